@@ -1,0 +1,16 @@
+//! Cinegraph: which films of a decade are most likely to join a canonical list, and how far that can be trusted.
+//!
+//! The house, top to bottom; an import points down, never up:
+//!
+//! | storey | holds |
+//! |---|---|
+//! | [`cli`] | arguments, exit codes, printing |
+//! | [`app`] | builds the parts, starts and stops them |
+//! | [`http`] | routes, limits, health, `/metrics` |
+//! | [`graphql`] | schema types, resolvers, loaders, client errors |
+//! | [`services`] | use cases: predict, validate, refresh, import |
+//! | [`cache`] | values kept in memory, by version |
+//! | [`store`] | every SQL statement, rows to domain values |
+//! | [`scoring`] | weights, decades, scores, accuracy: pure |
+//!
+//! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours.
