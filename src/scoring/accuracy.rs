@@ -1,0 +1,82 @@
+//! How far a share of hits can be trusted.
+
+/// The 97.5 % quantile of the normal distribution: a 95 % interval leaves half of the rest on each side.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// Hits among listed films. Precision and recall at N are equal here, for as many are predicted as are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Accuracy {
+    /// Listed films among the predicted.
+    pub hits: usize,
+    /// Listed films.
+    pub listed: usize,
+}
+
+/// Two shares, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The lower one.
+    pub low: f64,
+    /// The upper one.
+    pub high: f64,
+}
+
+impl Accuracy {
+    /// Hits divided by listed films, 0 to 1; none where nothing is listed.
+    #[must_use]
+    pub fn share(self) -> Option<f64> {
+        (self.listed > 0).then(|| count(self.hits) / count(self.listed))
+    }
+
+    /// The 95 % score interval of E. B. Wilson (Journal of the American Statistical Association 22, 1927).
+    #[must_use]
+    pub fn interval(self) -> Option<Interval> {
+        let share = self.share()?;
+        let n = count(self.listed);
+        let centre = share + Z * Z / (2.0 * n);
+        let margin = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+        let scale = 1.0 + Z * Z / n;
+        Some(Interval { low: ((centre - margin) / scale).max(0.0), high: ((centre + margin) / scale).min(1.0) })
+    }
+}
+
+/// A count as a number to divide.
+#[expect(clippy::cast_precision_loss, reason = "no catalogue has 2^52 films")]
+pub(super) fn count(films: usize) -> f64 {
+    films as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nothing_listed_has_no_accuracy() {
+        assert_eq!(Accuracy::default().share(), None);
+        assert_eq!(Accuracy::default().interval(), None);
+    }
+
+    #[test]
+    fn the_interval_is_wilsons() {
+        // 4 of 10, by the formula worked out by hand: 0.1682 to 0.6873.
+        let interval = Accuracy { hits: 4, listed: 10 }.interval().unwrap();
+        assert!(
+            (interval.low - 0.168_180_3).abs() < 1e-6 && (interval.high - 0.687_326_2).abs() < 1e-6,
+            "{interval:?}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_interval_holds_the_share_and_narrows_with_more(listed in 1..2000_usize, part in 0.0..=1.0_f64) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a count is a count")]
+            let hits = (part * count(listed)) as usize;
+            let few = Accuracy { hits, listed };
+            let many = Accuracy { hits: hits * 10, listed: listed * 10 };
+            let (share, narrow, wide) = (few.share().unwrap(), many.interval().unwrap(), few.interval().unwrap());
+            prop_assert!(0.0 <= wide.low && wide.low <= share && share <= wide.high && wide.high <= 1.0);
+            prop_assert!(narrow.high - narrow.low <= wide.high - wide.low);
+        }
+    }
+}

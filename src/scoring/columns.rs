@@ -1,0 +1,333 @@
+//! The score vectors of one decade as arrays: what rankings and validations run over, without a statement.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::{Basis, Criterion, MovieId, ScoreVector};
+
+/// Score vectors and list memberships of a decade's full films, in ascending order of their ids.
+///
+/// Cheap to clone: the arrays are shared, so that two bases can differ in two criteria and share the rest.
+#[derive(Debug, Clone)]
+pub struct ScoreColumns {
+    ids: Arc<[MovieId]>,
+    criteria: [Arc<[f64]>; Criterion::COUNT],
+    lists: Arc<Codes>,
+    list_keys: Arc<[String]>,
+}
+
+impl ScoreColumns {
+    /// How many films.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether the decade has no full film.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The id of the film in a row.
+    #[must_use]
+    pub fn id(&self, row: usize) -> MovieId {
+        self.ids[row]
+    }
+
+    /// The row of a film.
+    #[must_use]
+    pub fn row_of(&self, id: MovieId) -> Option<usize> {
+        self.ids.binary_search(&id).ok()
+    }
+
+    /// The score vector in a row.
+    #[must_use]
+    pub fn vector(&self, row: usize) -> ScoreVector {
+        ScoreVector(std::array::from_fn(|criterion| self.criteria[criterion][row]))
+    }
+
+    /// Says of each row whether its film is on a list.
+    pub fn on_list(&self, list_key: &str) -> impl Fn(usize) -> bool {
+        let code = self.list_keys.iter().position(|key| key == list_key).and_then(|code| u32::try_from(code).ok());
+        move |row| code.is_some_and(|code| self.lists.of(row).contains(&code))
+    }
+
+    /// Of each list that a film of the decade is on, how many are.
+    pub fn list_sizes(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.list_keys.iter().map(|key| {
+            let on_list = self.on_list(key);
+            (key.as_str(), (0..self.len()).filter(|row| on_list(*row)).count())
+        })
+    }
+
+    fn with(&self, replaced: [(Criterion, Vec<f64>); 2]) -> Self {
+        let mut columns = self.clone();
+        for (criterion, values) in replaced {
+            columns.criteria[criterion as usize] = values.into();
+        }
+        columns
+    }
+}
+
+/// Several codes for each row (genres of a film, say), end to end.
+#[derive(Debug, Default)]
+pub struct Codes {
+    codes: Vec<u32>,
+    ends: Vec<u32>,
+}
+
+impl Codes {
+    fn push(&mut self, codes: impl IntoIterator<Item = u32>) {
+        self.codes.extend(codes);
+        self.ends.push(offset(self.codes.len()));
+    }
+
+    /// The codes of a row.
+    #[must_use]
+    pub fn of(&self, row: usize) -> &[u32] {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] as usize };
+        &self.codes[start..self.ends[row] as usize]
+    }
+}
+
+/// Titles, folded to lower case, in one text: searched in one sweep instead of one search a film.
+#[derive(Debug, Default)]
+pub struct Titles {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Titles {
+    /// Stands between two titles; no title and no searched text holds it.
+    const SEPARATOR: char = '\n';
+
+    fn push(&mut self, title: &str) {
+        self.text
+            .extend(title.chars().flat_map(char::to_lowercase).map(|c| if c == Self::SEPARATOR { ' ' } else { c }));
+        self.text.push(Self::SEPARATOR);
+        self.ends.push(offset(self.text.len()));
+    }
+
+    /// The rows whose titles contain `wanted`, whatever the case, in ascending order.
+    pub fn containing(&self, wanted: &str) -> Vec<usize> {
+        let wanted: String = wanted.chars().flat_map(char::to_lowercase).collect();
+        if wanted.is_empty() {
+            return (0..self.ends.len()).collect();
+        }
+        let mut rows: Vec<usize> = memchr::memmem::find_iter(self.text.as_bytes(), wanted.as_bytes())
+            .map(|at| self.ends.partition_point(|end| *end as usize <= at))
+            .collect();
+        rows.dedup();
+        rows
+    }
+}
+
+/// Offsets within a decade's columns: 4 GiB of titles are not met in ten years of film.
+fn offset(length: usize) -> u32 {
+    u32::try_from(length).expect("a decade's titles and codes stay below 4 GiB")
+}
+
+/// What a prediction's filters look at, row by row as in the [`ScoreColumns`] beside it.
+#[derive(Debug, Default)]
+pub struct FilmAttributes {
+    /// Release days.
+    pub release_days: Vec<NaiveDate>,
+    /// How many of the four rating inputs are above 0.
+    pub coverage: Vec<u8>,
+    /// When the scores were computed.
+    pub computed_at: Vec<DateTime<Utc>>,
+    /// Database ids of genres.
+    pub genres: Codes,
+    /// Database ids of production countries.
+    pub countries: Codes,
+    /// Titles in lower case.
+    pub titles: Titles,
+    languages: Vec<u32>,
+    language_names: Vec<String>,
+}
+
+impl FilmAttributes {
+    /// Says of each row whether its film's original language is the one given.
+    pub fn in_language(&self, language: &str) -> impl Fn(usize) -> bool {
+        let code = self.language_names.iter().position(|name| name.eq_ignore_ascii_case(language));
+        let code = code.and_then(|code| u32::try_from(code).ok());
+        move |row| Some(self.languages[row]) == code
+    }
+}
+
+/// Everything in memory about the full films of one decade.
+#[derive(Debug)]
+pub struct DecadeColumns {
+    /// Score vectors.
+    pub scores: ScoreColumns,
+    /// What filters look at.
+    pub attributes: FilmAttributes,
+}
+
+/// One full film of a decade, as it is loaded.
+#[derive(Debug, Clone)]
+pub struct FilmRow {
+    /// Its id.
+    pub id: MovieId,
+    /// Its five criteria.
+    pub vector: ScoreVector,
+    /// Its release day.
+    pub release_day: NaiveDate,
+    /// How many of the four rating inputs are above 0.
+    pub coverage: u8,
+    /// When the scores were computed.
+    pub computed_at: DateTime<Utc>,
+    /// Lists that it is on.
+    pub list_keys: Vec<String>,
+    /// Its title.
+    pub title: String,
+    /// Two letters, or empty where unknown.
+    pub language: String,
+    /// Database ids of its genres.
+    pub genres: Vec<u32>,
+    /// Database ids of its production countries.
+    pub countries: Vec<u32>,
+}
+
+impl FromIterator<FilmRow> for DecadeColumns {
+    /// Rows must come in ascending order of their ids.
+    fn from_iter<I: IntoIterator<Item = FilmRow>>(rows: I) -> Self {
+        let mut scores = ScoreColumnsBuilder::default();
+        let mut attributes = FilmAttributes::default();
+        let mut languages = Dictionary::default();
+        for row in rows {
+            scores.push(row.id, row.vector, row.list_keys);
+            attributes.release_days.push(row.release_day);
+            attributes.coverage.push(row.coverage);
+            attributes.computed_at.push(row.computed_at);
+            attributes.genres.push(row.genres);
+            attributes.countries.push(row.countries);
+            attributes.titles.push(&row.title);
+            attributes.languages.push(languages.code(row.language));
+        }
+        attributes.language_names = languages.names;
+        Self { scores: scores.finish(), attributes }
+    }
+}
+
+/// What validations of one decade read from the snapshot, for one target list.
+#[derive(Debug)]
+pub struct SnapshotColumns {
+    published: ScoreColumns,
+    blind: ScoreColumns,
+    popularity: Vec<f64>,
+    /// Films of the decade on the target list that are not full, so that no ranking holds them.
+    pub unhittable: Vec<MovieId>,
+}
+
+/// One full film of the snapshot, as it is loaded.
+#[derive(Debug, Clone)]
+pub struct SnapshotRow {
+    /// Its id.
+    pub id: MovieId,
+    /// Its published criteria.
+    pub published: ScoreVector,
+    /// Cultural impact without the target list's labels.
+    pub blind_cultural_impact: f64,
+    /// People quality without the target list's labels.
+    pub blind_people_quality: f64,
+    /// `TMDb`'s popularity.
+    pub popularity: Option<f64>,
+    /// Lists that it is on.
+    pub list_keys: Vec<String>,
+}
+
+impl SnapshotColumns {
+    /// Columns of both bases; rows must come in ascending order of their ids.
+    pub fn new(rows: impl IntoIterator<Item = SnapshotRow>, unhittable: Vec<MovieId>) -> Self {
+        let mut scores = ScoreColumnsBuilder::default();
+        let (mut cultural, mut people, mut popularity) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            scores.push(row.id, row.published, row.list_keys);
+            cultural.push(row.blind_cultural_impact);
+            people.push(row.blind_people_quality);
+            popularity.push(row.popularity.filter(|value| !value.is_nan()).unwrap_or(0.0));
+        }
+        let published = scores.finish();
+        let blind = published.with([(Criterion::CulturalImpact, cultural), (Criterion::PeopleQuality, people)]);
+        Self { published, blind, popularity, unhittable }
+    }
+
+    /// The score vectors of one basis.
+    #[must_use]
+    pub fn scores(&self, basis: Basis) -> &ScoreColumns {
+        match basis {
+            Basis::Blind => &self.blind,
+            Basis::AsPublished => &self.published,
+        }
+    }
+
+    /// `TMDb`'s popularity of each row, 0 where missing: what the popularity-only baseline ranks by.
+    #[must_use]
+    pub fn popularity(&self) -> &[f64] {
+        &self.popularity
+    }
+}
+
+#[derive(Default)]
+struct ScoreColumnsBuilder {
+    ids: Vec<MovieId>,
+    criteria: [Vec<f64>; Criterion::COUNT],
+    lists: Codes,
+    list_keys: Dictionary,
+}
+
+impl ScoreColumnsBuilder {
+    fn push(&mut self, id: MovieId, vector: ScoreVector, list_keys: Vec<String>) {
+        debug_assert!(self.ids.last().is_none_or(|last| *last < id), "rows in ascending order of their ids");
+        self.ids.push(id);
+        for (column, value) in self.criteria.iter_mut().zip(vector.0) {
+            column.push(value);
+        }
+        self.lists.push(list_keys.into_iter().map(|key| self.list_keys.code(key)));
+    }
+
+    fn finish(self) -> ScoreColumns {
+        ScoreColumns {
+            ids: self.ids.into(),
+            criteria: self.criteria.map(Into::into),
+            lists: Arc::new(self.lists),
+            list_keys: self.list_keys.names.into(),
+        }
+    }
+}
+
+/// Numbers for names that few films differ in; a scan beats a hash at that size.
+#[derive(Default)]
+struct Dictionary {
+    names: Vec<String>,
+}
+
+impl Dictionary {
+    fn code(&mut self, name: String) -> u32 {
+        let code = self.names.iter().position(|known| *known == name).unwrap_or_else(|| {
+            self.names.push(name);
+            self.names.len() - 1
+        });
+        offset(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_are_found_whatever_their_case_and_never_across_two() {
+        let mut titles = Titles::default();
+        for title in ["Amélie", "La Dolce Vita", "AMÉLIE\nagain", ""] {
+            titles.push(title);
+        }
+        assert_eq!(titles.containing("éLI"), [0, 2]);
+        assert_eq!(titles.containing("a"), [0, 1, 2]);
+        assert_eq!(titles.containing("amélie la"), [0; 0]);
+        assert_eq!(titles.containing(""), [0, 1, 2, 3]);
+    }
+}

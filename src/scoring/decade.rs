@@ -1,0 +1,89 @@
+//! Ten years, from one divisible by ten.
+
+use std::fmt;
+
+use chrono::{Datelike, NaiveDate};
+
+/// A decade, known by its first year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Decade(i32);
+
+impl Decade {
+    /// The decade that films are predicted for unless another is asked for.
+    pub const CURRENT: Self = Self(2020);
+
+    const FIRST_YEARS: std::ops::RangeInclusive<i32> = 1000..=9990;
+
+    /// The decade that begins with `year`.
+    ///
+    /// # Errors
+    /// [`DecadeError`] when `year` is not the first of a decade, or has not four digits.
+    pub fn starting(year: i32) -> Result<Self, DecadeError> {
+        if year % 10 == 0 && Self::FIRST_YEARS.contains(&year) { Ok(Self(year)) } else { Err(DecadeError(year)) }
+    }
+
+    /// The decade in which `day` lies; none for years without four digits.
+    #[must_use]
+    pub fn of(day: NaiveDate) -> Option<Self> {
+        Self::starting(day.year() - day.year().rem_euclid(10)).ok()
+    }
+
+    /// Its first year.
+    #[must_use]
+    pub fn year(self) -> i32 {
+        self.0
+    }
+
+    /// Its first day.
+    #[must_use]
+    pub fn first_day(self) -> NaiveDate {
+        first_of_january(self.0)
+    }
+
+    /// The day after its last.
+    #[must_use]
+    pub fn end(self) -> NaiveDate {
+        first_of_january(self.0 + 10)
+    }
+}
+
+fn first_of_january(year: i32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(year, 1, 1).expect("a decade's years have four digits, five at its end")
+}
+
+impl fmt::Display for Decade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0)
+    }
+}
+
+/// A year that begins no decade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not the first year of a decade, such as 1990 or 2020")]
+pub struct DecadeError(pub i32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(year: i32, month: u32, day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(year, month, day).unwrap()
+    }
+
+    #[test]
+    fn new_years_eve_and_new_years_day_are_ten_years_apart() {
+        assert_eq!(Decade::of(day(2029, 12, 31)), Decade::starting(2020).ok());
+        assert_eq!(Decade::of(day(2030, 1, 1)), Decade::starting(2030).ok());
+        let twenties = Decade::starting(2020).unwrap();
+        assert!(twenties.first_day() <= day(2029, 12, 31) && day(2029, 12, 31) < twenties.end());
+        assert_eq!(twenties.end(), day(2030, 1, 1));
+    }
+
+    #[test]
+    fn only_first_years_begin_a_decade() {
+        for year in [1995, 0, -10, 990, 10_000, i32::MIN, i32::MAX] {
+            assert_eq!(Decade::starting(year), Err(DecadeError(year)));
+        }
+        assert!(Decade::starting(9990).is_ok_and(|last| last.end().year() == 10_000));
+    }
+}

@@ -1,0 +1,45 @@
+//! Weights, decades, scores, rankings and their accuracy: pure arithmetic.
+//!
+//! Nothing here reads a clock, a file or a socket, nothing is `async`, and nothing of the other storeys is known.
+//! Each formula stands in one place; where SQL has a twin, a test holds the two equal bit for bit.
+
+mod accuracy;
+mod columns;
+mod criterion;
+mod decade;
+mod likelihood;
+mod person_quality;
+mod ranking;
+mod score;
+mod validation;
+mod weights;
+
+pub use accuracy::{Accuracy, Interval};
+pub use columns::{Codes, DecadeColumns, FilmAttributes, FilmRow, ScoreColumns, SnapshotColumns, SnapshotRow, Titles};
+pub use criterion::Criterion;
+pub use decade::{Decade, DecadeError};
+pub use likelihood::likelihood;
+pub use person_quality::{PersonRecord, person_quality};
+pub use ranking::{Filter, Membership, Page, Place, Ranking, Standing};
+pub use score::{Contribution, FORMULA_VERSION, Inputs, ScoreVector};
+pub use validation::{DecadeReport, Era, Totals, pooled_decade};
+pub use weights::{Weights, WeightsError};
+
+/// A movie's number in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MovieId(pub i64);
+
+impl std::fmt::Display for MovieId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which scores a validation ranks by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Basis {
+    /// The target list's own labels are hidden from the score.
+    Blind,
+    /// The published arithmetic, labels included.
+    AsPublished,
+}

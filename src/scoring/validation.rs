@@ -1,0 +1,219 @@
+//! Validation: how many listed films of a decade the same ranking would have found.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use super::accuracy::count;
+use super::{Accuracy, Basis, Decade, Membership, MovieId, Place, Ranking, SnapshotColumns, Weights};
+
+/// What a ranking of all full films of one decade finds of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecadeReport {
+    /// Which decade.
+    pub decade: Decade,
+    /// Full films ranked.
+    pub population: usize,
+    /// Listed films among the top N, N being the number of listed films; best first.
+    pub hits: Vec<Place>,
+    /// Full listed films below the top N; best first.
+    pub missed: Vec<Place>,
+    /// Films among the top N that are not listed; best first.
+    pub false_positives: Vec<Place>,
+    /// Listed films that are not full, so that no ranking can find them.
+    pub unhittable: Vec<MovieId>,
+    /// Listed films among the top N by popularity alone.
+    pub baseline_hits: usize,
+}
+
+impl DecadeReport {
+    /// Ranks the films of a decade and compares the top N with the list.
+    #[must_use]
+    pub fn of(decade: Decade, columns: &SnapshotColumns, list_key: &str, weights: Weights, basis: Basis) -> Self {
+        let scores = columns.scores(basis);
+        let on_list = scores.on_list(list_key);
+        let listed: Vec<usize> = (0..scores.len()).filter(|row| on_list(*row)).collect();
+        let n = listed.len() + columns.unhittable.len();
+
+        let ranking = Ranking::of(scores, weights, Membership::Any);
+        let (hits, false_positives): (Vec<_>, Vec<_>) =
+            ranking.top(n).into_iter().partition(|place| on_list(place.row));
+        let found: HashSet<usize> = hits.iter().map(|place| place.row).collect();
+        let missed = ranking.places_of(listed.into_iter().filter(|row| !found.contains(row)));
+        let popular = Ranking::by(scores, columns.popularity()).top(n);
+        Self {
+            decade,
+            population: scores.len(),
+            hits,
+            missed,
+            false_positives,
+            unhittable: columns.unhittable.clone(),
+            baseline_hits: popular.iter().filter(|place| on_list(place.row)).count(),
+        }
+    }
+
+    /// The numbers of this decade.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let listed = self.hits.len() + self.missed.len() + self.unhittable.len();
+        Totals {
+            accuracy: Accuracy { hits: self.hits.len(), listed },
+            population: self.population,
+            expected_hits: (self.population > 0).then(|| count(listed) * count(listed) / count(self.population)),
+            baseline_hits: self.baseline_hits,
+            unhittable: self.unhittable.len(),
+        }
+    }
+}
+
+/// Numbers of one decade, or of several added up.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Totals {
+    /// Hits and listed films.
+    pub accuracy: Accuracy,
+    /// Full films ranked.
+    pub population: usize,
+    /// What a random choice of as many films would hit: listed² / population; none without films.
+    pub expected_hits: Option<f64>,
+    /// What popularity alone hits.
+    pub baseline_hits: usize,
+    /// Listed films that are not full.
+    pub unhittable: usize,
+}
+
+impl Totals {
+    /// Adds up decades that have listed films.
+    pub fn pooled(decades: impl IntoIterator<Item = Self>) -> Self {
+        let members = decades.into_iter().filter(|decade| decade.accuracy.listed > 0);
+        members.fold(Self::default(), |sum, decade| Self {
+            accuracy: Accuracy {
+                hits: sum.accuracy.hits + decade.accuracy.hits,
+                listed: sum.accuracy.listed + decade.accuracy.listed,
+            },
+            population: sum.population + decade.population,
+            expected_hits: match (sum.expected_hits, decade.expected_hits) {
+                (Some(a), Some(b)) => Some(a + b),
+                (one, other) => one.or(other),
+            },
+            baseline_hits: sum.baseline_hits + decade.baseline_hits,
+            unhittable: sum.unhittable + decade.unhittable,
+        })
+    }
+
+    /// Hits divided by those expected of a random choice; none where none are expected.
+    #[must_use]
+    pub fn lift(&self) -> Option<f64> {
+        self.expected_hits.filter(|expected| *expected > 0.0).map(|expected| count(self.accuracy.hits) / expected)
+    }
+
+    /// Accuracy of ranking by popularity alone.
+    #[must_use]
+    pub fn baseline_accuracy(&self) -> Option<f64> {
+        Accuracy { hits: self.baseline_hits, listed: self.accuracy.listed }.share()
+    }
+}
+
+/// Whether a decade counts in the overall accuracy: 1920 to 2010. Earlier ones have too few listed films, and the
+/// current one is still being listed.
+#[must_use]
+pub fn pooled_decade(decade: Decade) -> bool {
+    (1920..=2010).contains(&decade.year())
+}
+
+/// A run of decades that film history names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Era {
+    /// What it is called.
+    pub name: &'static str,
+    years: RangeInclusive<i32>,
+}
+
+impl Era {
+    /// The four eras, in order.
+    #[must_use]
+    pub fn all() -> [Self; 4] {
+        [
+            Self { name: "Early Cinema", years: 1920..=1940 },
+            Self { name: "Golden Age", years: 1950..=1960 },
+            Self { name: "New Hollywood", years: 1970..=1980 },
+            Self { name: "Modern Era", years: 1990..=2010 },
+        ]
+    }
+
+    /// The first years of its decades.
+    pub fn decades(&self) -> impl Iterator<Item = i32> {
+        self.years.clone().step_by(10)
+    }
+
+    /// Whether a decade belongs to it.
+    #[must_use]
+    pub fn contains(&self, decade: Decade) -> bool {
+        self.years.contains(&decade.year())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::{ScoreVector, SnapshotRow};
+
+    const LIST: &str = "a list";
+
+    fn film(id: i64, popular: f64, listed: bool) -> SnapshotRow {
+        SnapshotRow {
+            id: MovieId(id),
+            published: ScoreVector([popular, 0.0, 0.0, 0.0, 0.0]),
+            blind_cultural_impact: 0.0,
+            blind_people_quality: 0.0,
+            popularity: Some(1.0 - popular),
+            list_keys: if listed { vec![LIST.into()] } else { vec![] },
+        }
+    }
+
+    fn report(films: Vec<SnapshotRow>, unhittable: &[i64]) -> DecadeReport {
+        let columns = SnapshotColumns::new(films, unhittable.iter().copied().map(MovieId).collect());
+        let weights = Weights::normalised([1.0; 5]).unwrap();
+        DecadeReport::of(Decade::starting(1990).unwrap(), &columns, LIST, weights, Basis::Blind)
+    }
+
+    fn ids(places: &[Place]) -> Vec<(i64, usize)> {
+        places.iter().map(|place| (place.standing.id.0, place.rank)).collect()
+    }
+
+    #[test]
+    fn the_top_n_are_hits_or_false_positives_and_the_rest_of_the_list_is_missed() {
+        let films = vec![film(1, 0.9, true), film(2, 0.8, false), film(3, 0.1, true), film(4, 0.5, false)];
+        let report = report(films, &[]);
+        assert_eq!(ids(&report.hits), [(1, 1)]);
+        assert_eq!(ids(&report.false_positives), [(2, 2)]);
+        assert_eq!(ids(&report.missed), [(3, 4)]);
+        let totals = report.totals();
+        assert_eq!(totals.accuracy.share(), Some(0.5));
+        assert_eq!(totals.expected_hits, Some(1.0));
+        assert_eq!(totals.lift(), Some(1.0));
+        // Popularity ranks the other way round: 3 and 4 lead.
+        assert_eq!(report.baseline_hits, 1);
+    }
+
+    #[test]
+    fn a_tie_at_the_cut_goes_to_the_lower_id() {
+        let report = report(vec![film(1, 0.5, false), film(2, 0.5, true), film(3, 0.5, true)], &[]);
+        assert_eq!(ids(&report.hits), [(2, 2)]);
+        assert_eq!(ids(&report.missed), [(3, 3)]);
+    }
+
+    #[test]
+    fn a_listed_film_that_is_not_full_counts_but_cannot_be_hit() {
+        let totals = report(vec![film(1, 0.9, true), film(2, 0.8, false)], &[7]).totals();
+        assert_eq!(totals.accuracy, Accuracy { hits: 1, listed: 2 });
+        assert_eq!(totals.unhittable, 1);
+    }
+
+    #[test]
+    fn fewer_films_than_listed_ones_and_no_listed_ones_are_no_accident() {
+        let few = report(vec![film(1, 0.9, true)], &[7, 8]);
+        assert_eq!(few.totals().accuracy, Accuracy { hits: 1, listed: 3 });
+        let none = report(vec![film(1, 0.9, false)], &[]).totals();
+        assert_eq!((none.accuracy.share(), none.baseline_accuracy(), none.lift()), (None, None, None));
+        assert_eq!(report(vec![], &[]).totals().expected_hits, None);
+    }
+}

@@ -1,0 +1,143 @@
+//! Weights: how much each criterion counts in a movie's score.
+
+use serde_json::{Map, Value};
+
+use super::Criterion;
+
+/// Far above any scale a client uses, and low enough that five of them add up to a finite number.
+const WEIGHT_MAX: f64 = 1e6;
+
+/// One share per [`Criterion`], in its order. Fractions, summing to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weights([f64; Criterion::COUNT]);
+
+impl Weights {
+    /// Turns numbers of any scale (fractions, percents, slider steps) into shares.
+    ///
+    /// # Errors
+    /// [`WeightsError`] when one is NaN, negative or above a million, or when all are 0.
+    pub fn normalised(raw: [f64; Criterion::COUNT]) -> Result<Self, WeightsError> {
+        for (criterion, value) in Criterion::ALL.into_iter().zip(raw) {
+            // NaN lies in no range, so this one test refuses it too.
+            if !(0.0..=WEIGHT_MAX).contains(&value) {
+                return Err(WeightsError::OutOfRange { criterion, value });
+            }
+        }
+        // Added in criterion order, as the SQL does, so that both give the same bits.
+        match raw.iter().sum::<f64>() {
+            0.0 => Err(WeightsError::AllZero),
+            sum => Ok(Self(raw.map(|value| value / sum))),
+        }
+    }
+
+    /// Maps the category weights of a stored profile, of whichever period its keys are.
+    ///
+    /// # Errors
+    /// As [`Weights::normalised`].
+    pub fn from_categories(categories: &Value) -> Result<Self, WeightsError> {
+        let nothing = Map::new();
+        let categories = categories.as_object().unwrap_or(&nothing);
+        let number = |key: &str| categories.get(key).and_then(Value::as_f64);
+        if LENSES.iter().any(|lens| categories.contains_key(*lens)) {
+            let [mob, critics, festivals, time_machine, auteurs, box_office] =
+                LENSES.map(|lens| number(lens).unwrap_or(0.0));
+            return Self::normalised([mob, critics, festivals, time_machine + box_office / 2.0, auteurs]);
+        }
+        let ratings = number("popular_opinion").or_else(|| number("ratings")).unwrap_or(0.4);
+        let awards = number("awards").unwrap_or(0.2);
+        let financial = number("financial").unwrap_or(0.0);
+        let cultural = number("cultural").unwrap_or(0.2);
+        let people = number("people").unwrap_or(0.2);
+        Self::normalised([ratings / 2.0, ratings / 2.0, awards, cultural + financial / 2.0, people])
+    }
+
+    /// The share of one criterion.
+    #[must_use]
+    pub fn of(self, criterion: Criterion) -> f64 {
+        self.0[criterion as usize]
+    }
+
+    /// All shares, in criterion order.
+    #[must_use]
+    pub fn shares(self) -> [f64; Criterion::COUNT] {
+        self.0
+    }
+}
+
+/// The keys of 2026, in the order criterion by criterion, box office last.
+const LENSES: [&str; 6] = ["mob", "critics", "festival_recognition", "time_machine", "auteurs", "box_office"];
+
+/// Why weights were refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum WeightsError {
+    /// One of them is no weight.
+    #[error("the weight of {criterion} is {value}, expected 0 to {max}", max = WEIGHT_MAX)]
+    OutOfRange {
+        /// Which one.
+        criterion: Criterion,
+        /// What was given.
+        value: f64,
+    },
+    /// They would make every score 0.
+    #[error("all weights are 0, so no criterion would count")]
+    AllZero,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn shares(categories: &Value) -> [f64; 5] {
+        Weights::from_categories(categories).unwrap().shares()
+    }
+
+    #[track_caller]
+    fn assert_close(got: [f64; 5], expected: [f64; 5]) {
+        let close = got.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-12);
+        assert!(close, "{got:?}, expected {expected:?}");
+    }
+
+    #[test]
+    fn category_weights_of_every_period_are_mapped() {
+        let balanced = [0.2, 0.2, 0.2, 0.2, 0.2];
+        assert_close(shares(&json!({"ratings": 0.4, "awards": 0.2, "cultural": 0.2, "people": 0.2})), balanced);
+        assert_close(shares(&json!({"popular_opinion": 0.4, "awards": 0.2, "cultural": 0.2, "people": 0.2})), balanced);
+        assert_close(
+            shares(
+                &json!({"mob": 2, "critics": 2, "festival_recognition": 2, "time_machine": 1, "auteurs": 2, "box_office": 2}),
+            ),
+            balanced,
+        );
+        assert_close(
+            shares(&json!({"ratings": 0.4, "awards": 0.1, "financial": 0.1, "cultural": 0.35, "people": 0.05})),
+            [0.2, 0.2, 0.1, 0.4, 0.05].map(|weight| weight / 0.95),
+        );
+    }
+
+    #[test]
+    fn missing_and_non_numeric_keys_take_their_defaults() {
+        assert_close(shares(&json!({"ratings": "lots", "financial": null})), [0.2; 5]);
+        assert_close(shares(&json!(null)), [0.2; 5]);
+        assert_close(shares(&json!({"mob": 1, "auteurs": "none"})), [1.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn what_is_no_weight_is_refused() {
+        for bad in [-1.0, f64::NAN, f64::INFINITY, 1e6 + 1.0] {
+            let refused = Weights::normalised([1.0, 1.0, bad, 1.0, 1.0]);
+            assert!(matches!(refused, Err(WeightsError::OutOfRange { criterion: Criterion::IndustryRecognition, .. })));
+        }
+        assert_eq!(Weights::normalised([0.0; 5]), Err(WeightsError::AllZero));
+    }
+
+    proptest! {
+        #[test]
+        fn shares_sum_to_one(raw in prop::array::uniform5(0.0..=1e6_f64)) {
+            prop_assume!(raw.iter().sum::<f64>() > 0.0);
+            let sum: f64 = Weights::normalised(raw).unwrap().shares().iter().sum();
+            prop_assert!((sum - 1.0).abs() < 1e-12);
+        }
+    }
+}
