@@ -1,0 +1,116 @@
+//! What can go wrong between us and the database.
+
+use std::time::Duration;
+
+/// Why a statement gave no answer. Cheap to clone, so that all who waited for one load can be told.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The server cannot be reached, or every connection was busy for too long.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] SharedError),
+    /// The statement ran into its time limit.
+    #[error("{statement} ran into its time limit")]
+    TimedOut {
+        /// Its name in the code.
+        statement: &'static str,
+        /// What the server said.
+        #[source]
+        source: SharedError,
+    },
+    /// The server refused the statement.
+    #[error("{statement} failed")]
+    Statement {
+        /// Its name in the code.
+        statement: &'static str,
+        /// What the server said.
+        #[source]
+        source: SharedError,
+    },
+    /// A row breaks a rule of ours.
+    #[error("{table}.{column} of row {id} is {problem}")]
+    Row {
+        /// Which table.
+        table: &'static str,
+        /// Which column.
+        column: &'static str,
+        /// The row's id.
+        id: i64,
+        /// What it should not be.
+        problem: String,
+    },
+    /// The score table cannot serve a decade: it holds scores of another formula, or none.
+    #[error("the score table cannot serve this decade: {0}")]
+    ScoreTable(&'static str),
+    /// The schema is not that of this program.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}
+
+/// Why the database's schema cannot be used as it is.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SchemaError {
+    /// `cinegraph migrate` has not run.
+    #[error("the database is not migrated: run `cinegraph migrate`")]
+    NotMigrated,
+    /// A migration failed.
+    #[error("a migration failed")]
+    Migration(#[source] std::sync::Arc<sqlx::migrate::MigrateError>),
+}
+
+/// A cause that several waiters are told.
+pub type SharedError = std::sync::Arc<sqlx::Error>;
+
+impl StoreError {
+    pub(super) fn of(statement: &'static str, error: sqlx::Error) -> Self {
+        let kind = FailureKind::of(&error);
+        let source = SharedError::new(error);
+        match kind {
+            FailureKind::Connection => Self::Unavailable(source),
+            FailureKind::Timeout => Self::TimedOut { statement, source },
+            FailureKind::Serialization | FailureKind::Constraint | FailureKind::Other => {
+                Self::Statement { statement, source }
+            }
+        }
+    }
+}
+
+/// Failures as operators tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FailureKind {
+    Connection,
+    Timeout,
+    Serialization,
+    Constraint,
+    Other,
+}
+
+impl FailureKind {
+    /// Sorts by error class (PostgreSQL documentation, appendix A).
+    pub(super) fn of(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Connection,
+            sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
+                Some("57014" | "55P03") => Self::Timeout,
+                Some("40001" | "40P01") => Self::Serialization,
+                Some(code) if code.starts_with("23") => Self::Constraint,
+                // Connection exceptions, too many connections, and the server going down or coming up.
+                Some(code) if code.starts_with("08") || code.starts_with("57P") || code == "53300" => Self::Connection,
+                _ => Self::Other,
+            },
+            _ => Self::Other,
+        }
+    }
+}
+
+/// How long statements of one pool may take.
+#[derive(Debug, Clone, Copy)]
+pub struct StatementLimits {
+    /// What requests run.
+    pub request: Duration,
+    /// What computes scores from the base tables when the score table cannot serve.
+    pub direct_query: Duration,
+}

@@ -1,0 +1,232 @@
+//! Every SQL statement, and what turns its rows into values of the domain.
+//!
+//! No decisions: what to ask, and what to do when an answer is missing, is said in `services`. Formulas live in the
+//! migrations (in SQL) and in `scoring` (in Rust), never in a statement here.
+
+mod columns;
+mod error;
+mod events;
+pub mod generate;
+pub mod import;
+mod installation;
+mod lists;
+mod movies;
+mod profiles;
+mod refresh;
+mod snapshot;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{PgConnection, Postgres};
+use tracing::Instrument;
+
+use crate::telemetry::metrics::{DbErrorType, Metrics, Pool, StatementGuard};
+
+pub use columns::{ColumnsSource, LiveScore, LoadedColumns};
+pub use error::{SchemaError, SharedError, StatementLimits, StoreError};
+pub use events::{Scope, Versions, VersionsListener};
+pub use installation::{CatalogueOrigin, Installation};
+pub use lists::{ListName, ReferenceKind};
+pub use movies::{
+    Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
+};
+pub use profiles::{Profile, ProfileId};
+pub use refresh::{Batch, ScoreChanges};
+pub use snapshot::Snapshot;
+
+/// The names of all statements that requests run, for metrics. Tasks' begin with `task_`.
+pub const QUERY_NAMES: &[&str] = &[
+    "columns_from_table",
+    "columns_from_view",
+    "countries_of_movies",
+    "credits_of_movies",
+    "data_versions",
+    "decades_with_movies",
+    "festival_entries_of_movies",
+    "genres_of_movies",
+    "installation",
+    "list_names",
+    "live_scores",
+    "metrics_of_movies",
+    "movie_id",
+    "movies_by_id",
+    "ping",
+    "profiles",
+    "qualities_of_people",
+    "reference_ids",
+    "snapshot",
+    "snapshot_columns",
+    "unhittable_movies",
+    "task_blind_scores",
+    "task_person_quality",
+    "task_scores",
+    "task_snapshot",
+];
+
+/// Where and how to connect.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// `postgres://…`; may hold a password, so it is never logged.
+    pub url: String,
+    /// Connections at most.
+    pub max_connections: u32,
+    /// How long a request waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long statements may take.
+    pub limits: StatementLimits,
+}
+
+/// The database, as the rest of the house sees it: methods that each run one named statement.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    metrics: Metrics,
+    limits: StatementLimits,
+}
+
+impl Store {
+    /// Opens a pool; connects when the first statement asks for it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the URL is none.
+    pub fn open(settings: &DatabaseSettings, metrics: Metrics) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(&settings.url).map_err(|e| StoreError::Unavailable(e.into()))?;
+        let options = session(options, settings.limits);
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout)
+            .connect_lazy_with(options);
+        metrics.pool_limit(Pool::Primary, settings.max_connections);
+        Ok(Self { pool, metrics, limits: settings.limits })
+    }
+
+    /// The pool, for what brings its own statements: imports, the generator, tests.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Tells the metrics how many connections are open and idle.
+    pub fn measure_pool(&self) {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        self.metrics.pool_size(Pool::Primary, self.pool.size().saturating_sub(idle), idle);
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Asks the server whether it is there.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut statement = self.statement("ping").await?;
+        let answer = sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).await;
+        statement.done(answer.map(|_| ()))
+    }
+
+    /// Brings the schema up to date.
+    ///
+    /// # Errors
+    /// [`SchemaError::Migration`] when a migration fails; what it did is rolled back.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let migrated = migrator().run(&self.pool).await;
+        migrated.map_err(|error| SchemaError::Migration(error.into()).into())
+    }
+
+    /// Takes a connection, waiting for it as long as the pool allows, and starts the clock of a statement.
+    async fn statement(&self, name: &'static str) -> Result<Statement, StoreError> {
+        let mut wait = self.metrics.connection_wait(Pool::Primary);
+        let connection = match self.pool.acquire().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                if matches!(error, sqlx::Error::PoolTimedOut) {
+                    wait.timed_out();
+                }
+                drop(wait);
+                self.metrics.statement(name).finish_err(DbErrorType::Connection);
+                return Err(StoreError::of(name, error));
+            }
+        };
+        drop(wait);
+        Ok(Statement { name, connection, measured: self.metrics.statement(name) })
+    }
+}
+
+/// One statement being run: its connection, and its measurement, which ends with it on every way out.
+struct Statement {
+    name: &'static str,
+    connection: PoolConnection<Postgres>,
+    measured: StatementGuard,
+}
+
+impl Statement {
+    fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Ends a statement that returns rows.
+    fn rows<T>(self, result: Result<Vec<T>, sqlx::Error>) -> Result<Vec<T>, StoreError> {
+        self.end(result, Vec::len)
+    }
+
+    /// Ends a statement that returns one row or none.
+    fn row<T>(self, result: Result<Option<T>, sqlx::Error>) -> Result<Option<T>, StoreError> {
+        self.end(result, |row| usize::from(row.is_some()))
+    }
+
+    /// Ends a statement that returns nothing.
+    fn done<T>(self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        self.end(result, |_| 0)
+    }
+
+    fn end<T>(self, result: Result<T, sqlx::Error>, rows: impl Fn(&T) -> usize) -> Result<T, StoreError> {
+        match result {
+            Ok(value) => {
+                self.measured.finish_ok(rows(&value));
+                Ok(value)
+            }
+            Err(error) => {
+                self.measured.finish_err(error::FailureKind::of(&error).into());
+                Err(StoreError::of(self.name, error))
+            }
+        }
+    }
+}
+
+impl From<error::FailureKind> for DbErrorType {
+    fn from(kind: error::FailureKind) -> Self {
+        match kind {
+            error::FailureKind::Connection => Self::Connection,
+            error::FailureKind::Timeout => Self::Timeout,
+            error::FailureKind::Serialization => Self::Serialization,
+            error::FailureKind::Constraint => Self::Constraint,
+            error::FailureKind::Other => Self::Other,
+        }
+    }
+}
+
+/// What every connection of ours is set to.
+fn session(options: PgConnectOptions, limits: StatementLimits) -> PgConnectOptions {
+    options.application_name("cinegraph").options([
+        ("search_path", "cinegraph,public".to_owned()),
+        ("statement_timeout", limits.request.as_millis().to_string()),
+        ("timezone", "UTC".to_owned()),
+        // Compiling a plan costs more than any statement of ours takes.
+        ("jit", "off".to_owned()),
+    ])
+}
+
+/// Our migrations, recorded in our own schema so that they never meet the host application's.
+#[must_use]
+pub fn migrator() -> sqlx::migrate::Migrator {
+    let mut migrator = sqlx::migrate!();
+    migrator.dangerous_create_schema("cinegraph");
+    migrator.dangerous_set_table_name("cinegraph._sqlx_migrations");
+    migrator
+}

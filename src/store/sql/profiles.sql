@@ -1,0 +1,15 @@
+SELECT p.id,
+       p.name,
+       p.description,
+       coalesce(p.category_weights, '{}') AS "category_weights!",
+       CASE WHEN w.profile_id IS NULL THEN p.category_weights END AS stored_categories,
+       CASE WHEN w.profile_id IS NOT NULL THEN
+           ARRAY[w.popular_opinion, w.critical_acclaim, w.industry_recognition, w.cultural_impact, w.people_quality]
+       END AS exact,
+       coalesce(p.is_default, false) AS "is_default!",
+       coalesce(p.is_system, false) AS "is_system!",
+       coalesce(p.active, false) AS "active!",
+       p.updated_at
+FROM public.metric_weight_profiles AS p
+LEFT JOIN cinegraph.profile_weights AS w ON w.profile_id = p.id
+ORDER BY p.name
