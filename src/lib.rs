@@ -15,4 +15,5 @@
 //!
 //! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours.
 
+pub mod cli;
 pub mod config;
