@@ -302,6 +302,12 @@ fn of_variable(name: &str, text: &str, all: &BTreeMap<String, String>) -> Result
     if all.contains_key(&setting.variable()) {
         return Err(ConfigError::GivenTwice { variable: setting.variable() });
     }
+    let value = text.into();
+    if setting.kind.accepts(&value) {
+        // The secret itself, put here by mistake: the error about a missing file would show it.
+        let found = setting.kind.shown(&value);
+        return Err(ConfigError::Invalid { key: setting.key, found, origin: name.to_owned(), expected: Kind::Path });
+    }
     let secret = read(Path::new(text), name)?;
     Ok(Layer::of_one(format!("{name}={text}"), setting.key, secret.trim_end_matches(['\r', '\n']).into()))
 }

@@ -192,6 +192,15 @@ fn a_missing_secret_file_is_named() {
 }
 
 #[test]
+fn a_secret_in_the_place_of_its_file_is_not_shown() {
+    let error = from_variables(&[("CINEGRAPH_DATABASE_URL_FILE", "postgres://ann:s3cr3t@db/films")]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"database_url is "postgres://ann:****@db/films" (from CINEGRAPH_DATABASE_URL_FILE), expected a path"#
+    );
+}
+
+#[test]
 fn a_missing_configuration_file_is_an_error_when_it_was_named() {
     let overrides = Overrides { config: Some("/nowhere/cinegraph.toml".into()), ..Overrides::default() };
     let error = Config::load(&overrides).unwrap_err();
