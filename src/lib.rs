@@ -15,5 +15,8 @@
 //!
 //! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours.
 
+pub mod cache;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod scoring;

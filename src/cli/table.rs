@@ -1,0 +1,58 @@
+//! Tables in the terminal.
+
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
+
+/// Fits the windows that people have; longer text is wrapped in its cell.
+const WIDTH_COLUMNS: u16 = 100;
+
+/// One line under the header, none else.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// The rows under their headers, without a last line break. Numbers stand in the columns of `right_aligned` (counted
+/// from 0), which are never wrapped.
+#[must_use]
+pub fn table<const N: usize>(headers: [&str; N], rows: Vec<[String; N]>, right_aligned: &[usize]) -> String {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH_COLUMNS);
+    table.set_header(headers).add_rows(rows);
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 1));
+        if right_aligned.contains(&place) {
+            column.set_constraint(ColumnConstraint::ContentWidth).set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(rank: &str, title: &str, score: &str) -> [String; 3] {
+        [rank, title, score].map(str::to_owned)
+    }
+
+    #[test]
+    fn numbers_stand_right_and_text_left_under_one_line() {
+        let rows = vec![row("1", "Zone of Interest", "76.2"), row("10", "Amélie", "8.0")];
+        let expected = "
+Rank  Title             Score
+──────────────────────────────
+   1  Zone of Interest   76.2
+  10  Amélie              8.0";
+        assert_eq!(format!("\n{}", table(["Rank", "Title", "Score"], rows, &[0, 2])), expected);
+    }
+
+    #[test]
+    fn a_long_title_is_wrapped_and_a_number_is_not() {
+        let printed = table(["Rank", "Title", "Score"], vec![row("1000000", &"Long ".repeat(60), "76.2")], &[0, 2]);
+        let widths: Vec<_> = printed.lines().map(|line| line.chars().count()).collect();
+        assert!(widths.iter().all(|width| *width <= 100), "{widths:?}");
+        assert!(printed.contains("\n1000000  Long "), "{printed}");
+    }
+
+    #[test]
+    fn a_table_without_rows_shows_its_headers() {
+        assert!(table(["Rank", "Title"], vec![], &[0]).starts_with("Rank  Title"));
+    }
+}

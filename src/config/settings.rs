@@ -1,0 +1,265 @@
+//! The settings: their names, meaning, defaults and ranges, on one page.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+use figment::value::Value;
+use tracing_subscriber::EnvFilter;
+
+use super::PREFIX;
+use super::secret::without_password;
+
+/// A time-out of less than a millisecond would reach PostgreSQL as 0, which means none.
+const SECONDS: RangeInclusive<f64> = 0.001..=3600.0;
+
+/// One setting, as people read about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in the file.
+    pub key: &'static str,
+    /// What values fit.
+    pub kind: Kind,
+    /// Written as in a variable. `None`: not set.
+    pub default: Option<&'static str>,
+    /// One or two sentences.
+    pub description: &'static str,
+}
+
+/// What values fit a setting; displayed, it tells a person, unit included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// A connection URL; secret, because it may hold a password.
+    DatabaseUrl,
+    /// A file or directory, relative to the working directory.
+    Path,
+    /// IP address and port to listen on.
+    Address,
+    /// On or off.
+    Switch,
+    /// A number of things.
+    Whole {
+        /// The things.
+        unit: &'static str,
+        /// The least that fits.
+        min: u64,
+        /// The most that fits.
+        max: u64,
+    },
+    /// A duration, fractions allowed.
+    Seconds,
+    /// Several texts, at least one.
+    List,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Which log lines are written.
+    LogFilter,
+}
+
+/// Every setting, in the order of [`Config`](super::Config)'s fields.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "database_url",
+        kind: Kind::DatabaseUrl,
+        default: None,
+        description: "The database. When not set, the program runs a PostgreSQL cluster of its own in data_dir.",
+    },
+    Setting {
+        key: "data_dir",
+        kind: Kind::Path,
+        default: None,
+        description: "Where the program keeps its own PostgreSQL cluster.",
+    },
+    Setting {
+        key: "database_max_connections",
+        kind: Kind::Whole { unit: "connections", min: 1, max: 1000 },
+        default: Some("10"),
+        description: "The most connections that the pool opens.",
+    },
+    Setting {
+        key: "database_acquire_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("2"),
+        description: "How long a request waits for a free connection.",
+    },
+    Setting {
+        key: "database_statement_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("2"),
+        description: "How long a statement may run while a request waits for it.",
+    },
+    Setting {
+        key: "direct_query_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("15"),
+        description: "The same for the direct query, which computes scores when the score table can't serve them.",
+    },
+    Setting {
+        key: "target_lists",
+        kind: Kind::List,
+        default: Some("1001_movies"),
+        description: "Keys of the lists that blind scores are kept for.",
+    },
+    Setting {
+        key: "person_quality_enabled",
+        kind: Kind::Switch,
+        default: Some("true"),
+        description: "Whether people's quality scores are computed here; switch off where another system does it.",
+    },
+    Setting {
+        key: "http_addr",
+        kind: Kind::Address,
+        default: Some("127.0.0.1:8080"),
+        description: "Where the public listener answers: GraphQL, GraphiQL, health.",
+    },
+    Setting {
+        key: "admin_addr",
+        kind: Kind::Address,
+        default: Some("127.0.0.1:9464"),
+        description: "Where the admin listener answers: metrics, health.",
+    },
+    Setting {
+        key: "admin_tokens_file",
+        kind: Kind::Path,
+        default: None,
+        description: "Tokens of those who may administer, one a line: bare or label=token, at least 32 bytes each.",
+    },
+    Setting {
+        key: "http_body_limit_bytes",
+        kind: Kind::Whole { unit: "bytes", min: 1, max: 100 * 1024 * 1024 },
+        default: Some("262144"),
+        description: "The largest request body that is read.",
+    },
+    Setting {
+        key: "request_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("10"),
+        description: "How long a request may take.",
+    },
+    Setting {
+        key: "shutdown_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("10"),
+        description: "How long running work may take to finish when the program is told to stop.",
+    },
+    Setting {
+        key: "query_depth_limit",
+        kind: Kind::Whole { unit: "levels", min: 1, max: 1000 },
+        default: Some("20"),
+        description: "How deep the fields of an operation may nest; introspection is not counted.",
+    },
+    Setting {
+        key: "query_complexity_limit",
+        kind: Kind::Whole { unit: "points", min: 1, max: 1_000_000_000 },
+        default: Some("10000"),
+        description: "What an operation may cost: one point a field, times the sizes of the pages that it is in.",
+    },
+    Setting {
+        key: "graphiql_enabled",
+        kind: Kind::Switch,
+        default: Some("true"),
+        description: "Whether GraphiQL, the page to write queries in, is served.",
+    },
+    Setting {
+        key: "introspection_enabled",
+        kind: Kind::Switch,
+        default: Some("true"),
+        description: "Whether clients may ask for the schema; GraphiQL needs it.",
+    },
+    Setting {
+        key: "log_format",
+        kind: Kind::OneOf(&["auto", "json", "pretty"]),
+        default: Some("auto"),
+        description: "How log lines look; auto is pretty when standard output is a terminal, else json.",
+    },
+    Setting {
+        key: "log_filter",
+        kind: Kind::LogFilter,
+        default: Some("info,sqlx=warn"),
+        description: "Which log lines are written: a level, then exceptions by module.",
+    },
+];
+
+impl Setting {
+    /// The setting of this name.
+    #[must_use]
+    pub fn named(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The environment variable that sets it.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key.to_uppercase())
+    }
+
+    /// The environment variable that names a file holding it; secrets only.
+    #[must_use]
+    pub fn file_variable(&self) -> Option<String> {
+        self.kind.is_secret().then(|| format!("{}_FILE", self.variable()))
+    }
+}
+
+impl Kind {
+    /// Whether values are kept from logs, errors and listings.
+    #[must_use]
+    pub fn is_secret(self) -> bool {
+        self == Self::DatabaseUrl
+    }
+
+    /// The value that a variable's text stands for. Text that doesn't fit stays text, for [`Kind::accepts`] to refuse.
+    pub(super) fn value_of(self, text: &str) -> Value {
+        let parsed = match self {
+            Self::Switch => text.parse().map(bool::into).ok(),
+            Self::Whole { .. } | Self::Seconds => {
+                text.parse().map(u64::into).ok().or_else(|| text.parse().map(f64::into).ok())
+            }
+            Self::List => Some(text.split(',').map(str::trim).collect::<Vec<_>>().into()),
+            Self::DatabaseUrl | Self::Path | Self::Address | Self::OneOf(_) | Self::LogFilter => None,
+        };
+        parsed.unwrap_or_else(|| text.into())
+    }
+
+    pub(super) fn accepts(self, value: &Value) -> bool {
+        let is_text = |fits: &dyn Fn(&str) -> bool| value.as_str().is_some_and(fits);
+        match self {
+            Self::DatabaseUrl => is_text(&|url| url.starts_with("postgres://") || url.starts_with("postgresql://")),
+            Self::Path => is_text(&|path| !path.is_empty()),
+            Self::Address => is_text(&|address| address.parse::<SocketAddr>().is_ok()),
+            Self::OneOf(words) => is_text(&|word| words.contains(&word)),
+            Self::LogFilter => is_text(&|filter| !filter.is_empty() && EnvFilter::try_new(filter).is_ok()),
+            Self::Switch => value.to_bool().is_some(),
+            Self::Whole { min, max, .. } => value.deserialize().is_ok_and(|number: u64| (min..=max).contains(&number)),
+            Self::Seconds => value.deserialize().is_ok_and(|seconds: f64| SECONDS.contains(&seconds)),
+            Self::List => value
+                .deserialize()
+                .is_ok_and(|texts: Vec<String>| !texts.is_empty() && texts.iter().all(|text| !text.is_empty())),
+        }
+    }
+
+    /// The value as TOML, for people; of a secret, only what is none.
+    pub(super) fn shown(self, value: &Value) -> String {
+        let literal = |value: &Value| serde_json::to_string(value).unwrap_or_else(|error| error.to_string());
+        match self {
+            Self::DatabaseUrl => literal(&without_password(value.as_str().unwrap_or_default()).into()),
+            // What JSON writes for texts, numbers, switches and lists of them is TOML too.
+            _ => literal(value),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DatabaseUrl => f.write_str("a URL such as postgres://user:password@host:5432/database"),
+            Self::Path => f.write_str("a path"),
+            Self::Address => f.write_str("an IP address and a port such as 127.0.0.1:8080"),
+            Self::Switch => f.write_str("true or false"),
+            Self::Whole { unit, min, max } => write!(f, "a whole number of {unit}, {min} to {max}"),
+            Self::Seconds => write!(f, "seconds, {} to {}", SECONDS.start(), SECONDS.end()),
+            Self::List => f.write_str("a list such as [\"1001_movies\"], in a variable separated by commas"),
+            Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
+            Self::LogFilter => f.write_str("a filter such as info,sqlx=warn"),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn from_file(text: &str) -> Result<Config, ConfigError> {
+    Config::from_layers(Some((Path::new("cinegraph.toml"), text)), iter::empty(), &Overrides::default())
+}
+
+fn from_variables(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::from_layers(None, variables(pairs), &Overrides::default())
+}
+
+#[test]
+fn defaults_alone_are_a_configuration() {
+    let config = from_variables(&[]).unwrap();
+    assert_eq!(config.http_addr.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.database_statement_timeout, Duration::from_secs(2));
+    assert_eq!(config.target_lists, ["1001_movies"]);
+    assert_eq!(config.log_format, LogFormat::Auto);
+    assert!(config.database_url.is_none());
+}
+
+#[test]
+fn every_field_is_described_in_its_order() {
+    let error = Figment::from(("no_such_field", true)).extract::<Config>().unwrap_err();
+    let figment::error::Kind::UnknownField(_, fields) = error.kind else { panic!("{error}") };
+    let keys: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
+    assert_eq!(keys, fields);
+}
+
+#[test]
+fn flags_beat_variables_beat_the_file_beats_defaults() {
+    let file = "http_addr = '127.0.0.1:1'\nadmin_addr = '127.0.0.1:1'\nquery_depth_limit = 1";
+    let config = Config::from_layers(
+        Some((Path::new("etc/cinegraph.toml"), file)),
+        variables(&[("CINEGRAPH_HTTP_ADDR", "127.0.0.1:2"), ("CINEGRAPH_ADMIN_ADDR", "127.0.0.1:2")]),
+        &Overrides { http_addr: Some("127.0.0.1:3".to_owned()), ..Overrides::default() },
+    )
+    .unwrap();
+    assert_eq!((config.http_addr.port(), config.admin_addr.port(), config.query_depth_limit), (3, 2, 1));
+    for line in [
+        r#"http_addr = "127.0.0.1:3" # from --http-addr"#,
+        r#"admin_addr = "127.0.0.1:2" # from CINEGRAPH_ADMIN_ADDR"#,
+        "query_depth_limit = 1 # from etc/cinegraph.toml",
+        "database_max_connections = 10 # from default",
+        "# database_url is not set",
+    ] {
+        assert!(config.describe().lines().any(|described| described == line), "{line}\n{}", config.describe());
+    }
+}
+
+#[test]
+fn a_variable_gives_each_kind_of_value() {
+    let config = from_variables(&[
+        ("CINEGRAPH_TARGET_LISTS", "1001_movies, afi_100"),
+        ("CINEGRAPH_GRAPHIQL_ENABLED", "false"),
+        ("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "0.5"),
+        ("CINEGRAPH_DATABASE_MAX_CONNECTIONS", "7"),
+        ("CINEGRAPH_DATA_DIR", "1001"),
+        ("CINEGRAPH_LOG_FORMAT", "json"),
+    ])
+    .unwrap();
+    assert_eq!(config.target_lists, ["1001_movies", "afi_100"]);
+    assert!(!config.graphiql_enabled);
+    assert_eq!(config.request_timeout, Duration::from_millis(500));
+    assert_eq!(config.database_max_connections, 7);
+    assert_eq!(config.data_dir, Some(PathBuf::from("1001")));
+    assert!(config.log_format.is_json(true));
+}
+
+#[test]
+fn an_unknown_key_in_the_file_is_named() {
+    let error = from_file("databse_url = 'postgres://ann:s3cr3t@db/films'").unwrap_err().to_string();
+    assert!(
+        error.starts_with("unknown setting databse_url in cinegraph.toml, expected one of: database_url, "),
+        "{error}"
+    );
+    assert!(!error.contains("s3cr3t"), "{error}");
+}
+
+#[test]
+fn an_unknown_variable_of_ours_is_named_and_others_are_ignored() {
+    let error = from_variables(&[("CINEGRAPH_HTTP_ADR", "127.0.0.1:2")]).unwrap_err().to_string();
+    let start = "unknown setting CINEGRAPH_HTTP_ADR in the environment, expected one of: CINEGRAPH_DATABASE_URL, ";
+    assert!(error.starts_with(start), "{error}");
+
+    let others = [("OTEL_TRACES_SAMPLER", "always_on"), ("CINEGRAPH_CONFIG", "x.toml"), ("http_addr", "x")];
+    assert!(from_variables(&others).is_ok());
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_origin_and_what_fits() {
+    for (name, value, expected) in [
+        (
+            "DATABASE_MAX_CONNECTIONS",
+            "0",
+            "database_max_connections is 0 (from CINEGRAPH_DATABASE_MAX_CONNECTIONS), \
+             expected a whole number of connections, 1 to 1000",
+        ),
+        (
+            "REQUEST_TIMEOUT_SECONDS",
+            "soon",
+            "request_timeout_seconds is \"soon\" (from CINEGRAPH_REQUEST_TIMEOUT_SECONDS), \
+             expected seconds, 0.001 to 3600",
+        ),
+        (
+            "HTTP_ADDR",
+            "localhost",
+            "http_addr is \"localhost\" (from CINEGRAPH_HTTP_ADDR), \
+             expected an IP address and a port such as 127.0.0.1:8080",
+        ),
+        ("LOG_FORMAT", "xml", "log_format is \"xml\" (from CINEGRAPH_LOG_FORMAT), expected one of auto, json, pretty"),
+        (
+            "DATABASE_URL",
+            "mysql://ann:s3cr3t@db/films",
+            "database_url is \"mysql://ann:****@db/films\" (from CINEGRAPH_DATABASE_URL), \
+             expected a URL such as postgres://user:password@host:5432/database",
+        ),
+    ] {
+        let error = from_variables(&[(&format!("CINEGRAPH_{name}"), value)]).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn values_outside_their_range_or_type_are_refused() {
+    for line in [
+        "shutdown_timeout_seconds = 0",
+        "shutdown_timeout_seconds = -1.5",
+        "shutdown_timeout_seconds = nan",
+        "shutdown_timeout_seconds = inf",
+        "shutdown_timeout_seconds = 0.0001",
+        "shutdown_timeout_seconds = '10'",
+        "query_depth_limit = 1.5",
+        "query_depth_limit = -1",
+        "http_body_limit_bytes = 0",
+        "graphiql_enabled = 'yes'",
+        "target_lists = []",
+        "target_lists = ['']",
+        "target_lists = '1001_movies'",
+        "data_dir = ''",
+        "log_filter = 'info,sqlx=loudly'",
+        "http_addr = 2026-01-01",
+    ] {
+        let key = line.split(' ').next().unwrap();
+        let error = from_file(line).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("{key} is ")), "{line}: {error}");
+    }
+}
+
+#[test]
+fn a_variable_set_to_nothing_is_refused_rather_than_taken_for_unset() {
+    for setting in SETTINGS {
+        let error = from_variables(&[(&setting.variable(), "")]).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("{} is ", setting.key)), "{error}");
+    }
+}
+
+#[test]
+fn broken_toml_is_named_by_line_without_quoting_it() {
+    let error = from_file("# ours\ndatabase_url = \"postgres://ann:s3cr3t@db/films\n").unwrap_err();
+    assert!(error.to_string().starts_with("\"cinegraph.toml\", line 2: "), "{error}");
+    assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error:?}");
+}
+
+#[test]
+fn a_secret_is_read_from_the_file_that_a_variable_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    fs::write(&path, "postgres://ann:s3cr3t@db/films\n").unwrap();
+    let path = path.to_str().unwrap();
+
+    let config = from_variables(&[("CINEGRAPH_DATABASE_URL_FILE", path)]).unwrap();
+    assert_eq!(config.database_url.as_ref().unwrap().expose(), "postgres://ann:s3cr3t@db/films");
+    let line = format!(r#"database_url = "postgres://ann:****@db/films" # from CINEGRAPH_DATABASE_URL_FILE={path}"#);
+    assert!(config.describe().contains(&line), "{}", config.describe());
+
+    let both = [("CINEGRAPH_DATABASE_URL_FILE", path), ("CINEGRAPH_DATABASE_URL", "postgres://db")];
+    let error = from_variables(&both).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "both CINEGRAPH_DATABASE_URL and CINEGRAPH_DATABASE_URL_FILE are set, expected one of them"
+    );
+}
+
+#[test]
+fn a_missing_secret_file_is_named() {
+    let error = from_variables(&[("CINEGRAPH_DATABASE_URL_FILE", "/nowhere/url")]).unwrap_err();
+    assert_eq!(error.to_string(), r#"cannot read "/nowhere/url", named by CINEGRAPH_DATABASE_URL_FILE"#);
+}
+
+#[test]
+fn a_secret_in_the_place_of_its_file_is_not_shown() {
+    let error = from_variables(&[("CINEGRAPH_DATABASE_URL_FILE", "postgres://ann:s3cr3t@db/films")]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"database_url is "postgres://ann:****@db/films" (from CINEGRAPH_DATABASE_URL_FILE), expected a path"#
+    );
+}
+
+#[test]
+fn a_missing_configuration_file_is_an_error_when_it_was_named() {
+    let overrides = Overrides { config: Some("/nowhere/cinegraph.toml".into()), ..Overrides::default() };
+    let error = Config::load(&overrides).unwrap_err();
+    assert_eq!(error.to_string(), r#"cannot read "/nowhere/cinegraph.toml", named by --config"#);
+}
+
+#[test]
+fn no_printing_of_a_configuration_shows_a_secret() {
+    let overrides =
+        Overrides { database_url: Some("postgres://ann:s3cr3t@db/films".to_owned().into()), ..Overrides::default() };
+    let config = Config::from_layers(None, iter::empty(), &overrides).unwrap();
+    assert!(config.describe().contains(r#"database_url = "postgres://ann:****@db/films" # from --database-url"#));
+    assert!(!format!("{config:?} {overrides:?} {}", config.describe()).contains("s3cr3t"));
+}
+
+#[test]
+fn the_description_can_be_used_as_a_file() {
+    let described = from_variables(&[("CINEGRAPH_TARGET_LISTS", "a\"b,c")]).unwrap();
+    let again = from_file(described.describe()).unwrap();
+    assert_eq!(again.target_lists, ["a\"b", "c"]);
+    assert_eq!(again.request_timeout, described.request_timeout);
+}
