@@ -1,0 +1,176 @@
+//! Relay connections: page sizes, and cursors that are bound to the ranking that they came from.
+
+use async_graphql::SimpleObject;
+use async_graphql::connection::{CursorType, EmptyFields};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use super::error::ApiError;
+use crate::scoring::{MovieId, Place, Standing};
+
+/// Nodes of a page at most.
+const PAGE_MAX: i32 = 100;
+
+/// The layout of a cursor; another one is refused, not misread.
+const CURSOR_VERSION: u8 = 1;
+
+pub(super) type Connection<Node, Fields = EmptyFields> = async_graphql::connection::Connection<Cursor, Node, Fields>;
+pub(super) type Edge<Node> = async_graphql::connection::Edge<Cursor, Node, EmptyFields>;
+
+/// A page size, checked.
+pub(super) fn page_size(first: i32) -> Result<usize, ApiError> {
+    match usize::try_from(first) {
+        Ok(size) if (1..=PAGE_MAX).contains(&first) => Ok(size),
+        _ => Err(ApiError::bad_input("first", format!("is {first}, expected 1 to {PAGE_MAX}"))),
+    }
+}
+
+/// What a page of predictions says beside its films.
+#[derive(SimpleObject)]
+pub(super) struct RankingFields {
+    /// Films that pass the filter, on all pages.
+    pub(super) total_count: usize,
+    /// Version of the decade's data: another one between two pages tells that scores have changed in between.
+    pub(super) data_version: i64,
+    /// When the scores were read that this page was ranked by.
+    pub(super) as_of: DateTime<Utc>,
+}
+
+/// How long a list is.
+#[derive(SimpleObject)]
+pub(super) struct CountFields {
+    /// Nodes on all pages.
+    pub(super) total_count: usize,
+}
+
+/// Which list a cursor points into: all that determines its order and members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CursorScope([u8; 8]);
+
+impl CursorScope {
+    /// The scope of a list described by `parts`.
+    pub(super) fn of(parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            // The length keeps ("a", "bc") apart from ("ab", "c").
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        let mut scope = [0; 8];
+        scope.copy_from_slice(&hash.finalize()[..8]);
+        Self(scope)
+    }
+
+    /// The standing that a cursor of this scope points at.
+    pub(super) fn read(self, after: Option<&str>) -> Result<Option<Standing>, ApiError> {
+        let Some(after) = after else { return Ok(None) };
+        let refused = |why| ApiError::bad_input("after", why);
+        let cursor = Cursor::decode_cursor(after).map_err(refused)?;
+        if cursor.scope != self {
+            return Err(refused("is a cursor of another list: weights, list, decade and filter must be the same"));
+        }
+        Ok(Some(cursor.standing))
+    }
+
+    pub(super) fn cursor(self, standing: Standing) -> Cursor {
+        Cursor { scope: self, standing }
+    }
+}
+
+/// A place in an order, whatever films come and go around it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Cursor {
+    scope: CursorScope,
+    standing: Standing,
+}
+
+impl CursorType for Cursor {
+    type Error = &'static str;
+
+    fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
+        const NO_CURSOR: &str = "is no cursor of this service";
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NO_CURSOR)?;
+        let [CURSOR_VERSION, rest @ ..] = bytes.as_slice() else { return Err(NO_CURSOR) };
+        let words: [[u8; 8]; 3] = rest.as_chunks().0.try_into().map_err(|_| NO_CURSOR)?;
+        let [scope, score, id] = words;
+        let standing = Standing { score: f64::from_be_bytes(score), id: MovieId(i64::from_be_bytes(id)) };
+        if rest.len() != 24 || standing.score.is_nan() {
+            return Err(NO_CURSOR);
+        }
+        Ok(Self { scope: CursorScope(scope), standing })
+    }
+
+    fn encode_cursor(&self) -> String {
+        let mut bytes = vec![CURSOR_VERSION];
+        bytes.extend(self.scope.0);
+        bytes.extend(self.standing.score.to_be_bytes());
+        bytes.extend(self.standing.id.0.to_be_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+/// A page of a list that is in memory as a whole, in its order.
+pub(super) fn page_of<Node: async_graphql::OutputType>(
+    places: &[Listed],
+    scope: CursorScope,
+    first: i32,
+    after: Option<&str>,
+    node: impl Fn(Listed) -> Node,
+) -> Result<Connection<Node, CountFields>, ApiError> {
+    let (first, after) = (page_size(first)?, scope.read(after)?);
+    let start = after.map_or(0, |after| places.partition_point(|place| place.standing().order(&after).is_le()));
+    let page = &places[start..places.len().min(start + first)];
+    let count = CountFields { total_count: places.len() };
+    let mut connection = Connection::with_additional_fields(start > 0, start + page.len() < places.len(), count);
+    connection.edges.extend(page.iter().map(|place| Edge::new(scope.cursor(place.standing()), node(*place))));
+    Ok(connection)
+}
+
+/// A film of a validation: ranked, or listed without being full.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Listed {
+    Ranked(Place),
+    Unranked(MovieId),
+}
+
+impl Listed {
+    pub(super) fn id(self) -> MovieId {
+        match self {
+            Self::Ranked(place) => place.standing.id,
+            Self::Unranked(id) => id,
+        }
+    }
+
+    /// Films without a score come last, by id.
+    fn standing(self) -> Standing {
+        match self {
+            Self::Ranked(place) => place.standing,
+            Self::Unranked(id) => Standing { score: f64::NEG_INFINITY, id },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_as_it_was_written(score: f64, id: i64) {
+            prop_assume!(!score.is_nan());
+            let scope = CursorScope::of(&["a", "list"]);
+            let standing = Standing { score, id: MovieId(id) };
+            let text = scope.cursor(standing).encode_cursor();
+            prop_assert_eq!(scope.read(Some(&text)).unwrap(), Some(standing));
+            prop_assert!(CursorScope::of(&["al", "ist"]).read(Some(&text)).is_err());
+        }
+
+        #[test]
+        fn what_is_no_cursor_is_refused(text in ".{0,60}") {
+            prop_assert!(CursorScope::of(&[]).read(Some(&text)).is_err());
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What clients are told when something fails.
+
+use std::sync::Arc;
+
+use async_graphql::{Error, ErrorExtensions};
+
+use crate::services::ServiceError;
+use crate::store::StoreError;
+
+/// Seconds after which a client may ask again when the service is unavailable.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// The values of `extensions.code` that our resolvers give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// An argument cannot be; `extensions.field` names it.
+    BadUserInput,
+    /// An argument names something that is not there.
+    NotFound,
+    /// A statement took too long.
+    Timeout,
+    /// The database is away, or something has to be set up first.
+    ServiceUnavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+impl ErrorCode {
+    /// As clients see it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadUserInput => "BAD_USER_INPUT",
+            Self::NotFound => "NOT_FOUND",
+            Self::Timeout => "TIMEOUT",
+            Self::ServiceUnavailable => "SERVICE_UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+}
+
+/// An error as a client sees it.
+///
+/// Has no `Display` on purpose: the GraphQL library turns whatever has one into client text, and a database message
+/// must not leave the house that way.
+#[derive(Debug, Clone)]
+pub(super) struct ApiError {
+    code: ErrorCode,
+    message: Arc<str>,
+    field: Option<Arc<str>>,
+}
+
+impl ApiError {
+    pub(super) fn new(code: ErrorCode, message: &str) -> Self {
+        Self { code, message: message.into(), field: None }
+    }
+
+    /// An argument that cannot be.
+    pub(super) fn bad_input(field: &str, problem: impl AsRef<str>) -> Self {
+        Self { code: ErrorCode::BadUserInput, message: problem.as_ref().into(), field: Some(field.into()) }
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Invalid { field, problem } => Self::bad_input(&field, problem),
+            ServiceError::NotFound { field, problem } => {
+                Self { code: ErrorCode::NotFound, message: problem.into(), field: Some(field.as_ref().into()) }
+            }
+            ServiceError::NotReady(what) => Self::new(ErrorCode::ServiceUnavailable, what),
+            ServiceError::Store(error) => {
+                let cause = chain(&error);
+                tracing::error!(error = cause, "a request could not be answered");
+                match error {
+                    StoreError::Unavailable(_) => {
+                        Self::new(ErrorCode::ServiceUnavailable, "the service has no answer right now")
+                    }
+                    StoreError::TimedOut { .. } => Self::new(ErrorCode::Timeout, "the answer took too long"),
+                    _ => Self::new(ErrorCode::Internal, "something went wrong on our side"),
+                }
+            }
+        }
+    }
+}
+
+/// An error and all its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        Self::new(error.message.as_ref()).extend_with(|_, extensions| {
+            extensions.set("code", error.code.as_str());
+            if let Some(field) = &error.field {
+                extensions.set("field", field.as_ref());
+            }
+            if error.code == ErrorCode::ServiceUnavailable {
+                extensions.set("retryAfter", RETRY_AFTER_SECONDS);
+            }
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Loaders: whatever a page asks about its movies is asked for all of them at once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use async_graphql::dataloader::Loader;
+
+use super::error::ApiError;
+use crate::scoring::MovieId;
+use crate::services::Services;
+use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, PersonId, PersonQuality};
+use crate::telemetry::metrics::Metrics;
+
+/// The names of all loaders, for metrics.
+pub(super) const LOADERS: &[&str] = &[
+    "movie_by_id",
+    "genres_by_movie",
+    "countries_by_movie",
+    "metrics_by_movie",
+    "festivals_by_movie",
+    "credits_by_movie",
+    "quality_by_person",
+    "live_score_by_movie",
+];
+
+/// Loads by keys of several kinds.
+pub(super) struct Loaders {
+    services: Arc<Services>,
+    metrics: Metrics,
+}
+
+impl Loaders {
+    pub(super) fn new(services: Arc<Services>, metrics: Metrics) -> Self {
+        Self { services, metrics }
+    }
+}
+
+/// Genres of a movie.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct GenresOf(pub(super) MovieId);
+
+/// Production countries of a movie.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct CountriesOf(pub(super) MovieId);
+
+/// Metrics of a movie.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct MetricsOf(pub(super) MovieId);
+
+/// Nominations of a movie.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct FestivalsOf(pub(super) MovieId);
+
+/// Credits of a movie.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct CreditsOf(pub(super) MovieId);
+
+/// The score of a movie that is in no decade's columns.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct LiveScoreOf(pub(super) MovieId);
+
+/// A loader: its key, what it gives, its name, and the look-up that serves it.
+macro_rules! loader {
+    ($key:ty => $value:ty, $name:literal, |$services:ident, $ids:ident: $id:ty| $load:expr, $unwrap:expr, $wrap:expr) => {
+        impl Loader<$key> for Loaders {
+            type Value = Arc<$value>;
+            type Error = ApiError;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>, Self::Error> {
+                self.metrics.dataloader_batch($name, keys.len());
+                let $services = &self.services;
+                let $ids: Vec<$id> = keys.iter().map($unwrap).collect();
+                let found = $load.await?;
+                Ok(found.into_iter().map(|(id, value)| ($wrap(id), Arc::new(value))).collect())
+            }
+        }
+    };
+}
+
+loader!(MovieId => Movie, "movie_by_id", |s, ids: MovieId| s.catalogue.movies(&ids), |key| *key, |id| id);
+loader!(GenresOf => Vec<Genre>, "genres_by_movie", |s, ids: MovieId| s.catalogue.genres_of(&ids), |key| key.0, GenresOf);
+loader!(CountriesOf => Vec<Country>, "countries_by_movie", |s, ids: MovieId| s.catalogue.countries_of(&ids), |key| key.0, CountriesOf);
+loader!(MetricsOf => Vec<Metric>, "metrics_by_movie", |s, ids: MovieId| s.catalogue.metrics_of(&ids), |key| key.0, MetricsOf);
+loader!(FestivalsOf => Vec<FestivalEntry>, "festivals_by_movie", |s, ids: MovieId| s.catalogue.festival_entries_of(&ids), |key| key.0, FestivalsOf);
+loader!(CreditsOf => Vec<Credit>, "credits_by_movie", |s, ids: MovieId| s.catalogue.credits_of(&ids), |key| key.0, CreditsOf);
+loader!(PersonId => PersonQuality, "quality_by_person", |s, ids: PersonId| s.catalogue.qualities_of(&ids), |key| *key, |id| id);
+loader!(LiveScoreOf => LiveScore, "live_score_by_movie", |s, ids: MovieId| s.catalogue.live_scores(&ids), |key| key.0, LiveScoreOf);

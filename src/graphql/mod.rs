@@ -1,0 +1,21 @@
+//! The API: schema types, resolvers, loaders and what clients are told when something fails.
+//!
+//! A resolver converts, calls a service, converts. It holds no rule, no SQL and no cache key.
+
+mod connection;
+mod error;
+mod filter;
+mod id;
+mod loaders;
+mod movie;
+mod prediction;
+mod profile;
+mod query;
+mod scalars;
+mod schema;
+mod scope;
+mod validation;
+
+pub use error::ErrorCode;
+pub use query::ROOT_FIELDS;
+pub use schema::{Api, ApiLimits, ApiSchema, api, sdl};

@@ -1,0 +1,340 @@
+//! The root of all questions.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Interface, Object, OneofObject};
+
+use super::connection::{CursorScope, Edge, RankingFields, page_size};
+use super::error::ApiError;
+use super::filter::PredictionFilter;
+use super::id::NodeId;
+use super::movie::Movie;
+use super::prediction::{Prediction, PredictionConnection, WeightsInput};
+use super::profile::Profile;
+use super::scope::{Question, RequestScope, scope};
+use super::validation::{DecadeValidation, ProfileComparison, ScoreBasis, Tested, Validation};
+use crate::scoring::{Decade, Filter};
+use crate::services::ServiceError;
+use crate::services::predictions::{PageRequest, Shelf};
+use crate::store::MovieKey;
+use crate::telemetry::metrics::Metrics;
+
+/// The fields of the root types, for metrics.
+pub const ROOT_FIELDS: &[&str] = &[
+    "confirmedAdditions",
+    "decadeValidation",
+    "movie",
+    "node",
+    "nodes",
+    "prediction",
+    "predictions",
+    "profile",
+    "profileComparison",
+    "profiles",
+    "validation",
+];
+
+/// Ids of one question at most.
+const IDS_MAX: usize = 100;
+
+/// Measures a root field: one span, one duration, one outcome, also when the client goes away.
+async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    use tracing::Instrument;
+
+    let field = ctx.field().name();
+    let measured = ctx.data_unchecked::<Metrics>().field(field);
+    let span = tracing::info_span!(
+        "resolve",
+        otel.name = format!("resolve Query.{field}"),
+        graphql.processing.r#type = "resolve",
+        graphql.field.schema_coordinate = format!("Query.{field}"),
+    );
+    let result = resolve.instrument(span).await;
+    measured.finish(result.is_ok());
+    result
+}
+
+/// A movie, by one of its ids.
+#[derive(OneofObject)]
+enum MovieBy {
+    /// Global id.
+    Id(ID),
+    /// Its id at TMDb.
+    TmdbId(i32),
+    /// Its id at IMDb, "tt…".
+    ImdbId(String),
+}
+
+impl MovieBy {
+    /// The movie; none where there is no such one.
+    async fn find(self, scope: &RequestScope) -> Result<Option<Movie>, ApiError> {
+        let key = match self {
+            Self::Id(id) => MovieKey::Id(NodeId::movie(&id, "by.id")?),
+            Self::TmdbId(id) if id < 0 => return Err(ApiError::bad_input("by.tmdbId", "is negative")),
+            Self::TmdbId(id) => MovieKey::Tmdb(id),
+            Self::ImdbId(id) if id.contains('\0') => return Ok(None),
+            Self::ImdbId(id) => MovieKey::Imdb(id),
+        };
+        match scope.services().catalogue.movie_id(&key).await? {
+            Some(id) => Ok(scope.load(id).await?.map(Movie)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Anything with a global id.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "Global id"))]
+pub(super) enum Node {
+    Movie(Movie),
+    Profile(Profile),
+}
+
+impl Node {
+    /// What an id names; none where it names nothing that is there.
+    async fn find(scope: &RequestScope, id: &ID) -> Result<Option<Self>, ApiError> {
+        match NodeId::read(id) {
+            Some(NodeId::Movie(id)) => Ok(scope.load(id).await?.map(|movie| Self::Movie(Movie(movie)))),
+            Some(NodeId::Profile(id)) => {
+                let profile = scope.profiles().await?.iter().find(|profile| profile.id == id);
+                Ok(profile.cloned().map(|profile| Self::Profile(Profile(profile))))
+            }
+            Some(NodeId::Person(_)) | None => Ok(None),
+        }
+    }
+}
+
+/// Everything that can be asked.
+pub(super) struct Query;
+
+/// Everything that can be asked.
+#[Object]
+impl Query {
+    /// Movies of a decade that are not on the list, most likely to join it first.
+    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
+    async fn predictions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
+            String,
+        >,
+        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
+        #[graphql(desc = "What to narrow the page to; ranks stay those among all candidates")] filter: Option<
+            PredictionFilter,
+        >,
+        #[graphql(desc = "Movies at most, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor of the last movie of the page before")] after: Option<String>,
+    ) -> Result<PredictionConnection, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async {
+            let question = scope.question(profile, weights, list).await?;
+            let filter = filter.unwrap_or_default().resolve(scope).await?;
+            shelf(scope, question, decade, Shelf::Candidates, filter, first, after.as_deref()).await
+        })
+        .await
+    }
+
+    /// How one movie scores, on the list or not. Null: there is no such movie.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn prediction(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which movie")] by: MovieBy,
+        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
+            String,
+        >,
+        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+    ) -> Option<Result<Prediction, ApiError>> {
+        let scope = scope(ctx);
+        root(ctx, async {
+            let question = Arc::new(scope.question(profile, weights, list).await?);
+            match by.find(scope).await? {
+                Some(movie) => Prediction::of_movie(scope, &movie.0, question).await.map(Some),
+                None => Ok(None),
+            }
+        })
+        .await
+        .transpose()
+    }
+
+    /// Movies of a decade that are on the list, best score first.
+    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
+    async fn confirmed_additions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
+            String,
+        >,
+        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
+        #[graphql(desc = "Movies at most, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor of the last movie of the page before")] after: Option<String>,
+    ) -> Result<PredictionConnection, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async {
+            let question = scope.question(profile, weights, list).await?;
+            shelf(scope, question, decade, Shelf::Listed, Filter::default(), first, after.as_deref()).await
+        })
+        .await
+    }
+
+    /// How well the ranking would have found the listed movies of every decade before the 2020s.
+    #[graphql(complexity = "100 + child_complexity")]
+    async fn validation(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
+            String,
+        >,
+        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "Which scores to rank by", default)] basis: ScoreBasis,
+    ) -> Result<Validation, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async {
+            let question = Arc::new(scope.question(profile, weights, list).await?);
+            let services = scope.services();
+            let report = services.validation.of_all(&question.list, question.taste.weights, basis.into()).await?;
+            Ok(Validation { report, tested: Tested { question, basis } })
+        })
+        .await
+    }
+
+    /// How well the ranking would have found the listed movies of one decade.
+    #[graphql(complexity = "20 + child_complexity")]
+    async fn decade_validation(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
+            String,
+        >,
+        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "First year of the decade, such as 1990")] decade: i32,
+        #[graphql(desc = "Which scores to rank by", default)] basis: ScoreBasis,
+    ) -> Result<DecadeValidation, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async {
+            let decade = Decade::starting(decade).map_err(ServiceError::from)?;
+            let question = Arc::new(scope.question(profile, weights, list).await?);
+            let (services, weights) = (scope.services(), question.taste.weights);
+            let report = services.validation.of_decade(&question.list, decade, weights, basis.into()).await?;
+            Ok(DecadeValidation { report, tested: Tested { question, basis } })
+        })
+        .await
+    }
+
+    /// All active profiles, by how well they would have done.
+    #[graphql(complexity = "400 + 10 * child_complexity")]
+    async fn profile_comparison(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "Which scores to rank by", default)] basis: ScoreBasis,
+    ) -> Result<ProfileComparison, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async {
+            let list = scope.list(list).await?;
+            let active = scope.profiles().await?.iter().filter(|profile| profile.active).cloned();
+            let reports = scope.services().validation.compare(&list, active, basis.into()).await?;
+            Ok(ProfileComparison { reports, list, basis })
+        })
+        .await
+    }
+
+    /// Weight profiles, by name.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn profiles(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whether to leave out those that can't be asked for", default = true)] active_only: bool,
+    ) -> Result<Vec<Profile>, ApiError> {
+        root(ctx, async {
+            let profiles = scope(ctx).profiles().await?.iter();
+            Ok(profiles.filter(|profile| profile.active || !active_only).cloned().map(Profile).collect())
+        })
+        .await
+    }
+
+    /// One weight profile. Null: there is no such one.
+    async fn profile(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its name")] name: String,
+    ) -> Option<Result<Profile, ApiError>> {
+        root(ctx, async {
+            let profiles = scope(ctx).profiles().await?;
+            Ok(profiles.iter().find(|profile| profile.name == name).cloned().map(Profile))
+        })
+        .await
+        .transpose()
+    }
+
+    /// One movie. Null: there is no such one.
+    async fn movie(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which movie")] by: MovieBy,
+    ) -> Option<Result<Movie, ApiError>> {
+        root(ctx, by.find(scope(ctx))).await.transpose()
+    }
+
+    /// Anything by its global id. Null: the id names nothing that is there.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Global id")] id: ID) -> Option<Result<Node, ApiError>> {
+        root(ctx, Node::find(scope(ctx), &id)).await.transpose()
+    }
+
+    /// Several things by their global ids, in the order of the ids; null where one names nothing that is there.
+    #[graphql(complexity = "ids.len().min(100) * child_complexity")]
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global ids, 100 at most")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>, ApiError> {
+        root(ctx, async {
+            if ids.len() > IDS_MAX {
+                return Err(ApiError::bad_input("ids", format!("has {} ids, expected {IDS_MAX} at most", ids.len())));
+            }
+            futures_util::future::try_join_all(ids.iter().map(|id| Node::find(scope(ctx), id))).await
+        })
+        .await
+    }
+}
+
+/// A page of a decade's candidates or listed movies.
+async fn shelf(
+    scope: &RequestScope,
+    question: Question,
+    decade: i32,
+    shelf: Shelf,
+    filter: Filter,
+    first: i32,
+    after: Option<&str>,
+) -> Result<PredictionConnection, ApiError> {
+    let decade = Decade::starting(decade).map_err(ServiceError::from)?;
+    let cursors = CursorScope::of(&[&format!("{shelf:?}"), &question.key(), &decade.to_string(), &format!("{filter:?}")]);
+    let request = PageRequest {
+        list: &question.list,
+        decade,
+        weights: question.taste.weights,
+        shelf,
+        filter,
+        after: cursors.read(after)?,
+        first: page_size(first)?,
+    };
+    let page = scope.services().predictions.page(request).await?;
+    let fields = RankingFields { total_count: page.total, data_version: page.data_version, as_of: page.as_of };
+    let mut connection = PredictionConnection::with_additional_fields(page.has_previous, page.has_next, fields);
+    let question = Arc::new(question);
+    connection.edges.extend(page.films.into_iter().map(|film| {
+        let cursor = cursors.cursor(film.standing());
+        Edge::new(cursor, Prediction::ranked(film, Arc::clone(&question)))
+    }));
+    Ok(connection)
+}

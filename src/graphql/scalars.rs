@@ -1,0 +1,21 @@
+//! Scalars that the GraphQL library names otherwise.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use chrono::NaiveDate;
+
+/// A day, as YYYY-MM-DD.
+pub(super) struct Date(pub(super) NaiveDate);
+
+/// A day, as YYYY-MM-DD.
+#[Scalar]
+impl ScalarType for Date {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        let day = NaiveDate::parse_from_str(text, "%Y-%m-%d");
+        day.map(Self).map_err(|_| InputValueError::custom("a day is written YYYY-MM-DD"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}

@@ -1,0 +1,51 @@
+//! What can go wrong in a use case, sorted by who can do something about it.
+
+use std::borrow::Cow;
+
+use crate::scoring::DecadeError;
+use crate::store::StoreError;
+
+/// Why a use case gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ServiceError {
+    /// The caller asked for something that cannot be.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// Which argument.
+        field: Cow<'static, str>,
+        /// What is wrong with it, and what is expected.
+        problem: String,
+    },
+    /// The caller named something that is not there.
+    #[error("{field}: {problem}")]
+    NotFound {
+        /// Which argument.
+        field: Cow<'static, str>,
+        /// What is not there.
+        problem: String,
+    },
+    /// Something has to be set up first; the text says what.
+    #[error("{0}")]
+    NotReady(&'static str),
+    /// The database gave no answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ServiceError {
+    /// An argument that cannot be.
+    pub fn invalid(field: impl Into<Cow<'static, str>>, problem: impl ToString) -> Self {
+        Self::Invalid { field: field.into(), problem: problem.to_string() }
+    }
+
+    /// An argument that names nothing.
+    pub fn not_found(field: impl Into<Cow<'static, str>>, problem: impl ToString) -> Self {
+        Self::NotFound { field: field.into(), problem: problem.to_string() }
+    }
+}
+
+impl From<DecadeError> for ServiceError {
+    fn from(error: DecadeError) -> Self {
+        Self::invalid("decade", error)
+    }
+}
