@@ -19,4 +19,8 @@ pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod graphql;
 pub mod scoring;
+pub mod services;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,420 @@
+//! One guard per measured thing. A guard also records when it is dropped: a client that hangs up drops the handler's
+//! future, and code after its `.await` never runs.
+
+use std::time::{Duration, Instant};
+
+use super::metrics as page;
+use super::metrics::{DbError, Done, Label, Method, OperationType, Outcome, Pool, SLO_ROUTE, Slo, Task, TaskOutcome};
+use super::registry::{Metrics, number};
+
+/// The status counted for a client that left before the answer, as nginx logs it.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+impl Metrics {
+    /// Starts measuring a request to `route`, a template.
+    #[must_use]
+    pub fn http_request(&self, method: Method, route: String) -> HttpRequestGuard {
+        self.0.http_active.at(method).increment(1.0);
+        HttpRequestGuard {
+            metrics: self.clone(),
+            started: Instant::now(),
+            method,
+            route,
+            answer: None,
+            bytes: 0,
+            complete: false,
+        }
+    }
+
+    /// Starts measuring an operation whose type is not known yet.
+    #[must_use]
+    pub fn operation(&self) -> OperationGuard {
+        let kind = OperationType::Unknown;
+        self.0.operations.at(kind).active.increment(1.0);
+        OperationGuard { metrics: self.clone(), started: Instant::now(), kind, finished: false }
+    }
+
+    /// Starts measuring a root field.
+    #[must_use]
+    pub fn field(&self, field: &'static str) -> FieldGuard {
+        FieldGuard { metrics: self.clone(), started: Instant::now(), field, done: Done::Error }
+    }
+
+    /// Starts measuring a statement, from when it is sent.
+    #[must_use]
+    pub fn statement(&self, query_name: &'static str) -> StatementGuard {
+        StatementGuard { metrics: self.clone(), started: Instant::now(), query_name }
+    }
+
+    /// Starts waiting for a connection of `pool`.
+    #[must_use]
+    pub fn connection_wait(&self, pool: Pool) -> WaitGuard {
+        self.0.pools.at(pool).pending.increment(1.0);
+        WaitGuard { metrics: self.clone(), started: Instant::now(), pool }
+    }
+
+    /// Starts measuring a run of a background task.
+    #[must_use]
+    pub fn task(&self, task: Task) -> TaskGuard {
+        TaskGuard { metrics: self.clone(), started: Instant::now(), task, outcome: TaskOutcome::Error }
+    }
+}
+
+/// A request in flight. Dropped before [`sent_all`](Self::sent_all), the client went away.
+#[derive(Debug)]
+pub struct HttpRequestGuard {
+    metrics: Metrics,
+    started: Instant,
+    method: Method,
+    route: String,
+    answer: Option<(u16, Option<Outcome>)>,
+    bytes: u64,
+    complete: bool,
+}
+
+impl HttpRequestGuard {
+    /// The answer's head is ready; `outcome` if it answers an operation.
+    pub fn answered(&mut self, status: u16, outcome: Option<Outcome>) {
+        self.answer = Some((status, outcome));
+    }
+
+    /// Some of the body is ready.
+    pub fn sent(&mut self, bytes: usize) {
+        self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
+    /// The whole body is ready.
+    pub fn sent_all(mut self) {
+        self.complete = true;
+    }
+
+    fn slo(&self) -> Slo {
+        match self.answer {
+            Some((500.., _) | (_, Some(Outcome::Error | Outcome::Partial))) => Slo::Bad,
+            Some((status, None | Some(Outcome::Ok))) if status < 400 && self.complete => Slo::Good,
+            None if std::thread::panicking() => Slo::Bad,
+            _ => Slo::Excluded,
+        }
+    }
+}
+
+impl Drop for HttpRequestGuard {
+    fn drop(&mut self) {
+        let registry = &self.metrics.0;
+        registry.http_active.at(self.method).decrement(1.0);
+        if self.route == SLO_ROUTE {
+            registry.slo.at(self.slo()).increment(1);
+        }
+        let status = self.answer.map_or(CLIENT_CLOSED_REQUEST, |(status, _)| status).to_string();
+        let duration = registry.source.histogram(&page::HTTP_DURATION, &[self.method.as_str(), &self.route, &status]);
+        duration.record(self.started.elapsed());
+        if self.complete {
+            registry.source.histogram(&page::HTTP_BODY_SIZE, &[&self.route]).record(number(self.bytes));
+        }
+    }
+}
+
+/// An operation in flight. Dropped unfinished, it ended as [`Outcome::abandoned`] says.
+#[derive(Debug)]
+pub struct OperationGuard {
+    metrics: Metrics,
+    started: Instant,
+    kind: OperationType,
+    finished: bool,
+}
+
+impl OperationGuard {
+    /// Its type, once the document is parsed.
+    pub fn kind(&mut self, kind: OperationType) {
+        let operations = &self.metrics.0.operations;
+        operations.at(self.kind).active.decrement(1.0);
+        operations.at(kind).active.increment(1.0);
+        self.kind = kind;
+    }
+
+    /// Ends it, and returns the time that was recorded. Only the first end counts.
+    pub fn finish(&mut self, outcome: Outcome) -> Duration {
+        let elapsed = self.started.elapsed();
+        if !std::mem::replace(&mut self.finished, true) {
+            let handles = self.metrics.0.operations.at(self.kind);
+            handles.active.decrement(1.0);
+            handles.duration.at(outcome).record(elapsed);
+        }
+        elapsed
+    }
+}
+
+impl Drop for OperationGuard {
+    fn drop(&mut self) {
+        self.finish(Outcome::abandoned());
+    }
+}
+
+impl Outcome {
+    /// How an operation ended whose future is being dropped: by a panic of ours, else because the client left.
+    #[must_use]
+    pub fn abandoned() -> Self {
+        if std::thread::panicking() { Self::Error } else { Self::Cancelled }
+    }
+}
+
+/// A root field being resolved. Dropped unfinished, it counts as an error.
+#[derive(Debug)]
+pub struct FieldGuard {
+    metrics: Metrics,
+    started: Instant,
+    field: &'static str,
+    done: Done,
+}
+
+impl FieldGuard {
+    /// Ends it.
+    pub fn finish(mut self, done: Done) {
+        self.done = done;
+    }
+}
+
+impl Drop for FieldGuard {
+    fn drop(&mut self) {
+        let (_, handles) = self.metrics.0.fields.get(self.field);
+        handles.duration.record(self.started.elapsed());
+        handles.requests.at(self.done).increment(1);
+    }
+}
+
+/// A statement being run. Dropped unfinished, only its time counts: nobody waits for its rows any more.
+#[derive(Debug)]
+pub struct StatementGuard {
+    metrics: Metrics,
+    started: Instant,
+    query_name: &'static str,
+}
+
+impl StatementGuard {
+    /// All its rows are read.
+    pub fn finish_ok(self, rows: usize) {
+        self.metrics.0.queries.get(self.query_name).1.rows.record(number(rows));
+    }
+
+    /// It failed.
+    pub fn finish_err(self, error: DbError) {
+        self.metrics.0.queries.get(self.query_name).1.errors.at(error).increment(1);
+    }
+}
+
+impl Drop for StatementGuard {
+    fn drop(&mut self) {
+        self.metrics.0.queries.get(self.query_name).1.duration.record(self.started.elapsed());
+    }
+}
+
+/// A task waiting for a connection. Dropped unfinished, it no longer waits and nothing else is counted.
+#[derive(Debug)]
+pub struct WaitGuard {
+    metrics: Metrics,
+    started: Instant,
+    pool: Pool,
+}
+
+impl WaitGuard {
+    /// It got one.
+    pub fn acquired(self) {
+        self.metrics.0.pools.at(self.pool).wait.record(self.started.elapsed());
+    }
+
+    /// It gave up.
+    pub fn timed_out(self) {
+        self.metrics.0.pools.at(self.pool).timeouts.increment(1);
+    }
+}
+
+impl Drop for WaitGuard {
+    fn drop(&mut self) {
+        self.metrics.0.pools.at(self.pool).pending.decrement(1.0);
+    }
+}
+
+/// A run of a background task. Dropped unfinished, it counts as an error.
+#[derive(Debug)]
+pub struct TaskGuard {
+    metrics: Metrics,
+    started: Instant,
+    task: Task,
+    outcome: TaskOutcome,
+}
+
+impl TaskGuard {
+    /// Ends it.
+    pub fn finish(mut self, outcome: TaskOutcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        let handles = self.metrics.0.tasks.at(self.task);
+        handles.duration.record(self.started.elapsed());
+        handles.runs.at(self.outcome).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::telemetry::{
+        DbError, Done, Inventory, Method, Metrics, OperationType, Outcome, Pool, Task, TaskOutcome,
+    };
+
+    fn metrics() -> Metrics {
+        Metrics::new(&Inventory { fields: &["predictions"], loaders: &[], queries: &["film"] }).unwrap()
+    }
+
+    fn assert_has(metrics: &Metrics, lines: &[&str]) {
+        let text = metrics.render();
+        for line in lines {
+            assert!(text.lines().any(|have| have == *line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_counts_until_its_last_byte() {
+        let metrics = metrics();
+
+        let mut request = metrics.http_request(Method::Post, "/graphql".to_owned());
+        request.answered(200, Some(Outcome::Ok));
+        request.sent(300);
+        assert_has(&metrics, &[r#"http_server_active_requests{http_request_method="POST"} 1"#]);
+        request.sent_all();
+
+        assert_has(
+            &metrics,
+            &[
+                r#"http_server_active_requests{http_request_method="POST"} 0"#,
+                r#"http_server_response_body_size_bytes_sum{http_route="/graphql"} 300"#,
+                r#"cinegraph_slo_requests_total{result="good"} 1"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn a_request_is_good_bad_or_excluded() {
+        let cases = [
+            (200, Some(Outcome::Ok), "good"),
+            (200, None, "good"),
+            (200, Some(Outcome::Rejected), "excluded"),
+            (413, None, "excluded"),
+            (200, Some(Outcome::Partial), "bad"),
+            (200, Some(Outcome::Error), "bad"),
+            (500, None, "bad"),
+        ];
+        for (status, outcome, result) in cases {
+            let metrics = metrics();
+            let mut request = metrics.http_request(Method::Post, "/graphql".to_owned());
+            request.answered(status, outcome);
+            request.sent_all();
+            assert_has(&metrics, &[&format!(r#"cinegraph_slo_requests_total{{result="{result}"}} 1"#)]);
+        }
+    }
+
+    #[test]
+    fn a_client_that_leaves_is_counted_and_excluded() {
+        let metrics = metrics();
+
+        drop(metrics.http_request(Method::Post, "/graphql".to_owned()));
+
+        assert_has(
+            &metrics,
+            &[
+                r#"http_server_request_duration_seconds_count{http_request_method="POST",http_route="/graphql",http_response_status_code="499"} 1"#,
+                r#"cinegraph_slo_requests_total{result="excluded"} 1"#,
+                r#"http_server_active_requests{http_request_method="POST"} 0"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn an_operation_counts_once_and_under_its_type() {
+        let metrics = metrics();
+
+        let mut finished = metrics.operation();
+        finished.kind(OperationType::Query);
+        finished.finish(Outcome::Ok);
+        drop(finished);
+        drop(metrics.operation());
+
+        assert_has(
+            &metrics,
+            &[
+                r#"graphql_server_request_duration_seconds_count{graphql_operation_type="query",outcome="ok"} 1"#,
+                r#"graphql_server_request_duration_seconds_count{graphql_operation_type="query",outcome="cancelled"} 0"#,
+                r#"graphql_server_request_duration_seconds_count{graphql_operation_type="unknown",outcome="cancelled"} 1"#,
+                r#"graphql_server_request_active{graphql_operation_type="query"} 0"#,
+                r#"graphql_server_request_active{graphql_operation_type="unknown"} 0"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn an_operation_that_panics_is_an_error() {
+        let metrics = metrics();
+        let inside = metrics.clone();
+
+        let panicked = std::thread::spawn(move || {
+            let _operation = inside.operation();
+            panic!("a resolver's fault");
+        });
+
+        assert!(panicked.join().is_err());
+        assert_has(
+            &metrics,
+            &[r#"graphql_server_request_duration_seconds_count{graphql_operation_type="unknown",outcome="error"} 1"#],
+        );
+    }
+
+    #[test]
+    fn fields_statements_and_tasks_count_their_ends() {
+        let metrics = metrics();
+
+        metrics.field("predictions").finish(Done::Ok);
+        drop(metrics.field("predictions"));
+        metrics.statement("film").finish_ok(25);
+        metrics.statement("unheard_of").finish_err(DbError::Timeout);
+        metrics.task(Task::ScoreRefresh).finish(TaskOutcome::Skipped);
+
+        assert_has(
+            &metrics,
+            &[
+                r#"cinegraph_graphql_field_requests_total{field="predictions",outcome="ok"} 1"#,
+                r#"cinegraph_graphql_field_requests_total{field="predictions",outcome="error"} 1"#,
+                r#"db_client_response_returned_rows_sum{query_name="film"} 25"#,
+                r#"db_client_operation_duration_seconds_count{query_name="film"} 1"#,
+                r#"cinegraph_db_errors_total{query_name="other",error_type="timeout"} 1"#,
+                r#"cinegraph_task_runs_total{task="score_refresh",outcome="skipped"} 1"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn waiting_for_a_connection_ends_in_one_of_three_ways() {
+        let metrics = metrics();
+        let pending = r#"db_client_connection_pending_requests{pool="primary"}"#;
+
+        let (got, gave_up, left) = (
+            metrics.connection_wait(Pool::Primary),
+            metrics.connection_wait(Pool::Primary),
+            metrics.connection_wait(Pool::Primary),
+        );
+        assert_has(&metrics, &[&format!("{pending} 3")]);
+        got.acquired();
+        gave_up.timed_out();
+        drop(left);
+
+        assert_has(
+            &metrics,
+            &[
+                &format!("{pending} 0"),
+                r#"db_client_connection_wait_time_seconds_count{pool="primary"} 1"#,
+                r#"db_client_connection_timeouts_total{pool="primary"} 1"#,
+            ],
+        );
+    }
+}

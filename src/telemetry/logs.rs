@@ -1,0 +1,327 @@
+//! Logs and traces: one JSON object per line on stdout, each with the trace it belongs to.
+
+use std::fmt;
+
+use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use serde::Serializer as _;
+use serde::ser::SerializeMap;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::SetGlobalDefaultError;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line, for machines.
+    Json,
+    /// One short line, for people.
+    Pretty,
+}
+
+/// Where log lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogOutput {
+    /// For services.
+    Stdout,
+    /// For commands whose result goes to stdout.
+    Stderr,
+}
+
+/// Why telemetry could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The log filter is not one.
+    #[error("log filter {filter:?} is not valid")]
+    Filter {
+        /// As it was given.
+        filter: String,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+    /// The process already logs.
+    #[error("telemetry is already running")]
+    Running(#[from] SetGlobalDefaultError),
+}
+
+/// Keeps traces flowing; dropped, it hands over what is left and ends them.
+#[derive(Debug)]
+#[must_use = "traces end when this is dropped"]
+pub struct TelemetryGuard(SdkTracerProvider);
+
+impl Drop for TelemetryGuard {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.shutdown() {
+            tracing::warn!(%error, "traces were lost at the end");
+        }
+    }
+}
+
+/// Starts logs and traces for the whole process. `filter` is what `RUST_LOG` would hold, e.g. `info,sqlx=warn`.
+///
+/// # Errors
+/// [`TelemetryError`] when the filter is wrong or when it was started before.
+pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<TelemetryGuard, TelemetryError> {
+    let writer = match output {
+        LogOutput::Stdout => BoxMakeWriter::new(std::io::stdout),
+        LogOutput::Stderr => BoxMakeWriter::new(std::io::stderr),
+    };
+    let (subscriber, guard) = subscriber(format, filter, writer)?;
+    tracing::subscriber::set_global_default(subscriber)?;
+    Ok(guard)
+}
+
+/// What [`init`] starts, for one thread or one test.
+///
+/// # Errors
+/// [`TelemetryError::Filter`] when the filter is wrong.
+pub fn subscriber<W>(
+    format: LogFormat,
+    filter: &str,
+    writer: W,
+) -> Result<(impl Subscriber + Send + Sync, TelemetryGuard), TelemetryError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter =
+        EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
+    let provider = SdkTracerProvider::builder().build();
+    // The log filter does not hide spans from here, so that a quiet log still names its traces.
+    let traces = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer(SERVICE))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_filter(LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .event_format(Lines(format))
+        .with_writer(writer)
+        .with_filter(filter);
+    Ok((Registry::default().with(traces).with(lines), TelemetryGuard(provider)))
+}
+
+const SERVICE: &str = "cinegraph";
+
+/// Names that an event's own fields cannot take: a line has each key once.
+const RESERVED: [&str; 7] = ["timestamp", "level", "target", "service", "version", "trace_id", "span_id"];
+
+/// The span that the line is written in, as traces know it; also inside spawned tasks that carry their span.
+fn current_span() -> Option<SpanContext> {
+    let span = opentelemetry::Context::current().span().span_context().clone();
+    span.is_valid().then_some(span)
+}
+
+struct Lines(LogFormat);
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        match self.0 {
+            LogFormat::Json => {
+                let mut line = Vec::with_capacity(256);
+                write_json(&mut line, event).map_err(|_| fmt::Error)?;
+                writeln!(writer, "{}", str::from_utf8(&line).map_err(|_| fmt::Error)?)
+            }
+            LogFormat::Pretty => {
+                SystemTime.format_time(&mut writer)?;
+                write!(writer, " {:>5} {}: ", event.metadata().level(), event.metadata().target())?;
+                ctx.format_fields(writer.by_ref(), event)?;
+                if let Some(span) = current_span() {
+                    write!(writer, " trace_id={}", span.trace_id())?;
+                }
+                writeln!(writer)
+            }
+        }
+    }
+}
+
+fn write_json(line: &mut Vec<u8>, event: &Event<'_>) -> Result<(), serde_json::Error> {
+    let mut timestamp = String::new();
+    SystemTime.format_time(&mut Writer::new(&mut timestamp)).map_err(serde::ser::Error::custom)?;
+
+    let mut serializer = serde_json::Serializer::new(line);
+    let mut map = serializer.serialize_map(None)?;
+    map.serialize_entry("timestamp", &timestamp)?;
+    map.serialize_entry("level", event.metadata().level().as_str())?;
+    map.serialize_entry("target", event.metadata().target())?;
+    let mut fields = Fields { map: &mut map, result: Ok(()) };
+    event.record(&mut fields);
+    fields.result?;
+    map.serialize_entry("service", SERVICE)?;
+    map.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
+    if let Some(span) = current_span() {
+        map.serialize_entry("trace_id", &format_args!("{}", span.trace_id()))?;
+        map.serialize_entry("span_id", &format_args!("{}", span.span_id()))?;
+    }
+    map.end()
+}
+
+/// Writes an event's fields, the message among them, and keeps the first failure.
+struct Fields<'a, M: SerializeMap> {
+    map: &'a mut M,
+    result: Result<(), M::Error>,
+}
+
+impl<M: SerializeMap> Fields<'_, M> {
+    fn write(&mut self, field: &Field, value: &impl serde::Serialize) {
+        if self.result.is_ok() && !RESERVED.contains(&field.name()) {
+            self.result = self.map.serialize_entry(field.name(), value);
+        }
+    }
+}
+
+impl<M: SerializeMap> Visit for Fields<'_, M> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.write(field, &value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.write(field, &value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.write(field, &value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.write(field, &value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.write(field, &value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.write(field, &format_args!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::Value;
+    use tracing::Instrument;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Captured {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+
+        fn lines(&self) -> Vec<Value> {
+            self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    impl io::Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn capture(format: LogFormat, filter: &str, work: impl FnOnce()) -> Captured {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let (subscriber, _guard) = subscriber(format, filter, move || writer.clone()).unwrap();
+        tracing::subscriber::with_default(subscriber, work);
+        captured
+    }
+
+    #[test]
+    fn a_line_is_one_flat_json_object() {
+        let captured = capture(LogFormat::Json, "info", || {
+            tracing::info!(films = 3_u64, ratio = 0.5, done = true, list = "a \"b\"\nc", "scored {}", "all");
+        });
+
+        let [line] = captured.lines().try_into().unwrap();
+        assert_eq!(line["message"], "scored all");
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["target"], module_path!());
+        assert_eq!(line["service"], "cinegraph");
+        assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(line["films"], 3);
+        assert_eq!(line["ratio"], 0.5);
+        assert_eq!(line["done"], true);
+        assert_eq!(line["list"], "a \"b\"\nc");
+        assert!(chrono::DateTime::parse_from_rfc3339(line["timestamp"].as_str().unwrap()).is_ok());
+        assert_eq!(line.get("trace_id"), None);
+    }
+
+    #[test]
+    fn a_field_cannot_take_the_name_of_ours() {
+        let captured = capture(LogFormat::Json, "info", || tracing::info!(level = "mine", "hello"));
+
+        assert_eq!(captured.text().matches("\"level\"").count(), 1);
+    }
+
+    #[test]
+    fn lines_of_one_trace_share_its_id_also_in_spawned_tasks() {
+        let captured = capture(LogFormat::Json, "info", || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let request = tracing::info_span!("request");
+            runtime.block_on(
+                async {
+                    tracing::info!("outside");
+                    let spawned = async { tracing::info!("inside") };
+                    tokio::spawn(spawned.instrument(tracing::info_span!("task"))).await.unwrap();
+                }
+                .instrument(request),
+            );
+        });
+
+        let [outside, inside] = captured.lines().try_into().unwrap();
+        assert_eq!(outside["trace_id"].as_str().unwrap().len(), 32);
+        assert_eq!(outside["span_id"].as_str().unwrap().len(), 16);
+        assert_eq!(outside["trace_id"], inside["trace_id"]);
+        assert_ne!(outside["span_id"], inside["span_id"]);
+    }
+
+    #[test]
+    fn a_quiet_log_still_names_its_traces() {
+        let captured = capture(LogFormat::Json, "warn", || {
+            tracing::info_span!("request").in_scope(|| tracing::warn!("slow"));
+        });
+
+        assert!(captured.lines()[0]["trace_id"].is_string());
+    }
+
+    #[test]
+    fn pretty_lines_end_with_the_trace() {
+        let captured = capture(LogFormat::Pretty, "info", || {
+            tracing::info_span!("request").in_scope(|| tracing::info!(films = 3, "scored"));
+        });
+
+        let text = captured.text();
+        assert!(text.contains(" INFO cinegraph::telemetry::logs::tests: scored films=3 trace_id="), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_filter_is_refused_by_name() {
+        let refused = subscriber(LogFormat::Json, "info,sqlx=loud", io::sink).map(|_| ());
+
+        assert_eq!(refused.unwrap_err().to_string(), "log filter \"info,sqlx=loud\" is not valid");
+    }
+}

@@ -1,0 +1,271 @@
+//! Every metric on one page: its name, kind, labels, buckets and meaning, and the values its labels may take.
+//!
+//! Dashboards and alerts use these names literally, so a change here breaks them. A label's values come from an enum of
+//! this page or from the names given at start ([`Inventory`](super::Inventory)), never from a client.
+
+/// One metric.
+#[derive(Debug)]
+pub struct Definition {
+    /// Its name; the unit is its suffix.
+    pub name: &'static str,
+    /// What it measures, as `# HELP` says it.
+    pub help: &'static str,
+    /// How it counts.
+    pub kind: Kind,
+    /// The names of its labels, in the order in which values are given.
+    pub labels: &'static [&'static str],
+}
+
+/// How a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by upper bounds, `+Inf` implied. Without bounds the exporter would make a summary, which cannot be added
+    /// up across instances.
+    Histogram(&'static [f64]),
+}
+
+/// A closed set of label values.
+pub trait Label: Copy + 'static {
+    /// All of them, in declaration order.
+    const ALL: &'static [Self];
+
+    /// The value as `/metrics` writes it.
+    fn as_str(self) -> &'static str;
+
+    /// The place in [`Self::ALL`].
+    fn index(self) -> usize;
+}
+
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = concat!("`", $text, "`")] $variant),+
+        }
+
+        impl Label for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text),+
+                }
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+label! {
+    /// An HTTP method that we serve, or any other.
+    Method { Get = "GET", Post = "POST", Options = "OPTIONS", Other = "_OTHER" }
+}
+
+label! {
+    /// What a request to `/graphql` did to our promise.
+    Slo { Good = "good", Bad = "bad", Excluded = "excluded" }
+}
+
+label! {
+    /// The type of an operation; unknown until its document is parsed.
+    OperationType { Query = "query", Mutation = "mutation", Subscription = "subscription", Unknown = "unknown" }
+}
+
+label! {
+    /// How an operation ended: `partial` is data with a fault of ours, `rejected` is the client's fault.
+    Outcome { Ok = "ok", Partial = "partial", Error = "error", Rejected = "rejected", Cancelled = "cancelled" }
+}
+
+label! {
+    /// Whether one piece of work was done.
+    Done { Ok = "ok", Error = "error" }
+}
+
+label! {
+    /// The values of `extensions.code`.
+    ErrorCode {
+        ParseFailed = "GRAPHQL_PARSE_FAILED",
+        ValidationFailed = "GRAPHQL_VALIDATION_FAILED",
+        BadUserInput = "BAD_USER_INPUT",
+        NotFound = "NOT_FOUND",
+        Unauthenticated = "UNAUTHENTICATED",
+        Forbidden = "FORBIDDEN",
+        Conflict = "CONFLICT",
+        QueryTooComplex = "QUERY_TOO_COMPLEX",
+        PersistedQueryNotFound = "PERSISTED_QUERY_NOT_FOUND",
+        RateLimited = "RATE_LIMITED",
+        Timeout = "TIMEOUT",
+        ServiceUnavailable = "SERVICE_UNAVAILABLE",
+        Internal = "INTERNAL",
+    }
+}
+
+impl ErrorCode {
+    /// The code of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == name)
+    }
+
+    /// Whether the fault is ours and not the client's.
+    #[must_use]
+    pub fn is_server_fault(self) -> bool {
+        matches!(self, Self::Timeout | Self::ServiceUnavailable | Self::Internal)
+    }
+}
+
+label! {
+    /// Why a statement failed.
+    DbError {
+        Timeout = "timeout",
+        Connection = "connection",
+        Serialization = "serialization",
+        Constraint = "constraint",
+        Other = "other",
+    }
+}
+
+label! {
+    /// A pool of database connections.
+    Pool { Primary = "primary", Replica = "replica" }
+}
+
+label! {
+    /// What a pooled connection is doing.
+    ConnectionState { Idle = "idle", Used = "used" }
+}
+
+label! {
+    /// Work in the background.
+    Task {
+        CacheWarm = "cache_warm",
+        ScoreDrain = "score_drain",
+        ScoreRefresh = "score_refresh",
+        SnapshotRefresh = "snapshot_refresh",
+        PersonQuality = "person_quality",
+    }
+}
+
+label! {
+    /// How a background task ended; `skipped`: another instance held the lock.
+    TaskOutcome { Ok = "ok", Error = "error", Skipped = "skipped" }
+}
+
+/// The value of a label for whatever was not named at start.
+pub const OTHER: &str = "other";
+
+/// The route of a request that no route matches.
+pub const UNMATCHED: &str = "unmatched";
+
+/// The route whose requests the availability promise counts.
+pub const SLO_ROUTE: &str = "/graphql";
+
+/// The most root fields that get a label value of their own.
+pub(super) const FIELD_CEILING: usize = 25;
+
+/// The most statements that get a label value of their own.
+pub(super) const QUERY_CEILING: usize = 25;
+
+/// The most data loaders that get a label value of their own.
+pub(super) const LOADER_CEILING: usize = 8;
+
+const HTTP: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const FIELD: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+const DB: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
+const JOB: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
+const COUNT: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
+const SIZE: &[f64] = &[256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
+
+macro_rules! catalogue {
+    ($($id:ident: $kind:ident $(($buckets:ident))?, $name:literal, [$($label:literal),*], $help:literal;)+) => {
+        $(pub(super) const $id: Definition = Definition {
+            name: $name,
+            help: $help,
+            kind: Kind::$kind $(($buckets))?,
+            labels: &[$($label),*],
+        };)+
+
+        /// Every metric that the service emits.
+        pub const CATALOGUE: &[Definition] = &[$($id),+];
+    };
+}
+
+catalogue! {
+    HTTP_DURATION: Histogram(HTTP), "http_server_request_duration_seconds",
+        ["http_request_method", "http_route", "http_response_status_code"],
+        "Request in until the last body byte is ready; 499 where the client left before the answer. Probes and scrapes are left out.";
+    HTTP_ACTIVE: Gauge, "http_server_active_requests", ["http_request_method"],
+        "Requests in flight.";
+    HTTP_BODY_SIZE: Histogram(SIZE), "http_server_response_body_size_bytes", ["http_route"],
+        "Answer size before compression.";
+    SLO_REQUESTS: Counter, "cinegraph_slo_requests_total", ["result"],
+        "Requests to /graphql: good, bad (our fault), excluded (the client's).";
+
+    OPERATION_DURATION: Histogram(FAST), "graphql_server_request_duration_seconds",
+        ["graphql_operation_type", "outcome"],
+        "Time of one operation, parsing included.";
+    OPERATION_ACTIVE: Gauge, "graphql_server_request_active", ["graphql_operation_type"],
+        "Operations in flight.";
+    FIELD_DURATION: Histogram(FIELD), "cinegraph_graphql_field_duration_seconds", ["field"],
+        "Time of a root field.";
+    FIELD_REQUESTS: Counter, "cinegraph_graphql_field_requests_total", ["field", "outcome"],
+        "Root fields resolved.";
+    GRAPHQL_ERRORS: Counter, "cinegraph_graphql_errors_total", ["code"],
+        "Entries in errors, by extensions.code.";
+    LOADER_BATCH_SIZE: Histogram(COUNT), "cinegraph_dataloader_batch_size", ["loader"],
+        "Keys in one batch.";
+
+    STATEMENT_DURATION: Histogram(DB), "db_client_operation_duration_seconds", ["query_name"],
+        "Statement sent until its last row is read, without waiting for a connection.";
+    STATEMENT_ERRORS: Counter, "cinegraph_db_errors_total", ["query_name", "error_type"],
+        "Failed statements.";
+    STATEMENT_ROWS: Histogram(COUNT), "db_client_response_returned_rows", ["query_name"],
+        "Rows per statement.";
+    CONNECTIONS: Gauge, "db_client_connections", ["state", "pool"],
+        "Pooled connections.";
+    CONNECTION_MAX: Gauge, "db_client_connection_max", ["pool"],
+        "Pool limit.";
+    CONNECTION_PENDING: Gauge, "db_client_connection_pending_requests", ["pool"],
+        "Tasks waiting for a connection.";
+    CONNECTION_WAIT: Histogram(DB), "db_client_connection_wait_time_seconds", ["pool"],
+        "Time to get a connection.";
+    CONNECTION_TIMEOUTS: Counter, "db_client_connection_timeouts_total", ["pool"],
+        "Waits for a connection that gave up.";
+
+    TASK_RUNS: Counter, "cinegraph_task_runs_total", ["task", "outcome"],
+        "Finished runs of background tasks.";
+    TASK_DURATION: Histogram(JOB), "cinegraph_task_duration_seconds", ["task"],
+        "Run time of background tasks.";
+
+    BUILD_INFO: Gauge, "cinegraph_build_info", ["version", "revision", "schema_hash"],
+        "Always 1: which build runs.";
+    PROCESS_CPU: Counter, "process_cpu_seconds_total", [],
+        "User and system CPU time.";
+    PROCESS_MEMORY: Gauge, "process_resident_memory_bytes", [],
+        "Resident memory.";
+    PROCESS_OPEN_FDS: Gauge, "process_open_fds", [],
+        "Open file descriptors.";
+    PROCESS_MAX_FDS: Gauge, "process_max_fds", [],
+        "Limit of open file descriptors.";
+    PROCESS_THREADS: Gauge, "process_threads", [],
+        "Operating system threads.";
+    PROCESS_START: Gauge, "process_start_time_seconds", [],
+        "Start of the process since the Unix epoch.";
+    TOKIO_WORKERS: Gauge, "tokio_workers", [],
+        "Worker threads of the runtime.";
+    TOKIO_TASKS: Gauge, "tokio_alive_tasks", [],
+        "Tasks that the runtime holds.";
+    TOKIO_QUEUE: Gauge, "tokio_global_queue_depth", [],
+        "Tasks waiting in the global queue.";
+    TOKIO_BUSY: Counter, "tokio_worker_busy_seconds_total", [],
+        "Time workers were busy, summed over them.";
+}

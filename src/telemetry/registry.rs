@@ -1,0 +1,408 @@
+//! Where measurements are kept: one registry per service, so that tests that share a process do not mix.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fmt::Write as _;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use super::metrics as page;
+use super::metrics::{
+    CATALOGUE, ConnectionState, DbError, Definition, Done, ErrorCode, Kind, Label, Method, OTHER, OperationType,
+    Outcome, Pool, Slo, Task, TaskOutcome,
+};
+
+/// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Inventory {
+    /// Root fields of the schema, 25 at most.
+    pub fields: &'static [&'static str],
+    /// Data loaders, 8 at most.
+    pub loaders: &'static [&'static str],
+    /// Statements of the store, 25 at most.
+    pub queries: &'static [&'static str],
+}
+
+/// The service's metrics. Clones share one registry.
+#[derive(Clone)]
+pub struct Metrics(pub(super) Arc<Registry>);
+
+impl Metrics {
+    /// A registry in which every counter and gauge with a known set of labels exists at 0.
+    ///
+    /// # Errors
+    /// [`BuildError`] when a histogram of the page has no buckets.
+    pub fn new(inventory: &Inventory) -> Result<Self, BuildError> {
+        let builder = CATALOGUE.iter().try_fold(PrometheusBuilder::new(), |builder, metric| match metric.kind {
+            Kind::Histogram(buckets) => builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets),
+            Kind::Counter | Kind::Gauge => Ok(builder),
+        })?;
+        Ok(Self(Arc::new(Registry::new(Source::new(builder.build_recorder()), inventory))))
+    }
+
+    /// Moves histogram samples into their buckets. Call it every few seconds: between scrapes they pile up in memory.
+    pub fn upkeep(&self) {
+        self.0.source.handle.run_upkeep();
+    }
+
+    /// Everything measured so far, in Prometheus text format 0.0.4.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let busy_seconds = self.sample_runtime();
+        let cpu_seconds = self.sample_process();
+        let mut text = self.0.source.handle.render();
+        write_seconds(&mut text, &page::PROCESS_CPU, cpu_seconds);
+        write_seconds(&mut text, &page::TOKIO_BUSY, busy_seconds);
+        text
+    }
+
+    /// Says which build runs.
+    pub fn build_info(&self, revision: &str, schema_hash: &str) {
+        let version = env!("CARGO_PKG_VERSION");
+        self.0.source.gauge(&page::BUILD_INFO, &[version, revision, schema_hash]).set(1.0);
+    }
+
+    /// Counts one entry in `errors`.
+    pub fn graphql_error(&self, code: ErrorCode) {
+        self.0.errors.at(code).increment(1);
+    }
+
+    /// Notes how many keys `loader` fetched at once.
+    pub fn loader_batch(&self, loader: &str, keys: usize) {
+        self.0.loaders.get(loader).1.record(number(keys));
+    }
+
+    /// Notes what the connections of `pool` are doing.
+    pub fn connections(&self, pool: Pool, idle: usize, used: usize, max: usize) {
+        let pool = self.0.pools.at(pool);
+        pool.connections.at(ConnectionState::Idle).set(number(idle));
+        pool.connections.at(ConnectionState::Used).set(number(used));
+        pool.max.set(number(max));
+    }
+
+    /// The field's own name if the schema has it, else [`OTHER`]: safe to log whatever a client sent.
+    #[must_use]
+    pub fn field_name(&self, field: &str) -> &'static str {
+        self.0.fields.get(field).0
+    }
+
+    /// Sets the runtime's gauges and returns the seconds its workers were busy.
+    fn sample_runtime(&self) -> f64 {
+        let Ok(handle) = tokio::runtime::Handle::try_current() else { return 0.0 };
+        let runtime = handle.metrics();
+        let workers = runtime.num_workers();
+        let source = &self.0.source;
+        source.gauge(&page::TOKIO_WORKERS, &[]).set(number(workers));
+        source.gauge(&page::TOKIO_TASKS, &[]).set(number(runtime.num_alive_tasks()));
+        source.gauge(&page::TOKIO_QUEUE, &[]).set(number(runtime.global_queue_depth()));
+        (0..workers).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64()).sum()
+    }
+
+    /// Sets the process's gauges and returns its CPU seconds.
+    fn sample_process(&self) -> f64 {
+        let process = metrics_process::collector::collect();
+        let samples = [
+            (&page::PROCESS_MEMORY, process.resident_memory_bytes),
+            (&page::PROCESS_OPEN_FDS, process.open_fds),
+            (&page::PROCESS_MAX_FDS, process.max_fds),
+            (&page::PROCESS_THREADS, process.threads),
+            (&page::PROCESS_START, process.start_time_seconds),
+        ];
+        for (metric, sample) in samples {
+            if let Some(value) = sample {
+                self.0.source.gauge(metric, &[]).set(number(value));
+            }
+        }
+        process.cpu_seconds_total.unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// Writes a counter of seconds by hand: the exporter's counters are whole numbers, too coarse for a rate.
+fn write_seconds(text: &mut String, metric: &Definition, value: f64) {
+    let Definition { name, help, .. } = metric;
+    let written = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n\n");
+    debug_assert!(written.is_ok(), "a String takes every write");
+}
+
+/// A count as the exporter wants it; exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "counts of memory, rows and connections stay far below 2^53")]
+pub(super) fn number(value: impl TryInto<u64>) -> f64 {
+    value.try_into().unwrap_or(u64::MAX) as f64
+}
+
+/// Handles of everything whose labels are known at start.
+pub(super) struct Registry {
+    pub(super) source: Source,
+    pub(super) http_active: Family<Method, Gauge>,
+    pub(super) slo: Family<Slo, Counter>,
+    pub(super) operations: Family<OperationType, OperationHandles>,
+    pub(super) fields: Named<FieldHandles>,
+    pub(super) queries: Named<StatementHandles>,
+    pub(super) pools: Family<Pool, PoolHandles>,
+    pub(super) tasks: Family<Task, TaskHandles>,
+    errors: Family<ErrorCode, Counter>,
+    loaders: Named<Histogram>,
+}
+
+pub(super) struct OperationHandles {
+    pub(super) active: Gauge,
+    pub(super) duration: Family<Outcome, Histogram>,
+}
+
+pub(super) struct FieldHandles {
+    pub(super) duration: Histogram,
+    pub(super) requests: Family<Done, Counter>,
+}
+
+pub(super) struct StatementHandles {
+    pub(super) duration: Histogram,
+    pub(super) rows: Histogram,
+    pub(super) errors: Family<DbError, Counter>,
+}
+
+pub(super) struct PoolHandles {
+    connections: Family<ConnectionState, Gauge>,
+    max: Gauge,
+    pub(super) pending: Gauge,
+    pub(super) wait: Histogram,
+    pub(super) timeouts: Counter,
+}
+
+pub(super) struct TaskHandles {
+    pub(super) duration: Histogram,
+    pub(super) runs: Family<TaskOutcome, Counter>,
+}
+
+impl Registry {
+    fn new(source: Source, inventory: &Inventory) -> Self {
+        Self {
+            http_active: Family::of(|method: Method| source.gauge(&page::HTTP_ACTIVE, &[method.as_str()])),
+            slo: Family::of(|result: Slo| source.counter(&page::SLO_REQUESTS, &[result.as_str()])),
+            operations: Family::of(|kind| OperationHandles::new(&source, kind)),
+            fields: Named::of(inventory.fields, page::FIELD_CEILING, |field| FieldHandles::new(&source, field)),
+            queries: Named::of(inventory.queries, page::QUERY_CEILING, |query| StatementHandles::new(&source, query)),
+            pools: Family::of(|pool| PoolHandles::new(&source, pool)),
+            tasks: Family::of(|task| TaskHandles::new(&source, task)),
+            errors: Family::of(|code: ErrorCode| source.counter(&page::GRAPHQL_ERRORS, &[code.as_str()])),
+            loaders: Named::of(inventory.loaders, page::LOADER_CEILING, |loader| {
+                source.histogram(&page::LOADER_BATCH_SIZE, &[loader])
+            }),
+            source,
+        }
+    }
+}
+
+impl OperationHandles {
+    fn new(source: &Source, kind: OperationType) -> Self {
+        let kind = kind.as_str();
+        Self {
+            active: source.gauge(&page::OPERATION_ACTIVE, &[kind]),
+            duration: Family::of(|outcome: Outcome| {
+                source.histogram(&page::OPERATION_DURATION, &[kind, outcome.as_str()])
+            }),
+        }
+    }
+}
+
+impl FieldHandles {
+    fn new(source: &Source, field: &str) -> Self {
+        Self {
+            duration: source.histogram(&page::FIELD_DURATION, &[field]),
+            requests: Family::of(|done: Done| source.counter(&page::FIELD_REQUESTS, &[field, done.as_str()])),
+        }
+    }
+}
+
+impl StatementHandles {
+    fn new(source: &Source, query: &str) -> Self {
+        Self {
+            duration: source.histogram(&page::STATEMENT_DURATION, &[query]),
+            rows: source.histogram(&page::STATEMENT_ROWS, &[query]),
+            errors: Family::of(|error: DbError| source.counter(&page::STATEMENT_ERRORS, &[query, error.as_str()])),
+        }
+    }
+}
+
+impl PoolHandles {
+    fn new(source: &Source, pool: Pool) -> Self {
+        let pool = pool.as_str();
+        Self {
+            connections: Family::of(|state: ConnectionState| source.gauge(&page::CONNECTIONS, &[state.as_str(), pool])),
+            max: source.gauge(&page::CONNECTION_MAX, &[pool]),
+            pending: source.gauge(&page::CONNECTION_PENDING, &[pool]),
+            wait: source.histogram(&page::CONNECTION_WAIT, &[pool]),
+            timeouts: source.counter(&page::CONNECTION_TIMEOUTS, &[pool]),
+        }
+    }
+}
+
+impl TaskHandles {
+    fn new(source: &Source, task: Task) -> Self {
+        let task = task.as_str();
+        Self {
+            duration: source.histogram(&page::TASK_DURATION, &[task]),
+            runs: Family::of(|outcome: TaskOutcome| source.counter(&page::TASK_RUNS, &[task, outcome.as_str()])),
+        }
+    }
+}
+
+/// Makes handles for metrics of the page.
+pub(super) struct Source {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+impl Source {
+    fn new(recorder: PrometheusRecorder) -> Self {
+        for Definition { name, help, kind, .. } in CATALOGUE {
+            match kind {
+                Kind::Counter => recorder.describe_counter((*name).into(), None, (*help).into()),
+                Kind::Gauge => recorder.describe_gauge((*name).into(), None, (*help).into()),
+                Kind::Histogram(_) => recorder.describe_histogram((*name).into(), None, (*help).into()),
+            }
+        }
+        Self { handle: recorder.handle(), recorder }
+    }
+
+    fn counter(&self, metric: &Definition, values: &[&str]) -> Counter {
+        self.recorder.register_counter(&key(metric, values), &METADATA)
+    }
+
+    fn gauge(&self, metric: &Definition, values: &[&str]) -> Gauge {
+        self.recorder.register_gauge(&key(metric, values), &METADATA)
+    }
+
+    pub(super) fn histogram(&self, metric: &Definition, values: &[&str]) -> Histogram {
+        self.recorder.register_histogram(&key(metric, values), &METADATA)
+    }
+}
+
+fn key(metric: &Definition, values: &[&str]) -> Key {
+    debug_assert_eq!(metric.labels.len(), values.len(), "labels of {}", metric.name);
+    let labels = metric.labels.iter().zip(values).map(|(&name, &value)| metrics::Label::new(name, value.to_owned()));
+    Key::from_parts(metric.name, labels.collect::<Vec<_>>())
+}
+
+/// One handle for each value of a label.
+pub(super) struct Family<L, T> {
+    handles: Vec<T>,
+    label: PhantomData<L>,
+}
+
+impl<L: Label, T> Family<L, T> {
+    fn of(make: impl FnMut(L) -> T) -> Self {
+        Self { handles: L::ALL.iter().copied().map(make).collect(), label: PhantomData }
+    }
+
+    pub(super) fn at(&self, value: L) -> &T {
+        &self.handles[value.index()]
+    }
+}
+
+/// One handle for each name given at start, and one for the rest.
+pub(super) struct Named<T> {
+    known: HashMap<&'static str, T>,
+    other: T,
+}
+
+impl<T> Named<T> {
+    fn of(names: &[&'static str], ceiling: usize, make: impl Fn(&str) -> T) -> Self {
+        let known = names.iter().take(ceiling).map(|&name| (name, make(name))).collect();
+        Self { known, other: make(OTHER) }
+    }
+
+    pub(super) fn get(&self, name: &str) -> (&'static str, &T) {
+        self.known.get_key_value(name).map_or((OTHER, &self.other), |(name, handle)| (*name, handle))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn metrics() -> Metrics {
+        Metrics::new(&Inventory { fields: &["predictions"], loaders: &["films"], queries: &["film"] }).unwrap()
+    }
+
+    /// Name to type, as a scrape sees them.
+    fn rendered_types(text: &str) -> BTreeMap<String, String> {
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        types.filter_map(|line| line.split_once(' ')).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_scrape_shows_exactly_the_catalogue() {
+        let metrics = metrics();
+        metrics.build_info("abc", "def");
+        metrics.http_request(Method::Get, "/graphql".to_owned()).sent_all();
+
+        let expected: BTreeMap<_, _> = CATALOGUE
+            .iter()
+            .map(|metric| {
+                let kind = match metric.kind {
+                    Kind::Counter => "counter",
+                    Kind::Gauge => "gauge",
+                    Kind::Histogram(_) => "histogram",
+                };
+                (metric.name.to_owned(), kind.to_owned())
+            })
+            .collect();
+
+        assert_eq!(rendered_types(&metrics.render()), expected);
+    }
+
+    #[test]
+    fn names_carry_their_unit_and_kind() {
+        for metric in CATALOGUE {
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn buckets_rise() {
+        for metric in CATALOGUE {
+            if let Kind::Histogram(buckets) = metric.kind {
+                assert!(buckets.is_sorted_by(|low, high| low < high), "{}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_known_label_value_starts_at_zero() {
+        let text = metrics().render();
+
+        for line in [
+            r#"cinegraph_slo_requests_total{result="bad"} 0"#,
+            r#"cinegraph_graphql_errors_total{code="INTERNAL"} 0"#,
+            r#"cinegraph_graphql_field_requests_total{field="predictions",outcome="error"} 0"#,
+            r#"cinegraph_graphql_field_requests_total{field="other",outcome="ok"} 0"#,
+            r#"cinegraph_db_errors_total{query_name="film",error_type="timeout"} 0"#,
+            r#"db_client_connections{state="idle",pool="replica"} 0"#,
+            r#"cinegraph_task_runs_total{task="score_refresh",outcome="skipped"} 0"#,
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line} is missing");
+        }
+    }
+
+    #[test]
+    fn names_past_the_ceiling_are_other() {
+        let named = Named::of(&["a", "b"], 1, str::to_owned);
+
+        assert_eq!(named.get("a"), ("a", &"a".to_owned()));
+        assert_eq!(named.get("b"), (OTHER, &OTHER.to_owned()));
+    }
+}
