@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: reads the arguments, runs the command, and says what went wrong.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cinegraph::cli::main()
+}

@@ -1,3 +1,183 @@
-//! The command line: arguments, exit codes, printing.
+//! The command line: arguments, exit codes, printing. No rules about movies.
 
-pub mod table;
+mod arguments;
+mod config;
+mod demo;
+mod generate;
+mod import;
+mod migrate;
+mod postgres;
+mod predict;
+mod progress;
+mod refresh;
+mod serve;
+mod table;
+mod validate;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::App;
+use crate::config::{Config, Overrides, Secret};
+use crate::telemetry::{self, LogFormat, LogOutput};
+
+/// Exit code of a program that was interrupted, as shells report it.
+const INTERRUPTED: u8 = 130;
+
+/// Which films of a decade are most likely to join a canonical list, and how far that can be trusted.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Settings that beat the configuration file and the environment.
+#[derive(Debug, Args)]
+struct GlobalArgs {
+    /// The configuration file [default: cinegraph.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
+    /// Use this PostgreSQL instead of a private one (others can read it in the list of processes: better set
+    /// CINEGRAPH_DATABASE_URL)
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Where the private PostgreSQL keeps its data
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// json, pretty, or auto
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve films at once: private PostgreSQL, generated or imported films, scores
+    Demo(demo::DemoArgs),
+    /// Serve the API
+    Serve(serve::ServeArgs),
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Import films from files
+    Import(import::ImportArgs),
+    /// Fill the database with invented films
+    Generate(generate::GenerateArgs),
+    /// Compute person quality, scores and the validation snapshot anew
+    Refresh(refresh::RefreshArgs),
+    /// Print the most likely additions of a decade
+    Predict(predict::PredictArgs),
+    /// Print how well the ranking would have found earlier additions
+    Validate(validate::ValidateArgs),
+    /// Print the GraphQL schema
+    Schema,
+    /// Print the settings in force, their meaning and where they came from; secrets are hidden
+    Config,
+    /// Run a command with the private PostgreSQL at hand, such as `cinegraph postgres -- psql`
+    Postgres(postgres::PostgresArgs),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    runtime.block_on(run(cli)).unwrap_or_else(|error| failed(&error))
+}
+
+/// Says what went wrong, from what we were doing to the cause.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let mut overrides = Overrides {
+        config: cli.global.config,
+        database_url: cli.global.database_url.map(Secret::from),
+        data_dir: cli.global.data_dir,
+        log_format: cli.global.log_format,
+        ..Overrides::default()
+    };
+    if let Command::Serve(serve::ServeArgs { addresses }) | Command::Demo(demo::DemoArgs { addresses, .. }) =
+        &cli.command
+    {
+        overrides.http_addr.clone_from(&addresses.http_addr);
+        overrides.admin_addr.clone_from(&addresses.admin_addr);
+    }
+    if matches!(cli.command, Command::Schema) {
+        print(&crate::graphql::sdl())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Config::load(&overrides)?;
+    let serves = matches!(cli.command, Command::Serve(_) | Command::Demo(_));
+    let _telemetry = start_logs(&config, serves)?;
+    match cli.command {
+        Command::Schema => Ok(ExitCode::SUCCESS),
+        Command::Config => config::run(&config),
+        Command::Postgres(args) => {
+            let data_dir = config.data_dir.unwrap_or_else(crate::private_postgres::default_data_dir);
+            postgres::run(args, data_dir).await
+        }
+        command => {
+            // The private PostgreSQL stops with the program, whatever ends it.
+            let app = App::start(config).await?;
+            let done = match command {
+                Command::Demo(args) => demo::run(&app, args).await,
+                Command::Serve(_) => serve::run(&app).await,
+                command => tokio::select! {
+                    done = run_to_end(&app, command) => done,
+                    () = serve::interrupted() => Ok(ExitCode::from(INTERRUPTED)),
+                },
+            };
+            let stopped = app.stop().await;
+            let code = done?;
+            stopped.map(|()| code)
+        }
+    }
+}
+
+/// Commands that end by themselves.
+async fn run_to_end(app: &App, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Migrate => migrate::run(app).await?,
+        Command::Import(args) => import::run(app, args).await?,
+        Command::Generate(args) => generate::run(app, &args).await?,
+        Command::Refresh(args) => refresh::run(app, &args).await?,
+        Command::Predict(args) => predict::run(app, args).await?,
+        Command::Validate(args) => validate::run(app, args).await?,
+        Command::Demo(_) | Command::Serve(_) | Command::Schema | Command::Config | Command::Postgres(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Logs go to standard output where they are the product, to standard error where something else is.
+fn start_logs(config: &Config, serves: bool) -> anyhow::Result<telemetry::TelemetryGuard> {
+    let (output, terminal) = if serves {
+        (LogOutput::Stdout, std::io::stdout().is_terminal())
+    } else {
+        (LogOutput::Stderr, std::io::stderr().is_terminal())
+    };
+    let format = if config.log_format.is_json(terminal) { LogFormat::Json } else { LogFormat::Pretty };
+    Ok(telemetry::init(format, &config.log_filter, output)?)
+}
+
+/// Writes text to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// Writes a value to standard output as indented JSON.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}

@@ -6,38 +6,10 @@ use async_graphql::{Error, ErrorExtensions};
 
 use crate::services::ServiceError;
 use crate::store::StoreError;
+use crate::telemetry::{ErrorCode, Label};
 
 /// Seconds after which a client may ask again when the service is unavailable.
 const RETRY_AFTER_SECONDS: u32 = 1;
-
-/// The values of `extensions.code` that our resolvers give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorCode {
-    /// An argument cannot be; `extensions.field` names it.
-    BadUserInput,
-    /// An argument names something that is not there.
-    NotFound,
-    /// A statement took too long.
-    Timeout,
-    /// The database is away, or something has to be set up first.
-    ServiceUnavailable,
-    /// A fault of ours.
-    Internal,
-}
-
-impl ErrorCode {
-    /// As clients see it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BadUserInput => "BAD_USER_INPUT",
-            Self::NotFound => "NOT_FOUND",
-            Self::Timeout => "TIMEOUT",
-            Self::ServiceUnavailable => "SERVICE_UNAVAILABLE",
-            Self::Internal => "INTERNAL",
-        }
-    }
-}
 
 /// An error as a client sees it.
 ///

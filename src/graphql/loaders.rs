@@ -10,10 +10,10 @@ use super::error::ApiError;
 use crate::scoring::MovieId;
 use crate::services::Services;
 use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, PersonId, PersonQuality};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Metrics;
 
 /// The names of all loaders, for metrics.
-pub(super) const LOADERS: &[&str] = &[
+pub const LOADERS: &[&str] = &[
     "movie_by_id",
     "genres_by_movie",
     "countries_by_movie",
@@ -68,7 +68,7 @@ macro_rules! loader {
             type Error = ApiError;
 
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>, Self::Error> {
-                self.metrics.dataloader_batch($name, keys.len());
+                self.metrics.loader_batch($name, keys.len());
                 let $services = &self.services;
                 let $ids: Vec<$id> = keys.iter().map($unwrap).collect();
                 let found = $load.await?;

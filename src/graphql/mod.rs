@@ -16,6 +16,5 @@ mod schema;
 mod scope;
 mod validation;
 
-pub use error::ErrorCode;
 pub use query::ROOT_FIELDS;
-pub use schema::{Api, ApiLimits, ApiSchema, api, sdl};
+pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, sdl};

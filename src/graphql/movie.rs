@@ -6,7 +6,7 @@ use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 
-use super::error::{ApiError, ErrorCode};
+use super::error::ApiError;
 use super::id::NodeId;
 use super::loaders::{CountriesOf, CreditsOf, FestivalsOf, GenresOf, LiveScoreOf, MetricsOf};
 use super::prediction::{Prediction, WeightsInput};
@@ -14,6 +14,7 @@ use super::scalars::Date;
 use super::scope::{RequestScope, scope};
 use crate::scoring::{Decade, MovieId};
 use crate::store;
+use crate::telemetry::ErrorCode;
 
 impl RequestScope {
     /// A movie that an answer speaks of.
@@ -144,12 +145,10 @@ impl Movie {
         let mut people: Vec<CreditedPerson> = Vec::new();
         for credit in credits.iter().flat_map(|credits| credits.iter()) {
             let role = role(credit);
-            match people.iter_mut().find(|known| known.person.0.id == credit.person.id) {
-                Some(known) => known.roles.push(role),
-                None if people.len() < first => {
-                    people.push(CreditedPerson { person: Person(credit.person.clone()), roles: vec![role] });
-                }
-                None => {}
+            if let Some(known) = people.iter_mut().find(|known| known.person.0.id == credit.person.id) {
+                known.roles.push(role);
+            } else if people.len() < first {
+                people.push(CreditedPerson { person: Person(credit.person.clone()), roles: vec![role] });
             }
         }
         Ok(people)

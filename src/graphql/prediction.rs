@@ -146,12 +146,7 @@ pub(super) struct ScoreContribution {
 
 impl From<scoring::Contribution> for ScoreContribution {
     fn from(part: scoring::Contribution) -> Self {
-        Self {
-            criterion: part.criterion.into(),
-            value: part.value,
-            weight: part.weight,
-            contribution: part.points,
-        }
+        Self { criterion: part.criterion.into(), value: part.value, weight: part.weight, contribution: part.points }
     }
 }
 

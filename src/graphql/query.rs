@@ -17,7 +17,7 @@ use crate::scoring::{Decade, Filter};
 use crate::services::ServiceError;
 use crate::services::predictions::{PageRequest, Shelf};
 use crate::store::MovieKey;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{Done, Metrics};
 
 /// The fields of the root types, for metrics.
 pub const ROOT_FIELDS: &[&str] = &[
@@ -41,8 +41,9 @@ const IDS_MAX: usize = 100;
 async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
     use tracing::Instrument;
 
-    let field = ctx.field().name();
-    let measured = ctx.data_unchecked::<Metrics>().field(field);
+    let metrics = ctx.data_unchecked::<Metrics>();
+    let field = metrics.field_name(ctx.field().name());
+    let measured = metrics.field(field);
     let span = tracing::info_span!(
         "resolve",
         otel.name = format!("resolve Query.{field}"),
@@ -50,7 +51,7 @@ async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiE
         graphql.field.schema_coordinate = format!("Query.{field}"),
     );
     let result = resolve.instrument(span).await;
-    measured.finish(result.is_ok());
+    measured.finish(if result.is_ok() { Done::Ok } else { Done::Error });
     result
 }
 
@@ -241,7 +242,7 @@ impl Query {
         let scope = scope(ctx);
         root(ctx, async {
             let list = scope.list(list).await?;
-            let active = scope.profiles().await?.iter().filter(|profile| profile.active).cloned();
+            let active: Vec<_> = scope.profiles().await?.iter().filter(|profile| profile.active).cloned().collect();
             let reports = scope.services().validation.compare(&list, active, basis.into()).await?;
             Ok(ProfileComparison { reports, list, basis })
         })
@@ -318,7 +319,8 @@ async fn shelf(
     after: Option<&str>,
 ) -> Result<PredictionConnection, ApiError> {
     let decade = Decade::starting(decade).map_err(ServiceError::from)?;
-    let cursors = CursorScope::of(&[&format!("{shelf:?}"), &question.key(), &decade.to_string(), &format!("{filter:?}")]);
+    let cursors =
+        CursorScope::of(&[&format!("{shelf:?}"), &question.key(), &decade.to_string(), &format!("{filter:?}")]);
     let request = PageRequest {
         list: &question.list,
         decade,

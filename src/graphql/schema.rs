@@ -8,7 +8,7 @@ use async_graphql::{Data, EmptyMutation, EmptySubscription, Executor, Request, R
 use super::query::Query;
 use super::scope::RequestScope;
 use crate::services::Services;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Metrics;
 
 pub use super::loaders::LOADERS;
 

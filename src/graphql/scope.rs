@@ -14,7 +14,7 @@ use crate::scoring::Weights;
 use crate::services::profiles::{Taste, taste};
 use crate::services::{ServiceError, Services};
 use crate::store::{ListName, Profile};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Metrics;
 
 /// More keys than any page has: a batch is never split.
 const BATCH_MAX: usize = 1_000_000;
@@ -47,12 +47,7 @@ impl RequestScope {
         let loaders = Loaders::new(Arc::clone(&services), metrics);
         let loaders =
             DataLoader::with_cache(loaders, TokioSpawner::current(), TokioTimer::default(), HashMapCache::default());
-        Self {
-            services,
-            loaders: loaders.max_batch_size(BATCH_MAX),
-            profiles: OnceCell::new(),
-            lists: OnceCell::new(),
-        }
+        Self { services, loaders: loaders.max_batch_size(BATCH_MAX), profiles: OnceCell::new(), lists: OnceCell::new() }
     }
 
     pub(super) fn services(&self) -> &Services {

@@ -4,8 +4,6 @@
 
 pub mod catalogue;
 mod error;
-pub mod generate;
-pub mod import;
 pub mod predictions;
 pub mod profiles;
 pub mod refresh;

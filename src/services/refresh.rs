@@ -1,7 +1,7 @@
 //! Refreshes: person quality, scores, blind scores and the snapshot, in the order in which each needs the last.
 
 use super::ServiceError;
-use crate::store::{Batch, ScoreChanges, Store};
+use crate::store::{Batch, Changes, Store};
 
 /// Rows of a batch: some tenths of a second of work, and little memory.
 const BATCH: i64 = 20_000;
@@ -47,7 +47,7 @@ pub struct Progress {
 pub async fn person_quality(
     store: &Store,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<ScoreChanges, ServiceError> {
+) -> Result<Changes, ServiceError> {
     let (_, total) = store.refresh_size().await?;
     let mut run = Run::new(Step::PersonQuality, total, progress);
     while let Some(batch) = store.refresh_person_quality(run.last_id, BATCH).await? {
@@ -60,7 +60,7 @@ pub async fn person_quality(
 ///
 /// # Errors
 /// As [`person_quality`].
-pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<ScoreChanges, ServiceError> {
+pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Changes, ServiceError> {
     let (total, _) = store.refresh_size().await?;
     let mut run = Run::new(Step::Scores, total, progress);
     while let Some(batch) = store.refresh_scores(run.last_id, BATCH).await? {
@@ -90,20 +90,20 @@ struct Run<'a> {
     step: Step,
     total: u64,
     last_id: i64,
-    changes: ScoreChanges,
+    changes: Changes,
     progress: &'a mut (dyn FnMut(Progress) + Send),
 }
 
 impl<'a> Run<'a> {
     fn new(step: Step, total: u64, progress: &'a mut (dyn FnMut(Progress) + Send)) -> Self {
         progress(Progress { step, done: 0, total });
-        Self { step, total, last_id: i64::MIN, changes: ScoreChanges::default(), progress }
+        Self { step, total, last_id: i64::MIN, changes: Changes::default(), progress }
     }
 
     fn add(&mut self, batch: Batch) {
         self.last_id = batch.last_id;
-        self.changes.films += batch.rows;
+        self.changes.rows += batch.rows;
         self.changes.changed += batch.changed;
-        (self.progress)(Progress { step: self.step, done: self.changes.films.min(self.total), total: self.total });
+        (self.progress)(Progress { step: self.step, done: self.changes.rows.min(self.total), total: self.total });
     }
 }

@@ -94,10 +94,10 @@ impl Validation {
     pub async fn compare(
         &self,
         list: &str,
-        profiles: impl IntoIterator<Item = Arc<Profile>>,
+        profiles: Vec<Arc<Profile>>,
         basis: Basis,
     ) -> Result<Vec<ProfileReport>, ServiceError> {
-        let mut compared = Vec::new();
+        let mut compared = Vec::with_capacity(profiles.len());
         for profile in profiles {
             let report = self.of_all(list, profile.weights, basis).await?;
             compared.push(ProfileReport { profile, report });
@@ -134,7 +134,9 @@ impl Validation {
         let load = || async {
             let snapshot = self.store.snapshot().await?;
             let snapshot = snapshot.filter(|snapshot| snapshot.formula_version == FORMULA_VERSION).ok_or(
-                ServiceError::NotReady("no validation snapshot of this formula was taken yet: run `cinegraph refresh all`"),
+                ServiceError::NotReady(
+                    "no validation snapshot of this formula was taken yet: run `cinegraph refresh all`",
+                ),
             )?;
             let decades = self.store.decades_with_movies(Decade::CURRENT).await?;
             Ok(Taken {

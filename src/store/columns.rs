@@ -82,7 +82,8 @@ impl ColumnRow {
 }
 
 fn coverage(value: i16, id: i64) -> Result<u8, StoreError> {
-    let row = |_| StoreError::Row { table: "movie_discovery_scores", column: "coverage", id, problem: value.to_string() };
+    let row =
+        |_| StoreError::Row { table: "movie_discovery_scores", column: "coverage", id, problem: value.to_string() };
     u8::try_from(value).map_err(row)
 }
 
@@ -100,14 +101,10 @@ impl Store {
     /// [`StoreError::ScoreTable`] when it holds none, or scores of another formula.
     pub async fn columns_from_table(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let mut statement = self.statement("columns_from_table").await?;
-        let rows = sqlx::query_file_as!(
-            ColumnRow,
-            "src/store/sql/columns_from_table.sql",
-            decade.first_day(),
-            decade.end()
-        )
-        .fetch_all(statement.connection())
-        .await;
+        let rows =
+            sqlx::query_file_as!(ColumnRow, "src/store/sql/columns_from_table.sql", decade.first_day(), decade.end())
+                .fetch_all(statement.connection())
+                .await;
         let rows = statement.rows(rows)?;
         if rows.is_empty() {
             return Err(StoreError::ScoreTable("it holds no film of it"));
@@ -128,7 +125,7 @@ impl Store {
         let limit = self.limits.direct_query.as_millis().to_string();
         let rows = async {
             let mut transaction = sqlx::Connection::begin(statement.connection()).await?;
-            sqlx::query!("SELECT set_config('statement_timeout', $1, true)", limit).execute(&mut *transaction).await?;
+            sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", limit).fetch_one(&mut *transaction).await?;
             let rows = sqlx::query_file_as!(
                 ColumnRow,
                 "src/store/sql/columns_from_view.sql",
@@ -152,8 +149,7 @@ impl Store {
     pub async fn live_scores(&self, ids: &[MovieId]) -> Result<Vec<(MovieId, LiveScore)>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let mut statement = self.statement("live_scores").await?;
-        let rows =
-            sqlx::query_file!("src/store/sql/live_scores.sql", &ids).fetch_all(statement.connection()).await;
+        let rows = sqlx::query_file!("src/store/sql/live_scores.sql", &ids).fetch_all(statement.connection()).await;
         statement
             .rows(rows)?
             .into_iter()

@@ -50,13 +50,13 @@ impl Store {
         let mut statement = self.statement("reference_ids").await?;
         let ids = match kind {
             ReferenceKind::Genre => {
-                sqlx::query_scalar!("SELECT id FROM public.genres WHERE lower(name) = ANY ($1)", &names)
+                sqlx::query_scalar!("SELECT id FROM public.genres WHERE lower(name) = ANY ($1) ORDER BY id", &names)
                     .fetch_all(statement.connection())
                     .await
             }
             ReferenceKind::Country => {
                 sqlx::query_scalar!(
-                    "SELECT id FROM public.production_countries WHERE lower(iso_3166_1) = ANY ($1)",
+                    "SELECT id FROM public.production_countries WHERE lower(iso_3166_1) = ANY ($1) ORDER BY id",
                     &names
                 )
                 .fetch_all(statement.connection())

@@ -6,8 +6,6 @@
 mod columns;
 mod error;
 mod events;
-pub mod generate;
-pub mod import;
 mod installation;
 mod lists;
 mod movies;
@@ -18,12 +16,10 @@ mod snapshot;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::telemetry::{DbError, Metrics, Pool, StatementGuard};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres};
-use tracing::Instrument;
-
-use crate::telemetry::metrics::{DbErrorType, Metrics, Pool, StatementGuard};
 
 pub use columns::{ColumnsSource, LiveScore, LoadedColumns};
 pub use error::{SchemaError, SharedError, StatementLimits, StoreError};
@@ -34,7 +30,7 @@ pub use movies::{
     Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
 };
 pub use profiles::{Profile, ProfileId};
-pub use refresh::{Batch, ScoreChanges};
+pub use refresh::{Batch, Changes};
 pub use snapshot::Snapshot;
 
 /// The names of all statements that requests run, for metrics. Tasks' begin with `task_`.
@@ -99,7 +95,6 @@ impl Store {
             .max_connections(settings.max_connections)
             .acquire_timeout(settings.acquire_timeout)
             .connect_lazy_with(options);
-        metrics.pool_limit(Pool::Primary, settings.max_connections);
         Ok(Self { pool, metrics, limits: settings.limits })
     }
 
@@ -111,8 +106,9 @@ impl Store {
 
     /// Tells the metrics how many connections are open and idle.
     pub fn measure_pool(&self) {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        self.metrics.pool_size(Pool::Primary, self.pool.size().saturating_sub(idle), idle);
+        let (idle, open) = (self.pool.num_idle(), self.pool.size() as usize);
+        let max = self.pool.options().get_max_connections() as usize;
+        self.metrics.connections(Pool::Primary, idle, open.saturating_sub(idle), max);
     }
 
     /// Closes all connections.
@@ -141,19 +137,18 @@ impl Store {
 
     /// Takes a connection, waiting for it as long as the pool allows, and starts the clock of a statement.
     async fn statement(&self, name: &'static str) -> Result<Statement, StoreError> {
-        let mut wait = self.metrics.connection_wait(Pool::Primary);
+        let wait = self.metrics.connection_wait(Pool::Primary);
         let connection = match self.pool.acquire().await {
             Ok(connection) => connection,
             Err(error) => {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
-                drop(wait);
-                self.metrics.statement(name).finish_err(DbErrorType::Connection);
+                self.metrics.statement(name).finish_err(DbError::Connection);
                 return Err(StoreError::of(name, error));
             }
         };
-        drop(wait);
+        wait.acquired();
         Ok(Statement { name, connection, measured: self.metrics.statement(name) })
     }
 }
@@ -199,7 +194,7 @@ impl Statement {
     }
 }
 
-impl From<error::FailureKind> for DbErrorType {
+impl From<error::FailureKind> for DbError {
     fn from(kind: error::FailureKind) -> Self {
         match kind {
             error::FailureKind::Connection => Self::Connection,
@@ -226,7 +221,7 @@ fn session(options: PgConnectOptions, limits: StatementLimits) -> PgConnectOptio
 #[must_use]
 pub fn migrator() -> sqlx::migrate::Migrator {
     let mut migrator = sqlx::migrate!();
-    migrator.dangerous_create_schema("cinegraph");
+    migrator.create_schema("cinegraph");
     migrator.dangerous_set_table_name("cinegraph._sqlx_migrations");
     migrator
 }

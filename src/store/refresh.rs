@@ -22,10 +22,10 @@ pub struct Batch {
 
 /// What a refresh of scores changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ScoreChanges {
-    /// Films computed.
-    pub films: u64,
-    /// Films whose stored scores were missing, different or left over.
+pub struct Changes {
+    /// Rows computed.
+    pub rows: u64,
+    /// Rows that were missing, different or left over.
     pub changed: u64,
 }
 
@@ -109,7 +109,7 @@ impl Store {
         let refreshed = async {
             // Before the transaction: its snapshot of the data must be younger than what another refresh committed.
             let mut held = lock.acquire(statement.connection()).await?;
-            let mut transaction = held.begin().await?;
+            let mut transaction = held.as_mut().begin().await?;
             sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *transaction).await?;
             without_limit(&mut transaction).await?;
             sqlx::query!("DELETE FROM cinegraph.target_lists WHERE list_key <> ALL ($1)", target_lists)

@@ -58,14 +58,10 @@ impl Store {
         decade: Decade,
     ) -> Result<SnapshotColumns, StoreError> {
         let mut statement = self.statement("snapshot_columns").await?;
-        let rows = sqlx::query_file!(
-            "src/store/sql/snapshot_columns.sql",
-            snapshot_list,
-            decade.first_day(),
-            decade.end()
-        )
-        .fetch_all(statement.connection())
-        .await;
+        let rows =
+            sqlx::query_file!("src/store/sql/snapshot_columns.sql", snapshot_list, decade.first_day(), decade.end())
+                .fetch_all(statement.connection())
+                .await;
         let rows = statement.rows(rows)?.into_iter().map(|row| SnapshotRow {
             id: MovieId(row.movie_id),
             published: ScoreVector([
@@ -82,14 +78,10 @@ impl Store {
         });
 
         let mut statement = self.statement("unhittable_movies").await?;
-        let unhittable = sqlx::query_file_scalar!(
-            "src/store/sql/unhittable_movies.sql",
-            list_key,
-            decade.first_day(),
-            decade.end()
-        )
-        .fetch_all(statement.connection())
-        .await;
+        let unhittable =
+            sqlx::query_file_scalar!("src/store/sql/unhittable_movies.sql", list_key, decade.first_day(), decade.end())
+                .fetch_all(statement.connection())
+                .await;
         let unhittable = statement.rows(unhittable)?.into_iter().map(MovieId).collect();
         Ok(SnapshotColumns::new(rows, unhittable))
     }

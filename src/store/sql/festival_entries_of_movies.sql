@@ -5,7 +5,7 @@ SELECT n.movie_id,
        coalesce(p.name,
            CASE jsonb_typeof(n.details -> 'nominee_names')
                WHEN 'string' THEN n.details ->> 'nominee_names'
-               WHEN 'array' THEN (SELECT string_agg(name, ', ') FROM jsonb_array_elements_text(n.details -> 'nominee_names') AS name)
+               WHEN 'array' THEN (SELECT string_agg(nominee, ', ') FROM jsonb_array_elements_text(n.details -> 'nominee_names') AS nominee)
            END) AS person_name,
        coalesce(n.won, false) AS "won!"
 FROM public.festival_nominations AS n

@@ -1,0 +1,198 @@
+//! Puts the parts together, starts them and stops them in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::graphql::{self, ApiLimits};
+use crate::http::{self, HttpLimits, HttpState, Probe, Readiness};
+use crate::private_postgres::{self, PrivatePostgres};
+use crate::services::Services;
+use crate::store::{DatabaseSettings, StatementLimits, Store, Versions};
+use crate::telemetry::{Inventory, Metrics};
+
+/// How often samples are sorted into their buckets and the pool is looked at.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How long to wait before listening again after the connection was lost.
+const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The name of our database in a private cluster.
+const PRIVATE_DATABASE: &str = "cinegraph";
+
+/// What every command needs: settings, the database, and the measurements of both.
+#[derive(Debug)]
+pub struct App {
+    /// The settings in force.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// What time it is.
+    pub clock: Clock,
+    private: Option<PrivatePostgres>,
+}
+
+impl App {
+    /// Connects to the configured database, or starts the private one.
+    ///
+    /// # Errors
+    /// When there is no PostgreSQL to start, or the URL is none.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let metrics = Metrics::new(&Inventory {
+            fields: graphql::ROOT_FIELDS,
+            loaders: graphql::LOADERS,
+            queries: crate::store::QUERY_NAMES,
+        })
+        .context("registering the metrics")?;
+        let (private, url) = match &config.database_url {
+            Some(url) => (None, url.expose().to_owned()),
+            None => {
+                let data_dir = config.data_dir.clone().unwrap_or_else(private_postgres::default_data_dir);
+                let cluster = PrivatePostgres::start(private_postgres::Options { data_dir, temporary: false })
+                    .await
+                    .context("starting the private PostgreSQL (set database_url to use a server of your own)")?;
+                let url = cluster.url(PRIVATE_DATABASE);
+                (Some(cluster), url)
+            }
+        };
+        let settings = DatabaseSettings {
+            url,
+            max_connections: config.database_max_connections,
+            acquire_timeout: config.database_acquire_timeout,
+            limits: StatementLimits {
+                request: config.database_statement_timeout,
+                direct_query: config.direct_query_timeout,
+            },
+        };
+        let store = Store::open(&settings, metrics.clone()).context("reading the database URL")?;
+        Ok(Self { config, store, metrics, clock: Clock::system(), private })
+    }
+
+    /// The use cases, over data versions as they are now; nobody keeps them current.
+    ///
+    /// # Errors
+    /// When the database does not answer, or is not migrated.
+    pub async fn services(&self) -> anyhow::Result<Services> {
+        self.store.installation().await?;
+        let versions = Versions::default();
+        self.store.read_versions(&versions).await?;
+        Ok(Services::new(&self.store, &versions, &self.config, &self.clock))
+    }
+
+    /// Serves until `stop` is cancelled, then finishes the requests under way. `ready` is called with the addresses once
+    /// both listen.
+    ///
+    /// # Errors
+    /// When the database is not migrated, or an address cannot be listened on.
+    pub async fn serve(&self, stop: &CancellationToken, ready: impl FnOnce(Addresses)) -> anyhow::Result<()> {
+        self.store.installation().await?;
+        let versions = Versions::default();
+        self.store.read_versions(&versions).await?;
+        let services = Arc::new(Services::new(&self.store, &versions, &self.config, &self.clock));
+        let limits = ApiLimits {
+            depth: self.config.query_depth_limit,
+            complexity: self.config.query_complexity_limit,
+            introspection: self.config.introspection_enabled,
+        };
+        let probe = probe(self.store.clone());
+        let public = http::public(HttpState {
+            executor: graphql::api(services, self.metrics.clone(), limits),
+            metrics: self.metrics.clone(),
+            probe: probe.clone(),
+            limits: HttpLimits {
+                body_bytes: self.config.http_body_limit_bytes,
+                execution: self.config.request_timeout,
+                ..HttpLimits::default()
+            },
+            graphiql: self.config.graphiql_enabled,
+        });
+        let admin = http::admin(self.metrics.clone(), probe);
+        let public_listener = listen("http_addr", self.config.http_addr).await?;
+        let admin_listener = listen("admin_addr", self.config.admin_addr).await?;
+        let addresses = Addresses { public: public_listener.local_addr()?, admin: admin_listener.local_addr()? };
+
+        let background = TaskTracker::new();
+        background.spawn(stop.clone().run_until_cancelled_owned(follow(self.store.clone(), versions)));
+        background.spawn(stop.clone().run_until_cancelled_owned(upkeep(self.store.clone(), self.metrics.clone())));
+        background.spawn(http::serve(admin_listener, admin, stop.clone()));
+        background.close();
+
+        ready(addresses);
+        let served = tokio::spawn(http::serve(public_listener, public, stop.clone()));
+        stop.cancelled().await;
+        let finished = async {
+            background.wait().await;
+            served.await
+        };
+        match tokio::time::timeout(self.config.shutdown_timeout, finished).await {
+            Ok(served) => served.context("serving")?.context("serving")?,
+            Err(_) => tracing::warn!("requests were still under way at the end of shutdown_timeout_seconds"),
+        }
+        Ok(())
+    }
+
+    /// Closes the connections and stops what was started.
+    ///
+    /// # Errors
+    /// When the private PostgreSQL cannot be stopped.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.store.close().await;
+        if let Some(private) = self.private {
+            private.stop().await.context("stopping the private PostgreSQL")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a service listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The API.
+    pub public: std::net::SocketAddr,
+    /// Metrics and health, for operators.
+    pub admin: std::net::SocketAddr,
+}
+
+async fn listen(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    let listening = TcpListener::bind(address).await;
+    listening.with_context(|| format!("listening on {address} (another address: set {setting})"))
+}
+
+/// Ready while the database answers.
+fn probe(store: Store) -> Probe {
+    Probe::new(move || {
+        let store = store.clone();
+        async move {
+            let database = store.ping().await.map_err(|error| error.to_string());
+            Readiness { ready: database.is_ok(), checks: vec![("database", database)] }
+        }
+    })
+}
+
+/// Keeps the data versions current, also after the connection was lost.
+async fn follow(store: Store, versions: Versions) {
+    loop {
+        let followed = async { store.listen().await?.follow(&versions).await };
+        if let Err(error) = followed.await {
+            tracing::warn!(%error, "data versions are not followed; trying again");
+        }
+        tokio::time::sleep(LISTEN_AGAIN_AFTER).await;
+    }
+}
+
+async fn upkeep(store: Store, metrics: Metrics) {
+    let mut every = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        every.tick().await;
+        metrics.upkeep();
+        store.measure_pool();
+    }
+}

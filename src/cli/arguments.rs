@@ -1,0 +1,66 @@
+//! Arguments that several commands share.
+
+use std::str::FromStr;
+
+use clap::Args;
+
+use crate::scoring::{Criterion, Decade, Weights};
+use crate::services::Services;
+use crate::services::profiles::{Taste, taste};
+
+/// Which ranking is meant.
+#[derive(Debug, Args)]
+pub(super) struct QuestionArgs {
+    /// Name of a weight profile [default: the default profile]
+    #[arg(long, conflicts_with = "weights")]
+    profile: Option<String>,
+    /// Weights of popular opinion, critical acclaim, industry recognition, cultural impact and people quality
+    #[arg(long, value_name = "W,W,W,W,W")]
+    weights: Option<WeightsArg>,
+    /// Key of the target list
+    #[arg(long, default_value = "1001_movies")]
+    pub(super) list: String,
+}
+
+impl QuestionArgs {
+    /// The weights meant, once the list is known to be there.
+    pub(super) async fn taste(&self, services: &Services) -> anyhow::Result<Taste> {
+        known_list(services, &self.list).await?;
+        match &self.weights {
+            Some(WeightsArg(weights)) => Ok(Taste { weights: *weights, profile: None }),
+            None => Ok(taste(&services.profiles.all().await?, self.profile.as_deref())?),
+        }
+    }
+}
+
+/// Refuses a list that is not there, naming those that are.
+pub(super) async fn known_list(services: &Services, key: &str) -> anyhow::Result<()> {
+    let lists = services.catalogue.lists().await?;
+    if lists.iter().any(|list| list.key == key) {
+        return Ok(());
+    }
+    let known: Vec<_> = lists.iter().map(|list| list.key.as_str()).collect();
+    anyhow::bail!("there is no list \"{key}\"; there are: {}", known.join(", "))
+}
+
+/// Five weights, separated by commas.
+#[derive(Debug, Clone, Copy)]
+struct WeightsArg(Weights);
+
+impl FromStr for WeightsArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split(',').map(|part| part.trim().parse::<f64>().map_err(|error| format!("{part}: {error}")));
+        let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+        let count = numbers.len();
+        let raw = numbers.try_into().map_err(|_| format!("{count} weights, expected {}", Criterion::COUNT))?;
+        Weights::normalised(raw).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+/// Reads the first year of a decade.
+pub(super) fn decade(text: &str) -> Result<Decade, String> {
+    let year = text.trim_end_matches('s').parse().map_err(|_| format!("{text} is no year"))?;
+    Decade::starting(year).map_err(|error| error.to_string())
+}

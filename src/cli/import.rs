@@ -1,0 +1,43 @@
+//! `cinegraph import`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::progress::Steps;
+use crate::app::App;
+use crate::services::import::import_csv;
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    #[command(subcommand)]
+    source: Source,
+}
+
+#[derive(Debug, Subcommand)]
+enum Source {
+    /// A directory of CSV files: movies.csv, and what else there is
+    Csv {
+        /// The directory
+        dir: PathBuf,
+        /// Leave the scores as they are; `cinegraph refresh all` computes them later
+        #[arg(long)]
+        no_refresh: bool,
+    },
+}
+
+pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
+    let Source::Csv { dir, no_refresh } = args.source;
+    app.store.installation().await?;
+    csv(app, &dir).await?;
+    if no_refresh { Ok(()) } else { super::refresh::all(app).await }
+}
+
+/// Imports a directory of CSV files.
+pub(super) async fn csv(app: &App, dir: &Path) -> anyhow::Result<()> {
+    let mut steps = Steps::default();
+    let summary =
+        import_csv(app.store.pool(), dir, &app.clock, &mut |p| steps.at(p.step, p.done, p.total)).await?;
+    steps.finish();
+    super::print(&format!("{summary}\n"))
+}

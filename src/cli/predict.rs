@@ -1,0 +1,120 @@
+//! `cinegraph predict`
+
+use clap::Args;
+use serde::Serialize;
+
+use super::arguments::{QuestionArgs, decade};
+use super::table::table;
+use crate::app::App;
+use crate::scoring::{Decade, Filter, likelihood};
+use crate::services::Services;
+use crate::services::predictions::{PageRequest, ScoredFilm, Shelf};
+
+#[derive(Debug, Args)]
+pub(super) struct PredictArgs {
+    /// First year of the decade
+    #[arg(long, value_parser = decade, default_value = "2020")]
+    decade: Decade,
+    /// How many films
+    #[arg(long, default_value_t = 25)]
+    first: usize,
+    /// Films that are on the list already, instead of candidates
+    #[arg(long)]
+    confirmed: bool,
+    #[command(flatten)]
+    question: QuestionArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    rank: Option<usize>,
+    tmdb_id: Option<i32>,
+    title: String,
+    release_date: Option<chrono::NaiveDate>,
+    score: f64,
+    likelihood: f64,
+    popular_opinion: f64,
+    critical_acclaim: f64,
+    industry_recognition: f64,
+    cultural_impact: f64,
+    people_quality: f64,
+    coverage: u8,
+}
+
+pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
+    let services = app.services().await?;
+    let taste = args.question.taste(&services).await?;
+    let request = PageRequest {
+        list: &args.question.list,
+        decade: args.decade,
+        weights: taste.weights,
+        shelf: if args.confirmed { Shelf::Listed } else { Shelf::Candidates },
+        filter: Filter::default(),
+        after: None,
+        first: args.first,
+    };
+    let page = services.predictions.page(request).await?;
+    let rows = rows(&services, &page.films).await?;
+    if args.json {
+        return super::print_json(&rows);
+    }
+    let kind = if args.confirmed { "films on the list" } else { "candidates" };
+    let taste = taste.profile.map_or_else(|| "weights of your own".to_owned(), |profile| profile.name.clone());
+    super::print(&format!(
+        "{} of {} {kind} of the {} for {}, by {taste}\n\n{}\n",
+        rows.len(),
+        page.total,
+        args.decade,
+        args.question.list,
+        printed(&rows)
+    ))
+}
+
+async fn rows(services: &Services, films: &[ScoredFilm]) -> anyhow::Result<Vec<Row>> {
+    let ids: Vec<_> = films.iter().map(|film| film.id).collect();
+    let mut movies = services.catalogue.movies(&ids).await?;
+    let row = |film: &ScoredFilm| {
+        // A film that was deleted since it was ranked has nothing left to show.
+        let movie = movies.remove(&film.id)?;
+        let [popular_opinion, critical_acclaim, industry_recognition, cultural_impact, people_quality] = film.vector.0;
+        Some(Row {
+            rank: film.rank,
+            tmdb_id: movie.tmdb_id,
+            title: movie.title,
+            release_date: movie.release_date,
+            score: film.score,
+            likelihood: likelihood(film.score),
+            popular_opinion,
+            critical_acclaim,
+            industry_recognition,
+            cultural_impact,
+            people_quality,
+            coverage: film.coverage,
+        })
+    };
+    Ok(films.iter().filter_map(row).collect())
+}
+
+fn printed(rows: &[Row]) -> String {
+    let headers =
+        ["Rank", "Score", "Likely", "Title", "Released", "Popular", "Critics", "Awards", "Culture", "People", "Known"];
+    let cells = |row: &Row| {
+        [
+            row.rank.map_or_else(|| "–".to_owned(), |rank| rank.to_string()),
+            format!("{:.2}", row.score),
+            format!("{:.1}", row.likelihood),
+            row.title.clone(),
+            row.release_date.map_or_else(String::new, |day| day.to_string()),
+            format!("{:.3}", row.popular_opinion),
+            format!("{:.3}", row.critical_acclaim),
+            format!("{:.3}", row.industry_recognition),
+            format!("{:.3}", row.cultural_impact),
+            format!("{:.3}", row.people_quality),
+            format!("{}/4", row.coverage),
+        ]
+    };
+    table(headers, rows.iter().map(cells).collect(), &[0, 1, 2, 5, 6, 7, 8, 9, 10])
+}

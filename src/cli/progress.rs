@@ -1,0 +1,42 @@
+//! Progress of long work: a bar for people, log lines otherwise.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// One bar after the other, a new one for each step. Hidden where standard error is no terminal.
+#[derive(Default)]
+pub(super) struct Steps {
+    current: Option<(String, ProgressBar)>,
+}
+
+impl Steps {
+    /// Shows how far a step is.
+    pub(super) fn at(&mut self, step: &str, done: u64, total: u64) {
+        if self.current.as_ref().is_none_or(|(current, _)| current != step) {
+            self.finish();
+            self.current = Some((step.to_owned(), bar(step)));
+        }
+        if let Some((_, bar)) = &self.current {
+            bar.set_length(total);
+            bar.set_position(done);
+            if bar.is_hidden() {
+                tracing::info!(step, done, total, "progress");
+            }
+        }
+    }
+
+    /// Removes the bar.
+    pub(super) fn finish(&mut self) {
+        if let Some((_, bar)) = self.current.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(step: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg:28} {wide_bar} {human_pos}/{human_len} {elapsed}");
+    let bar = ProgressBar::new(0).with_message(step.to_owned());
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,74 @@
+//! `cinegraph refresh`
+
+use clap::{Args, ValueEnum};
+
+use super::progress::Steps;
+use crate::app::App;
+use crate::services::refresh::{self, Progress};
+
+#[derive(Debug, Args)]
+pub(super) struct RefreshArgs {
+    /// What to compute anew
+    #[arg(value_enum)]
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// The quality of people
+    People,
+    /// The scores of films
+    Scores,
+    /// Blind scores, and the snapshot that validations read
+    Snapshot,
+    /// All three, in this order
+    All,
+}
+
+pub(super) async fn run(app: &App, args: &RefreshArgs) -> anyhow::Result<()> {
+    app.store.installation().await?;
+    match args.what {
+        What::People => people(app).await,
+        What::Scores => scores(app).await,
+        What::Snapshot => snapshot(app).await,
+        What::All => all(app).await,
+    }
+}
+
+/// Computes everything that is derived.
+pub(super) async fn all(app: &App) -> anyhow::Result<()> {
+    if app.config.person_quality_enabled {
+        people(app).await?;
+    }
+    scores(app).await?;
+    snapshot(app).await
+}
+
+async fn people(app: &App) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        app.config.person_quality_enabled,
+        "person_quality_enabled is off: another system maintains the quality of people here"
+    );
+    let mut steps = Steps::default();
+    let changes = refresh::person_quality(&app.store, &mut report(&mut steps)).await?;
+    steps.finish();
+    super::print(&format!("Quality of {} people computed, {} changed.\n", changes.rows, changes.changed))
+}
+
+async fn scores(app: &App) -> anyhow::Result<()> {
+    let mut steps = Steps::default();
+    let changes = refresh::scores(&app.store, &mut report(&mut steps)).await?;
+    steps.finish();
+    super::print(&format!("Scores of {} films computed, {} changed.\n", changes.rows, changes.changed))
+}
+
+async fn snapshot(app: &App) -> anyhow::Result<()> {
+    let mut steps = Steps::default();
+    refresh::snapshot(&app.store, &app.config.target_lists, &mut report(&mut steps)).await?;
+    steps.finish();
+    super::print(&format!("Snapshot taken for {}.\n", app.config.target_lists.join(", ")))
+}
+
+fn report(steps: &mut Steps) -> impl FnMut(Progress) + Send {
+    |progress| steps.at(progress.step.as_str(), progress.done, progress.total)
+}

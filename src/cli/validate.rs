@@ -1,0 +1,120 @@
+//! `cinegraph validate`
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::arguments::{QuestionArgs, decade, known_list};
+use super::table::table;
+use crate::app::App;
+use crate::scoring::{Basis, Decade, Totals};
+use crate::services::Services;
+use crate::services::validation::Report;
+
+#[derive(Debug, Args)]
+pub(super) struct ValidateArgs {
+    /// First year of one decade [default: all before the 2020s]
+    #[arg(long, value_parser = decade)]
+    decade: Option<Decade>,
+    /// Compare all active profiles
+    #[arg(long, conflicts_with_all = ["decade", "profile", "weights"])]
+    profiles: bool,
+    /// Which scores to rank by
+    #[arg(long, value_enum, default_value_t = BasisArg::Blind)]
+    basis: BasisArg,
+    #[command(flatten)]
+    question: QuestionArgs,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BasisArg {
+    /// The list's own labels are hidden from the score
+    Blind,
+    /// The published arithmetic, labels included
+    AsPublished,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    of: String,
+    listed: usize,
+    population: usize,
+    hits: usize,
+    accuracy: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+    expected_hits: Option<f64>,
+    lift: Option<f64>,
+    baseline_accuracy: Option<f64>,
+    unhittable: usize,
+}
+
+impl Row {
+    fn new(of: impl ToString, totals: Totals) -> Self {
+        let interval = totals.accuracy.interval();
+        Self {
+            of: of.to_string(),
+            listed: totals.accuracy.listed,
+            population: totals.population,
+            hits: totals.accuracy.hits,
+            accuracy: totals.accuracy.share(),
+            low: interval.map(|interval| interval.low),
+            high: interval.map(|interval| interval.high),
+            expected_hits: totals.expected_hits,
+            lift: totals.lift(),
+            baseline_accuracy: totals.baseline_accuracy(),
+            unhittable: totals.unhittable,
+        }
+    }
+}
+
+pub(super) async fn run(app: &App, args: ValidateArgs) -> anyhow::Result<()> {
+    let services = app.services().await?;
+    let rows = rows(&services, &args).await?;
+    if args.json { super::print_json(&rows) } else { super::print(&printed(&rows)) }
+}
+
+async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Row>> {
+    let basis = match args.basis {
+        BasisArg::Blind => Basis::Blind,
+        BasisArg::AsPublished => Basis::AsPublished,
+    };
+    let list = &args.question.list;
+    if args.profiles {
+        known_list(services, list).await?;
+        let active = services.profiles.all().await?.into_iter().filter(|profile| profile.active).collect();
+        let compared = services.validation.compare(list, active, basis).await?;
+        return Ok(compared.iter().map(|one| Row::new(&one.profile.name, one.report.overall())).collect());
+    }
+    let weights = args.question.taste(services).await?.weights;
+    if let Some(decade) = args.decade {
+        let report = services.validation.of_decade(list, decade, weights, basis).await?;
+        return Ok(vec![Row::new(decade, report.totals())]);
+    }
+    let report: Report = services.validation.of_all(list, weights, basis).await?;
+    let decades = report.decades.iter().map(|decade| Row::new(decade.decade, decade.totals()));
+    Ok(decades.chain([Row::new("1920s–2010s", report.overall())]).collect())
+}
+
+fn printed(rows: &[Row]) -> String {
+    let headers = ["", "Listed", "Films", "Hits", "Accuracy", "95 % interval", "Expected", "Lift", "Popularity", "Not full"];
+    let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+    let number = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.1}"));
+    let cells = |row: &Row| {
+        [
+            row.of.clone(),
+            row.listed.to_string(),
+            row.population.to_string(),
+            row.hits.to_string(),
+            share(row.accuracy),
+            row.low.map_or_else(|| "–".to_owned(), |_| format!("{} – {}", share(row.low), share(row.high))),
+            number(row.expected_hits),
+            number(row.lift),
+            share(row.baseline_accuracy),
+            row.unhittable.to_string(),
+        ]
+    };
+    table(headers, rows.iter().map(cells).collect(), &[1, 2, 3, 4, 5, 6, 7, 8, 9]) + "\n"
+}
