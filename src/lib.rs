@@ -16,4 +16,5 @@
 //! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours.
 
 pub mod clock;
+pub mod http;
 pub mod telemetry;
