@@ -1,6 +1,6 @@
 //! HTTP: routes, limits, health and `/metrics`.
 //!
-//! Two routers, one for each listener: [`public`] for clients, [`admin`] for those who run the service. What a client
+//! Two routers, one for each listener: [`public`] for clients, [`admin()`] for those who run the service. What a client
 //! asks for is `graphql`'s; no SQL and no scores here.
 
 mod admin;
