@@ -15,11 +15,14 @@
 //!
 //! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours.
 
+pub mod app;
 pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod graphql;
+pub mod http;
+pub mod private_postgres;
 pub mod scoring;
 pub mod services;
 pub mod store;

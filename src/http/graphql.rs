@@ -1,0 +1,100 @@
+//! `/graphql`: from a request's bytes to an operation, and from its response to bytes.
+
+use async_graphql::{BatchRequest, Executor, Request, Variables};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::header::ALLOW;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+
+use super::HttpState;
+use super::error::refusal;
+use super::operation::{Answer, Transport, execute};
+use crate::telemetry::{ErrorCode, Metrics};
+
+/// `POST /graphql`.
+pub(super) async fn post<E: Executor>(
+    State(state): State<HttpState<E>>,
+    body: Result<Json<BatchRequest>, JsonRejection>,
+) -> Response {
+    match body {
+        Ok(Json(BatchRequest::Single(request))) => answer(&state, request, Transport::Post).await,
+        Ok(Json(BatchRequest::Batch(_))) => {
+            bad_request(&state.metrics, StatusCode::BAD_REQUEST, "send one operation, not an array of them")
+        }
+        Err(rejection) => {
+            let (status, message) = unreadable(&rejection, state.limits.body_bytes);
+            bad_request(&state.metrics, status, &message)
+        }
+    }
+}
+
+/// `GET /graphql?query=…`.
+pub(super) async fn get<E: Executor>(
+    State(state): State<HttpState<E>>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+) -> Response {
+    match parameters.ok().and_then(|Query(parameters)| parameters.into_request()) {
+        Some(request) => answer(&state, request, Transport::Get).await,
+        None => bad_request(
+            &state.metrics,
+            StatusCode::BAD_REQUEST,
+            "send the parameter query, and perhaps operationName and variables, a JSON object",
+        ),
+    }
+}
+
+/// A request in a query string.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    query: String,
+    operation_name: Option<String>,
+    variables: Option<String>,
+}
+
+impl Parameters {
+    fn into_request(self) -> Option<Request> {
+        let variables = match self.variables.as_deref() {
+            None | Some("") => Variables::default(),
+            Some(json) => serde_json::from_str(json).ok()?,
+        };
+        let request = Request::new(self.query).variables(variables);
+        Some(match self.operation_name {
+            Some(name) if !name.is_empty() => request.operation_name(name),
+            _ => request,
+        })
+    }
+}
+
+async fn answer<E: Executor>(state: &HttpState<E>, request: Request, transport: Transport) -> Response {
+    let HttpState { executor, metrics, limits, .. } = state;
+    let Answer { status, response, outcome } = execute(executor, metrics, limits.execution, request, transport).await;
+    // The middleware takes the outcome out again, to judge the request by it.
+    let mut answer = (status, Extension(outcome), Json(response)).into_response();
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    answer
+}
+
+/// Refuses a request that holds no operation.
+fn bad_request(metrics: &Metrics, status: StatusCode, message: &str) -> Response {
+    metrics.graphql_error(ErrorCode::BadUserInput);
+    refusal(status, ErrorCode::BadUserInput, message)
+}
+
+fn unreadable(rejection: &JsonRejection, body_bytes: usize) -> (StatusCode, String) {
+    match rejection {
+        JsonRejection::BytesRejection(bytes) if bytes.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {body_bytes} bytes"))
+        }
+        JsonRejection::BytesRejection(_) => (StatusCode::REQUEST_TIMEOUT, "the body did not arrive".to_owned()),
+        JsonRejection::MissingJsonContentType(_) => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send Content-Type: application/json".to_owned())
+        }
+        _ => (StatusCode::BAD_REQUEST, "the body is not a JSON object with query, operationName, variables".to_owned()),
+    }
+}

@@ -1,0 +1,560 @@
+//! The HTTP shell round a toy schema: answers, limits, traces, and the laws that the metrics must hold.
+
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_graphql::{EmptySubscription, Error, ErrorExtensions, Object, Schema};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use cinegraph::http::{HttpLimits, HttpState, Probe, Readiness, admin, public, serve};
+use cinegraph::telemetry::{Inventory, LogFormat, Metrics, TelemetryGuard, subscriber};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+use tracing::subscriber::DefaultGuard;
+
+const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+struct Query;
+
+#[Object]
+impl Query {
+    async fn film(&self) -> &str {
+        "Ran"
+    }
+
+    async fn released(&self, on: chrono::NaiveDate) -> String {
+        on.to_string()
+    }
+
+    async fn never(&self) -> bool {
+        pending().await
+    }
+
+    async fn missing(&self) -> Option<Result<bool, Error>> {
+        Some(Err(coded("NOT_FOUND", "no such film")))
+    }
+
+    async fn unavailable(&self) -> Option<Result<bool, Error>> {
+        Some(Err(coded("SERVICE_UNAVAILABLE", "try again")))
+    }
+
+    async fn leaking(&self) -> Option<Result<bool, Error>> {
+        Some(Err(Error::new("password of the database is hunter2")))
+    }
+
+    async fn panicking(&self) -> bool {
+        break_down()
+    }
+}
+
+fn break_down() -> bool {
+    panic!("hunter2")
+}
+
+struct Mutation;
+
+#[Object]
+impl Mutation {
+    async fn forget(&self) -> bool {
+        true
+    }
+}
+
+fn coded(code: &str, message: &str) -> Error {
+    Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
+}
+
+/// The shell round the toy schema, with a registry of its own.
+struct Shell {
+    public: Router,
+    admin: Router,
+    metrics: Metrics,
+}
+
+impl Shell {
+    fn new() -> Self {
+        Self::with(HttpLimits::default(), true)
+    }
+
+    fn with(limits: HttpLimits, ready: bool) -> Self {
+        let inventory = Inventory { fields: &["film", "never"], ..Inventory::default() };
+        let metrics = Metrics::new(&inventory).unwrap();
+        let probe = Probe::new(move || async move {
+            let database = if ready { Ok(()) } else { Err("unreachable".to_owned()) };
+            Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
+        });
+        let executor = Schema::new(Query, Mutation, EmptySubscription);
+        let state = HttpState { executor, metrics: metrics.clone(), probe: probe.clone(), limits };
+        Self { public: public(state), admin: admin(metrics.clone(), probe), metrics }
+    }
+
+    async fn query(&self, query: &str) -> Answer {
+        self.send(post(json!({ "query": query }).to_string())).await
+    }
+
+    async fn get(&self, uri: &str) -> Answer {
+        self.send(Request::get(uri).body(Body::empty()).unwrap()).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        Answer::of(&self.public, request).await
+    }
+
+    /// The value of one series.
+    fn metric(&self, series: &str) -> u64 {
+        self.sum(|have| have == series)
+    }
+
+    /// The sum of all series of one name.
+    fn total(&self, name: &str) -> u64 {
+        self.sum(|have| have.split('{').next() == Some(name))
+    }
+
+    fn sum(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        let text = self.metrics.render();
+        let samples = text.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(series, _)| wanted(series));
+        samples.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+    }
+
+    /// Good, bad and excluded requests.
+    fn slo(&self) -> [u64; 3] {
+        ["good", "bad", "excluded"]
+            .map(|result| self.metric(&format!("cinegraph_slo_requests_total{{result=\"{result}\"}}")))
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.total("http_server_active_requests") + self.total("graphql_server_request_active")
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    async fn of(router: &Router, request: Request<Body>) -> Self {
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        Self { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// The code of the first error.
+    fn code(&self) -> String {
+        self.json()["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn header(&self, name: impl header::AsHeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap()
+}
+
+/// Waits until `fact` holds, 5 s at most.
+async fn until(fact: impl Fn() -> bool) {
+    let holds = async {
+        while !fact() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), holds).await.unwrap();
+}
+
+fn post(body: impl Into<Body>) -> Request<Body> {
+    Request::post("/graphql").header(header::CONTENT_TYPE, "application/json").body(body.into()).unwrap()
+}
+
+/// What this thread logs, until it is dropped.
+struct Log {
+    lines: Arc<Mutex<Vec<u8>>>,
+    _scope: (DefaultGuard, TelemetryGuard),
+}
+
+impl Log {
+    fn start() -> Self {
+        let lines = Arc::default();
+        let writer = Writer(Arc::clone(&lines));
+        let (subscriber, guard) = subscriber(LogFormat::Json, "info", move || writer.clone()).unwrap();
+        Self { lines, _scope: (tracing::subscriber::set_default(subscriber), guard) }
+    }
+
+    fn operations(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.lines.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["message"] == "graphql operation").collect()
+    }
+}
+
+#[derive(Clone)]
+struct Writer(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_query_is_answered_by_post_and_by_get() {
+    let shell = Shell::new();
+
+    let posted = shell.query("{ film }").await;
+    let got = shell.get("/graphql?query=query+A+%7Bfilm%7D+query+B+%7B__typename%7D&operationName=A").await;
+
+    assert_eq!(posted.status, StatusCode::OK);
+    assert_eq!(posted.header(header::CONTENT_TYPE), "application/json");
+    assert_eq!(posted.json(), json!({ "data": { "film": "Ran" } }));
+    assert_eq!(got.json(), posted.json());
+}
+
+#[tokio::test]
+async fn variables_come_as_json_in_a_query_string() {
+    let answer = Shell::new()
+        .get("/graphql?query=query($on:NaiveDate!)%7Breleased(on:$on)%7D&variables=%7B%22on%22:%221985-06-01%22%7D")
+        .await;
+
+    assert_eq!(answer.json(), json!({ "data": { "released": "1985-06-01" } }));
+}
+
+#[tokio::test]
+async fn every_end_has_its_code_and_counts_once() {
+    let cases = [
+        ("{ film }", "", "ok", [1, 0, 0]),
+        ("{ film", "GRAPHQL_PARSE_FAILED", "rejected", [0, 0, 1]),
+        ("{ flim }", "GRAPHQL_VALIDATION_FAILED", "rejected", [0, 0, 1]),
+        ("subscription { film }", "GRAPHQL_VALIDATION_FAILED", "rejected", [0, 0, 1]),
+        (r#"{ released(on: "soon") }"#, "BAD_USER_INPUT", "rejected", [0, 0, 1]),
+        ("{ missing film }", "NOT_FOUND", "rejected", [0, 0, 1]),
+        ("{ unavailable film }", "SERVICE_UNAVAILABLE", "partial", [0, 1, 0]),
+        ("{ leaking film }", "INTERNAL", "partial", [0, 1, 0]),
+        ("{ panicking }", "INTERNAL", "error", [0, 1, 0]),
+    ];
+    for (query, code, outcome, slo) in cases {
+        let shell = Shell::new();
+
+        let answer = shell.query(query).await;
+
+        assert_eq!(answer.code(), code, "{query}: {}", answer.text);
+        assert!(!answer.text.contains("hunter2"), "{query}: {}", answer.text);
+        assert_eq!(shell.slo(), slo, "{query}");
+        assert_eq!(shell.total("graphql_server_request_duration_seconds_count"), 1, "{query}");
+        let counted = shell.sum(|series| {
+            series.starts_with("graphql_server_request_duration_seconds_count{")
+                && series.contains(&format!("outcome=\"{outcome}\""))
+        });
+        assert_eq!(counted, 1, "{query} should be {outcome}");
+        let errors = answer.json()["errors"].as_array().map_or(0, Vec::len);
+        assert_eq!(shell.total("cinegraph_graphql_errors_total"), count(errors), "{query}");
+        assert_eq!(shell.in_flight(), 0, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_syntax_error_does_not_repeat_the_document() {
+    let answer = Shell::new().query(&format!("{{ film(a: \"{}\" ", "x".repeat(10_000))).await;
+
+    assert_eq!(answer.code(), "GRAPHQL_PARSE_FAILED");
+    assert!(answer.text.len() < 500, "{}", answer.text);
+    assert!(answer.json()["errors"][0]["locations"][0]["line"] == 1, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn circular_fragments_are_refused_and_end() {
+    let answer = Shell::new().query("{ ...A } fragment A on Query { film ...B } fragment B on Query { ...A }").await;
+
+    assert_eq!(answer.code(), "GRAPHQL_VALIDATION_FAILED");
+}
+
+#[tokio::test]
+async fn what_holds_no_operation_is_refused_in_json() {
+    let large = HttpLimits::default().body_bytes + 1;
+    let text = Request::post("/graphql").header(header::CONTENT_TYPE, "text/plain").body("{}".into()).unwrap();
+    let put = Request::put("/graphql").body(Body::empty()).unwrap();
+    let cases = [
+        (post("not json"), StatusCode::BAD_REQUEST, "BAD_USER_INPUT"),
+        (post("[{\"query\":\"{ film }\"}]"), StatusCode::BAD_REQUEST, "BAD_USER_INPUT"),
+        (post(vec![b' '; large]), StatusCode::PAYLOAD_TOO_LARGE, "BAD_USER_INPUT"),
+        (text, StatusCode::UNSUPPORTED_MEDIA_TYPE, "BAD_USER_INPUT"),
+        (put, StatusCode::METHOD_NOT_ALLOWED, "BAD_USER_INPUT"),
+        (Request::get("/graphql").body(Body::empty()).unwrap(), StatusCode::BAD_REQUEST, "BAD_USER_INPUT"),
+    ];
+    for (request, status, code) in cases {
+        let shell = Shell::new();
+
+        let answer = shell.send(request).await;
+
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text);
+        assert_eq!(answer.header(header::CONTENT_TYPE), "application/json");
+        assert_eq!(shell.slo(), [0, 0, 1], "{status}");
+        assert_eq!(shell.total("graphql_server_request_duration_seconds_count"), 0, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_not_allowed_names_those_that_are() {
+    let shell = Shell::new();
+
+    let put = shell.send(Request::put("/graphql").body(Body::empty()).unwrap()).await;
+    let mutation = shell.get("/graphql?query=mutation%7Bforget%7D").await;
+
+    assert_eq!(put.header(header::ALLOW), "GET,HEAD,POST");
+    assert_eq!((mutation.status, mutation.header(header::ALLOW)), (StatusCode::METHOD_NOT_ALLOWED, "POST"));
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_not_found_and_has_no_label_of_its_own() {
+    let shell = Shell::new();
+
+    let answer = shell.get("/wp-login.php").await;
+
+    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "NOT_FOUND"));
+    assert_eq!(shell.slo(), [0; 3]);
+    let series = r#"{http_request_method="GET",http_route="unmatched",http_response_status_code="404"}"#;
+    assert_eq!(shell.metric(&format!("http_server_request_duration_seconds_count{series}")), 1);
+}
+
+#[tokio::test]
+async fn an_operation_that_takes_too_long_is_ended() {
+    let log = Log::start();
+    let shell = Shell::with(HttpLimits { execution: Duration::from_millis(20), ..HttpLimits::default() }, true);
+
+    let answer = shell.query("{ never }").await;
+
+    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
+    assert_eq!(shell.slo(), [0, 1, 0]);
+    assert_eq!(shell.in_flight(), 0);
+    assert_eq!(log.operations()[0]["outcome"], "error");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_given_up() {
+    let shell = Shell::with(HttpLimits { body_read: Duration::from_millis(20), ..HttpLimits::default() }, true);
+    let stalled = Body::from_stream(futures_util::stream::pending::<Result<String, io::Error>>());
+
+    let answer = shell.send(post(stalled)).await;
+
+    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(shell.slo(), [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_is_counted_as_cancelled() {
+    let log = Log::start();
+    let shell = Shell::new();
+
+    let mut request = Box::pin(shell.query("query Wait { never }"));
+    assert!(futures_util::poll!(&mut request).is_pending());
+    assert_eq!(shell.in_flight(), 2);
+    drop(request);
+
+    assert_eq!(shell.in_flight(), 0);
+    assert_eq!(shell.slo(), [0, 0, 1]);
+    let series = r#"{graphql_operation_type="query",outcome="cancelled"}"#;
+    assert_eq!(shell.metric(&format!("graphql_server_request_duration_seconds_count{series}")), 1);
+    let [line] = log.operations().try_into().unwrap();
+    assert_eq!(line["outcome"], "cancelled");
+    assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
+}
+
+#[tokio::test]
+async fn any_load_keeps_the_laws() {
+    let shell = Shell::with(HttpLimits { execution: Duration::from_millis(20), ..HttpLimits::default() }, true);
+    let queries = ["{ film }", "{ missing }", "{ leaking film }", "{ panicking }", "{ never }", "{", "{ flim }"];
+
+    let public = &shell.public;
+    let load = (0..140).map(|n| async move {
+        let request = post(json!({ "query": queries[n % queries.len()] }).to_string());
+        let answer = Answer::of(public, request);
+        // Every tenth client has no patience at all.
+        let patience = Duration::from_secs(if n % 10 == 0 { 0 } else { 5 });
+        tokio::time::timeout(patience, answer).await.is_ok()
+    });
+    futures_util::future::join_all(load).await;
+
+    assert_eq!(shell.slo().iter().sum::<u64>(), 140);
+    assert_eq!(shell.total("http_server_request_duration_seconds_count"), 140);
+    assert_eq!(shell.total("graphql_server_request_duration_seconds_count"), 140);
+    assert_eq!(shell.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn the_answers_bytes_are_measured() {
+    let shell = Shell::new();
+
+    let answer = shell.query("{ film }").await;
+
+    let sum = shell.metric(r#"http_server_response_body_size_bytes_sum{http_route="/graphql"}"#);
+    assert_eq!(sum, count(answer.text.len()));
+}
+
+#[tokio::test]
+async fn an_operation_is_one_log_line_in_its_callers_trace() {
+    let log = Log::start();
+    let shell = Shell::new();
+    let mut request = post(
+        json!({
+            "query": "query Page($on: NaiveDate!) { a: film ...Rest } fragment Rest on Query { released(on: $on) missing }",
+            "variables": { "on": "1985-06-01" },
+        })
+        .to_string(),
+    );
+    let traceparent = format!("00-{CALLERS_TRACE}-00f067aa0ba902b7-01");
+    request.headers_mut().insert("traceparent", traceparent.parse().unwrap());
+
+    let answer = shell.send(request).await;
+
+    assert_eq!(answer.header("x-trace-id"), CALLERS_TRACE);
+    let [mut line] = log.operations().try_into().unwrap();
+    assert!(!line.to_string().contains("1985"), "variables are not logged: {line}");
+    assert!(line["duration_ms"].is_f64());
+    for volatile in ["duration_ms", "timestamp", "span_id", "version"] {
+        assert!(line.as_object_mut().unwrap().remove(volatile).is_some(), "{volatile}");
+    }
+    assert_eq!(
+        line,
+        json!({
+            "level": "INFO",
+            "target": "cinegraph::http::operation",
+            "message": "graphql operation",
+            "service": "cinegraph",
+            "trace_id": CALLERS_TRACE,
+            "operation_type": "query",
+            "operation_name": "Page",
+            "root_fields": "film,other",
+            "outcome": "rejected",
+            "error_codes": "NOT_FOUND",
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_panic_is_one_log_line_too() {
+    let log = Log::start();
+    let shell = Shell::new();
+
+    let answer = shell.query("{ panicking }").await;
+
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let [line] = log.operations().try_into().unwrap();
+    assert_eq!(
+        (line["outcome"].as_str(), line["trace_id"].as_str()),
+        (Some("error"), Some(answer.header("x-trace-id")))
+    );
+}
+
+#[tokio::test]
+async fn every_answer_names_its_trace() {
+    let _log = Log::start();
+    let shell = Shell::new();
+    let mut seen = Vec::new();
+
+    for uri in ["/", "/graphiql", "/graphql", "/health/live", "/health/ready", "/nowhere"] {
+        let answer = shell.get(uri).await;
+        seen.push(answer.header("x-trace-id").to_owned());
+    }
+
+    assert!(seen.iter().all(|id| id.len() == 32), "{seen:?}");
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 6);
+}
+
+#[tokio::test]
+async fn people_find_graphiql() {
+    let shell = Shell::new();
+
+    let root = shell.get("/").await;
+    let page = shell.get("/graphiql").await;
+
+    assert_eq!((root.status, root.header(header::LOCATION)), (StatusCode::TEMPORARY_REDIRECT, "/graphiql"));
+    assert!(page.header(header::CONTENT_TYPE).starts_with("text/html"));
+    assert!(page.text.contains("/graphql"));
+}
+
+#[tokio::test]
+async fn health_tells_alive_from_ready() {
+    let (ready, not_ready) = (Shell::new(), Shell::with(HttpLimits::default(), false));
+
+    let fine = ready.get("/health/ready").await;
+    let unfit = not_ready.get("/health/ready").await;
+
+    assert_eq!(fine.status, StatusCode::OK);
+    assert_eq!(fine.json(), json!({ "ready": true, "checks": { "database": "ok", "migrations": "ok" } }));
+    assert_eq!(unfit.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(unfit.json(), json!({ "ready": false, "checks": { "database": "unreachable", "migrations": "ok" } }));
+    assert_eq!(unfit.header(header::CACHE_CONTROL), "no-store");
+    assert_eq!(not_ready.get("/health/live").await.status, StatusCode::OK);
+    assert_eq!(ready.total("http_server_request_duration_seconds_count"), 0, "probes are not measured");
+}
+
+#[tokio::test]
+async fn metrics_are_on_the_admin_listener_only() {
+    let shell = Shell::new();
+    let scrape = || Request::get("/metrics").body(Body::empty()).unwrap();
+
+    let answer = Answer::of(&shell.admin, scrape()).await;
+
+    assert_eq!(answer.header(header::CONTENT_TYPE), "text/plain; version=0.0.4; charset=utf-8");
+    assert!(answer.text.contains("# TYPE cinegraph_slo_requests_total counter"));
+    assert_eq!(shell.send(scrape()).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_stopping_server_finishes_what_it_began() {
+    let shell = Shell::with(HttpLimits { execution: Duration::from_millis(200), ..HttpLimits::default() }, true);
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(serve(listener, shell.public.clone(), stop.clone()));
+
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET /graphql?query=%7Bnever%7D HTTP/1.1\r\nHost: cinegraph\r\n\r\n").await.unwrap();
+    until(|| shell.in_flight() == 2).await;
+    stop.cancel();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+
+    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    assert!(server.await.unwrap().is_ok());
+    assert_eq!(shell.slo(), [0, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_connection_is_cancelled() {
+    let shell = Shell::new();
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let server = tokio::spawn(serve(listener, shell.public.clone(), stop.clone()));
+
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET /graphql?query=%7Bnever%7D HTTP/1.1\r\nHost: cinegraph\r\n\r\n").await.unwrap();
+    until(|| shell.in_flight() == 2).await;
+    drop(client);
+    until(|| shell.in_flight() == 0).await;
+
+    assert_eq!(shell.slo(), [0, 0, 1]);
+    stop.cancel();
+    assert!(server.await.unwrap().is_ok());
+}

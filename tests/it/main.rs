@@ -1,0 +1,5 @@
+//! What a client or an operator sees, through the public door.
+
+#![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
+
+mod http;
