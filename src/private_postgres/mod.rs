@@ -81,7 +81,7 @@ pub struct PrivatePostgres {
     port: u16,
     /// Held from start to end by each process that uses the server.
     users: Option<File>,
-    /// Held while we start; another process waits until the server answers.
+    /// Held while we start; another process waits until we are done.
     turn: Option<File>,
     /// The server, where it is our child.
     server: Option<Child>,
@@ -98,9 +98,9 @@ impl PrivatePostgres {
         if !postgres.join().await? {
             postgres.launch().await?;
         }
-        // Only now may the next one come: it finds a server that answers.
-        postgres.turn = None;
         postgres.create_database().await?;
+        // Only now may the next one come: it finds all this done.
+        postgres.turn = None;
         Ok(postgres)
     }
 

@@ -1,1 +1,1 @@
-
+//! What a client or an operator sees.
