@@ -1,0 +1,90 @@
+//! `cinegraph postgres`: a command beside the private PostgreSQL.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus};
+
+use anyhow::Context;
+use clap::Args;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::private_postgres::{Options, PrivatePostgres};
+
+const DATABASE: &str = "cinegraph";
+
+/// Runs a command with the private PostgreSQL, started for it where needed and stopped after it.
+///
+/// The command finds the database in `DATABASE_URL`, and `psql` without arguments.
+#[derive(Debug, Args)]
+pub struct PostgresArgs {
+    /// Use a new, fast database cluster that is removed afterwards
+    #[arg(long)]
+    temporary: bool,
+
+    /// The command and its arguments, after `--`
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Returns the exit code of the command; like a shell, 128 and the signal's number when a signal ended it.
+///
+/// # Errors
+/// When the private PostgreSQL or the command does not start.
+pub async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result<ExitCode> {
+    // Heard from here on, so that no signal ends us between the start of the server and its stop.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+
+    let data_dir = if args.temporary { temporary_dir()? } else { data_dir };
+    let options = Options { data_dir, temporary: args.temporary };
+    let postgres = tokio::select! {
+        started = PrivatePostgres::start(options) => started?,
+        _ = interrupt.recv() => return Ok(signalled(SignalKind::interrupt())),
+        _ = terminate.recv() => return Ok(signalled(SignalKind::terminate())),
+        _ = hang_up.recv() => return Ok(signalled(SignalKind::hangup())),
+    };
+
+    let [program, arguments @ ..] = args.command.as_slice() else { anyhow::bail!("no command given") };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("DATABASE_URL", postgres.url(DATABASE))
+        .envs(postgres.environment(DATABASE))
+        .spawn()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    let status = loop {
+        tokio::select! {
+            status = child.wait() => break status.context("cannot wait for the command")?,
+            // The terminal sends this to the command, too; what it means is the command's choice.
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => pass_on("TERM", &child).await,
+            _ = hang_up.recv() => pass_on("HUP", &child).await,
+        }
+    };
+    postgres.stop().await?;
+    Ok(exit_code(status))
+}
+
+/// A name that nobody can have taken before us in a directory that everybody may write to.
+fn temporary_dir() -> anyhow::Result<PathBuf> {
+    let unique = rand::TryRng::try_next_u64(&mut rand::rngs::SysRng).context("the system gives no random numbers")?;
+    Ok(std::env::temp_dir().join(format!("cinegraph-postgres-{unique:016x}")))
+}
+
+async fn pass_on(signal: &str, child: &Child) {
+    let Some(id) = child.id() else { return };
+    if let Err(error) = Command::new("kill").args(["-s", signal, &id.to_string()]).status().await {
+        tracing::warn!(%error, "cannot pass SIG{signal} on to the command");
+    }
+}
+
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| Some(128 + status.signal()?));
+    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn signalled(kind: SignalKind) -> ExitCode {
+    exit_code(ExitStatus::from_raw(kind.as_raw_value()))
+}

@@ -1,0 +1,103 @@
+//! Whom the server runs as: PostgreSQL refuses root, so root becomes somebody else.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::PrivatePostgresError;
+
+/// Tried in this order when the data belongs to nobody yet.
+const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
+
+/// The user of the server's processes and files; ourselves unless we are root.
+#[derive(Debug, Clone)]
+pub(super) struct Account(Option<Unprivileged>);
+
+#[derive(Debug, Clone)]
+struct Unprivileged {
+    name: String,
+    uid: u32,
+    gid: u32,
+}
+
+pub(super) fn is_root() -> bool {
+    id(["-u"]) == Some(0)
+}
+
+impl Account {
+    /// For root: the owner of `home` where it exists, so that a user's own cluster works under `sudo` too.
+    pub(super) fn for_home(home: &Path) -> Result<Self, PrivatePostgresError> {
+        if !is_root() {
+            return Ok(Self(None));
+        }
+        if let Ok(metadata) = home.metadata()
+            && metadata.uid() != 0
+        {
+            let (uid, gid) = (metadata.uid(), metadata.gid());
+            return Ok(Self(Some(Unprivileged { name: format!("user {uid}"), uid, gid })));
+        }
+        let known = UNPRIVILEGED_USERS.into_iter().find_map(|name| {
+            Some(Unprivileged { name: name.to_owned(), uid: id(["-u", name])?, gid: id(["-g", name])? })
+        });
+        known.map(|user| Self(Some(user))).ok_or(PrivatePostgresError::NoUnprivilegedUser)
+    }
+
+    /// A program of this user, free of our environment, directory, terminal and of the terminal's signals.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env("LC_ALL", "C");
+        command.current_dir("/").stdin(Stdio::null()).process_group(0);
+        if let Some(user) = &self.0 {
+            command.uid(user.uid).gid(user.gid);
+        }
+        command
+    }
+
+    /// Gives what we made to this user.
+    pub(super) fn own(&self, path: &Path) -> Result<(), PrivatePostgresError> {
+        let Some(user) = &self.0 else { return Ok(()) };
+        chown(path, Some(user.uid), Some(user.gid)).map_err(PrivatePostgresError::io("hand over", path))
+    }
+
+    /// Checks that the server can get into `directory`, which must be absolute.
+    ///
+    /// # Errors
+    /// [`PrivatePostgresError::Unreachable`] with the topmost directory that is closed to it.
+    pub(super) fn check_reach(&self, directory: &Path) -> Result<(), PrivatePostgresError> {
+        let Some(user) = &self.0 else { return Ok(()) };
+        let mut from_the_top: Vec<&Path> = directory.ancestors().collect();
+        from_the_top.reverse();
+        for parent in from_the_top {
+            // Asked as that user, so that groups and access control lists count.
+            let mut enter = self.command(Path::new("/bin/sh"));
+            enter.args(["-c", r#"cd -- "$0""#]).arg(parent);
+            if output_of(enter).is_err() {
+                return Err(PrivatePostgresError::Unreachable { parent: parent.to_owned(), user: user.name.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a program printed.
+///
+/// # Errors
+/// When it cannot be run, or ends with another code than 0.
+pub(super) fn output_of(mut command: Command) -> Result<String, PrivatePostgresError> {
+    let program = Path::new(command.get_program()).to_owned();
+    let output = command.output().map_err(PrivatePostgresError::io("run", &program))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    let printed = [output.stdout, output.stderr].concat();
+    let message = format!("{} ({})", String::from_utf8_lossy(&printed).trim(), output.status);
+    Err(PrivatePostgresError::Program { program, message })
+}
+
+fn id<const N: usize>(arguments: [&str; N]) -> Option<u32> {
+    let mut command = Command::new("id");
+    command.args(arguments.map(OsStr::new)).stdin(Stdio::null());
+    output_of(command).ok()?.parse().ok()
+}

@@ -1,0 +1,253 @@
+//! The cluster's files: where they are, how they come to be, who may work on them now.
+
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+use super::account::{Account, output_of};
+use super::installation::Installation;
+use super::{PrivatePostgresError, ROLE};
+
+const PASSWORD_BYTES: usize = 32;
+const LAST_LOG_LINES: usize = 20;
+
+/// More than the slowest start of another process.
+const TURN_TIMEOUT: Duration = Duration::from_mins(3);
+const TURN_POLL: Duration = Duration::from_millis(20);
+
+/// The directory `postgres` in the data directory.
+#[derive(Debug)]
+pub(super) struct Home {
+    path: PathBuf,
+    data: PathBuf,
+}
+
+/// The server named in `postmaster.pid`; it need not run any more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Postmaster {
+    pub(super) pid: u32,
+    pub(super) port: u16,
+}
+
+impl Home {
+    /// Makes the directories that are absent, and finds out to whom they belong.
+    pub(super) fn open(data_dir: &Path) -> Result<(Self, Account), PrivatePostgresError> {
+        let io = PrivatePostgresError::io;
+        let data_dir = std::path::absolute(data_dir).map_err(io("find", data_dir))?;
+        let account = Account::for_home(&data_dir.join("postgres"))?;
+        if let Some(parent) = data_dir.parent() {
+            fs::create_dir_all(parent).map_err(io("create", parent))?;
+        }
+        create_private(&data_dir, &account)?;
+        // What PostgreSQL tells about itself has no symbolic links.
+        let data_dir = data_dir.canonicalize().map_err(io("find", &data_dir))?;
+        account.check_reach(&data_dir)?;
+        let path = data_dir.join("postgres");
+        create_private(&path, &account)?;
+        Ok((Self { data: path.join("data"), path }, account))
+    }
+
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Release of the finished cluster; `None` when there is none.
+    pub(super) fn major_version(&self) -> Result<Option<u32>, PrivatePostgresError> {
+        let path = self.data.join("PG_VERSION");
+        match fs::read_to_string(&path) {
+            Ok(major) => {
+                let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+                major.trim().parse().map(Some).map_err(invalid).map_err(PrivatePostgresError::io("read", &path))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(PrivatePostgresError::io("read", &path)(error)),
+        }
+    }
+
+    /// Makes the cluster, with a new password. What a crash left half-made is made again.
+    pub(super) fn initialise(
+        &self,
+        account: &Account,
+        installation: &Installation,
+        temporary: bool,
+    ) -> Result<(), PrivatePostgresError> {
+        let half_made = self.path.join("data.new");
+        if half_made.exists() {
+            fs::remove_dir_all(&half_made).map_err(PrivatePostgresError::io("remove", &half_made))?;
+        }
+        self.write_password(account)?;
+        let mut initdb = account.command(&installation.program("initdb"));
+        initdb.args(["--username", ROLE, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"]);
+        initdb.args(temporary.then_some("--no-sync"));
+        initdb.arg("--pwfile").arg(self.password_path()).arg("-D").arg(&half_made);
+        output_of(initdb)?;
+        fs::rename(&half_made, &self.data).map_err(PrivatePostgresError::io("rename", &half_made))?;
+        tracing::info!(data = %self.data.display(), version = installation.major(), "private PostgreSQL made");
+        Ok(())
+    }
+
+    pub(super) fn password(&self) -> Result<String, PrivatePostgresError> {
+        let path = self.password_path();
+        let password = fs::read_to_string(&path).map_err(PrivatePostgresError::io("read", &path))?;
+        Ok(password.trim().to_owned())
+    }
+
+    fn write_password(&self, account: &Account) -> Result<(), PrivatePostgresError> {
+        let mut bytes = [0; PASSWORD_BYTES];
+        SysRng.try_fill_bytes(&mut bytes).map_err(PrivatePostgresError::NoRandomness)?;
+        let password = bytes.iter().fold(String::new(), |mut password, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(password, "{byte:02x}");
+            password
+        });
+        let path = self.password_path();
+        let mut file = open_private(&path, account, OpenOptions::new().write(true).truncate(true))?;
+        writeln!(file, "{password}").map_err(PrivatePostgresError::io("write", &path))
+    }
+
+    fn password_path(&self) -> PathBuf {
+        self.path.join("password")
+    }
+
+    /// Waits for the right to start, join or leave; it ends when the file is dropped.
+    pub(super) fn take_turn(&self, account: &Account) -> Result<File, PrivatePostgresError> {
+        let path = self.path.join("turn.lock");
+        let file = open_private(&path, account, OpenOptions::new().write(true))?;
+        let since = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(PrivatePostgresError::io("lock", &path)(error)),
+                Err(TryLockError::WouldBlock) if since.elapsed() > TURN_TIMEOUT => {
+                    return Err(PrivatePostgresError::Busy { lock: path, seconds: TURN_TIMEOUT.as_secs() });
+                }
+                Err(TryLockError::WouldBlock) => thread::sleep(TURN_POLL),
+            }
+        }
+    }
+
+    /// Counts us among the users. Needs the turn, and so never waits.
+    pub(super) fn join_users(&self, account: &Account) -> Result<File, PrivatePostgresError> {
+        let path = self.users_path();
+        let file = open_private(&path, account, OpenOptions::new().write(true))?;
+        file.lock_shared().map_err(PrivatePostgresError::io("lock", &path))?;
+        Ok(file)
+    }
+
+    /// Ends our use; `true` when nobody else uses the server. Needs the turn.
+    pub(super) fn is_last(&self, ours: File, account: &Account) -> Result<bool, PrivatePostgresError> {
+        let path = self.users_path();
+        let io = PrivatePostgresError::io;
+        // Unlocked before it is closed: a child that another thread forks just now holds a copy for a moment.
+        ours.unlock().map_err(io("unlock", &path))?;
+        drop(ours);
+        match open_private(&path, account, OpenOptions::new().write(true))?.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
+        }
+    }
+
+    fn users_path(&self) -> PathBuf {
+        self.path.join("users.lock")
+    }
+
+    pub(super) fn postmaster(&self) -> Option<Postmaster> {
+        parse_pid_file(&fs::read_to_string(self.pid_path()).ok()?)
+    }
+
+    fn pid_path(&self) -> PathBuf {
+        self.data.join("postmaster.pid")
+    }
+
+    /// Whether that process is alive and a server of this cluster: its number may be another's by now.
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_home_of(&self, server: Postmaster) -> bool {
+        let process = Path::new("/proc").join(server.pid.to_string());
+        // A dead process that nobody has waited for has no directory any more.
+        fs::read_link(process.join("cwd")).is_ok_and(|directory| directory == self.data)
+    }
+
+    /// Whether that process is alive.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn is_home_of(&self, server: Postmaster) -> bool {
+        let mut ps = std::process::Command::new("ps");
+        ps.args(["-o", "stat=", "-p", &server.pid.to_string()]);
+        output_of(ps).is_ok_and(|state| !state.starts_with('Z'))
+    }
+
+    /// Removes the file of a server that is gone. PostgreSQL does so itself unless another process has its number,
+    /// as is usual after the restart of a container. Shared memory still in use keeps a second server out anyway.
+    pub(super) fn remove_stale_pid_file(&self, stale: Postmaster) -> Result<(), PrivatePostgresError> {
+        let path = self.pid_path();
+        match self.postmaster() {
+            Some(found) if found == stale => fs::remove_file(&path).map_err(PrivatePostgresError::io("remove", &path)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn log_path(&self) -> PathBuf {
+        self.path.join("server.log")
+    }
+
+    /// Keeps the log of one run before, so that logs stay small and a crash can be looked at.
+    pub(super) fn rotate_log(&self) -> Result<(), PrivatePostgresError> {
+        let log = self.log_path();
+        match fs::rename(&log, self.path.join("server.log.1")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(PrivatePostgresError::io("rename", &log)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn open_log(&self, account: &Account) -> Result<File, PrivatePostgresError> {
+        open_private(&self.log_path(), account, OpenOptions::new().append(true))
+    }
+
+    pub(super) fn last_log_lines(&self) -> String {
+        let log = fs::read(self.log_path()).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LAST_LOG_LINES)..].join("\n")
+    }
+
+    /// Removes what is ours, and the data directory if that leaves it empty.
+    pub(super) fn remove(&self) -> Result<(), PrivatePostgresError> {
+        fs::remove_dir_all(&self.path).map_err(PrivatePostgresError::io("remove", &self.path))?;
+        if let Some(data_dir) = self.path.parent() {
+            // Fails when it holds somebody else's files, as it should.
+            let _ = fs::remove_dir(data_dir);
+        }
+        Ok(())
+    }
+}
+
+fn create_private(directory: &Path, account: &Account) -> Result<(), PrivatePostgresError> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => account.own(directory),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(PrivatePostgresError::io("create", directory)(error)),
+    }
+}
+
+fn open_private(path: &Path, account: &Account, options: &mut OpenOptions) -> Result<File, PrivatePostgresError> {
+    let file = options.create(true).mode(0o600).open(path).map_err(PrivatePostgresError::io("open", path))?;
+    account.own(path)?;
+    Ok(file)
+}
+
+/// Lines: process id, data directory, start time, port, and others.
+fn parse_pid_file(text: &str) -> Option<Postmaster> {
+    let mut lines = text.lines();
+    let pid = lines.next()?.trim().parse().ok()?;
+    let port = lines.nth(2)?.trim().parse().ok()?;
+    Some(Postmaster { pid, port })
+}

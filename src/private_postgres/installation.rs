@@ -1,0 +1,108 @@
+//! The PostgreSQL programs that this machine has.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::PrivatePostgresError;
+use super::account::output_of;
+use super::home::Home;
+
+/// Older ones lack what our SQL uses.
+pub(super) const OLDEST_MAJOR: u32 = 15;
+
+const PROGRAMS: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
+
+/// Where packages put versions side by side, and the programs' place within each.
+const VERSIONED: [(&str, &str, &str); 4] = [
+    ("/usr/lib/postgresql", "", "bin"),
+    ("/usr", "pgsql-", "bin"),
+    ("/opt/homebrew/opt", "postgresql", "bin"),
+    ("/usr/local/opt", "postgresql", "bin"),
+];
+
+/// One release's programs.
+#[derive(Debug)]
+pub(super) struct Installation {
+    bin: PathBuf,
+    major: u32,
+    /// Has the library of `pg_stat_statements`; a server told to load a missing one does not start.
+    pub(super) counts_statements: bool,
+}
+
+impl Installation {
+    /// The newest release for a new cluster, or the one of the cluster's `major`.
+    pub(super) fn find(major: Option<u32>, home: &Home) -> Result<Self, PrivatePostgresError> {
+        let mut found: Vec<(u32, PathBuf)> = directories().into_iter().filter_map(with_major).collect();
+        found.retain(|(found, _)| *found >= OLDEST_MAJOR);
+        found.sort();
+        let chosen = match major {
+            Some(major) => found.into_iter().rfind(|(found, _)| *found == major),
+            None => found.pop(),
+        };
+        let missing = || match major {
+            Some(major) => PrivatePostgresError::OtherVersion { data: home.data().to_owned(), major },
+            None => PrivatePostgresError::NotInstalled,
+        };
+        let (major, bin) = chosen.ok_or_else(missing)?;
+        let libraries = pg_config(&bin.join("pg_config"), "--pkglibdir");
+        let has_library = |directory: PathBuf| {
+            ["so", "dylib"].iter().any(|suffix| directory.join("pg_stat_statements").with_extension(suffix).exists())
+        };
+        Ok(Self { counts_statements: libraries.is_some_and(has_library), bin, major })
+    }
+
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+
+    pub(super) fn major(&self) -> u32 {
+        self.major
+    }
+}
+
+fn directories() -> BTreeSet<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let versioned = VERSIONED.into_iter().flat_map(|(parent, prefix, bin)| {
+        let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+        let named = entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(prefix));
+        named.map(move |entry| entry.path().join(bin))
+    });
+    let found = versioned.chain(pg_config(Path::new("pg_config"), "--bindir")).chain(std::env::split_paths(&path));
+    // PATH may hold relative ones, which mean another place to a program that starts in `/`.
+    found.filter(|directory| directory.is_absolute()).collect()
+}
+
+fn with_major(bin: PathBuf) -> Option<(u32, PathBuf)> {
+    if !PROGRAMS.iter().all(|program| bin.join(program).is_file()) {
+        return None;
+    }
+    let mut version = Command::new(bin.join("postgres"));
+    version.arg("--version");
+    Some((major_of(&output_of(version).ok()?)?, bin))
+}
+
+/// Of `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`: 15.
+fn major_of(version: &str) -> Option<u32> {
+    let number = version.split_whitespace().nth(2)?;
+    number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn pg_config(program: &Path, what: &str) -> Option<PathBuf> {
+    let mut command = Command::new(program);
+    command.arg(what);
+    output_of(command).ok().map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_the_first_number_also_of_a_beta() {
+        assert_eq!(major_of("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)"), Some(15));
+        assert_eq!(major_of("postgres (PostgreSQL) 19beta1"), Some(19));
+        assert_eq!(major_of("postgres: something else"), None);
+    }
+}
