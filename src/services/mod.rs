@@ -1,0 +1,3 @@
+//! Use cases: predict, validate, refresh, import. No GraphQL or HTTP types, no SQL.
+
+pub mod import;

@@ -1,0 +1,3 @@
+//! Every SQL statement, and what turns its rows into values of the domain.
+
+pub mod import;
