@@ -1,0 +1,203 @@
+//! One CSV file (RFC 4180), read record by record: where each one starts, and whether it is whole.
+
+use std::fs::File;
+use std::io::{self, Chain, Cursor, Read};
+use std::path::Path;
+
+use csv::{ByteRecord, ReaderBuilder, Terminator};
+
+use super::error::{ImportError, Problem};
+
+/// Follows the last byte of a file. PostgreSQL stores no NUL, so no value has one; and the end of a whole file, which
+/// ends in a line break outside quotes, is a record of its own.
+const END: &[u8] = &[0];
+
+const UTF8_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
+const UTF16_MARKS: [&[u8]; 2] = [&[0xFE, 0xFF], &[0xFF, 0xFE]];
+
+/// How much is read from disk at once.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+type Source = Chain<Chain<Cursor<Vec<u8>>, File>, &'static [u8]>;
+
+/// A file whose header was read.
+pub(super) struct Reader {
+    file: &'static str,
+    csv: csv::Reader<Source>,
+    record: ByteRecord,
+    /// Where the record starts: the header is on line 1.
+    line: u64,
+    width: usize,
+    /// The place in the file of each column asked for.
+    places: Vec<usize>,
+    ignored: Vec<String>,
+}
+
+impl Reader {
+    /// Opens a file and finds the columns asked for, in whatever order the header has them.
+    ///
+    /// # Errors
+    /// [`ImportError`] when the file cannot be read, or its header is damaged or lacks a column.
+    pub(super) fn open(path: &Path, file: &'static str, columns: &[&str]) -> Result<Self, ImportError> {
+        let csv = source(path).map_err(|source| ImportError::Unreadable { file, source })?;
+        let damaged = |problem| ImportError::Damaged { file, line: 1, column: None, problem };
+        let csv = csv.ok_or_else(|| damaged(Problem::Utf16))?;
+        let csv = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            // Not CRLF: a record would then end before its line break, and lines be counted one too few.
+            .terminator(Terminator::Any(b'\n'))
+            .buffer_capacity(BUFFER_BYTES)
+            .from_reader(csv);
+        let (record, places, ignored) = (ByteRecord::new(), Vec::new(), Vec::new());
+        let mut reader = Self { file, csv, record, line: 1, width: 0, places, ignored };
+        if !reader.next_record()? {
+            return Err(damaged(Problem::EmptyFile));
+        }
+        reader.read_header(columns)?;
+        Ok(reader)
+    }
+
+    fn read_header(&mut self, columns: &[&str]) -> Result<(), ImportError> {
+        self.width = self.record.len();
+        let header: Vec<&str> = (0..self.width)
+            .map(|place| self.field(place))
+            .collect::<Result<_, _>>()
+            .map_err(|problem| self.damaged(None, problem))?;
+        if let Some((_, name)) = header.iter().enumerate().find(|(place, name)| header[..*place].contains(name)) {
+            return Err(self.damaged(Some(name), Problem::RepeatedColumn));
+        }
+        let place = |column: &&str| {
+            let place = header.iter().position(|name| name == column);
+            place.ok_or_else(|| self.damaged(Some(column), Problem::MissingColumn))
+        };
+        let places = columns.iter().map(place).collect::<Result<_, _>>()?;
+        let ignored = header.iter().filter(|name| !columns.contains(name)).map(ToString::to_string).collect();
+        (self.places, self.ignored) = (places, ignored);
+        Ok(())
+    }
+
+    /// Moves to the next row; false at the end of a whole file.
+    ///
+    /// # Errors
+    /// [`ImportError`] when the file cannot be read, is cut off, or has a record of another shape than the header.
+    pub(super) fn next_row(&mut self) -> Result<bool, ImportError> {
+        if !self.next_record()? {
+            return Ok(false);
+        }
+        if self.record.len() != self.width {
+            let problem = Problem::Width { found: self.record.len(), expected: self.width };
+            return Err(self.damaged(None, problem));
+        }
+        Ok(true)
+    }
+
+    /// The value of a column of the current row, by its place among the columns asked for; empty when there is none.
+    pub(super) fn value(&self, column: usize) -> Result<&str, Problem> {
+        self.field(self.places[column])
+    }
+
+    /// Where the current row starts, counted from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// How much of the file was read.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.csv.position().byte()
+    }
+
+    /// Columns that nobody asked for.
+    pub(super) fn ignored_columns(&self) -> &[String] {
+        &self.ignored
+    }
+
+    /// Says where a problem is.
+    pub(super) fn damaged(&self, column: Option<&str>, problem: Problem) -> ImportError {
+        ImportError::Damaged { file: self.file, line: self.line, column: column.map(str::to_owned), problem }
+    }
+
+    /// Moves to the next record that is no empty line.
+    fn next_record(&mut self) -> Result<bool, ImportError> {
+        loop {
+            let start = self.csv.position().clone();
+            if !self.read()? {
+                return Ok(false);
+            }
+            let end = self.csv.position().clone();
+            let line_breaks = count(self.record.as_slice(), b'\n');
+            if self.record.as_slice().contains(&0) {
+                self.line = end.line() - line_breaks;
+                return self.at_nul();
+            }
+            // The record's own line break ended it, so the reader stands on the next line.
+            self.line = end.line() - line_breaks - 1;
+            let empty_lines = self.line - start.line();
+            if self.record.len() == 1 && self.record.as_slice() == b"\r" {
+                continue;
+            }
+            if !self.quotes_fit(end.byte() - start.byte() - empty_lines) {
+                return Err(self.damaged(None, Problem::StrayQuote));
+            }
+            return Ok(true);
+        }
+    }
+
+    /// A record with NUL: the end of the file, what was cut off there, or damage.
+    fn at_nul(&mut self) -> Result<bool, ImportError> {
+        let record = self.record.clone();
+        if self.read()? {
+            // A line break ended the record, so the reader stood on the next line.
+            self.line -= 1;
+            return Err(self.damaged(None, Problem::Nul));
+        }
+        match record.as_slice() {
+            END if record.len() == 1 => Ok(false),
+            _ => Err(self.damaged(None, Problem::CutOff)),
+        }
+    }
+
+    fn read(&mut self) -> Result<bool, ImportError> {
+        let read = self.csv.read_byte_record(&mut self.record);
+        read.map_err(|error| ImportError::Unreadable { file: self.file, source: error.into() })
+    }
+
+    /// Whether the record, of so many bytes in the file, is quoted as the standard says. The parser takes a quote
+    /// anywhere, and so may swallow lines up to the next one; but then the bytes don't add up: a value with a quote,
+    /// comma or line break costs two quotes and its own quotes once more, any other value two or none.
+    fn quotes_fit(&self, bytes: u64) -> bool {
+        let special = |value: &&[u8]| value.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n'));
+        let quoted = self.record.iter().filter(special).count();
+        let separators = self.record.len();
+        let quotes = 2 * quoted as u64 + count(self.record.as_slice(), b'"');
+        let needed = self.record.as_slice().len() as u64 + separators as u64 + quotes;
+        let plain = (self.record.len() - quoted) as u64;
+        bytes.checked_sub(needed).is_some_and(|spare| spare % 2 == 0 && spare / 2 <= plain)
+    }
+
+    fn field(&self, place: usize) -> Result<&str, Problem> {
+        let mut bytes = &self.record[place];
+        if place + 1 == self.record.len() {
+            bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        }
+        std::str::from_utf8(bytes).map_err(|_| Problem::NotUtf8)
+    }
+}
+
+/// The file without its byte order mark, and with its end marked. None when it is UTF-16.
+fn source(path: &Path) -> io::Result<Option<Source>> {
+    let mut file = File::open(path)?;
+    let mut start = Vec::new();
+    file.by_ref().take(UTF8_MARK.len() as u64).read_to_end(&mut start)?;
+    if UTF16_MARKS.iter().any(|mark| start.starts_with(mark)) {
+        return Ok(None);
+    }
+    if start == UTF8_MARK {
+        start.clear();
+    }
+    Ok(Some(Cursor::new(start).chain(file).chain(END)))
+}
+
+fn count(bytes: &[u8], wanted: u8) -> u64 {
+    bytes.iter().filter(|byte| **byte == wanted).count() as u64
+}

@@ -1,0 +1,262 @@
+//! What the files are: their columns, and what a value of each must be.
+
+use std::collections::HashMap;
+
+use chrono::{Datelike, NaiveDate};
+
+use super::csv::Reader;
+use super::error::{ImportError, Problem};
+use crate::store::import::{CopyText, Repeat, Staging};
+
+/// Length of the database's text columns.
+const TEXT: usize = 255;
+/// Nominees stand in an index, whose entries are limited to about 2,700 bytes.
+const NOMINEES: usize = 600;
+/// TMDb's ids; ours for films that TMDb lacks are negative.
+const ID_MIN: i32 = 1;
+/// How much of a bad value an error shows.
+const SHOWN: usize = 40;
+
+/// A file that can be imported.
+pub(super) struct FileSpec {
+    pub(super) name: &'static str,
+    pub(super) staging: Staging,
+    /// In the order of the staging table's columns.
+    pub(super) columns: &'static [(&'static str, Kind)],
+}
+
+/// What a value must be.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// The id of a film that the file brings.
+    NewFilm,
+    /// The id of a film in movies.csv.
+    Film,
+    /// The id of a person that the file brings.
+    NewPerson,
+    /// The id of a person in people.csv.
+    Person,
+    /// Text of at most so many characters.
+    Text(usize),
+    OptionalText(usize),
+    OneOf(&'static [&'static str]),
+    Year,
+    OptionalInteger,
+    OptionalDate,
+    /// A number as PostgreSQL's double; NaN and infinity are left to the formula. A row without it is skipped.
+    Metric,
+}
+
+const BOOLEAN: Kind = Kind::OneOf(&["true", "false"]);
+
+/// The files, each after those that it refers to.
+pub(super) const FILES: [FileSpec; 7] = [
+    FileSpec {
+        name: "movies.csv",
+        staging: Staging::Movies,
+        columns: &[
+            ("tmdb_id", Kind::NewFilm),
+            ("imdb_id", Kind::OptionalText(TEXT)),
+            ("title", Kind::Text(TEXT)),
+            ("release_date", Kind::OptionalDate),
+            ("adult", BOOLEAN),
+            ("import_status", Kind::OneOf(&["full", "soft"])),
+            ("original_language", Kind::OptionalText(TEXT)),
+        ],
+    },
+    FileSpec {
+        name: "people.csv",
+        staging: Staging::People,
+        columns: &[("tmdb_id", Kind::NewPerson), ("name", Kind::Text(TEXT))],
+    },
+    FileSpec {
+        name: "external_metrics.csv",
+        staging: Staging::Metrics,
+        columns: &[
+            ("tmdb_id", Kind::Film),
+            ("source", Kind::Text(50)),
+            ("metric_type", Kind::Text(100)),
+            ("value", Kind::Metric),
+        ],
+    },
+    FileSpec {
+        name: "movie_lists.csv",
+        staging: Staging::Lists,
+        columns: &[
+            ("list_key", Kind::Text(TEXT)),
+            ("tmdb_id", Kind::Film),
+            ("list_position", Kind::OptionalInteger),
+            ("edition", Kind::OptionalText(TEXT)),
+        ],
+    },
+    FileSpec {
+        name: "movie_credits.csv",
+        staging: Staging::Credits,
+        columns: &[
+            ("movie_tmdb_id", Kind::Film),
+            ("person_tmdb_id", Kind::Person),
+            ("credit_id", Kind::Text(TEXT)),
+            ("credit_type", Kind::OneOf(&["cast", "crew"])),
+            ("department", Kind::OptionalText(TEXT)),
+            ("job", Kind::OptionalText(TEXT)),
+            ("character", Kind::OptionalText(TEXT)),
+            ("cast_order", Kind::OptionalInteger),
+        ],
+    },
+    FileSpec {
+        name: "festival_nominations.csv",
+        staging: Staging::Nominations,
+        columns: &[
+            ("organization", Kind::Text(TEXT)),
+            ("year", Kind::Year),
+            ("category", Kind::Text(TEXT)),
+            ("movie_tmdb_id", Kind::Film),
+            ("person_name", Kind::OptionalText(NOMINEES)),
+            ("won", BOOLEAN),
+        ],
+    },
+    FileSpec {
+        name: "movie_genres.csv",
+        staging: Staging::Genres,
+        columns: &[("tmdb_id", Kind::Film), ("genre", Kind::Text(TEXT))],
+    },
+];
+
+impl FileSpec {
+    /// The names of the columns.
+    pub(super) fn column_names(&self) -> Vec<&'static str> {
+        self.columns.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// Appends the reader's current row to `rows`; false when it has no metric to append.
+    ///
+    /// # Errors
+    /// [`ImportError::Damaged`] when a value is not what its column asks for.
+    pub(super) fn append(&self, reader: &Reader, ids: &mut Ids, rows: &mut CopyText) -> Result<bool, ImportError> {
+        rows.begin_row(reader.line());
+        for (place, (name, kind)) in self.columns.iter().enumerate() {
+            let cell = reader.value(place).and_then(|value| kind.cell(value, reader.line(), ids));
+            match cell.map_err(|problem| reader.damaged(Some(name), problem))? {
+                Cell::Null => rows.null(),
+                Cell::Text(text) => rows.text(text),
+                Cell::Number(number) => rows.text(&number.to_string()),
+                Cell::NoMetric => {
+                    rows.discard_row();
+                    return Ok(false);
+                }
+            }
+        }
+        rows.end_row();
+        Ok(true)
+    }
+
+    /// Says where the file has something twice that may be there once.
+    pub(super) fn repeated(&self, repeat: Repeat) -> ImportError {
+        let Repeat { line, earlier, value } = repeat;
+        let (column, problem) = match self.staging {
+            Staging::Movies => (Some("imdb_id"), Problem::Repeated { value, earlier }),
+            Staging::Credits => (Some("credit_id"), Problem::Repeated { value, earlier }),
+            _ => (None, Problem::Contradicts { value, earlier }),
+        };
+        ImportError::Damaged { file: self.name, line, column: column.map(str::to_owned), problem }
+    }
+}
+
+/// A checked value.
+enum Cell<'a> {
+    Null,
+    Text(&'a str),
+    Number(f64),
+    NoMetric,
+}
+
+impl Kind {
+    fn cell<'a>(self, value: &'a str, line: u64, ids: &mut Ids) -> Result<Cell<'a>, Problem> {
+        if value.is_empty() {
+            return match self {
+                Self::OptionalText(_) | Self::OptionalInteger | Self::OptionalDate => Ok(Cell::Null),
+                Self::Metric => Ok(Cell::NoMetric),
+                _ => Err(Problem::NoValue),
+            };
+        }
+        match self {
+            Self::NewFilm => add(&mut ids.films, value, line)?,
+            Self::NewPerson => add(&mut ids.people, value, line)?,
+            Self::Film => {
+                let id = integer(value, ID_MIN, i32::MAX)?;
+                ids.films.get(&id).ok_or(Problem::UnknownFilm { id })?;
+            }
+            Self::Person => {
+                let id = integer(value, ID_MIN, i32::MAX)?;
+                ids.people.get(&id).ok_or(Problem::UnknownPerson { id })?;
+            }
+            Self::Text(max) | Self::OptionalText(max) => {
+                let length = value.chars().count();
+                if length > max {
+                    return Err(Problem::TooLong { length, max });
+                }
+            }
+            Self::OneOf(allowed) => {
+                if !allowed.contains(&value) {
+                    return Err(Problem::NotOneOf { value: shown(value), allowed });
+                }
+            }
+            Self::Year => {
+                integer(value, 1, 9999)?;
+            }
+            Self::OptionalInteger => {
+                integer(value, i32::MIN, i32::MAX)?;
+            }
+            Self::OptionalDate => check_date(value)?,
+            Self::Metric => return number(value).map(Cell::Number),
+        }
+        Ok(Cell::Text(value))
+    }
+}
+
+/// The ids that the files brought so far, each with its line.
+#[derive(Default)]
+pub(super) struct Ids {
+    films: HashMap<i32, u64>,
+    people: HashMap<i32, u64>,
+}
+
+fn add(ids: &mut HashMap<i32, u64>, value: &str, line: u64) -> Result<(), Problem> {
+    match ids.insert(integer(value, ID_MIN, i32::MAX)?, line) {
+        Some(earlier) => Err(Problem::Repeated { value: value.to_owned(), earlier }),
+        None => Ok(()),
+    }
+}
+
+fn integer(value: &str, min: i32, max: i32) -> Result<i32, Problem> {
+    // Wider than the column, so that a number too large is told from what is no number.
+    let wide: i128 = value.parse().map_err(|_| Problem::NotAnInteger { value: shown(value) })?;
+    let fits = i32::try_from(wide).ok().filter(|number| (min..=max).contains(number));
+    fits.ok_or_else(|| Problem::IntegerOutOfRange { value: shown(value), min, max })
+}
+
+fn number(value: &str) -> Result<f64, Problem> {
+    let number: f64 = value.parse().map_err(|_| Problem::NotANumber { value: shown(value) })?;
+    // Infinity is written in letters; from digits it is an overflow.
+    if number.is_infinite() && value.contains(|c: char| c.is_ascii_digit()) {
+        return Err(Problem::NumberOutOfRange { value: shown(value) });
+    }
+    Ok(number)
+}
+
+fn check_date(value: &str) -> Result<(), Problem> {
+    let date: Option<NaiveDate> = value.parse().ok();
+    // Chrono also takes 1994-1-2, and the year 0, which PostgreSQL has not.
+    match date {
+        Some(date) if date.year() >= 1 && date.to_string() == value => Ok(()),
+        _ => Err(Problem::NotADate { value: shown(value) }),
+    }
+}
+
+fn shown(value: &str) -> String {
+    let mut shown: String = value.chars().take(SHOWN).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
+    }
+    shown
+}

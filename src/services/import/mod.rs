@@ -1,0 +1,161 @@
+//! Imports: films from files into the database, all of them or none.
+//!
+//! Each file is read and checked here, row by row, and streamed into a staging table; set-based statements of
+//! `store::import` then merge the tables, in one transaction. Of the files only ids stay in memory. Scores are left to
+//! a refresh.
+
+mod csv;
+mod error;
+mod files;
+mod names;
+mod summary;
+
+use std::path::Path;
+
+use sqlx::PgPool;
+
+use crate::clock::Clock;
+use crate::store::import::{Import, Merged, Names, Staging};
+
+pub use error::{ImportError, Problem};
+pub use summary::{FileSummary, ImportSummary, Nominees, SkipReason};
+
+use csv::Reader;
+use files::{FILES, FileSpec, Ids};
+
+/// How much text is sent to the database at once, and how often progress is told.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+const NAMES: Names = Names { lists: &names::LISTS, organizations: &names::ORGANIZATIONS, genres: &names::GENRES };
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A file is being read and checked.
+    Reading {
+        /// Which one.
+        file: &'static str,
+        /// Bytes read of it.
+        bytes: u64,
+        /// Bytes that it has.
+        total_bytes: u64,
+    },
+    /// What a file brought is being merged.
+    Merging {
+        /// Which one.
+        file: &'static str,
+    },
+    /// The films are in; the database takes stock for its planner.
+    Analyzing,
+}
+
+/// Imports the CSV files of a directory. Rows that the database has are updated where they differ, others are added,
+/// none is ever deleted; so a second import of the same files changes nothing.
+///
+/// # Errors
+/// [`ImportError`] when a file is damaged, when the films of this database are not imported ones, or when the database
+/// fails. Nothing has changed then.
+pub async fn import_csv(
+    pool: &PgPool,
+    dir: &Path,
+    clock: &Clock,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<ImportSummary, ImportError> {
+    if !dir.is_dir() {
+        return Err(ImportError::NotADirectory(dir.to_owned()));
+    }
+    let (present, missing): (Vec<&FileSpec>, Vec<_>) = FILES.iter().partition(|file| dir.join(file.name).exists());
+    if missing.iter().any(|file| file.staging == Staging::Movies) {
+        return Err(ImportError::NoMovies(dir.to_owned()));
+    }
+    let (mut import, catalogue) = Import::begin(pool, clock.now()).await?;
+    if !catalogue.is_ours {
+        return Err(ImportError::ForeignCatalogue);
+    }
+    if catalogue.is_generated {
+        return Err(ImportError::GeneratedCatalogue);
+    }
+    let mut ids = Ids::default();
+    let mut staged = Vec::new();
+    for file in present {
+        staged.push((file, stage(&mut import, file, dir, &mut ids, progress).await?));
+    }
+    let missing_files = missing.iter().map(|file| file.name).collect();
+    let mut summary = ImportSummary { missing_files, ..ImportSummary::default() };
+    for (file, rows) in staged {
+        progress(Progress::Merging { file: file.name });
+        let merged = import.merge(file.staging, &NAMES).await?;
+        summary.files.push(rows.summary(file, merged));
+    }
+    let links = import.link_nominees().await?;
+    summary.nominees = Nominees { linked: links.linked, unlinked: links.unlinked, changed: links.changed };
+    import.commit().await?;
+    progress(Progress::Analyzing);
+    if let Err(error) = crate::store::import::analyze(pool).await {
+        // The films are in; PostgreSQL takes stock by itself, only later.
+        tracing::warn!(%error, "the imported tables could not be analyzed");
+    }
+    Ok(summary)
+}
+
+/// What was read of a file.
+struct Staged {
+    rows: u64,
+    without_value: u64,
+    ignored_columns: Vec<String>,
+}
+
+/// Checks a file and copies it into its staging table.
+async fn stage(
+    import: &mut Import,
+    file: &FileSpec,
+    dir: &Path,
+    ids: &mut Ids,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Staged, ImportError> {
+    let path = dir.join(file.name);
+    let unreadable = |source| ImportError::Unreadable { file: file.name, source };
+    let total_bytes = path.metadata().map_err(unreadable)?.len();
+    let mut reader = Reader::open(&path, file.name, &file.column_names())?;
+    let mut staged = Staged { rows: 0, without_value: 0, ignored_columns: reader.ignored_columns().to_vec() };
+    let copied = import.copy(file.staging, |rows| {
+        while rows.bytes().len() < CHUNK_BYTES {
+            if !reader.next_row()? {
+                return Ok(false);
+            }
+            staged.rows += 1;
+            if !file.append(&reader, ids, rows)? {
+                staged.without_value += 1;
+            }
+        }
+        // The end of the file is marked by a byte more than it has.
+        progress(Progress::Reading { file: file.name, bytes: reader.bytes_read().min(total_bytes), total_bytes });
+        Ok::<_, ImportError>(true)
+    });
+    copied.await?;
+    progress(Progress::Reading { file: file.name, bytes: total_bytes, total_bytes });
+    match import.first_repeat(file.staging).await? {
+        Some(repeat) => Err(file.repeated(repeat)),
+        None => Ok(staged),
+    }
+}
+
+impl Staged {
+    fn summary(self, file: &FileSpec, merged: Merged) -> FileSummary {
+        let repeated = match file.staging {
+            Staging::Nominations => SkipReason::SameNomination,
+            _ => SkipReason::Repeated,
+        };
+        let repeats = self.rows - self.without_value - merged.rows;
+        let skipped = [(SkipReason::NoValue, self.without_value), (repeated, repeats)];
+        FileSummary {
+            name: file.name,
+            rows: self.rows,
+            inserted: merged.inserted,
+            updated: merged.updated,
+            unchanged: merged.rows - merged.inserted - merged.updated,
+            skipped: skipped.into_iter().filter(|(_, rows)| *rows > 0).collect(),
+            ignored_columns: self.ignored_columns,
+        }
+    }
+}

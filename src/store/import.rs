@@ -1,0 +1,337 @@
+//! Merging films from files: staging tables, filled by COPY, and the statements that merge them.
+//!
+//! The staging tables live as long as the transaction, so the compiler cannot check statements that read them: those
+//! are plain queries, run by the tests. All run in one transaction, in the order of [`Staging`]'s variants.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use sqlx::postgres::PgArguments;
+use sqlx::query::QueryAs;
+use sqlx::{PgPool, Postgres, Transaction};
+
+/// A staging table, one per file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Staging {
+    Movies,
+    People,
+    Metrics,
+    Lists,
+    Credits,
+    Nominations,
+    Genres,
+}
+
+/// Whose the film tables are, and what is in them.
+#[derive(Debug, Clone, Copy)]
+pub struct Catalogue {
+    /// Our migrations made the tables.
+    pub is_ours: bool,
+    /// Our generator filled them.
+    pub is_generated: bool,
+}
+
+/// Full names of known keys; lists and organizations without one get a name made of the key, genres an id below 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    /// Key and name.
+    pub lists: &'static [(&'static str, &'static str)],
+    /// Abbreviation and name.
+    pub organizations: &'static [(&'static str, &'static str)],
+    /// Name and TMDb's id.
+    pub genres: &'static [(&'static str, i32)],
+}
+
+/// A row that may not be there beside an earlier one.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Repeat {
+    /// Line of the row.
+    #[sqlx(try_from = "i64")]
+    pub line: u64,
+    /// Line of the earlier one.
+    #[sqlx(try_from = "i64")]
+    pub earlier: u64,
+    /// What both say.
+    pub value: String,
+}
+
+/// What a merge did with the different rows of a staging table.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub struct Merged {
+    /// Different rows.
+    #[sqlx(try_from = "i64")]
+    pub rows: u64,
+    /// Those that were new.
+    #[sqlx(try_from = "i64")]
+    pub inserted: u64,
+    /// Those that the database had with other values.
+    #[sqlx(try_from = "i64")]
+    pub updated: u64,
+}
+
+/// Nominations with a name, of the films of an import.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub struct Links {
+    /// Those that belong to one credited person.
+    #[sqlx(try_from = "i64")]
+    pub linked: u64,
+    /// The others.
+    #[sqlx(try_from = "i64")]
+    pub unlinked: u64,
+    /// Those that belonged to nobody, or somebody else, before.
+    #[sqlx(try_from = "i64")]
+    pub changed: u64,
+}
+
+/// An import being done. Dropped before [`Import::commit`], it leaves the database as it was.
+#[derive(Debug)]
+pub struct Import {
+    transaction: Transaction<'static, Postgres>,
+    /// As the film tables hold time: UTC without saying so.
+    now: NaiveDateTime,
+}
+
+impl Import {
+    /// Starts an import with empty staging tables. Waits until no other import runs.
+    ///
+    /// # Errors
+    /// When the database is not migrated, or does not answer.
+    pub async fn begin(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<(Self, Catalogue)> {
+        let mut transaction = pool.begin().await?;
+        // What serves requests limits its statements to seconds; a million films take minutes.
+        sqlx::query!("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
+        let catalogue = sqlx::query_as!(
+            Catalogue,
+            r#"SELECT owns_catalogue AS is_ours, catalogue_origin IS NOT DISTINCT FROM 'generated' AS "is_generated!"
+               FROM cinegraph.installation FOR UPDATE"#
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        sqlx::raw_sql(include_str!("sql/import_staging.sql")).execute(&mut *transaction).await?;
+        Ok((Self { transaction, now: now.naive_utc() }, catalogue))
+    }
+
+    /// Copies rows into a staging table. `next` appends some rows to an empty text and says whether there are more.
+    ///
+    /// # Errors
+    /// What `next` returns, and when the database does not take the rows.
+    pub async fn copy<E: From<sqlx::Error>>(
+        &mut self,
+        staging: Staging,
+        mut next: impl FnMut(&mut CopyText) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let mut copy = self.transaction.copy_in_raw(staging.copy_statement()).await?;
+        let mut rows = CopyText::default();
+        loop {
+            rows.clear();
+            match next(&mut rows) {
+                Ok(more) => {
+                    copy.send(rows.bytes()).await?;
+                    if !more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    copy.abort("the file is damaged").await?;
+                    return Err(error);
+                }
+            }
+        }
+        copy.finish().await?;
+        // Nothing else looks at temporary tables, and the planner would take them for small.
+        sqlx::query(staging.analyze_statement()).execute(&mut *self.transaction).await?;
+        Ok(())
+    }
+
+    /// The first row, if any, that repeats or contradicts an earlier one where it must not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn first_repeat(&mut self, staging: Staging) -> sqlx::Result<Option<Repeat>> {
+        let Some(statement) = staging.repeat_statement() else { return Ok(None) };
+        sqlx::query_as(statement).fetch_optional(&mut *self.transaction).await
+    }
+
+    /// Merges a staging table into the film tables. Those that it refers to must have been merged before.
+    ///
+    /// # Errors
+    /// When the database does not answer, or refuses a row.
+    pub async fn merge(&mut self, staging: Staging, names: &Names) -> sqlx::Result<Merged> {
+        match staging {
+            Staging::Movies => self.run(include_str!("sql/import_movies.sql")).await,
+            Staging::People => self.run(include_str!("sql/import_people.sql")).await,
+            Staging::Metrics => self.run(include_str!("sql/import_metrics.sql")).await,
+            Staging::Lists => {
+                self.name(include_str!("sql/import_list_names.sql"), names.lists).await?;
+                self.run(include_str!("sql/import_lists.sql")).await
+            }
+            Staging::Credits => self.run(include_str!("sql/import_credits.sql")).await,
+            Staging::Nominations => {
+                self.name(include_str!("sql/import_organizations.sql"), names.organizations).await?;
+                self.execute(include_str!("sql/import_ceremonies.sql")).await?;
+                self.execute(include_str!("sql/import_categories.sql")).await?;
+                self.run(include_str!("sql/import_nominations.sql")).await
+            }
+            Staging::Genres => {
+                self.name(include_str!("sql/import_genre_names.sql"), names.genres).await?;
+                self.run(include_str!("sql/import_genres.sql")).await
+            }
+        }
+    }
+
+    /// Links the nominations of the imported films to credited persons.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn link_nominees(&mut self) -> sqlx::Result<Links> {
+        self.run(include_str!("sql/import_nominee_links.sql")).await
+    }
+
+    /// Makes the import last.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn commit(mut self) -> sqlx::Result<()> {
+        sqlx::query!(
+            "UPDATE cinegraph.installation SET catalogue_origin = 'imported' WHERE catalogue_origin IS DISTINCT FROM 'imported'"
+        )
+        .execute(&mut *self.transaction)
+        .await?;
+        self.transaction.commit().await
+    }
+
+    /// Runs a statement that takes the time as `$1` and counts in one row.
+    async fn run<T>(&mut self, statement: &'static str) -> sqlx::Result<T>
+    where
+        T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    {
+        let query: QueryAs<'_, Postgres, T, PgArguments> = sqlx::query_as(statement);
+        query.bind(self.now).fetch_one(&mut *self.transaction).await
+    }
+
+    /// Runs a statement that takes the time as `$1`.
+    async fn execute(&mut self, statement: &'static str) -> sqlx::Result<()> {
+        sqlx::query(statement).bind(self.now).execute(&mut *self.transaction).await?;
+        Ok(())
+    }
+
+    /// Runs a statement that takes the time as `$1`, keys as `$2`, and what is known of each as `$3`.
+    async fn name<T>(&mut self, statement: &'static str, known: &[(&str, T)]) -> sqlx::Result<()>
+    where
+        T: Copy + Sync,
+        Vec<T>: for<'q> sqlx::Encode<'q, Postgres> + sqlx::Type<Postgres> + Send,
+    {
+        let (keys, values): (Vec<&str>, Vec<T>) = known.iter().copied().unzip();
+        let query = sqlx::query(statement).bind(self.now).bind(keys).bind(values);
+        query.execute(&mut *self.transaction).await?;
+        Ok(())
+    }
+}
+
+/// Takes stock of the film tables, so that the planner knows what was imported.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn analyze(pool: &PgPool) -> sqlx::Result<()> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query!("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
+    sqlx::query!(
+        "ANALYZE public.movies, public.people, public.external_metrics, public.movie_lists, public.movie_credits,
+             public.festival_organizations, public.festival_ceremonies, public.festival_categories,
+             public.festival_nominations, public.genres, public.movie_genres"
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await
+}
+
+impl Staging {
+    fn copy_statement(self) -> &'static str {
+        match self {
+            Self::Movies => "COPY staged_movies FROM STDIN",
+            Self::People => "COPY staged_people FROM STDIN",
+            Self::Metrics => "COPY staged_metrics FROM STDIN",
+            Self::Lists => "COPY staged_lists FROM STDIN",
+            Self::Credits => "COPY staged_credits FROM STDIN",
+            Self::Nominations => "COPY staged_nominations FROM STDIN",
+            Self::Genres => "COPY staged_genres FROM STDIN",
+        }
+    }
+
+    fn analyze_statement(self) -> &'static str {
+        match self {
+            Self::Movies => "ANALYZE staged_movies",
+            Self::People => "ANALYZE staged_people",
+            Self::Metrics => "ANALYZE staged_metrics",
+            Self::Lists => "ANALYZE staged_lists",
+            Self::Credits => "ANALYZE staged_credits",
+            Self::Nominations => "ANALYZE staged_nominations",
+            Self::Genres => "ANALYZE staged_genres",
+        }
+    }
+
+    /// Finds the first row that clashes with an earlier one. Films, people and their ids are told apart while reading;
+    /// nominations are merged and genres of a film united.
+    fn repeat_statement(self) -> Option<&'static str> {
+        match self {
+            Self::Movies => Some(include_str!("sql/import_repeated_imdb_id.sql")),
+            Self::Metrics => Some(include_str!("sql/import_contradicting_metric.sql")),
+            Self::Lists => Some(include_str!("sql/import_contradicting_list.sql")),
+            Self::Credits => Some(include_str!("sql/import_repeated_credit_id.sql")),
+            Self::People | Self::Nominations | Self::Genres => None,
+        }
+    }
+}
+
+/// Rows in COPY's text format: values apart by tabs, rows by line breaks, NULL as `\N`.
+#[derive(Debug, Default)]
+pub struct CopyText {
+    text: Vec<u8>,
+    row_start: usize,
+}
+
+impl CopyText {
+    /// Starts a row with the line that it stands on.
+    pub fn begin_row(&mut self, line: u64) {
+        self.row_start = self.text.len();
+        self.text.extend_from_slice(line.to_string().as_bytes());
+    }
+
+    /// Appends NULL.
+    pub fn null(&mut self) {
+        self.text.extend_from_slice(b"\t\\N");
+    }
+
+    /// Appends a value.
+    pub fn text(&mut self, value: &str) {
+        self.text.push(b'\t');
+        for byte in value.bytes() {
+            match byte {
+                b'\\' => self.text.extend_from_slice(b"\\\\"),
+                b'\t' => self.text.extend_from_slice(b"\\t"),
+                b'\n' => self.text.extend_from_slice(b"\\n"),
+                b'\r' => self.text.extend_from_slice(b"\\r"),
+                plain => self.text.push(plain),
+            }
+        }
+    }
+
+    /// Ends the row.
+    pub fn end_row(&mut self) {
+        self.text.push(b'\n');
+    }
+
+    /// Takes the row that was begun out again.
+    pub fn discard_row(&mut self) {
+        self.text.truncate(self.row_start);
+    }
+
+    /// All rows.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+    }
+}
