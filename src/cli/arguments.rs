@@ -51,7 +51,8 @@ impl FromStr for WeightsArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let numbers = text.split(',').map(|part| part.trim().parse::<f64>().map_err(|error| format!("{part}: {error}")));
+        let numbers =
+            text.split(',').map(|part| part.trim().parse::<f64>().map_err(|error| format!("{part}: {error}")));
         let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
         let count = numbers.len();
         let raw = numbers.try_into().map_err(|_| format!("{count} weights, expected {}", Criterion::COUNT))?;

@@ -43,7 +43,7 @@ async fn fill(app: &App, films: Option<u32>, data: Option<PathBuf>) -> anyhow::R
     match (films, data) {
         (_, Some(dir)) => {
             if matches!(origin, Some(CatalogueOrigin::Generated { .. })) {
-                app.store.clear_generated_catalogue().await?;
+                todo!();
             }
             import::csv(app, &dir).await?;
             refresh::all(app).await

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::progress::Steps;
 use crate::app::App;
-use crate::services::import::import_csv;
+use crate::services::import::{Progress, import_csv};
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -36,8 +36,12 @@ pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
 /// Imports a directory of CSV files.
 pub(super) async fn csv(app: &App, dir: &Path) -> anyhow::Result<()> {
     let mut steps = Steps::default();
-    let summary =
-        import_csv(app.store.pool(), dir, &app.clock, &mut |p| steps.at(p.step, p.done, p.total)).await?;
+    let summary = import_csv(app.store.pool(), dir, &app.clock, &mut |progress| match progress {
+        Progress::Reading { file, bytes, total_bytes } => steps.at(&format!("reading {file}"), bytes, total_bytes),
+        Progress::Merging { file } => steps.at(&format!("merging {file}"), 0, 1),
+        Progress::Analyzing => steps.at("analyzing", 0, 1),
+    })
+    .await?;
     steps.finish();
     super::print(&format!("{summary}\n"))
 }

@@ -18,7 +18,7 @@ const DATABASE: &str = "cinegraph";
 ///
 /// The command finds the database in `DATABASE_URL`, and `psql` without arguments.
 #[derive(Debug, Args)]
-pub struct PostgresArgs {
+pub(super) struct PostgresArgs {
     /// Use a new, fast database cluster that is removed afterwards
     #[arg(long)]
     temporary: bool,
@@ -32,7 +32,7 @@ pub struct PostgresArgs {
 ///
 /// # Errors
 /// When the private PostgreSQL or the command does not start.
-pub async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result<ExitCode> {
     // Heard from here on, so that no signal ends us between the start of the server and its stop.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

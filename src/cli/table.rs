@@ -11,7 +11,7 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().f
 /// The rows under their headers, without a last line break. Numbers stand in the columns of `right_aligned` (counted
 /// from 0), which are never wrapped.
 #[must_use]
-pub fn table<const N: usize>(headers: [&str; N], rows: Vec<[String; N]>, right_aligned: &[usize]) -> String {
+pub(super) fn table<const N: usize>(headers: [&str; N], rows: Vec<[String; N]>, right_aligned: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH_COLUMNS);
     table.set_header(headers).add_rows(rows);

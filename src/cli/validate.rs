@@ -99,7 +99,8 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
 }
 
 fn printed(rows: &[Row]) -> String {
-    let headers = ["", "Listed", "Films", "Hits", "Accuracy", "95 % interval", "Expected", "Lift", "Popularity", "Not full"];
+    let headers =
+        ["", "Listed", "Films", "Hits", "Accuracy", "95 % interval", "Expected", "Lift", "Popularity", "Not full"];
     let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
     let number = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.1}"));
     let cells = |row: &Row| {

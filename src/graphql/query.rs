@@ -106,7 +106,7 @@ impl Node {
 }
 
 /// Everything that can be asked.
-pub(super) struct Query;
+pub struct Query;
 
 /// Everything that can be asked.
 #[Object]

@@ -33,6 +33,8 @@ pub struct HttpState<E> {
     pub probe: Probe,
     /// What a request may cost.
     pub limits: HttpLimits,
+    /// Whether GraphiQL is served.
+    pub graphiql: bool,
 }
 
 /// What a request may cost.

@@ -22,14 +22,15 @@ use crate::telemetry::{ErrorCode, Metrics};
 
 /// What clients may ask for.
 pub fn public<E: Executor>(state: HttpState<E>) -> Router {
-    let HttpState { metrics, probe, limits, .. } = state.clone();
-    let routes = Router::new()
-        .route("/", get(|| async { Redirect::temporary("/graphiql") }))
-        .route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>))
-        .route("/graphiql", get(|| async { Html(GraphiQLSource::build().endpoint("/graphql").finish()) }))
-        .with_state(state)
-        .layer(DefaultBodyLimit::max(limits.body_bytes))
-        .layer(RequestBodyDeadlineLayer::new(limits.body_read));
+    let HttpState { metrics, probe, limits, graphiql, .. } = state.clone();
+    let mut routes = Router::new().route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>)).with_state(state);
+    if graphiql {
+        routes = routes
+            .route("/", get(|| async { Redirect::temporary("/graphiql") }))
+            .route("/graphiql", get(|| async { Html(GraphiQLSource::build().endpoint("/graphql").finish()) }));
+    }
+    let routes =
+        routes.layer(DefaultBodyLimit::max(limits.body_bytes)).layer(RequestBodyDeadlineLayer::new(limits.body_read));
     finish(routes.merge(health(probe)), metrics)
 }
 

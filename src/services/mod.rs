@@ -4,6 +4,7 @@
 
 pub mod catalogue;
 mod error;
+pub mod generate;
 pub mod import;
 pub mod predictions;
 pub mod profiles;

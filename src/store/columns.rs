@@ -125,7 +125,9 @@ impl Store {
         let limit = self.limits.direct_query.as_millis().to_string();
         let rows = async {
             let mut transaction = sqlx::Connection::begin(statement.connection()).await?;
-            sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", limit).fetch_one(&mut *transaction).await?;
+            sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", limit)
+                .fetch_one(&mut *transaction)
+                .await?;
             let rows = sqlx::query_file_as!(
                 ColumnRow,
                 "src/store/sql/columns_from_view.sql",

@@ -91,7 +91,7 @@ impl Shell {
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
         let executor = Schema::new(Query, Mutation, EmptySubscription);
-        let state = HttpState { executor, metrics: metrics.clone(), probe: probe.clone(), limits };
+        let state = HttpState { executor, metrics: metrics.clone(), probe: probe.clone(), limits, graphiql: true };
         Self { public: public(state), admin: admin(metrics.clone(), probe), metrics }
     }
 
