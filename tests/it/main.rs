@@ -1,0 +1,3 @@
+//! What clients and operators see, each test on its own database.
+
+mod import;
