@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
 mod http;
+mod import;

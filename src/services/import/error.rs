@@ -72,7 +72,7 @@ pub enum Problem {
     MissingColumn,
     #[error("the header has this column twice: remove one")]
     RepeatedColumn,
-    #[error("{found} values, but the header has {expected} columns")]
+    #[error("values in this row: {found}, columns in the header: {expected}")]
     Width { found: usize, expected: usize },
     #[error("the value is missing: give one")]
     NoValue,

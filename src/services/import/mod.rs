@@ -23,8 +23,9 @@ pub use summary::{FileSummary, ImportSummary, Nominees, SkipReason};
 use csv::Reader;
 use files::{FILES, FileSpec, Ids};
 
-/// How much text is sent to the database at once, and how often progress is told.
-const CHUNK_BYTES: usize = 256 * 1024;
+/// How much is sent to the database, and progress told, at once. Files are read between two sends, so it is small enough
+/// not to hold up what else runs on the thread.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 const NAMES: Names = Names { lists: &names::LISTS, organizations: &names::ORGANIZATIONS, genres: &names::GENRES };
 

@@ -91,17 +91,17 @@ impl fmt::Display for ImportSummary {
         }
         for file in &self.files {
             for (reason, rows) in &file.skipped {
-                writeln!(f, "skipped of {}: {rows}, {reason}", file.name)?;
+                writeln!(f, "skipped in {}: {rows} {reason}", file.name)?;
             }
-            if !file.ignored_columns.is_empty() {
-                writeln!(f, "columns ignored in {}: {}", file.name, file.ignored_columns.join(", "))?;
-            }
+        }
+        for file in self.files.iter().filter(|file| !file.ignored_columns.is_empty()) {
+            writeln!(f, "columns ignored in {}: {}", file.name, file.ignored_columns.join(", "))?;
         }
         if !self.missing_files.is_empty() {
-            writeln!(f, "not there: {} (optional)", self.missing_files.join(", "))?;
+            writeln!(f, "not there (optional): {}", self.missing_files.join(", "))?;
         }
         let Nominees { linked, unlinked, changed } = self.nominees;
-        write!(f, "nominees linked to a credited person: {linked} ({changed} changed); not linked: {unlinked}")
+        write!(f, "nominees linked to a credited person: {linked} ({changed} changed), not linked: {unlinked}")
     }
 }
 
