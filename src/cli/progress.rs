@@ -1,11 +1,17 @@
 //! Progress of long work: a bar for people, log lines otherwise.
 
+use std::time::{Duration, Instant};
+
 use indicatif::{ProgressBar, ProgressStyle};
+
+/// Between two log lines of one piece of work.
+const LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// One bar after the other, a new one for each step. Hidden where standard error is no terminal.
 #[derive(Default)]
 pub(super) struct Steps {
     current: Option<(String, ProgressBar)>,
+    logged: Option<Instant>,
 }
 
 impl Steps {
@@ -18,7 +24,8 @@ impl Steps {
         if let Some((_, bar)) = &self.current {
             bar.set_length(total);
             bar.set_position(done);
-            if bar.is_hidden() {
+            if bar.is_hidden() && self.logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
+                self.logged = Some(Instant::now());
                 tracing::info!(step, done, total, "progress");
             }
         }

@@ -175,7 +175,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "log_filter",
         kind: Kind::LogFilter,
-        default: Some("info,sqlx=warn"),
+        default: Some("info,sqlx::query=off"),
         description: "Which log lines are written: a level, then exceptions by module.",
     },
 ];
@@ -259,7 +259,7 @@ impl fmt::Display for Kind {
             Self::Seconds => write!(f, "seconds, {} to {}", SECONDS.start(), SECONDS.end()),
             Self::List => f.write_str("a list such as [\"1001_movies\"], in a variable separated by commas"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
-            Self::LogFilter => f.write_str("a filter such as info,sqlx=warn"),
+            Self::LogFilter => f.write_str("a filter such as info,sqlx::query=debug"),
         }
     }
 }

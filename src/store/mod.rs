@@ -63,6 +63,9 @@ pub const QUERY_NAMES: &[&str] = &[
     "task_snapshot",
 ];
 
+/// A statement of a request that takes longer is logged.
+const SLOW: Duration = Duration::from_millis(200);
+
 /// Where and how to connect.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
@@ -184,7 +187,12 @@ impl Statement {
     fn end<T>(self, result: Result<T, sqlx::Error>, rows: impl Fn(&T) -> usize) -> Result<T, StoreError> {
         match result {
             Ok(value) => {
-                self.measured.finish_ok(rows(&value));
+                let rows = rows(&value);
+                let duration = self.measured.finish_ok(rows);
+                if duration > SLOW && !self.name.starts_with("task_") {
+                    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+                    tracing::warn!(query_name = self.name, duration_ms, rows, "slow statement");
+                }
                 Ok(value)
             }
             Err(error) => {

@@ -191,9 +191,10 @@ pub struct StatementGuard {
 }
 
 impl StatementGuard {
-    /// All its rows are read.
-    pub fn finish_ok(self, rows: usize) {
+    /// All its rows are read; says how long that took.
+    pub fn finish_ok(self, rows: usize) -> Duration {
         self.metrics.0.queries.get(self.query_name).1.rows.record(number(rows));
+        self.started.elapsed()
     }
 
     /// It failed.

@@ -65,7 +65,7 @@ impl Drop for TelemetryGuard {
     }
 }
 
-/// Starts logs and traces for the whole process. `filter` is what `RUST_LOG` would hold, e.g. `info,sqlx=warn`.
+/// Starts logs and traces for the whole process. `filter` is what `RUST_LOG` would hold, e.g. `info,sqlx::query=off`.
 ///
 /// # Errors
 /// [`TelemetryError`] when the filter is wrong or when it was started before.

@@ -28,19 +28,23 @@ WITH listed AS MATERIALIZED (
         ON s.movie_id = c.movie_id AND cinegraph.decade(s.release_date) = blind_person.decade
     UNION
     SELECT movie_id FROM cinegraph.movie_discovery_scores WHERE list_keys @> ARRAY[$1]
+), film AS (
+    SELECT s.movie_id, s.list_keys, s.popularity, cinegraph.decade(s.release_date) AS decade
+    FROM touched
+    JOIN cinegraph.movie_discovery_scores AS s ON s.movie_id = touched.movie_id
+), people AS (
+    SELECT film.movie_id, sum(coalesce(blind.score, q.score) ORDER BY c.id) / count(*) AS quality
+    FROM film
+    JOIN public.movie_credits AS c ON c.movie_id = film.movie_id
+    JOIN public.person_metrics AS q ON q.person_id = c.person_id AND q.metric_type = 'quality_score'
+    LEFT JOIN blind_person AS blind ON blind.person_id = c.person_id AND blind.decade = film.decade
+    WHERE q.score <> 'NaN'
+    GROUP BY film.movie_id
 )
 INSERT INTO cinegraph.movie_blind_scores (list_key, movie_id, cultural_impact_score, people_quality_score)
 SELECT $1,
-       s.movie_id,
-       cinegraph.cultural_impact(cardinality(s.list_keys) - (s.list_keys @> ARRAY[$1])::integer, s.popularity),
+       film.movie_id,
+       cinegraph.cultural_impact(cardinality(film.list_keys) - (film.list_keys @> ARRAY[$1])::integer, film.popularity),
        cinegraph.criterion(people.quality / 100)
-FROM touched
-JOIN cinegraph.movie_discovery_scores AS s ON s.movie_id = touched.movie_id
-CROSS JOIN LATERAL (
-    SELECT sum(coalesce(blind.score, q.score) ORDER BY c.id) / count(*) AS quality
-    FROM public.movie_credits AS c
-    JOIN public.person_metrics AS q ON q.person_id = c.person_id AND q.metric_type = 'quality_score'
-    LEFT JOIN blind_person AS blind
-        ON blind.person_id = c.person_id AND blind.decade = cinegraph.decade(s.release_date)
-    WHERE c.movie_id = s.movie_id AND q.score <> 'NaN'
-) AS people
+FROM film
+LEFT JOIN people ON people.movie_id = film.movie_id
