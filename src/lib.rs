@@ -14,3 +14,6 @@
 //! | [`scoring`] | weights, decades, scores, accuracy: pure |
 //!
 //! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours.
+
+pub mod services;
+pub mod store;

@@ -1,0 +1,3 @@
+//! Use cases: predict, validate, refresh, import.
+
+pub mod generate;

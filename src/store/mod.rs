@@ -1,0 +1,3 @@
+//! Every SQL statement, and rows to domain values.
+
+pub mod generate;

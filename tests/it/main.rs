@@ -1,0 +1,3 @@
+//! Tests through the public door, each on its own PostgreSQL database.
+
+mod generate;
