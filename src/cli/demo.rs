@@ -8,6 +8,7 @@ use clap::Args;
 use super::serve::{AddressArgs, interrupted, until_interrupted};
 use super::{generate, import, refresh};
 use crate::app::{Addresses, App};
+use crate::services::import::Generated;
 use crate::store::{CatalogueOrigin, Installation};
 
 /// Films of a first start.
@@ -42,10 +43,7 @@ async fn fill(app: &App, films: Option<u32>, data: Option<PathBuf>) -> anyhow::R
     let Installation { owns_catalogue, origin } = app.store.installation().await?;
     match (films, data) {
         (_, Some(dir)) => {
-            if matches!(origin, Some(CatalogueOrigin::Generated { .. })) {
-                todo!();
-            }
-            import::csv(app, &dir).await?;
+            import::csv(app, &dir, Generated::Replace).await?;
             refresh::all(app).await
         }
         (Some(films), None) if origin != Some(CatalogueOrigin::Generated { films, seed: SEED }) => {

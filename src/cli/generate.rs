@@ -26,7 +26,8 @@ pub(super) async fn run(app: &App, args: &GenerateArgs) -> anyhow::Result<()> {
 pub(super) async fn fill(app: &App, films: u32, seed: u64) -> anyhow::Result<()> {
     let mut steps = Steps::default();
     let request = GenerateRequest { films, seed };
-    let summary = generate(app.store.pool(), request, &mut |p| steps.at(p.phase, p.done, p.total)).await?;
+    let summary = generate(app.store.pool(), request, &mut |p| steps.at(&p.phase.to_string(), p.done, p.total)).await?;
     steps.finish();
-    super::print(&format!("{summary}\n"))
+    let rows: u64 = summary.rows.values().sum();
+    super::print(&format!("Invented {films} films from seed {seed}: {rows} rows.\n"))
 }

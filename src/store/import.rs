@@ -110,6 +110,14 @@ impl Import {
         Ok((Self { transaction, now: now.naive_utc() }, catalogue))
     }
 
+    /// Empties the film tables, to be filled again by this import.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn empty_catalogue(&mut self) -> sqlx::Result<()> {
+        super::generate::empty_catalogue(&mut self.transaction).await
+    }
+
     /// Copies rows into a staging table. `next` appends some rows to an empty text and says whether there are more.
     ///
     /// # Errors

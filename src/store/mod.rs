@@ -6,6 +6,7 @@
 mod columns;
 mod error;
 mod events;
+pub mod generate;
 pub mod import;
 mod installation;
 mod lists;

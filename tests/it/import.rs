@@ -5,7 +5,9 @@
 use std::fs;
 
 use cinegraph::clock::Clock;
-use cinegraph::services::import::{FileSummary, ImportError, ImportSummary, Nominees, SkipReason, import_csv};
+use cinegraph::services::import::{
+    FileSummary, Generated, ImportError, ImportSummary, Nominees, SkipReason, import_csv,
+};
 use sqlx::PgPool;
 use tempfile::TempDir;
 
@@ -90,7 +92,7 @@ impl Files {
     }
 
     async fn import(&self, pool: &PgPool) -> Result<ImportSummary, ImportError> {
-        import_csv(pool, self.0.path(), &Clock::system(), &mut |_| ()).await
+        import_csv(pool, self.0.path(), Generated::Refuse, &Clock::system(), &mut |_| ()).await
     }
 }
 
@@ -484,7 +486,7 @@ async fn a_directory_with_movies_is_needed(pool: PgPool) {
     assert!(matches!(files.import(&pool).await, Err(ImportError::NoMovies(_))));
 
     let file = files.0.path().join("people.csv");
-    let import = import_csv(&pool, &file, &Clock::system(), &mut |_| ()).await;
+    let import = import_csv(&pool, &file, Generated::Refuse, &Clock::system(), &mut |_| ()).await;
     assert!(matches!(import, Err(ImportError::NotADirectory(_))));
 }
 

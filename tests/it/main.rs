@@ -2,5 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
+mod generate;
 mod http;
 mod import;

@@ -50,6 +50,15 @@ pub enum Progress {
     Analyzing,
 }
 
+/// What to do about films that were generated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generated {
+    /// Leave them, and import nothing.
+    Refuse,
+    /// Replace them; they stay if the import fails.
+    Replace,
+}
+
 /// Imports the CSV files of a directory. Rows that the database has are updated where they differ, others are added,
 /// none is ever deleted; so a second import of the same files changes nothing.
 ///
@@ -59,6 +68,7 @@ pub enum Progress {
 pub async fn import_csv(
     pool: &PgPool,
     dir: &Path,
+    generated: Generated,
     clock: &Clock,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<ImportSummary, ImportError> {
@@ -73,8 +83,10 @@ pub async fn import_csv(
     if !catalogue.is_ours {
         return Err(ImportError::ForeignCatalogue);
     }
-    if catalogue.is_generated {
-        return Err(ImportError::GeneratedCatalogue);
+    match generated {
+        Generated::Refuse if catalogue.is_generated => return Err(ImportError::GeneratedCatalogue),
+        Generated::Replace if catalogue.is_generated => import.empty_catalogue().await?,
+        Generated::Refuse | Generated::Replace => {}
     }
     let mut ids = Ids::default();
     let mut staged = Vec::new();

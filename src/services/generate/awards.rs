@@ -1,0 +1,395 @@
+//! Prizes: who gives them, and to whom.
+//!
+//! Every jury looks at the same few films of a year, so nominations cluster.
+
+use std::collections::BTreeMap;
+
+use super::canon::Canon;
+use super::dice::{Dice, Stream};
+use super::film::{Credit, Film, World, credits};
+use super::people::{Trade, person_name};
+
+/// Somebody who gives prizes every year.
+#[derive(Debug)]
+pub(super) struct Organization {
+    pub(super) abbreviation: &'static str,
+    pub(super) name: &'static str,
+    pub(super) country: &'static str,
+    pub(super) first_year: i32,
+    /// Years from a film's release to the ceremony: academies look back, festivals show what is new.
+    delay: i32,
+    taste: Taste,
+    /// Only films in this language.
+    language: Option<&'static str>,
+    /// Writes down who was nominated.
+    names_nominees: bool,
+    pub(super) categories: &'static [Category],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taste {
+    /// What everybody talks about.
+    Common,
+    /// Anything that is good.
+    Wide,
+}
+
+/// What a prize is given for.
+#[derive(Debug)]
+pub(super) struct Category {
+    pub(super) name: &'static str,
+    pub(super) nominee: Nominee,
+    /// How many are nominated; of a prize without a shortlist only the winner is known.
+    size: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nominee {
+    Film,
+    Director,
+    Actor,
+    /// Written by its director, or by somebody whom nothing else tells of.
+    Writer,
+    /// People that no catalogue credits.
+    Crew,
+}
+
+impl Nominee {
+    pub(super) fn category_type(self) -> &'static str {
+        match self {
+            Self::Film => "film",
+            Self::Director | Self::Actor | Self::Writer => "person",
+            Self::Crew => "technical",
+        }
+    }
+}
+
+const fn film(name: &'static str, size: u32) -> Category {
+    Category { name, nominee: Nominee::Film, size }
+}
+const fn director(name: &'static str, size: u32) -> Category {
+    Category { name, nominee: Nominee::Director, size }
+}
+const fn actor(name: &'static str, size: u32) -> Category {
+    Category { name, nominee: Nominee::Actor, size }
+}
+const fn writer(name: &'static str, size: u32) -> Category {
+    Category { name, nominee: Nominee::Writer, size }
+}
+const fn crew(name: &'static str, size: u32) -> Category {
+    Category { name, nominee: Nominee::Crew, size }
+}
+
+pub(super) const ORGANIZATIONS: [Organization; 11] = [
+    Organization {
+        abbreviation: "AMPAS",
+        name: "Academy of Motion Picture Arts and Sciences",
+        country: "US",
+        first_year: 1929,
+        delay: 1,
+        taste: Taste::Common,
+        language: None,
+        names_nominees: true,
+        categories: &[
+            film("BEST PICTURE", 6),
+            director("DIRECTING", 5),
+            actor("ACTOR IN A LEADING ROLE", 5),
+            actor("ACTRESS IN A LEADING ROLE", 5),
+            actor("ACTOR IN A SUPPORTING ROLE", 5),
+            actor("ACTRESS IN A SUPPORTING ROLE", 5),
+            writer("WRITING (Original Screenplay)", 5),
+            writer("WRITING (Adapted Screenplay)", 5),
+            crew("CINEMATOGRAPHY", 5),
+            crew("FILM EDITING", 5),
+            crew("MUSIC (Original Score)", 5),
+            crew("ART DIRECTION", 5),
+            crew("COSTUME DESIGN", 5),
+        ],
+    },
+    Organization {
+        abbreviation: "VIFF",
+        name: "Venice International Film Festival",
+        country: "IT",
+        first_year: 1932,
+        delay: 0,
+        taste: Taste::Wide,
+        language: None,
+        names_nominees: false,
+        categories: &[film("golden lion", 9), film("special jury prize", 1), actor("volpi cup: best actor", 1)],
+    },
+    Organization {
+        abbreviation: "HFPA",
+        name: "Hollywood Foreign Press Association",
+        country: "US",
+        first_year: 1944,
+        delay: 1,
+        taste: Taste::Common,
+        language: None,
+        names_nominees: false,
+        categories: &[
+            film("golden globe: best motion picture - drama", 5),
+            film("golden globe: best motion picture - comedy or musical", 5),
+            director("golden globe: best director - motion picture", 5),
+            actor("golden globe: best actor", 5),
+            actor("golden globe: best actress", 5),
+            writer("golden globe: best screenplay - motion picture", 5),
+            crew("golden globe: best original score - motion picture", 5),
+        ],
+    },
+    Organization {
+        abbreviation: "CFF",
+        name: "Cannes Film Festival",
+        country: "FR",
+        first_year: 1946,
+        delay: 0,
+        taste: Taste::Wide,
+        language: None,
+        names_nominees: false,
+        categories: &[
+            film("palme d'or", 12),
+            film("grand prize of the jury", 1),
+            director("best director", 1),
+            actor("best actress", 1),
+        ],
+    },
+    Organization {
+        abbreviation: "BAFTA",
+        name: "British Academy of Film and Television Arts",
+        country: "GB",
+        first_year: 1949,
+        delay: 1,
+        taste: Taste::Common,
+        language: None,
+        names_nominees: false,
+        categories: &[
+            film("bafta film award: best film", 5),
+            director("david lean award for direction", 4),
+            actor("bafta film award: best actor", 4),
+            actor("bafta film award: best actress", 4),
+            writer("bafta film award: best screenplay", 4),
+            crew("bafta film award: best cinematography", 5),
+            crew("bafta film award: best editing", 4),
+            crew("bafta film award: best sound", 4),
+        ],
+    },
+    Organization {
+        abbreviation: "BIFF",
+        name: "Berlin International Film Festival",
+        country: "DE",
+        first_year: 1951,
+        delay: 0,
+        taste: Taste::Wide,
+        language: None,
+        names_nominees: false,
+        categories: &[film("golden berlin bear", 7), director("silver berlin bear: best director", 1)],
+    },
+    Organization {
+        abbreviation: "CESAR",
+        name: "Académie des Arts et Techniques du Cinéma",
+        country: "FR",
+        first_year: 1976,
+        delay: 1,
+        taste: Taste::Common,
+        language: Some("fr"),
+        names_nominees: false,
+        categories: &[
+            film("césar: best film", 5),
+            director("césar: best director", 5),
+            actor("césar: best actress", 5),
+            crew("césar: best cinematography", 5),
+        ],
+    },
+    Organization {
+        abbreviation: "TIFF",
+        name: "Toronto International Film Festival",
+        country: "CA",
+        first_year: 1978,
+        delay: 0,
+        taste: Taste::Wide,
+        language: None,
+        names_nominees: false,
+        categories: &[film("people's choice award", 1), film("platform prize", 1)],
+    },
+    Organization {
+        abbreviation: "SFF",
+        name: "Sundance Film Festival",
+        country: "US",
+        first_year: 1985,
+        delay: 0,
+        taste: Taste::Wide,
+        language: None,
+        names_nominees: false,
+        categories: &[film("grand jury prize: dramatic", 4), film("audience award: dramatic", 1)],
+    },
+    Organization {
+        abbreviation: "FISA",
+        name: "Film Independent Spirit Awards",
+        country: "US",
+        first_year: 1986,
+        delay: 1,
+        taste: Taste::Wide,
+        language: None,
+        names_nominees: false,
+        categories: &[
+            film("independent spirit award: best feature", 5),
+            director("independent spirit award: best director", 5),
+            actor("independent spirit award: best male lead", 5),
+            writer("independent spirit award: best screenplay", 5),
+        ],
+    },
+    Organization {
+        abbreviation: "CCA",
+        name: "Critics Choice Association",
+        country: "US",
+        first_year: 1996,
+        delay: 1,
+        taste: Taste::Common,
+        language: None,
+        names_nominees: false,
+        categories: &[
+            film("critics choice award: best picture", 10),
+            director("critics choice award: best director", 5),
+            actor("critics choice award: best actor", 6),
+            actor("critics choice award: best actress", 6),
+            crew("critics choice award: best cinematography", 5),
+            crew("critics choice award: best visual effects", 5),
+        ],
+    },
+];
+
+/// No ceremony is later.
+const LAST_YEAR: i32 = 2026;
+/// With fewer films to choose from, a jury leaves out categories.
+const FULL_FIELD: f64 = 20.0;
+/// How often a jury looks for another nominee before it closes the list.
+const TRIES_PER_NOMINEE: u32 = 3;
+
+/// One evening.
+#[derive(Debug)]
+pub(super) struct Ceremony {
+    /// Place in [`ORGANIZATIONS`].
+    pub(super) organization: usize,
+    pub(super) year: i32,
+    pub(super) nominations: Vec<Nomination>,
+}
+
+#[derive(Debug)]
+pub(super) struct Nomination {
+    /// Place among the organization's categories.
+    pub(super) category: usize,
+    pub(super) film: u32,
+    /// The nominee as written down, and who that is if it can be told.
+    pub(super) name: Option<String>,
+    pub(super) person: Option<u32>,
+    pub(super) won: bool,
+}
+
+/// A film that a jury may choose.
+struct Contender {
+    film: Film,
+    credits: Vec<Credit>,
+}
+
+/// All ceremonies that honoured somebody, by year of release of the films.
+pub(super) fn ceremonies(world: &World, canon: &Canon) -> impl Iterator<Item = Ceremony> {
+    canon.contenders.iter().flat_map(move |(released, films)| {
+        let contenders: Vec<Contender> = films.iter().map(|id| contender(world, *id)).collect();
+        ORGANIZATIONS.iter().enumerate().filter_map(move |(index, organization)| {
+            let year = released + organization.delay;
+            let is_held = (organization.first_year..=LAST_YEAR).contains(&year);
+            let held = || ceremony(world, index, year, &contenders);
+            is_held.then(held).filter(|ceremony| !ceremony.nominations.is_empty())
+        })
+    })
+}
+
+fn contender(world: &World, id: u32) -> Contender {
+    let film = Film::of(world, id);
+    let credits = credits(world, &film);
+    Contender { film, credits }
+}
+
+fn ceremony(world: &World, organization: usize, year: i32, contenders: &[Contender]) -> Ceremony {
+    let jury = &ORGANIZATIONS[organization];
+    let number = organization as u64 * 10_000 + u64::from(year.unsigned_abs());
+    let mut dice = Dice::of(world.seed, Stream::Ceremony, number);
+    let speaks = |film: &Film| jury.language.is_none_or(|code| code == film.language.code);
+    let field: Vec<&Contender> = contenders.iter().filter(|contender| speaks(&contender.film)).collect();
+    let held = f64::from(u32::try_from(contenders.len()).unwrap_or(u32::MAX)) / FULL_FIELD;
+    let mut nominations = Vec::new();
+    for (index, category) in jury.categories.iter().enumerate() {
+        if !field.is_empty() && dice.chance(held) {
+            nominations.extend(shortlist(world, &mut dice, jury, index, category, &field));
+        }
+    }
+    Ceremony { organization, year, nominations }
+}
+
+/// The nominees of a category, and who of them won.
+fn shortlist(
+    world: &World,
+    dice: &mut Dice,
+    jury: &Organization,
+    index: usize,
+    category: &Category,
+    field: &[&Contender],
+) -> Vec<Nomination> {
+    let films = u32::try_from(field.len()).unwrap_or(u32::MAX);
+    // By the film's place in the field and the nominee's name: what must be told apart.
+    let mut chosen: BTreeMap<(u32, Option<String>), Option<u32>> = BTreeMap::new();
+    for _ in 0..category.size * TRIES_PER_NOMINEE {
+        if chosen.len() >= category.size as usize {
+            break;
+        }
+        let place = match jury.taste {
+            Taste::Common => dice.toward_first(films),
+            Taste::Wide => dice.below(films),
+        };
+        let contender = field[place as usize];
+        if let Some(name) = nominee(world, dice, category.nominee, contender) {
+            let name = Some(name).filter(|_| jury.names_nominees && category.nominee.category_type() == "person");
+            let person = name.as_deref().and_then(|name| credited(world, contender, name));
+            chosen.insert((place, name), person);
+        }
+    }
+    // The better known of two draws wins.
+    let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
+    let winner = dice.below(count).min(dice.below(count));
+    let nomination = |(rank, ((place, name), person)): (u32, ((u32, Option<String>), Option<u32>))| Nomination {
+        category: index,
+        film: field[place as usize].film.id,
+        name,
+        person,
+        won: rank == winner,
+    };
+    (0..).zip(chosen).map(nomination).collect()
+}
+
+/// Whom a jury honours for a film; nobody where the catalogue does not know who did it.
+fn nominee(world: &World, dice: &mut Dice, kind: Nominee, contender: &Contender) -> Option<String> {
+    let director = contender.film.director.map(|person| world.people.name(person));
+    let stranger = |dice: &mut Dice| person_name(dice, contender.film.language);
+    match kind {
+        Nominee::Film | Nominee::Crew => Some(String::new()),
+        Nominee::Director => director,
+        Nominee::Writer if dice.chance(0.3) => director,
+        Nominee::Writer => Some(stranger(dice)),
+        Nominee::Actor => {
+            let cast: Vec<u32> =
+                contender.credits.iter().filter(|c| c.trade == Trade::Acting).map(|c| c.person).collect();
+            (!cast.is_empty()).then(|| world.people.name(*dice.pick(&cast)))
+        }
+    }
+}
+
+/// The one credited person of a film with this name, as the import links them.
+fn credited(world: &World, contender: &Contender, name: &str) -> Option<u32> {
+    let mut people: Vec<u32> = contender.credits.iter().map(|credit| credit.person).collect();
+    people.sort_unstable();
+    people.dedup();
+    people.retain(|person| world.people.name(*person) == name);
+    match people[..] {
+        [person] => Some(person),
+        _ => None,
+    }
+}

@@ -1,0 +1,263 @@
+//! What the world made of the films: who is on which list, and who was talked about when prizes were given.
+//!
+//! Lists and prizes do not grow with the catalogue, so the best of each decade and year are chosen by looking at every
+//! film once, keeping only the best so far.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::Datelike;
+use serde_json::{Map, Value, json};
+
+use super::dice::Stream;
+use super::film::{Film, World};
+
+/// A canonical list.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) key: &'static str,
+    pub(super) name: &'static str,
+    pub(super) category: &'static str,
+    pub(super) source_type: &'static str,
+    pub(super) url: &'static str,
+    /// Members, in a catalogue of ten thousand films.
+    size: u32,
+    /// Only films of this country.
+    country: Option<&'static str>,
+    /// No films of later decades.
+    until: i32,
+    /// How much its makers value quality and fame.
+    quality: f64,
+    fame: f64,
+    edition: Edition,
+}
+
+#[derive(Debug)]
+enum Edition {
+    /// The list is numbered by date of release; a film enters in the first edition after its release.
+    Yearly { first: i32 },
+    /// A film is inducted some years after its release; no numbers.
+    Induction { first: i32 },
+    /// One poll, ranked best first.
+    Poll(i32),
+}
+
+/// As large as the real ones, of which they have the names.
+#[rustfmt::skip]
+pub(super) const LISTS: [List; 7] = [
+    List { key: "1001_movies", name: "1001 Movies You Must See Before You Die", category: "curated", source_type: "custom",
+        url: "https://example.org/lists/1001_movies", size: TARGET_SIZE, country: None, until: 2020,
+        quality: 0.8, fame: 0.6, edition: Edition::Yearly { first: 2003 } },
+    List { key: "criterion", name: "The Criterion Collection", category: "curated", source_type: "custom",
+        url: "https://example.org/lists/criterion", size: 1176, country: None, until: 2020,
+        quality: 0.9, fame: 0.2, edition: Edition::Induction { first: 1984 } },
+    List { key: "sight_sound_critics_2022", name: "Sight and Sound Critics' Poll 2022", category: "critics", source_type: "custom",
+        url: "https://example.org/lists/sight_sound_critics_2022", size: 173, country: None, until: 2010,
+        quality: 1.0, fame: 0.4, edition: Edition::Poll(2022) },
+    List { key: "tspdt_1000", name: "They Shoot Pictures, Don't They? 1000", category: "critics", source_type: "custom",
+        url: "https://example.org/lists/tspdt_1000", size: 676, country: None, until: 2010,
+        quality: 1.0, fame: 0.4, edition: Edition::Poll(2024) },
+    List { key: "national_film_registry", name: "National Film Registry", category: "registry", source_type: "custom",
+        url: "https://example.org/lists/national_film_registry", size: 498, country: Some("US"), until: 2010,
+        quality: 0.7, fame: 0.7, edition: Edition::Induction { first: 1989 } },
+    List { key: "afi_100", name: "AFI's 100 Years... 100 Movies", category: "critics", source_type: "custom",
+        url: "https://example.org/lists/afi_100", size: 70, country: Some("US"), until: 2000,
+        quality: 0.8, fame: 1.0, edition: Edition::Poll(2007) },
+    List { key: "letterboxd_top_250", name: "Letterboxd Top 250", category: "personal", source_type: "letterboxd",
+        url: "https://example.org/lists/letterboxd_top_250", size: 169, country: None, until: 2020,
+        quality: 1.0, fame: 0.9, edition: Edition::Poll(2024) },
+];
+
+/// Members of `1001_movies` in the decades of the sample.
+const TARGET_SIZE: u32 = 842;
+/// A list takes at most this share of a decade: one film in eight.
+const LIST_SHARE: u32 = 8;
+/// Films of a year that juries talk about.
+const CONTENDERS_MAX: u32 = 60;
+/// They are at most this share of the year: one film in three.
+const CONTENDER_SHARE: u32 = 3;
+/// Makers of lists differ from one another as much as this.
+const TASTE: f64 = 0.7;
+
+/// Lists and contenders of a catalogue.
+#[derive(Debug)]
+pub(super) struct Canon {
+    /// `canonical_sources` of the listed films.
+    pub(super) sources: HashMap<u32, Value>,
+    /// Members of each list, in the order of [`LISTS`].
+    pub(super) sizes: [usize; LISTS.len()],
+    /// By year of release, the most promising first.
+    pub(super) contenders: BTreeMap<i32, Vec<u32>>,
+}
+
+/// Looks at films one after the other.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    world: &'a World,
+    /// By list and decade.
+    members: BTreeMap<(usize, i32), Best>,
+    contenders: BTreeMap<i32, Best>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn of(world: &'a World) -> Self {
+        let members = LISTS.iter().enumerate().flat_map(|(index, list)| {
+            world.timeline.decades().map(move |(span, films)| {
+                let growth = 100 + 3 * (world.films / 10_000).checked_ilog2().unwrap_or(0);
+                let wanted =
+                    if span.decade() <= list.until { span.listed * list.size * growth / TARGET_SIZE / 100 } else { 0 };
+                ((index, span.decade()), Best::of(wanted.min(films / LIST_SHARE)))
+            })
+        });
+        Self { world, members: members.collect(), contenders: BTreeMap::new() }
+    }
+
+    pub(super) fn look_at(&mut self, film: &Film) {
+        if !film.is_dated {
+            return;
+        }
+        let mut dice = self.world.dice(Stream::Canon, film.id);
+        let promise = 0.6 * film.quality + 0.5 * film.fame + TASTE * dice.normal();
+        if film.is_full {
+            self.contenders.entry(film.year()).or_insert_with(|| Best::of(CONTENDERS_MAX)).offer(promise, film.id);
+        }
+        for (index, list) in LISTS.iter().enumerate() {
+            let esteem = list.quality * film.quality + list.fame * film.fame + TASTE * dice.normal();
+            if list.country.is_some_and(|country| country != film.country) {
+                continue;
+            }
+            if let Some(best) = self.members.get_mut(&(index, film.moment.span.decade())) {
+                best.offer(esteem, film.id);
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> Canon {
+        let mut sources: HashMap<u32, Map<String, Value>> = HashMap::new();
+        let mut members: [Vec<(f64, u32)>; LISTS.len()] = Default::default();
+        for ((index, _), best) in self.members {
+            members[index].extend(best.sorted());
+        }
+        let sizes = members.each_ref().map(Vec::len);
+        for (list, members) in LISTS.iter().zip(members) {
+            for (film, entry) in entries(self.world, list, members) {
+                sources.entry(film).or_default().insert(list.key.to_owned(), entry);
+            }
+        }
+        let contenders = self.contenders.into_iter().map(|(year, best)| {
+            let wanted = best.seen.div_ceil(CONTENDER_SHARE) as usize;
+            (year, best.sorted().take(wanted).map(|(_, film)| film).collect())
+        });
+        Canon {
+            sources: sources.into_iter().map(|(film, lists)| (film, Value::Object(lists))).collect(),
+            sizes,
+            contenders: contenders.collect(),
+        }
+    }
+}
+
+/// What `canonical_sources` says of each member of a list.
+fn entries(world: &World, list: &List, mut members: Vec<(f64, u32)>) -> Vec<(u32, Value)> {
+    if matches!(list.edition, Edition::Poll(_)) {
+        sort(&mut members);
+    } else {
+        members.sort_by_key(|(_, film)| (Film::of(world, *film).moment.date, *film));
+    }
+    let entry = |(index, (_, film)): (usize, (f64, u32))| {
+        let (position, edition) = list.edition.of(world, film, index + 1);
+        (film, json!({ "included": true, "list_position": position, "edition": edition.to_string() }))
+    };
+    members.into_iter().enumerate().map(entry).collect()
+}
+
+impl Edition {
+    /// Number and year of a member.
+    fn of(&self, world: &World, film: u32, position: usize) -> (Option<usize>, i32) {
+        let released = Film::of(world, film).moment.date.year();
+        match self {
+            Self::Yearly { first } => (Some(position), (released + 1).clamp(*first, 2026)),
+            Self::Induction { first } => {
+                // The film's number is as good as chance, and needs no more of it.
+                let wait = i32::try_from(film % 29).unwrap_or(0);
+                (None, (released.max(*first) + wait).min(2026))
+            }
+            Self::Poll(year) => (Some(position), *year),
+        }
+    }
+}
+
+/// The best few of many.
+#[derive(Debug)]
+struct Best {
+    wanted: usize,
+    seen: u32,
+    found: Vec<(f64, u32)>,
+}
+
+impl Best {
+    fn of(wanted: u32) -> Self {
+        Self { wanted: wanted as usize, seen: 0, found: Vec::new() }
+    }
+
+    fn offer(&mut self, worth: f64, film: u32) {
+        self.seen += 1;
+        self.found.push((worth, film));
+        if self.found.len() >= 2 * self.wanted + 64 {
+            self.keep_best();
+        }
+    }
+
+    fn keep_best(&mut self) {
+        sort(&mut self.found);
+        self.found.truncate(self.wanted);
+    }
+
+    fn sorted(mut self) -> impl Iterator<Item = (f64, u32)> {
+        self.keep_best();
+        self.found.into_iter()
+    }
+}
+
+/// Best first; of equals, the lower id.
+fn sort(films: &mut [(f64, u32)]) {
+    films.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canon(films: u32) -> Canon {
+        let world = World::of(5, films);
+        let mut search = Search::of(&world);
+        (1..=films).for_each(|id| search.look_at(&Film::of(&world, id)));
+        search.finish()
+    }
+
+    #[test]
+    fn the_best_are_kept_in_order() {
+        let mut best = Best::of(2);
+        for film in 0..500 {
+            best.offer(f64::from(film * 7 % 500), film);
+        }
+        assert_eq!(best.sorted().map(|(worth, _)| worth).collect::<Vec<_>>(), [499.0, 498.0]);
+    }
+
+    #[test]
+    fn a_list_hardly_grows_with_the_catalogue() {
+        let sizes = canon(20_000).sizes;
+        assert!((830..=900).contains(&sizes[0]), "{sizes:?}");
+    }
+
+    #[test]
+    fn a_small_catalogue_is_not_all_canon() {
+        let canon = canon(1_000);
+        assert!((40..=125).contains(&canon.sizes[0]), "{:?}", canon.sizes);
+    }
+
+    #[test]
+    fn two_in_three_films_of_a_small_year_are_no_contenders() {
+        let canon = canon(1_000);
+        let contenders: usize = canon.contenders.values().map(Vec::len).sum();
+        assert!((200..=450).contains(&contenders), "{contenders}");
+    }
+}

@@ -1,0 +1,154 @@
+//! Chance that repeats itself: every film and person has a stream of its own, derived from the seed.
+//!
+//! Only operations that IEEE 754 defines to the last bit are used (no `ln`, `exp` or `sin` of the platform), and ranges
+//! are drawn here rather than by a library, so that a seed means the same catalogue on every machine.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// What a stream is for, so that film 7 and person 7 share no luck.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stream {
+    Order = 1,
+    Film,
+    Canon,
+    Credits,
+    Details,
+    Person,
+    Ceremony,
+}
+
+/// One stream of chance.
+#[derive(Debug)]
+pub(super) struct Dice(ChaCha8Rng);
+
+impl Dice {
+    /// The dice of one thing, identified by its number.
+    pub(super) fn of(seed: u64, stream: Stream, number: u64) -> Self {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        key[8] = stream as u8;
+        let mut rng = ChaCha8Rng::from_seed(key);
+        rng.set_stream(number);
+        Self(rng)
+    }
+
+    fn u32(&mut self) -> u32 {
+        self.0.next_u32()
+    }
+
+    /// 0 to 1, without 1.
+    pub(super) fn unit(&mut self) -> f64 {
+        f64::from(self.u32()) / 4_294_967_296.0
+    }
+
+    /// True with probability `p`; anything above 1 is certain.
+    pub(super) fn chance(&mut self, p: f64) -> bool {
+        self.unit() < p
+    }
+
+    /// 0 to `end`, without `end`; `end` is at least 1.
+    pub(super) fn below(&mut self, end: u32) -> u32 {
+        scale(self.u32(), end)
+    }
+
+    /// As [`Dice::below`], but low numbers come far more often: a few take most.
+    pub(super) fn toward_first(&mut self, end: u32) -> u32 {
+        let high = self.u32();
+        scale(scale(self.u32(), high), end)
+    }
+
+    /// One of `items`, which are not empty.
+    pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        &items[self.below(count) as usize]
+    }
+
+    /// One of `items`, each as likely as its share of the sum of `weight`.
+    pub(super) fn pick_by<'a, T>(&mut self, items: &'a [T], weight: impl Fn(&T) -> u32) -> &'a T {
+        let mut left = self.below(items.iter().map(&weight).sum());
+        for item in items {
+            match left.checked_sub(weight(item)) {
+                Some(rest) => left = rest,
+                None => return item,
+            }
+        }
+        &items[0]
+    }
+
+    /// Normally distributed, mean 0 and deviation 1, never beyond 6: the sum of twelve uniform numbers.
+    pub(super) fn normal(&mut self) -> f64 {
+        let mut sum = 0;
+        for _ in 0..6 {
+            let pair = self.u32();
+            sum += (pair & 0xffff) + (pair >> 16);
+        }
+        f64::from(sum) / 65_536.0 - 6.0
+    }
+}
+
+/// `number`, from the range of all, into 0 to `end`.
+#[expect(clippy::cast_possible_truncation, reason = "the product of two u32 shifted by 32 bits is a u32")]
+fn scale(number: u32, end: u32) -> u32 {
+    ((u64::from(number) * u64::from(end)) >> 32) as u32
+}
+
+/// e to the power of `x`, for |x| up to about 25, to seven digits: plenty for made-up votes.
+pub(super) fn exp(x: f64) -> f64 {
+    let y = x / 1024.0;
+    let mut power = 1.0 + y * (1.0 + y / 2.0 * (1.0 + y / 3.0 * (1.0 + y / 4.0)));
+    for _ in 0..10 {
+        power *= power;
+    }
+    power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dice() -> Dice {
+        Dice::of(1, Stream::Film, 1)
+    }
+
+    #[test]
+    fn a_stream_repeats_itself_and_differs_from_its_neighbours() {
+        let four = |mut dice: Dice| [0; 4].map(|_: u32| dice.u32());
+        assert_eq!(four(dice()), four(dice()));
+        assert_ne!(four(dice()), four(Dice::of(2, Stream::Film, 1)));
+        assert_ne!(four(dice()), four(Dice::of(1, Stream::Person, 1)));
+        assert_ne!(four(dice()), four(Dice::of(1, Stream::Film, 2)));
+    }
+
+    #[test]
+    fn normal_has_mean_0_and_deviation_1() {
+        let mut dice = dice();
+        let draws: Vec<f64> = (0..20_000).map(|_| dice.normal()).collect();
+        let mean = draws.iter().sum::<f64>() / 20_000.0;
+        let variance = draws.iter().map(|x| x * x).sum::<f64>() / 20_000.0;
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "mean {mean}, variance {variance}");
+    }
+
+    #[test]
+    fn numbers_stay_in_their_range() {
+        let mut dice = dice();
+        for end in 1..200 {
+            assert!(dice.below(end) < end && dice.toward_first(end) < end);
+            assert!((0.0..1.0).contains(&dice.unit()));
+        }
+    }
+
+    #[test]
+    fn low_numbers_come_first() {
+        let mut dice = dice();
+        let low = (0..1000).filter(|_| dice.toward_first(10) < 2).count();
+        assert!(low > 400, "{low} of 1000");
+    }
+
+    #[test]
+    fn exp_agrees_with_the_platform() {
+        for x in [-5.0, -0.5, 0.0, 1.0, 7.3, 20.0_f64] {
+            assert!((exp(x) / x.exp() - 1.0).abs() < 1e-6, "{x}");
+        }
+    }
+}

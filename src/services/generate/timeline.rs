@@ -1,0 +1,161 @@
+//! When films were made: how many in each decade, and what is known about films of that age.
+
+use chrono::{Datelike, NaiveDate};
+
+/// A decade of the generated catalogue. Shares are of its films.
+#[derive(Debug)]
+pub(super) struct Span {
+    first_year: i32,
+    last_year: i32,
+    /// Weight among the decades.
+    films: u64,
+    /// Films on `1001_movies`, in a catalogue of ten thousand.
+    pub(super) listed: u32,
+    pub(super) director: f64,
+    pub(super) cast: f64,
+    pub(super) metascore: f64,
+    pub(super) tomatometer: f64,
+}
+
+/// Counts, list sizes and coverage follow a sample of 10,625 real films; critics are rarer here, since that sample is
+/// of the better known. The 2020s are as large as in the whole of TMDb.
+#[rustfmt::skip]
+const SPANS: [Span; 14] = [
+    span(1893, 1899,   29,   0, 0.05, 0.00, 0.00, 0.00),
+    span(1900, 1909,   50,   1, 0.10, 0.02, 0.00, 0.01),
+    span(1910, 1919,   93,   2, 0.30, 0.10, 0.00, 0.03),
+    span(1920, 1929,  245,  34, 0.55, 0.25, 0.01, 0.08),
+    span(1930, 1939,  519,  64, 0.88, 0.40, 0.02, 0.12),
+    span(1940, 1949,  523,  64, 0.89, 0.50, 0.03, 0.16),
+    span(1950, 1959,  670,  97, 0.92, 0.55, 0.04, 0.18),
+    span(1960, 1969,  865,  97, 0.91, 0.62, 0.05, 0.20),
+    span(1970, 1979,  918, 104, 0.90, 0.70, 0.08, 0.24),
+    span(1980, 1989, 1090, 104, 0.91, 0.80, 0.14, 0.30),
+    span(1990, 1999, 1268, 109, 0.91, 0.86, 0.25, 0.34),
+    span(2000, 2009, 1462,  80, 0.91, 0.90, 0.36, 0.38),
+    span(2010, 2019, 1601,  70, 0.90, 0.88, 0.36, 0.38),
+    span(2020, 2026,  943,  16, 0.80, 0.75, 0.22, 0.18),
+];
+
+#[expect(clippy::too_many_arguments, reason = "one row of a table")]
+const fn span(
+    first_year: i32,
+    last_year: i32,
+    films: u64,
+    listed: u32,
+    director: f64,
+    cast: f64,
+    metascore: f64,
+    tomatometer: f64,
+) -> Span {
+    Span { first_year, last_year, films, listed, director, cast, metascore, tomatometer }
+}
+
+impl Span {
+    /// First year of the decade.
+    pub(super) fn decade(&self) -> i32 {
+        self.first_year.div_euclid(10) * 10
+    }
+}
+
+/// Days from the first of January of year 1 to that of `year`.
+fn day_number(year: i32) -> i32 {
+    NaiveDate::from_ymd_opt(year, 1, 1).map_or(0, |day| day.num_days_from_ce())
+}
+
+/// A moment of film history: when a film at some place of the catalogue, sorted by date, came out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) span: &'static Span,
+    pub(super) date: NaiveDate,
+}
+
+/// A decade's part of the catalogue.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    span: &'static Span,
+    first_day: i32,
+    days: u32,
+    /// Places of its films: from the first to that of the next decade.
+    start: u32,
+    end: u32,
+}
+
+/// Spreads a number of films over film history.
+#[derive(Debug, Clone)]
+pub(super) struct Timeline {
+    films: u32,
+    stretches: [Stretch; SPANS.len()],
+}
+
+impl Timeline {
+    pub(super) fn of(films: u32) -> Self {
+        let total: u64 = SPANS.iter().map(|span| span.films).sum();
+        let place = |weight: u64| u32::try_from(u64::from(films) * weight / total).unwrap_or(films);
+        let mut before = 0;
+        let stretches = SPANS.each_ref().map(|span| {
+            let start = place(before);
+            before += span.films;
+            let first_day = day_number(span.first_year);
+            let days = (day_number(span.last_year + 1) - first_day).unsigned_abs();
+            Stretch { span, first_day, days, start, end: place(before) }
+        });
+        Self { films, stretches }
+    }
+
+    /// The decades with their number of films.
+    pub(super) fn decades(&self) -> impl Iterator<Item = (&'static Span, u32)> {
+        self.stretches.iter().map(|stretch| (stretch.span, stretch.end - stretch.start))
+    }
+
+    /// When the film at `place` came out; places count from 0, the oldest film first.
+    pub(super) fn moment(&self, place: u32) -> Moment {
+        let index = self.stretches.partition_point(|stretch| stretch.end <= place).min(SPANS.len() - 1);
+        let Stretch { span, first_day, days, start, end } = self.stretches[index];
+        let passed = u64::from(days) * u64::from(place - start) / u64::from((end - start).max(1));
+        let day = first_day + i32::try_from(passed).unwrap_or(0);
+        Moment { span, date: NaiveDate::from_num_days_from_ce_opt(day).unwrap_or_default() }
+    }
+
+    /// Share of all films that came out before `date`, 0 to 1; `None` before the first film.
+    pub(super) fn share_before(&self, date: NaiveDate) -> Option<f64> {
+        let day = date.num_days_from_ce();
+        let index = self.stretches.partition_point(|stretch| stretch.first_day <= day).checked_sub(1)?;
+        let Stretch { first_day, days, start, end, .. } = self.stretches[index];
+        let part = (f64::from(day - first_day) / f64::from(days)).min(1.0);
+        Some((f64::from(start) + part * f64::from(end - start)) / f64::from(self.films))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_films_fill_every_decade_and_give_the_2020s_ninety_thousand() {
+        let decades: Vec<(i32, u32)> = Timeline::of(1_000_000).decades().map(|(span, n)| (span.decade(), n)).collect();
+        assert_eq!(decades.iter().map(|(_, films)| films).sum::<u32>(), 1_000_000);
+        assert_eq!(
+            decades.iter().map(|(decade, _)| *decade).collect::<Vec<_>>(),
+            (1890..=2020).step_by(10).collect::<Vec<_>>()
+        );
+        assert!((88_000..=93_000).contains(&decades[13].1), "{decades:?}");
+    }
+
+    #[test]
+    fn places_are_in_the_order_of_dates() {
+        for films in [1, 7, 1000] {
+            let timeline = Timeline::of(films);
+            let dates: Vec<NaiveDate> = (0..films).map(|place| timeline.moment(place).date).collect();
+            assert!(dates.is_sorted(), "{films} films");
+        }
+    }
+
+    #[test]
+    fn shares_and_places_agree() {
+        let timeline = Timeline::of(10_000);
+        let share = timeline.share_before(timeline.moment(5_000).date).expect("after the first film");
+        assert!((share - 0.5).abs() < 0.001, "{share}");
+        assert_eq!(timeline.share_before(NaiveDate::default().with_year(1880).expect("a date")), None);
+    }
+}
