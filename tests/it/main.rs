@@ -5,3 +5,5 @@
 mod generate;
 mod http;
 mod import;
+mod predictions;
+mod support;
