@@ -23,8 +23,7 @@ lint: install ## Check format, lints and documentation
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
 
-# After a change of a statement .sqlx no longer fits and nothing builds by it; the last build serves here as well,
-# since all that it does is to start PostgreSQL.
+# After a change of a statement nothing builds by .sqlx, so any build serves here: all that it does is to start PostgreSQL.
 generate: install ## Make .sqlx and schema.graphql anew
-	cargo build --bin cinegraph || { test -x target/debug/cinegraph && echo 'generate: by the last build'; }
+	test -x target/debug/cinegraph || cargo build --bin cinegraph
 	target/debug/cinegraph postgres --temporary -- scripts/generate.sh
