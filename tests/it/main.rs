@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
+mod formula;
 mod generate;
 mod http;
 mod import;
 mod predictions;
+mod refresh;
 mod support;
+mod validation;
