@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
-use async_graphql::futures_util::stream::BoxStream;
+use async_graphql::futures_util::stream::{BoxStream, StreamExt, unfold};
 use async_graphql::{
     Data, EmptyMutation, EmptySubscription, Executor, Request, Response, Schema, ServerError, ValidationResult, Value,
     value,
 };
 
+use super::batches::Waiting;
 use super::query::Query;
 use super::scope::RequestScope;
 use crate::services::Services;
@@ -66,8 +67,8 @@ fn builder() -> async_graphql::SchemaBuilder<Query, EmptyMutation, EmptySubscrip
 }
 
 impl Api {
-    fn scoped(&self, request: Request) -> Request {
-        request.data(RequestScope::new(Arc::clone(&self.services), self.metrics.clone()))
+    fn scoped(&self, request: Request, waiting: Waiting) -> Request {
+        request.data(RequestScope::new(Arc::clone(&self.services), self.metrics.clone(), waiting))
     }
 }
 
@@ -75,7 +76,8 @@ impl Executor for Api {
     async fn execute(&self, request: Request) -> Response {
         let (query, variables) = (request.query.clone(), request.variables.clone());
         let name = request.operation_name.clone();
-        let response = self.schema.execute(self.scoped(request)).await;
+        let waiting = Waiting::default();
+        let response = waiting.run(self.schema.execute(self.scoped(request, waiting.clone()))).await;
         if !response.errors.iter().any(|error| OVER_LIMIT.contains(&error.message.as_str())) {
             return response;
         }
@@ -84,7 +86,13 @@ impl Executor for Api {
     }
 
     fn execute_stream(&self, request: Request, session_data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
-        Executor::execute_stream(&self.schema, self.scoped(request), session_data)
+        let waiting = Waiting::default();
+        let responses = Executor::execute_stream(&self.schema, self.scoped(request, waiting.clone()), session_data);
+        let next = |(mut responses, waiting): (BoxStream<'static, Response>, Waiting)| async {
+            let response = waiting.run(responses.next()).await?;
+            Some((response, (responses, waiting)))
+        };
+        unfold((responses, waiting), next).boxed()
     }
 }
 
