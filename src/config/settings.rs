@@ -176,7 +176,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "log_filter",
         kind: Kind::LogFilter,
-        default: Some("info,sqlx::query=off"),
+        default: Some("info,sqlx::query=off,sqlx::postgres::notice=warn"),
         description: "Which log lines are written: a level, then exceptions by module.",
     },
 ];

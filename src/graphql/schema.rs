@@ -58,8 +58,7 @@ pub fn api(services: Arc<Services>, metrics: Metrics, limits: ApiLimits) -> Api 
 /// The schema in the schema definition language.
 #[must_use]
 pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().sorted_fields().sorted_enum_items();
-    builder().finish().sdl_with_options(options)
+    builder().finish().sdl()
 }
 
 fn builder() -> async_graphql::SchemaBuilder<Query, EmptyMutation, EmptySubscription> {

@@ -94,7 +94,31 @@ fn codes(table: &'static str, column: &'static str, id: i64, ids: Vec<i64>) -> R
     ids.into_iter().map(code).collect()
 }
 
+/// What the score table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoreTable {
+    /// Films.
+    pub films: usize,
+    /// When the newest of them was computed.
+    pub newest: Option<DateTime<Utc>>,
+}
+
 impl Store {
+    /// What the score table holds. Reads all of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn score_table(&self) -> Result<ScoreTable, StoreError> {
+        let mut statement = self.statement("score_table").await?;
+        let row = sqlx::query!(
+            r#"SELECT count(*) AS "films!", max(computed_at) AS newest FROM cinegraph.movie_discovery_scores"#
+        )
+        .fetch_one(statement.connection())
+        .await;
+        let row = statement.done(row)?;
+        Ok(ScoreTable { films: usize::try_from(row.films).unwrap_or_default(), newest: row.newest })
+    }
+
     /// The full films of a decade from the score table.
     ///
     /// # Errors
