@@ -2,6 +2,7 @@
 //!
 //! A resolver converts, calls a service, converts. It holds no rule, no SQL and no cache key.
 
+mod batches;
 mod catalogue;
 mod connection;
 mod error;
