@@ -46,25 +46,21 @@ CREATE OR REPLACE FUNCTION cinegraph.decade(day date) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT floor(extract(year FROM day) / 10)::integer * 10 $$;
 
--- Scores of every film from the base tables: what fills the score table (full films), and the direct query that
--- serves when the table cannot. Only correlated look-ups per film, so that a condition on id or date reaches every index.
-CREATE OR REPLACE VIEW cinegraph.movie_scores_live AS
+-- What the criteria of every film are made of, from the base tables. Only correlated look-ups per film, so that a
+-- condition on id or date reaches every index.
+CREATE OR REPLACE VIEW cinegraph.movie_score_inputs AS
 SELECT m.id AS movie_id,
        m.release_date,
        m.import_status,
        lists.keys AS list_keys,
-       cinegraph.criterion(0.5::double precision * cinegraph.known(rating.tmdb) / 10
-                         + 0.5::double precision * cinegraph.known(rating.imdb) / 10) AS popular_opinion_score,
-       cinegraph.criterion(0.5::double precision * cinegraph.known(rating.metascore) / 100
-                         + 0.5::double precision * cinegraph.known(rating.tomatometer) / 100) AS critical_acclaim_score,
-       cinegraph.criterion(0.2::double precision * award.wins
-                         + 0.05::double precision * award.nominations) AS industry_recognition_score,
-       cinegraph.cultural_impact(cardinality(lists.keys), rating.popularity) AS cultural_impact_score,
-       cinegraph.criterion(people.quality / 100) AS people_quality_score,
-       ((cinegraph.known(rating.tmdb) > 0)::integer + (cinegraph.known(rating.imdb) > 0)::integer
-         + (cinegraph.known(rating.metascore) > 0)::integer
-         + (cinegraph.known(rating.tomatometer) > 0)::integer)::smallint AS coverage,
-       rating.popularity
+       rating.tmdb AS tmdb_rating,
+       rating.imdb AS imdb_rating,
+       rating.metascore,
+       rating.tomatometer,
+       rating.popularity,
+       award.nominations,
+       award.wins,
+       people.quality AS people_quality
 FROM public.movies AS m
 CROSS JOIN LATERAL (SELECT cinegraph.list_keys(m.canonical_sources) AS keys OFFSET 0) AS lists
 CROSS JOIN LATERAL (
@@ -93,3 +89,23 @@ CROSS JOIN LATERAL (
     JOIN public.person_metrics AS q ON q.person_id = c.person_id AND q.metric_type = 'quality_score'
     WHERE c.movie_id = m.id AND q.score <> 'NaN'
 ) AS people;
+
+-- Scores of every film from its inputs: what fills the score table (full films), and the direct query that serves when
+-- the table cannot.
+CREATE OR REPLACE VIEW cinegraph.movie_scores_live AS
+SELECT movie_id,
+       release_date,
+       import_status,
+       list_keys,
+       cinegraph.criterion(0.5::double precision * cinegraph.known(tmdb_rating) / 10
+                         + 0.5::double precision * cinegraph.known(imdb_rating) / 10) AS popular_opinion_score,
+       cinegraph.criterion(0.5::double precision * cinegraph.known(metascore) / 100
+                         + 0.5::double precision * cinegraph.known(tomatometer) / 100) AS critical_acclaim_score,
+       cinegraph.criterion(0.2::double precision * wins
+                         + 0.05::double precision * nominations) AS industry_recognition_score,
+       cinegraph.cultural_impact(cardinality(list_keys), popularity) AS cultural_impact_score,
+       cinegraph.criterion(people_quality / 100) AS people_quality_score,
+       ((cinegraph.known(tmdb_rating) > 0)::integer + (cinegraph.known(imdb_rating) > 0)::integer
+         + (cinegraph.known(metascore) > 0)::integer + (cinegraph.known(tomatometer) > 0)::integer)::smallint AS coverage,
+       popularity
+FROM cinegraph.movie_score_inputs;

@@ -151,8 +151,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "query_complexity_limit",
         kind: Kind::Whole { unit: "points", min: 1, max: 1_000_000_000 },
-        default: Some("10000"),
-        description: "What an operation may cost: one point a field, times the sizes of the pages that it is in.",
+        default: Some("50000"),
+        description: "What an operation may cost: one point a field, times the sizes of the pages that it is in. 100 \
+                      films with all their fields and 10 people each cost 16,000.",
     },
     Setting {
         key: "graphiql_enabled",
@@ -175,7 +176,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "log_filter",
         kind: Kind::LogFilter,
-        default: Some("info,sqlx::query=off"),
+        default: Some("info,sqlx::query=off,sqlx::postgres::notice=warn"),
         description: "Which log lines are written: a level, then exceptions by module.",
     },
 ];

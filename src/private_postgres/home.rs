@@ -108,7 +108,13 @@ impl Home {
             password
         });
         let path = self.password_path();
-        let mut file = open_private(&path, account, OpenOptions::new().write(true).truncate(true))?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(PrivatePostgresError::io("replace", &path)(error));
+            }
+            _ => {}
+        }
+        let mut file = open_private(&path, account, OpenOptions::new().write(true))?;
         writeln!(file, "{password}").map_err(PrivatePostgresError::io("write", &path))
     }
 
@@ -238,10 +244,15 @@ fn create_private(directory: &Path, account: &Account) -> Result<(), PrivatePost
     }
 }
 
+/// Hands over only what it creates: a link laid there by the directory's owner must not make root give away its target.
 fn open_private(path: &Path, account: &Account, options: &mut OpenOptions) -> Result<File, PrivatePostgresError> {
-    let file = options.create(true).mode(0o600).open(path).map_err(PrivatePostgresError::io("open", path))?;
-    account.own(path)?;
-    Ok(file)
+    match options.clone().create_new(true).mode(0o600).open(path) {
+        Ok(file) => account.own(path).map(|()| file),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options.open(path).map_err(PrivatePostgresError::io("open", path))
+        }
+        Err(error) => Err(PrivatePostgresError::io("create", path)(error)),
+    }
 }
 
 /// Lines: process id, data directory, start time, port, and others.

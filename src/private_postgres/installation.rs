@@ -1,6 +1,5 @@
 //! The PostgreSQL programs that this machine has.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,22 +34,19 @@ impl Installation {
     /// The newest release for a new cluster, or the one of the cluster's `major`.
     pub(super) fn find(major: Option<u32>, home: &Home) -> Result<Self, PrivatePostgresError> {
         let mut found: Vec<(u32, PathBuf)> = directories().into_iter().filter_map(with_major).collect();
-        found.retain(|(found, _)| *found >= OLDEST_MAJOR);
-        found.sort();
-        let chosen = match major {
-            Some(major) => found.into_iter().rfind(|(found, _)| *found == major),
-            None => found.pop(),
-        };
+        found.retain(|(found, _)| major.map_or(*found >= OLDEST_MAJOR, |major| *found == major));
+        // Of one release in two places, the first.
+        let chosen = found.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
         let missing = || match major {
             Some(major) => PrivatePostgresError::OtherVersion { data: home.data().to_owned(), major },
             None => PrivatePostgresError::NotInstalled,
         };
         let (major, bin) = chosen.ok_or_else(missing)?;
-        let libraries = pg_config(&bin.join("pg_config"), "--pkglibdir");
-        let has_library = |directory: PathBuf| {
-            ["so", "dylib"].iter().any(|suffix| directory.join("pg_stat_statements").with_extension(suffix).exists())
-        };
-        Ok(Self { counts_statements: libraries.is_some_and(has_library), bin, major })
+        let counts_statements = pg_config(&bin.join("pg_config"), "--pkglibdir").is_some_and(|libraries| {
+            let library = libraries.join("pg_stat_statements");
+            ["so", "dylib"].iter().any(|suffix| library.with_extension(suffix).exists())
+        });
+        Ok(Self { bin, major, counts_statements })
     }
 
     pub(super) fn program(&self, name: &str) -> PathBuf {
@@ -62,7 +58,8 @@ impl Installation {
     }
 }
 
-fn directories() -> BTreeSet<PathBuf> {
+/// Packages' own places first: what PATH holds may be links and wrappers.
+fn directories() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let versioned = VERSIONED.into_iter().flat_map(|(parent, prefix, bin)| {
         let entries = fs::read_dir(parent).into_iter().flatten().flatten();

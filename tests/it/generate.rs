@@ -69,7 +69,10 @@ async fn every_table_is_filled_as_the_summary_says(pool: PgPool) {
     }
     assert_eq!(summary.rows[&Table::Movies], 4_000);
     phases.dedup();
-    assert_eq!(phases, [Phase::Choosing, Phase::People, Phase::Films, Phase::Awards, Phase::Analyzing]);
+    assert_eq!(
+        phases,
+        [Phase::Choosing, Phase::People, Phase::Films, Phase::Awards, Phase::Analyzing, Phase::Indexing]
+    );
 
     let (origin, detail): (String, serde_json::Value) =
         sqlx::query_as("SELECT catalogue_origin, catalogue_detail FROM cinegraph.installation")
@@ -80,6 +83,21 @@ async fn every_table_is_filled_as_the_summary_says(pool: PgPool) {
 
     let next: i64 = sqlx::query_scalar("SELECT nextval('movies_id_seq')").fetch_one(&pool).await.expect("an id");
     assert_eq!(next, 4_001);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn indexes_and_foreign_keys_stay_as_they_were(pool: PgPool) {
+    let schema = || async {
+        let sql = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+                   UNION ALL
+                   SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+                   WHERE connamespace = 'public'::regnamespace AND convalidated
+                   ORDER BY 1";
+        sqlx::query_scalar::<_, String>(sql).fetch_all(&pool).await.expect("a schema")
+    };
+    let before = schema().await;
+    generated(&pool, SEVEN).await;
+    assert_eq!(schema().await, before);
 }
 
 #[sqlx::test(migrations = "./migrations")]

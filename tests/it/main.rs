@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
+mod architecture;
+mod cli;
 mod formula;
 mod generate;
+mod graphql;
 mod http;
 mod import;
 mod predictions;

@@ -342,12 +342,16 @@ fn shortlist(
             break;
         }
         let place = match jury.taste {
-            Taste::Common => dice.toward_first(films),
+            Taste::Common => {
+                // Steeper than one draw: a tenth of the nominated films has a third of all nominations.
+                let last = dice.toward_first(films);
+                dice.below(last + 1)
+            }
             Taste::Wide => dice.below(films),
         };
         let contender = field[place as usize];
         if let Some(name) = nominee(world, dice, category.nominee, contender) {
-            let name = Some(name).filter(|_| jury.names_nominees && category.nominee.category_type() == "person");
+            let name = Some(name).filter(|name| jury.names_nominees && !name.is_empty());
             let person = name.as_deref().and_then(|name| credited(world, contender, name));
             chosen.insert((place, name), person);
         }
@@ -355,17 +359,18 @@ fn shortlist(
     // The better known of two draws wins.
     let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
     let winner = dice.below(count).min(dice.below(count));
-    let nomination = |(rank, ((place, name), person)): (u32, ((u32, Option<String>), Option<u32>))| Nomination {
+    let nominated = (0..).zip(chosen).map(|(rank, ((place, name), person))| Nomination {
         category: index,
         film: field[place as usize].film.id,
         name,
         person,
         won: rank == winner,
-    };
-    (0..).zip(chosen).map(nomination).collect()
+    });
+    nominated.collect()
 }
 
-/// Whom a jury honours for a film; nobody where the catalogue does not know who did it.
+/// Whom a jury honours for a film: a name, or an empty one for the film itself and for its crew. `None` where the
+/// catalogue does not know who did it.
 fn nominee(world: &World, dice: &mut Dice, kind: Nominee, contender: &Contender) -> Option<String> {
     let director = contender.film.director.map(|person| world.people.name(person));
     let stranger = |dice: &mut Dice| person_name(dice, contender.film.language);

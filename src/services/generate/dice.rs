@@ -88,7 +88,6 @@ impl Dice {
 }
 
 /// `number`, from the range of all, into 0 to `end`.
-#[expect(clippy::cast_possible_truncation, reason = "the product of two u32 shifted by 32 bits is a u32")]
 fn scale(number: u32, end: u32) -> u32 {
     ((u64::from(number) * u64::from(end)) >> 32) as u32
 }

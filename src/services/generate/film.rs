@@ -189,7 +189,7 @@ fn title(dice: &mut Dice, language: &Language) -> String {
 fn genres(dice: &mut Dice) -> Vec<usize> {
     let places: [usize; GENRES.len()] = std::array::from_fn(|place| place);
     let mut genres = Vec::new();
-    for _ in 0..1 + dice.below(4) {
+    for _ in 0..=dice.below(4) {
         let genre = *dice.pick_by(&places, |place| GENRES[*place].2);
         if !genres.contains(&genre) {
             genres.push(genre);
@@ -209,13 +209,18 @@ fn countries(dice: &mut Dice, first: &'static str) -> Vec<&'static str> {
     countries
 }
 
+/// What no film exceeds, about as in 2026: votes on IMDb, dollars spent and earned.
+const VOTES_MAX: f64 = 3e6;
+const BUDGET_MAX: f64 = 4e8;
+const REVENUE_MAX: f64 = 2.9e9;
+
 fn metrics(dice: &mut Dice, film: &Film) -> Vec<Metric> {
     let mut metrics = Vec::new();
     let mut add = |source, kind, value| metrics.push(Metric { source, kind, value });
 
     // Neither public knows the quality of a film; both guess from the same film.
     let liking = film.quality + 0.3 * dice.normal();
-    let votes = exp(7.3 + 1.8 * film.fame + 0.4 * dice.normal()).min(2_900_000.0);
+    let votes = exp(7.3 + 1.8 * film.fame + 0.4 * dice.normal()).min(VOTES_MAX);
     if dice.chance(0.9 + 0.1 * film.fame) {
         add("imdb", "rating_average", decimals((6.4 + 0.8 * liking + 0.2 * dice.normal()).clamp(1.0, 9.6), 10.0));
         add("imdb", "rating_votes", (votes + 5.0).floor());
@@ -243,8 +248,8 @@ fn metrics(dice: &mut Dice, film: &Film) -> Vec<Metric> {
 
     // Dollars of the time, not of today.
     let age = f64::from(2026 - film.year());
-    let budget = exp(16.8 - 0.03 * age + 0.5 * film.fame + 0.9 * dice.normal());
-    let revenue = budget * exp(0.2 + 0.5 * film.fame + 0.9 * dice.normal());
+    let budget = exp(16.8 - 0.03 * age + 0.5 * film.fame + 0.9 * dice.normal()).min(BUDGET_MAX);
+    let revenue = (budget * exp(0.2 + 0.5 * film.fame + 0.9 * dice.normal())).min(REVENUE_MAX);
     if is_known(dice, film, 0.2) {
         add("tmdb", "budget", two_digits(budget));
     }

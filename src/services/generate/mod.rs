@@ -55,6 +55,8 @@ pub enum Phase {
     Awards,
     /// Counting for the query planner, table by table.
     Analyzing,
+    /// Building indexes and checking foreign keys, one by one.
+    Indexing,
 }
 
 impl fmt::Display for Phase {
@@ -65,6 +67,7 @@ impl fmt::Display for Phase {
             Self::Films => "writing films",
             Self::Awards => "writing awards",
             Self::Analyzing => "analyzing tables",
+            Self::Indexing => "building indexes",
         })
     }
 }
@@ -74,7 +77,7 @@ impl fmt::Display for Phase {
 pub struct Progress {
     /// What is being done.
     pub phase: Phase,
-    /// Films, people or tables done.
+    /// Films, people, tables or indexes done.
     pub done: u64,
     /// Of so many.
     pub total: u64,
@@ -131,12 +134,12 @@ pub async fn generate(
     let mut transaction = pool.begin().await?;
     refuse_what_is_not_ours(&mut transaction).await?;
     store::empty_catalogue(&mut transaction).await?;
+    let removed = store::remove_indexes(&mut transaction).await?;
     let summary = write_batches(&mut transaction, request, progress).await?;
+    analyze(&mut transaction, progress).await?;
+    let mut restored = |done, total| progress(Progress { phase: Phase::Indexing, done, total });
+    removed.restore(&mut transaction, &mut restored).await?;
     store::finish_catalogue(&mut transaction, films, seed).await?;
-    for (done, table) in (1..).zip(Table::ALL) {
-        store::analyze(&mut transaction, table).await?;
-        progress(Progress { phase: Phase::Analyzing, done, total: Table::ALL.len() as u64 });
-    }
     transaction.commit().await?;
     Ok(summary)
 }
@@ -174,4 +177,16 @@ async fn write_batches(
     }
     maker.await?;
     Ok(summary)
+}
+
+async fn analyze(
+    connection: &mut PgConnection,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<(), GenerateError> {
+    let total = Table::ALL.len() as u64;
+    for (done, table) in (1..).zip(Table::ALL) {
+        store::analyze(connection, table).await?;
+        progress(Progress { phase: Phase::Analyzing, done, total });
+    }
+    Ok(())
 }

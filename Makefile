@@ -1,0 +1,29 @@
+# The commands that a person types; what they do is in scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint generate
+
+# Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
+export SQLX_OFFLINE ?= true
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+install: ## Install what is missing (PostgreSQL 15 or newer, a C compiler)
+	@scripts/install.sh
+
+# Optimised: it compiles for longer, once, and then loads and scores 20,000 films many times faster.
+run: install ## Start the demo. FILMS=N: films to generate; DATA=dir: CSV files to load instead
+	cargo run --release --bin cinegraph -- demo $(if $(DATA),--data "$(DATA)") $(if $(FILMS),--films $(FILMS))
+
+test: install ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for cargo test
+	@scripts/test.sh $(ARGS)
+
+lint: install ## Check format, lints and documentation
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
+
+# After a change of a statement nothing builds by .sqlx, so any build serves here: all that it does is to start PostgreSQL.
+generate: install ## Make .sqlx and schema.graphql anew
+	test -x target/debug/cinegraph || cargo build --bin cinegraph
+	target/debug/cinegraph postgres --temporary -- scripts/generate.sh

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Installs what building, running and testing need and this machine lacks. Says nothing when nothing is missing.
+set -euo pipefail
+
+readonly RUST_OLDEST=1.94
+readonly POSTGRES_OLDEST=15
+
+fail() {
+    printf 'install: %s\n' "$@" >&2
+    exit 1
+}
+
+has_postgres() {
+    local postgres version
+    for postgres in /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres \
+        /opt/homebrew/opt/postgresql*/bin/postgres /usr/local/opt/postgresql*/bin/postgres \
+        "$(pg_config --bindir 2>/dev/null)/postgres" "$(command -v postgres)"; do
+        [[ -x $postgres ]] || continue
+        version=$("$postgres" --version) # postgres (PostgreSQL) 15.13 …
+        version=${version#*) }
+        [[ ${version%%[^0-9]*} -ge $POSTGRES_OLDEST ]] && return
+    done
+    return 1
+}
+
+as_root() {
+    if [[ $(id -u) == 0 ]]; then "$@"; else sudo -n "$@"; fi
+}
+
+check_rust() {
+    command -v cargo >/dev/null || fail "Rust $RUST_OLDEST or newer is missing: see https://rustup.rs"
+    local version
+    version=$(cargo --version | cut -d ' ' -f 2)
+    [[ $(printf '%s\n' "$RUST_OLDEST" "$version" | sort -V | head -n 1) == "$RUST_OLDEST" ]] ||
+        fail "cargo is $version, Rust $RUST_OLDEST or newer is needed: rustup update stable"
+}
+
+# Debian's packages make and start a cluster of their own, unless told not to.
+install_packages() {
+    local conf=/etc/postgresql-common/createcluster.d/cinegraph.conf status=0
+    as_root apt-get update -qq || return
+    if [[ " $* " == *" postgresql "* ]]; then
+        local candidate
+        candidate=$(apt-cache policy postgresql | sed -n 's/ *Candidate: \([0-9]*\).*/\1/p')
+        [[ ${candidate:-0} -ge $POSTGRES_OLDEST ]] ||
+            fail "this system's packages have PostgreSQL ${candidate:-(none)}, $POSTGRES_OLDEST or newer is needed" \
+                "add https://apt.postgresql.org and start again"
+        as_root mkdir -p "${conf%/*}" || return
+        echo 'create_main_cluster = false' | as_root tee "$conf" >/dev/null || return
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        "$@" </dev/null >&2 || status=$?
+    as_root rm -f "$conf"
+    return "$status"
+}
+
+check_rust
+
+missing=()
+has_postgres || missing+=(postgresql)
+command -v cc >/dev/null || missing+=(build-essential)
+command -v make >/dev/null || missing+=(make)
+[[ ${#missing[@]} == 0 ]] && exit
+
+command -v apt-get >/dev/null ||
+    fail "please install: ${missing[*]} (PostgreSQL $POSTGRES_OLDEST or newer with its server programs)"
+[[ $(id -u) == 0 ]] || sudo -n true 2>/dev/null ||
+    fail "please install as root, then start again: apt-get install ${missing[*]}"
+
+echo "install: installing ${missing[*]}" >&2
+install_packages "${missing[@]}" || fail "apt-get could not install ${missing[*]}"
+has_postgres || fail "apt-get installed no PostgreSQL server $POSTGRES_OLDEST or newer"

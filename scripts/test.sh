@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs all tests on a new private PostgreSQL; arguments go to `cargo test`. The last line counts them.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+# Queries were checked when .sqlx was generated; the tests' cluster is empty while they compile.
+export SQLX_OFFLINE=true
+# A snapshot that differs is a failure, never a new snapshot.
+export INSTA_UPDATE=no INSTA_FORCE_PASS=0
+export CARGO_TERM_COLOR=never
+
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+
+cargo build --bin cinegraph &&
+    target/debug/cinegraph postgres --temporary -- cargo test --no-fail-fast "$@" 2>&1 | tee "$output"
+status=$?
+
+# test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s
+read -r passed failed skipped < <(awk '
+    /^test result: / { passed += $4; failed += $6; skipped += $8 }
+    END { print passed + 0, failed + 0, skipped + 0 }' "$output")
+
+if ((status == 0 && passed + failed == 0)); then
+    echo "test: no test ran" >&2
+    status=1
+elif ((status != 0 && failed == 0)); then
+    echo "test: ended with $status, though no test failed: see above" >&2
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+((status == 0 && failed == 0))

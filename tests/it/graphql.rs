@@ -1,0 +1,1 @@
+//! The schema, its limits and what clients are told when something is wrong.
