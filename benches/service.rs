@@ -196,7 +196,10 @@ fn service(database: &str, decade: i32, original: &Original) -> Result<()> {
         client.ask(&predictions(decade, 0, ""))?;
     }
     let (loaded, peak) = server.memory()?;
-    println!("\nMemory of the server: {} MB at start, {loaded} MB with all decades loaded, {peak} MB at most.", started.0);
+    println!(
+        "\nMemory of the server: {} MB at start, {loaded} MB with all decades loaded, {peak} MB at most.",
+        started.0
+    );
     Ok(())
 }
 
@@ -206,7 +209,9 @@ fn beside_validations(server: &Server) -> Result<Times> {
     let (mut busy, mut client) = (server.client()?, server.client()?);
     thread::scope(|scope| {
         scope.spawn(|| {
-            (5000..).take_while(|_| !done.load(Ordering::Relaxed)).try_for_each(|i| busy.ask(&validation(i)).map(|_| ()))
+            (5000..)
+                .take_while(|_| !done.load(Ordering::Relaxed))
+                .try_for_each(|i| busy.ask(&validation(i)).map(|_| ()))
         });
         let beside = times(REQUESTS, |_| {
             thread::sleep(Duration::from_millis(3));

@@ -61,9 +61,13 @@ impl Store {
         let mut statement = self.statement("snapshot_columns").await?;
         let read = async {
             let mut columns = SnapshotColumnsBuilder::default();
-            let mut rows =
-                sqlx::query_file!("src/store/sql/snapshot_columns.sql", snapshot_list, decade.first_day(), decade.end())
-                    .fetch(statement.connection());
+            let mut rows = sqlx::query_file!(
+                "src/store/sql/snapshot_columns.sql",
+                snapshot_list,
+                decade.first_day(),
+                decade.end()
+            )
+            .fetch(statement.connection());
             let mut films = 0;
             while let Some(row) = rows.try_next().await? {
                 films += 1;
