@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 # Queries were checked when .sqlx was generated; the cluster is empty while the benchmarks compile.
 export SQLX_OFFLINE=true
 
-cargo build --release --bin cinegraph
+cargo bench --no-run
 cargo bench --bench scoring
 target/release/cinegraph postgres --temporary -- cargo bench --bench service

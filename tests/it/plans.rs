@@ -1,9 +1,9 @@
-//! Plans: what a request waits for, and each batch of a refresh, reaches its rows by indexes, however many others there are.
+//! Plans: what a request waits for, and a batch of scores, reaches its rows by indexes, however many others there are.
 
+use chrono::NaiveDate;
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::refresh;
 use cinegraph::store::Store;
-use chrono::NaiveDate;
 use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgPool, Postgres};
 use sqlx::query::Query;
@@ -68,7 +68,6 @@ async fn no_statement_reads_a_whole_table(pool: PgPool) {
         };
     }
     let some = |statement: Statement| statement.bind(vec![77_i64]);
-    let batch = |statement: Statement| statement.bind(500_i64).bind(700_i64);
     let plans = [
         reads!("columns_from_table.sql", decade),
         reads!("columns_from_view.sql", |s| decade(s).bind(1_i32)),
@@ -77,8 +76,7 @@ async fn no_statement_reads_a_whole_table(pool: PgPool) {
         reads!("live_scores.sql", some),
         reads!("credits_of_movies.sql", some),
         reads!("festival_entries_of_movies.sql", some),
-        reads!("refresh_person_quality.sql", batch),
-        reads!("refresh_scores.sql", |s| batch(s).bind(1_i32)),
+        reads!("refresh_scores.sql", |s| s.bind(500_i64).bind(700_i64).bind(1_i32)),
     ];
 
     for (file, reads) in plans {
