@@ -5,7 +5,7 @@ use std::pin::pin;
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::{Stream, TryStreamExt};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, in_own_task};
 use crate::scoring::{
     Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, FilmRow, Inputs, MovieId, ScoreVector,
 };
@@ -133,10 +133,18 @@ impl Store {
     /// [`StoreError::ScoreTable`] when it holds none, or scores of another formula.
     pub async fn columns_from_table(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let mut statement = self.statement("columns_from_table").await?;
-        let rows =
-            sqlx::query_file_as!(ColumnRow, "src/store/sql/columns_from_table.sql", decade.first_day(), decade.end())
-                .fetch(statement.connection());
-        let columns = columns(rows).await;
+        let (statement, columns) = in_own_task(async move {
+            let rows = sqlx::query_file_as!(
+                ColumnRow,
+                "src/store/sql/columns_from_table.sql",
+                decade.first_day(),
+                decade.end()
+            )
+            .fetch(statement.connection());
+            let columns = columns(rows).await;
+            (statement, columns)
+        })
+        .await;
         let columns = statement.end(columns, films)??;
         if columns.scores.is_empty() {
             return Err(StoreError::ScoreTable("it holds no film of it"));

@@ -216,6 +216,15 @@ impl From<error::FailureKind> for DbError {
     }
 }
 
+/// Reads many rows outside of any span: inside of a request's, each row would enter and leave it, which costs as much as
+/// to decode it.
+async fn in_own_task<T: Send + 'static>(reading: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(reading).await {
+        Ok(read) => read,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
 /// What every connection of ours is set to.
 fn session(options: PgConnectOptions, limits: StatementLimits) -> PgConnectOptions {
     options.application_name("cinegraph").options([
@@ -224,6 +233,8 @@ fn session(options: PgConnectOptions, limits: StatementLimits) -> PgConnectOptio
         ("timezone", "UTC".to_owned()),
         // Compiling a plan costs more than any statement of ours takes.
         ("jit", "off".to_owned()),
+        // A decade's films are sorted in memory.
+        ("work_mem", "64MB".to_owned()),
     ])
 }
 

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
+use sqlx::PgConnection;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, in_own_task};
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
 /// What the snapshot is.
@@ -59,35 +60,11 @@ impl Store {
         decade: Decade,
     ) -> Result<SnapshotColumns, StoreError> {
         let mut statement = self.statement("snapshot_columns").await?;
-        let read = async {
-            let mut columns = SnapshotColumnsBuilder::default();
-            let mut rows = sqlx::query_file!(
-                "src/store/sql/snapshot_columns.sql",
-                snapshot_list,
-                decade.first_day(),
-                decade.end()
-            )
-            .fetch(statement.connection());
-            let mut films = 0;
-            while let Some(row) = rows.try_next().await? {
-                films += 1;
-                columns.push(SnapshotRow {
-                    id: MovieId(row.movie_id),
-                    published: ScoreVector([
-                        row.popular_opinion_score,
-                        row.critical_acclaim_score,
-                        row.industry_recognition_score,
-                        row.cultural_impact_score,
-                        row.people_quality_score,
-                    ]),
-                    blind_cultural_impact: row.blind_cultural_impact_score,
-                    blind_people_quality: row.blind_people_quality_score,
-                    popularity: row.popularity,
-                    list_keys: row.list_keys,
-                });
-            }
-            Ok((columns, films))
-        }
+        let snapshot_list = snapshot_list.to_owned();
+        let (statement, read) = in_own_task(async move {
+            let read = read_snapshot(statement.connection(), &snapshot_list, decade).await;
+            (statement, read)
+        })
         .await;
         let (columns, _) = statement.end(read, |(_, films)| *films)?;
 
@@ -99,4 +76,34 @@ impl Store {
         let unhittable = statement.rows(unhittable)?.into_iter().map(MovieId).collect();
         Ok(columns.finish(unhittable))
     }
+}
+
+/// The films, and how many they are.
+async fn read_snapshot(
+    connection: &mut PgConnection,
+    list_key: &str,
+    decade: Decade,
+) -> Result<(SnapshotColumnsBuilder, usize), sqlx::Error> {
+    let mut columns = SnapshotColumnsBuilder::default();
+    let mut rows = sqlx::query_file!("src/store/sql/snapshot_columns.sql", list_key, decade.first_day(), decade.end())
+        .fetch(connection);
+    let mut films = 0;
+    while let Some(row) = rows.try_next().await? {
+        films += 1;
+        columns.push(SnapshotRow {
+            id: MovieId(row.movie_id),
+            published: ScoreVector([
+                row.popular_opinion_score,
+                row.critical_acclaim_score,
+                row.industry_recognition_score,
+                row.cultural_impact_score,
+                row.people_quality_score,
+            ]),
+            blind_cultural_impact: row.blind_cultural_impact_score,
+            blind_people_quality: row.blind_people_quality_score,
+            popularity: row.popularity,
+            list_keys: row.list_keys,
+        });
+    }
+    Ok((columns, films))
 }
