@@ -83,7 +83,7 @@ fn components(record: PersonRecord) -> Value {
         "festival_nominations": record.nominations,
         "direct_festival_wins": record.direct_wins,
         "direct_festival_nominations": record.direct_nominations,
-        "raw_score": record.raw().round() as i64,
+        "raw_score": record.raw().to_string().parse::<u32>().unwrap(),
     })
 }
 
