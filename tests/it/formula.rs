@@ -157,12 +157,11 @@ mod twins {
         .await
         .unwrap();
 
-        let counted: Vec<_> = world
-            .records()
-            .into_iter()
-            .map(|(id, record)| (id, person_quality(record.raw()), components(record)))
-            .collect();
-        assert_eq!(stored, counted);
+        let records = world.records();
+        assert_eq!(stored.len(), records.len());
+        for (stored, (person, record)) in stored.into_iter().zip(records) {
+            assert_eq!(stored, (person, person_quality(record.raw()), components(record)));
+        }
     }
 
     #[sqlx::test(migrations = false)]
