@@ -1,13 +1,14 @@
 -- The one SQL definition of the formula, version 1. Its twin in Rust is `scoring::score`; a test holds the two equal
 -- bit for bit on generated films, so an operation must not be reordered here alone.
--- Each function uses its argument once, so that PostgreSQL inlines it whatever the argument costs.
 
--- A missing or NaN input counts 0. (NaN sorts above every number here, so LEAST would make it a 1.)
+-- A missing or NaN input counts 0 (NaN sorts above every number here). So does one too near to 0 for PostgreSQL to
+-- multiply: half of 5e-324 is an underflow error, and one such rating would end the refresh of every film in its batch.
 CREATE OR REPLACE FUNCTION cinegraph.known(input double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT coalesce(nullif(input, 'NaN'), 0) $$;
+$$ SELECT CASE WHEN abs(input) BETWEEN 1e-300 AND 'Infinity' THEN input ELSE 0 END $$;
 
--- A criterion: 0 to 1, whatever the inputs were.
+-- A criterion: 0 to 1, whatever the inputs were. The argument is used once, so that PostgreSQL inlines the function
+-- whatever it costs; NaN must go first, for LEAST would make it a 1.
 CREATE OR REPLACE FUNCTION cinegraph.criterion(raw double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT greatest(0::double precision, least(1::double precision, coalesce(nullif(raw, 'NaN'), 0))) $$;

@@ -153,7 +153,7 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Whole { unit: "points", min: 1, max: 1_000_000_000 },
         default: Some("50000"),
         description: "What an operation may cost: one point a field, times the sizes of the pages that it is in. 100 \
-                      films with all their fields and 10 people each cost 16,000.",
+                      films with all their fields, 10 people and 10 credits each cost some 25,000.",
     },
     Setting {
         key: "graphiql_enabled",

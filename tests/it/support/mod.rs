@@ -89,7 +89,7 @@ impl TestService {
             executor: graphql::api(services, metrics.clone(), limits),
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
-            limits: HttpLimits { execution: Duration::from_secs(60), ..HttpLimits::default() },
+            limits: HttpLimits { execution: Duration::from_mins(1), ..HttpLimits::default() },
             graphiql: true,
         });
         Self { store, metrics, pool, versions, config, router }
