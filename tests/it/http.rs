@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_graphql::{EmptySubscription, Error, ErrorExtensions, Object, Schema};
@@ -188,6 +188,13 @@ struct Log {
 
 impl Log {
     fn start() -> Self {
+        // Where other threads had no subscriber, events would at times be off for all: whoever meets one first decides.
+        static EVERYWHERE: LazyLock<TelemetryGuard> = LazyLock::new(|| {
+            let (subscriber, guard) = subscriber(LogFormat::Json, "info", std::io::sink).unwrap();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+            guard
+        });
+        LazyLock::force(&EVERYWHERE);
         let lines = Arc::default();
         let writer = Writer(Arc::clone(&lines));
         let (subscriber, guard) = subscriber(LogFormat::Json, "info", move || writer.clone()).unwrap();

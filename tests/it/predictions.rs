@@ -191,10 +191,10 @@ async fn a_cursor_outlives_its_film(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn weights_and_the_profile_that_has_them_share_cursors(pool: PgPool) {
+    const WEIGHTS: &str = "popularOpinion criticalAcclaim industryRecognition culturalImpact peopleQuality";
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool).await;
     service.refresh().await;
-    const WEIGHTS: &str = "popularOpinion criticalAcclaim industryRecognition culturalImpact peopleQuality";
     let profiles = service.data(&format!("{{ profiles {{ name weights {{ {WEIGHTS} }} }} }}")).await;
     for profile in profiles["profiles"].as_array().unwrap() {
         let ask = |arguments: String| {
