@@ -1,7 +1,8 @@
 //! The program, run as people run it.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -74,11 +75,12 @@ fn catalogue() -> TempDir {
     for id in 1..=40 {
         let decade = if id % 2 == 0 { 1990 } else { 2020 };
         let [movies, metrics, lists] = &mut files;
-        movies.1 += &format!("{id},tt{id:07},Film {id},{}-03-04,false,full,en\n", decade + id % 7);
+        writeln!(movies.1, "{id},tt{id:07},Film {id},{}-03-04,false,full,en", decade + id % 7).unwrap();
         let rating = 5.0 + f64::from(id % 8) / 3.0 + f64::from(id % 3 == 0);
-        metrics.1 += &format!("{id},tmdb,rating_average,{rating}\n{id},metacritic,metascore,{}\n", 40 + id % 5 * 10);
+        writeln!(metrics.1, "{id},tmdb,rating_average,{rating}\n{id},metacritic,metascore,{}", 40 + id % 5 * 10)
+            .unwrap();
         if id % 3 == 0 {
-            lists.1 += &format!("1001_movies,{id},,\n");
+            writeln!(lists.1, "1001_movies,{id},,").unwrap();
         }
     }
     for (name, text) in &files {
@@ -317,7 +319,7 @@ async fn serve_answers_until_it_is_asked_to_stop(pool: PgPool) {
     let url = imported(&pool);
     let mut server = Server::start(&url);
 
-    let (status, ready) = server.get(&server.public, "/health/ready");
+    let (status, ready) = get(&server.public, "/health/ready");
     assert_eq!((status, ready), (200, json!({"ready": true, "checks": {"database": "ok"}}).to_string()));
     let query = json!({"query": "{ predictions(decade: 1990, first: 1) { nodes { rank movie { title } } } }"});
     let (status, answer) = server.post("/graphql", &query.to_string());
@@ -327,10 +329,10 @@ async fn serve_answers_until_it_is_asked_to_stop(pool: PgPool) {
         (status, serde_json::from_str(&answer).unwrap()),
         (200, json!({"data": {"predictions": {"nodes": [node]}}}))
     );
-    let (status, metrics) = server.get(&server.admin, "/metrics");
+    let (status, metrics) = get(&server.admin, "/metrics");
     assert_eq!(status, 200);
     assert!(metrics.contains("cinegraph_"), "{metrics}");
-    assert_eq!(server.get(&server.public, "/metrics").0, 404, "numbers about the service are not for everybody");
+    assert_eq!(get(&server.public, "/metrics").0, 404, "numbers about the service are not for everybody");
 
     assert_eq!(server.stop(), Some(0));
 }
@@ -354,10 +356,6 @@ impl Server {
         std::thread::spawn(move || lines.for_each(drop));
         let address = |listener: &str| serving[listener].as_str().unwrap().to_owned();
         Self { child, public: address("public"), admin: address("admin") }
-    }
-
-    fn get(&self, address: &str, path: &str) -> (u16, String) {
-        exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
     }
 
     fn post(&self, path: &str, body: &str) -> (u16, String) {
@@ -391,6 +389,10 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn get(address: &str, path: &str) -> (u16, String) {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
 }
 
 /// Sends a request that closes its connection; returns status and body of the answer.
