@@ -19,4 +19,4 @@ mod scope;
 mod validation;
 
 pub use query::ROOT_FIELDS;
-pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, sdl};
+pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, schema_hash, sdl};

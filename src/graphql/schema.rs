@@ -11,6 +11,8 @@ use async_graphql::{
 };
 
 use super::batches::Waiting;
+use sha2::{Digest, Sha256};
+
 use super::query::Query;
 use super::scope::RequestScope;
 use crate::services::Services;
@@ -53,6 +55,14 @@ pub fn api(services: Arc<Services>, metrics: Metrics, limits: ApiLimits) -> Api 
     }
     let gauge = builder().extension(Gauge(limits)).finish();
     Api { schema: schema.finish(), gauge, services, metrics }
+}
+
+/// Tells one schema from another: the first 16 hexadecimal digits of the SHA-256 of its text.
+#[must_use]
+pub fn schema_hash() -> String {
+    let hash = Sha256::digest(sdl());
+    let first = hash.first_chunk().copied().map_or(0, u64::from_be_bytes);
+    format!("{first:016x}")
 }
 
 /// The schema in the schema definition language.

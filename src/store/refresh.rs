@@ -169,7 +169,7 @@ impl Store {
     }
 
     /// Runs the statements of one step of a task in a transaction without a time limit.
-    async fn task<T>(
+    pub(super) async fn task<T>(
         &self,
         name: &'static str,
         step: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,

@@ -4,9 +4,12 @@
 
 mod architecture;
 mod cli;
+mod formula;
 mod generate;
 mod graphql;
 mod http;
 mod import;
 mod predictions;
+mod refresh;
 mod support;
+mod validation;

@@ -225,6 +225,19 @@ pub(crate) async fn credit(pool: &PgPool, movie: i64, person: i64, job: Option<&
     .unwrap();
 }
 
+/// Leaves a person's quality in the database, as another system might.
+pub(crate) async fn quality(pool: &PgPool, person: i64, score: Option<f64>) {
+    sqlx::query(
+        "INSERT INTO person_metrics (person_id, metric_type, score, calculated_at, inserted_at, updated_at)
+         VALUES ($1, 'quality_score', $2, now(), now(), now())",
+    )
+    .bind(person)
+    .bind(score)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
 /// A nomination that names somebody: linked to a person, or only by name.
 pub(crate) async fn nominee(pool: &PgPool, movie: i64, category: &str, name: &str, person: Option<i64>, won: bool) {
     nomination(pool, movie, category, Some(name), person, won).await;

@@ -1,6 +1,7 @@
 //! A service of its own for each test, on a database of its own, and films to put into it.
 
 mod films;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgPool};
 use tower::ServiceExt;
 
-pub(crate) use films::{Film, credit, nominee, person};
+pub(crate) use films::{Film, credit, nominee, person, quality};
+pub(crate) use world::{AnyFilm, TARGET, World};
 
 /// The service over one test's database, asked through its HTTP router.
 pub(crate) struct TestService {
@@ -96,6 +98,11 @@ impl TestService {
     /// Computes everything that is derived, and lets the service see it.
     pub(crate) async fn refresh(&self) {
         refresh::person_quality(&self.store, &mut |_| ()).await.unwrap();
+        self.refresh_scores().await;
+    }
+
+    /// The same, with the quality of people as it stands in the database.
+    pub(crate) async fn refresh_scores(&self) {
         refresh::scores(&self.store, &mut |_| ()).await.unwrap();
         refresh::snapshot(&self.store, &self.config.target_lists, &mut |_| ()).await.unwrap();
         self.store.read_versions(&self.versions).await.unwrap();
