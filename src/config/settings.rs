@@ -146,7 +146,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "query_depth_limit",
         kind: Kind::Whole { unit: "levels", min: 1, max: 1000 },
         default: Some("20"),
-        description: "How deep the fields of an operation may nest; introspection is not counted.",
+        description: "How deep the fields of an operation may nest. Introspection counts too: GraphiQL asks 15 deep.",
     },
     Setting {
         key: "query_complexity_limit",

@@ -17,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -180,6 +181,10 @@ fn post(body: impl Into<Body>) -> Request<Body> {
     Request::post("/graphql").header(header::CONTENT_TYPE, "application/json").body(body.into()).unwrap()
 }
 
+/// Where one subscriber is all there is, tracing lets the thread that first comes upon a log statement decide for all
+/// whether anybody listens. With a second one it asks them both.
+static BYSTANDER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
 /// What this thread logs, until it is dropped.
 struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
@@ -188,13 +193,7 @@ struct Log {
 
 impl Log {
     fn start() -> Self {
-        // Where other threads had no subscriber, events would at times be off for all: whoever meets one first decides.
-        static EVERYWHERE: LazyLock<TelemetryGuard> = LazyLock::new(|| {
-            let (subscriber, guard) = subscriber(LogFormat::Json, "info", std::io::sink).unwrap();
-            tracing::subscriber::set_global_default(subscriber).unwrap();
-            guard
-        });
-        LazyLock::force(&EVERYWHERE);
+        LazyLock::force(&BYSTANDER);
         let lines = Arc::default();
         let writer = Writer(Arc::clone(&lines));
         let (subscriber, guard) = subscriber(LogFormat::Json, "info", move || writer.clone()).unwrap();

@@ -303,12 +303,12 @@ async fn the_parts_of_a_score_add_up_to_it(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn a_prediction_is_found_by_each_id_of_its_movie(pool: PgPool) {
+    const FIELDS: &str = "{ rank score unranked status source movie { title } }";
     let service = TestService::on(pool).await;
     Film::new("Other").released("2021-01-01").rated(9.0, 9.0).insert(&service.pool).await;
     Film::new("Meant").released("2021-01-01").rated(8.0, 8.0).imdb("tt0000007").insert(&service.pool).await;
     service.refresh().await;
     let id = service.data("{ movie(by: { tmdbId: 2 }) { id } }").await["movie"]["id"].clone();
-    const FIELDS: &str = "{ rank score unranked status source movie { title } }";
     let query = format!(
         "{{ a: prediction(by: {{ id: {id} }}) {FIELDS} b: prediction(by: {{ tmdbId: 2 }}) {FIELDS}
             c: prediction(by: {{ imdbId: \"tt0000007\" }}) {FIELDS}
