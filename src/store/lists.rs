@@ -29,10 +29,11 @@ impl Store {
         let mut statement = self.statement("list_names").await?;
         let rows = sqlx::query_as!(
             ListName,
-            r#"SELECT source_key AS "key!", name AS "name!" FROM public.movie_lists
+            r#"WITH named AS MATERIALIZED (SELECT list_key, name FROM cinegraph.list_names())
+               SELECT list_key AS "key!", name AS "name!" FROM named
                UNION ALL
                SELECT list_key, list_key FROM cinegraph.data_versions
-               WHERE scope = 'list' AND list_key NOT IN (SELECT source_key FROM public.movie_lists)
+               WHERE scope = 'list' AND list_key NOT IN (SELECT list_key FROM named)
                GROUP BY list_key
                ORDER BY 1"#
         )

@@ -14,6 +14,7 @@ use cinegraph::services::{Services, refresh};
 use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store, Versions};
 use cinegraph::telemetry::{Inventory, Metrics};
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
 use tower::ServiceExt;
 
@@ -31,16 +32,21 @@ pub(crate) struct TestService {
 
 /// The database of a test, migrated by our own migrations.
 pub(crate) async fn migrated(pool: &PgPool, metrics: Metrics) -> Store {
+    let store = open(&pool.connect_options(), metrics);
+    store.migrate().await.unwrap();
+    store
+}
+
+/// The database of a test as it is.
+pub(crate) fn open(options: &PgConnectOptions, metrics: Metrics) -> Store {
     let second = std::time::Duration::from_secs(1);
     let settings = DatabaseSettings {
-        url: pool.connect_options().to_url_lossy().to_string(),
+        url: options.to_url_lossy().to_string(),
         max_connections: 5,
         acquire_timeout: 30 * second,
         limits: StatementLimits { request: 30 * second, direct_query: 30 * second },
     };
-    let store = Store::open(&settings, metrics).unwrap();
-    store.migrate().await.unwrap();
-    store
+    Store::open(&settings, metrics).unwrap()
 }
 
 /// A registry as the service has it.
@@ -75,6 +81,11 @@ impl TestService {
     /// Computes everything that is derived, and lets the service see it.
     pub(crate) async fn refresh(&self) {
         refresh::person_quality(&self.store, &mut |_| ()).await.unwrap();
+        self.refresh_scores().await;
+    }
+
+    /// The same without the quality of people, which another application may maintain.
+    pub(crate) async fn refresh_scores(&self) {
         refresh::scores(&self.store, &mut |_| ()).await.unwrap();
         refresh::snapshot(&self.store, &self.config.target_lists, &mut |_| ()).await.unwrap();
         self.store.read_versions(&self.versions).await.unwrap();
