@@ -14,12 +14,12 @@ CREATE TABLE cinegraph.score_refresh_queue (
 -- The functions below run inside the statements of whoever writes films, perhaps another application. So each
 --   - runs with our rights (SECURITY DEFINER) and finds nothing by a path that a caller could bend (search_path);
 --   - catches its errors: a film that could not be queued is found by the daily refresh, a failed write would be harm;
---   - hardly waits for a lock (lock_timeout), and takes none that two writers could meet at.
+--   - hardly waits for a lock (lock_timeout), takes none that two writers could meet at, and compiles no plan (jit).
 -- They fire once per statement and see its rows as `written` (inserted or deleted), or as `before` and `after` (updated);
 -- an update that changes nothing that scores are made of queues nothing.
 
 CREATE FUNCTION cinegraph.queue_all() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off AS $$
 BEGIN
     INSERT INTO cinegraph.score_refresh_queue (reason) VALUES (TG_TABLE_NAME);
     RETURN NULL;
@@ -29,7 +29,7 @@ END
 $$;
 
 CREATE FUNCTION cinegraph.queue_movies() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         INSERT INTO cinegraph.score_refresh_queue (movie_id, reason)
@@ -51,7 +51,7 @@ END
 $$;
 
 CREATE FUNCTION cinegraph.queue_external_metrics() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         INSERT INTO cinegraph.score_refresh_queue (movie_id, reason)
@@ -74,7 +74,7 @@ END
 $$;
 
 CREATE FUNCTION cinegraph.queue_movie_credits() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         INSERT INTO cinegraph.score_refresh_queue (movie_id, reason)
@@ -94,38 +94,31 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- The films of the people whose quality changed; after a statement about many people, all films: finding theirs would keep
--- the writer waiting. A session keeps the plan of its first statement: nested loops suit one person and thousands, a hash
--- of all credits would not.
+-- The films of the people whose quality changed; all films where these are many, since finding theirs would keep the writer
+-- waiting. The people are gathered first: a session keeps the plan of its first statement, and a join that suits thousands
+-- of people would read all credits for one.
 CREATE FUNCTION cinegraph.queue_person_metrics() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms'
-SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off AS $$
 DECLARE
     many CONSTANT integer := 10000;
+    people bigint[];
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        IF (SELECT count(*) FROM after) > many THEN
-            INSERT INTO cinegraph.score_refresh_queue (reason) VALUES (TG_TABLE_NAME);
-            RETURN NULL;
-        END IF;
-        INSERT INTO cinegraph.score_refresh_queue (movie_id, reason)
-        SELECT DISTINCT c.movie_id, TG_TABLE_NAME
-        FROM before AS b
-        FULL JOIN after AS a ON a.id = b.id
-        CROSS JOIN LATERAL (VALUES (b.person_id), (a.person_id)) AS person (id)
-        JOIN public.movie_credits AS c ON c.person_id = person.id
-        WHERE (b.person_id, b.metric_type, b.score) IS DISTINCT FROM (a.person_id, a.metric_type, a.score)
-          AND 'quality_score' IN (b.metric_type, a.metric_type);
+        people := ARRAY(
+            SELECT DISTINCT person.id
+            FROM before AS b
+            FULL JOIN after AS a ON a.id = b.id
+            CROSS JOIN LATERAL (VALUES (b.person_id), (a.person_id)) AS person (id)
+            WHERE (b.person_id, b.metric_type, b.score) IS DISTINCT FROM (a.person_id, a.metric_type, a.score)
+              AND 'quality_score' IN (b.metric_type, a.metric_type));
     ELSE
-        IF (SELECT count(*) FROM written) > many THEN
-            INSERT INTO cinegraph.score_refresh_queue (reason) VALUES (TG_TABLE_NAME);
-            RETURN NULL;
-        END IF;
+        people := ARRAY(SELECT DISTINCT person_id FROM written WHERE metric_type = 'quality_score');
+    END IF;
+    IF cardinality(people) > many THEN
+        INSERT INTO cinegraph.score_refresh_queue (reason) VALUES (TG_TABLE_NAME);
+    ELSE
         INSERT INTO cinegraph.score_refresh_queue (movie_id, reason)
-        SELECT DISTINCT c.movie_id, TG_TABLE_NAME
-        FROM written AS w
-        JOIN public.movie_credits AS c ON c.person_id = w.person_id
-        WHERE w.metric_type = 'quality_score';
+        SELECT DISTINCT movie_id, TG_TABLE_NAME FROM public.movie_credits WHERE person_id = ANY (people);
     END IF;
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
@@ -134,7 +127,7 @@ END
 $$;
 
 CREATE FUNCTION cinegraph.queue_festival_nominations() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         INSERT INTO cinegraph.score_refresh_queue (movie_id, reason)

@@ -1,7 +1,5 @@
 //! `cinegraph migrate`
 
-use std::fmt::Write;
-
 use clap::Args;
 
 use crate::app::App;
@@ -21,32 +19,28 @@ pub(super) async fn run(app: &App, args: &MigrateArgs) -> anyhow::Result<()> {
 async fn migrate(app: &App) -> anyhow::Result<()> {
     let done = app.store.migrate().await?;
     let mut text = format!("Found {}.\n", done.found);
-    for (what, names) in [("migrations", done.migrations), ("indexes", done.indexes), ("triggers", done.triggers)] {
-        listed(&mut text, "Added", what, &names)?;
-    }
-    text.push_str("The schema is up to date.\n");
+    text += &line("Migrations applied", &done.migrations);
+    text += &line("Indexes built", &done.indexes);
+    text += &line("Triggers put on", &done.triggers);
+    text += "The schema is up to date.\n";
     super::print(&text)
 }
 
 async fn detach(app: &App) -> anyhow::Result<()> {
     let done = app.store.detach().await?;
     let mut text = format!("Found {}.\n", done.found);
-    for (what, names) in [("triggers", done.triggers), ("indexes", done.indexes)] {
-        listed(&mut text, "Removed", what, &names)?;
-    }
-    text.push_str("Nothing of Cinegraph's own is left.\n");
+    text += &line("Triggers removed from", &done.triggers);
+    text += &line("Indexes dropped", &done.indexes);
+    text += "Nothing is left of the schemas cinegraph and cinegraph_jobs.\n";
     if done.found == Found::Ours {
-        text.push_str(
-            "The film tables stay, and from now on count as another application's: `cinegraph migrate` attaches to them, \
-             but nothing can be imported. Drop the database to start anew.\n",
-        );
+        text += "The film tables stay, and from now on count as another application's: `cinegraph migrate` attaches to \
+                 them, but nothing can be imported. Drop the database to start anew.\n";
     }
     super::print(&text)
 }
 
-fn listed(text: &mut String, verb: &str, what: &str, names: &[String]) -> std::fmt::Result {
-    match names {
-        [] => Ok(()),
-        names => writeln!(text, "{verb} {} {what}: {}.", names.len(), names.join(", ")),
-    }
+/// One line of names; none where there are none.
+fn line(what: &str, names: &[impl AsRef<str>]) -> String {
+    let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() { String::new() } else { format!("{what}: {}.\n", names.join(", ")) }
 }

@@ -38,8 +38,8 @@ pub struct Migrated {
     pub migrations: Vec<String>,
     /// Indexes that were built on another application's tables.
     pub indexes: Vec<String>,
-    /// Triggers, as `table.trigger`.
-    pub triggers: Vec<String>,
+    /// Tables that got triggers.
+    pub triggers: Vec<&'static str>,
 }
 
 /// What was taken away.
@@ -49,8 +49,8 @@ pub struct Detached {
     pub found: Found,
     /// Indexes.
     pub indexes: Vec<String>,
-    /// Triggers, as `table.trigger`.
-    pub triggers: Vec<String>,
+    /// Tables that lost their triggers.
+    pub triggers: Vec<&'static str>,
 }
 
 impl Store {
@@ -105,11 +105,8 @@ impl Store {
         for index in &indexes {
             self.without_blocking(indexes::removal(index)).await?;
         }
-        patiently("our schemas", async || {
-            let drop = "DROP SCHEMA IF EXISTS cinegraph, cinegraph_jobs CASCADE";
-            sqlx::raw_sql(drop).execute(&mut connection).await.map(|_| ())
-        })
-        .await?;
+        let schemas = "DROP SCHEMA IF EXISTS cinegraph, cinegraph_jobs CASCADE";
+        run_locking(&mut connection, "our schemas", schemas.to_owned()).await?;
 
         close(connection).await?;
         release(lock).await?;
@@ -148,11 +145,12 @@ impl Store {
 
     /// A connection for long statements.
     async fn connect(&self, lock_timeout: Duration) -> Result<PgConnection, StoreError> {
-        let options =
-            self.pool.connect_options().as_ref().clone().options([
-                ("statement_timeout", "0".to_owned()),
-                ("lock_timeout", lock_timeout.as_millis().to_string()),
-            ]);
+        let options = self.pool.connect_options().as_ref().clone().options([
+            ("statement_timeout", "0".to_owned()),
+            // What is there already, or goes with its schema, is no news.
+            ("client_min_messages", "warning".to_owned()),
+            ("lock_timeout", lock_timeout.as_millis().to_string()),
+        ]);
         options.connect().await.map_err(failed)
     }
 }
@@ -168,31 +166,50 @@ async fn apply_files(connection: &mut PgConnection) -> Result<Vec<String>, Store
     } else {
         vec![]
     };
-    patiently("a table that a migration reads", async || {
-        Ok(migrator.run_direct(None, &mut *connection, false).await?)
-    })
-    .await?;
+    let mut attempts = Attempts::at("a table that a migration reads");
+    while let Err(error) = migrator.run_direct(None, &mut *connection, false).await {
+        attempts.wait_after(error.into()).await?;
+    }
     let new = migrator.iter().filter(|migration| !applied.contains(&migration.version));
     Ok(new.map(|migration| migration.description.to_string()).collect())
 }
 
-/// Runs what needs a lock on `what`, again and again while others hold it.
-async fn patiently(
+/// Tries of what needs a lock on something that others may hold.
+struct Attempts {
     what: &'static str,
-    mut attempt: impl AsyncFnMut() -> Result<(), sqlx::Error>,
-) -> Result<(), StoreError> {
-    let mut pause = FIRST_PAUSE;
-    for _ in 0..LOCK_ATTEMPTS {
-        match attempt().await {
-            Err(error) if is_lock_conflict(&error) => {
-                tracing::warn!(what, pause_seconds = pause.as_secs_f64(), "locked by others; trying again");
-                tokio::time::sleep(pause).await;
-                pause = LONGEST_PAUSE.min(2 * pause);
-            }
-            done => return done.map_err(failed),
-        }
+    left: u32,
+    pause: Duration,
+}
+
+impl Attempts {
+    fn at(what: &'static str) -> Self {
+        Self { what, left: LOCK_ATTEMPTS, pause: FIRST_PAUSE }
     }
-    Err(SchemaError::Locked(what).into())
+
+    /// Waits before the next try; fails after the last one, and for what trying again does not help.
+    async fn wait_after(&mut self, error: sqlx::Error) -> Result<(), StoreError> {
+        if !is_lock_conflict(&error) {
+            return Err(failed(error));
+        }
+        self.left -= 1;
+        if self.left == 0 {
+            return Err(SchemaError::Locked(self.what).into());
+        }
+        tracing::warn!(what = self.what, pause_seconds = self.pause.as_secs_f64(), "locked by others; trying again");
+        tokio::time::sleep(self.pause).await;
+        self.pause = LONGEST_PAUSE.min(2 * self.pause);
+        Ok(())
+    }
+}
+
+/// Runs statements that lock `what`, all or none.
+async fn run_locking(connection: &mut PgConnection, what: &'static str, statements: String) -> Result<(), StoreError> {
+    let mut attempts = Attempts::at(what);
+    // Several statements sent as one text are one transaction.
+    while let Err(error) = sqlx::raw_sql(sqlx::AssertSqlSafe(statements.clone())).execute(&mut *connection).await {
+        attempts.wait_after(error).await?;
+    }
+    Ok(())
 }
 
 /// Whether it was given up for others: the lock timed out, or two waited for each other.

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{failed, patiently};
+use super::{failed, run_locking};
 use crate::store::StoreError;
 
 /// The tables that scores are made of.
@@ -18,38 +18,42 @@ const EVENTS: [(&str, &str); 4] = [
 ];
 
 /// Adds those that are not there, table by table: one who held two tables' locks could wait for a writer who waits for
-/// the other. Returns them as `table.trigger`.
-pub(super) async fn add_missing(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+/// the other. Returns the tables that lacked any.
+pub(super) async fn add_missing(connection: &mut PgConnection) -> Result<Vec<&'static str>, StoreError> {
     let there = ours(connection).await?;
-    let mut added = vec![];
-    for table in TABLES {
+    change(connection, |table| {
         let missing = EVENTS.iter().filter(|(event, _)| !there.contains(&(table.to_owned(), name(event))));
-        let missing: Vec<_> = missing.collect();
-        let statements: String = missing.iter().map(|(event, rows)| creation(table, event, rows)).collect();
-        run(connection, table, statements).await?;
-        added.extend(missing.iter().map(|(event, _)| format!("{table}.{}", name(event))));
-    }
-    Ok(added)
-}
-
-/// Removes all; returns them as `table.trigger`.
-pub(super) async fn remove_all(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
-    let there = ours(connection).await?;
-    for table in TABLES {
-        let of_table = there.iter().filter(|(of, _)| of == table);
-        let statements = of_table.map(|(table, name)| format!("DROP TRIGGER {name} ON public.{table};")).collect();
-        run(connection, table, statements).await?;
-    }
-    Ok(there.into_iter().map(|(table, name)| format!("{table}.{name}")).collect())
-}
-
-/// Runs statements on one table, all or none.
-async fn run(connection: &mut PgConnection, table: &'static str, statements: String) -> Result<(), StoreError> {
-    patiently(table, async || {
-        // Several statements sent as one text are one transaction.
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statements.clone())).execute(&mut *connection).await.map(|_| ())
+        let creations: Vec<_> = missing.map(|(event, rows)| creation(table, event, rows)).collect();
+        creations.join(";")
     })
     .await
+}
+
+/// Removes all; returns the tables that had any.
+pub(super) async fn remove_all(connection: &mut PgConnection) -> Result<Vec<&'static str>, StoreError> {
+    let there = ours(connection).await?;
+    change(connection, |table| {
+        let of_table = there.iter().filter(|(of, _)| of == table);
+        let removals: Vec<_> = of_table.map(|(table, name)| format!("DROP TRIGGER {name} ON public.{table}")).collect();
+        removals.join(";")
+    })
+    .await
+}
+
+/// Runs the statements of each table; returns the tables that there were any for.
+async fn change(
+    connection: &mut PgConnection,
+    statements: impl Fn(&str) -> String,
+) -> Result<Vec<&'static str>, StoreError> {
+    let mut changed = vec![];
+    for table in TABLES {
+        let statements = statements(table);
+        if !statements.is_empty() {
+            run_locking(connection, table, statements).await?;
+            changed.push(table);
+        }
+    }
+    Ok(changed)
 }
 
 /// Those on the tables that scores are made of: table, name.
@@ -67,7 +71,7 @@ fn creation(table: &str, event: &str, rows: &str) -> String {
     let function = if event == "TRUNCATE" { "all" } else { table };
     format!(
         "CREATE OR REPLACE TRIGGER {} AFTER {event} ON public.{table} {rows}
-             FOR EACH STATEMENT EXECUTE FUNCTION cinegraph.queue_{function}();",
+             FOR EACH STATEMENT EXECUTE FUNCTION cinegraph.queue_{function}()",
         name(event)
     )
 }
