@@ -1,13 +1,14 @@
 -- The one SQL definition of the formula, version 1. Its twin in Rust is `scoring::score`; a test holds the two equal
 -- bit for bit on generated films, so an operation must not be reordered here alone.
--- Each function uses its argument once, so that PostgreSQL inlines it whatever the argument costs.
 
--- A missing or NaN input counts 0. (NaN sorts above every number here, so LEAST would make it a 1.)
+-- A missing or NaN input counts 0 (NaN sorts above every number here). So does one too near to 0 for PostgreSQL to
+-- multiply: half of 5e-324 is an underflow error, and one such rating would end the refresh of every film in its batch.
 CREATE OR REPLACE FUNCTION cinegraph.known(input double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT coalesce(nullif(input, 'NaN'), 0) $$;
+$$ SELECT CASE WHEN abs(input) BETWEEN 1e-300 AND 'Infinity' THEN input ELSE 0 END $$;
 
--- A criterion: 0 to 1, whatever the inputs were.
+-- A criterion: 0 to 1, whatever the inputs were. The argument is used once, so that PostgreSQL inlines the function
+-- whatever it costs; NaN must go first, for LEAST would make it a 1.
 CREATE OR REPLACE FUNCTION cinegraph.criterion(raw double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT greatest(0::double precision, least(1::double precision, coalesce(nullif(raw, 'NaN'), 0))) $$;
@@ -46,25 +47,21 @@ CREATE OR REPLACE FUNCTION cinegraph.decade(day date) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT floor(extract(year FROM day) / 10)::integer * 10 $$;
 
--- Scores of every film from the base tables: what fills the score table (full films), and the direct query that
--- serves when the table cannot. Only correlated look-ups per film, so that a condition on id or date reaches every index.
-CREATE OR REPLACE VIEW cinegraph.movie_scores_live AS
+-- What the criteria of every film are made of, from the base tables. Only correlated look-ups per film, so that a
+-- condition on id or date reaches every index.
+CREATE OR REPLACE VIEW cinegraph.movie_score_inputs AS
 SELECT m.id AS movie_id,
        m.release_date,
        m.import_status,
        lists.keys AS list_keys,
-       cinegraph.criterion(0.5::double precision * cinegraph.known(rating.tmdb) / 10
-                         + 0.5::double precision * cinegraph.known(rating.imdb) / 10) AS popular_opinion_score,
-       cinegraph.criterion(0.5::double precision * cinegraph.known(rating.metascore) / 100
-                         + 0.5::double precision * cinegraph.known(rating.tomatometer) / 100) AS critical_acclaim_score,
-       cinegraph.criterion(0.2::double precision * award.wins
-                         + 0.05::double precision * award.nominations) AS industry_recognition_score,
-       cinegraph.cultural_impact(cardinality(lists.keys), rating.popularity) AS cultural_impact_score,
-       cinegraph.criterion(people.quality / 100) AS people_quality_score,
-       ((cinegraph.known(rating.tmdb) > 0)::integer + (cinegraph.known(rating.imdb) > 0)::integer
-         + (cinegraph.known(rating.metascore) > 0)::integer
-         + (cinegraph.known(rating.tomatometer) > 0)::integer)::smallint AS coverage,
-       rating.popularity
+       rating.tmdb AS tmdb_rating,
+       rating.imdb AS imdb_rating,
+       rating.metascore,
+       rating.tomatometer,
+       rating.popularity,
+       award.nominations,
+       award.wins,
+       people.quality AS people_quality
 FROM public.movies AS m
 CROSS JOIN LATERAL (SELECT cinegraph.list_keys(m.canonical_sources) AS keys OFFSET 0) AS lists
 CROSS JOIN LATERAL (
@@ -93,3 +90,23 @@ CROSS JOIN LATERAL (
     JOIN public.person_metrics AS q ON q.person_id = c.person_id AND q.metric_type = 'quality_score'
     WHERE c.movie_id = m.id AND q.score <> 'NaN'
 ) AS people;
+
+-- Scores of every film from its inputs: what fills the score table (full films), and the direct query that serves when
+-- the table cannot.
+CREATE OR REPLACE VIEW cinegraph.movie_scores_live AS
+SELECT movie_id,
+       release_date,
+       import_status,
+       list_keys,
+       cinegraph.criterion(0.5::double precision * cinegraph.known(tmdb_rating) / 10
+                         + 0.5::double precision * cinegraph.known(imdb_rating) / 10) AS popular_opinion_score,
+       cinegraph.criterion(0.5::double precision * cinegraph.known(metascore) / 100
+                         + 0.5::double precision * cinegraph.known(tomatometer) / 100) AS critical_acclaim_score,
+       cinegraph.criterion(0.2::double precision * wins
+                         + 0.05::double precision * nominations) AS industry_recognition_score,
+       cinegraph.cultural_impact(cardinality(list_keys), popularity) AS cultural_impact_score,
+       cinegraph.criterion(people_quality / 100) AS people_quality_score,
+       ((cinegraph.known(tmdb_rating) > 0)::integer + (cinegraph.known(imdb_rating) > 0)::integer
+         + (cinegraph.known(metascore) > 0)::integer + (cinegraph.known(tomatometer) > 0)::integer)::smallint AS coverage,
+       popularity
+FROM cinegraph.movie_score_inputs;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{AdminTokens, Config};
 use crate::graphql::{self, ApiLimits};
 use crate::http::{self, HttpLimits, HttpState, Probe, Readiness};
 use crate::private_postgres::{self, PrivatePostgres};
@@ -22,6 +22,9 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How long to wait before listening again after the connection was lost.
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The commit that was built, where the build says so.
+const REVISION: Option<&str> = option_env!("CINEGRAPH_REVISION");
 
 /// The name of our database in a private cluster.
 const PRIVATE_DATABASE: &str = "cinegraph";
@@ -94,6 +97,8 @@ impl App {
     /// When the database is not migrated, or an address cannot be listened on.
     pub async fn serve(&self, stop: &CancellationToken, ready: impl FnOnce(Addresses)) -> anyhow::Result<()> {
         self.store.installation().await?;
+        self.check_admin_tokens()?;
+        self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
         let versions = Versions::default();
         self.store.read_versions(&versions).await?;
         let services = Arc::new(Services::new(&self.store, &versions, &self.config, &self.clock));
@@ -136,6 +141,17 @@ impl App {
             Ok(served) => served.context("serving")?.context("serving")?,
             Err(_) => tracing::warn!("requests were still under way at the end of shutdown_timeout_seconds"),
         }
+        Ok(())
+    }
+
+    /// Refuses a damaged tokens file at the start, not at the first change.
+    fn check_admin_tokens(&self) -> anyhow::Result<()> {
+        let Some(path) = &self.config.admin_tokens_file else { return Ok(()) };
+        let admin = AdminTokens::read(path).context("reading admin_tokens_file")?;
+        if let Some(warning) = &admin.warning {
+            tracing::warn!(warning, "admin_tokens_file");
+        }
+        tracing::info!(tokens = admin.tokens.len(), "admin tokens read");
         Ok(())
     }
 

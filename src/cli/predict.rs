@@ -1,16 +1,19 @@
 //! `cinegraph predict`
 
+use std::collections::HashMap;
+
 use clap::Args;
 use serde::Serialize;
 
 use super::arguments::{QuestionArgs, decade};
 use super::table::table;
 use crate::app::App;
-use crate::scoring::{Decade, Filter, likelihood};
+use crate::scoring::{Decade, Filter, MovieId, likelihood};
 use crate::services::Services;
 use crate::services::predictions::{PageRequest, ScoredFilm, Shelf};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct PredictArgs {
     /// First year of the decade
     #[arg(long, value_parser = decade, default_value = "2020")]
@@ -26,10 +29,18 @@ pub(super) struct PredictArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Every full film of the decade, listed ones at the end
+    #[arg(long, conflicts_with_all = ["first", "confirmed"])]
+    all: bool,
+    /// Print CSV with the raw inputs of each criterion
+    #[arg(long, conflicts_with = "json", requires = "all")]
+    csv: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct Row {
+    #[serde(skip)]
+    id: MovieId,
     rank: Option<usize>,
     tmdb_id: Option<i32>,
     title: String,
@@ -47,6 +58,15 @@ struct Row {
 pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
     let services = app.services().await?;
     let taste = args.question.taste(&services).await?;
+    if args.all {
+        let films = services.predictions.all(&args.question.list, args.decade, taste.weights).await?;
+        let rows = rows(&services, &films).await?;
+        return match (args.csv, args.json) {
+            (true, _) => print_csv(&services, args.decade, &rows).await,
+            (false, true) => super::print_json(&rows),
+            (false, false) => super::print(&format!("{}\n", printed(&rows))),
+        };
+    }
     let request = PageRequest {
         list: &args.question.list,
         decade: args.decade,
@@ -73,6 +93,63 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
     ))
 }
 
+/// Prints every film of a decade with its raw inputs; empty where an input is missing.
+async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow::Result<()> {
+    let inputs: HashMap<_, _> = services.predictions.inputs(decade).await?.into_iter().collect();
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let known = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
+    csv.write_record([
+        "rank",
+        "tmdb_id",
+        "title",
+        "release_date",
+        "score",
+        "likelihood",
+        "popular_opinion",
+        "critical_acclaim",
+        "industry_recognition",
+        "cultural_impact",
+        "people_quality",
+        "coverage",
+        "tmdb_rating",
+        "imdb_rating",
+        "metascore",
+        "tomatometer",
+        "popularity",
+        "nominations",
+        "wins",
+        "lists",
+        "mean_person_quality",
+    ])?;
+    for row in rows {
+        let Some(inputs) = inputs.get(&row.id) else { continue };
+        csv.write_record([
+            row.rank.map_or_else(String::new, |rank| rank.to_string()),
+            row.tmdb_id.map_or_else(String::new, |id| id.to_string()),
+            row.title.clone(),
+            row.release_date.map_or_else(String::new, |day| day.to_string()),
+            row.score.to_string(),
+            row.likelihood.to_string(),
+            row.popular_opinion.to_string(),
+            row.critical_acclaim.to_string(),
+            row.industry_recognition.to_string(),
+            row.cultural_impact.to_string(),
+            row.people_quality.to_string(),
+            row.coverage.to_string(),
+            known(inputs.tmdb_rating),
+            known(inputs.imdb_rating),
+            known(inputs.metascore),
+            known(inputs.tomatometer),
+            known(inputs.popularity),
+            inputs.nominations.to_string(),
+            inputs.wins.to_string(),
+            inputs.lists.to_string(),
+            known(inputs.people.first().copied()),
+        ])?;
+    }
+    super::print(&String::from_utf8(csv.into_inner()?)?)
+}
+
 async fn rows(services: &Services, films: &[ScoredFilm]) -> anyhow::Result<Vec<Row>> {
     let ids: Vec<_> = films.iter().map(|film| film.id).collect();
     let mut movies = services.catalogue.movies(&ids).await?;
@@ -81,6 +158,7 @@ async fn rows(services: &Services, films: &[ScoredFilm]) -> anyhow::Result<Vec<R
         let movie = movies.remove(&film.id)?;
         let [popular_opinion, critical_acclaim, industry_recognition, cultural_impact, people_quality] = film.vector.0;
         Some(Row {
+            id: film.id,
             rank: film.rank,
             tmdb_id: movie.tmdb_id,
             title: movie.title,

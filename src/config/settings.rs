@@ -152,8 +152,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "query_complexity_limit",
         kind: Kind::Whole { unit: "points", min: 1, max: 1_000_000_000 },
-        default: Some("10000"),
-        description: "What an operation may cost: one point a field, times the sizes of the pages that it is in.",
+        default: Some("50000"),
+        description: "What an operation may cost: one point a field, times the sizes of the pages that it is in. 100 \
+                      films with all their fields, 10 people and 10 credits each cost some 25,000.",
     },
     Setting {
         key: "graphiql_enabled",
@@ -176,7 +177,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "log_filter",
         kind: Kind::LogFilter,
-        default: Some("info,sqlx::query=off"),
+        default: Some("info,sqlx::query=off,sqlx::postgres::notice=warn"),
         description: "Which log lines are written: a level, then exceptions by module.",
     },
 ];

@@ -13,6 +13,12 @@ use crate::scoring::{MovieId, Place, Standing};
 /// Nodes of a page at most.
 const PAGE_MAX: i32 = 100;
 
+/// What a text is told that is no cursor.
+const NO_CURSOR: &str = "is no cursor of this service";
+
+/// What a cursor is told that comes from elsewhere.
+const OTHER_LIST: &str = "is a cursor of another list: all arguments but `first` must be the same";
+
 /// The layout of a cursor; another one is refused, not misread.
 const CURSOR_VERSION: u8 = 1;
 
@@ -69,9 +75,18 @@ impl CursorScope {
         let refused = |why| ApiError::bad_input("after", why);
         let cursor = Cursor::decode_cursor(after).map_err(refused)?;
         if cursor.scope != self {
-            return Err(refused("is a cursor of another list: weights, list, decade and filter must be the same"));
+            return Err(refused(OTHER_LIST));
         }
         Ok(Some(cursor.standing))
+    }
+
+    /// The place in an order of titles that a cursor of this scope points at.
+    pub(super) fn read_title(self, after: &str) -> Result<TitleCursor, ApiError> {
+        match TitleCursor::decode_cursor(after) {
+            Ok(cursor) if cursor.scope == self => Ok(cursor),
+            Ok(_) => Err(ApiError::bad_input("after", OTHER_LIST)),
+            Err(problem) => Err(ApiError::bad_input("after", problem)),
+        }
     }
 
     pub(super) fn cursor(self, standing: Standing) -> Cursor {
@@ -90,7 +105,6 @@ impl CursorType for Cursor {
     type Error = &'static str;
 
     fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
-        const NO_CURSOR: &str = "is no cursor of this service";
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NO_CURSOR)?;
         let [CURSOR_VERSION, rest @ ..] = bytes.as_slice() else { return Err(NO_CURSOR) };
         let words: [[u8; 8]; 3] = rest.as_chunks().0.try_into().map_err(|_| NO_CURSOR)?;
@@ -107,6 +121,43 @@ impl CursorType for Cursor {
         bytes.extend(self.scope.0);
         bytes.extend(self.standing.score.to_be_bytes());
         bytes.extend(self.standing.id.0.to_be_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+/// A place in an order of titles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TitleCursor {
+    pub(super) scope: CursorScope,
+    /// In lower case.
+    pub(super) title: String,
+    pub(super) id: MovieId,
+}
+
+impl CursorType for TitleCursor {
+    type Error = &'static str;
+
+    fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NO_CURSOR)?;
+        let (&[scope, id], title) = bytes
+            .strip_prefix(&[CURSOR_VERSION])
+            .and_then(|rest| {
+                let (words, title) = rest.split_at_checked(16)?;
+                Some((<&[[u8; 8]; 2]>::try_from(words.as_chunks().0).ok()?, title))
+            })
+            .ok_or(NO_CURSOR)?;
+        let title = String::from_utf8(title.to_vec()).map_err(|_| NO_CURSOR)?;
+        if title.contains('\0') {
+            return Err(NO_CURSOR);
+        }
+        Ok(Self { scope: CursorScope(scope), title, id: MovieId(i64::from_be_bytes(id)) })
+    }
+
+    fn encode_cursor(&self) -> String {
+        let mut bytes = vec![CURSOR_VERSION];
+        bytes.extend(self.scope.0);
+        bytes.extend(self.id.0.to_be_bytes());
+        bytes.extend(self.title.as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 }

@@ -77,7 +77,7 @@ async fn ids(
     Ok(Some(scope.services().catalogue.reference_ids(kind, &names).await?))
 }
 
-fn text(field: &str, text: Option<&str>) -> Result<(), ApiError> {
+pub(super) fn text(field: &str, text: Option<&str>) -> Result<(), ApiError> {
     match text {
         Some(text) if text.chars().count() > TEXT_MAX => {
             Err(ApiError::bad_input(field, format!("is longer than {TEXT_MAX} characters")))

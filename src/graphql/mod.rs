@@ -2,6 +2,8 @@
 //!
 //! A resolver converts, calls a service, converts. It holds no rule, no SQL and no cache key.
 
+mod batches;
+mod catalogue;
 mod connection;
 mod error;
 mod filter;
@@ -17,4 +19,4 @@ mod scope;
 mod validation;
 
 pub use query::ROOT_FIELDS;
-pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, sdl};
+pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, schema_hash, sdl};

@@ -6,13 +6,14 @@ use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Datelike, Utc};
 use serde_json::Value;
 
+use super::connection::{Connection, CountFields, CursorScope, Edge, TitleCursor, page_size};
 use super::error::ApiError;
 use super::id::NodeId;
 use super::loaders::{CountriesOf, CreditsOf, FestivalsOf, GenresOf, LiveScoreOf, MetricsOf};
 use super::prediction::{Prediction, WeightsInput};
 use super::scalars::Date;
 use super::scope::{RequestScope, scope};
-use crate::scoring::{Decade, MovieId};
+use crate::scoring::{Decade, MovieId, Standing};
 use crate::store;
 use crate::telemetry::ErrorCode;
 
@@ -27,6 +28,9 @@ impl RequestScope {
         self.load(LiveScoreOf(id)).await?.ok_or_else(gone)
     }
 }
+
+/// Pages of movies, by title.
+pub(super) type MovieConnection = async_graphql::connection::Connection<TitleCursor, Movie>;
 
 /// A movie that was there a moment ago.
 fn gone() -> ApiError {
@@ -87,7 +91,7 @@ impl Movie {
     /// Its genres, by name.
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
         let genres = scope(ctx).load(GenresOf(self.0.id)).await?;
-        Ok(each(genres, |genre| Genre { tmdb_id: genre.tmdb_id, name: genre.name.clone() }))
+        Ok(each(genres, |genre| Genre::from(genre)))
     }
 
     /// The countries that produced it, by code.
@@ -113,7 +117,7 @@ impl Movie {
         let metrics = scope(ctx).load(MetricsOf(self.0.id)).await?;
         Ok(each(metrics, |metric| Metric {
             source: metric.source.clone(),
-            metric_type: metric.metric_type.clone(),
+            r#type: metric.metric_type.clone(),
             value: metric.value,
             fetched_at: metric.fetched_at,
         }))
@@ -140,7 +144,7 @@ impl Movie {
         ctx: &Context<'_>,
         #[graphql(desc = "People at most, 1 to 100", default = 10)] first: i32,
     ) -> Result<Vec<CreditedPerson>, ApiError> {
-        let first = super::connection::page_size(first)?;
+        let first = page_size(first)?;
         let credits = scope(ctx).load(CreditsOf(self.0.id)).await?;
         let mut people: Vec<CreditedPerson> = Vec::new();
         for credit in credits.iter().flat_map(|credits| credits.iter()) {
@@ -152,6 +156,32 @@ impl Movie {
             }
         }
         Ok(people)
+    }
+
+    /// Who did what for it: directors, then the cast as billed, then the rest of the crew.
+    #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    async fn credits(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only this department, such as Directing; the cast is Acting")] department: Option<String>,
+        #[graphql(desc = "Credits at most, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor of the last credit of the page before")] after: Option<String>,
+    ) -> Result<Connection<Credit, CountFields>, ApiError> {
+        let first = page_size(first)?;
+        let scope_of = [&self.0.id.to_string(), department.as_deref().unwrap_or("*")];
+        let cursors = CursorScope::of(&["credits", scope_of[0], scope_of[1]]);
+        let after = cursors.read(after.as_deref())?;
+        let credits = scope(ctx).load(CreditsOf(self.0.id)).await?;
+        let wanted = |credit: &&store::Credit| department.as_deref().is_none_or(|name| in_department(credit, name));
+        let credits: Vec<_> = credits.iter().flat_map(|credits| credits.iter()).filter(wanted).cloned().collect();
+        let standing = |place: usize| Standing { score: 0.0, id: MovieId(i64::try_from(place).unwrap_or(i64::MAX)) };
+        let start = after.map_or(0, |after| usize::try_from(after.id.0).map_or(0, |place| place + 1));
+        let total_count = credits.len();
+        let page = credits.into_iter().enumerate().skip(start).take(first);
+        let has_next = start.saturating_add(first) < total_count;
+        let mut connection = Connection::with_additional_fields(start > 0, has_next, CountFields { total_count });
+        connection.edges.extend(page.map(|(place, credit)| Edge::new(cursors.cursor(standing(place)), Credit(credit))));
+        Ok(connection)
     }
 
     /// How it scores; the arguments are those of the query `predictions`.
@@ -179,6 +209,12 @@ fn each<T, U>(loaded: Option<Arc<Vec<T>>>, convert: impl Fn(&T) -> U) -> Vec<U> 
     loaded.iter().flat_map(|values| values.iter()).map(convert).collect()
 }
 
+/// Whether a credit is of a department. Cast rows of older databases name none.
+fn in_department(credit: &store::Credit, name: &str) -> bool {
+    let own = credit.department.as_deref().unwrap_or(if credit.cast { "Acting" } else { "" });
+    own.eq_ignore_ascii_case(name)
+}
+
 /// What somebody did, in a few words.
 fn role(credit: &store::Credit) -> String {
     let role = if credit.cast { credit.character.as_deref() } else { credit.job.as_deref() };
@@ -193,6 +229,12 @@ pub(super) struct Genre {
     tmdb_id: Option<i32>,
     /// Its name.
     name: String,
+}
+
+impl From<&store::Genre> for Genre {
+    fn from(genre: &store::Genre) -> Self {
+        Self { tmdb_id: genre.tmdb_id, name: genre.name.clone() }
+    }
 }
 
 /// A country.
@@ -223,8 +265,7 @@ pub(super) struct Metric {
     /// Who says so: tmdb, imdb, metacritic, rotten_tomatoes, …
     source: String,
     /// What it is: rating_average, metascore, tomatometer, popularity_score, …
-    #[graphql(name = "type")]
-    metric_type: String,
+    r#type: String,
     /// The number; null where the source gives a text, or no number.
     value: Option<f64>,
     /// When it was taken.
@@ -264,6 +305,43 @@ pub(super) struct CreditedPerson {
     person: Person,
     /// Their jobs and characters.
     roles: Vec<String>,
+}
+
+/// One thing that one person did for one movie.
+pub(super) struct Credit(store::Credit);
+
+/// One thing that one person did for one movie.
+#[Object]
+impl Credit {
+    /// TMDb's id of the credit.
+    async fn credit_id(&self) -> &str {
+        &self.0.credit_id
+    }
+
+    /// Who.
+    async fn person(&self) -> Person {
+        Person(self.0.person.clone())
+    }
+
+    /// Whether they acted; otherwise they were of the crew.
+    async fn cast(&self) -> bool {
+        self.0.cast
+    }
+
+    /// The department; "Acting" for the cast.
+    async fn department(&self) -> Option<&str> {
+        self.0.department.as_deref().or(self.0.cast.then_some("Acting"))
+    }
+
+    /// The job; null for the cast.
+    async fn job(&self) -> Option<&str> {
+        self.0.job.as_deref()
+    }
+
+    /// The character; null for the crew.
+    async fn character(&self) -> Option<&str> {
+        self.0.character.as_deref()
+    }
 }
 
 /// Somebody who works on movies.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Interface, Object, OneofObject};
+use async_graphql::{Context, ID, Interface, Object, OneofObject, connection};
 
-use super::connection::{CursorScope, Edge, RankingFields, page_size};
+use super::catalogue::{MovieList, ServiceStatus};
+use super::connection::{CursorScope, Edge, RankingFields, TitleCursor, page_size};
 use super::error::ApiError;
 use super::filter::PredictionFilter;
 use super::id::NodeId;
-use super::movie::Movie;
+use super::movie::{Genre, Movie, MovieConnection};
 use super::prediction::{Prediction, PredictionConnection, WeightsInput};
 use super::profile::Profile;
 use super::scope::{Question, RequestScope, scope};
@@ -23,7 +24,10 @@ use crate::telemetry::{Done, Metrics};
 pub const ROOT_FIELDS: &[&str] = &[
     "confirmedAdditions",
     "decadeValidation",
+    "genres",
+    "lists",
     "movie",
+    "movies",
     "node",
     "nodes",
     "prediction",
@@ -31,6 +35,7 @@ pub const ROOT_FIELDS: &[&str] = &[
     "profile",
     "profileComparison",
     "profiles",
+    "status",
     "validation",
 ];
 
@@ -286,6 +291,47 @@ impl Query {
         root(ctx, by.find(scope(ctx))).await.transpose()
     }
 
+    /// Movies whose title contains a text, by title.
+    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    async fn movies(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What the title contains, whatever the case; 1 to 200 characters")] title_contains: String,
+        #[graphql(desc = "Movies at most, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor of the last movie of the page before")] after: Option<String>,
+    ) -> Result<MovieConnection, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, search(scope, &title_contains, first, after.as_deref())).await
+    }
+
+    /// All lists, by key, with their movies counted by decade.
+    #[graphql(complexity = "50 + 10 * child_complexity")]
+    async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<MovieList>, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async {
+            let lists = scope.services().catalogue.list_summaries().await?;
+            Ok(lists.iter().map(Into::into).collect())
+        })
+        .await
+    }
+
+    /// All genres, by name.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async {
+            let genres = scope.services().catalogue.genres().await?;
+            Ok(genres.iter().map(Into::into).collect())
+        })
+        .await
+    }
+
+    /// How the service is.
+    async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async { Ok(scope.services().status.now().await?.into()) }).await
+    }
+
     /// Anything by its global id. Null: the id names nothing that is there.
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Global id")] id: ID) -> Option<Result<Node, ApiError>> {
         root(ctx, Node::find(scope(ctx), &id)).await.transpose()
@@ -306,6 +352,33 @@ impl Query {
         })
         .await
     }
+}
+
+/// A page of movies whose title contains a text.
+async fn search(
+    scope: &RequestScope,
+    contains: &str,
+    first: i32,
+    after: Option<&str>,
+) -> Result<MovieConnection, ApiError> {
+    if contains.is_empty() {
+        return Err(ApiError::bad_input("titleContains", "is empty"));
+    }
+    super::filter::text("titleContains", Some(contains))?;
+    let (first, cursors) = (page_size(first)?, CursorScope::of(&["titles", &contains.to_lowercase()]));
+    let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;
+    let has_previous = after.is_some();
+    let after = after.map(|after| (after.title, after.id));
+    let mut found = scope.services().catalogue.titled(contains, after.as_ref(), first + 1).await?;
+    let has_next = found.len() > first;
+    found.truncate(first);
+    let mut connection = MovieConnection::new(has_previous, has_next);
+    let movies = found.into_iter().map(|(title, id)| async move {
+        let movie = scope.movie(id).await?;
+        Ok::<_, ApiError>(connection::Edge::new(TitleCursor { scope: cursors, title, id }, movie))
+    });
+    connection.edges = futures_util::future::try_join_all(movies).await?;
+    Ok(connection)
 }
 
 /// A page of a decade's candidates or listed movies.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
-use async_graphql::runtime::{TokioSpawner, TokioTimer};
 use tokio::sync::OnceCell;
 
+use super::batches::{AtOnce, Waiting};
 use super::error::ApiError;
 use super::loaders::Loaders;
 use super::prediction::WeightsInput;
@@ -43,10 +43,10 @@ impl Question {
 }
 
 impl RequestScope {
-    pub(super) fn new(services: Arc<Services>, metrics: Metrics) -> Self {
+    /// A scope whose look-ups wait in `waiting` until they are run.
+    pub(super) fn new(services: Arc<Services>, metrics: Metrics, waiting: Waiting) -> Self {
         let loaders = Loaders::new(Arc::clone(&services), metrics);
-        let loaders =
-            DataLoader::with_cache(loaders, TokioSpawner::current(), TokioTimer::default(), HashMapCache::default());
+        let loaders = DataLoader::with_cache(loaders, waiting, AtOnce, HashMapCache::default());
         Self { services, loaders: loaders.max_batch_size(BATCH_MAX), profiles: OnceCell::new(), lists: OnceCell::new() }
     }
 

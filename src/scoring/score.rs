@@ -7,6 +7,9 @@ use super::{Criterion, Weights};
 /// Of the arithmetic below. Stored scores of another version are not served.
 pub const FORMULA_VERSION: i32 = 1;
 
+/// Inputs nearer to 0 count 0: PostgreSQL refuses to halve the smallest.
+const SMALLEST: f64 = 1e-300;
+
 /// What the criteria of one movie are made of. A missing or NaN input counts 0.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Inputs {
@@ -84,7 +87,8 @@ impl ScoreVector {
 }
 
 fn known(input: Option<f64>) -> f64 {
-    input.filter(|value| !value.is_nan()).unwrap_or(0.0)
+    // NaN is not at least anything, so this one test refuses it too.
+    input.filter(|value| value.abs() >= SMALLEST).unwrap_or(0.0)
 }
 
 /// 0 to 1, whatever the inputs were; NaN (infinite inputs of either sign) counts 0.

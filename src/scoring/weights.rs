@@ -7,12 +7,16 @@ use super::Criterion;
 /// Far above any scale a client uses, and low enough that five of them add up to a finite number.
 const WEIGHT_MAX: f64 = 1e6;
 
+/// How far shares may be from adding up to exactly 1: five divisions and four additions, each off by half an epsilon.
+const ROUNDING: f64 = 4.0 * f64::EPSILON;
+
 /// One share per [`Criterion`], in its order. Fractions, summing to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights([f64; Criterion::COUNT]);
 
 impl Weights {
-    /// Turns numbers of any scale (fractions, percents, slider steps) into shares.
+    /// Turns numbers of any scale (fractions, percents, slider steps) into shares. Shares stay as they are, to the bit, so
+    /// that weights which a client reads and sends back are the same weights.
     ///
     /// # Errors
     /// [`WeightsError`] when one is NaN, negative or above a million, or when all are 0.
@@ -23,9 +27,9 @@ impl Weights {
                 return Err(WeightsError::OutOfRange { criterion, value });
             }
         }
-        // Added in criterion order, as the SQL does, so that both give the same bits.
         match raw.iter().sum::<f64>() {
             0.0 => Err(WeightsError::AllZero),
+            sum if (sum - 1.0).abs() <= ROUNDING => Ok(Self(raw)),
             sum => Ok(Self(raw.map(|value| value / sum))),
         }
     }
@@ -151,6 +155,13 @@ mod tests {
             prop_assume!(raw.iter().sum::<f64>() > 0.0);
             let sum: f64 = Weights::normalised(raw).unwrap().shares().iter().sum();
             prop_assert!((sum - 1.0).abs() < 1e-12);
+        }
+
+        #[test]
+        fn shares_sent_back_are_the_same_shares(raw in prop::array::uniform5(0.0..=1e6_f64)) {
+            prop_assume!(raw.iter().sum::<f64>() > 0.0);
+            let weights = Weights::normalised(raw).unwrap();
+            prop_assert_eq!(Weights::normalised(weights.shares()), Ok(weights));
         }
     }
 }

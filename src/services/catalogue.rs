@@ -1,23 +1,27 @@
 //! Movies, and everything that hangs on them, many at a time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::ServiceError;
+use crate::cache::VersionedCache;
 use crate::scoring::MovieId;
 use crate::store::{
-    Country, Credit, FestivalEntry, Genre, ListName, LiveScore, Metric, Movie, MovieKey, PersonId, PersonQuality,
-    ReferenceKind, Store,
+    Country, Credit, FestivalEntry, Genre, ListName, ListSummary, LiveScore, Metric, Movie, MovieKey, PersonId,
+    PersonQuality, ReferenceKind, Store, Versions,
 };
 
 /// Look-ups by id. What is not there is left out of an answer.
 #[derive(Debug)]
 pub struct Catalogue {
     store: Store,
+    versions: Versions,
+    summaries: VersionedCache<(), Vec<ListSummary>>,
 }
 
 impl Catalogue {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store }
+    pub(super) fn new(store: Store, versions: Versions) -> Self {
+        Self { store, versions, summaries: VersionedCache::default() }
     }
 
     /// The id of a movie, however it is named.
@@ -93,6 +97,37 @@ impl Catalogue {
     /// [`ServiceError::Store`] when the database does not answer.
     pub async fn qualities_of(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, PersonQuality>, ServiceError> {
         Ok(self.store.qualities_of(ids).await?)
+    }
+
+    /// The movies whose title contains a text, by title: those after `after`, at most `limit`, with their titles in lower
+    /// case.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] when the database does not answer.
+    pub async fn titled(
+        &self,
+        contains: &str,
+        after: Option<&(String, MovieId)>,
+        limit: usize,
+    ) -> Result<Vec<(String, MovieId)>, ServiceError> {
+        Ok(self.store.movies_by_title(contains, after, limit).await?)
+    }
+
+    /// All lists with their movies counted by decade.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] when they are not in memory and cannot be loaded.
+    pub async fn list_summaries(&self) -> Result<Arc<Vec<ListSummary>>, ServiceError> {
+        let load = || async { Ok(self.store.list_summaries().await?) };
+        self.summaries.get((), self.versions.total(), load).await
+    }
+
+    /// All genres, by name.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] when the database does not answer.
+    pub async fn genres(&self) -> Result<Vec<Genre>, ServiceError> {
+        Ok(self.store.genres().await?)
     }
 
     /// All lists, by key.

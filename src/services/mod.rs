@@ -9,6 +9,7 @@ pub mod import;
 pub mod predictions;
 pub mod profiles;
 pub mod refresh;
+pub mod status;
 pub mod validation;
 
 use crate::clock::Clock;
@@ -19,6 +20,7 @@ pub use catalogue::Catalogue;
 pub use error::ServiceError;
 pub use predictions::Predictions;
 pub use profiles::Profiles;
+pub use status::StatusReport;
 pub use validation::Validation;
 
 /// The use cases that requests need, sharing one store.
@@ -30,6 +32,8 @@ pub struct Services {
     pub predictions: Predictions,
     /// Weight profiles.
     pub profiles: Profiles,
+    /// How the service is.
+    pub status: StatusReport,
     /// Backtests.
     pub validation: Validation,
 }
@@ -39,9 +43,10 @@ impl Services {
     #[must_use]
     pub fn new(store: &Store, versions: &Versions, config: &Config, clock: &Clock) -> Self {
         Self {
-            catalogue: Catalogue::new(store.clone()),
+            catalogue: Catalogue::new(store.clone(), versions.clone()),
             predictions: Predictions::new(store.clone(), versions.clone(), clock.clone()),
             profiles: Profiles::new(store.clone()),
+            status: StatusReport::new(store.clone()),
             validation: Validation::new(store.clone(), versions.clone(), config.target_lists.clone()),
         }
     }

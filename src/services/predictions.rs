@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use super::ServiceError;
 use crate::cache::VersionedCache;
 use crate::clock::Clock;
-use crate::scoring::{Decade, Filter, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights};
+use crate::scoring::{
+    Decade, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
+};
 use crate::store::{ColumnsSource, LoadedColumns, Scope, Store, StoreError, Versions};
 
 /// Rankings over score columns, which are loaded when a decade is first asked for.
@@ -127,6 +129,29 @@ impl Predictions {
         let films = places.into_iter().map(|place| decade.film(place, listed)).collect();
         let (data_version, as_of) = (decade.data_version, decade.as_of);
         Ok(FilmPage { films, total, has_previous, has_next, data_version, as_of })
+    }
+
+    /// Every full film of a decade, candidates first, each best first.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] when the decade is not in memory and cannot be loaded.
+    pub async fn all(&self, list: &str, decade: Decade, weights: Weights) -> Result<Vec<ScoredFilm>, ServiceError> {
+        let decade = self.decade(decade).await?;
+        let columns = &decade.loaded.columns.scores;
+        let shelf = |membership, listed| {
+            let ranking = Ranking::of(columns, weights, membership);
+            let places = ranking.top(ranking.len()).into_iter();
+            places.map(|place| decade.film(place, listed)).collect::<Vec<_>>()
+        };
+        Ok([shelf(Membership::NotOn(list), false), shelf(Membership::On(list), true)].concat())
+    }
+
+    /// What the criteria of a decade's full films are made of, ordered by id.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] when the database does not answer.
+    pub async fn inputs(&self, decade: Decade) -> Result<Vec<(MovieId, Inputs)>, ServiceError> {
+        Ok(self.store.inputs_of(decade).await?)
     }
 
     /// One film of a decade; none where it is not among the decade's full films.

@@ -53,6 +53,9 @@ pub async fn person_quality(
     while let Some(batch) = store.refresh_person_quality(run.last_id, BATCH).await? {
         run.add(batch);
     }
+    if run.changes.changed > 0 {
+        store.analyze_people().await?;
+    }
     Ok(run.changes)
 }
 
@@ -67,6 +70,9 @@ pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
         run.add(batch);
     }
     run.changes.changed += store.remove_orphaned_scores().await?;
+    if run.changes.changed > 0 {
+        store.analyze_scores().await?;
+    }
     Ok(run.changes)
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Store, StoreError};
-use crate::scoring::{Decade, DecadeColumns, FORMULA_VERSION, FilmRow, MovieId, ScoreVector};
+use crate::scoring::{Decade, DecadeColumns, FORMULA_VERSION, FilmRow, Inputs, MovieId, ScoreVector};
 
 /// Where scores came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +94,31 @@ fn codes(table: &'static str, column: &'static str, id: i64, ids: Vec<i64>) -> R
     ids.into_iter().map(code).collect()
 }
 
+/// What the score table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoreTable {
+    /// Films.
+    pub films: usize,
+    /// When the newest of them was computed.
+    pub newest: Option<DateTime<Utc>>,
+}
+
 impl Store {
+    /// What the score table holds. Reads all of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn score_table(&self) -> Result<ScoreTable, StoreError> {
+        let mut statement = self.statement("score_table").await?;
+        let row = sqlx::query!(
+            r#"SELECT count(*) AS "films!", max(computed_at) AS newest FROM cinegraph.movie_discovery_scores"#
+        )
+        .fetch_one(statement.connection())
+        .await;
+        let row = statement.done(row)?;
+        Ok(ScoreTable { films: usize::try_from(row.films).unwrap_or_default(), newest: row.newest })
+    }
+
     /// The full films of a decade from the score table.
     ///
     /// # Errors
@@ -142,6 +166,37 @@ impl Store {
         }
         .await;
         loaded(statement.rows(rows)?, ColumnsSource::DirectQuery)
+    }
+
+    /// What the criteria of a decade's full films are made of, ordered by id. `people` holds their mean, where there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn inputs_of(&self, decade: Decade) -> Result<Vec<(MovieId, Inputs)>, StoreError> {
+        self.task("task_score_inputs", async |connection| {
+            let rows = sqlx::query_file!("src/store/sql/score_inputs.sql", decade.first_day(), decade.end());
+            Ok(rows
+                .fetch_all(connection)
+                .await?
+                .into_iter()
+                .map(|row| {
+                    let count = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+                    let inputs = Inputs {
+                        tmdb_rating: row.tmdb_rating,
+                        imdb_rating: row.imdb_rating,
+                        metascore: row.metascore,
+                        tomatometer: row.tomatometer,
+                        popularity: row.popularity,
+                        nominations: count(row.nominations),
+                        wins: count(row.wins),
+                        lists: count(row.lists),
+                        people: row.people_quality.into_iter().collect(),
+                    };
+                    (MovieId(row.movie_id), inputs)
+                })
+                .collect())
+        })
+        .await
     }
 
     /// Scores of single movies, whatever their status or date, computed from the base tables.

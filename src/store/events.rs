@@ -40,6 +40,12 @@ impl Versions {
         versions.get(&scope.key()).copied().unwrap_or_default()
     }
 
+    /// The sum of all versions: another one says that something has changed.
+    #[must_use]
+    pub fn total(&self) -> i64 {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).values().sum()
+    }
+
     fn replace(&self, read: HashMap<(String, i32), i64>) {
         *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = read;
     }

@@ -1,6 +1,7 @@
 //! Lists, genres and countries by name.
 
-use super::{Store, StoreError};
+use super::movies::mapped;
+use super::{Genre, Store, StoreError};
 
 /// A canonical list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +10,32 @@ pub struct ListName {
     pub key: String,
     /// What it is called.
     pub name: String,
+}
+
+/// A list, counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListSummary {
+    /// Its key.
+    pub key: String,
+    /// What it is called.
+    pub name: String,
+    /// Movies on it.
+    pub films: usize,
+    /// Those of them that have no release date.
+    pub undated: usize,
+    /// The decades that have a movie, ascending.
+    pub decades: Vec<ListDecade>,
+}
+
+/// A list within one decade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListDecade {
+    /// First year of the decade.
+    pub decade: i32,
+    /// Movies on the list, full or not.
+    pub listed: usize,
+    /// Full movies that are not on the list.
+    pub candidates: usize,
 }
 
 /// What a filter names.
@@ -21,25 +48,70 @@ pub enum ReferenceKind {
 }
 
 impl Store {
-    /// All lists, by key. A list that films name but that has no row of its own is called by its key.
+    /// All lists, by key. A list without a row of its own, one that films name or a target list, is called
+    /// by its key.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
     pub async fn list_names(&self) -> Result<Vec<ListName>, StoreError> {
-        let mut statement = self.statement("list_names").await?;
+        let mut statement = self.statement("lists").await?;
         let rows = sqlx::query_as!(
             ListName,
             r#"WITH named AS MATERIALIZED (SELECT list_key, name FROM cinegraph.list_names())
                SELECT list_key AS "key!", name AS "name!" FROM named
                UNION ALL
-               SELECT list_key, list_key FROM cinegraph.data_versions
-               WHERE scope = 'list' AND list_key NOT IN (SELECT list_key FROM named)
-               GROUP BY list_key
+               SELECT list_key, list_key
+               FROM (SELECT list_key FROM cinegraph.data_versions WHERE scope = 'list'
+                     UNION SELECT list_key FROM cinegraph.target_lists) AS known
+               WHERE list_key NOT IN (SELECT list_key FROM named)
                ORDER BY 1"#
         )
         .fetch_all(statement.connection())
         .await;
         statement.rows(rows)
+    }
+
+    /// All lists with their movies counted by decade. Reads every movie that is on a list, so callers keep the answer.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn list_summaries(&self) -> Result<Vec<ListSummary>, StoreError> {
+        let names = self.list_names().await?;
+        let mut statement = self.statement("lists").await?;
+        let counts = sqlx::query_file!("src/store/sql/list_counts.sql").fetch_all(statement.connection()).await;
+        let counts = statement.rows(counts)?;
+        let count = |value: i64| usize::try_from(value).unwrap_or_default();
+        let summary = |list: ListName| {
+            let of_list = |decade: Option<i32>| {
+                counts.iter().find(|row| row.list_key.as_ref() == Some(&list.key) && row.decade == decade)
+            };
+            // Rows without a list count the full movies of a decade, whatever their lists.
+            let decades = counts.iter().filter(|row| row.list_key.is_none()).filter_map(|row| {
+                let decade = row.decade?;
+                let (listed, full) = of_list(Some(decade)).map_or((0, 0), |own| (count(own.movies), count(own.full)));
+                // Scores may be a moment behind the films.
+                let candidates = count(row.full).saturating_sub(full);
+                (listed + candidates > 0).then_some(ListDecade { decade, listed, candidates })
+            });
+            let decades: Vec<_> = decades.collect();
+            let undated = of_list(None).map_or(0, |own| count(own.movies));
+            let films = undated + decades.iter().map(|decade| decade.listed).sum::<usize>();
+            ListSummary { key: list.key, name: list.name, films, undated, decades }
+        };
+        Ok(names.into_iter().map(summary).collect())
+    }
+
+    /// All genres, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn genres(&self) -> Result<Vec<Genre>, StoreError> {
+        let mut statement = self.statement("reference").await?;
+        let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.genres ORDER BY name, id")
+            .fetch_all(statement.connection())
+            .await;
+        let genre = |(id, tmdb_id, name)| Genre { id, tmdb_id: mapped(tmdb_id), name };
+        Ok(statement.rows(rows)?.into_iter().map(|row| genre((row.id, row.tmdb_id, row.name))).collect())
     }
 
     /// The database ids of genres or countries by name, whatever the case; unknown names have none.
@@ -48,7 +120,7 @@ impl Store {
     /// [`StoreError`] when the database does not answer.
     pub async fn reference_ids(&self, kind: ReferenceKind, names: &[String]) -> Result<Vec<u32>, StoreError> {
         let names: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
-        let mut statement = self.statement("reference_ids").await?;
+        let mut statement = self.statement("reference").await?;
         let ids = match kind {
             ReferenceKind::Genre => {
                 sqlx::query_scalar!("SELECT id FROM public.genres WHERE lower(name) = ANY ($1) ORDER BY id", &names)

@@ -25,11 +25,11 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres};
 
 pub use attach::{Detached, Found, Migrated};
-pub use columns::{ColumnsSource, LiveScore, LoadedColumns};
+pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
 pub use error::{SchemaError, SharedError, StatementLimits, StoreError};
 pub use events::{Scope, Versions, VersionsListener};
 pub use installation::{CatalogueOrigin, Installation};
-pub use lists::{ListName, ReferenceKind};
+pub use lists::{ListDecade, ListName, ListSummary, ReferenceKind};
 pub use movies::{
     Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
 };
@@ -48,19 +48,19 @@ pub const QUERY_NAMES: &[&str] = &[
     "festival_entries_of_movies",
     "genres_of_movies",
     "installation",
-    "list_names",
+    "lists",
     "live_scores",
     "metrics_of_movies",
     "movie_id",
     "movies_by_id",
-    "ping",
+    "movies_by_title",
     "profiles",
     "qualities_of_people",
-    "reference_ids",
+    "reference",
+    "score_table",
     "snapshot",
     "snapshot_columns",
     "unhittable_movies",
-    "task_blind_scores",
     "task_person_quality",
     "task_scores",
     "task_snapshot",

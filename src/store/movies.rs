@@ -196,6 +196,30 @@ impl Store {
         Ok(statement.row(row)?.map(MovieId))
     }
 
+    /// Movies whose title contains a text, whatever the case: by title in lower case, then by id, those after `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn movies_by_title(
+        &self,
+        contains: &str,
+        after: Option<&(String, MovieId)>,
+        limit: usize,
+    ) -> Result<Vec<(String, MovieId)>, StoreError> {
+        let pattern = format!("%{}%", literal(&contains.to_lowercase()));
+        let mut statement = self.statement("movies_by_title").await?;
+        let rows = sqlx::query_file!(
+            "src/store/sql/movies_by_title.sql",
+            pattern,
+            after.map(|(title, _)| title.as_str()),
+            after.map(|(_, id)| id.0),
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        )
+        .fetch_all(statement.connection())
+        .await;
+        Ok(statement.rows(rows)?.into_iter().map(|row| (row.title, MovieId(row.id))).collect())
+    }
+
     /// Genres of movies, by name.
     ///
     /// # Errors
@@ -338,8 +362,14 @@ fn grouped<K: Eq + Hash, V>(rows: impl Iterator<Item = (K, V)>) -> HashMap<K, Ve
     groups
 }
 
+/// A text as a pattern that matches nothing but itself.
+fn literal(text: &str) -> String {
+    let escaped = |c| ['\\', '%', '_'].contains(&c).then_some('\\').into_iter().chain([c]);
+    text.chars().flat_map(escaped).collect()
+}
+
 /// Ids below 0 stand for rows that `TMDb` does not know.
-fn mapped(tmdb_id: i32) -> Option<i32> {
+pub(super) fn mapped(tmdb_id: i32) -> Option<i32> {
     Some(tmdb_id).filter(|id| *id >= 0)
 }
 

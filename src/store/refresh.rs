@@ -86,6 +86,28 @@ impl Store {
         .await
     }
 
+    /// Lets the planner know what a refresh has written.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn analyze_people(&self) -> Result<(), StoreError> {
+        self.task("task_person_quality", async |connection| {
+            sqlx::query!("ANALYZE public.person_metrics").execute(connection).await.map(|_| ())
+        })
+        .await
+    }
+
+    /// Lets the planner know what a refresh has written.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn analyze_scores(&self) -> Result<(), StoreError> {
+        self.task("task_scores", async |connection| {
+            sqlx::query!("ANALYZE cinegraph.movie_discovery_scores").execute(connection).await.map(|_| ())
+        })
+        .await
+    }
+
     /// Removes stored scores of movies that are gone; says how many.
     ///
     /// # Errors
@@ -147,7 +169,7 @@ impl Store {
     }
 
     /// Runs the statements of one step of a task in a transaction without a time limit.
-    async fn task<T>(
+    pub(super) async fn task<T>(
         &self,
         name: &'static str,
         step: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,

@@ -192,6 +192,7 @@ pub struct StatementGuard {
 
 impl StatementGuard {
     /// All its rows are read; says how long that took.
+    #[must_use = "slow statements are logged"]
     pub fn finish_ok(self, rows: usize) -> Duration {
         self.metrics.0.queries.get(self.query_name).1.rows.record(number(rows));
         self.started.elapsed()
@@ -377,7 +378,7 @@ mod tests {
 
         metrics.field("predictions").finish(Done::Ok);
         drop(metrics.field("predictions"));
-        metrics.statement("film").finish_ok(25);
+        let _ = metrics.statement("film").finish_ok(25);
         metrics.statement("unheard_of").finish_err(DbError::Timeout);
         metrics.task(Task::ScoreRefresh).finish(TaskOutcome::Skipped);
 

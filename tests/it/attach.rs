@@ -9,9 +9,9 @@ use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::import::{Generated, import_csv};
 use cinegraph::store::{Found, Store};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgPool};
 
-use crate::support::{TestService, metrics, migrated, open};
+use crate::support::{TestService, metrics, migrated, open, url};
 
 const STATE_A: &[&str] = &[include_str!("fixtures/state_a.sql")];
 const STATE_H: &[&str] = &[include_str!("fixtures/state_a.sql"), include_str!("fixtures/state_h.sql")];
@@ -105,7 +105,7 @@ async fn dump(pool: &PgPool) -> String {
 
 /// Runs our program on the test's database.
 fn cinegraph(pool: &PgPool, arguments: &[&str]) -> Output {
-    let url = pool.connect_options().to_url_lossy().to_string();
+    let url = url(pool);
     Command::new(env!("CARGO_BIN_EXE_cinegraph"))
         .args(arguments)
         .env("CINEGRAPH_DATABASE_URL", url)

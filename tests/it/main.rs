@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
+mod architecture;
 mod attach;
+mod cli;
+mod formula;
 mod generate;
+mod graphql;
 mod http;
 mod import;
 mod predictions;
+mod refresh;
 mod support;
+mod validation;

@@ -14,6 +14,9 @@ pub(crate) struct Film {
     nominations: usize,
     wins: usize,
     genres: Vec<String>,
+    countries: Vec<&'static str>,
+    language: &'static str,
+    imdb_id: Option<String>,
 }
 
 impl Film {
@@ -29,6 +32,9 @@ impl Film {
             nominations: 0,
             wins: 0,
             genres: vec![],
+            countries: vec![],
+            language: "en",
+            imdb_id: None,
         }
     }
 
@@ -101,13 +107,30 @@ impl Film {
         self
     }
 
+    /// Produced in this country, by code.
+    pub(crate) fn country(mut self, code: &'static str) -> Self {
+        self.countries.push(code);
+        self
+    }
+
+    /// In this language, by code.
+    pub(crate) fn language(mut self, code: &'static str) -> Self {
+        self.language = code;
+        self
+    }
+
+    pub(crate) fn imdb(mut self, id: &str) -> Self {
+        self.imdb_id = Some(id.into());
+        self
+    }
+
     /// Puts it into the database; returns its id.
     pub(crate) async fn insert(&self, pool: &PgPool) -> i64 {
         let sources = (self.sources != "NULL").then_some(&self.sources);
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO movies (tmdb_id, title, release_date, import_status, canonical_sources, tmdb_data,
-                                 original_language, inserted_at, updated_at)
-             VALUES ((SELECT coalesce(max(tmdb_id), 0) + 1 FROM movies), $1, $2::date, $3, $4::jsonb, $5::jsonb, 'en',
+                                 original_language, imdb_id, inserted_at, updated_at)
+             VALUES ((SELECT coalesce(max(tmdb_id), 0) + 1 FROM movies), $1, $2::date, $3, $4::jsonb, $5::jsonb, $6, $7,
                      now(), now())
              RETURNING id",
         )
@@ -116,6 +139,8 @@ impl Film {
         .bind(self.status)
         .bind(sources)
         .bind(&self.tmdb_data)
+        .bind(self.language)
+        .bind(&self.imdb_id)
         .fetch_one(pool)
         .await
         .unwrap();
@@ -154,6 +179,21 @@ impl Film {
             .await
             .unwrap();
         }
+        for code in &self.countries {
+            sqlx::query(
+                "WITH country AS (
+                     INSERT INTO production_countries (iso_3166_1, name, inserted_at, updated_at)
+                     VALUES ($2, 'Country ' || $2, now(), now())
+                     ON CONFLICT (iso_3166_1) DO UPDATE SET name = excluded.name RETURNING id
+                 )
+                 INSERT INTO movie_production_countries SELECT $1, id FROM country",
+            )
+            .bind(id)
+            .bind(code)
+            .execute(pool)
+            .await
+            .unwrap();
+        }
         id
     }
 }
@@ -180,6 +220,19 @@ pub(crate) async fn credit(pool: &PgPool, movie: i64, person: i64, job: Option<&
     .bind(movie)
     .bind(person)
     .bind(job)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+/// Leaves a person's quality in the database, as another system might.
+pub(crate) async fn quality(pool: &PgPool, person: i64, score: Option<f64>) {
+    sqlx::query(
+        "INSERT INTO person_metrics (person_id, metric_type, score, calculated_at, inserted_at, updated_at)
+         VALUES ($1, 'quality_score', $2, now(), now(), now())",
+    )
+    .bind(person)
+    .bind(score)
     .execute(pool)
     .await
     .unwrap();

@@ -1,8 +1,10 @@
 //! A service of its own for each test, on a database of its own, and films to put into it.
 
 mod films;
+mod world;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -10,6 +12,7 @@ use cinegraph::clock::Clock;
 use cinegraph::config::{Config, Overrides};
 use cinegraph::graphql::{self, ApiLimits};
 use cinegraph::http::{self, HttpLimits, HttpState, Probe, Readiness};
+use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{Services, refresh};
 use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store, Versions};
 use cinegraph::telemetry::{Inventory, Metrics};
@@ -18,7 +21,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
 use tower::ServiceExt;
 
-pub(crate) use films::{Film, credit, nominee, person};
+pub(crate) use films::{Film, credit, nominee, person, quality};
+pub(crate) use world::{AnyFilm, TARGET, World};
 
 /// The service over one test's database, asked through its HTTP router.
 pub(crate) struct TestService {
@@ -39,14 +43,18 @@ pub(crate) async fn migrated(pool: &PgPool, metrics: Metrics) -> Store {
 
 /// The database of a test as it is.
 pub(crate) fn open(options: &PgConnectOptions, metrics: Metrics) -> Store {
-    let second = std::time::Duration::from_secs(1);
-    let settings = DatabaseSettings {
-        url: options.to_url_lossy().to_string(),
-        max_connections: 5,
-        acquire_timeout: 30 * second,
-        limits: StatementLimits { request: 30 * second, direct_query: 30 * second },
-    };
-    Store::open(&settings, metrics).unwrap()
+    store(options.to_url_lossy().to_string(), Duration::from_secs(30), metrics)
+}
+
+/// Where a test's database is.
+pub(crate) fn url(pool: &PgPool) -> String {
+    pool.connect_options().to_url_lossy().to_string()
+}
+
+fn store(url: String, acquire_timeout: Duration, metrics: Metrics) -> Store {
+    let limit = Duration::from_secs(30);
+    let limits = StatementLimits { request: limit, direct_query: limit };
+    Store::open(&DatabaseSettings { url, max_connections: 5, acquire_timeout, limits }, metrics).unwrap()
 }
 
 /// A registry as the service has it.
@@ -56,10 +64,25 @@ pub(crate) fn metrics() -> Metrics {
 }
 
 impl TestService {
-    /// Starts on an empty test database (`#[sqlx::test(migrations = false)]`).
+    /// Starts on an empty test database (`#[sqlx::test(migrations = false)]`), or again, with nothing in memory, on one
+    /// that a service has used.
     pub(crate) async fn on(pool: PgPool) -> Self {
         let metrics = metrics();
         let store = migrated(&pool, metrics.clone()).await;
+        let service = Self::over(store, metrics, pool);
+        service.store.read_versions(&service.versions).await.unwrap();
+        service
+    }
+
+    /// Starts where no database answers.
+    pub(crate) fn without_database() -> Self {
+        // Nothing listens on port 1.
+        let (metrics, url) = (metrics(), "postgres://nobody@127.0.0.1:1/nothing");
+        let pool = PgPool::connect_lazy(url).unwrap();
+        Self::over(store(url.to_owned(), Duration::from_millis(50), metrics.clone()), metrics, pool)
+    }
+
+    fn over(store: Store, metrics: Metrics, pool: PgPool) -> Self {
         let config = Config::from_layers(None, [], &Overrides::default()).unwrap();
         let versions = Versions::default();
         let services = Arc::new(Services::new(&store, &versions, &config, &Clock::system()));
@@ -72,7 +95,7 @@ impl TestService {
             executor: graphql::api(services, metrics.clone(), limits),
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
-            limits: HttpLimits { execution: std::time::Duration::from_secs(60), ..HttpLimits::default() },
+            limits: HttpLimits { execution: Duration::from_mins(1), ..HttpLimits::default() },
             graphiql: true,
         });
         Self { store, metrics, pool, versions, config, router }
@@ -84,11 +107,17 @@ impl TestService {
         self.refresh_scores().await;
     }
 
-    /// The same without the quality of people, which another application may maintain.
+    /// The same, with the quality of people as it stands in the database.
     pub(crate) async fn refresh_scores(&self) {
         refresh::scores(&self.store, &mut |_| ()).await.unwrap();
         refresh::snapshot(&self.store, &self.config.target_lists, &mut |_| ()).await.unwrap();
         self.store.read_versions(&self.versions).await.unwrap();
+    }
+
+    /// Invents this many films of all decades, with everything that hangs on films, and computes their scores.
+    pub(crate) async fn fill(&self, films: u32) {
+        generate(&self.pool, GenerateRequest { films, seed: 1 }, &mut |_| ()).await.unwrap();
+        self.refresh().await;
     }
 
     /// Sends a query and returns the whole answer.

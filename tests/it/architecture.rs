@@ -1,0 +1,267 @@
+//! The house: who may import whom, and where SQL may stand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each storey and the storeys that it may name. `cli` may name all; `main` and `lib` are no storeys.
+const MAY_NAME: &[(&str, &[&str])] = &[
+    (
+        "app",
+        &[
+            "cache",
+            "clock",
+            "config",
+            "graphql",
+            "http",
+            "private_postgres",
+            "scoring",
+            "services",
+            "store",
+            "telemetry",
+        ],
+    ),
+    ("http", &["clock", "config", "graphql", "telemetry"]),
+    ("graphql", &["scoring", "services", "store", "telemetry"]),
+    ("services", &["cache", "clock", "config", "scoring", "store", "telemetry"]),
+    ("cache", &["clock", "telemetry"]),
+    ("store", &["clock", "scoring", "telemetry"]),
+    ("scoring", &[]),
+    ("clock", &[]),
+    ("config", &[]),
+    ("private_postgres", &[]),
+    ("telemetry", &[]),
+];
+
+/// What would make `scoring` depend on more than its arguments.
+const IMPURE: &[&str] = &["async", "await", "Instant", "SystemTime", "Utc::now"];
+
+const SQL: &[&str] = &["SELECT ", "INSERT ", "UPDATE ", "DELETE "];
+
+#[test]
+fn imports_point_down_the_house() {
+    let mut violations = Vec::new();
+    for file in sources() {
+        let Some((_, allowed)) = MAY_NAME.iter().find(|(storey, _)| *storey == file.storey) else {
+            assert!(["cli", "lib", "main"].contains(&file.storey.as_str()), "no rule for {}", file.path.display());
+            continue;
+        };
+        for (line, named) in file.named_storeys() {
+            if named != file.storey && !allowed.contains(&named.as_str()) {
+                violations.push(format!("{}: {} names {named}", file.at(line), file.storey));
+            }
+        }
+    }
+    assert!(violations.is_empty(), "imports that point up or aside:\n{}", violations.join("\n"));
+}
+
+#[test]
+fn resolvers_see_types_of_the_store_and_never_the_store() {
+    let resolves = |file: &Source| file.storey == "graphql";
+    let mut found = words(&["store::Store", "sqlx"], resolves);
+    for file in sources().into_iter().filter(resolves) {
+        for (place, _) in file.code.match_indices("crate::store::{") {
+            if group(&file.code[place + "crate::store::".len()..]).contains(&"Store") {
+                found.push(format!("{}: Store", file.at(line_of(&file.code, place))));
+            }
+        }
+    }
+    assert!(found.is_empty(), "the store in a resolver:\n{}", found.join("\n"));
+}
+
+#[test]
+fn scoring_is_pure() {
+    let found = words(IMPURE, |file| file.storey == "scoring");
+    assert!(found.is_empty(), "not pure:\n{}", found.join("\n"));
+}
+
+#[test]
+fn sql_stands_in_the_store() {
+    // The private cluster makes its database before there is a schema that a store could be for.
+    let elsewhere = |file: &Source| !["store", "private_postgres"].contains(&file.storey.as_str());
+    let mut found = Vec::new();
+    for file in sources().into_iter().filter(elsewhere) {
+        for (line, text) in &file.texts {
+            if SQL.iter().any(|keyword| text.contains(keyword)) {
+                found.push(format!("{}: {text:?}", file.at(*line)));
+            }
+        }
+    }
+    assert!(found.is_empty(), "SQL outside of the store:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_reader_of_sources_knows_code_from_text_and_comments() {
+    let source = Source::read(
+        PathBuf::from("src/http/router.rs"),
+        "// crate::store\nuse crate::{graphql::Api, telemetry};\nlet _ = ('\"', \"crate::cli \\\" SELECT 1\");\n\
+         fn of<'a>(x: &'a u8) { super::health(); super::super::app::start() }\nr#\"UPDATE \"x\"\"#\n\
+         #[cfg(test)]\nmod tests { use crate::cli; }",
+    );
+    let named = source.named_storeys();
+    assert_eq!(named, [(2, "graphql".to_owned()), (2, "telemetry".to_owned()), (4, "app".to_owned())]);
+    assert_eq!(source.texts, [(3, "crate::cli \\\" SELECT 1".to_owned()), (5, "UPDATE \"x\"".to_owned())]);
+}
+
+/// The lines in files of our choice that hold one of these words.
+fn words(words: &[&str], of: impl Fn(&Source) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in sources().into_iter().filter(of) {
+        for word in words {
+            for (place, _) in file.code.match_indices(word) {
+                let around = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+                let (before, after) = (&file.code[..place], &file.code[place + word.len()..]);
+                if !around(before.chars().next_back()) && !around(after.chars().next()) {
+                    found.push(format!("{}: {word}", file.at(line_of(&file.code, place))));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// One source file without its unit tests: what is code, and what stands in its string literals.
+struct Source {
+    path: PathBuf,
+    storey: String,
+    /// Modules below the crate's root.
+    depth: usize,
+    /// Comments removed and string literals emptied; the lines are where they were.
+    code: String,
+    texts: Vec<(usize, String)>,
+}
+
+impl Source {
+    fn read(path: PathBuf, text: &str) -> Self {
+        let inside: Vec<_> = path.iter().skip(1).map(|part| part.to_string_lossy().into_owned()).collect();
+        let storey = inside[0].trim_end_matches(".rs").to_owned();
+        let depth = if inside.last().is_some_and(|file| file == "mod.rs") { inside.len() - 1 } else { inside.len() };
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let (code, texts) = separated(text);
+        Self { path, storey, depth, code, texts }
+    }
+
+    fn at(&self, line: usize) -> String {
+        format!("{}:{line}", self.path.display())
+    }
+
+    /// The storeys that `crate::…`, or as many `super::` as lead out of the storey, name; with their lines.
+    fn named_storeys(&self) -> Vec<(usize, String)> {
+        let root = "super::".repeat(self.depth);
+        let mut places: Vec<_> = self.code.match_indices("crate::").map(|(at, path)| at + path.len()).collect();
+        places.extend(self.code.match_indices(&root).map(|(at, path)| at + path.len()));
+        places.sort_unstable();
+        let mut named = Vec::new();
+        for place in places {
+            let rest = &self.code[place..];
+            let names = if rest.starts_with('{') { group(rest) } else { vec![word(rest)] };
+            named.extend(names.into_iter().map(|name| (line_of(&self.code, place), name.to_owned())));
+        }
+        named.retain(|(_, name)| !name.is_empty());
+        named
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let mut files = Vec::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") && path.file_name().unwrap() != "tests.rs" {
+                let text = fs::read_to_string(&path).unwrap();
+                files.push(Source::read(path.strip_prefix(root).unwrap().to_owned(), &text));
+            }
+        }
+    }
+    assert!(files.len() > 50, "only {} files found", files.len());
+    files
+}
+
+/// The first names in `{a::b, c}`.
+fn group(text: &str) -> Vec<&str> {
+    let (mut depth, mut names, mut first) = (0, Vec::new(), true);
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => first = true,
+            c if first && depth == 1 && !c.is_whitespace() => {
+                names.push(word(&text[at..]));
+                first = false;
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+/// The name that a text begins with.
+fn word(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+fn line_of(text: &str, place: usize) -> usize {
+    1 + text[..place].matches('\n').count()
+}
+
+/// Code without comments, its string literals emptied, and those literals with their lines.
+fn separated(text: &str) -> (String, Vec<(usize, String)>) {
+    let (mut code, mut texts, mut rest) = (String::new(), Vec::new(), text);
+    while let Some(c) = rest.chars().next() {
+        let line = || line_of(text, text.len() - rest.len());
+        let hashes = rest.strip_prefix('r').map_or(0, |raw| raw.len() - raw.trim_start_matches('#').len());
+        let raw = rest.strip_prefix('r').is_some_and(|raw| raw[hashes..].starts_with('"')) && !code.ends_with(is_word);
+        let taken = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if raw {
+            let start = hashes + 2;
+            let end = format!("\"{}", "#".repeat(hashes));
+            let length = rest[start..].find(&end).unwrap_or(rest.len() - start);
+            texts.push((line(), rest[start..start + length].to_owned()));
+            start + length + end.len()
+        } else if c == '"' {
+            let length = closing(&rest[1..], '"');
+            texts.push((line(), rest[1..=length].to_owned()));
+            length + 2
+        } else if let Some(length) = char_literal(rest) {
+            length
+        } else {
+            code.push(c);
+            rest = &rest[c.len_utf8()..];
+            continue;
+        };
+        code.extend(rest[..taken].chars().filter(|c| *c == '\n'));
+        rest = &rest[taken..];
+    }
+    (code, texts)
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Where a literal that has been opened ends.
+fn closing(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    let end = text.char_indices().find(|(_, c)| {
+        let closes = *c == quote && !escaped;
+        escaped = *c == '\\' && !escaped;
+        closes
+    });
+    end.map_or(text.len(), |(at, _)| at)
+}
+
+/// How long the character literal is that a text begins with; none where it begins with something else, a lifetime say.
+fn char_literal(text: &str) -> Option<usize> {
+    let inside = text.strip_prefix('\'')?;
+    let first = inside.chars().next()?;
+    let length = closing(inside, '\'');
+    (first == '\\' || length == first.len_utf8()).then_some(length + 2)
+}

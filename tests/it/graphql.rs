@@ -1,0 +1,503 @@
+//! The schema, what an operation may cost, and what clients are told when something is wrong.
+
+use std::collections::BTreeSet;
+
+use async_graphql::Positioned;
+use async_graphql::parser::types::{
+    FieldDefinition, InputValueDefinition, ServiceDocument, TypeKind, TypeSystemDefinition,
+};
+use cinegraph::graphql::{ROOT_FIELDS, sdl};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Film, TestService, credit, person};
+
+/// What clients rely on: these names and types, and whatever else there is.
+const CONTRACT: &str = r#"
+type Query {
+  predictions(profile: String, weights: WeightsInput, list: String! = "1001_movies", decade: Int! = 2020, filter: PredictionFilter, first: Int! = 25, after: String): PredictionConnection!
+  prediction(by: MovieBy!, profile: String, weights: WeightsInput, list: String! = "1001_movies"): Prediction
+  confirmedAdditions(profile: String, weights: WeightsInput, list: String! = "1001_movies", decade: Int! = 2020, first: Int! = 25, after: String): PredictionConnection!
+  validation(profile: String, weights: WeightsInput, list: String! = "1001_movies", basis: ScoreBasis! = BLIND): Validation!
+  decadeValidation(profile: String, weights: WeightsInput, list: String! = "1001_movies", decade: Int!, basis: ScoreBasis! = BLIND): DecadeValidation!
+  profileComparison(list: String! = "1001_movies", basis: ScoreBasis! = BLIND): ProfileComparison!
+  profiles(activeOnly: Boolean! = true): [Profile!]!
+  profile(name: String!): Profile
+  movie(by: MovieBy!): Movie
+  movies(titleContains: String!, first: Int! = 25, after: String): MovieConnection!
+  lists: [MovieList!]!
+  genres: [Genre!]!
+  status: ServiceStatus!
+  node(id: ID!): Node
+  nodes(ids: [ID!]!): [Node]!
+}
+input MovieBy @oneOf { id: ID, tmdbId: Int, imdbId: String }
+input WeightsInput { popularOpinion: Float!, criticalAcclaim: Float!, industryRecognition: Float!, culturalImpact: Float!, peopleQuality: Float! }
+input PredictionFilter { minScore: Float, genres: [String!], countries: [String!], originalLanguage: String, titleContains: String, releasedFrom: Date, releasedTo: Date }
+scalar Date
+scalar DateTime
+scalar JSON
+enum ScoreBasis { BLIND AS_PUBLISHED }
+enum Criterion { POPULAR_OPINION CRITICAL_ACCLAIM INDUSTRY_RECOGNITION CULTURAL_IMPACT PEOPLE_QUALITY }
+enum PredictionStatus { CANDIDATE LISTED }
+enum ScoreSource { SCORE_TABLE DIRECT_QUERY }
+enum UnrankedReason { NO_RELEASE_DATE NOT_FULL LISTED }
+interface Node { id: ID! }
+type PageInfo { hasNextPage: Boolean!, hasPreviousPage: Boolean!, startCursor: String, endCursor: String }
+type PredictionConnection { edges: [PredictionEdge!]!, nodes: [Prediction!]!, pageInfo: PageInfo!, totalCount: Int!, dataVersion: Int!, asOf: DateTime! }
+type PredictionEdge { cursor: String!, node: Prediction! }
+type Prediction { id: ID!, rank: Int, unranked: UnrankedReason, movie: Movie!, score: Float!, likelihood: Float!, breakdown: [ScoreContribution!]!, status: PredictionStatus!, coverage: Int!, computedAt: DateTime!, source: ScoreSource!, profile: Profile }
+type ScoreContribution { criterion: Criterion!, value: Float!, weight: Float!, contribution: Float! }
+type Validation { decades: [DecadeValidation!]!, overall: ValidationTotal!, eras: [EraValidation!]!, basis: ScoreBasis!, snapshotAt: DateTime! }
+type DecadeValidation {
+  decade: Int!, listed: Int!, population: Int!, hits: Int!, accuracy: Float, interval: Interval, expectedHits: Float, lift: Float, baselineAccuracy: Float, unhittable: Int!
+  hitFilms(first: Int! = 25, after: String): RankedMovieConnection!
+  missedFilms(first: Int! = 25, after: String): RankedMovieConnection!
+  falsePositives(first: Int! = 25, after: String): RankedMovieConnection!
+}
+type RankedMovieConnection { edges: [RankedMovieEdge!]!, nodes: [RankedMovie!]!, pageInfo: PageInfo!, totalCount: Int! }
+type RankedMovieEdge { cursor: String!, node: RankedMovie! }
+type ValidationTotal { listed: Int!, population: Int!, hits: Int!, accuracy: Float, interval: Interval, expectedHits: Float, lift: Float, baselineAccuracy: Float, unhittable: Int! }
+type EraValidation { name: String!, decades: [Int!]!, listed: Int!, hits: Int!, accuracy: Float }
+type Interval { low: Float!, high: Float! }
+type RankedMovie { rank: Int, score: Float, movie: Movie! }
+type ProfileComparison { profiles: [ProfileValidation!]!, best: Profile }
+type ProfileValidation { profile: Profile!, overall: ValidationTotal!, decades: [DecadeValidation!]! }
+type Profile implements Node { id: ID!, name: String!, description: String, weights: Weights!, categoryWeights: JSON, isDefault: Boolean!, isSystem: Boolean!, active: Boolean!, updatedAt: DateTime! }
+type Weights { popularOpinion: Float!, criticalAcclaim: Float!, industryRecognition: Float!, culturalImpact: Float!, peopleQuality: Float! }
+type Movie implements Node {
+  id: ID!, tmdbId: Int, imdbId: String, title: String!, releaseDate: Date, year: Int, decade: Int, originalLanguage: String, posterPath: String
+  genres: [Genre!]!, countries: [Country!]!, lists: [ListMembership!]!, metrics: [Metric!]!, festivals: FestivalRecord!
+  credits(department: String, first: Int! = 25, after: String): CreditConnection!
+  people(first: Int! = 10): [CreditedPerson!]!
+  prediction(profile: String, weights: WeightsInput, list: String! = "1001_movies"): Prediction
+}
+type MovieConnection { edges: [MovieEdge!]!, nodes: [Movie!]!, pageInfo: PageInfo! }
+type MovieEdge { cursor: String!, node: Movie! }
+type MovieList { key: String!, name: String!, films: Int!, undated: Int!, decades: [ListDecade!]! }
+type ListDecade { decade: Int!, listed: Int!, candidates: Int! }
+type CreditConnection { edges: [CreditEdge!]!, nodes: [Credit!]!, pageInfo: PageInfo! }
+type CreditEdge { cursor: String!, node: Credit! }
+type Genre { name: String! }
+type Country { code: String!, name: String! }
+type ListMembership { key: String!, name: String!, position: Int, edition: String }
+type Metric { source: String!, type: String!, value: Float, fetchedAt: DateTime! }
+type FestivalRecord { wins: Int!, nominations: Int!, entries: [FestivalEntry!]! }
+type FestivalEntry { organization: String!, year: Int!, category: String!, personName: String, won: Boolean! }
+type CreditedPerson { person: Person!, roles: [String!]! }
+type Person { id: ID!, tmdbId: Int, name: String!, quality: PersonQuality }
+type PersonQuality { score: Float!, components: JSON!, calculatedAt: DateTime! }
+"#;
+
+/// A page on which every film has everything.
+const EVERYTHING: &str = "{
+    totalCount dataVersion asOf pageInfo { hasNextPage endCursor }
+    nodes {
+        id rank unranked score likelihood status coverage computedAt source
+        breakdown { criterion value weight contribution }
+        profile { id name weights { popularOpinion peopleQuality } }
+        movie {
+            id tmdbId imdbId title releaseDate year decade originalLanguage posterPath
+            genres { name } countries { code name } lists { key name position edition }
+            metrics { source type value fetchedAt }
+            festivals { wins nominations entries { organization year category personName won } }
+            people(first: 10) {
+                roles person { id tmdbId name quality { score components calculatedAt } }
+            }
+            credits(first: 10) { totalCount nodes { department job character person { name quality { score } } } }
+            prediction { rank score likelihood breakdown { criterion contribution } profile { name } }
+        }
+    }
+}";
+
+fn page(arguments: &str) -> String {
+    format!("{{ predictions({arguments}) {EVERYTHING} }}")
+}
+
+#[test]
+fn the_committed_schema_is_that_of_the_code() {
+    let committed = include_str!("../../schema.graphql");
+    assert!(committed == sdl(), "schema.graphql is not what `cinegraph schema` prints: run `make generate`");
+    assert!(committed.ends_with("}\n"), "the file ends with a line break");
+}
+
+#[test]
+fn the_schema_covers_the_contract() {
+    let (promised, given) = (members(CONTRACT), members(&sdl()));
+    let missing: Vec<_> = promised.difference(&given).collect();
+    assert!(missing.is_empty(), "clients rely on:\n{missing:#?}");
+}
+
+/// Everything that a schema names, one line each, with its type and default.
+fn members(schema: &str) -> BTreeSet<String> {
+    let ServiceDocument { definitions } = async_graphql::parser::parse_schema(schema).unwrap();
+    let mut members = BTreeSet::new();
+    for definition in definitions {
+        let TypeSystemDefinition::Type(Positioned { node: definition, .. }) = definition else { continue };
+        let name = &definition.name.node;
+        for directive in definition.directives {
+            members.insert(format!("{name} @{}", directive.node.name.node));
+        }
+        match definition.kind {
+            TypeKind::Object(object) => {
+                members.insert(format!("type {name}"));
+                members
+                    .extend(object.implements.iter().map(|interface| format!("{name} implements {}", interface.node)));
+                members.extend(object.fields.iter().flat_map(|field| field_members(name, &field.node)));
+            }
+            TypeKind::Interface(interface) => {
+                members.insert(format!("interface {name}"));
+                members.extend(interface.fields.iter().flat_map(|field| field_members(name, &field.node)));
+            }
+            TypeKind::InputObject(input) => {
+                members.extend(input.fields.iter().map(|field| argument(&format!("input {name}"), &field.node)));
+            }
+            TypeKind::Enum(values) => {
+                members.extend(values.values.iter().map(|value| format!("enum {name} {}", value.node.value.node)));
+            }
+            TypeKind::Scalar | TypeKind::Union(_) => {
+                members.insert(format!("{name}"));
+            }
+        }
+    }
+    members
+}
+
+fn field_members(parent: &str, field: &FieldDefinition) -> Vec<String> {
+    let name = format!("{parent}.{}", field.name.node);
+    let mut members: Vec<_> = field.arguments.iter().map(|one| argument(&name, &one.node)).collect();
+    members.push(format!("{name}: {}", field.ty.node));
+    members
+}
+
+fn argument(parent: &str, argument: &InputValueDefinition) -> String {
+    let default = argument.default_value.as_ref().map(|value| format!(" = {}", value.node)).unwrap_or_default();
+    format!("{parent}({}): {}{default}", argument.name.node, argument.ty.node)
+}
+
+/// Types of the GraphQL library, which gives us no way to describe them.
+const UNDESCRIBED_BY_THE_LIBRARY: [&str; 5] =
+    ["CreditConnection", "ID", "MovieConnection", "PredictionConnection", "RankedMovieConnection"];
+
+const INTROSPECTION: &str = "{ __schema { types {
+    name description
+    fields { name description args { name description } }
+    inputFields { name description }
+    enumValues { name description }
+} } }";
+
+#[tokio::test]
+async fn everything_in_the_schema_is_described() {
+    let data = TestService::without_database().data(INTROSPECTION).await;
+    let mut silent = Vec::new();
+    let mut look = |thing: &Value, name: String| {
+        if thing["description"].as_str().is_none_or(|text| text.trim().is_empty()) {
+            silent.push(name);
+        }
+    };
+    for kind in data["__schema"]["types"].as_array().unwrap() {
+        let name = kind["name"].as_str().unwrap();
+        if name.starts_with("__") {
+            continue;
+        }
+        look(kind, name.to_owned());
+        for list in ["fields", "inputFields", "enumValues"] {
+            for member in kind[list].as_array().into_iter().flatten() {
+                let member_name = format!("{name}.{}", member["name"].as_str().unwrap());
+                look(member, member_name.clone());
+                for argument in member["args"].as_array().into_iter().flatten() {
+                    look(argument, format!("{member_name}({})", argument["name"].as_str().unwrap()));
+                }
+            }
+        }
+    }
+    silent.retain(|name| !UNDESCRIBED_BY_THE_LIBRARY.contains(&name.as_str()));
+    assert_eq!(silent, Vec::<String>::new(), "without a description");
+}
+
+#[tokio::test]
+async fn every_root_field_has_a_name_in_the_metrics() {
+    let data = TestService::without_database().data("{ __type(name: \"Query\") { fields { name } } }").await;
+    let fields: BTreeSet<_> =
+        data["__type"]["fields"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    assert_eq!(fields, ROOT_FIELDS.iter().copied().collect());
+}
+
+/// Statements for one operation of a service with nothing in memory, on several threads as the program has them.
+fn cold_statements(pool: &PgPool, query: String) -> u64 {
+    let pool = pool.clone();
+    let operation = async move {
+        let service = TestService::on(pool).await;
+        let before = service.statements();
+        service.data(&query).await;
+        service.statements() - before
+    };
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let done = std::thread::spawn(move || threads.block_on(async { tokio::spawn(operation).await.unwrap() }));
+    done.join().unwrap()
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_page_of_any_size_costs_the_same_statements(pool: PgPool) {
+    TestService::on(pool.clone()).await.fill(2_000).await;
+    let service = TestService::on(pool.clone()).await;
+    let full = service.data(&page("decade: 2010, first: 100")).await;
+    assert_eq!(full["predictions"]["nodes"].as_array().unwrap().len(), 100);
+    let small = cold_statements(&pool, page("decade: 2010, first: 5"));
+    let large = cold_statements(&pool, page("decade: 2010, first: 100"));
+    assert_eq!(small, large);
+    assert!(large <= 12, "{large} statements");
+    let filter = "decade: 2010, first: 100, filter: { genres: [\"Drama\", \"Comedy\"], countries: [\"US\", \"GB\"] }";
+    let filtered = cold_statements(&pool, page(filter));
+    assert!(filtered <= 12, "{filtered} statements with a filter");
+}
+
+#[tokio::test]
+async fn an_operation_that_costs_too_much_is_told_how_much() {
+    let page = page("first: 100");
+    let page = page.trim_start_matches('{').trim_end_matches('}');
+    let thrice = format!("{{ a: {page} b: {page} c: {page} }}");
+    let answer = TestService::without_database().ask(&thrice, json!({})).await;
+    insta::assert_json_snapshot!(answer);
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
+}
+
+#[tokio::test]
+async fn an_operation_that_nests_too_deep_is_told_how_deep() {
+    let deep = format!("{}title{}", "prediction { movie { ".repeat(12), " } }".repeat(12));
+    let query = format!("{{ movie(by: {{ tmdbId: 1 }}) {{ {deep} }} }}");
+    let answer = TestService::without_database().ask(&query, json!({})).await;
+    let extensions = json!({ "code": "QUERY_TOO_COMPLEX", "depth": { "requested": 26, "allowed": 20 } });
+    assert_eq!(answer["errors"][0]["extensions"], extensions, "{answer:#}");
+}
+
+#[tokio::test]
+async fn graphiql_may_ask_for_the_schema() {
+    let of_type = format!("{} name {}", "ofType { kind name ".repeat(9), "}".repeat(9));
+    let query = format!("{{ __schema {{ types {{ fields {{ args {{ type {{ {of_type} }} }} }} }} }} }}");
+    TestService::without_database().data(&query).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_bad_argument_is_named(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    Film::new("Any").released("2021-01-01").insert(&service.pool).await;
+    let names =
+        |count: usize| format!("[{}]", (0..count).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(","));
+    let weights = |popular: &str, rest: &str| {
+        format!(
+            "weights: {{ popularOpinion: {popular}, criticalAcclaim: {rest}, industryRecognition: {rest}, \
+             culturalImpact: {rest}, peopleQuality: {rest} }}"
+        )
+    };
+    let everywhere = [
+        (weights("-0.1", "1"), "weights.popularOpinion"),
+        (weights("1000000.5", "1"), "weights.popularOpinion"),
+        (weights("1", "-1"), "weights.criticalAcclaim"),
+        (weights("0", "0"), "weights"),
+        (format!("profile: \"Balanced\", {}", weights("1", "1")), "weights"),
+    ];
+    let by_decade = [
+        ("decade: 1995".to_owned(), "decade"),
+        ("decade: -10".to_owned(), "decade"),
+        ("decade: 2147483640".to_owned(), "decade"),
+    ];
+    let by_page = [
+        ("first: 0".to_owned(), "first"),
+        ("first: 101".to_owned(), "first"),
+        ("first: -1".to_owned(), "first"),
+        ("after: \"nonsense\"".to_owned(), "after"),
+        ("after: \"\"".to_owned(), "after"),
+    ];
+    let by_filter = [
+        ("minScore: 101".to_owned(), "filter.minScore"),
+        ("minScore: -1".to_owned(), "filter.minScore"),
+        ("releasedFrom: \"2021-02-01\", releasedTo: \"2021-01-31\"".to_owned(), "filter.releasedFrom"),
+        (format!("genres: {}", names(51)), "filter.genres"),
+        (format!("countries: {}", names(51)), "filter.countries"),
+        (r#"genres: ["a\u0000"]"#.to_owned(), "filter.genres"),
+        (r#"countries: ["\u0000"]"#.to_owned(), "filter.countries"),
+        (r#"originalLanguage: "\u0000""#.to_owned(), "filter.originalLanguage"),
+        (r#"titleContains: "\u0000""#.to_owned(), "filter.titleContains"),
+        (format!("titleContains: \"{}\"", "x".repeat(201)), "filter.titleContains"),
+    ];
+    let mut cases = Vec::new();
+    for (arguments, field) in everywhere.iter().chain(&by_decade).chain(&by_page) {
+        cases.push((format!("{{ predictions({arguments}) {{ totalCount }} }}"), *field));
+        cases.push((format!("{{ confirmedAdditions({arguments}) {{ totalCount }} }}"), *field));
+    }
+    for (filter, field) in &by_filter {
+        cases.push((format!("{{ predictions(filter: {{ {filter} }}) {{ totalCount }} }}"), *field));
+    }
+    for (arguments, field) in &everywhere {
+        cases.push((format!("{{ validation({arguments}) {{ basis }} }}"), *field));
+        cases.push((format!("{{ decadeValidation(decade: 2020, {arguments}) {{ decade }} }}"), *field));
+        cases.push((format!("{{ prediction(by: {{ tmdbId: 1 }}, {arguments}) {{ id }} }}"), *field));
+        cases.push((format!("{{ movie(by: {{ tmdbId: 1 }}) {{ prediction({arguments}) {{ id }} }} }}"), *field));
+    }
+    for (arguments, field) in &by_decade {
+        cases.push((format!("{{ decadeValidation({arguments}) {{ decade }} }}"), *field));
+    }
+    for (arguments, field) in &by_page {
+        cases.push((format!("{{ movies(titleContains: \"a\", {arguments}) {{ nodes {{ id }} }} }}"), *field));
+        cases.push((format!("{{ movie(by: {{ tmdbId: 1 }}) {{ credits({arguments}) {{ totalCount }} }} }}"), *field));
+    }
+    for first in ["0", "101", "-1"] {
+        cases.push((format!("{{ movie(by: {{ tmdbId: 1 }}) {{ people(first: {first}) {{ roles }} }} }}"), "first"));
+    }
+    cases.push((r#"{ movies(titleContains: "") { nodes { id } } }"#.to_owned(), "titleContains"));
+    cases.push((r#"{ movies(titleContains: "\u0000") { nodes { id } } }"#.to_owned(), "titleContains"));
+    cases.push(("{ movie(by: { tmdbId: -1 }) { id } }".to_owned(), "by.tmdbId"));
+    cases.push(("{ prediction(by: { tmdbId: -1 }) { id } }".to_owned(), "by.tmdbId"));
+    cases.push(("{ movie(by: { id: \"nonsense\" }) { id } }".to_owned(), "by.id"));
+    let profile = service.data("{ profile(name: \"Balanced\") { id } }").await;
+    cases.push((format!("{{ movie(by: {{ id: {} }}) {{ id }} }}", profile["profile"]["id"]), "by.id"));
+    cases.push((format!("{{ nodes(ids: {}) {{ id }} }}", names(101)), "ids"));
+    cases.push(("{ decadeValidation(decade: 2020, list: \"other\", basis: BLIND) { decade } }".to_owned(), "basis"));
+
+    Film::new("Elsewhere").released("2021-01-01").on(&["other"]).insert(&service.pool).await;
+    service.refresh().await;
+    for (query, field) in cases {
+        assert_eq!(service.refusal(&query).await, ("BAD_USER_INPUT".to_owned(), Some(field.to_owned())), "{query}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_argument_that_names_nothing_is_not_found(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    Film::new("Any").released("2021-01-01").insert(&service.pool).await;
+    sqlx::query("UPDATE metric_weight_profiles SET active = false WHERE name = 'Cult Classic'")
+        .execute(&service.pool)
+        .await
+        .unwrap();
+    service.refresh().await;
+    let questions = [
+        "predictions(QUESTION) { totalCount }",
+        "confirmedAdditions(QUESTION) { totalCount }",
+        "prediction(by: { tmdbId: 1 }, QUESTION) { id }",
+        "validation(QUESTION) { basis }",
+        "decadeValidation(decade: 2020, QUESTION) { decade }",
+        "movie(by: { tmdbId: 1 }) { prediction(QUESTION) { id } }",
+    ];
+    for (argument, field) in [
+        ("profile: \"Nobody's\"", "profile"),
+        ("profile: \"balanced\"", "profile"),
+        ("profile: \"Cult Classic\"", "profile"),
+        ("list: \"no_list\"", "list"),
+    ] {
+        for question in questions {
+            let query = format!("{{ {} }}", question.replace("QUESTION", argument));
+            assert_eq!(service.refusal(&query).await, ("NOT_FOUND".to_owned(), Some(field.to_owned())), "{query}");
+        }
+    }
+    let comparison = service.refusal("{ profileComparison(list: \"no_list\") { best { name } } }").await;
+    assert_eq!(comparison, ("NOT_FOUND".to_owned(), Some("list".to_owned())));
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_not_there_is_null_and_no_error(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    let gone = Film::new("Gone").insert(&service.pool).await;
+    let id = service.data("{ movie(by: { tmdbId: 1 }) { id } }").await["movie"]["id"].clone();
+    sqlx::query("DELETE FROM movies WHERE id = $1").bind(gone).execute(&service.pool).await.unwrap();
+
+    let data = service
+        .data(&format!(
+            "{{ byTmdb: movie(by: {{ tmdbId: 1 }}) {{ id }} byImdb: movie(by: {{ imdbId: \"tt1\" }}) {{ id }}
+                byNul: movie(by: {{ imdbId: \"\\u0000\" }}) {{ id }} byId: movie(by: {{ id: {id} }}) {{ id }}
+                prediction(by: {{ tmdbId: 1 }}) {{ id }} profile(name: \"Nobody's\") {{ id }}
+                node(id: {id}) {{ id }} nonsense: node(id: \"nonsense\") {{ id }} }}"
+        ))
+        .await;
+
+    let there: Vec<_> = data.as_object().unwrap().iter().filter(|(_, value)| !value.is_null()).collect();
+    assert!(there.is_empty(), "{there:?}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn nodes_come_in_the_order_of_their_ids(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    for title in ["A", "B"] {
+        Film::new(title).insert(&service.pool).await;
+    }
+    let ids = service.data("{ a: movie(by: { tmdbId: 1 }) { id } b: movie(by: { tmdbId: 2 }) { id } profile(name: \"Balanced\") { id } }").await;
+    let id = |name: &str| ids[name]["id"].as_str().unwrap();
+    let asked = [id("b"), "nonsense", id("profile"), id("a"), id("b")];
+    let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Movie { title } ... on Profile { name } } }";
+
+    let answer = service.ask(query, json!({ "ids": asked })).await;
+
+    let named = |node: &Value| node.get("title").or(node.get("name")).cloned().unwrap_or_default();
+    let names: Vec<_> = answer["data"]["nodes"].as_array().unwrap().iter().map(named).collect();
+    assert_eq!(names, [json!("B"), json!(null), json!("Balanced"), json!("A"), json!("B")]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_field_that_fails_leaves_the_rest_of_the_answer(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    let film = Film::new("Standing").released("2021-01-01").insert(&service.pool).await;
+    credit(&service.pool, film, person(&service.pool, "Ann Lee").await, Some("Director")).await;
+    service.refresh().await;
+    sqlx::query("ALTER TABLE person_metrics RENAME TO elsewhere").execute(&service.pool).await.unwrap();
+
+    let query = "{ predictions { nodes { movie { title people { person { name quality { score } } } } } } }";
+    let answer = service.ask(query, json!({})).await;
+
+    insta::assert_json_snapshot!(answer);
+    assert_eq!(answer["data"]["predictions"]["nodes"][0]["movie"]["title"], "Standing");
+}
+
+#[sqlx::test(migrations = false)]
+async fn no_error_tells_a_client_what_the_database_said(pool: PgPool) {
+    let service = TestService::on(pool.clone()).await;
+    Film::new("Any").released("2021-01-01").on(&["1001_movies"]).insert(&service.pool).await;
+    service.refresh().await;
+    let questions = [
+        "predictions { totalCount }",
+        "predictions(filter: { genres: [\"a\"], countries: [\"a\"] }) { totalCount }",
+        "confirmedAdditions { totalCount }",
+        "validation { basis }",
+        "profiles { name }",
+        "lists { key }",
+        "genres { name }",
+        "movies(titleContains: \"a\") { nodes { title } }",
+        "status { version }",
+        "movie(by: { tmdbId: 1 }) { genres { name } }",
+        "movie(by: { tmdbId: 1 }) { countries { code } }",
+        "movie(by: { tmdbId: 1 }) { metrics { value } }",
+        "movie(by: { tmdbId: 1 }) { festivals { wins } }",
+        "movie(by: { tmdbId: 1 }) { people { person { quality { score } } } }",
+        "movie(by: { tmdbId: 1 }) { prediction { score } }",
+    ];
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%I.%I', table_schema, table_name) FROM information_schema.tables
+         WHERE table_schema IN ('public', 'cinegraph') AND table_type = 'BASE TABLE' AND table_name NOT LIKE '\\_%'
+         ORDER BY 1",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    let mut said = BTreeSet::new();
+    for table in &tables {
+        let cold = TestService::on(pool.clone()).await;
+        let (schema, name) = table.split_once('.').unwrap();
+        let rename = |from: &str, to: &str| sqlx::AssertSqlSafe(format!("ALTER TABLE {schema}.{from} RENAME TO {to}"));
+        sqlx::query(rename(name, "elsewhere")).execute(&pool).await.unwrap();
+        for question in questions {
+            let answer = cold.ask(&format!("{{ {question} }}"), json!({})).await;
+            for error in answer["errors"].as_array().into_iter().flatten() {
+                said.insert(format!("{} {}", error["extensions"], error["message"]));
+            }
+        }
+        sqlx::query(rename("elsewhere", name)).execute(&pool).await.unwrap();
+    }
+    let only = r#"{"code":"INTERNAL"} "something went wrong on our side""#;
+    assert_eq!(said, BTreeSet::from([only.to_owned()]));
+}
+
+#[tokio::test]
+async fn a_service_without_its_database_says_when_to_ask_again() {
+    let answer = TestService::without_database().ask("{ predictions { totalCount } }", json!({})).await;
+    insta::assert_json_snapshot!(answer);
+    assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "SERVICE_UNAVAILABLE", "retryAfter": 1 }));
+}
