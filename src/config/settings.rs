@@ -103,8 +103,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "person_quality_enabled",
         kind: Kind::Switch,
-        default: Some("true"),
-        description: "Whether people's quality scores are computed here; switch off where another system does it.",
+        default: None,
+        description: "Whether people's quality scores are computed here. When not set: only where the film tables were \
+                      made here, since another application maintains its own.",
     },
     Setting {
         key: "http_addr",

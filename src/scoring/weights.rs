@@ -42,9 +42,9 @@ impl Weights {
         let nothing = Map::new();
         let categories = categories.as_object().unwrap_or(&nothing);
         let number = |key: &str| categories.get(key).and_then(Value::as_f64);
-        if LENSES.iter().any(|lens| categories.contains_key(*lens)) {
+        if LENSES.iter().flatten().any(|lens| categories.contains_key(*lens)) {
             let [mob, critics, festivals, time_machine, auteurs, box_office] =
-                LENSES.map(|lens| number(lens).unwrap_or(0.0));
+                LENSES.map(|[lens, before]| number(lens).or_else(|| number(before)).unwrap_or(0.0));
             return Self::normalised([mob, critics, festivals, time_machine + box_office / 2.0, auteurs]);
         }
         let ratings = number("popular_opinion").or_else(|| number("ratings")).unwrap_or(0.4);
@@ -68,8 +68,16 @@ impl Weights {
     }
 }
 
-/// The keys of 2026, in the order criterion by criterion, box office last.
-const LENSES: [&str; 6] = ["mob", "critics", "festival_recognition", "time_machine", "auteurs", "box_office"];
+/// The keys of 2026, in the order criterion by criterion, box office last; each with its name of the March days in which
+/// they were renamed.
+const LENSES: [[&str; 2]; 6] = [
+    ["mob", "mob"],
+    ["critics", "ivory_tower"],
+    ["festival_recognition", "industry_recognition"],
+    ["time_machine", "cultural_impact"],
+    ["auteurs", "people_quality"],
+    ["box_office", "financial_performance"],
+];
 
 /// Why weights were refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -112,6 +120,11 @@ mod tests {
             shares(
                 &json!({"mob": 2, "critics": 2, "festival_recognition": 2, "time_machine": 1, "auteurs": 2, "box_office": 2}),
             ),
+            balanced,
+        );
+        assert_close(
+            shares(&json!({"mob": 2, "ivory_tower": 2, "industry_recognition": 2, "cultural_impact": 1,
+                           "people_quality": 2, "financial_performance": 2})),
             balanced,
         );
         assert_close(

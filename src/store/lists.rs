@@ -57,12 +57,13 @@ impl Store {
         let mut statement = self.statement("lists").await?;
         let rows = sqlx::query_as!(
             ListName,
-            r#"SELECT source_key AS "key!", name AS "name!" FROM public.movie_lists
+            r#"WITH named AS MATERIALIZED (SELECT list_key, name FROM cinegraph.list_names())
+               SELECT list_key AS "key!", name AS "name!" FROM named
                UNION ALL
                SELECT list_key, list_key
                FROM (SELECT list_key FROM cinegraph.data_versions WHERE scope = 'list'
-                     UNION SELECT list_key FROM cinegraph.target_lists) AS named
-               WHERE list_key NOT IN (SELECT source_key FROM public.movie_lists)
+                     UNION SELECT list_key FROM cinegraph.target_lists) AS known
+               WHERE list_key NOT IN (SELECT list_key FROM named)
                ORDER BY 1"#
         )
         .fetch_all(statement.connection())

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
 mod architecture;
+mod attach;
 mod catalogue;
 mod cli;
 mod formula;
