@@ -5,5 +5,6 @@
 mod generate;
 mod http;
 mod import;
+mod import_imdb;
 mod predictions;
 mod support;
