@@ -59,7 +59,7 @@ pub enum SkipReason {
     FilmNotImported,
     /// Somebody without a credit in an imported film.
     NoCredit,
-    /// A credit of somebody of whom there is no name.
+    /// A credit of somebody whom no file names.
     UnknownPerson,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for SkipReason {
             Self::OtherWork => "another kind of work than a credit",
             Self::FilmNotImported => "of a film that is not imported",
             Self::NoCredit => "without a credit in an imported film",
-            Self::UnknownPerson => "of a person without a name",
+            Self::UnknownPerson => "of a person whom no file names",
         })
     }
 }
