@@ -9,6 +9,7 @@ mod error;
 mod events;
 pub mod generate;
 pub mod import;
+pub mod import_imdb;
 mod installation;
 mod lists;
 mod movies;

@@ -11,6 +11,7 @@ mod generate;
 mod graphql;
 mod http;
 mod import;
+mod import_imdb;
 mod predictions;
 mod refresh;
 mod support;
