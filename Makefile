@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint generate
+.PHONY: help install run test lint generate bench
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -27,3 +27,6 @@ lint: install ## Check format, lints and documentation
 generate: install ## Make .sqlx and schema.graphql anew
 	test -x target/debug/cinegraph || cargo build --bin cinegraph
 	target/debug/cinegraph postgres --temporary -- scripts/generate.sh
+
+bench: install ## Measure against the budgets and the query that we replace; takes an hour. FILMS="20000 …": sizes
+	@scripts/bench.sh

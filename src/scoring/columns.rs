@@ -84,6 +84,11 @@ impl Codes {
         self.ends.push(offset(self.codes.len()));
     }
 
+    fn shrink_to_fit(&mut self) {
+        self.codes.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
     /// The codes of a row.
     #[must_use]
     pub fn of(&self, row: usize) -> &[u32] {
@@ -108,6 +113,11 @@ impl Titles {
             .extend(title.chars().flat_map(char::to_lowercase).map(|c| if c == Self::SEPARATOR { ' ' } else { c }));
         self.text.push(Self::SEPARATOR);
         self.ends.push(offset(self.text.len()));
+    }
+
+    fn shrink_to_fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
     }
 
     /// The rows whose titles contain `wanted`, whatever the case, in ascending order.
@@ -191,24 +201,41 @@ pub struct FilmRow {
     pub countries: Vec<u32>,
 }
 
-impl FromIterator<FilmRow> for DecadeColumns {
-    /// Rows must come in ascending order of their ids.
-    fn from_iter<I: IntoIterator<Item = FilmRow>>(rows: I) -> Self {
-        let mut scores = ScoreColumnsBuilder::default();
-        let mut attributes = FilmAttributes::default();
-        let mut languages = Dictionary::default();
-        for row in rows {
-            scores.push(row.id, row.vector, row.list_keys);
-            attributes.release_days.push(row.release_day);
-            attributes.coverage.push(row.coverage);
-            attributes.computed_at.push(row.computed_at);
-            attributes.genres.push(row.genres);
-            attributes.countries.push(row.countries);
-            attributes.titles.push(&row.title);
-            attributes.languages.push(languages.code(row.language));
-        }
-        attributes.language_names = languages.names;
-        Self { scores: scores.finish(), attributes }
+/// Takes a decade's films one by one, as they arrive.
+#[derive(Debug, Default)]
+pub struct DecadeColumnsBuilder {
+    scores: ScoreColumnsBuilder,
+    attributes: FilmAttributes,
+    languages: Dictionary,
+}
+
+impl DecadeColumnsBuilder {
+    /// Adds a film; films must come in ascending order of their ids.
+    pub fn push(&mut self, row: FilmRow) {
+        self.scores.push(row.id, row.vector, row.list_keys);
+        let attributes = &mut self.attributes;
+        attributes.release_days.push(row.release_day);
+        attributes.coverage.push(row.coverage);
+        attributes.computed_at.push(row.computed_at);
+        attributes.genres.push(row.genres);
+        attributes.countries.push(row.countries);
+        attributes.titles.push(&row.title);
+        attributes.languages.push(self.languages.code(row.language));
+    }
+
+    /// The columns, in no more memory than they need.
+    #[must_use]
+    pub fn finish(mut self) -> DecadeColumns {
+        let attributes = &mut self.attributes;
+        attributes.release_days.shrink_to_fit();
+        attributes.coverage.shrink_to_fit();
+        attributes.computed_at.shrink_to_fit();
+        attributes.genres.shrink_to_fit();
+        attributes.countries.shrink_to_fit();
+        attributes.titles.shrink_to_fit();
+        attributes.languages.shrink_to_fit();
+        attributes.language_names = self.languages.names;
+        DecadeColumns { scores: self.scores.finish(), attributes: self.attributes }
     }
 }
 
@@ -240,21 +267,6 @@ pub struct SnapshotRow {
 }
 
 impl SnapshotColumns {
-    /// Columns of both bases; rows must come in ascending order of their ids.
-    pub fn new(rows: impl IntoIterator<Item = SnapshotRow>, unhittable: Vec<MovieId>) -> Self {
-        let mut scores = ScoreColumnsBuilder::default();
-        let (mut cultural, mut people, mut popularity) = (Vec::new(), Vec::new(), Vec::new());
-        for row in rows {
-            scores.push(row.id, row.published, row.list_keys);
-            cultural.push(row.blind_cultural_impact);
-            people.push(row.blind_people_quality);
-            popularity.push(row.popularity.filter(|value| !value.is_nan()).unwrap_or(0.0));
-        }
-        let published = scores.finish();
-        let blind = published.with([(Criterion::CulturalImpact, cultural), (Criterion::PeopleQuality, people)]);
-        Self { published, blind, popularity, unhittable }
-    }
-
     /// The score vectors of one basis.
     #[must_use]
     pub fn scores(&self, basis: Basis) -> &ScoreColumns {
@@ -271,7 +283,38 @@ impl SnapshotColumns {
     }
 }
 
-#[derive(Default)]
+/// Takes a decade's films of the snapshot one by one, as they arrive.
+#[derive(Debug, Default)]
+pub struct SnapshotColumnsBuilder {
+    published: ScoreColumnsBuilder,
+    blind_cultural_impact: Vec<f64>,
+    blind_people_quality: Vec<f64>,
+    popularity: Vec<f64>,
+}
+
+impl SnapshotColumnsBuilder {
+    /// Adds a film; films must come in ascending order of their ids.
+    pub fn push(&mut self, row: SnapshotRow) {
+        self.published.push(row.id, row.published, row.list_keys);
+        self.blind_cultural_impact.push(row.blind_cultural_impact);
+        self.blind_people_quality.push(row.blind_people_quality);
+        self.popularity.push(row.popularity.filter(|value| !value.is_nan()).unwrap_or(0.0));
+    }
+
+    /// Columns of both bases, in no more memory than they need. `unhittable` are the listed films that are not full.
+    #[must_use]
+    pub fn finish(mut self, unhittable: Vec<MovieId>) -> SnapshotColumns {
+        self.popularity.shrink_to_fit();
+        let published = self.published.finish();
+        let blind = published.with([
+            (Criterion::CulturalImpact, self.blind_cultural_impact),
+            (Criterion::PeopleQuality, self.blind_people_quality),
+        ]);
+        SnapshotColumns { published, blind, popularity: self.popularity, unhittable }
+    }
+}
+
+#[derive(Debug, Default)]
 struct ScoreColumnsBuilder {
     ids: Vec<MovieId>,
     criteria: [Vec<f64>; Criterion::COUNT],
@@ -289,7 +332,8 @@ impl ScoreColumnsBuilder {
         self.lists.push(list_keys.into_iter().map(|key| self.list_keys.code(key)));
     }
 
-    fn finish(self) -> ScoreColumns {
+    fn finish(mut self) -> ScoreColumns {
+        self.lists.shrink_to_fit();
         ScoreColumns {
             ids: self.ids.into(),
             criteria: self.criteria.map(Into::into),
@@ -300,7 +344,7 @@ impl ScoreColumnsBuilder {
 }
 
 /// Numbers for names that few films differ in; a scan beats a hash at that size.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Dictionary {
     names: Vec<String>,
 }

@@ -15,7 +15,10 @@ mod validation;
 mod weights;
 
 pub use accuracy::{Accuracy, Interval};
-pub use columns::{Codes, DecadeColumns, FilmAttributes, FilmRow, ScoreColumns, SnapshotColumns, SnapshotRow, Titles};
+pub use columns::{
+    Codes, DecadeColumns, DecadeColumnsBuilder, FilmAttributes, FilmRow, ScoreColumns, SnapshotColumns,
+    SnapshotColumnsBuilder, SnapshotRow, Titles,
+};
 pub use criterion::Criterion;
 pub use decade::{Decade, DecadeError};
 pub use likelihood::likelihood;

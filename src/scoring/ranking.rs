@@ -215,7 +215,7 @@ fn best(mut films: Vec<(usize, Standing)>, count: usize) -> Vec<(usize, Standing
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::{FilmRow, ScoreVector};
+    use crate::scoring::{DecadeColumnsBuilder, FilmRow, ScoreVector};
     use chrono::DateTime;
     use proptest::prelude::*;
 
@@ -234,7 +234,9 @@ mod tests {
                 genres: vec![genre],
                 countries: vec![],
             };
-            films.into_iter().enumerate().map(row).collect()
+            let mut columns = DecadeColumnsBuilder::default();
+            films.into_iter().enumerate().map(row).for_each(|film| columns.push(film));
+            columns.finish()
         })
     }
 

@@ -154,7 +154,7 @@ impl Era {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::{ScoreVector, SnapshotRow};
+    use crate::scoring::{ScoreVector, SnapshotColumnsBuilder, SnapshotRow};
 
     const LIST: &str = "a list";
 
@@ -170,7 +170,11 @@ mod tests {
     }
 
     fn report(films: Vec<SnapshotRow>, unhittable: &[i64]) -> DecadeReport {
-        let columns = SnapshotColumns::new(films, unhittable.iter().copied().map(MovieId).collect());
+        let mut columns = SnapshotColumnsBuilder::default();
+        for film in films {
+            columns.push(film);
+        }
+        let columns = columns.finish(unhittable.iter().copied().map(MovieId).collect());
         let weights = Weights::normalised([1.0; 5]).unwrap();
         DecadeReport::of(Decade::starting(1990).unwrap(), &columns, LIST, weights, Basis::Blind)
     }

@@ -1,9 +1,14 @@
 //! Score columns: a decade read in one statement, from the score table or, when that cannot serve, from the formula.
 
+use std::pin::pin;
+
 use chrono::{DateTime, NaiveDate, Utc};
+use futures_util::{Stream, TryStreamExt};
 
 use super::{Store, StoreError};
-use crate::scoring::{Decade, DecadeColumns, FORMULA_VERSION, FilmRow, Inputs, MovieId, ScoreVector};
+use crate::scoring::{
+    Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, FilmRow, Inputs, MovieId, ScoreVector,
+};
 
 /// Where scores came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +65,9 @@ struct ColumnRow {
 
 impl ColumnRow {
     fn into_film(self) -> Result<FilmRow, StoreError> {
+        if self.formula_version != FORMULA_VERSION {
+            return Err(StoreError::ScoreTable("it holds scores of another formula"));
+        }
         Ok(FilmRow {
             id: MovieId(self.movie_id),
             vector: ScoreVector([
@@ -127,16 +135,13 @@ impl Store {
         let mut statement = self.statement("columns_from_table").await?;
         let rows =
             sqlx::query_file_as!(ColumnRow, "src/store/sql/columns_from_table.sql", decade.first_day(), decade.end())
-                .fetch_all(statement.connection())
-                .await;
-        let rows = statement.rows(rows)?;
-        if rows.is_empty() {
+                .fetch(statement.connection());
+        let columns = columns(rows).await;
+        let columns = statement.end(columns, films)??;
+        if columns.scores.is_empty() {
             return Err(StoreError::ScoreTable("it holds no film of it"));
         }
-        if rows.iter().any(|row| row.formula_version != FORMULA_VERSION) {
-            return Err(StoreError::ScoreTable("it holds scores of another formula"));
-        }
-        loaded(rows, ColumnsSource::ScoreTable)
+        Ok(LoadedColumns { columns, source: ColumnsSource::ScoreTable })
     }
 
     /// The full films of a decade, their scores computed from the base tables. Slow at a million films, so it may take
@@ -147,7 +152,7 @@ impl Store {
     pub async fn columns_from_view(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let mut statement = self.statement("columns_from_view").await?;
         let limit = self.limits.direct_query.as_millis().to_string();
-        let rows = async {
+        let columns = async {
             let mut transaction = sqlx::Connection::begin(statement.connection()).await?;
             sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", limit)
                 .fetch_one(&mut *transaction)
@@ -159,13 +164,14 @@ impl Store {
                 decade.end(),
                 FORMULA_VERSION
             )
-            .fetch_all(&mut *transaction)
-            .await?;
+            .fetch(&mut *transaction);
+            let columns = columns(rows).await?;
             transaction.commit().await?;
-            Ok(rows)
+            Ok(columns)
         }
         .await;
-        loaded(statement.rows(rows)?, ColumnsSource::DirectQuery)
+        let columns = statement.end(columns, films)??;
+        Ok(LoadedColumns { columns, source: ColumnsSource::DirectQuery })
     }
 
     /// What the criteria of a decade's full films are made of, ordered by id. `people` holds their mean, where there is one.
@@ -231,7 +237,22 @@ impl Store {
     }
 }
 
-fn loaded(rows: Vec<ColumnRow>, source: ColumnsSource) -> Result<LoadedColumns, StoreError> {
-    let films = rows.into_iter().map(ColumnRow::into_film).collect::<Result<Vec<_>, _>>()?;
-    Ok(LoadedColumns { columns: films.into_iter().collect(), source })
+/// Takes films over one by one: all rows of a decade at once would need several times the memory of its columns. The
+/// inner error is of a row that breaks our rules.
+async fn columns(
+    rows: impl Stream<Item = Result<ColumnRow, sqlx::Error>>,
+) -> Result<Result<DecadeColumns, StoreError>, sqlx::Error> {
+    let mut rows = pin!(rows);
+    let mut columns = DecadeColumnsBuilder::default();
+    while let Some(row) = rows.try_next().await? {
+        match row.into_film() {
+            Ok(film) => columns.push(film),
+            Err(broken) => return Ok(Err(broken)),
+        }
+    }
+    Ok(Ok(columns.finish()))
+}
+
+fn films(columns: &Result<DecadeColumns, StoreError>) -> usize {
+    columns.as_ref().map_or(0, |columns| columns.scores.len())
 }

@@ -1,9 +1,10 @@
 //! The snapshot that validations read.
 
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 
 use super::{Store, StoreError};
-use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotRow};
+use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
 /// What the snapshot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,24 +59,37 @@ impl Store {
         decade: Decade,
     ) -> Result<SnapshotColumns, StoreError> {
         let mut statement = self.statement("snapshot_columns").await?;
-        let rows =
-            sqlx::query_file!("src/store/sql/snapshot_columns.sql", snapshot_list, decade.first_day(), decade.end())
-                .fetch_all(statement.connection())
-                .await;
-        let rows = statement.rows(rows)?.into_iter().map(|row| SnapshotRow {
-            id: MovieId(row.movie_id),
-            published: ScoreVector([
-                row.popular_opinion_score,
-                row.critical_acclaim_score,
-                row.industry_recognition_score,
-                row.cultural_impact_score,
-                row.people_quality_score,
-            ]),
-            blind_cultural_impact: row.blind_cultural_impact_score,
-            blind_people_quality: row.blind_people_quality_score,
-            popularity: row.popularity,
-            list_keys: row.list_keys,
-        });
+        let read = async {
+            let mut columns = SnapshotColumnsBuilder::default();
+            let mut rows = sqlx::query_file!(
+                "src/store/sql/snapshot_columns.sql",
+                snapshot_list,
+                decade.first_day(),
+                decade.end()
+            )
+            .fetch(statement.connection());
+            let mut films = 0;
+            while let Some(row) = rows.try_next().await? {
+                films += 1;
+                columns.push(SnapshotRow {
+                    id: MovieId(row.movie_id),
+                    published: ScoreVector([
+                        row.popular_opinion_score,
+                        row.critical_acclaim_score,
+                        row.industry_recognition_score,
+                        row.cultural_impact_score,
+                        row.people_quality_score,
+                    ]),
+                    blind_cultural_impact: row.blind_cultural_impact_score,
+                    blind_people_quality: row.blind_people_quality_score,
+                    popularity: row.popularity,
+                    list_keys: row.list_keys,
+                });
+            }
+            Ok((columns, films))
+        }
+        .await;
+        let (columns, _) = statement.end(read, |(_, films)| *films)?;
 
         let mut statement = self.statement("unhittable_movies").await?;
         let unhittable =
@@ -83,6 +97,6 @@ impl Store {
                 .fetch_all(statement.connection())
                 .await;
         let unhittable = statement.rows(unhittable)?.into_iter().map(MovieId).collect();
-        Ok(SnapshotColumns::new(rows, unhittable))
+        Ok(columns.finish(unhittable))
     }
 }

@@ -9,12 +9,12 @@ SELECT s.movie_id AS "movie_id!",
        s.coverage AS "coverage!",
        $3::integer AS "formula_version!",
        now() AS "computed_at!",
-       m.title AS "title!",
-       coalesce(m.original_language, '') AS "language!",
-       ARRAY(SELECT g.genre_id FROM public.movie_genres AS g WHERE g.movie_id = s.movie_id) AS "genres!",
-       ARRAY(SELECT c.production_country_id FROM public.movie_production_countries AS c
-             WHERE c.movie_id = s.movie_id) AS "countries!"
+       a.title AS "title!",
+       a.language AS "language!",
+       a.genre_ids AS "genres!",
+       a.country_ids AS "countries!"
 FROM cinegraph.movie_scores_live AS s
-JOIN public.movies AS m ON m.id = s.movie_id
+-- OFFSET 0: looked up film by film, never by reading all films.
+CROSS JOIN LATERAL (SELECT * FROM cinegraph.movie_attributes AS a WHERE a.movie_id = s.movie_id OFFSET 0) AS a
 WHERE s.release_date >= $1 AND s.release_date < $2 AND s.import_status = 'full'
 ORDER BY s.movie_id

@@ -3,13 +3,19 @@
 WITH before AS MATERIALIZED (
     SELECT movie_id, release_date FROM cinegraph.movie_discovery_scores WHERE movie_id > $1 AND movie_id <= $2
 ), live AS MATERIALIZED (
-    SELECT * FROM cinegraph.movie_scores_live WHERE movie_id > $1 AND movie_id <= $2 AND import_status = 'full'
+    SELECT s.*, a.title, a.language, a.genre_ids, a.country_ids
+    FROM cinegraph.movie_scores_live AS s
+    -- OFFSET 0: looked up film by film, never by reading all films.
+    CROSS JOIN LATERAL (SELECT * FROM cinegraph.movie_attributes AS a WHERE a.movie_id = s.movie_id OFFSET 0) AS a
+    WHERE s.movie_id > $1 AND s.movie_id <= $2 AND s.import_status = 'full'
 ), stored AS (
     INSERT INTO cinegraph.movie_discovery_scores AS stored
         (movie_id, release_date, list_keys, popular_opinion_score, critical_acclaim_score, industry_recognition_score,
-         cultural_impact_score, people_quality_score, coverage, popularity, formula_version, computed_at)
+         cultural_impact_score, people_quality_score, coverage, popularity, title, language, genre_ids, country_ids,
+         formula_version, computed_at)
     SELECT movie_id, release_date, list_keys, popular_opinion_score, critical_acclaim_score, industry_recognition_score,
-           cultural_impact_score, people_quality_score, coverage, popularity, $3, now()
+           cultural_impact_score, people_quality_score, coverage, popularity, title, language, genre_ids, country_ids,
+           $3, now()
     FROM live
     ORDER BY movie_id
     ON CONFLICT (movie_id) DO UPDATE
@@ -22,15 +28,21 @@ WITH before AS MATERIALIZED (
             people_quality_score = excluded.people_quality_score,
             coverage = excluded.coverage,
             popularity = excluded.popularity,
+            title = excluded.title,
+            language = excluded.language,
+            genre_ids = excluded.genre_ids,
+            country_ids = excluded.country_ids,
             formula_version = excluded.formula_version,
             computed_at = excluded.computed_at
         WHERE (stored.release_date, stored.list_keys, stored.popular_opinion_score, stored.critical_acclaim_score,
                stored.industry_recognition_score, stored.cultural_impact_score, stored.people_quality_score,
-               stored.coverage, stored.popularity, stored.formula_version)
+               stored.coverage, stored.popularity, stored.title, stored.language, stored.genre_ids, stored.country_ids,
+               stored.formula_version)
             IS DISTINCT FROM
               (excluded.release_date, excluded.list_keys, excluded.popular_opinion_score,
                excluded.critical_acclaim_score, excluded.industry_recognition_score, excluded.cultural_impact_score,
-               excluded.people_quality_score, excluded.coverage, excluded.popularity, excluded.formula_version)
+               excluded.people_quality_score, excluded.coverage, excluded.popularity, excluded.title, excluded.language,
+               excluded.genre_ids, excluded.country_ids, excluded.formula_version)
     RETURNING movie_id, release_date, list_keys
 ), removed AS (
     DELETE FROM cinegraph.movie_discovery_scores AS gone

@@ -1,0 +1,380 @@
+//! The budgets of the design, measured: the service over HTTP beside the query that it replaces, on the same films.
+//!
+//! Needs a server in DATABASE_URL on which databases can be made; `make bench` brings one. FILMS: sizes of the
+//! catalogues, apart by spaces. Prints Markdown; plans go to `target/bench`.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+const SIZES: &str = "20000 200000 1000000";
+const ORIGINAL: &str = include_str!("original-query.sql");
+const ORIGINAL_INDEXES: &str = include_str!("original-indexes.sql");
+const DIRECT: &str = include_str!("../src/store/sql/columns_from_view.sql");
+
+/// Requests of each kind: enough for a 99th percentile.
+const REQUESTS: usize = 300;
+/// The default profile's.
+const BALANCED: [f64; 5] = [0.2, 0.2, 0.2, 0.2, 0.2];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let url = std::env::var("DATABASE_URL").context("DATABASE_URL is not set: use `make bench`")?;
+    let sizes = std::env::var("FILMS").unwrap_or_else(|_| SIZES.to_owned());
+    fs::create_dir_all("target/bench")?;
+    for size in sizes.split_whitespace() {
+        measure(&url, size.parse().context("FILMS")?).await?;
+    }
+    Ok(())
+}
+
+async fn measure(url: &str, films: u32) -> Result<()> {
+    let (server, parameters) = url.split_once('?').map_or((url, String::new()), |(url, p)| (url, format!("?{p}")));
+    let (server, _) = server.rsplit_once('/').context("DATABASE_URL names no database")?;
+    let name = format!("bench_{films}");
+    let database = format!("{server}/{name}{parameters}");
+    println!("\n## {films} films\n");
+    let mut admin = PgConnection::connect(url).await?;
+    if sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(&name).fetch_optional(&mut admin).await?.is_none()
+    {
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await?;
+        cinegraph(&database, &["migrate"])?;
+        let generated = cinegraph(&database, &["generate", "--films", &films.to_string()])?;
+        println!("Generated and computed in {}.\n", text(generated));
+    }
+    let mut connection = PgConnection::connect(&database).await?;
+    conditions(&mut connection).await?;
+    refreshes(&database, &mut connection).await?;
+    sqlx::raw_sql(ORIGINAL_INDEXES).execute(&mut connection).await?;
+    sqlx::raw_sql("VACUUM ANALYZE").execute(&mut connection).await?;
+    let largest = "SELECT cinegraph.decade(release_date) FROM cinegraph.movie_discovery_scores
+                   WHERE release_date < '2020-01-01' GROUP BY 1 ORDER BY count(*) DESC LIMIT 1";
+    let decade: i32 = sqlx::query_scalar(largest).fetch_one(&mut connection).await?;
+
+    let original = Original::measure(&mut connection, films, decade).await?;
+    println!("### The {decade}s beside the original query\n");
+    println!("| what | ours | original query | ratio |\n|---|---|---|---|");
+    println!("| direct query: columns from the base tables | {} | | |", text(direct(&mut connection, decade).await?));
+    service(&database, decade, &original)
+}
+
+async fn conditions(connection: &mut PgConnection) -> Result<()> {
+    let settings = "SELECT version() || '; ' || string_agg(name || '=' || current_setting(name), ' ' ORDER BY name)
+        FROM pg_settings WHERE name IN ('shared_buffers', 'work_mem', 'jit', 'fsync', 'effective_cache_size',
+                                        'random_page_cost', 'max_parallel_workers_per_gather')";
+    let settings: String = sqlx::query_scalar(settings).fetch_one(&mut *connection).await?;
+    println!("{settings}\n");
+    let counts = "SELECT (SELECT count(*) FROM people), (SELECT count(*) FROM movie_credits),
+                         (SELECT count(*) FROM external_metrics), (SELECT count(*) FROM festival_nominations)";
+    let row = sqlx::query(counts).fetch_one(connection).await?;
+    let count = |i: usize| row.get::<i64, _>(i);
+    println!("{} people, {} credits, {} metrics, {} nominations\n", count(0), count(1), count(2), count(3));
+    Ok(())
+}
+
+/// Everything derived, computed anew in the order in which each needs the last.
+async fn refreshes(database: &str, connection: &mut PgConnection) -> Result<()> {
+    println!("| refresh | time |\n|---|---|");
+    sqlx::raw_sql("TRUNCATE cinegraph.movie_discovery_scores").execute(connection).await?;
+    println!("| person quality | {} |", text(cinegraph(database, &["refresh", "people"])?));
+    println!("| scores, all to be stored | {} |", text(cinegraph(database, &["refresh", "scores"])?));
+    println!("| scores, none changed | {} |", text(cinegraph(database, &["refresh", "scores"])?));
+    println!("| blind scores and snapshot | {} |\n", text(cinegraph(database, &["refresh", "snapshot"])?));
+    Ok(())
+}
+
+/// What the original application waited for.
+struct Original {
+    predictions: Duration,
+    validation: Duration,
+    all_validations: Duration,
+}
+
+impl Original {
+    async fn measure(connection: &mut PgConnection, films: u32, decade: i32) -> Result<Self> {
+        let validation =
+            ORIGINAL.replace("\n  AND (m.canonical_sources -> '1001_movies') IS NULL", "").replace("\nLIMIT 500;", "");
+        ensure!(ORIGINAL.len() - validation.len() > 50, "the original query reads differently now");
+        let plan = original(connection, &format!("EXPLAIN (ANALYZE, BUFFERS) {ORIGINAL}"), decade).await?.1;
+        fs::write(Path::new("target/bench").join(format!("original-plan-{films}.txt")), plan)?;
+        let predictions = median(connection, ORIGINAL, decade).await?;
+        let one = median(connection, &validation, decade).await?;
+        let mut all_validations = Duration::ZERO;
+        for decade in (1880..2020).step_by(10) {
+            all_validations += original(connection, &validation, decade).await?.0;
+        }
+        Ok(Self { predictions, validation: one, all_validations })
+    }
+}
+
+async fn median(connection: &mut PgConnection, query: &str, decade: i32) -> Result<Duration> {
+    original(connection, query, decade).await?;
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        times.push(original(connection, query, decade).await?.0);
+    }
+    times.sort();
+    Ok(times[1])
+}
+
+/// Time and, of a plan, the text.
+async fn original(connection: &mut PgConnection, query: &str, decade: i32) -> Result<(Duration, String)> {
+    let started = Instant::now();
+    let mut query = sqlx::query(AssertSqlSafe(query.to_owned()));
+    for weight in BALANCED {
+        query = query.bind(weight);
+    }
+    let rows = query.bind(first_day(decade)?).bind(first_day(decade + 10)?).fetch_all(connection).await?;
+    let taken = started.elapsed();
+    let lines: Vec<String> = rows.iter().filter_map(|row| row.try_get::<String, _>(0).ok()).collect();
+    Ok((taken, lines.join("\n")))
+}
+
+async fn direct(connection: &mut PgConnection, decade: i32) -> Result<Duration> {
+    sqlx::raw_sql("SET jit = off").execute(&mut *connection).await?;
+    let started = Instant::now();
+    let query = sqlx::query(DIRECT).bind(first_day(decade)?).bind(first_day(decade + 10)?).bind(1_i32);
+    query.fetch_all(connection).await?;
+    Ok(started.elapsed())
+}
+
+fn first_day(year: i32) -> Result<chrono::NaiveDate> {
+    chrono::NaiveDate::from_ymd_opt(year, 1, 1).context("no such year")
+}
+
+/// All that is asked over HTTP on loopback, one request after the other on one connection.
+fn service(database: &str, decade: i32, original: &Original) -> Result<()> {
+    let server = Server::start(database)?;
+    let mut client = server.client()?;
+    // Connects to the database, so that first touches do not wait for that.
+    client.ask(&predictions(1880, 0, ""))?;
+    let started = server.memory()?;
+
+    let first = client.ask(&predictions(decade, 0, ""))?;
+    let fresh = times(REQUESTS, |i| Ok(client.ask(&predictions(decade, i + 1, ""))?.0))?;
+    let filter = r#"filter: {genres: ["Drama"], titleContains: "the"}"#;
+    let filtered = times(REQUESTS, |i| Ok(client.ask(&predictions(decade, 1000 + i, filter))?.0))?;
+    let mut cursor = first.1["predictions"]["pageInfo"]["endCursor"].clone();
+    let deep = times(REQUESTS, |_| {
+        let (time, data) = client.ask(&predictions(decade, 0, &format!("after: {cursor}")))?;
+        cursor = data["predictions"]["pageInfo"]["endCursor"].clone();
+        Ok(time)
+    })?;
+    let total = &first.1["predictions"]["totalCount"];
+    against(&format!("predictions, first touch ({total} candidates)"), first.0, original.predictions);
+    against("predictions, never-seen weights, page of 25 (median)", fresh.median, original.predictions);
+    against("predictions, deep page (median)", deep.median, original.predictions);
+    against("predictions, filter by genre and title (median)", filtered.median, original.predictions);
+
+    let first = client.ask(&decade_validation(decade, 0))?.0;
+    let one = times(REQUESTS, |i| Ok(client.ask(&decade_validation(decade, i + 1))?.0))?;
+    let first_all = client.ask(&validation(0))?.0;
+    let all = times(REQUESTS / 5, |i| Ok(client.ask(&validation(i + 1))?.0))?;
+    against("validation of the decade, first touch", first, original.validation);
+    against("validation of the decade, never-seen weights (median)", one.median, original.validation);
+    against("validation of all decades, first touch of the others", first_all, original.all_validations);
+    against("validation of all decades, never-seen weights (median)", all.median, original.all_validations);
+
+    println!("\n| latency over HTTP | median | p99 | worst |\n|---|---|---|---|");
+    fresh.print("never-seen weights, page of 25 with ranks and titles");
+    deep.print("deep page, the same");
+    filtered.print("filter by genre and title, the same");
+    one.print("validation of the decade");
+    all.print("validation of all decades");
+    beside_validations(&server)?.print("a query without data, while validations of all decades run");
+
+    for decade in (1880..2030).step_by(10) {
+        client.ask(&predictions(decade, 0, ""))?;
+    }
+    let (loaded, peak) = server.memory()?;
+    println!(
+        "\nMemory of the server: {} MB at start, {loaded} MB with all decades loaded, {peak} MB at most.",
+        started.0
+    );
+    Ok(())
+}
+
+/// How long others wait for a worker of the runtime.
+fn beside_validations(server: &Server) -> Result<Times> {
+    let done = AtomicBool::new(false);
+    let (mut busy, mut client) = (server.client()?, server.client()?);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            (5000..)
+                .take_while(|_| !done.load(Ordering::Relaxed))
+                .try_for_each(|i| busy.ask(&validation(i)).map(|_| ()))
+        });
+        let beside = times(REQUESTS, |_| {
+            thread::sleep(Duration::from_millis(3));
+            Ok(client.ask("{ __typename }")?.0)
+        });
+        done.store(true, Ordering::Relaxed);
+        beside
+    })
+}
+
+fn weights(i: usize) -> String {
+    let i = i + 1;
+    format!(
+        "weights: {{popularOpinion: {i}, criticalAcclaim: 1500, industryRecognition: 1200, culturalImpact: 900.5, \
+         peopleQuality: 777}}"
+    )
+}
+
+fn predictions(decade: i32, i: usize, arguments: &str) -> String {
+    let weights = weights(i);
+    format!(
+        "{{ predictions(decade: {decade}, {weights}, {arguments}) {{ totalCount pageInfo {{ endCursor }} \
+         nodes {{ rank score movie {{ title releaseDate }} }} }} }}"
+    )
+}
+
+fn decade_validation(decade: i32, i: usize) -> String {
+    let weights = weights(i);
+    format!("{{ decadeValidation(decade: {decade}, {weights}) {{ listed hits accuracy baselineAccuracy }} }}")
+}
+
+fn validation(i: usize) -> String {
+    let weights = weights(i);
+    format!("{{ validation({weights}) {{ decades {{ decade listed hits accuracy }} overall {{ accuracy lift }} }} }}")
+}
+
+/// Runs the program beside this one; says how long it took.
+fn cinegraph(database: &str, arguments: &[&str]) -> Result<Duration> {
+    let started = Instant::now();
+    let output = command(database).args(arguments).output()?;
+    ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(started.elapsed())
+}
+
+fn command(database: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
+    command.env("CINEGRAPH_DATABASE_URL", database).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The service as a process of its own, stopped at the end.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(database: &str) -> Result<Self> {
+        let address = free_address()?;
+        let (public, admin) = (address.to_string(), free_address()?.to_string());
+        // The first touch of a decade may take longer here than a client would wait.
+        let process = command(database)
+            .env("CINEGRAPH_DATABASE_STATEMENT_TIMEOUT_SECONDS", "60")
+            .env("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "60")
+            .args(["serve", "--http-addr", &public, "--admin-addr", &admin])
+            .spawn()?;
+        let server = Self { process, address };
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(started.elapsed() < Duration::from_secs(30), "the service does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    fn client(&self) -> Result<Client> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_nodelay(true)?;
+        Ok(Client { stream: BufReader::new(stream) })
+    }
+
+    /// Resident memory now, and the most that it was, in MB.
+    fn memory(&self) -> Result<(u64, u64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let megabytes = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
+            let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+            anyhow::Ok(kibibytes * 1024 / 1_000_000)
+        };
+        Ok((megabytes("VmRSS:")?, megabytes("VmHWM:")?))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has nothing to lose.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// One kept-alive connection; as little of HTTP as the service's answers need.
+struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    /// The time from the first byte sent to the last received, and the data.
+    fn ask(&mut self, query: &str) -> Result<(Duration, Value)> {
+        let body = json!({ "query": query }).to_string();
+        let head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length:";
+        let started = Instant::now();
+        self.stream.get_mut().write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())?;
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            ensure!(self.stream.read_line(&mut line)? > 0, "the service closed the connection");
+            let line = line.trim_end().to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse()?;
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut answer = vec![0; length];
+        self.stream.read_exact(&mut answer)?;
+        let taken = started.elapsed();
+        let mut answer: Value = serde_json::from_slice(&answer)?;
+        ensure!(answer.get("errors").is_none(), "{query}: {answer}");
+        Ok((taken, answer["data"].take()))
+    }
+}
+
+struct Times {
+    median: Duration,
+    p99: Duration,
+    worst: Duration,
+}
+
+impl Times {
+    fn print(&self, what: &str) {
+        println!("| {what} | {} | {} | {} |", text(self.median), text(self.p99), text(self.worst));
+    }
+}
+
+fn times(count: usize, mut ask: impl FnMut(usize) -> Result<Duration>) -> Result<Times> {
+    let mut times = (0..count).map(&mut ask).collect::<Result<Vec<_>>>()?;
+    times.sort();
+    Ok(Times { median: times[count / 2], p99: times[(count * 99).div_ceil(100) - 1], worst: times[count - 1] })
+}
+
+fn against(what: &str, ours: Duration, original: Duration) {
+    let ratio = original.as_secs_f64() / ours.as_secs_f64();
+    println!("| {what} | {} | {} | {ratio:.0} × |", text(ours), text(original));
+}
+
+/// Three digits that matter.
+fn text(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds >= 1.0 { format!("{seconds:.1} s") } else { format!("{:.2} ms", seconds * 1000.0) }
+}

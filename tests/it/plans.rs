@@ -1,0 +1,88 @@
+//! Plans: what a request waits for, and a batch of scores, reaches its rows by indexes, however many others there are.
+
+use chrono::NaiveDate;
+use cinegraph::services::generate::{GenerateRequest, generate};
+use cinegraph::services::refresh;
+use cinegraph::store::Store;
+use serde_json::Value;
+use sqlx::postgres::{PgArguments, PgPool, Postgres};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Row};
+
+use crate::support::{metrics, migrated};
+
+const CATALOGUE: GenerateRequest = GenerateRequest { films: 20_000, seed: 1 };
+
+/// Tables that grow with the catalogue; reading one from end to end is what a plan must not do.
+const LARGE: &[&str] = &[
+    "external_metrics",
+    "festival_nominations",
+    "movie_blind_scores",
+    "movie_credits",
+    "movie_discovery_scores",
+    "movie_genres",
+    "movie_production_countries",
+    "movie_scores",
+    "movies",
+    "people",
+    "person_metrics",
+];
+
+type Statement = Query<'static, Postgres, PgArguments>;
+
+/// Every table and index that the plan reads, as "node type, table".
+async fn reads(store: &Store, sql: &str, bound: impl FnOnce(Statement) -> Statement) -> Vec<(String, String)> {
+    let explain = bound(sqlx::query(AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) {sql}"))));
+    let plan: Value = explain.fetch_one(store.pool()).await.unwrap().get(0);
+    let mut reads = Vec::new();
+    collect(&plan[0]["Plan"], &mut reads);
+    reads
+}
+
+fn collect(node: &Value, reads: &mut Vec<(String, String)>) {
+    let text = |key: &str| node[key].as_str().map(str::to_owned);
+    if let (Some(kind), Some(table)) = (text("Node Type"), text("Relation Name")) {
+        reads.push((kind, table));
+    }
+    node["Plans"].as_array().into_iter().flatten().for_each(|child| collect(child, reads));
+}
+
+fn decade(statement: Statement) -> Statement {
+    let first_day = |year| NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+    statement.bind(first_day(1930)).bind(first_day(1940))
+}
+
+#[sqlx::test(migrations = false)]
+async fn no_statement_reads_a_whole_table(pool: PgPool) {
+    let store = migrated(&pool, metrics()).await;
+    generate(store.pool(), CATALOGUE, &mut |_| ()).await.unwrap();
+    refresh::person_quality(&store, &mut |_| ()).await.unwrap();
+    refresh::scores(&store, &mut |_| ()).await.unwrap();
+    let lists = ["1001_movies".to_owned()];
+    refresh::snapshot(&store, &lists, &mut |_| ()).await.unwrap();
+    sqlx::query("ANALYZE").execute(store.pool()).await.unwrap();
+
+    macro_rules! reads {
+        ($file:literal, $bound:expr) => {
+            ($file, reads(&store, include_str!(concat!("../../src/store/sql/", $file)), $bound).await)
+        };
+    }
+    let some = |statement: Statement| statement.bind(vec![77_i64]);
+    let plans = [
+        reads!("columns_from_table.sql", decade),
+        reads!("columns_from_view.sql", |s| decade(s).bind(1_i32)),
+        reads!("snapshot_columns.sql", |s| decade(s.bind("1001_movies"))),
+        reads!("unhittable_movies.sql", |s| decade(s.bind("1001_movies"))),
+        reads!("live_scores.sql", some),
+        reads!("credits_of_movies.sql", some),
+        reads!("festival_entries_of_movies.sql", some),
+        reads!("refresh_scores.sql", |s| s.bind(500_i64).bind(700_i64).bind(1_i32)),
+    ];
+
+    for (file, reads) in plans {
+        let whole = |(kind, table): &&(String, String)| kind == "Seq Scan" && LARGE.contains(&table.as_str());
+        assert_eq!(reads.iter().find(whole), None, "{file} reads a whole table");
+        let indexed = |(kind, _): &(String, String)| kind.contains("Index") || kind == "Bitmap Heap Scan";
+        assert!(reads.iter().any(indexed), "{file} reaches nothing by an index: {reads:?}");
+    }
+}
