@@ -1,4 +1,4 @@
-//! Plans: what a request waits for, and a batch of scores, reaches its rows by indexes, however many others there are.
+//! Plans: what a request waits for reaches its rows by indexes, however many others there are.
 
 use chrono::NaiveDate;
 use cinegraph::services::generate::{GenerateRequest, generate};
@@ -53,7 +53,7 @@ fn decade(statement: Statement) -> Statement {
 }
 
 #[sqlx::test(migrations = false)]
-async fn no_statement_reads_a_whole_table(pool: PgPool) {
+async fn no_statement_of_a_request_reads_a_whole_table(pool: PgPool) {
     let store = migrated(&pool, metrics()).await;
     generate(store.pool(), CATALOGUE, &mut |_| ()).await.unwrap();
     refresh::person_quality(&store, &mut |_| ()).await.unwrap();
@@ -76,7 +76,6 @@ async fn no_statement_reads_a_whole_table(pool: PgPool) {
         reads!("live_scores.sql", some),
         reads!("credits_of_movies.sql", some),
         reads!("festival_entries_of_movies.sql", some),
-        reads!("refresh_scores.sql", |s| s.bind(500_i64).bind(700_i64).bind(1_i32)),
     ];
 
     for (file, reads) in plans {
