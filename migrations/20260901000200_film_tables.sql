@@ -219,6 +219,13 @@ BEGIN
     CREATE INDEX movies_imdb_id_index ON public.movies (imdb_id);
     CREATE INDEX movies_release_date_index ON public.movies (release_date);
     CREATE INDEX movies_canonical_sources_index ON public.movies USING gin (canonical_sources);
+    -- Searches for a part of a title. Where the server lacks the extension, or we the right to it, they read all titles.
+    BEGIN
+        CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
+        CREATE INDEX movies_title_trgm_index ON public.movies USING gin (title public.gin_trgm_ops);
+    EXCEPTION WHEN undefined_file OR undefined_object OR feature_not_supported OR insufficient_privilege THEN
+        RAISE NOTICE 'pg_trgm is not to be had (%): searching titles will be slow in large catalogues', SQLERRM;
+    END;
 
     CREATE UNIQUE INDEX external_metrics_movie_source_type_index
         ON public.external_metrics (movie_id, source, metric_type);
