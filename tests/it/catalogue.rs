@@ -76,6 +76,7 @@ async fn lists_count_their_movies_by_decade(pool: PgPool) {
     Film::new("Listed").released("1994-01-01").on(&["1001_movies", "own_list"]).insert(&service.pool).await;
     Film::new("Listed, soft").released("1995-01-01").on(&["1001_movies"]).soft().insert(&service.pool).await;
     Film::new("Candidate").released("1996-01-01").insert(&service.pool).await;
+    Film::new("Soft alone").released("1905-01-01").on(&["own_list"]).soft().insert(&service.pool).await;
     Film::new("Undated").on(&["1001_movies"]).insert(&service.pool).await;
     Film::new("No object").released("2001-01-01").sources("[\"1001_movies\"]").insert(&service.pool).await;
     service.refresh().await;
@@ -85,7 +86,8 @@ async fn lists_count_their_movies_by_decade(pool: PgPool) {
     let expected = json!([
         {"key": "1001_movies", "films": 3, "undated": 1, "decades": [
             {"decade": 1990, "listed": 2, "candidates": 1}, {"decade": 2000, "listed": 0, "candidates": 1}]},
-        {"key": "own_list", "films": 1, "undated": 0, "decades": [
+        {"key": "own_list", "films": 2, "undated": 0, "decades": [
+            {"decade": 1900, "listed": 1, "candidates": 0},
             {"decade": 1990, "listed": 1, "candidates": 1}, {"decade": 2000, "listed": 0, "candidates": 1}]},
     ]);
     assert_eq!(data["lists"], expected);
