@@ -110,3 +110,13 @@ SELECT movie_id,
          + (cinegraph.known(metascore) > 0)::integer + (cinegraph.known(tomatometer) > 0)::integer)::smallint AS coverage,
        popularity
 FROM cinegraph.movie_score_inputs;
+
+-- What a decade's films are filtered by, so that the score table and the direct query agree on it.
+CREATE VIEW cinegraph.movie_attributes AS
+SELECT m.id AS movie_id,
+       m.title,
+       coalesce(m.original_language, '') AS language,
+       ARRAY(SELECT g.genre_id FROM public.movie_genres AS g WHERE g.movie_id = m.id ORDER BY g.genre_id) AS genre_ids,
+       ARRAY(SELECT c.production_country_id FROM public.movie_production_countries AS c
+             WHERE c.movie_id = m.id ORDER BY c.production_country_id) AS country_ids
+FROM public.movies AS m;

@@ -1,10 +1,46 @@
 //! `cinegraph migrate`
 
-use crate::app::App;
+use clap::Args;
 
-pub(super) async fn run(app: &App) -> anyhow::Result<()> {
-    app.store.migrate().await?;
-    let installation = app.store.installation().await?;
-    let tables = if installation.owns_catalogue { "made here" } else { "another application's, left as they were" };
-    super::print(&format!("The schema is up to date; the film tables are {tables}.\n"))
+use crate::app::App;
+use crate::store::Found;
+
+#[derive(Debug, Args)]
+pub(super) struct MigrateArgs {
+    /// Take away all that was added to the database of another application; film tables stay
+    #[arg(long)]
+    detach: bool,
+}
+
+pub(super) async fn run(app: &App, args: &MigrateArgs) -> anyhow::Result<()> {
+    if args.detach { detach(app).await } else { migrate(app).await }
+}
+
+async fn migrate(app: &App) -> anyhow::Result<()> {
+    let done = app.store.migrate().await?;
+    let mut text = format!("Found {}.\n", done.found);
+    text += &line("Migrations applied", &done.migrations);
+    text += &line("Indexes built", &done.indexes);
+    text += &line("Triggers put on", &done.triggers);
+    text += "The schema is up to date.\n";
+    super::print(&text)
+}
+
+async fn detach(app: &App) -> anyhow::Result<()> {
+    let done = app.store.detach().await?;
+    let mut text = format!("Found {}.\n", done.found);
+    text += &line("Triggers removed from", &done.triggers);
+    text += &line("Indexes dropped", &done.indexes);
+    text += "Nothing is left of the schemas cinegraph and cinegraph_jobs.\n";
+    if done.found == Found::Ours {
+        text += "The film tables stay, and from now on count as another application's: `cinegraph migrate` attaches to \
+                 them, but nothing can be imported. Drop the database to start anew.\n";
+    }
+    super::print(&text)
+}
+
+/// One line of names; none where there are none.
+fn line(what: &str, names: &[impl AsRef<str>]) -> String {
+    let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
+    if names.is_empty() { String::new() } else { format!("{what}: {}.\n", names.join(", ")) }
 }

@@ -60,8 +60,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Serve the API
     Serve(serve::ServeArgs),
-    /// Bring the database's schema up to date
-    Migrate,
+    /// Bring the database's schema up to date, or attach to the database of another application
+    Migrate(migrate::MigrateArgs),
     /// Import films from files
     Import(import::ImportArgs),
     /// Fill the database with invented films
@@ -147,7 +147,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// Commands that end by themselves.
 async fn run_to_end(app: &App, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Migrate => migrate::run(app).await?,
+        Command::Migrate(args) => migrate::run(app, &args).await?,
         Command::Import(args) => import::run(app, args).await?,
         Command::Generate(args) => generate::run(app, &args).await?,
         Command::Refresh(args) => refresh::run(app, &args).await?,

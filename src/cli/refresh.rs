@@ -26,29 +26,43 @@ enum What {
 }
 
 pub(super) async fn run(app: &App, args: &RefreshArgs) -> anyhow::Result<()> {
-    app.store.installation().await?;
     match args.what {
-        What::People => people(app).await,
-        What::Scores => scores(app).await,
-        What::Snapshot => snapshot(app).await,
+        What::People => {
+            anyhow::ensure!(
+                computes_person_quality(app).await?,
+                "another application maintains the quality of people here; to compute it all the same, set \
+                 person_quality_enabled to true"
+            );
+            people(app).await
+        }
+        What::Scores => {
+            app.store.installation().await?;
+            scores(app).await
+        }
+        What::Snapshot => {
+            app.store.installation().await?;
+            snapshot(app).await
+        }
         What::All => all(app).await,
     }
 }
 
 /// Computes everything that is derived.
 pub(super) async fn all(app: &App) -> anyhow::Result<()> {
-    if app.config.person_quality_enabled {
+    if computes_person_quality(app).await? {
         people(app).await?;
     }
     scores(app).await?;
     snapshot(app).await
 }
 
+/// Whether person quality is ours to compute, by the setting or, without it, where the film tables are ours.
+async fn computes_person_quality(app: &App) -> anyhow::Result<bool> {
+    let installation = app.store.installation().await?;
+    Ok(app.config.person_quality_enabled.unwrap_or(installation.owns_catalogue))
+}
+
 async fn people(app: &App) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        app.config.person_quality_enabled,
-        "person_quality_enabled is off: another system maintains the quality of people here"
-    );
     let mut steps = Steps::default();
     let changes = refresh::person_quality(&app.store, &mut report(&mut steps)).await?;
     steps.finish();

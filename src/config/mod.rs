@@ -46,7 +46,7 @@ pub struct Config {
     #[serde(rename = "direct_query_timeout_seconds", deserialize_with = "seconds")]
     pub direct_query_timeout: Duration,
     pub target_lists: Vec<String>,
-    pub person_quality_enabled: bool,
+    pub person_quality_enabled: Option<bool>,
     pub http_addr: SocketAddr,
     pub admin_addr: SocketAddr,
     pub admin_tokens_file: Option<PathBuf>,

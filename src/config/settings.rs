@@ -103,8 +103,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "person_quality_enabled",
         kind: Kind::Switch,
-        default: Some("true"),
-        description: "Whether people's quality scores are computed here; switch off where another system does it.",
+        default: None,
+        description: "Whether people's quality scores are computed here. When not set: only where the film tables were \
+                      made here, since another application maintains its own.",
     },
     Setting {
         key: "http_addr",
@@ -146,7 +147,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "query_depth_limit",
         kind: Kind::Whole { unit: "levels", min: 1, max: 1000 },
         default: Some("20"),
-        description: "How deep the fields of an operation may nest; introspection is not counted.",
+        description: "How deep the fields of an operation may nest. Introspection counts too: GraphiQL asks 15 deep.",
     },
     Setting {
         key: "query_complexity_limit",

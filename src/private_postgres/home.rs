@@ -84,7 +84,9 @@ impl Home {
         }
         self.write_password(account)?;
         let mut initdb = account.command(&installation.program("initdb"));
-        initdb.args(["--username", ROLE, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions"]);
+        initdb.args(["--username", ROLE, "--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]);
+        // Sorted by bytes, the same everywhere; but upper and lower case of all letters, not of English alone.
+        initdb.args(["--lc-collate=C", "--lc-ctype=C.UTF-8", "--lc-messages=C"]);
         initdb.args(temporary.then_some("--no-sync"));
         initdb.arg("--pwfile").arg(self.password_path()).arg("-D").arg(&half_made);
         output_of(initdb)?;

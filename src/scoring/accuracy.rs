@@ -36,7 +36,11 @@ impl Accuracy {
         let centre = share + Z * Z / (2.0 * n);
         let margin = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
         let scale = 1.0 + Z * Z / n;
-        Some(Interval { low: ((centre - margin) / scale).max(0.0), high: ((centre + margin) / scale).min(1.0) })
+        // No hit, or nothing but hits: there the bounds meet the share, but for rounding.
+        Some(Interval {
+            low: ((centre - margin) / scale).clamp(0.0, share),
+            high: ((centre + margin) / scale).clamp(share, 1.0),
+        })
     }
 }
 
@@ -55,6 +59,12 @@ mod tests {
     fn nothing_listed_has_no_accuracy() {
         assert_eq!(Accuracy::default().share(), None);
         assert_eq!(Accuracy::default().interval(), None);
+    }
+
+    #[test]
+    fn the_interval_of_no_hits_begins_at_0_and_that_of_only_hits_ends_at_1() {
+        let [none, all] = [0, 481].map(|hits| Accuracy { hits, listed: 481 }.interval().unwrap());
+        assert_eq!((none.low, all.high), (0.0, 1.0));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Places of a decade's films under given weights: pages, ranks, filters and deep cursors.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use chrono::NaiveDate;
@@ -117,32 +118,36 @@ impl Ranking {
     /// The best films that pass `filter` and come after `after`, at most `first` of them.
     #[must_use]
     pub fn page(&self, decade: &DecadeColumns, filter: &Filter, after: Option<Standing>, first: usize) -> Page {
-        let mut matching = self.matching(decade, filter);
+        let matching = self.matching(decade, filter);
         let total = matching.len();
-        if let Some(after) = after {
-            matching.retain(|(_, standing)| after.is_before(standing));
-        }
-        let has_previous = matching.len() < total;
-        let has_next = matching.len() > first;
-        Page { places: self.placed(best(matching, first)), total, has_previous, has_next }
+        let mut following = 0;
+        let later = matching.iter().copied().filter(|(_, standing)| {
+            let is_later = after.is_none_or(|after| after.is_before(standing));
+            following += usize::from(is_later);
+            is_later
+        });
+        let places = self.placed(best(later, first));
+        Page { places, total, has_previous: following < total, has_next: following > first }
     }
 
     /// The best films, at most `count`.
     #[must_use]
     pub fn top(&self, count: usize) -> Vec<Place> {
-        let best = best(self.scored.clone(), count);
+        let best = best(self.scored.iter().copied(), count);
         best.into_iter().enumerate().map(|(i, (row, standing))| Place { row, standing, rank: i + 1 }).collect()
     }
 
     /// The places of some rows, best first; rows that the ranking does not hold are left out.
     pub fn places_of(&self, rows: impl IntoIterator<Item = usize>) -> Vec<Place> {
         let at = |row| self.scored.binary_search_by_key(&row, |(row, _)| *row).ok();
-        let held: Vec<_> = rows.into_iter().filter_map(|row| at(row).map(|i| self.scored[i])).collect();
-        let count = held.len();
-        self.placed(best(held, count))
+        let held = rows.into_iter().filter_map(|row| at(row).map(|i| self.scored[i]));
+        self.placed(best(held, self.scored.len()))
     }
 
-    fn matching(&self, decade: &DecadeColumns, filter: &Filter) -> Vec<(usize, Standing)> {
+    fn matching(&self, decade: &DecadeColumns, filter: &Filter) -> Cow<'_, [(usize, Standing)]> {
+        if *filter == Filter::default() {
+            return Cow::Borrowed(&self.scored);
+        }
         let mut matching = self.scored.clone();
         let attributes = &decade.attributes;
         if let Some(min) = filter.min_score {
@@ -168,13 +173,15 @@ impl Ranking {
             let rows = attributes.titles.containing(title);
             matching.retain(|(row, _)| rows.binary_search(row).is_ok());
         }
-        matching
+        Cow::Owned(matching)
     }
 
     /// Gives films in order their ranks: one pass over all, counting for each place those before it.
     fn placed(&self, ordered: Vec<(usize, Standing)>) -> Vec<Place> {
+        let Some((_, last)) = ordered.last() else { return Vec::new() };
         let mut entering = vec![0; ordered.len() + 1];
-        for (_, standing) in &self.scored {
+        // Most films come after the whole page, which one comparison tells.
+        for (_, standing) in self.scored.iter().filter(|(_, standing)| !last.is_before(standing)) {
             // The first place that this film comes before: it counts for that one and all later ones.
             entering[ordered.partition_point(|(_, place)| !standing.is_before(place))] += 1;
         }
@@ -201,15 +208,26 @@ fn members(columns: &ScoreColumns, membership: Membership<'_>) -> impl Iterator<
     (0..columns.len()).filter(move |row| on_list.as_ref().is_none_or(|on_list| on_list(*row) == wanted))
 }
 
-/// The best `count` in order, without sorting the rest.
-fn best(mut films: Vec<(usize, Standing)>, count: usize) -> Vec<(usize, Standing)> {
+/// The best `count` in order, without sorting or keeping the rest.
+fn best(films: impl Iterator<Item = (usize, Standing)>, count: usize) -> Vec<(usize, Standing)> {
     let order = |a: &(usize, Standing), b: &(usize, Standing)| a.1.order(&b.1);
-    if count < films.len() {
-        films.select_nth_unstable_by(count, order);
-        films.truncate(count);
+    let mut kept: Vec<(usize, Standing)> = Vec::new();
+    // Once there are enough, a film must come before this one to be kept.
+    let mut bar: Option<Standing> = None;
+    for film in films {
+        if bar.is_some_and(|bar| !film.1.is_before(&bar)) {
+            continue;
+        }
+        kept.push(film);
+        if kept.len() > 2 * count {
+            kept.select_nth_unstable_by(count, order);
+            kept.truncate(count);
+            bar = kept.iter().map(|(_, standing)| *standing).max_by(Standing::order);
+        }
     }
-    films.sort_unstable_by(order);
-    films
+    kept.sort_unstable_by(order);
+    kept.truncate(count);
+    kept
 }
 
 #[cfg(test)]

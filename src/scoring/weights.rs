@@ -7,12 +7,16 @@ use super::Criterion;
 /// Far above any scale a client uses, and low enough that five of them add up to a finite number.
 const WEIGHT_MAX: f64 = 1e6;
 
+/// How far shares may be from adding up to exactly 1: five divisions and four additions, each off by half an epsilon.
+const ROUNDING: f64 = 4.0 * f64::EPSILON;
+
 /// One share per [`Criterion`], in its order. Fractions, summing to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights([f64; Criterion::COUNT]);
 
 impl Weights {
-    /// Turns numbers of any scale (fractions, percents, slider steps) into shares.
+    /// Turns numbers of any scale (fractions, percents, slider steps) into shares. Shares stay as they are, to the bit, so
+    /// that weights which a client reads and sends back are the same weights.
     ///
     /// # Errors
     /// [`WeightsError`] when one is NaN, negative or above a million, or when all are 0.
@@ -23,9 +27,9 @@ impl Weights {
                 return Err(WeightsError::OutOfRange { criterion, value });
             }
         }
-        // Added in criterion order, as the SQL does, so that both give the same bits.
         match raw.iter().sum::<f64>() {
             0.0 => Err(WeightsError::AllZero),
+            sum if (sum - 1.0).abs() <= ROUNDING => Ok(Self(raw)),
             sum => Ok(Self(raw.map(|value| value / sum))),
         }
     }
@@ -38,9 +42,9 @@ impl Weights {
         let nothing = Map::new();
         let categories = categories.as_object().unwrap_or(&nothing);
         let number = |key: &str| categories.get(key).and_then(Value::as_f64);
-        if LENSES.iter().any(|lens| categories.contains_key(*lens)) {
+        if LENSES.iter().flatten().any(|lens| categories.contains_key(*lens)) {
             let [mob, critics, festivals, time_machine, auteurs, box_office] =
-                LENSES.map(|lens| number(lens).unwrap_or(0.0));
+                LENSES.map(|[lens, before]| number(lens).or_else(|| number(before)).unwrap_or(0.0));
             return Self::normalised([mob, critics, festivals, time_machine + box_office / 2.0, auteurs]);
         }
         let ratings = number("popular_opinion").or_else(|| number("ratings")).unwrap_or(0.4);
@@ -64,8 +68,16 @@ impl Weights {
     }
 }
 
-/// The keys of 2026, in the order criterion by criterion, box office last.
-const LENSES: [&str; 6] = ["mob", "critics", "festival_recognition", "time_machine", "auteurs", "box_office"];
+/// The keys of 2026, in the order criterion by criterion, box office last; each with its name of the March days in which
+/// they were renamed.
+const LENSES: [[&str; 2]; 6] = [
+    ["mob", "mob"],
+    ["critics", "ivory_tower"],
+    ["festival_recognition", "industry_recognition"],
+    ["time_machine", "cultural_impact"],
+    ["auteurs", "people_quality"],
+    ["box_office", "financial_performance"],
+];
 
 /// Why weights were refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -111,6 +123,11 @@ mod tests {
             balanced,
         );
         assert_close(
+            shares(&json!({"mob": 2, "ivory_tower": 2, "industry_recognition": 2, "cultural_impact": 1,
+                           "people_quality": 2, "financial_performance": 2})),
+            balanced,
+        );
+        assert_close(
             shares(&json!({"ratings": 0.4, "awards": 0.1, "financial": 0.1, "cultural": 0.35, "people": 0.05})),
             [0.2, 0.2, 0.1, 0.4, 0.05].map(|weight| weight / 0.95),
         );
@@ -138,6 +155,13 @@ mod tests {
             prop_assume!(raw.iter().sum::<f64>() > 0.0);
             let sum: f64 = Weights::normalised(raw).unwrap().shares().iter().sum();
             prop_assert!((sum - 1.0).abs() < 1e-12);
+        }
+
+        #[test]
+        fn shares_sent_back_are_the_same_shares(raw in prop::array::uniform5(0.0..=1e6_f64)) {
+            prop_assume!(raw.iter().sum::<f64>() > 0.0);
+            let weights = Weights::normalised(raw).unwrap();
+            prop_assert_eq!(Weights::normalised(weights.shares()), Ok(weights));
         }
     }
 }

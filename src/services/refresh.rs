@@ -65,11 +65,13 @@ pub async fn person_quality(
 /// As [`person_quality`].
 pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Changes, ServiceError> {
     let (total, _) = store.refresh_size().await?;
+    let queued = store.queue_all_films().await?;
     let mut run = Run::new(Step::Scores, total, progress);
     while let Some(batch) = store.refresh_scores(run.last_id, BATCH).await? {
         run.add(batch);
     }
     run.changes.changed += store.remove_orphaned_scores().await?;
+    store.forget_queued(queued).await?;
     if run.changes.changed > 0 {
         store.analyze_scores().await?;
     }

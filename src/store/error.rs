@@ -52,6 +52,21 @@ pub enum SchemaError {
     /// `cinegraph migrate` has not run.
     #[error("the database is not migrated: run `cinegraph migrate`")]
     NotMigrated,
+    /// Another application's film tables lack what our statements read.
+    #[error("these film tables are not those of a Cinegraph database; missing: {}", .0.join(", "))]
+    Incomplete(Vec<String>),
+    /// Tables that are none of Cinegraph's have the names of ours.
+    #[error("the database has no movies, but other tables with names of ours: {}; use another database", .0.join(", "))]
+    NamesTaken(Vec<String>),
+    /// The role may not do what migrating takes.
+    #[error("this role lacks {}; grant it, or connect as the owner of the film tables", .0.join(", "))]
+    Privileges(Vec<String>),
+    /// Others kept a lock for too long.
+    #[error("{0} stayed locked by others; try again when they are done")]
+    Locked(&'static str),
+    /// Views of others would be dropped with ours.
+    #[error("views of others read from ours: {}; drop them first", .0.join(", "))]
+    ReadByOthers(Vec<String>),
     /// A migration failed.
     #[error("a migration failed")]
     Migration(#[source] std::sync::Arc<sqlx::migrate::MigrateError>),

@@ -325,6 +325,8 @@ pub async fn copy(connection: &mut PgConnection, rows: &CopyRows) -> sqlx::Resul
 /// When the database fails.
 pub async fn finish_catalogue(connection: &mut PgConnection, films: u32, seed: u64) -> sqlx::Result<()> {
     sqlx::query_file!("src/store/sql/continue_sequences.sql").fetch_all(&mut *connection).await?;
+    // Every film is new: that is for a full refresh, not for the queue.
+    sqlx::query!("TRUNCATE cinegraph.score_refresh_queue").execute(&mut *connection).await?;
     sqlx::query!(
         "UPDATE cinegraph.installation SET catalogue_origin = 'generated', catalogue_detail = $1",
         serde_json::json!({ "films": films, "seed": seed })

@@ -8,7 +8,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
 use sqlx::{PgPool, Postgres, Transaction};
 
-/// A staging table, one per file.
+/// A staging table, one per file. Those of IMDb's dumps that the CSV files lack have a name of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Staging {
@@ -19,6 +19,9 @@ pub enum Staging {
     Credits,
     Nominations,
     Genres,
+    ImdbFilms,
+    ImdbRatings,
+    ImdbPeople,
 }
 
 /// Whose the film tables are, and what is in them.
@@ -85,7 +88,7 @@ pub struct Links {
 /// An import being done. Dropped before [`Import::commit`], it leaves the database as it was.
 #[derive(Debug)]
 pub struct Import {
-    transaction: Transaction<'static, Postgres>,
+    pub(super) transaction: Transaction<'static, Postgres>,
     /// As the film tables hold time: UTC without saying so.
     now: NaiveDateTime,
 }
@@ -165,14 +168,22 @@ impl Import {
     /// When the database does not answer, or refuses a row.
     pub async fn merge(&mut self, staging: Staging, names: &Names) -> sqlx::Result<Merged> {
         match staging {
-            Staging::Movies => self.run(include_str!("sql/import_movies.sql")).await,
+            Staging::Movies => {
+                let mapped = self.map_movies().await?;
+                let merged: Merged = self.run(include_str!("sql/import_movies.sql")).await?;
+                self.execute(include_str!("sql/import_doubled_movies.sql")).await?;
+                Ok(Merged { updated: merged.updated + mapped, ..merged })
+            }
             Staging::People => self.run(include_str!("sql/import_people.sql")).await,
             Staging::Metrics => self.run(include_str!("sql/import_metrics.sql")).await,
             Staging::Lists => {
                 self.name(include_str!("sql/import_list_names.sql"), names.lists).await?;
                 self.run(include_str!("sql/import_lists.sql")).await
             }
-            Staging::Credits => self.run(include_str!("sql/import_credits.sql")).await,
+            Staging::Credits => {
+                self.execute(include_str!("sql/import_replaced_credits.sql")).await?;
+                self.run(include_str!("sql/import_credits.sql")).await
+            }
             Staging::Nominations => {
                 self.name(include_str!("sql/import_organizations.sql"), names.organizations).await?;
                 self.execute(include_str!("sql/import_ceremonies.sql")).await?;
@@ -183,7 +194,20 @@ impl Import {
                 self.name(include_str!("sql/import_genre_names.sql"), names.genres).await?;
                 self.run(include_str!("sql/import_genres.sql")).await
             }
+            Staging::ImdbFilms => {
+                self.execute(include_str!("sql/import_imdb_films.sql")).await?;
+                self.run(include_str!("sql/import_movies.sql")).await
+            }
+            Staging::ImdbRatings => self.run(include_str!("sql/import_imdb_ratings.sql")).await,
+            Staging::ImdbPeople => self.run(include_str!("sql/import_imdb_people.sql")).await,
         }
+    }
+
+    /// Gives films of IMDb's dumps the id, and the rest, that the staged films have for them. Says how many.
+    async fn map_movies(&mut self) -> sqlx::Result<u64> {
+        let statement = sqlx::query_scalar(include_str!("sql/import_mapped_movies.sql"));
+        let mapped: i64 = statement.bind(self.now).fetch_one(&mut *self.transaction).await?;
+        Ok(mapped.unsigned_abs())
     }
 
     /// Links the nominations of the imported films to credited persons.
@@ -262,6 +286,9 @@ impl Staging {
             Self::Credits => "COPY staged_credits FROM STDIN",
             Self::Nominations => "COPY staged_nominations FROM STDIN",
             Self::Genres => "COPY staged_genres FROM STDIN",
+            Self::ImdbFilms => "COPY staged_imdb_films FROM STDIN",
+            Self::ImdbRatings => "COPY staged_imdb_ratings FROM STDIN",
+            Self::ImdbPeople => "COPY staged_imdb_people FROM STDIN",
         }
     }
 
@@ -274,17 +301,23 @@ impl Staging {
             Self::Credits => "ANALYZE staged_credits",
             Self::Nominations => "ANALYZE staged_nominations",
             Self::Genres => "ANALYZE staged_genres",
+            Self::ImdbFilms => "ANALYZE staged_imdb_films",
+            Self::ImdbRatings => "ANALYZE staged_imdb_ratings",
+            Self::ImdbPeople => "ANALYZE staged_imdb_people",
         }
     }
 
-    /// Finds the first row that clashes with an earlier one. Films, people and their ids are told apart while reading;
-    /// nominations are merged and genres of a film united.
+    /// Finds the first row that clashes with an earlier one. Films, people and their ids of CSV files are told apart
+    /// while reading; nominations are merged and genres of a film united.
     fn repeat_statement(self) -> Option<&'static str> {
         match self {
             Self::Movies => Some(include_str!("sql/import_repeated_imdb_id.sql")),
             Self::Metrics => Some(include_str!("sql/import_contradicting_metric.sql")),
             Self::Lists => Some(include_str!("sql/import_contradicting_list.sql")),
             Self::Credits => Some(include_str!("sql/import_repeated_credit_id.sql")),
+            Self::ImdbFilms => Some(include_str!("sql/import_imdb_repeated_films.sql")),
+            Self::ImdbRatings => Some(include_str!("sql/import_imdb_repeated_ratings.sql")),
+            Self::ImdbPeople => Some(include_str!("sql/import_imdb_repeated_people.sql")),
             Self::People | Self::Nominations | Self::Genres => None,
         }
     }

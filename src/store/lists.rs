@@ -1,5 +1,7 @@
 //! Lists, genres and countries by name.
 
+use std::collections::BTreeSet;
+
 use super::movies::mapped;
 use super::{Genre, Store, StoreError};
 
@@ -57,12 +59,13 @@ impl Store {
         let mut statement = self.statement("lists").await?;
         let rows = sqlx::query_as!(
             ListName,
-            r#"SELECT source_key AS "key!", name AS "name!" FROM public.movie_lists
+            r#"WITH named AS MATERIALIZED (SELECT list_key, name FROM cinegraph.list_names())
+               SELECT list_key AS "key!", name AS "name!" FROM named
                UNION ALL
                SELECT list_key, list_key
                FROM (SELECT list_key FROM cinegraph.data_versions WHERE scope = 'list'
-                     UNION SELECT list_key FROM cinegraph.target_lists) AS named
-               WHERE list_key NOT IN (SELECT source_key FROM public.movie_lists)
+                     UNION SELECT list_key FROM cinegraph.target_lists) AS known
+               WHERE list_key NOT IN (SELECT list_key FROM named)
                ORDER BY 1"#
         )
         .fetch_all(statement.connection())
@@ -80,20 +83,20 @@ impl Store {
         let counts = sqlx::query_file!("src/store/sql/list_counts.sql").fetch_all(statement.connection()).await;
         let counts = statement.rows(counts)?;
         let count = |value: i64| usize::try_from(value).unwrap_or_default();
+        let numbers = |list_key: Option<&String>, decade: Option<i32>| {
+            let row = counts.iter().find(|row| row.list_key.as_ref() == list_key && row.decade == decade);
+            row.map_or((0, 0), |row| (count(row.movies), count(row.full)))
+        };
+        let all_decades: BTreeSet<i32> = counts.iter().filter_map(|row| row.decade).collect();
         let summary = |list: ListName| {
-            let of_list = |decade: Option<i32>| {
-                counts.iter().find(|row| row.list_key.as_ref() == Some(&list.key) && row.decade == decade)
-            };
-            // Rows without a list count the full movies of a decade, whatever their lists.
-            let decades = counts.iter().filter(|row| row.list_key.is_none()).filter_map(|row| {
-                let decade = row.decade?;
-                let (listed, full) = of_list(Some(decade)).map_or((0, 0), |own| (count(own.movies), count(own.full)));
-                // Scores may be a moment behind the films.
-                let candidates = count(row.full).saturating_sub(full);
+            let decades = all_decades.iter().filter_map(|&decade| {
+                let (listed, full) = numbers(Some(&list.key), Some(decade));
+                // Rows without a list count all scored films, and scores may be a moment behind the films.
+                let candidates = numbers(None, Some(decade)).1.saturating_sub(full);
                 (listed + candidates > 0).then_some(ListDecade { decade, listed, candidates })
             });
             let decades: Vec<_> = decades.collect();
-            let undated = of_list(None).map_or(0, |own| count(own.movies));
+            let undated = numbers(Some(&list.key), None).0;
             let films = undated + decades.iter().map(|decade| decade.listed).sum::<usize>();
             ListSummary { key: list.key, name: list.name, films, undated, decades }
         };

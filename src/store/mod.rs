@@ -3,11 +3,13 @@
 //! No decisions: what to ask, and what to do when an answer is missing, is said in `services`. Formulas live in the
 //! migrations (in SQL) and in `scoring` (in Rust), never in a statement here.
 
+mod attach;
 mod columns;
 mod error;
 mod events;
 pub mod generate;
 pub mod import;
+pub mod import_imdb;
 mod installation;
 mod lists;
 mod movies;
@@ -23,6 +25,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres};
 
+pub use attach::{Detached, Found, Migrated};
 pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
 pub use error::{SchemaError, SharedError, StatementLimits, StoreError};
 pub use events::{Scope, Versions, VersionsListener};
@@ -129,15 +132,6 @@ impl Store {
         let mut statement = self.statement("ping").await?;
         let answer = sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).await;
         statement.done(answer.map(|_| ()))
-    }
-
-    /// Brings the schema up to date.
-    ///
-    /// # Errors
-    /// [`SchemaError::Migration`] when a migration fails; what it did is rolled back.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        let migrated = migrator().run(&self.pool).await;
-        migrated.map_err(|error| SchemaError::Migration(error.into()).into())
     }
 
     /// Takes a connection, waiting for it as long as the pool allows, and starts the clock of a statement.

@@ -206,7 +206,7 @@ impl Store {
         after: Option<&(String, MovieId)>,
         limit: usize,
     ) -> Result<Vec<(String, MovieId)>, StoreError> {
-        let pattern = format!("%{}%", literal(&contains.to_lowercase()));
+        let pattern = format!("%{}%", literal(contains));
         let mut statement = self.statement("movies_by_title").await?;
         let rows = sqlx::query_file!(
             "src/store/sql/movies_by_title.sql",

@@ -86,6 +86,36 @@ impl Store {
         .await
     }
 
+    /// Puts one entry that stands for all films in the place of all that wait in the queue; says which. Until it is taken
+    /// away, an interrupted refresh of all films is not forgotten. Entries that come meanwhile stay.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn queue_all_films(&self) -> Result<i64, StoreError> {
+        self.task("task_scores", async |connection| {
+            let entry = sqlx::query_scalar!(
+                "WITH covered AS (DELETE FROM cinegraph.score_refresh_queue)
+                 INSERT INTO cinegraph.score_refresh_queue (reason) VALUES ('score_refresh') RETURNING id"
+            );
+            entry.fetch_one(connection).await
+        })
+        .await
+    }
+
+    /// Takes one entry off the queue.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn forget_queued(&self, entry: i64) -> Result<(), StoreError> {
+        self.task("task_scores", async |connection| {
+            sqlx::query!("DELETE FROM cinegraph.score_refresh_queue WHERE id = $1", entry)
+                .execute(connection)
+                .await
+                .map(|_| ())
+        })
+        .await
+    }
+
     /// Lets the planner know what a refresh has written.
     ///
     /// # Errors

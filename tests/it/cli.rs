@@ -1,1 +1,408 @@
 //! The program, run as people run it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tempfile::TempDir;
+
+use crate::support::{TestService, url};
+
+/// A database that nobody connects to.
+const NOWHERE: &str = "postgres://nobody:hunter2@127.0.0.1:1/nothing";
+
+const COMMANDS: [&str; 12] = [
+    "config",
+    "demo",
+    "generate",
+    "import",
+    "import csv",
+    "migrate",
+    "postgres",
+    "predict",
+    "refresh",
+    "schema",
+    "serve",
+    "validate",
+];
+
+/// The program on a database, with none of the caller's settings.
+fn cinegraph(database_url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
+    for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("CINEGRAPH_")) {
+        command.env_remove(variable);
+    }
+    // A directory without a cinegraph.toml.
+    command.current_dir(std::env::temp_dir()).env("CINEGRAPH_DATABASE_URL", database_url).args(arguments);
+    command
+}
+
+fn run(database_url: &str, arguments: &[&str]) -> Output {
+    cinegraph(database_url, arguments).output().unwrap()
+}
+
+/// Runs what must succeed; returns what it printed.
+#[track_caller]
+fn printed(database_url: &str, arguments: &[&str]) -> String {
+    let output = run(database_url, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn json(database_url: &str, arguments: &[&str]) -> Value {
+    serde_json::from_str(&printed(database_url, arguments)).unwrap()
+}
+
+/// What it said on standard error.
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Forty films of two decades, some listed, with ratings that tie.
+fn catalogue() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let mut files = [
+        ("movies.csv", "tmdb_id,imdb_id,title,release_date,adult,import_status,original_language\n".to_owned()),
+        ("external_metrics.csv", "tmdb_id,source,metric_type,value\n".to_owned()),
+        ("movie_lists.csv", "list_key,tmdb_id,list_position,edition\n".to_owned()),
+    ];
+    for id in 1..=40 {
+        let decade = if id % 2 == 0 { 1990 } else { 2020 };
+        let [movies, metrics, lists] = &mut files;
+        writeln!(movies.1, "{id},tt{id:07},Film {id},{}-03-04,false,full,en", decade + id % 7).unwrap();
+        let rating = 5.0 + f64::from(id % 8) / 3.0 + f64::from(id % 3 == 0);
+        writeln!(metrics.1, "{id},tmdb,rating_average,{rating}\n{id},metacritic,metascore,{}", 40 + id % 5 * 10)
+            .unwrap();
+        if id % 3 == 0 {
+            writeln!(lists.1, "1001_movies,{id},,").unwrap();
+        }
+    }
+    for (name, text) in &files {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
+/// A migrated database with these films; returns its URL.
+fn imported(pool: &PgPool) -> String {
+    let (url, dir) = (url(pool), catalogue());
+    printed(&url, &["migrate"]);
+    printed(&url, &["import", "csv", dir.path().to_str().unwrap()]);
+    url
+}
+
+#[test]
+fn help_says_what_there_is() {
+    let help = printed(NOWHERE, &["--help"]);
+    insta::assert_snapshot!("help", help);
+    for command in COMMANDS {
+        let arguments: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        insta::assert_snapshot!(format!("help_{}", command.replace(' ', "_")), printed(NOWHERE, &arguments));
+    }
+    let listed: Vec<_> = help.lines().filter_map(|line| line.strip_prefix("  ")?.split_once("  ")).collect();
+    let unlisted: Vec<_> = COMMANDS
+        .iter()
+        .filter(|name| !name.contains(' ') && !listed.iter().any(|(listed, _)| listed == *name))
+        .collect();
+    assert!(unlisted.is_empty(), "{unlisted:?} of {listed:?}");
+}
+
+#[test]
+fn schema_needs_no_database() {
+    assert_eq!(printed(NOWHERE, &["schema"]), cinegraph::graphql::sdl());
+}
+
+#[test]
+fn config_hides_the_password() {
+    let shown = printed(NOWHERE, &["config"]);
+    assert!(shown.contains("postgres://nobody"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_misspelt_setting_is_refused_by_name() {
+    let output = cinegraph(NOWHERE, &["config"]).env("CINEGRAPH_HTTP_ADDRESS", "127.0.0.1:80").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("CINEGRAPH_HTTP_ADDRESS"), "{}", said(&output));
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_an_error_without_its_password() {
+    let output =
+        cinegraph(NOWHERE, &["predict"]).env("CINEGRAPH_DATABASE_ACQUIRE_TIMEOUT_SECONDS", "0.1").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("the database cannot be reached"), "{}", said(&output));
+    assert!(!said(&output).contains("hunter2"), "{}", said(&output));
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_unmigrated_database_is_refused_with_the_command_to_run(pool: PgPool) {
+    let url = url(&pool);
+    let dir = catalogue();
+    for arguments in [
+        &["serve", "--http-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"][..],
+        &["import", "csv", dir.path().to_str().unwrap()],
+        &["refresh", "all"],
+        &["predict"],
+        &["validate"],
+        &["generate"],
+    ] {
+        let output = run(&url, arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(said(&output).contains("run `cinegraph migrate`"), "{arguments:?}: {}", said(&output));
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn migrating_twice_changes_nothing(pool: PgPool) {
+    let url = url(&pool);
+    let first = printed(&url, &["migrate"]);
+    assert!(first.contains("Migrations applied") && first.contains("Triggers put on"), "{first}");
+    assert_eq!(printed(&url, &["migrate"]), "Found film tables made here.\nThe schema is up to date.\n");
+}
+
+#[sqlx::test(migrations = false)]
+async fn predict_prints_what_graphql_serves(pool: PgPool) {
+    let url = imported(&pool);
+    let service = TestService::on(pool).await;
+    for (root, kind, arguments) in [
+        ("predictions", "", &["--decade", "1990"][..]),
+        ("predictions", "profile: \"Cult Classic\", ", &["--decade", "1990s", "--profile", "Cult Classic"]),
+        (
+            "predictions",
+            "weights: { popularOpinion: 3, criticalAcclaim: 1, industryRecognition: 0, culturalImpact: 0.5, \
+             peopleQuality: 0 }, ",
+            &["--decade", "1990", "--weights", "3,1,0,0.5,0"],
+        ),
+        ("confirmedAdditions", "", &["--decade", "1990", "--confirmed"]),
+    ] {
+        let query = format!(
+            "{{ {root}({kind}decade: 1990, first: 100) {{ nodes {{
+                rank score likelihood coverage breakdown {{ value }} movie {{ tmdbId title releaseDate }} }} }} }}"
+        );
+        let data = service.data(&query).await;
+        let row = |node: &Value| {
+            let value = |criterion: usize| &node["breakdown"][criterion]["value"];
+            json!({
+                "rank": node["rank"], "tmdb_id": node["movie"]["tmdbId"], "title": node["movie"]["title"],
+                "release_date": node["movie"]["releaseDate"], "score": node["score"],
+                "likelihood": node["likelihood"], "coverage": node["coverage"], "popular_opinion": value(0),
+                "critical_acclaim": value(1), "industry_recognition": value(2), "cultural_impact": value(3),
+                "people_quality": value(4),
+            })
+        };
+        let served: Vec<_> = data[root]["nodes"].as_array().unwrap().iter().map(row).collect();
+        assert!(served.len() > 5, "{} films", served.len());
+        let arguments: Vec<_> = ["predict", "--json", "--first", "100"].iter().chain(arguments).copied().collect();
+        assert_eq!(json(&url, &arguments), json!(served), "{arguments:?}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn validate_prints_what_graphql_serves(pool: PgPool) {
+    const TOTAL: &str =
+        "listed population hits accuracy interval { low high } expectedHits lift baselineAccuracy unhittable";
+    let url = imported(&pool);
+    let service = TestService::on(pool).await;
+    let row = |of: &str, total: &Value| {
+        json!({
+            "of": of, "listed": total["listed"], "population": total["population"], "hits": total["hits"],
+            "accuracy": total["accuracy"], "low": total["interval"]["low"], "high": total["interval"]["high"],
+            "expected_hits": total["expectedHits"], "lift": total["lift"],
+            "baseline_accuracy": total["baselineAccuracy"], "unhittable": total["unhittable"],
+        })
+    };
+    for (basis, argument) in [("BLIND", "blind"), ("AS_PUBLISHED", "as-published")] {
+        let query = format!(
+            "{{ validation(basis: {basis}) {{ decades {{ decade {TOTAL} }} overall {{ {TOTAL} }} }}
+                decadeValidation(decade: 2020, basis: {basis}) {{ {TOTAL} }}
+                profileComparison(basis: {basis}) {{ profiles {{ profile {{ name }} overall {{ {TOTAL} }} }} }} }}"
+        );
+        let data = service.data(&query).await;
+        let rows = data["validation"]["decades"].as_array().unwrap().iter();
+        let mut rows: Vec<_> = rows.map(|decade| row(&format!("{}s", decade["decade"]), decade)).collect();
+        rows.push(row("1920s–2010s", &data["validation"]["overall"]));
+        assert!(rows[0]["hits"].as_u64().unwrap() > 0, "{rows:?}");
+        assert_eq!(json(&url, &["validate", "--json", "--basis", argument]), json!(rows));
+        let current = json!([row("2020s", &data["decadeValidation"])]);
+        assert_eq!(json(&url, &["validate", "--json", "--basis", argument, "--decade", "2020"]), current);
+        let profiles = data["profileComparison"]["profiles"].as_array().unwrap().iter();
+        let profiles: Vec<_> =
+            profiles.map(|one| row(one["profile"]["name"].as_str().unwrap(), &one["overall"])).collect();
+        assert_eq!(json(&url, &["validate", "--json", "--basis", argument, "--profiles"]), json!(profiles));
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn tables_are_for_people(pool: PgPool) {
+    let url = imported(&pool);
+    let predicted = printed(&url, &["predict", "--decade", "1990", "--first", "5"]);
+    insta::assert_snapshot!("predict", predicted);
+    insta::assert_snapshot!("validate", printed(&url, &["validate"]));
+    assert!(predicted.lines().all(|line| line.chars().count() <= 100), "wider than 100 columns");
+}
+
+#[sqlx::test(migrations = false)]
+async fn refreshing_twice_changes_nothing(pool: PgPool) {
+    let url = imported(&pool);
+    insta::assert_snapshot!("import", printed(&url, &["import", "csv", catalogue().path().to_str().unwrap()]));
+    let again = printed(&url, &["refresh", "all"]);
+    insta::assert_snapshot!("refresh_all", again);
+    assert!(again.contains("Scores of 40 films computed, 0 changed."), "{again}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_a_command_names_must_be_there(pool: PgPool) {
+    let url = imported(&pool);
+    for (arguments, code, message) in [
+        (&["predict", "--list", "nope"][..], 1, "there is no list \"nope\"; there are: 1001_movies"),
+        (&["validate", "--list", "nope"], 1, "there is no list \"nope\"; there are: 1001_movies"),
+        (&["validate", "--profiles", "--list", "nope"], 1, "there is no list \"nope\"; there are: 1001_movies"),
+        (&["predict", "--profile", "Nobody's"], 1, "there is no profile \"Nobody's\""),
+        (&["validate", "--profile", "Nobody's"], 1, "there is no profile \"Nobody's\""),
+        (&["predict", "--decade", "1995"], 2, "1995 is not the first year of a decade"),
+        (&["predict", "--decade", "nineties"], 2, "nineties is no year"),
+        (&["predict", "--weights", "1,2,3"], 2, "3 weights, expected 5"),
+        (&["predict", "--weights", "0,0,0,0,0"], 2, "all weights are 0"),
+        (&["predict", "--weights", "1,1,1,1,-1"], 2, "expected 0 to 1000000"),
+        (&["predict", "--weights", "1,1,1,1,1", "--profile", "Balanced"], 2, "cannot be used with"),
+        (&["validate", "--profiles", "--decade", "1990"], 2, "cannot be used with"),
+        (&["refresh", "everything"], 2, "[possible values: people, scores, snapshot, all]"),
+        (&["import", "csv", "/no/such/directory"], 1, "/no/such/directory"),
+        (&["foretell"], 2, "unrecognized subcommand 'foretell'"),
+    ] {
+        let output = run(&url, arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains(message), "{arguments:?}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "{arguments:?} printed something");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_damaged_file_is_named_with_its_line(pool: PgPool) {
+    let url = url(&pool);
+    printed(&url, &["migrate"]);
+    let dir = catalogue();
+    let metrics = dir.path().join("external_metrics.csv");
+    let text = fs::read_to_string(&metrics).unwrap().replacen("40\n", "forty\n", 1);
+    let line = 1 + text.lines().position(|line| line.ends_with("forty")).unwrap();
+    fs::write(&metrics, text).unwrap();
+
+    let output = run(&url, &["import", "csv", dir.path().to_str().unwrap()]);
+
+    assert_eq!(output.status.code(), Some(1));
+    let place = format!("external_metrics.csv, line {line},");
+    assert!(said(&output).contains(&place), "{place}: {}", said(&output));
+    let films: i64 = sqlx::query_scalar("SELECT count(*) FROM movies").fetch_one(&pool).await.unwrap();
+    assert_eq!(films, 0, "nothing is half-written");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_reader_that_has_seen_enough_is_no_error(pool: PgPool) {
+    let url = imported(&pool);
+    for arguments in [&["predict", "--decade", "1990"][..], &["validate", "--json"], &["schema"], &["config"]] {
+        let mut command = cinegraph(&url, arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", said(&output));
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn serve_answers_until_it_is_asked_to_stop(pool: PgPool) {
+    let url = imported(&pool);
+    let mut server = Server::start(&url);
+
+    let (status, ready) = get(&server.public, "/health/ready");
+    assert_eq!((status, ready), (200, json!({"ready": true, "checks": {"database": "ok"}}).to_string()));
+    let query = json!({"query": "{ predictions(decade: 1990, first: 1) { nodes { rank movie { title } } } }"});
+    let (status, answer) = server.post("/graphql", &query.to_string());
+    let predicted = json(&url, &["predict", "--json", "--decade", "1990", "--first", "1"]);
+    let node = json!({"rank": 1, "movie": {"title": predicted[0]["title"]}});
+    assert_eq!(
+        (status, serde_json::from_str(&answer).unwrap()),
+        (200, json!({"data": {"predictions": {"nodes": [node]}}}))
+    );
+    let (status, metrics) = get(&server.admin, "/metrics");
+    assert_eq!(status, 200);
+    assert!(metrics.contains("cinegraph_"), "{metrics}");
+    assert_eq!(get(&server.public, "/metrics").0, 404, "numbers about the service are not for everybody");
+
+    assert_eq!(server.stop(), Some(0));
+}
+
+/// `cinegraph serve`, killed if a test ends before it does.
+struct Server {
+    child: Child,
+    public: String,
+    admin: String,
+}
+
+impl Server {
+    /// Starts it on free ports; returns when it serves.
+    fn start(database_url: &str) -> Self {
+        let arguments = ["serve", "--http-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--log-format", "json"];
+        let mut child = cinegraph(database_url, &arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let logged = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        let serving = logged.into_iter().find(|line| line["message"] == "serving").expect("it ended before it served");
+        // Somebody has to read on, or the server waits for its own log.
+        std::thread::spawn(move || lines.for_each(drop));
+        let address = |listener: &str| serving[listener].as_str().unwrap().to_owned();
+        Self { child, public: address("public"), admin: address("admin") }
+    }
+
+    fn post(&self, path: &str, body: &str) -> (u16, String) {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n",
+            self.public,
+            body.len()
+        );
+        exchange(&self.public, &(head + body))
+    }
+
+    /// Asks it to stop; returns its exit code, or none where it does not stop within ten seconds.
+    fn stop(&mut self) -> Option<i32> {
+        let kill = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(10) {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Most often it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(address: &str, path: &str) -> (u16, String) {
+    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+}
+
+/// Sends a request that closes its connection; returns status and body of the answer.
+fn exchange(address: &str, request: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}

@@ -83,7 +83,7 @@ fn components(record: PersonRecord) -> Value {
         "festival_nominations": record.nominations,
         "direct_festival_wins": record.direct_wins,
         "direct_festival_nominations": record.direct_nominations,
-        "raw_score": record.raw().round() as i64,
+        "raw_score": record.raw().to_string().parse::<u32>().unwrap(),
     })
 }
 
@@ -157,12 +157,11 @@ mod twins {
         .await
         .unwrap();
 
-        let counted: Vec<_> = world
-            .records()
-            .into_iter()
-            .map(|(id, record)| (id, person_quality(record.raw()), components(record)))
-            .collect();
-        assert_eq!(stored, counted);
+        let records = world.records();
+        assert_eq!(stored.len(), records.len());
+        for (stored, (person, record)) in stored.into_iter().zip(records) {
+            assert_eq!(stored, (person, person_quality(record.raw()), components(record)));
+        }
     }
 
     #[sqlx::test(migrations = false)]

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_graphql::{EmptySubscription, Error, ErrorExtensions, Object, Schema};
@@ -17,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -180,6 +181,10 @@ fn post(body: impl Into<Body>) -> Request<Body> {
     Request::post("/graphql").header(header::CONTENT_TYPE, "application/json").body(body.into()).unwrap()
 }
 
+/// Where one subscriber is all there is, tracing lets the thread that first comes upon a log statement decide for all
+/// whether anybody listens. With a second one it asks them both.
+static BYSTANDER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+
 /// What this thread logs, until it is dropped.
 struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
@@ -188,6 +193,7 @@ struct Log {
 
 impl Log {
     fn start() -> Self {
+        LazyLock::force(&BYSTANDER);
         let lines = Arc::default();
         let writer = Writer(Arc::clone(&lines));
         let (subscriber, guard) = subscriber(LogFormat::Json, "info", move || writer.clone()).unwrap();

@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
 
 mod architecture;
+mod attach;
+mod catalogue;
 mod cli;
 mod formula;
 mod generate;
 mod graphql;
 mod http;
 mod import;
+mod import_imdb;
 mod plans;
 mod predictions;
 mod refresh;

@@ -1,1 +1,252 @@
+//! Validation through the public door: what the ranking would have found, and what could not be found.
 
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Film, TARGET, TestService};
+
+/// A film of the 1990s whose score is twice its rating, when nothing else is known of it.
+fn film(title: &str, rating: f64) -> Film {
+    Film::new(title).released("1994-05-01").rated(rating, rating)
+}
+
+fn listed(title: &str, rating: f64) -> Film {
+    film(title, rating).on(&[TARGET])
+}
+
+async fn service_with(pool: PgPool, films: &[Film]) -> TestService {
+    let service = TestService::on(pool).await;
+    for film in films {
+        film.insert(&service.pool).await;
+    }
+    service.refresh().await;
+    service
+}
+
+/// Fields of the validation of the 1990s.
+async fn nineties(service: &TestService, fields: &str) -> Value {
+    let mut data = service.data(&format!("{{ decadeValidation(decade: 1990) {{ {fields} }} }}")).await;
+    data["decadeValidation"].take()
+}
+
+/// Fields of the validation of all decades.
+async fn validation(service: &TestService, fields: &str) -> Value {
+    service.data(&format!("{{ validation {{ {fields} }} }}")).await["validation"].take()
+}
+
+/// A film of a validation, as [`FILMS`] asks for it.
+fn place(title: &str, rank: Option<usize>, score: Option<f64>) -> Value {
+    json!({"rank": rank, "score": score, "movie": {"title": title}})
+}
+
+const FILMS: &str = "nodes { rank score movie { title } }";
+
+#[sqlx::test(migrations = false)]
+async fn the_top_n_are_compared_with_the_list(pool: PgPool) {
+    let popular = film("Popular", 1.0).popularity(20.0);
+    let films = [listed("Hit", 9.0), film("False positive", 8.0), popular, listed("Missed", 2.0)];
+    let service = service_with(pool, &films).await;
+
+    let numbers = "listed population hits accuracy expectedHits lift baselineAccuracy unhittable";
+    let decade = nineties(&service, numbers).await;
+
+    let expected = json!({
+        "listed": 2, "population": 4, "hits": 1, "accuracy": 0.5, "expectedHits": 1.0, "lift": 1.0,
+        "baselineAccuracy": 0.5, "unhittable": 0,
+    });
+    assert_eq!(decade, expected);
+}
+
+#[sqlx::test(migrations = false)]
+async fn hits_misses_and_false_positives_are_named_with_rank_and_score(pool: PgPool) {
+    let films = [listed("Hit", 10.0), film("False positive", 6.25), listed("Missed", 5.0)];
+    let service = service_with(pool, &films).await;
+
+    let fields = format!("hitFilms {{ {FILMS} }} missedFilms {{ {FILMS} }} falsePositives {{ {FILMS} }}");
+    let decade = nineties(&service, &fields).await;
+
+    let expected = json!({
+        "hitFilms": {"nodes": [place("Hit", Some(1), Some(20.0))]},
+        "missedFilms": {"nodes": [place("Missed", Some(3), Some(10.0))]},
+        "falsePositives": {"nodes": [place("False positive", Some(2), Some(12.5))]},
+    });
+    assert_eq!(decade, expected);
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_blind_basis_does_not_see_who_is_listed(pool: PgPool) {
+    // Two points of membership would lift the listed film above the other.
+    let service = service_with(pool, &[listed("Listed", 5.0), film("Better", 5.5)]).await;
+
+    let query = "{ blind: decadeValidation(decade: 1990) { hits }
+                   published: decadeValidation(decade: 1990, basis: AS_PUBLISHED) { hits } }";
+    let data = service.data(query).await;
+
+    assert_eq!(data, json!({"blind": {"hits": 0}, "published": {"hits": 1}}));
+}
+
+#[sqlx::test(migrations = false)]
+async fn where_nothing_is_listed_there_is_no_accuracy(pool: PgPool) {
+    let service = service_with(pool, &[film("Film", 5.0)]).await;
+
+    let fields = "listed hits accuracy interval { low } lift baselineAccuracy";
+    let nothing =
+        json!({"listed": 0, "hits": 0, "accuracy": null, "interval": null, "lift": null, "baselineAccuracy": null});
+
+    assert_eq!(nineties(&service, fields).await, nothing);
+    assert_eq!(validation(&service, &format!("overall {{ {fields} }}")).await["overall"], nothing);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_tie_at_the_cut_goes_to_the_film_that_came_first(pool: PgPool) {
+    let films = [film("First", 5.0), listed("Second", 5.0), listed("Third", 5.0)];
+    let service = service_with(pool, &films).await;
+
+    let fields = format!("hitFilms {{ {FILMS} }} missedFilms {{ {FILMS} }}");
+    let decade = nineties(&service, &fields).await;
+
+    let expected = json!({
+        "hitFilms": {"nodes": [place("Second", Some(2), Some(10.0))]},
+        "missedFilms": {"nodes": [place("Third", Some(3), Some(10.0))]},
+    });
+    assert_eq!(decade, expected);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_listed_film_that_is_not_full_is_missed_without_a_rank(pool: PgPool) {
+    let service = service_with(pool, &[listed("Hit", 5.0), listed("Soft", 9.0).soft(), film("Other", 3.0)]).await;
+
+    let fields = format!("listed population hits unhittable missedFilms {{ {FILMS} }}");
+    let decade = nineties(&service, &fields).await;
+
+    let expected = json!({
+        "listed": 2, "population": 2, "hits": 1, "unhittable": 1,
+        "missedFilms": {"nodes": [place("Soft", None, None)]},
+    });
+    assert_eq!(decade, expected);
+}
+
+#[sqlx::test(migrations = false)]
+async fn more_listed_films_than_full_ones_leave_no_place_empty(pool: PgPool) {
+    let service = service_with(pool, &[listed("Hit", 5.0), listed("Soft", 9.0).soft()]).await;
+
+    let fields = format!("listed population accuracy falsePositives {{ {FILMS} }}");
+    let decade = nineties(&service, &fields).await;
+
+    let expected = json!({"listed": 2, "population": 1, "accuracy": 0.5, "falsePositives": {"nodes": []}});
+    assert_eq!(decade, expected);
+}
+
+#[sqlx::test(migrations = false)]
+async fn fewer_candidates_than_asked_for_are_one_short_page(pool: PgPool) {
+    let service = service_with(pool, &[film("Second", 5.0), film("First", 6.0)]).await;
+
+    let fields = "totalCount pageInfo { hasNextPage } nodes { rank movie { title } }";
+    let query = format!("{{ predictions(decade: 1990, first: 25) {{ {fields} }} }}");
+    let data = service.data(&query).await;
+
+    let expected = json!({
+        "totalCount": 2,
+        "pageInfo": {"hasNextPage": false},
+        "nodes": [{"rank": 1, "movie": {"title": "First"}}, {"rank": 2, "movie": {"title": "Second"}}],
+    });
+    assert_eq!(data["predictions"], expected);
+}
+
+#[sqlx::test(migrations = false)]
+async fn overall_pools_the_1920s_to_the_2010s(pool: PgPool) {
+    let days = ["1919-12-31", "1920-01-01", "2019-12-31", "2020-01-01"];
+    let service = service_with(pool, &days.map(|day| listed(day, 5.0).released(day))).await;
+
+    let data = validation(&service, "overall { listed hits population } decades { decade listed }").await;
+
+    assert_eq!(data["overall"], json!({"listed": 2, "hits": 2, "population": 2}));
+    let decade = |year: i32| json!({"decade": year, "listed": 1});
+    assert_eq!(data["decades"], json!([decade(1910), decade(1920), decade(2010)]));
+}
+
+#[sqlx::test(migrations = false)]
+async fn decades_without_listed_films_are_not_pooled(pool: PgPool) {
+    let other = film("Unlisted", 5.0).released("1985-01-01");
+    let service = service_with(pool, &[listed("Listed", 5.0), other]).await;
+    assert_eq!(validation(&service, "overall { population }").await, json!({"overall": {"population": 1}}));
+}
+
+#[sqlx::test(migrations = false)]
+async fn each_decade_with_a_film_of_any_status_is_reported(pool: PgPool) {
+    let soft = film("Soft", 5.0).soft().released("1955-01-01");
+    let films = [film("Early", 5.0).released("1895-12-28"), soft, Film::new("Undated").on(&[TARGET])];
+    let service = service_with(pool, &films).await;
+
+    let data = validation(&service, "decades { decade listed population }").await;
+
+    let decade = |year: i32, population: usize| json!({"decade": year, "listed": 0, "population": population});
+    assert_eq!(data["decades"], json!([decade(1890, 1), decade(1950, 0)]));
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_current_decade_is_validated_only_by_itself(pool: PgPool) {
+    let service = service_with(pool, &[listed("New", 5.0).released("2024-01-01")]).await;
+
+    let query = "{ validation { decades { decade } } decadeValidation(decade: 2020) { hits } }";
+    let data = service.data(query).await;
+
+    assert_eq!(data, json!({"validation": {"decades": []}, "decadeValidation": {"hits": 1}}));
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_blind_basis_of_another_list_is_refused_with_the_lists_that_have_one(pool: PgPool) {
+    let service = service_with(pool, &[film("Film", 5.0).on(&["criterion"])]).await;
+
+    let query = r#"{ decadeValidation(decade: 1990, list: "criterion") { hits } }"#;
+    let error = service.ask(query, json!({})).await["errors"][0].take();
+
+    assert_eq!(error["extensions"], json!({"code": "BAD_USER_INPUT", "field": "basis"}));
+    assert!(error["message"].as_str().unwrap().contains(TARGET), "{error:#}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn any_list_can_be_validated_as_published(pool: PgPool) {
+    let service = service_with(pool, &[film("Film", 5.0).on(&["criterion"]), listed("Other", 5.0)]).await;
+
+    let query = r#"{ decadeValidation(decade: 1990, list: "criterion", basis: AS_PUBLISHED) { listed hits } }"#;
+    let data = service.data(query).await;
+
+    assert_eq!(data["decadeValidation"], json!({"listed": 1, "hits": 1}));
+}
+
+/// An honoured film that is listed and a liked one that is not: only who weighs awards heavily finds the listed one.
+fn honoured_and_liked() -> [Film; 2] {
+    [listed("Honoured", 0.0).nominated(12, 0), film("Liked", 9.0)]
+}
+
+#[sqlx::test(migrations = false)]
+async fn profiles_are_compared_best_first_and_ties_by_name(pool: PgPool) {
+    let service = service_with(pool, &honoured_and_liked()).await;
+
+    let query = "{ profileComparison { best { name } profiles { profile { name } overall { hits } } } }";
+    let data = service.data(query).await;
+
+    let one = |name: &str, hits: usize| json!({"profile": {"name": name}, "overall": {"hits": hits}});
+    let tied = ["Balanced", "Critics Choice", "Crowd Pleaser", "Cult Classic"].map(|name| one(name, 0));
+    let expected: Vec<_> = [one("Award Winner", 1)].into_iter().chain(tied).collect();
+    assert_eq!(data["profileComparison"], json!({"best": {"name": "Award Winner"}, "profiles": expected}));
+}
+
+#[sqlx::test(migrations = false)]
+async fn inactive_profiles_are_not_compared(pool: PgPool) {
+    let service = service_with(pool, &honoured_and_liked()).await;
+    let switched_off = "UPDATE metric_weight_profiles SET active = false WHERE name <> 'Cult Classic'";
+    sqlx::query(switched_off).execute(&service.pool).await.unwrap();
+
+    let data = service.data("{ profileComparison { profiles { profile { name } } } }").await;
+
+    assert_eq!(data["profileComparison"]["profiles"], json!([{"profile": {"name": "Cult Classic"}}]));
+}
+
+#[sqlx::test(migrations = false)]
+async fn no_profile_is_the_best_where_nothing_is_listed(pool: PgPool) {
+    let service = service_with(pool, &[film("Film", 5.0)]).await;
+    let data = service.data("{ profileComparison { best { name } } }").await;
+    assert_eq!(data["profileComparison"]["best"], Value::Null);
+}

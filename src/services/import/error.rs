@@ -7,11 +7,17 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The path is no directory.
-    #[error("{} is no directory: give the one that holds movies.csv", .0.display())]
+    #[error("{} is no directory: give the one that holds the files", .0.display())]
     NotADirectory(PathBuf),
     /// The one file that must be there is not.
     #[error("{} holds no movies.csv, the one file that an import needs", .0.display())]
     NoMovies(PathBuf),
+    /// Likewise of IMDb's dumps.
+    #[error("{} holds no title.basics.tsv.gz, the one file that an import needs", .0.display())]
+    NoTitles(PathBuf),
+    /// Votes are asked for, and there are none.
+    #[error("{} holds no title.ratings.tsv.gz, which has the votes: add it, or give --min-votes 0", .0.display())]
+    NoRatings(PathBuf),
     /// The operating system refused.
     #[error("{file} cannot be read")]
     Unreadable {
@@ -63,6 +69,10 @@ pub enum Problem {
     Nul,
     #[error("the file is cut off: it ends without a line break, or inside quotes; copy it again")]
     CutOff,
+    #[error("this is no gzip, or damaged: download the file again")]
+    BadGzip,
+    #[error("the line is longer than a MiB, so this is another kind of file")]
+    LineTooLong,
     #[error(
         "a quote in the wrong place: a value with a quote, comma or line break stands in quotes, and its own quotes \
          are doubled"
@@ -84,6 +94,8 @@ pub enum Problem {
     NotANumber { value: String },
     #[error("{value} is out of range: the largest number is about 1.8e308")]
     NumberOutOfRange { value: String },
+    #[error("{value:?} is no id like {example}")]
+    NotAnId { value: String, example: &'static str },
     #[error("{value:?} is no date: write it like 1994-10-14")]
     NotADate { value: String },
     #[error("{value:?} is not one of {}", allowed.join(", "))]

@@ -6,16 +6,13 @@ use chrono::{Datelike, NaiveDate};
 
 use super::csv::Reader;
 use super::error::{ImportError, Problem};
+use super::values::{TEXT, integer, number, shown};
 use crate::store::import::{CopyText, Repeat, Staging};
 
-/// Length of the database's text columns.
-const TEXT: usize = 255;
 /// Nominees stand in an index, whose entries are limited to about 2,700 bytes.
 const NOMINEES: usize = 600;
 /// TMDb's ids; ours for films that TMDb lacks are negative.
 const ID_MIN: i32 = 1;
-/// How much of a bad value an error shows.
-const SHOWN: usize = 40;
 
 /// A file that can be imported.
 pub(super) struct FileSpec {
@@ -228,22 +225,6 @@ fn add(ids: &mut HashMap<i32, u64>, value: &str, line: u64) -> Result<(), Proble
     }
 }
 
-fn integer(value: &str, min: i32, max: i32) -> Result<i32, Problem> {
-    // Wider than the column, so that a number too large is told from what is no number.
-    let wide: i128 = value.parse().map_err(|_| Problem::NotAnInteger { value: shown(value) })?;
-    let fits = i32::try_from(wide).ok().filter(|number| (min..=max).contains(number));
-    fits.ok_or_else(|| Problem::IntegerOutOfRange { value: shown(value), min, max })
-}
-
-fn number(value: &str) -> Result<f64, Problem> {
-    let number: f64 = value.parse().map_err(|_| Problem::NotANumber { value: shown(value) })?;
-    // Infinity is written in letters; from digits it is an overflow.
-    if number.is_infinite() && value.contains(|c: char| c.is_ascii_digit()) {
-        return Err(Problem::NumberOutOfRange { value: shown(value) });
-    }
-    Ok(number)
-}
-
 fn check_date(value: &str) -> Result<(), Problem> {
     let date: Option<NaiveDate> = value.parse().ok();
     // Chrono also takes 1994-1-2, and the year 0, which PostgreSQL has not.
@@ -251,12 +232,4 @@ fn check_date(value: &str) -> Result<(), Problem> {
         Some(date) if date.year() >= 1 && date.to_string() == value => Ok(()),
         _ => Err(Problem::NotADate { value: shown(value) }),
     }
-}
-
-fn shown(value: &str) -> String {
-    let mut shown: String = value.chars().take(SHOWN).collect();
-    if shown.len() < value.len() {
-        shown.push('…');
-    }
-    shown
 }

@@ -7,8 +7,11 @@
 mod csv;
 mod error;
 mod files;
+mod imdb;
 mod names;
 mod summary;
+mod tsv;
+mod values;
 
 use std::path::Path;
 
@@ -18,6 +21,7 @@ use crate::clock::Clock;
 use crate::store::import::{Import, Merged, Names, Staging};
 
 pub use error::{ImportError, Problem};
+pub use imdb::import_imdb;
 pub use summary::{FileSummary, ImportSummary, Nominees, SkipReason};
 
 use csv::Reader;
@@ -59,8 +63,9 @@ pub enum Generated {
     Replace,
 }
 
-/// Imports the CSV files of a directory. Rows that the database has are updated where they differ, others are added,
-/// none is ever deleted; so a second import of the same files changes nothing.
+/// Imports the CSV files of a directory. Rows that the database has are updated where they differ, others are added;
+/// so a second import of the same files changes nothing. None is ever deleted, but what IMDb's dumps gave gives way: a
+/// film of theirs that movies.csv has by its `imdb_id` becomes that film, and credits of a film replace theirs.
 ///
 /// # Errors
 /// [`ImportError`] when a file is damaged, when the films of this database are not imported ones, or when the database
@@ -79,15 +84,7 @@ pub async fn import_csv(
     if missing.iter().any(|file| file.staging == Staging::Movies) {
         return Err(ImportError::NoMovies(dir.to_owned()));
     }
-    let (mut import, catalogue) = Import::begin(pool, clock.now()).await?;
-    if !catalogue.is_ours {
-        return Err(ImportError::ForeignCatalogue);
-    }
-    match generated {
-        Generated::Refuse if catalogue.is_generated => return Err(ImportError::GeneratedCatalogue),
-        Generated::Replace if catalogue.is_generated => import.empty_catalogue().await?,
-        Generated::Refuse | Generated::Replace => {}
-    }
+    let mut import = begin(pool, generated, clock).await?;
     let mut ids = Ids::default();
     let mut staged = Vec::new();
     for file in present {
@@ -100,15 +97,38 @@ pub async fn import_csv(
         let merged = import.merge(file.staging, &NAMES).await?;
         summary.files.push(rows.summary(file, merged));
     }
+    summary.nominees = finish(import, pool, progress).await?;
+    Ok(summary)
+}
+
+/// Starts an import into a catalogue that may be imported into.
+async fn begin(pool: &PgPool, generated: Generated, clock: &Clock) -> Result<Import, ImportError> {
+    let (mut import, catalogue) = Import::begin(pool, clock.now()).await?;
+    if !catalogue.is_ours {
+        return Err(ImportError::ForeignCatalogue);
+    }
+    match generated {
+        Generated::Refuse if catalogue.is_generated => return Err(ImportError::GeneratedCatalogue),
+        Generated::Replace if catalogue.is_generated => import.empty_catalogue().await?,
+        Generated::Refuse | Generated::Replace => {}
+    }
+    Ok(import)
+}
+
+/// Links nominees to what was merged, and makes it last.
+async fn finish(
+    mut import: Import,
+    pool: &PgPool,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Nominees, ImportError> {
     let links = import.link_nominees().await?;
-    summary.nominees = Nominees { linked: links.linked, unlinked: links.unlinked, changed: links.changed };
     import.commit().await?;
     progress(Progress::Analyzing);
     if let Err(error) = crate::store::import::analyze(pool).await {
         // The films are in; PostgreSQL takes stock by itself, only later.
         tracing::warn!(%error, "the imported tables could not be analyzed");
     }
-    Ok(summary)
+    Ok(Nominees { linked: links.linked, unlinked: links.unlinked, changed: links.changed })
 }
 
 /// What was read of a file.

@@ -33,7 +33,7 @@ pub struct FileSummary {
 }
 
 /// Why a row adds nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SkipReason {
     /// A metric without a value.
     NoValue,
@@ -41,6 +41,26 @@ pub enum SkipReason {
     Repeated,
     /// Another row is the same nomination; won if any of them is.
     SameNomination,
+    /// A title that is no film: an episode, a short, a game.
+    NoFilm,
+    /// A film for adults.
+    Adult,
+    /// A film without a title, a person without a name.
+    NoName,
+    /// A film without a year.
+    NoYear,
+    /// A film with fewer votes than asked for.
+    FewVotes,
+    /// Another source describes the film or the person, or gives the film's credits.
+    OtherSource,
+    /// Work that is no credit here, such as archive footage.
+    OtherWork,
+    /// Belongs to a film that is not imported.
+    FilmNotImported,
+    /// Somebody without a credit in an imported film.
+    NoCredit,
+    /// A credit of somebody whom no file names.
+    UnknownPerson,
 }
 
 impl fmt::Display for SkipReason {
@@ -49,6 +69,16 @@ impl fmt::Display for SkipReason {
             Self::NoValue => "without a value",
             Self::Repeated => "the same as an earlier row",
             Self::SameNomination => "merged with an earlier row of the same nomination",
+            Self::NoFilm => "another kind of title than a film",
+            Self::Adult => "for adults",
+            Self::NoName => "without a name",
+            Self::NoYear => "without a year",
+            Self::FewVotes => "with too few votes",
+            Self::OtherSource => "left to another source, which has it",
+            Self::OtherWork => "another kind of work than a credit",
+            Self::FilmNotImported => "of a film that is not imported",
+            Self::NoCredit => "without a credit in an imported film",
+            Self::UnknownPerson => "of a person whom no file names",
         })
     }
 }

@@ -22,7 +22,8 @@ WITH merged AS (
                excluded.character, excluded.cast_order)
     RETURNING stored.xmax = 0 AS is_new
 )
-SELECT (SELECT count(*) FROM staged_credits) AS rows,
+-- People whom IMDb's dumps name nowhere have no row.
+SELECT (SELECT count(*) FROM staged_credits AS s JOIN public.people AS p ON p.tmdb_id = s.person_tmdb_id) AS rows,
        count(*) FILTER (WHERE is_new) AS inserted,
        count(*) FILTER (WHERE NOT is_new) AS updated
 FROM merged

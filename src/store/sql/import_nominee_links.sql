@@ -2,7 +2,7 @@
 -- All nominations of the films at hand are looked at: new credits may decide a name that an earlier import brought.
 WITH named AS MATERIALIZED (
     SELECT n.id, n.movie_id, n.person_id, n.details ->> 'nominee_names' AS name
-    FROM staged_movies AS s
+    FROM (SELECT tmdb_id FROM staged_movies UNION SELECT movie_tmdb_id FROM staged_credits) AS s
     JOIN public.movies AS m ON m.tmdb_id = s.tmdb_id
     JOIN public.festival_nominations AS n ON n.movie_id = m.id
     WHERE jsonb_typeof(n.details -> 'nominee_names') = 'string'

@@ -22,3 +22,12 @@ CREATE TEMP TABLE staged_genres (line bigint, tmdb_id integer, genre text) ON CO
 -- What the words of the files mean here, once their rows exist.
 CREATE TEMP TABLE staged_organization_ids (abbreviation text, organization_id bigint) ON COMMIT DROP;
 CREATE TEMP TABLE staged_genre_ids (genre text, genre_id bigint) ON COMMIT DROP;
+
+-- IMDb's dumps. Films are spread to staged_movies and staged_genres, credits are staged as others are.
+CREATE TEMP TABLE staged_imdb_films (
+    line bigint, tmdb_id integer, imdb_id text, title text, release_date date, genres text
+) ON COMMIT DROP;
+CREATE TEMP TABLE staged_imdb_ratings (
+    line bigint, tmdb_id integer, imdb_id text, average double precision, votes integer
+) ON COMMIT DROP;
+CREATE TEMP TABLE staged_imdb_people (line bigint, tmdb_id integer, imdb_id text, name text) ON COMMIT DROP;

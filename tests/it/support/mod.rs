@@ -17,6 +17,7 @@ use cinegraph::services::{Services, refresh};
 use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store, Versions};
 use cinegraph::telemetry::{Inventory, Metrics};
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
 use tower::ServiceExt;
 
@@ -35,9 +36,14 @@ pub(crate) struct TestService {
 
 /// The database of a test, migrated by our own migrations.
 pub(crate) async fn migrated(pool: &PgPool, metrics: Metrics) -> Store {
-    let store = store(url(pool), Duration::from_secs(30), metrics);
+    let store = open(&pool.connect_options(), metrics);
     store.migrate().await.unwrap();
     store
+}
+
+/// The database of a test as it is.
+pub(crate) fn open(options: &PgConnectOptions, metrics: Metrics) -> Store {
+    store(options.to_url_lossy().to_string(), Duration::from_secs(30), metrics)
 }
 
 /// Where a test's database is.

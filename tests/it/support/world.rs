@@ -52,9 +52,9 @@ struct Json<T> {
 
 impl World {
     /// At random, yet the same in every run.
-    pub(crate) fn of(films: usize, people: i64) -> Self {
-        let qualities =
-            prop::collection::vec(prop::option::of(prop::option::of(quality())), people.unsigned_abs() as usize);
+    pub(crate) fn of(films: usize, people: usize) -> Self {
+        let qualities = prop::collection::vec(prop::option::of(prop::option::of(quality())), people);
+        let people = i64::try_from(people).unwrap();
         let drawn = (prop::collection::vec(film(people), films), qualities);
         let (mut films, qualities) = drawn.new_tree(&mut TestRunner::deterministic()).unwrap().current();
         (1..).zip(&mut films).for_each(|(id, film)| film.id = id);

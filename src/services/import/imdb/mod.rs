@@ -1,0 +1,223 @@
+//! Importing IMDb's public dumps (<https://developer.imdb.com/non-commercial-datasets/>).
+//!
+//! They have tens of millions of lines, few of which concern films: what is kept in memory are the numbers of the films
+//! taken and of the people credited in them, four bytes each, and what is known of films of other sources.
+//!
+//! The dumps are made at different minutes, so a line about a film or a person that another file lacks is skipped and
+//! counted; a line that cannot be read is an error.
+
+mod rows;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sqlx::PgPool;
+
+use super::error::{ImportError, Problem};
+use super::summary::{FileSummary, ImportSummary, SkipReason};
+use super::tsv::Reader;
+use super::{CHUNK_BYTES, Generated, NAMES, Progress};
+use crate::clock::Clock;
+use crate::store::import::{CopyText, Import, Merged, Staging};
+
+use rows::{Credits, Films, Known, Names, Ratings};
+
+/// How many lines are read between two sends, also when none of them is sent.
+const CHUNK_LINES: u32 = 16 * 1024;
+
+/// One of the dumps.
+struct Dump {
+    name: &'static str,
+    /// Its name once decompressed.
+    plain_name: &'static str,
+    staging: Staging,
+    columns: &'static [&'static str],
+    /// Why a line that was staged is not merged.
+    unmerged: SkipReason,
+}
+
+const RATINGS: Dump = Dump {
+    name: "title.ratings.tsv.gz",
+    plain_name: "title.ratings.tsv",
+    staging: Staging::ImdbRatings,
+    columns: &rows::RATING_COLUMNS,
+    unmerged: SkipReason::FilmNotImported,
+};
+const TITLES: Dump = Dump {
+    name: "title.basics.tsv.gz",
+    plain_name: "title.basics.tsv",
+    staging: Staging::ImdbFilms,
+    columns: &rows::TITLE_COLUMNS,
+    unmerged: SkipReason::Repeated,
+};
+const PRINCIPALS: Dump = Dump {
+    name: "title.principals.tsv.gz",
+    plain_name: "title.principals.tsv",
+    staging: Staging::Credits,
+    columns: &rows::PRINCIPAL_COLUMNS,
+    unmerged: SkipReason::UnknownPerson,
+};
+const PEOPLE: Dump = Dump {
+    name: "name.basics.tsv.gz",
+    plain_name: "name.basics.tsv",
+    staging: Staging::ImdbPeople,
+    columns: &rows::NAME_COLUMNS,
+    unmerged: SkipReason::Repeated,
+};
+
+/// Imports the dumps of a directory: films of at least `min_votes` votes that are not for adults and have a year, whose
+/// first of January is their release date; their ratings, genres, credits, and the people credited.
+///
+/// Of a film that another source describes (its `imdb_id` tells), whatever kind of title it is, only the ratings are
+/// taken, and the credits if it has none from elsewhere. Like the CSV import, it updates what differs, adds the rest,
+/// deletes nothing, and changes nothing the second time.
+///
+/// # Errors
+/// [`ImportError`] when a file is damaged, when the films of this database are not imported ones, or when the database
+/// fails. Nothing has changed then.
+pub async fn import_imdb(
+    pool: &PgPool,
+    dir: &Path,
+    min_votes: u32,
+    clock: &Clock,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<ImportSummary, ImportError> {
+    if !dir.is_dir() {
+        return Err(ImportError::NotADirectory(dir.to_owned()));
+    }
+    if TITLES.find(dir).is_none() {
+        return Err(ImportError::NoTitles(dir.to_owned()));
+    }
+    if min_votes > 0 && RATINGS.find(dir).is_none() {
+        return Err(ImportError::NoRatings(dir.to_owned()));
+    }
+    let mut import = super::begin(pool, Generated::Refuse, clock).await?;
+    let mut summary = ImportSummary::default();
+    let staged = stage_all(&mut import, dir, min_votes, &mut summary.missing_files, progress).await?;
+    for (dump, staged) in staged {
+        progress(Progress::Merging { file: staged.file });
+        let merged = import.merge(dump.staging, &NAMES).await?;
+        summary.files.push(staged.summary(dump, merged));
+        if dump.staging == Staging::ImdbFilms {
+            let genres = import.merge(Staging::Genres, &NAMES).await?;
+            summary.files.push(genres_summary(genres));
+        }
+    }
+    summary.nominees = super::finish(import, pool, progress).await?;
+    Ok(summary)
+}
+
+/// Reads each dump with what those before it have told; gives them back in the order of merging.
+async fn stage_all(
+    import: &mut Import,
+    dir: &Path,
+    min_votes: u32,
+    missing: &mut Vec<&'static str>,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Vec<(&'static Dump, Staged)>, ImportError> {
+    let known = Known::new(import.known_films().await?, import.known_people().await?);
+    let mut staged = Vec::new();
+    let mut ratings = Ratings::new(&known, min_votes);
+    let read = stage(import, &RATINGS, dir, |reader, rows| ratings.append(reader, rows), progress).await?;
+    let ratings_read = (&RATINGS, read);
+    let mut films = Films::new(&known, ratings.done());
+    let read = stage(import, &TITLES, dir, |reader, rows| films.append(reader, rows), progress).await?;
+    staged.push((&TITLES, read));
+    staged.push(ratings_read);
+    let mut credits = Credits::new(&known, films.done());
+    let read = stage(import, &PRINCIPALS, dir, |reader, rows| credits.append(reader, rows), progress).await?;
+    let credits_read = (&PRINCIPALS, read);
+    let names = Names::new(&known, credits.done());
+    let read = stage(import, &PEOPLE, dir, |reader, rows| names.append(reader, rows), progress).await?;
+    staged.push((&PEOPLE, read));
+    staged.push(credits_read);
+    let mut present = Vec::new();
+    for (dump, staged) in staged {
+        match staged {
+            Some(staged) => present.push((dump, staged)),
+            None => missing.push(dump.name),
+        }
+    }
+    Ok(present)
+}
+
+/// What was read of a dump.
+struct Staged {
+    file: &'static str,
+    rows: u64,
+    skipped: BTreeMap<SkipReason, u64>,
+}
+
+/// Copies what `append` takes of a dump into its staging table. None when it is not there.
+async fn stage(
+    import: &mut Import,
+    dump: &Dump,
+    dir: &Path,
+    mut append: impl FnMut(&Reader, &mut CopyText) -> Result<Option<SkipReason>, ImportError>,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Option<Staged>, ImportError> {
+    let Some(file) = dump.find(dir) else { return Ok(None) };
+    let path = dir.join(file);
+    let unreadable = |source| ImportError::Unreadable { file, source };
+    let total_bytes = path.metadata().map_err(unreadable)?.len();
+    let mut reader = Reader::open(&path, file, dump.columns)?;
+    let mut staged = Staged { file, rows: 0, skipped: BTreeMap::new() };
+    let copied = import.copy(dump.staging, |rows| {
+        for _ in 0..CHUNK_LINES {
+            if rows.bytes().len() >= CHUNK_BYTES {
+                break;
+            }
+            if !reader.next_row()? {
+                return Ok(false);
+            }
+            staged.rows += 1;
+            if let Some(reason) = append(&reader, rows)? {
+                *staged.skipped.entry(reason).or_default() += 1;
+            }
+        }
+        progress(Progress::Reading { file, bytes: reader.bytes_read().map_err(unreadable)?, total_bytes });
+        Ok::<_, ImportError>(true)
+    });
+    copied.await?;
+    progress(Progress::Reading { file, bytes: total_bytes, total_bytes });
+    match import.first_repeat(dump.staging).await? {
+        Some(repeat) => {
+            let problem = Problem::Repeated { value: repeat.value, earlier: repeat.earlier };
+            Err(ImportError::Damaged { file, line: repeat.line, column: None, problem })
+        }
+        None => Ok(Some(staged)),
+    }
+}
+
+impl Dump {
+    /// The file's name in a directory that has it.
+    fn find(&self, dir: &Path) -> Option<&'static str> {
+        [self.name, self.plain_name].into_iter().find(|name| dir.join(name).exists())
+    }
+}
+
+impl Staged {
+    fn summary(mut self, dump: &Dump, merged: Merged) -> FileSummary {
+        let unmerged = self.rows - self.skipped.values().sum::<u64>() - merged.rows;
+        if unmerged > 0 {
+            *self.skipped.entry(dump.unmerged).or_default() += unmerged;
+        }
+        let name = self.file;
+        FileSummary { rows: self.rows, skipped: self.skipped.into_iter().collect(), ..counts(name, merged) }
+    }
+}
+
+/// A film's line names up to three genres, so they are counted apart.
+fn genres_summary(merged: Merged) -> FileSummary {
+    FileSummary { rows: merged.rows, ..counts("- its genres", merged) }
+}
+
+fn counts(name: &'static str, merged: Merged) -> FileSummary {
+    FileSummary {
+        name,
+        inserted: merged.inserted,
+        updated: merged.updated,
+        unchanged: merged.rows - merged.inserted - merged.updated,
+        ..FileSummary::default()
+    }
+}

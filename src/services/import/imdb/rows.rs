@@ -1,0 +1,348 @@
+//! What becomes of a line of each dump: a row to be merged, or a reason to skip it.
+
+use std::collections::HashMap;
+
+use super::super::error::{ImportError, Problem};
+use super::super::summary::SkipReason;
+use super::super::tsv::Reader;
+use super::super::values::{TEXT, integer, number, shown};
+use crate::store::import::CopyText;
+use crate::store::import_imdb::{KnownFilm, KnownPerson};
+
+/// Titles and people are numbered upwards, and in 2026 have reached 40 and 18 millions.
+const NUMBER_MAX: i32 = 999_999_999;
+/// Digits of an id: smaller numbers are filled up with zeros.
+const ID_DIGITS: usize = 7;
+
+/// The kind of title that is a film to be ranked. `tvMovie`, `short`, `video` and the like are not.
+const FILM: &str = "movie";
+
+/// Genres that TMDb calls otherwise.
+const GENRES: [(&str, &str); 2] = [("Musical", "Music"), ("Sci-Fi", "Science Fiction")];
+
+/// What a line becomes; or why it becomes nothing.
+type Outcome = Result<Option<SkipReason>, ImportError>;
+
+/// What other sources gave, by IMDb's number.
+pub(super) struct Known {
+    films: HashMap<i32, KnownFilm>,
+    people: HashMap<i32, i32>,
+}
+
+impl Known {
+    pub(super) fn new(films: Vec<KnownFilm>, people: Vec<KnownPerson>) -> Self {
+        Self {
+            films: films.into_iter().map(|film| (film.number, film)).collect(),
+            people: people.into_iter().map(|person| (person.number, person.tmdb_id)).collect(),
+        }
+    }
+
+    /// The `tmdb_id` of a film: its own, or one made of its number.
+    fn film_id(&self, number: i32) -> i32 {
+        self.films.get(&number).map_or(-number, |film| film.tmdb_id)
+    }
+
+    fn person_id(&self, number: i32) -> i32 {
+        self.people.get(&number).copied().unwrap_or(-number)
+    }
+}
+
+/// Numbers to be looked up, once all are there.
+pub(super) struct Numbers(Vec<i32>);
+
+impl Numbers {
+    fn new(mut numbers: Vec<i32>) -> Self {
+        numbers.sort_unstable();
+        numbers.dedup();
+        Self(numbers)
+    }
+
+    fn contains(&self, number: i32) -> bool {
+        self.0.binary_search(&number).is_ok()
+    }
+}
+
+pub(super) const RATING_COLUMNS: [&str; 3] = ["tconst", "averageRating", "numVotes"];
+
+/// All ratings, since they tell which films are taken. Those of other titles are not merged.
+pub(super) struct Ratings<'a> {
+    known: &'a Known,
+    min_votes: u32,
+    /// Titles with that many votes.
+    voted: Vec<i32>,
+}
+
+impl<'a> Ratings<'a> {
+    pub(super) fn new(known: &'a Known, min_votes: u32) -> Self {
+        Self { known, min_votes, voted: Vec::new() }
+    }
+
+    pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText) -> Outcome {
+        let title = title(reader, 0)?;
+        let average = checked(reader, 1, number)?;
+        let votes = checked(reader, 2, |value| integer(value, 0, i32::MAX))?;
+        if votes.unsigned_abs() >= self.min_votes {
+            self.voted.push(title);
+        }
+        rows.begin_row(reader.line());
+        rows.text(&self.known.film_id(title).to_string());
+        rows.text(reader.required(0)?);
+        rows.text(&average.to_string());
+        rows.text(&votes.to_string());
+        rows.end_row();
+        Ok(None)
+    }
+
+    /// The titles with votes enough; none when a title needs none.
+    pub(super) fn done(self) -> Option<Numbers> {
+        (self.min_votes > 0).then(|| Numbers::new(self.voted))
+    }
+}
+
+pub(super) const TITLE_COLUMNS: [&str; 6] = ["tconst", "titleType", "primaryTitle", "isAdult", "startYear", "genres"];
+
+/// Films that no other source describes.
+pub(super) struct Films<'a> {
+    known: &'a Known,
+    voted: Option<Numbers>,
+    taken: Vec<i32>,
+}
+
+impl<'a> Films<'a> {
+    pub(super) fn new(known: &'a Known, voted: Option<Numbers>) -> Self {
+        Self { known, voted, taken: Vec::new() }
+    }
+
+    pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText) -> Outcome {
+        let number = title(reader, 0)?;
+        if self.known.films.contains_key(&number) {
+            return Ok(Some(SkipReason::OtherSource));
+        }
+        if reader.required(1)? != FILM {
+            return Ok(Some(SkipReason::NoFilm));
+        }
+        if checked(reader, 3, flag)? {
+            return Ok(Some(SkipReason::Adult));
+        }
+        let Some(name) = reader.optional(2)?.filter(|name| !name.is_empty()) else {
+            return Ok(Some(SkipReason::NoName));
+        };
+        let Some(year) = reader.optional(4)? else { return Ok(Some(SkipReason::NoYear)) };
+        let year = integer(year, 1, 9999).map_err(|problem| reader.bad(4, problem))?;
+        if self.voted.as_ref().is_some_and(|voted| !voted.contains(number)) {
+            return Ok(Some(SkipReason::FewVotes));
+        }
+        self.taken.push(number);
+        rows.begin_row(reader.line());
+        rows.text(&(-number).to_string());
+        rows.text(reader.required(0)?);
+        rows.text(cut(name));
+        rows.text(&format!("{year:04}-01-01"));
+        match reader.optional(5)? {
+            Some(genres) => rows.text(&with_tmdb_names(genres)),
+            None => rows.null(),
+        }
+        rows.end_row();
+        Ok(None)
+    }
+
+    /// The films that were taken.
+    pub(super) fn done(self) -> Numbers {
+        Numbers::new(self.taken)
+    }
+}
+
+pub(super) const PRINCIPAL_COLUMNS: [&str; 5] = ["tconst", "ordering", "nconst", "category", "characters"];
+
+/// Credits of the films taken, and of films of other sources that have none.
+pub(super) struct Credits<'a> {
+    known: &'a Known,
+    taken: Numbers,
+    people: Vec<i32>,
+}
+
+impl<'a> Credits<'a> {
+    pub(super) fn new(known: &'a Known, taken: Numbers) -> Self {
+        Self { known, taken, people: Vec::new() }
+    }
+
+    pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText) -> Outcome {
+        let film = title(reader, 0)?;
+        match self.known.films.get(&film) {
+            Some(known) if known.has_credits => return Ok(Some(SkipReason::OtherSource)),
+            None if !self.taken.contains(film) => return Ok(Some(SkipReason::FilmNotImported)),
+            Some(_) | None => {}
+        }
+        let Some(work) = Work::of(reader.required(3)?) else { return Ok(Some(SkipReason::OtherWork)) };
+        let ordering = checked(reader, 1, |value| integer(value, 0, i32::MAX))?;
+        let person = person(reader, 2)?;
+        self.people.push(person);
+        rows.begin_row(reader.line());
+        rows.text(&self.known.film_id(film).to_string());
+        rows.text(&self.known.person_id(person).to_string());
+        rows.text(&format!("imdb-{}-{ordering}", reader.required(0)?));
+        match work {
+            Work::Cast => {
+                rows.text("cast");
+                rows.text("Acting");
+                rows.null();
+                match reader.optional(4)? {
+                    Some(characters) => rows.text(cut(&roles(characters))),
+                    None => rows.null(),
+                }
+                rows.text(&ordering.to_string());
+            }
+            Work::Crew(department, job) => {
+                rows.text("crew");
+                rows.text(department);
+                rows.text(job);
+                rows.null();
+                rows.null();
+            }
+        }
+        rows.end_row();
+        Ok(None)
+    }
+
+    /// The people credited.
+    pub(super) fn done(self) -> Numbers {
+        Numbers::new(self.people)
+    }
+}
+
+/// A credit as TMDb calls it.
+enum Work {
+    Cast,
+    /// Department and job.
+    Crew(&'static str, &'static str),
+}
+
+impl Work {
+    /// What a category of IMDb's is; none when it is no credit.
+    fn of(category: &str) -> Option<Self> {
+        Some(match category {
+            "actor" | "actress" | "self" => Self::Cast,
+            "director" => Self::Crew("Directing", "Director"),
+            "writer" => Self::Crew("Writing", "Writer"),
+            "producer" => Self::Crew("Production", "Producer"),
+            "casting_director" => Self::Crew("Production", "Casting"),
+            "composer" => Self::Crew("Sound", "Original Music Composer"),
+            "cinematographer" => Self::Crew("Camera", "Director of Photography"),
+            "editor" => Self::Crew("Editing", "Editor"),
+            "production_designer" => Self::Crew("Art", "Production Design"),
+            _ => return None,
+        })
+    }
+}
+
+pub(super) const NAME_COLUMNS: [&str; 2] = ["nconst", "primaryName"];
+
+/// People credited whom no other source describes.
+pub(super) struct Names<'a> {
+    known: &'a Known,
+    credited: Numbers,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(known: &'a Known, credited: Numbers) -> Self {
+        Self { known, credited }
+    }
+
+    pub(super) fn append(&self, reader: &Reader, rows: &mut CopyText) -> Outcome {
+        let number = person(reader, 0)?;
+        if !self.credited.contains(number) {
+            return Ok(Some(SkipReason::NoCredit));
+        }
+        if self.known.people.contains_key(&number) {
+            return Ok(Some(SkipReason::OtherSource));
+        }
+        let Some(name) = reader.optional(1)?.filter(|name| !name.is_empty()) else {
+            return Ok(Some(SkipReason::NoName));
+        };
+        rows.begin_row(reader.line());
+        rows.text(&(-number).to_string());
+        rows.text(reader.required(0)?);
+        rows.text(cut(name));
+        rows.end_row();
+        Ok(None)
+    }
+}
+
+fn title(reader: &Reader, column: usize) -> Result<i32, ImportError> {
+    checked(reader, column, |value| number_of(value, "tt", "tt0111161"))
+}
+
+fn person(reader: &Reader, column: usize) -> Result<i32, ImportError> {
+    checked(reader, column, |value| number_of(value, "nm", "nm0000151"))
+}
+
+fn checked<T>(
+    reader: &Reader,
+    column: usize,
+    check: impl FnOnce(&str) -> Result<T, Problem>,
+) -> Result<T, ImportError> {
+    check(reader.required(column)?).map_err(|problem| reader.bad(column, problem))
+}
+
+/// The number in an id. Only one way to write it is taken, so that equal numbers are equal ids.
+fn number_of(id: &str, prefix: &str, example: &'static str) -> Result<i32, Problem> {
+    let digits = id
+        .strip_prefix(prefix)
+        .filter(|digits| digits.len() == ID_DIGITS || digits.len() > ID_DIGITS && !digits.starts_with('0'));
+    let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| (1..=NUMBER_MAX).contains(number));
+    number.ok_or_else(|| Problem::NotAnId { value: shown(id), example })
+}
+
+fn flag(value: &str) -> Result<bool, Problem> {
+    match value {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => Err(Problem::NotOneOf { value: shown(value), allowed: &["0", "1"] }),
+    }
+}
+
+/// Genres apart by commas, under the names that TMDb gives them.
+fn with_tmdb_names(genres: &str) -> String {
+    let names =
+        genres.split(',').map(|genre| GENRES.iter().find(|(imdb, _)| *imdb == genre).map_or(genre, |known| known.1));
+    names.collect::<Vec<_>>().join(",")
+}
+
+/// The characters of a JSON list. Another text stays as it is: not worth refusing millions of lines for.
+fn roles(characters: &str) -> String {
+    serde_json::from_str::<Vec<String>>(characters).map_or_else(|_| characters.to_owned(), |roles| roles.join(" / "))
+}
+
+/// As much of a text as its column takes. Nobody who imports a dump can shorten what stands in it.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(TEXT).map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_in_one_way() {
+        let number = |id| number_of(id, "tt", "tt0111161").ok();
+        assert_eq!(number("tt0000001"), Some(1));
+        assert_eq!(number("tt10000000"), Some(10_000_000));
+        assert_eq!(number("tt999999999"), Some(NUMBER_MAX));
+        for id in ["tt0000000", "tt1", "tt00000001", "tt+000001", "tt1000000000", "nm0000001", "0000001", "tt", ""] {
+            assert_eq!(number(id), None, "{id}");
+        }
+    }
+
+    #[test]
+    fn characters_are_joined() {
+        assert_eq!(roles(r#"["Jules \"J\" É","Self"]"#), "Jules \"J\" É / Self");
+        assert_eq!(roles("no list"), "no list");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(cut(&"é".repeat(TEXT + 1)), "é".repeat(TEXT));
+        assert_eq!(cut("short"), "short");
+    }
+}

@@ -1,0 +1,156 @@
+//! What a database is before anything is done to it, and whether it can be worked with.
+
+use std::fmt;
+
+use sqlx::PgConnection;
+
+use super::indexes::Index;
+use super::{failed, triggers};
+use crate::store::{SchemaError, StoreError};
+
+/// What a database is. Those of the other application are known by what its migrations added and took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// No film tables.
+    Empty,
+    /// Film tables that our migrations made.
+    Ours,
+    /// Cinegraph's of 17 August 2025.
+    August17,
+    /// Cinegraph's from 21 August 2025 on, when it began to store predictions.
+    August21,
+    /// Cinegraph's of March 2026, while the lenses were being renamed.
+    March2026,
+    /// Cinegraph's from 25 March 2026 on, with the lenses' final names.
+    FinalLenses,
+    /// Cinegraph's from June 2026 on, with trained models.
+    June2026,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "an empty database",
+            Self::Ours => "film tables made here",
+            Self::August17 => "a Cinegraph database of 17 August 2025",
+            Self::August21 => "a Cinegraph database of 21 August 2025 to March 2026",
+            Self::March2026 => "a Cinegraph database of March 2026, in the middle of renaming its lenses",
+            Self::FinalLenses => "a Cinegraph database of 25 March to June 2026",
+            Self::June2026 => "a Cinegraph database of June 2026 or later",
+        })
+    }
+}
+
+/// The columns that our statements read or, of people's quality, write. A database of any period has them all;
+/// `movie_lists` is not needed.
+const COLUMNS: [(&str, &[&str]); 14] = [
+    (
+        "movies",
+        &[
+            "id",
+            "tmdb_id",
+            "imdb_id",
+            "title",
+            "release_date",
+            "original_language",
+            "poster_path",
+            "import_status",
+            "canonical_sources",
+            "tmdb_data",
+        ],
+    ),
+    ("external_metrics", &["id", "movie_id", "source", "metric_type", "value", "metadata", "fetched_at"]),
+    ("people", &["id", "tmdb_id", "name"]),
+    (
+        "movie_credits",
+        &["id", "movie_id", "person_id", "credit_id", "credit_type", "department", "job", "character", "cast_order"],
+    ),
+    (
+        "person_metrics",
+        &[
+            "id",
+            "person_id",
+            "metric_type",
+            "score",
+            "components",
+            "metadata",
+            "calculated_at",
+            "inserted_at",
+            "updated_at",
+        ],
+    ),
+    ("festival_organizations", &["id", "name", "abbreviation"]),
+    ("festival_ceremonies", &["id", "organization_id", "year"]),
+    ("festival_categories", &["id", "name"]),
+    ("festival_nominations", &["id", "ceremony_id", "category_id", "movie_id", "person_id", "won", "details"]),
+    ("genres", &["id", "tmdb_id", "name"]),
+    ("movie_genres", &["movie_id", "genre_id"]),
+    ("production_countries", &["id", "iso_3166_1", "name"]),
+    ("movie_production_countries", &["movie_id", "production_country_id"]),
+    (
+        "metric_weight_profiles",
+        &["id", "name", "description", "category_weights", "active", "is_default", "is_system", "updated_at"],
+    ),
+];
+
+impl Found {
+    /// What the database is.
+    pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, StoreError> {
+        let signs = sqlx::query_file!("src/store/sql/database_state.sql").fetch_one(&mut *connection).await;
+        let signs = signs.map_err(failed)?;
+        if !signs.movies {
+            // Also where a first migration was interrupted.
+            return Ok(Self::Empty);
+        }
+        if signs.migrated {
+            let ours = sqlx::query_scalar!("SELECT owns_catalogue FROM cinegraph.installation");
+            if ours.fetch_optional(connection).await.map_err(failed)? == Some(true) {
+                return Ok(Self::Ours);
+            }
+        }
+        Ok(if signs.prediction_models {
+            Self::June2026
+        } else if signs.final_lenses {
+            Self::FinalLenses
+        } else if signs.score_caches {
+            Self::March2026
+        } else if signs.prediction_cache {
+            Self::August21
+        } else {
+            Self::August17
+        })
+    }
+
+    /// Refuses tables that bear our names and are something else.
+    pub(super) async fn require_tables(self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let columns = COLUMNS.iter().flat_map(|(table, columns)| columns.iter().map(|column| (*table, *column)));
+        let (tables, columns): (Vec<_>, Vec<_>) = columns.map(|(t, c)| (t.to_owned(), c.to_owned())).unzip();
+        let missing = sqlx::query_file_scalar!("src/store/sql/missing_columns.sql", &tables, &columns);
+        let missing = missing.fetch_all(connection).await.map_err(failed)?;
+        if self != Self::Empty {
+            return if missing.is_empty() { Ok(()) } else { Err(SchemaError::Incomplete(missing).into()) };
+        }
+        let names = COLUMNS.iter().map(|(table, _)| (*table).to_owned());
+        let there: Vec<_> = names.filter(|table| !missing.contains(table)).collect();
+        if there.is_empty() { Ok(()) } else { Err(SchemaError::NamesTaken(there).into()) }
+    }
+
+    /// Refuses to begin what this role may not end.
+    pub(super) async fn require_privileges(
+        self,
+        connection: &mut PgConnection,
+        indexes: &[&Index],
+    ) -> Result<(), StoreError> {
+        let (mut read, mut own): (Vec<String>, Vec<String>) = (vec![], vec![]);
+        if self != Self::Empty {
+            read.extend(COLUMNS.iter().map(|(table, _)| (*table).to_owned()));
+            own.extend(triggers::TABLES.into_iter().chain(indexes.iter().map(|index| index.table)).map(str::to_owned));
+            own.sort_unstable();
+            own.dedup();
+        }
+        let creates = self == Self::Empty || !indexes.is_empty();
+        let missing = sqlx::query_file_scalar!("src/store/sql/missing_privileges.sql", &read, &own, creates);
+        let missing = missing.fetch_all(connection).await.map_err(failed)?;
+        if missing.is_empty() { Ok(()) } else { Err(SchemaError::Privileges(missing).into()) }
+    }
+}

@@ -1,0 +1,92 @@
+//! The indexes on film tables that our statements need, built where another application has none that serves.
+
+use sqlx::PgConnection;
+
+use super::failed;
+use crate::store::StoreError;
+
+/// An index that begins with some columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Index {
+    pub(super) table: &'static str,
+    method: &'static str,
+    columns: &'static [&'static str],
+}
+
+/// Those that the migrations create with film tables of our own.
+const NEEDED: [Index; 11] = [
+    btree("movies", &["release_date"]),
+    btree("movies", &["imdb_id"]),
+    Index { table: "movies", method: "gin", columns: &["canonical_sources"] },
+    btree("external_metrics", &["movie_id", "source", "metric_type"]),
+    btree("movie_credits", &["movie_id", "person_id"]),
+    btree("movie_credits", &["person_id"]),
+    btree("person_metrics", &["person_id", "metric_type"]),
+    btree("festival_nominations", &["movie_id", "won"]),
+    btree("festival_nominations", &["person_id"]),
+    btree("movie_genres", &["movie_id"]),
+    btree("movie_production_countries", &["movie_id"]),
+];
+
+const fn btree(table: &'static str, columns: &'static [&'static str]) -> Index {
+    Index { table, method: "btree", columns }
+}
+
+impl Index {
+    /// What it is called where we build it.
+    pub(super) fn name(&self) -> String {
+        format!("cinegraph_{}_{}_idx", self.table, self.columns.join("_"))
+    }
+
+    pub(super) fn creation(&self) -> String {
+        let Self { table, method, columns } = self;
+        let columns = columns.join(", ");
+        format!("CREATE INDEX CONCURRENTLY {} ON public.{table} USING {method} ({columns})", self.name())
+    }
+}
+
+/// Takes an index of ours away.
+pub(super) fn removal(name: &str) -> String {
+    format!("DROP INDEX CONCURRENTLY IF EXISTS public.{name}")
+}
+
+/// The needed ones that nothing there stands in for.
+pub(super) async fn missing(connection: &mut PgConnection) -> Result<Vec<&'static Index>, StoreError> {
+    let mut missing = vec![];
+    for index in &NEEDED {
+        let columns: Vec<String> = index.columns.iter().map(|&column| column.to_owned()).collect();
+        let there = sqlx::query_file_scalar!("src/store/sql/has_index.sql", index.table, index.method, &columns);
+        if !there.fetch_one(&mut *connection).await.map_err(failed)? {
+            missing.push(index);
+        }
+    }
+    Ok(missing)
+}
+
+/// Ours whose building was interrupted: of no use, and kept up to date by every write.
+pub(super) async fn interrupted(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+    list(connection, true).await
+}
+
+/// All that we built.
+pub(super) async fn ours(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+    list(connection, false).await
+}
+
+async fn list(connection: &mut PgConnection, only_invalid: bool) -> Result<Vec<String>, StoreError> {
+    let names: Vec<String> = NEEDED.iter().map(Index::name).collect();
+    let there = sqlx::query_file_scalar!("src/store/sql/our_indexes.sql", &names, only_invalid);
+    there.fetch_all(connection).await.map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_not_cut_off() {
+        for index in NEEDED {
+            assert!(index.name().len() < 64, "{}", index.name());
+        }
+    }
+}

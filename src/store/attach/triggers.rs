@@ -1,0 +1,77 @@
+//! The triggers that queue films whose scores must be computed anew.
+
+use sqlx::PgConnection;
+
+use super::{failed, run_locking};
+use crate::store::StoreError;
+
+/// The tables that scores are made of.
+pub(super) const TABLES: [&str; 5] =
+    ["movies", "external_metrics", "movie_credits", "person_metrics", "festival_nominations"];
+
+/// One trigger per event, since a trigger of several sees no rows.
+const EVENTS: [(&str, &str); 4] = [
+    ("INSERT", "REFERENCING NEW TABLE AS written"),
+    ("UPDATE", "REFERENCING OLD TABLE AS before NEW TABLE AS after"),
+    ("DELETE", "REFERENCING OLD TABLE AS written"),
+    ("TRUNCATE", ""),
+];
+
+/// Adds those that are not there, table by table: one who held two tables' locks could wait for a writer who waits for
+/// the other. Returns the tables that lacked any.
+pub(super) async fn add_missing(connection: &mut PgConnection) -> Result<Vec<&'static str>, StoreError> {
+    let there = ours(connection).await?;
+    change(connection, |table| {
+        let missing = EVENTS.iter().filter(|(event, _)| !there.contains(&(table.to_owned(), name(event))));
+        let creations: Vec<_> = missing.map(|(event, rows)| creation(table, event, rows)).collect();
+        creations.join(";")
+    })
+    .await
+}
+
+/// Removes all; returns the tables that had any.
+pub(super) async fn remove_all(connection: &mut PgConnection) -> Result<Vec<&'static str>, StoreError> {
+    let there = ours(connection).await?;
+    change(connection, |table| {
+        let of_table = there.iter().filter(|(of, _)| of == table);
+        let removals: Vec<_> = of_table.map(|(table, name)| format!("DROP TRIGGER {name} ON public.{table}")).collect();
+        removals.join(";")
+    })
+    .await
+}
+
+/// Runs the statements of each table; returns the tables that there were any for.
+async fn change(
+    connection: &mut PgConnection,
+    statements: impl Fn(&str) -> String,
+) -> Result<Vec<&'static str>, StoreError> {
+    let mut changed = vec![];
+    for table in TABLES {
+        let statements = statements(table);
+        if !statements.is_empty() {
+            run_locking(connection, table, statements).await?;
+            changed.push(table);
+        }
+    }
+    Ok(changed)
+}
+
+/// Those on the tables that scores are made of: table, name.
+async fn ours(connection: &mut PgConnection) -> Result<Vec<(String, String)>, StoreError> {
+    let found = sqlx::query_file!("src/store/sql/our_triggers.sql").fetch_all(connection).await.map_err(failed)?;
+    Ok(found.into_iter().map(|trigger| (trigger.table_name, trigger.name)).collect())
+}
+
+fn name(event: &str) -> String {
+    format!("cinegraph_queue_{}", event.to_lowercase())
+}
+
+fn creation(table: &str, event: &str, rows: &str) -> String {
+    // Emptying a table shows no rows.
+    let function = if event == "TRUNCATE" { "all" } else { table };
+    format!(
+        "CREATE OR REPLACE TRIGGER {} AFTER {event} ON public.{table} {rows}
+             FOR EACH STATEMENT EXECUTE FUNCTION cinegraph.queue_{function}()",
+        name(event)
+    )
+}

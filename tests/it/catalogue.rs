@@ -1,0 +1,132 @@
+//! Movies by title, lists, genres and credits, through the public door.
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Film, TestService, credit, person};
+
+fn titles(connection: &Value) -> Vec<&str> {
+    connection["nodes"].as_array().unwrap().iter().map(|movie| movie["title"].as_str().unwrap()).collect()
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_title_is_found_whatever_its_case_and_signs_mean_themselves(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    for title in ["ÉTÉ 100%", "L'été", "100 ways", "Le_Mans", "LeXMans"] {
+        Film::new(title).insert(&service.pool).await;
+    }
+    let found = async |text: &str| {
+        let query = format!("{{ movies(titleContains: {}) {{ nodes {{ title }} }} }}", json!(text));
+        service.data(&query).await["movies"].clone()
+    };
+
+    assert_eq!(titles(&found("été").await), ["L'été", "ÉTÉ 100%"]);
+    assert_eq!(titles(&found("100%").await), ["ÉTÉ 100%"]);
+    assert_eq!(titles(&found("le_m").await), ["Le_Mans"]);
+    assert_eq!(titles(&found("nowhere").await), [""; 0]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn walking_a_search_gives_each_movie_once(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    for number in 0..23 {
+        // Many share a title.
+        Film::new(&format!("Film {}", number % 4)).insert(&service.pool).await;
+    }
+    for size in [1, 4, 7, 100] {
+        let (mut seen, mut after) = (Vec::new(), "null".to_owned());
+        loop {
+            let query = format!(
+                "{{ movies(titleContains: \"film\", first: {size}, after: {after}) {{
+                       nodes {{ id title }} pageInfo {{ endCursor hasNextPage }} }} }}"
+            );
+            let page = service.data(&query).await["movies"].clone();
+            for movie in page["nodes"].as_array().unwrap() {
+                seen.push((movie["title"].to_string(), movie["id"].to_string()));
+            }
+            if page["pageInfo"]["hasNextPage"] == false {
+                break;
+            }
+            after = page["pageInfo"]["endCursor"].to_string();
+        }
+        assert_eq!(seen.len(), 23);
+        let titles: Vec<_> = seen.iter().map(|(title, _)| title).collect();
+        assert!(titles.is_sorted());
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 23);
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_search_names_what_is_wrong_with_it(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    let refusal =
+        async |arguments: &str| service.refusal(&format!("{{ movies({arguments}) {{ nodes {{ id }} }} }}")).await;
+    let bad = |field: &str| ("BAD_USER_INPUT".to_owned(), Some(field.to_owned()));
+
+    assert_eq!(refusal("titleContains: \"\"").await, bad("titleContains"));
+    assert_eq!(refusal("titleContains: \"a\", first: 0").await, bad("first"));
+    assert_eq!(refusal("titleContains: \"a\", after: \"x\"").await, bad("after"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn lists_count_their_movies_by_decade(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    Film::new("Listed").released("1994-01-01").on(&["1001_movies", "own_list"]).insert(&service.pool).await;
+    Film::new("Listed, soft").released("1995-01-01").on(&["1001_movies"]).soft().insert(&service.pool).await;
+    Film::new("Candidate").released("1996-01-01").insert(&service.pool).await;
+    Film::new("Soft alone").released("1905-01-01").on(&["own_list"]).soft().insert(&service.pool).await;
+    Film::new("Undated").on(&["1001_movies"]).insert(&service.pool).await;
+    Film::new("No object").released("2001-01-01").sources("[\"1001_movies\"]").insert(&service.pool).await;
+    service.refresh().await;
+
+    let data = service.data("{ lists { key films undated decades { decade listed candidates } } }").await;
+
+    let expected = json!([
+        {"key": "1001_movies", "films": 3, "undated": 1, "decades": [
+            {"decade": 1990, "listed": 2, "candidates": 1}, {"decade": 2000, "listed": 0, "candidates": 1}]},
+        {"key": "own_list", "films": 2, "undated": 0, "decades": [
+            {"decade": 1900, "listed": 1, "candidates": 0},
+            {"decade": 1990, "listed": 1, "candidates": 1}, {"decade": 2000, "listed": 0, "candidates": 1}]},
+    ]);
+    assert_eq!(data["lists"], expected);
+}
+
+#[sqlx::test(migrations = false)]
+async fn credits_come_director_first_and_by_department(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    let film = Film::new("Film").released("1994-01-01").insert(&service.pool).await;
+    let (actor, director) = (person(&service.pool, "Actor").await, person(&service.pool, "Director").await);
+    credit(&service.pool, film, actor, None).await;
+    credit(&service.pool, film, director, Some("Director")).await;
+    credit(&service.pool, film, director, None).await;
+    let ask = async |arguments: &str| {
+        let query = format!(
+            "{{ movies(titleContains: \"film\") {{ nodes {{ credits({arguments}) {{
+                   totalCount nodes {{ cast department person {{ name }} }} }} }} }} }}"
+        );
+        service.data(&query).await["movies"]["nodes"][0]["credits"].clone()
+    };
+
+    let all = ask("first: 2").await;
+    assert_eq!(all["totalCount"], 3);
+    assert_eq!(all["nodes"][0], json!({"cast": false, "department": "Directing", "person": {"name": "Director"}}));
+    assert_eq!(all["nodes"][1], json!({"cast": true, "department": "Acting", "person": {"name": "Actor"}}));
+    assert_eq!(ask("department: \"acting\"").await["totalCount"], 2);
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_status_tells_of_scores_and_snapshot(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    Film::new("Film").released("1994-01-01").insert(&service.pool).await;
+    let status = "{ status { formulaVersion scoredFilms scoredAt snapshotAt targetLists } }";
+
+    let before = service.data(status).await["status"].clone();
+    service.refresh().await;
+    let after = service.data(status).await["status"].clone();
+
+    assert_eq!((&before["scoredFilms"], &before["snapshotAt"]), (&json!(0), &Value::Null));
+    assert_eq!((&after["scoredFilms"], &after["targetLists"]), (&json!(1), &json!(["1001_movies"])));
+    assert!(after["scoredAt"].is_string() && after["snapshotAt"].is_string());
+}
