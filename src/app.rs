@@ -8,14 +8,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::{L2Settings, Redis, Surroundings};
 use crate::clock::Clock;
-use crate::config::{AdminTokens, Config};
-use crate::graphql::{self, ApiLimits};
+use crate::config::{AdminTokens, Config, Secret};
+use crate::graphql::{self, ApiLimits, Door};
 use crate::http::{self, HttpLimits, HttpState, Probe, Readiness};
 use crate::private_postgres::{self, PrivatePostgres};
-use crate::services::Services;
+use crate::services::{CacheLimits, Services};
 use crate::store::{DatabaseSettings, StatementLimits, Store, Versions};
-use crate::telemetry::{Inventory, Metrics};
+use crate::telemetry::{CacheName, Inventory, Metrics};
 
 /// How often samples are sorted into their buckets and the pool is looked at.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -85,9 +86,20 @@ impl App {
     /// When the database does not answer, or is not migrated.
     pub async fn services(&self) -> anyhow::Result<Services> {
         self.store.installation().await?;
-        let versions = Versions::default();
-        self.store.read_versions(&versions).await?;
-        Ok(Services::new(&self.store, &versions, &self.config, &self.clock))
+        let around = self.surroundings()?;
+        self.store.read_versions(&around.versions).await?;
+        Ok(Services::new(&self.store, &around, &self.config))
+    }
+
+    /// What caches share, with data versions that nobody has read yet.
+    fn surroundings(&self) -> anyhow::Result<Surroundings> {
+        let open = |url: &Secret| {
+            let settings = L2Settings { url: url.expose().to_owned(), timeout: self.config.redis_timeout };
+            Redis::open(&settings, self.metrics.clone())
+        };
+        let redis = self.config.redis_url.as_ref().map(open).transpose().context("reading redis_url")?;
+        let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
+        Ok(Surroundings { versions: Versions::default(), clock, metrics, redis })
     }
 
     /// Serves until `stop` is cancelled, then finishes the requests under way. `ready` is called with the addresses once
@@ -99,24 +111,26 @@ impl App {
         self.store.installation().await?;
         self.check_admin_tokens()?;
         self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
-        let versions = Versions::default();
+        let around = self.surroundings()?;
+        let versions = around.versions.clone();
         self.store.read_versions(&versions).await?;
-        let services = Arc::new(Services::new(&self.store, &versions, &self.config, &self.clock));
+        let services = Arc::new(Services::new(&self.store, &around, &self.config));
         let limits = ApiLimits {
             depth: self.config.query_depth_limit,
             complexity: self.config.query_complexity_limit,
             introspection: self.config.introspection_enabled,
         };
+        let executor = graphql::api(services, self.metrics.clone(), limits);
+        let mut door = Door::new(executor, self.metrics.clone(), self.config.request_timeout);
+        if self.config.cache_enabled {
+            door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 30), &around);
+        }
         let probe = probe(self.store.clone());
         let public = http::public(HttpState {
-            executor: graphql::api(services, self.metrics.clone(), limits),
+            door,
             metrics: self.metrics.clone(),
             probe: probe.clone(),
-            limits: HttpLimits {
-                body_bytes: self.config.http_body_limit_bytes,
-                execution: self.config.request_timeout,
-                ..HttpLimits::default()
-            },
+            limits: HttpLimits { body_bytes: self.config.http_body_limit_bytes, ..HttpLimits::default() },
             graphiql: self.config.graphiql_enabled,
         });
         let admin = http::admin(self.metrics.clone(), probe);

@@ -35,7 +35,8 @@ impl QuestionArgs {
 
 /// Refuses a list that is not there, naming those that are.
 pub(super) async fn known_list(services: &Services, key: &str) -> anyhow::Result<()> {
-    let lists = services.catalogue.lists().await?;
+    let reference = services.catalogue.reference().await?;
+    let lists = &reference.lists;
     if lists.iter().any(|list| list.key == key) {
         return Ok(());
     }

@@ -68,7 +68,8 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
         };
     }
     let request = PageRequest {
-        list: &args.question.list,
+        list: args.question.list.clone(),
+        custom: true,
         decade: args.decade,
         weights: taste.weights,
         shelf: if args.confirmed { Shelf::Listed } else { Shelf::Candidates },
@@ -161,7 +162,7 @@ async fn rows(services: &Services, films: &[ScoredFilm]) -> anyhow::Result<Vec<R
             id: film.id,
             rank: film.rank,
             tmdb_id: movie.tmdb_id,
-            title: movie.title,
+            title: movie.title.clone(),
             release_date: movie.release_date,
             score: film.score,
             likelihood: likelihood(film.score),

@@ -8,7 +8,7 @@ use super::table::table;
 use crate::app::App;
 use crate::scoring::{Basis, Decade, Totals};
 use crate::services::Services;
-use crate::services::validation::Report;
+use crate::services::validation::{Report, TestedWeights};
 
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
@@ -84,16 +84,16 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
     let list = &args.question.list;
     if args.profiles {
         known_list(services, list).await?;
-        let active = services.profiles.all().await?.into_iter().filter(|profile| profile.active).collect();
+        let active = services.profiles.all().await?.iter().filter(|profile| profile.active).cloned().collect();
         let compared = services.validation.compare(list, active, basis).await?;
         return Ok(compared.iter().map(|one| Row::new(&one.profile.name, one.report.overall())).collect());
     }
-    let weights = args.question.taste(services).await?.weights;
+    let tested = TestedWeights { weights: args.question.taste(services).await?.weights, custom: true };
     if let Some(decade) = args.decade {
-        let report = services.validation.of_decade(list, decade, weights, basis).await?;
+        let report = services.validation.of_decade(list, decade, tested, basis).await?;
         return Ok(vec![Row::new(decade, report.totals())]);
     }
-    let report: Report = services.validation.of_all(list, weights, basis).await?;
+    let report: Report = services.validation.of_all(list, tested, basis).await?;
     let decades = report.decades.iter().map(|decade| Row::new(decade.decade, decade.totals()));
     Ok(decades.chain([Row::new("1920s–2010s", report.overall())]).collect())
 }

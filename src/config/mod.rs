@@ -45,6 +45,18 @@ pub struct Config {
     pub database_statement_timeout: Duration,
     #[serde(rename = "direct_query_timeout_seconds", deserialize_with = "seconds")]
     pub direct_query_timeout: Duration,
+    pub redis_url: Option<Secret>,
+    #[serde(rename = "redis_timeout_seconds", deserialize_with = "seconds")]
+    pub redis_timeout: Duration,
+    pub cache_enabled: bool,
+    pub cache_columns_bytes: usize,
+    pub cache_answers_bytes: usize,
+    #[serde(rename = "cache_current_ttl_seconds", deserialize_with = "seconds")]
+    pub cache_current_ttl: Duration,
+    #[serde(rename = "cache_profiles_ttl_seconds", deserialize_with = "seconds")]
+    pub cache_profiles_ttl: Duration,
+    #[serde(rename = "cache_past_ttl_seconds", deserialize_with = "seconds")]
+    pub cache_past_ttl: Duration,
     pub target_lists: Vec<String>,
     pub person_quality_enabled: Option<bool>,
     pub http_addr: SocketAddr,

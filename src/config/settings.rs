@@ -31,6 +31,8 @@ pub struct Setting {
 pub enum Kind {
     /// A connection URL; secret, because it may hold a password.
     DatabaseUrl,
+    /// The same of a Redis.
+    RedisUrl,
     /// A file or directory, relative to the working directory.
     Path,
     /// IP address and port to listen on.
@@ -93,6 +95,54 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Seconds,
         default: Some("15"),
         description: "The same for the direct query, which computes scores when the score table can't serve them.",
+    },
+    Setting {
+        key: "redis_url",
+        kind: Kind::RedisUrl,
+        default: None,
+        description: "A Redis in which instances share answers. When not set, each keeps its own.",
+    },
+    Setting {
+        key: "redis_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("0.05"),
+        description: "How long Redis may take. What takes longer counts as not there.",
+    },
+    Setting {
+        key: "cache_enabled",
+        kind: Kind::Switch,
+        default: Some("true"),
+        description: "Whether answers are kept. When off, only the score columns of decades stay in memory.",
+    },
+    Setting {
+        key: "cache_columns_bytes",
+        kind: Kind::Whole { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
+        default: Some("268435456"),
+        description: "Memory for the score columns of decades, about 100 bytes a film, the same again for validation.",
+    },
+    Setting {
+        key: "cache_answers_bytes",
+        kind: Kind::Whole { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
+        default: Some("50331648"),
+        description: "Memory for answers and what they are made of.",
+    },
+    Setting {
+        key: "cache_current_ttl_seconds",
+        kind: Kind::Seconds,
+        default: Some("300"),
+        description: "How long predictions of the current decade stay fresh when nothing changes; stale as long again.",
+    },
+    Setting {
+        key: "cache_profiles_ttl_seconds",
+        kind: Kind::Seconds,
+        default: Some("600"),
+        description: "The same of profiles, their comparison, and details of films.",
+    },
+    Setting {
+        key: "cache_past_ttl_seconds",
+        kind: Kind::Seconds,
+        default: Some("3600"),
+        description: "The same of past decades and validations.",
     },
     Setting {
         key: "target_lists",
@@ -206,7 +256,7 @@ impl Kind {
     /// Whether values are kept from logs, errors and listings.
     #[must_use]
     pub fn is_secret(self) -> bool {
-        self == Self::DatabaseUrl
+        matches!(self, Self::DatabaseUrl | Self::RedisUrl)
     }
 
     /// The value that a variable's text stands for. Text that doesn't fit stays text, for [`Kind::accepts`] to refuse.
@@ -217,7 +267,7 @@ impl Kind {
                 text.parse().map(u64::into).ok().or_else(|| text.parse().map(f64::into).ok())
             }
             Self::List => Some(text.split(',').map(str::trim).collect::<Vec<_>>().into()),
-            Self::DatabaseUrl | Self::Path | Self::Address | Self::OneOf(_) | Self::LogFilter => None,
+            Self::DatabaseUrl | Self::RedisUrl | Self::Path | Self::Address | Self::OneOf(_) | Self::LogFilter => None,
         };
         parsed.unwrap_or_else(|| text.into())
     }
@@ -226,6 +276,7 @@ impl Kind {
         let is_text = |fits: &dyn Fn(&str) -> bool| value.as_str().is_some_and(fits);
         match self {
             Self::DatabaseUrl => is_text(&|url| url.starts_with("postgres://") || url.starts_with("postgresql://")),
+            Self::RedisUrl => is_text(&|url| url.starts_with("redis://") || url.starts_with("rediss://")),
             Self::Path => is_text(&|path| !path.is_empty()),
             Self::Address => is_text(&|address| address.parse::<SocketAddr>().is_ok()),
             Self::OneOf(words) => is_text(&|word| words.contains(&word)),
@@ -243,7 +294,7 @@ impl Kind {
     pub(super) fn shown(self, value: &Value) -> String {
         let literal = |value: &Value| serde_json::to_string(value).unwrap_or_else(|error| error.to_string());
         match self {
-            Self::DatabaseUrl => literal(&without_password(value.as_str().unwrap_or_default()).into()),
+            Self::DatabaseUrl | Self::RedisUrl => literal(&without_password(value.as_str().unwrap_or_default()).into()),
             // What JSON writes for texts, numbers, switches and lists of them is TOML too.
             _ => literal(value),
         }
@@ -254,6 +305,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DatabaseUrl => f.write_str("a URL such as postgres://user:password@host:5432/database"),
+            Self::RedisUrl => f.write_str("a URL such as redis://user:password@host:6379/0, or rediss:// for TLS"),
             Self::Path => f.write_str("a path"),
             Self::Address => f.write_str("an IP address and a port such as 127.0.0.1:8080"),
             Self::Switch => f.write_str("true or false"),

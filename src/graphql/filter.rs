@@ -6,7 +6,7 @@ use super::error::ApiError;
 use super::scalars::Date;
 use super::scope::RequestScope;
 use crate::scoring::Filter;
-use crate::store::ReferenceKind;
+use crate::services::catalogue::Reference;
 
 /// Names in one filter at most.
 const NAMES_MAX: usize = 50;
@@ -50,8 +50,8 @@ impl PredictionFilter {
         text("filter.titleContains", self.title_contains.as_deref())?;
         Ok(Filter {
             min_score: self.min_score,
-            genres: ids(scope, ReferenceKind::Genre, "filter.genres", self.genres).await?,
-            countries: ids(scope, ReferenceKind::Country, "filter.countries", self.countries).await?,
+            genres: ids(scope, "filter.genres", self.genres, Reference::genre_ids).await?,
+            countries: ids(scope, "filter.countries", self.countries, Reference::country_ids).await?,
             language: self.original_language,
             title: self.title_contains,
             released_from: self.released_from.map(|day| day.0),
@@ -63,9 +63,9 @@ impl PredictionFilter {
 /// The ids of names; those that name nothing match no film.
 async fn ids(
     scope: &RequestScope,
-    kind: ReferenceKind,
     field: &str,
     names: Option<Vec<String>>,
+    of: impl Fn(&Reference, &[String]) -> Vec<u32>,
 ) -> Result<Option<Vec<u32>>, ApiError> {
     let Some(names) = names.filter(|names| !names.is_empty()) else { return Ok(None) };
     if names.len() > NAMES_MAX {
@@ -74,7 +74,7 @@ async fn ids(
     for name in &names {
         text(field, Some(name))?;
     }
-    Ok(Some(scope.services().catalogue.reference_ids(kind, &names).await?))
+    Ok(Some(of(scope.reference().await?, &names)))
 }
 
 pub(super) fn text(field: &str, text: Option<&str>) -> Result<(), ApiError> {

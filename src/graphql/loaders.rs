@@ -9,6 +9,7 @@ use async_graphql::dataloader::Loader;
 use super::error::ApiError;
 use crate::scoring::MovieId;
 use crate::services::Services;
+use crate::services::catalogue::Of;
 use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, PersonId, PersonQuality};
 use crate::telemetry::Metrics;
 
@@ -38,23 +39,27 @@ impl Loaders {
 
 /// Genres of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct GenresOf(pub(super) MovieId);
+pub(super) struct GenresOf(pub(super) Of<MovieId>);
 
 /// Production countries of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct CountriesOf(pub(super) MovieId);
+pub(super) struct CountriesOf(pub(super) Of<MovieId>);
 
 /// Metrics of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct MetricsOf(pub(super) MovieId);
+pub(super) struct MetricsOf(pub(super) Of<MovieId>);
 
 /// Nominations of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct FestivalsOf(pub(super) MovieId);
+pub(super) struct FestivalsOf(pub(super) Of<MovieId>);
 
 /// Credits of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct CreditsOf(pub(super) MovieId);
+pub(super) struct CreditsOf(pub(super) Of<MovieId>);
+
+/// The quality of a person.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct QualityOf(pub(super) Of<PersonId>);
 
 /// The score of a movie that is in no decade's columns.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -64,7 +69,7 @@ pub(super) struct LiveScoreOf(pub(super) MovieId);
 macro_rules! loader {
     ($key:ty => $value:ty, $name:literal, |$services:ident, $ids:ident: $id:ty| $load:expr, $unwrap:expr, $wrap:expr) => {
         impl Loader<$key> for Loaders {
-            type Value = Arc<$value>;
+            type Value = $value;
             type Error = ApiError;
 
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>, Self::Error> {
@@ -72,17 +77,17 @@ macro_rules! loader {
                 let $services = &self.services;
                 let $ids: Vec<$id> = keys.iter().map($unwrap).collect();
                 let found = $load.await?;
-                Ok(found.into_iter().map(|(id, value)| ($wrap(id), Arc::new(value))).collect())
+                Ok(found.into_iter().map(|(id, value)| ($wrap(id), value)).collect())
             }
         }
     };
 }
 
-loader!(MovieId => Movie, "movie_by_id", |s, ids: MovieId| s.catalogue.movies(&ids), |key| *key, |id| id);
-loader!(GenresOf => Vec<Genre>, "genres_by_movie", |s, ids: MovieId| s.catalogue.genres_of(&ids), |key| key.0, GenresOf);
-loader!(CountriesOf => Vec<Country>, "countries_by_movie", |s, ids: MovieId| s.catalogue.countries_of(&ids), |key| key.0, CountriesOf);
-loader!(MetricsOf => Vec<Metric>, "metrics_by_movie", |s, ids: MovieId| s.catalogue.metrics_of(&ids), |key| key.0, MetricsOf);
-loader!(FestivalsOf => Vec<FestivalEntry>, "festivals_by_movie", |s, ids: MovieId| s.catalogue.festival_entries_of(&ids), |key| key.0, FestivalsOf);
-loader!(CreditsOf => Vec<Credit>, "credits_by_movie", |s, ids: MovieId| s.catalogue.credits_of(&ids), |key| key.0, CreditsOf);
-loader!(PersonId => PersonQuality, "quality_by_person", |s, ids: PersonId| s.catalogue.qualities_of(&ids), |key| *key, |id| id);
+loader!(MovieId => Arc<Movie>, "movie_by_id", |s, ids: MovieId| s.catalogue.movies(&ids), |key| *key, |id| id);
+loader!(GenresOf => Arc<Vec<Genre>>, "genres_by_movie", |s, ids: Of<MovieId>| s.catalogue.genres_of(&ids), |key| key.0, GenresOf);
+loader!(CountriesOf => Arc<Vec<Country>>, "countries_by_movie", |s, ids: Of<MovieId>| s.catalogue.countries_of(&ids), |key| key.0, CountriesOf);
+loader!(MetricsOf => Arc<Vec<Metric>>, "metrics_by_movie", |s, ids: Of<MovieId>| s.catalogue.metrics_of(&ids), |key| key.0, MetricsOf);
+loader!(FestivalsOf => Arc<Vec<FestivalEntry>>, "festivals_by_movie", |s, ids: Of<MovieId>| s.catalogue.festival_entries_of(&ids), |key| key.0, FestivalsOf);
+loader!(CreditsOf => Arc<Vec<Credit>>, "credits_by_movie", |s, ids: Of<MovieId>| s.catalogue.credits_of(&ids), |key| key.0, CreditsOf);
+loader!(QualityOf => Arc<PersonQuality>, "quality_by_person", |s, ids: Of<PersonId>| s.catalogue.qualities_of(&ids), |key| key.0, QualityOf);
 loader!(LiveScoreOf => LiveScore, "live_score_by_movie", |s, ids: MovieId| s.catalogue.live_scores(&ids), |key| key.0, LiveScoreOf);

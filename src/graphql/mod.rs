@@ -5,11 +5,13 @@
 mod batches;
 mod catalogue;
 mod connection;
+mod door;
 mod error;
 mod filter;
 mod id;
 mod loaders;
 mod movie;
+mod operation;
 mod prediction;
 mod profile;
 mod query;
@@ -18,5 +20,6 @@ mod schema;
 mod scope;
 mod validation;
 
+pub use door::{Answer, Door, Kept, Stage, Transport};
 pub use query::ROOT_FIELDS;
 pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, schema_hash, sdl};

@@ -9,11 +9,12 @@ use serde_json::Value;
 use super::connection::{Connection, CountFields, CursorScope, Edge, TitleCursor, page_size};
 use super::error::ApiError;
 use super::id::NodeId;
-use super::loaders::{CountriesOf, CreditsOf, FestivalsOf, GenresOf, LiveScoreOf, MetricsOf};
+use super::loaders::{CountriesOf, CreditsOf, FestivalsOf, GenresOf, LiveScoreOf, MetricsOf, QualityOf};
 use super::prediction::{Prediction, WeightsInput};
 use super::scalars::Date;
 use super::scope::{RequestScope, scope};
 use crate::scoring::{Decade, MovieId, Standing};
+use crate::services::catalogue::Of;
 use crate::store;
 use crate::telemetry::ErrorCode;
 
@@ -24,7 +25,7 @@ impl RequestScope {
     }
 
     /// The score of a movie that an answer speaks of, computed for it alone.
-    pub(super) async fn live_score(&self, id: MovieId) -> Result<Arc<store::LiveScore>, ApiError> {
+    pub(super) async fn live_score(&self, id: MovieId) -> Result<store::LiveScore, ApiError> {
         self.load(LiveScoreOf(id)).await?.ok_or_else(gone)
     }
 }
@@ -39,6 +40,13 @@ fn gone() -> ApiError {
 
 /// A movie.
 pub(super) struct Movie(pub(super) Arc<store::Movie>);
+
+impl Movie {
+    /// Whose details these are, and the decade whose changes they follow.
+    fn of(&self) -> Of<MovieId> {
+        Of { id: self.0.id, decade: self.0.release_date.and_then(Decade::of) }
+    }
+}
 
 /// A movie.
 #[Object]
@@ -90,19 +98,19 @@ impl Movie {
 
     /// Its genres, by name.
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
-        let genres = scope(ctx).load(GenresOf(self.0.id)).await?;
+        let genres = scope(ctx).load(GenresOf(self.of())).await?;
         Ok(each(genres, |genre| Genre::from(genre)))
     }
 
     /// The countries that produced it, by code.
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
-        let countries = scope(ctx).load(CountriesOf(self.0.id)).await?;
+        let countries = scope(ctx).load(CountriesOf(self.of())).await?;
         Ok(each(countries, |country| Country { code: country.code.clone(), name: country.name.clone() }))
     }
 
     /// The lists that it is on, by key.
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<ListMembership>, ApiError> {
-        let names = scope(ctx).lists().await?;
+        let names = &scope(ctx).reference().await?.lists;
         let membership = |on: &store::Membership| ListMembership {
             name: names.iter().find(|list| list.key == on.list_key).map_or(&on.list_key, |list| &list.name).clone(),
             key: on.list_key.clone(),
@@ -114,7 +122,7 @@ impl Movie {
 
     /// What others measured of it, by source and type.
     async fn metrics(&self, ctx: &Context<'_>) -> Result<Vec<Metric>, ApiError> {
-        let metrics = scope(ctx).load(MetricsOf(self.0.id)).await?;
+        let metrics = scope(ctx).load(MetricsOf(self.of())).await?;
         Ok(each(metrics, |metric| Metric {
             source: metric.source.clone(),
             r#type: metric.metric_type.clone(),
@@ -125,7 +133,7 @@ impl Movie {
 
     /// Its nominations and wins.
     async fn festivals(&self, ctx: &Context<'_>) -> Result<FestivalRecord, ApiError> {
-        let entries = scope(ctx).load(FestivalsOf(self.0.id)).await?;
+        let entries = scope(ctx).load(FestivalsOf(self.of())).await?;
         let entries = each(entries, |entry| FestivalEntry {
             organization: entry.organization.clone(),
             year: entry.year,
@@ -145,14 +153,17 @@ impl Movie {
         #[graphql(desc = "People at most, 1 to 100", default = 10)] first: i32,
     ) -> Result<Vec<CreditedPerson>, ApiError> {
         let first = page_size(first)?;
-        let credits = scope(ctx).load(CreditsOf(self.0.id)).await?;
+        let credits = scope(ctx).load(CreditsOf(self.of())).await?;
         let mut people: Vec<CreditedPerson> = Vec::new();
         for credit in credits.iter().flat_map(|credits| credits.iter()) {
             let role = role(credit);
-            if let Some(known) = people.iter_mut().find(|known| known.person.0.id == credit.person.id) {
+            if let Some(known) = people.iter_mut().find(|known| known.person.person.id == credit.person.id) {
                 known.roles.push(role);
             } else if people.len() < first {
-                people.push(CreditedPerson { person: Person(credit.person.clone()), roles: vec![role] });
+                people.push(CreditedPerson {
+                    person: Person { person: credit.person.clone(), decade: self.of().decade },
+                    roles: vec![role],
+                });
             }
         }
         Ok(people)
@@ -171,16 +182,19 @@ impl Movie {
         let scope_of = [&self.0.id.to_string(), department.as_deref().unwrap_or("*")];
         let cursors = CursorScope::of(&["credits", scope_of[0], scope_of[1]]);
         let after = cursors.read(after.as_deref())?;
-        let credits = scope(ctx).load(CreditsOf(self.0.id)).await?;
+        let credits = scope(ctx).load(CreditsOf(self.of())).await?;
         let wanted = |credit: &&store::Credit| department.as_deref().is_none_or(|name| in_department(credit, name));
         let credits: Vec<_> = credits.iter().flat_map(|credits| credits.iter()).filter(wanted).cloned().collect();
         let standing = |place: usize| Standing { score: 0.0, id: MovieId(i64::try_from(place).unwrap_or(i64::MAX)) };
+        let decade = self.of().decade;
         let start = after.map_or(0, |after| usize::try_from(after.id.0).map_or(0, |place| place + 1));
         let total_count = credits.len();
         let page = credits.into_iter().enumerate().skip(start).take(first);
         let has_next = start.saturating_add(first) < total_count;
         let mut connection = Connection::with_additional_fields(start > 0, has_next, CountFields { total_count });
-        connection.edges.extend(page.map(|(place, credit)| Edge::new(cursors.cursor(standing(place)), Credit(credit))));
+        connection
+            .edges
+            .extend(page.map(|(place, credit)| Edge::new(cursors.cursor(standing(place)), Credit { credit, decade })));
         Ok(connection)
     }
 
@@ -308,66 +322,73 @@ pub(super) struct CreditedPerson {
 }
 
 /// One thing that one person did for one movie.
-pub(super) struct Credit(store::Credit);
+pub(super) struct Credit {
+    credit: store::Credit,
+    decade: Option<Decade>,
+}
 
 /// One thing that one person did for one movie.
 #[Object]
 impl Credit {
     /// TMDb's id of the credit.
     async fn credit_id(&self) -> &str {
-        &self.0.credit_id
+        &self.credit.credit_id
     }
 
     /// Who.
     async fn person(&self) -> Person {
-        Person(self.0.person.clone())
+        Person { person: self.credit.person.clone(), decade: self.decade }
     }
 
     /// Whether they acted; otherwise they were of the crew.
     async fn cast(&self) -> bool {
-        self.0.cast
+        self.credit.cast
     }
 
     /// The department; "Acting" for the cast.
     async fn department(&self) -> Option<&str> {
-        self.0.department.as_deref().or(self.0.cast.then_some("Acting"))
+        self.credit.department.as_deref().or(self.credit.cast.then_some("Acting"))
     }
 
     /// The job; null for the cast.
     async fn job(&self) -> Option<&str> {
-        self.0.job.as_deref()
+        self.credit.job.as_deref()
     }
 
     /// The character; null for the crew.
     async fn character(&self) -> Option<&str> {
-        self.0.character.as_deref()
+        self.credit.character.as_deref()
     }
 }
 
 /// Somebody who works on movies.
-pub(super) struct Person(store::Person);
+pub(super) struct Person {
+    person: store::Person,
+    /// Of the movie that it is a person of.
+    decade: Option<Decade>,
+}
 
 /// Somebody who works on movies.
 #[Object]
 impl Person {
     /// Global id.
     async fn id(&self) -> ID {
-        NodeId::Person(self.0.id).into()
+        NodeId::Person(self.person.id).into()
     }
 
     /// Their id at TMDb; null where no source has mapped them.
     async fn tmdb_id(&self) -> Option<i32> {
-        self.0.tmdb_id
+        self.person.tmdb_id
     }
 
     /// Their name.
     async fn name(&self) -> &str {
-        &self.0.name
+        &self.person.name
     }
 
     /// How much their record speaks for a movie; null where it was not computed.
     async fn quality(&self, ctx: &Context<'_>) -> Option<Result<PersonQuality, ApiError>> {
-        let quality = scope(ctx).load(self.0.id).await.transpose()?;
+        let quality = scope(ctx).load(QualityOf(Of { id: self.person.id, decade: self.decade })).await.transpose()?;
         Some(quality.map(|quality| PersonQuality {
             score: quality.score,
             components: Json(quality.components.clone()),

@@ -14,6 +14,7 @@ use super::prediction::{Prediction, PredictionConnection, WeightsInput};
 use super::profile::Profile;
 use super::scope::{Question, RequestScope, scope};
 use super::validation::{DecadeValidation, ProfileComparison, ScoreBasis, Tested, Validation};
+use crate::cache::{Purpose, Reading};
 use crate::scoring::{Decade, Filter};
 use crate::services::ServiceError;
 use crate::services::predictions::{PageRequest, Shelf};
@@ -48,7 +49,9 @@ async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiE
 
     let metrics = ctx.data_unchecked::<Metrics>();
     let field = metrics.field_name(ctx.field().name());
-    let measured = metrics.field(field);
+    // A refresh in the background is no request.
+    let asked = Reading::current().is_none_or(|reading| reading.purpose() == Purpose::Request);
+    let measured = asked.then(|| metrics.field(field));
     let span = tracing::info_span!(
         "resolve",
         otel.name = format!("resolve Query.{field}"),
@@ -56,7 +59,9 @@ async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiE
         graphql.field.schema_coordinate = format!("Query.{field}"),
     );
     let result = resolve.instrument(span).await;
-    measured.finish(if result.is_ok() { Done::Ok } else { Done::Error });
+    if let Some(measured) = measured {
+        measured.finish(if result.is_ok() { Done::Ok } else { Done::Error });
+    }
     result
 }
 
@@ -206,7 +211,7 @@ impl Query {
         root(ctx, async {
             let question = Arc::new(scope.question(profile, weights, list).await?);
             let services = scope.services();
-            let report = services.validation.of_all(&question.list, question.taste.weights, basis.into()).await?;
+            let report = services.validation.of_all(&question.list, question.tested(), basis.into()).await?;
             Ok(Validation { report, tested: Tested { question, basis } })
         })
         .await
@@ -229,7 +234,7 @@ impl Query {
         root(ctx, async {
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
             let question = Arc::new(scope.question(profile, weights, list).await?);
-            let (services, weights) = (scope.services(), question.taste.weights);
+            let (services, weights) = (scope.services(), question.tested());
             let report = services.validation.of_decade(&question.list, decade, weights, basis.into()).await?;
             Ok(DecadeValidation { report, tested: Tested { question, basis } })
         })
@@ -319,11 +324,7 @@ impl Query {
     #[graphql(complexity = "20 * child_complexity")]
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
         let scope = scope(ctx);
-        root(ctx, async {
-            let genres = scope.services().catalogue.genres().await?;
-            Ok(genres.iter().map(Into::into).collect())
-        })
-        .await
+        root(ctx, async { Ok(scope.reference().await?.genres.iter().map(Into::into).collect()) }).await
     }
 
     /// How the service is.
@@ -395,9 +396,10 @@ async fn shelf(
     let cursors =
         CursorScope::of(&[&format!("{shelf:?}"), &question.key(), &decade.to_string(), &format!("{filter:?}")]);
     let request = PageRequest {
-        list: &question.list,
+        list: question.list.clone(),
         decade,
         weights: question.taste.weights,
+        custom: question.custom,
         shelf,
         filter,
         after: cursors.read(after)?,

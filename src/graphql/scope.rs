@@ -11,9 +11,11 @@ use super::error::ApiError;
 use super::loaders::Loaders;
 use super::prediction::WeightsInput;
 use crate::scoring::Weights;
+use crate::services::catalogue::Reference;
 use crate::services::profiles::{Taste, taste};
+use crate::services::validation::TestedWeights;
 use crate::services::{ServiceError, Services};
-use crate::store::{ListName, Profile};
+use crate::store::Profile;
 use crate::telemetry::Metrics;
 
 /// More keys than any page has: a batch is never split.
@@ -23,18 +25,25 @@ const BATCH_MAX: usize = 1_000_000;
 pub(super) struct RequestScope {
     services: Arc<Services>,
     loaders: DataLoader<Loaders, HashMapCache>,
-    profiles: OnceCell<Vec<Arc<Profile>>>,
-    lists: OnceCell<Arc<[ListName]>>,
+    profiles: OnceCell<Arc<Vec<Arc<Profile>>>>,
+    reference: OnceCell<Arc<Reference>>,
 }
 
 /// The weights and the list that a question is about.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
     pub(super) taste: Taste,
+    /// Whether no profile has these weights.
+    pub(super) custom: bool,
     pub(super) list: String,
 }
 
 impl Question {
+    /// Its weights, as a validation takes them.
+    pub(super) fn tested(&self) -> TestedWeights {
+        TestedWeights { weights: self.taste.weights, custom: self.custom }
+    }
+
     /// The same for the same ranking, whatever the profile is called.
     pub(super) fn key(&self) -> String {
         let shares = self.taste.weights.shares().map(|share| format!("{:016x}", share.to_bits()));
@@ -47,7 +56,12 @@ impl RequestScope {
     pub(super) fn new(services: Arc<Services>, metrics: Metrics, waiting: Waiting) -> Self {
         let loaders = Loaders::new(Arc::clone(&services), metrics);
         let loaders = DataLoader::with_cache(loaders, waiting, AtOnce, HashMapCache::default());
-        Self { services, loaders: loaders.max_batch_size(BATCH_MAX), profiles: OnceCell::new(), lists: OnceCell::new() }
+        Self {
+            services,
+            loaders: loaders.max_batch_size(BATCH_MAX),
+            profiles: OnceCell::new(),
+            reference: OnceCell::new(),
+        }
     }
 
     pub(super) fn services(&self) -> &Services {
@@ -66,18 +80,18 @@ impl RequestScope {
     /// All profiles, by name.
     pub(super) async fn profiles(&self) -> Result<&[Arc<Profile>], ApiError> {
         let profiles = self.profiles.get_or_try_init(|| self.services.profiles.all()).await;
-        profiles.map(Vec::as_slice).map_err(ApiError::from)
+        profiles.map(|profiles| profiles.as_slice()).map_err(ApiError::from)
     }
 
-    /// All lists, by key.
-    pub(super) async fn lists(&self) -> Result<&[ListName], ApiError> {
-        let read = || async { self.services.catalogue.lists().await.map(Into::into) };
-        self.lists.get_or_try_init(read).await.map(AsRef::as_ref).map_err(ApiError::from)
+    /// The names of lists, genres and countries.
+    pub(super) async fn reference(&self) -> Result<&Reference, ApiError> {
+        let reference = self.reference.get_or_try_init(|| self.services.catalogue.reference()).await;
+        reference.map(AsRef::as_ref).map_err(ApiError::from)
     }
 
     /// A list that is there.
     pub(super) async fn list(&self, key: String) -> Result<String, ApiError> {
-        if self.lists().await?.iter().any(|list| list.key == key) {
+        if self.reference().await?.lists.iter().any(|list| list.key == key) {
             Ok(key)
         } else {
             Err(ServiceError::not_found("list", format!("there is no list \"{key}\"")).into())
@@ -98,7 +112,10 @@ impl RequestScope {
             (None, Some(weights)) => Taste { weights: Weights::try_from(weights)?, profile: None },
             (profile, None) => taste(self.profiles().await?, profile.as_deref())?,
         };
-        Ok(Question { taste, list: self.list(list).await? })
+        let weights = taste.weights;
+        let custom =
+            taste.profile.is_none() && !self.profiles().await?.iter().any(|profile| profile.weights == weights);
+        Ok(Question { taste, custom, list: self.list(list).await? })
     }
 }
 

@@ -314,7 +314,7 @@ impl ProfileComparison {
     async fn profiles(&self) -> Vec<ProfileValidation> {
         let validation = |one: &ProfileReport| {
             let taste = Taste::of(&one.profile);
-            let question = Arc::new(Question { taste, list: self.list.clone() });
+            let question = Arc::new(Question { taste, custom: false, list: self.list.clone() });
             let tested = Tested { question, basis: self.basis };
             ProfileValidation { profile: Profile(Arc::clone(&one.profile)), report: one.report.clone(), tested }
         };

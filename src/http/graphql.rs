@@ -3,24 +3,27 @@
 use async_graphql::{BatchRequest, Executor, Request, Variables};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
-use axum::http::header::ALLOW;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 
-use super::HttpState;
 use super::error::refusal;
-use super::operation::{Answer, Transport, execute};
-use crate::telemetry::{ErrorCode, Metrics};
+use super::{HttpState, caching};
+use crate::graphql::{Stage, Transport};
+use crate::telemetry::{ErrorCode, Metrics, OperationEnd};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// `POST /graphql`.
 pub(super) async fn post<E: Executor>(
     State(state): State<HttpState<E>>,
+    headers: HeaderMap,
     body: Result<Json<BatchRequest>, JsonRejection>,
 ) -> Response {
     match body {
-        Ok(Json(BatchRequest::Single(request))) => answer(&state, request, Transport::Post).await,
+        Ok(Json(BatchRequest::Single(request))) => answer(&state, &headers, request, Transport::Post).await,
         Ok(Json(BatchRequest::Batch(_))) => {
             bad_request(&state.metrics, StatusCode::BAD_REQUEST, "send one operation, not an array of them")
         }
@@ -34,10 +37,11 @@ pub(super) async fn post<E: Executor>(
 /// `GET /graphql?query=…`.
 pub(super) async fn get<E: Executor>(
     State(state): State<HttpState<E>>,
+    headers: HeaderMap,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
     match parameters.ok().and_then(|Query(parameters)| parameters.into_request()) {
-        Some(request) => answer(&state, request, Transport::Get).await,
+        Some(request) => answer(&state, &headers, request, Transport::Get).await,
         None => bad_request(
             &state.metrics,
             StatusCode::BAD_REQUEST,
@@ -69,15 +73,25 @@ impl Parameters {
     }
 }
 
-async fn answer<E: Executor>(state: &HttpState<E>, request: Request, transport: Transport) -> Response {
-    let HttpState { executor, metrics, limits, .. } = state;
-    let Answer { status, response, outcome } = execute(executor, metrics, limits.execution, request, transport).await;
-    // The middleware takes the outcome out again, to judge the request by it.
-    let mut answer = (status, Extension(outcome), Json(response)).into_response();
+async fn answer<E: Executor>(
+    state: &HttpState<E>,
+    headers: &HeaderMap,
+    request: Request,
+    transport: Transport,
+) -> Response {
+    let answer = state.door.answer(request, transport).await;
+    let status = match answer.stage {
+        Stage::Refused | Stage::Executed => StatusCode::OK,
+        Stage::NotByGet => StatusCode::METHOD_NOT_ALLOWED,
+        Stage::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+    };
+    // The middleware takes the end out again, to judge the request by it.
+    let end = OperationEnd { outcome: answer.outcome, prediction: answer.prediction };
+    let mut response = (status, Extension(end), [(CONTENT_TYPE, JSON)], answer.body).into_response();
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
-    answer
+    caching::describe(response, answer.kept.as_ref(), headers)
 }
 
 /// Refuses a request that holds no operation.

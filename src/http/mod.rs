@@ -4,10 +4,10 @@
 //! asks for is `graphql`'s; no SQL and no scores here.
 
 mod admin;
+mod caching;
 mod error;
 mod graphql;
 mod health;
-mod operation;
 mod request;
 mod router;
 
@@ -17,16 +17,17 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::graphql::Door;
 use crate::telemetry::Metrics;
 
 pub use health::{Probe, Readiness};
 pub use router::{admin, public};
 
 /// What the handlers need. `E` executes operations: a schema, or whatever wraps one.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HttpState<E> {
     /// Answers operations.
-    pub executor: E,
+    pub door: Door<E>,
     /// Where requests are measured.
     pub metrics: Metrics,
     /// Says whether the service is ready.
@@ -44,13 +45,11 @@ pub struct HttpLimits {
     pub body_bytes: usize,
     /// Time for a request's body to arrive.
     pub body_read: Duration,
-    /// Time for an operation to be executed.
-    pub execution: Duration,
 }
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { body_bytes: 256 * 1024, body_read: Duration::from_secs(5), execution: Duration::from_secs(10) }
+        Self { body_bytes: 256 * 1024, body_read: Duration::from_secs(5) }
     }
 }
 

@@ -19,7 +19,7 @@ use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::telemetry::metrics::UNMATCHED;
-use crate::telemetry::{self, HttpRequestGuard, Metrics, Outcome};
+use crate::telemetry::{self, HttpRequestGuard, Metrics, OperationEnd};
 
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
@@ -49,8 +49,8 @@ pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, ne
 }
 
 fn measure_body(mut response: Response, status: StatusCode, mut guard: HttpRequestGuard, span: Span) -> Response {
-    let outcome = response.extensions_mut().remove::<Outcome>();
-    guard.answered(status.as_u16(), outcome);
+    let end = response.extensions_mut().remove::<OperationEnd>();
+    guard.answered(status.as_u16(), end);
     response.map(|body| Body::new(MeasuredBody::new(body, guard, span)))
 }
 

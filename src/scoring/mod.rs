@@ -29,7 +29,7 @@ pub use validation::{DecadeReport, Era, Totals, pooled_decade};
 pub use weights::{Weights, WeightsError};
 
 /// A movie's number in the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct MovieId(pub i64);
 
 impl std::fmt::Display for MovieId {

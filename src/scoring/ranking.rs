@@ -5,10 +5,12 @@ use std::cmp::Ordering;
 
 use chrono::NaiveDate;
 
+use serde::{Deserialize, Serialize};
+
 use super::{DecadeColumns, MovieId, ScoreColumns, Weights};
 
 /// Where a film stands in an order: better scores first, then lower ids, so that there are no ties.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
     /// 0 to 100, or whatever else a ranking goes by.
     pub score: f64,
@@ -59,7 +61,7 @@ pub struct Filter {
 }
 
 /// A film's place in a ranking.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     /// Its row in the columns.
     pub row: usize,

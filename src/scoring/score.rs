@@ -34,7 +34,7 @@ pub struct Inputs {
 }
 
 /// The five criteria of one movie, each 0 to 1, in criterion order. Does not depend on any weights.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScoreVector(pub [f64; Criterion::COUNT]);
 
 /// What one criterion adds to a score.

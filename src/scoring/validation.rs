@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use super::accuracy::count;
 use super::{Accuracy, Basis, Decade, Membership, MovieId, Place, Ranking, SnapshotColumns, Weights};
 
 /// What a ranking of all full films of one decade finds of a list.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecadeReport {
     /// Which decade.
     pub decade: Decade,

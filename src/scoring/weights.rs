@@ -1,6 +1,7 @@
 //! Weights: how much each criterion counts in a movie's score.
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::Criterion;
 
@@ -59,6 +60,14 @@ impl Weights {
     #[must_use]
     pub fn of(self, criterion: Criterion) -> f64 {
         self.0[criterion as usize]
+    }
+
+    /// Tells these weights from all others: the first 16 hexadecimal digits of the SHA-256 of the shares' bits.
+    #[must_use]
+    pub fn fingerprint(self) -> String {
+        let bits: Vec<u8> = self.0.iter().flat_map(|share| share.to_bits().to_be_bytes()).collect();
+        let hash = Sha256::digest(bits);
+        format!("{:016x}", hash.first_chunk().copied().map_or(0, u64::from_be_bytes))
     }
 
     /// All shares, in criterion order.

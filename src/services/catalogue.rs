@@ -1,27 +1,118 @@
 //! Movies, and everything that hangs on them, many at a time.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::ServiceError;
-use crate::cache::VersionedCache;
-use crate::scoring::MovieId;
+use super::caches::{CacheLimits, bytes_of};
+use crate::cache::{BatchCache, Cache, Key, Made, Reading, Surroundings, Times};
+use crate::clock::Clock;
+use crate::scoring::{Decade, MovieId};
 use crate::store::{
     Country, Credit, FestivalEntry, Genre, ListName, ListSummary, LiveScore, Metric, Movie, MovieKey, PersonId,
-    PersonQuality, ReferenceKind, Store, Versions,
+    PersonQuality, Scope, Stamp, Store, StoreError, Versions,
 };
+use crate::telemetry::{CacheName, Source};
 
-/// Look-ups by id. What is not there is left out of an answer.
+/// About what one part of a detail takes, its texts included: a genre, a metric, a credit.
+const ITEM_BYTES: usize = 150;
+
+/// Look-ups by id, and the names that questions use. What is not there is left out of an answer.
 #[derive(Debug)]
 pub struct Catalogue {
     store: Store,
     versions: Versions,
-    summaries: VersionedCache<(), Vec<ListSummary>>,
+    clock: Clock,
+    limits: CacheLimits,
+    reference: Cache<(), Reference, ServiceError>,
+    summaries: Cache<(), Vec<ListSummary>, ServiceError>,
+    details: Option<Details>,
+}
+
+/// What is kept of films.
+#[derive(Debug)]
+struct Details {
+    movies: BatchCache<MovieId, Arc<Movie>, ServiceError>,
+    genres: DetailCache<Vec<Genre>>,
+    countries: DetailCache<Vec<Country>>,
+    metrics: DetailCache<Vec<Metric>>,
+    festivals: DetailCache<Vec<FestivalEntry>>,
+    credits: DetailCache<Vec<Credit>>,
+    qualities: BatchCache<Of<PersonId>, Arc<PersonQuality>, ServiceError>,
+}
+
+type DetailCache<V> = BatchCache<Of<MovieId>, Arc<V>, ServiceError>;
+
+/// Whose detail, and the decade whose changes it follows: that of the film it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Of<Id> {
+    /// Whose.
+    pub id: Id,
+    /// Followed; none for undated films, whose details end with their time.
+    pub decade: Option<Decade>,
+}
+
+impl Key for MovieId {}
+impl Key for Of<MovieId> {}
+impl Key for Of<PersonId> {}
+
+/// Names that questions use, with their ids.
+#[derive(Debug)]
+pub struct Reference {
+    /// All lists, by key.
+    pub lists: Vec<ListName>,
+    /// All genres, by name.
+    pub genres: Vec<Genre>,
+    /// Ids of countries by code, in lower case.
+    countries: HashMap<String, i64>,
+}
+
+impl Reference {
+    /// Database ids of genres by name, whatever the case; unknown names have none.
+    #[must_use]
+    pub fn genre_ids(&self, names: &[String]) -> Vec<u32> {
+        let wanted: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        let found = self.genres.iter().filter(|genre| wanted.contains(&genre.name.to_lowercase()));
+        ids(found.map(|genre| genre.id))
+    }
+
+    /// Database ids of countries by code, whatever the case; unknown codes have none.
+    #[must_use]
+    pub fn country_ids(&self, codes: &[String]) -> Vec<u32> {
+        ids(codes.iter().filter_map(|code| self.countries.get(&code.to_lowercase()).copied()))
+    }
+}
+
+/// In order, each once. An id beyond 32 bits is in no column either: loading the columns refuses it.
+fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
+    let mut ids: Vec<u32> = found.filter_map(|id| u32::try_from(id).ok()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 impl Catalogue {
-    pub(super) fn new(store: Store, versions: Versions) -> Self {
-        Self { store, versions, summaries: VersionedCache::default() }
+    pub(super) fn new(store: Store, around: &Surroundings, limits: &CacheLimits, keep: bool) -> Self {
+        let settings = |share| limits.settings(CacheName::Films, share);
+        let details = || Details {
+            movies: BatchCache::new(settings(6), around),
+            genres: BatchCache::new(settings(2), around),
+            countries: BatchCache::new(settings(2), around),
+            metrics: BatchCache::new(settings(4), around),
+            festivals: BatchCache::new(settings(4), around),
+            credits: BatchCache::new(settings(10), around),
+            qualities: BatchCache::new(settings(2), around),
+        };
+        Self {
+            store,
+            versions: around.versions.clone(),
+            clock: around.clock.clone(),
+            limits: *limits,
+            reference: Cache::new(limits.settings(CacheName::Profiles, 2), around),
+            summaries: Cache::new(limits.settings(CacheName::Profiles, 2), around),
+            details: keep.then(details),
+        }
     }
 
     /// The id of a movie, however it is named.
@@ -29,15 +120,34 @@ impl Catalogue {
     /// # Errors
     /// [`ServiceError::Store`] when the database does not answer.
     pub async fn movie_id(&self, key: &MovieKey) -> Result<Option<MovieId>, ServiceError> {
+        self.note_read();
         Ok(self.store.movie_id(key).await?)
     }
 
     /// Movies by id.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn movies(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Movie>, ServiceError> {
-        Ok(self.store.movies_by_id(ids).await?.into_iter().map(|movie| (movie.id, movie)).collect())
+    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    pub async fn movies(&self, keys: &[MovieId]) -> Result<HashMap<MovieId, Arc<Movie>>, ServiceError> {
+        let Some(details) = &self.details else { return Ok(by_id(self.store.movies_by_id(keys).await?)) };
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = move |keys: Vec<MovieId>| {
+            let (store, versions) = (store.clone(), versions.clone());
+            async move {
+                // Of which decades these are is known afterwards; the versions must be known before.
+                let before = versions.stamp_all();
+                let mut found = by_id(store.movies_by_id(&keys).await?);
+                let made = |id: MovieId| {
+                    let movie = found.remove(&id);
+                    let decade = movie.as_ref().and_then(|movie| movie.release_date).and_then(Decade::of);
+                    let parts =
+                        movie.as_ref().map_or(0, |movie| size_of::<Movie>() + (movie.lists.len() + 2) * ITEM_BYTES);
+                    (id, made(&limits, movie, before.only(decade.map(Scope::Scores)), parts))
+                };
+                Ok(keys.into_iter().map(made).collect())
+            }
+        };
+        details.movies.get(keys, load).await
     }
 
     /// Scores of movies of any status, computed now.
@@ -45,58 +155,77 @@ impl Catalogue {
     /// # Errors
     /// [`ServiceError::Store`] when the database does not answer.
     pub async fn live_scores(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, LiveScore>, ServiceError> {
+        self.note_read();
         Ok(self.store.live_scores(ids).await?.into_iter().collect())
     }
 
     /// Genres of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn genres_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Genre>>, ServiceError> {
-        Ok(self.store.genres_of(ids).await?)
+    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    pub async fn genres_of(&self, keys: &[Of<MovieId>]) -> Result<HashMap<Of<MovieId>, Arc<Vec<Genre>>>, ServiceError> {
+        let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.genres_of(&ids).await?)) };
+        self.details(self.details.as_ref().map(|details| &details.genres), keys, load, |many| many.len()).await
     }
 
     /// Production countries of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn countries_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Country>>, ServiceError> {
-        Ok(self.store.countries_of(ids).await?)
+    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    pub async fn countries_of(
+        &self,
+        keys: &[Of<MovieId>],
+    ) -> Result<HashMap<Of<MovieId>, Arc<Vec<Country>>>, ServiceError> {
+        let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.countries_of(&ids).await?)) };
+        self.details(self.details.as_ref().map(|details| &details.countries), keys, load, |many| many.len()).await
     }
 
     /// Metrics of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn metrics_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Metric>>, ServiceError> {
-        Ok(self.store.metrics_of(ids).await?)
+    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    pub async fn metrics_of(
+        &self,
+        keys: &[Of<MovieId>],
+    ) -> Result<HashMap<Of<MovieId>, Arc<Vec<Metric>>>, ServiceError> {
+        let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.metrics_of(&ids).await?)) };
+        self.details(self.details.as_ref().map(|details| &details.metrics), keys, load, |many| many.len()).await
     }
 
     /// Nominations of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
     pub async fn festival_entries_of(
         &self,
-        ids: &[MovieId],
-    ) -> Result<HashMap<MovieId, Vec<FestivalEntry>>, ServiceError> {
-        Ok(self.store.festival_entries_of(ids).await?)
+        keys: &[Of<MovieId>],
+    ) -> Result<HashMap<Of<MovieId>, Arc<Vec<FestivalEntry>>>, ServiceError> {
+        let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.festival_entries_of(&ids).await?)) };
+        self.details(self.details.as_ref().map(|details| &details.festivals), keys, load, |many| many.len()).await
     }
 
     /// Credits of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn credits_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Credit>>, ServiceError> {
-        Ok(self.store.credits_of(ids).await?)
+    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    pub async fn credits_of(
+        &self,
+        keys: &[Of<MovieId>],
+    ) -> Result<HashMap<Of<MovieId>, Arc<Vec<Credit>>>, ServiceError> {
+        let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.credits_of(&ids).await?)) };
+        self.details(self.details.as_ref().map(|details| &details.credits), keys, load, |many| many.len()).await
     }
 
     /// Qualities of people.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn qualities_of(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, PersonQuality>, ServiceError> {
-        Ok(self.store.qualities_of(ids).await?)
+    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    pub async fn qualities_of(
+        &self,
+        keys: &[Of<PersonId>],
+    ) -> Result<HashMap<Of<PersonId>, Arc<PersonQuality>>, ServiceError> {
+        let load = |store: Store, ids: Vec<PersonId>| async move { Ok(shared(store.qualities_of(&ids).await?)) };
+        self.details(self.details.as_ref().map(|details| &details.qualities), keys, load, |_| 6).await
     }
 
     /// The movies whose title contains a text, by title: those after `after`, at most `limit`, with their titles in lower
@@ -110,6 +239,7 @@ impl Catalogue {
         after: Option<&(String, MovieId)>,
         limit: usize,
     ) -> Result<Vec<(String, MovieId)>, ServiceError> {
+        self.note_read();
         Ok(self.store.movies_by_title(contains, after, limit).await?)
     }
 
@@ -118,31 +248,89 @@ impl Catalogue {
     /// # Errors
     /// [`ServiceError::Store`] when they are not in memory and cannot be loaded.
     pub async fn list_summaries(&self) -> Result<Arc<Vec<ListSummary>>, ServiceError> {
-        let load = || async { Ok(self.store.list_summaries().await?) };
-        self.summaries.get((), self.versions.total(), load).await
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = async move {
+            let stamp = versions.stamp_all();
+            let value = store.list_summaries().await?;
+            let bytes = bytes_of(&value, value.len() * 1_000);
+            Ok(Made { value, stamp, lifetime: limits.profiles(), bytes, source: Source::Database })
+        };
+        self.summaries.get((), load).await
     }
 
-    /// All genres, by name.
+    /// The names of lists, genres and countries.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn genres(&self) -> Result<Vec<Genre>, ServiceError> {
-        Ok(self.store.genres().await?)
+    /// [`ServiceError::Store`] when they are not in memory and cannot be loaded.
+    pub async fn reference(&self) -> Result<Arc<Reference>, ServiceError> {
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = async move {
+            let stamp = versions.stamp([Scope::Reference]);
+            let countries = store.country_codes().await?.into_iter().map(|(id, code)| (code.to_lowercase(), id));
+            let countries = countries.collect();
+            let value = Reference { lists: store.list_names().await?, genres: store.genres().await?, countries };
+            let bytes = bytes_of(&value, 50_000);
+            Ok(Made { value, stamp, lifetime: limits.profiles(), bytes, source: Source::Database })
+        };
+        self.reference.get((), load).await
     }
 
-    /// All lists, by key.
-    ///
-    /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn lists(&self) -> Result<Vec<ListName>, ServiceError> {
-        Ok(self.store.list_names().await?)
+    /// Details: kept ones, and the others loaded together. `items` says how many parts a value has.
+    async fn details<Id, V, F>(
+        &self,
+        cache: Option<&BatchCache<Of<Id>, V, ServiceError>>,
+        keys: &[Of<Id>],
+        load: impl Fn(Store, Vec<Id>) -> F + Clone + Send + Sync + 'static,
+        items: impl Fn(&V) -> usize + Copy + Send + Sync + 'static,
+    ) -> Result<HashMap<Of<Id>, V>, ServiceError>
+    where
+        Id: Copy + Eq + Hash + Send + Sync + 'static,
+        Of<Id>: Key,
+        V: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<HashMap<Id, V>, StoreError>> + Send + 'static,
+    {
+        let Some(cache) = cache else {
+            let found = load(self.store.clone(), keys.iter().map(|key| key.id).collect()).await?;
+            return Ok(keys.iter().filter_map(|key| Some((*key, found.get(&key.id)?.clone()))).collect());
+        };
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = move |keys: Vec<Of<Id>>| {
+            let (store, versions, load) = (store.clone(), versions.clone(), load.clone());
+            async move {
+                let stamp = |key: &Of<Id>| versions.stamp(key.decade.map(Scope::Scores));
+                let stamps: Vec<Stamp> = keys.iter().map(stamp).collect();
+                let mut found = load(store, keys.iter().map(|key| key.id).collect()).await?;
+                let made = |(key, stamp): (Of<Id>, Stamp)| {
+                    let value = found.remove(&key.id);
+                    let bytes = value.as_ref().map_or(0, |value| items(value) * ITEM_BYTES);
+                    (key, made(&limits, value, stamp, bytes))
+                };
+                Ok(keys.into_iter().zip(stamps).map(made).collect())
+            }
+        };
+        cache.get(keys, load).await
     }
 
-    /// Database ids of genres or countries by name.
-    ///
-    /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn reference_ids(&self, kind: ReferenceKind, names: &[String]) -> Result<Vec<u32>, ServiceError> {
-        Ok(self.store.reference_ids(kind, names).await?)
+    /// Notes in the answer under way that it was read from the database just now, and may depend on anything.
+    fn note_read(&self) {
+        if let Some(reading) = Reading::current() {
+            let times = Times::new(self.clock.now(), self.limits.nothing());
+            reading.note(&self.versions.stamp_all(), times, Source::Database);
+        }
     }
+}
+
+/// A detail to keep; that there is none is kept for a shorter time.
+fn made<V>(limits: &CacheLimits, value: Option<V>, stamp: Stamp, parts: usize) -> Made<Option<V>> {
+    let lifetime = if value.is_some() { limits.profiles() } else { limits.nothing() };
+    let bytes = bytes_of(&value, parts);
+    Made { value, stamp, lifetime, bytes, source: Source::Database }
+}
+
+fn shared<Id: Eq + Hash, V>(found: HashMap<Id, V>) -> HashMap<Id, Arc<V>> {
+    found.into_iter().map(|(id, value)| (id, Arc::new(value))).collect()
+}
+
+fn by_id(movies: Vec<Movie>) -> HashMap<MovieId, Arc<Movie>> {
+    movies.into_iter().map(|movie| (movie.id, Arc::new(movie))).collect()
 }

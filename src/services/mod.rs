@@ -2,6 +2,7 @@
 //!
 //! SQL belongs in `store`, arithmetic in `scoring`, GraphQL and HTTP types in the storeys above.
 
+pub mod caches;
 pub mod catalogue;
 mod error;
 pub mod generate;
@@ -12,10 +13,11 @@ pub mod refresh;
 pub mod status;
 pub mod validation;
 
-use crate::clock::Clock;
+use crate::cache::Surroundings;
 use crate::config::Config;
-use crate::store::{Store, Versions};
+use crate::store::{Scope, Store, Versions};
 
+pub use caches::CacheLimits;
 pub use catalogue::Catalogue;
 pub use error::ServiceError;
 pub use predictions::Predictions;
@@ -36,18 +38,28 @@ pub struct Services {
     pub status: StatusReport,
     /// Backtests.
     pub validation: Validation,
+    /// How new answers must be.
+    pub versions: Versions,
 }
 
 impl Services {
-    /// Use cases over a store. Somebody must keep `versions` current, or what is in memory stays there.
+    /// Use cases over a store. Somebody must keep the versions of `around` current, or what is in memory stays there.
     #[must_use]
-    pub fn new(store: &Store, versions: &Versions, config: &Config, clock: &Clock) -> Self {
+    pub fn new(store: &Store, around: &Surroundings, config: &Config) -> Self {
+        let (limits, keep) = (&CacheLimits::from(config), config.cache_enabled);
         Self {
-            catalogue: Catalogue::new(store.clone(), versions.clone()),
-            predictions: Predictions::new(store.clone(), versions.clone(), clock.clone()),
-            profiles: Profiles::new(store.clone()),
+            catalogue: Catalogue::new(store.clone(), around, limits, keep),
+            predictions: Predictions::new(store.clone(), around, limits, keep),
+            profiles: Profiles::new(store.clone(), around, limits),
             status: StatusReport::new(store.clone()),
-            validation: Validation::new(store.clone(), versions.clone(), config.target_lists.clone()),
+            validation: Validation::new(store.clone(), around, limits, keep, config.target_lists.clone()),
+            versions: around.versions.clone(),
         }
+    }
+
+    /// How many kept values depend on `scope`.
+    #[must_use]
+    pub fn entries_under(&self, scope: &Scope) -> usize {
+        self.predictions.entries_under(scope) + self.validation.entries_under(scope)
     }
 }

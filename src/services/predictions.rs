@@ -5,22 +5,60 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::ServiceError;
-use crate::cache::VersionedCache;
+use super::caches::{CacheLimits, bytes_of};
+use crate::cache::{Cache, Key, Made, Reading, Surroundings};
 use crate::clock::Clock;
 use crate::scoring::{
-    Decade, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
+    Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
 };
 use crate::store::{ColumnsSource, LoadedColumns, Scope, Store, StoreError, Versions};
+use crate::telemetry::{CacheName, Source};
+
+/// About what a film takes in the columns of its decade, its title included.
+const COLUMN_BYTES: usize = 120;
+
+/// Films of one kept answer: as many as the largest page, so that it serves a page of any size.
+const WINDOW: usize = 100;
 
 /// Rankings over score columns, which are loaded when a decade is first asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Predictions {
     store: Store,
     versions: Versions,
     clock: Clock,
-    columns: VersionedCache<Decade, DecadeInMemory>,
+    limits: CacheLimits,
+    columns: Cache<Decade, DecadeInMemory, ServiceError>,
+    windows: Option<Cache<WindowKey, FilmPage, ServiceError>>,
+}
+
+impl Key for Decade {}
+
+/// What determines a window of a ranking.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct WindowKey {
+    list: String,
+    decade: Decade,
+    shelf: Shelf,
+    weights: [u64; 5],
+    filter: String,
+    after: Option<(u64, MovieId)>,
+    custom: bool,
+}
+
+impl Key for WindowKey {
+    fn custom(&self) -> bool {
+        self.custom
+    }
+
+    fn shared(&self) -> Option<String> {
+        let hash = Sha256::digest(format!("{self:?}"));
+        let hash = hash.first_chunk().copied().map_or(0, u128::from_be_bytes);
+        (!self.custom).then(|| format!("cinegraph:{FORMULA_VERSION}:predictions:{hash:032x}"))
+    }
 }
 
 /// A decade in memory, and what it was made of.
@@ -34,7 +72,7 @@ pub struct DecadeInMemory {
 }
 
 /// One film of a decade with what a prediction of it says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoredFilm {
     /// The film.
     pub id: MovieId,
@@ -63,7 +101,7 @@ impl ScoredFilm {
 }
 
 /// A page of films of one decade.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FilmPage {
     /// In order of the ranking.
     pub films: Vec<ScoredFilm>,
@@ -79,6 +117,14 @@ pub struct FilmPage {
     pub as_of: DateTime<Utc>,
 }
 
+impl FilmPage {
+    /// The same page with fewer films.
+    fn cut(&self, first: usize) -> Self {
+        let films: Vec<_> = self.films.iter().take(first).cloned().collect();
+        Self { has_next: self.has_next || films.len() < self.films.len(), films, ..*self }
+    }
+}
+
 /// Which films of a decade to page through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shelf {
@@ -90,13 +136,15 @@ pub enum Shelf {
 
 /// One page to rank.
 #[derive(Debug, Clone)]
-pub struct PageRequest<'a> {
+pub struct PageRequest {
     /// The target list.
-    pub list: &'a str,
+    pub list: String,
     /// The decade.
     pub decade: Decade,
     /// The weights.
     pub weights: Weights,
+    /// Whether no profile has these weights.
+    pub custom: bool,
     /// Candidates or listed films.
     pub shelf: Shelf,
     /// What to narrow it to.
@@ -108,22 +156,66 @@ pub struct PageRequest<'a> {
 }
 
 impl Predictions {
-    pub(super) fn new(store: Store, versions: Versions, clock: Clock) -> Self {
-        Self { store, versions, clock, columns: VersionedCache::default() }
+    pub(super) fn new(store: Store, around: &Surroundings, limits: &CacheLimits, keep: bool) -> Self {
+        Self {
+            store,
+            versions: around.versions.clone(),
+            clock: around.clock.clone(),
+            limits: *limits,
+            columns: Cache::new(limits.settings(CacheName::Columns, 50), around),
+            windows: keep.then(|| Cache::shared(limits.settings(CacheName::Predictions, 25), around)),
+        }
+    }
+
+    /// How many kept values depend on `scope`.
+    pub(super) fn entries_under(&self, scope: &Scope) -> usize {
+        let of_it = |stamp: &crate::store::Stamp| stamp.version(scope).is_some();
+        self.columns.count(of_it) + self.windows.as_ref().map_or(0, |windows| windows.count(of_it))
     }
 
     /// A page of a decade's candidates or listed films, best first. Empty where the decade has no film.
     ///
     /// # Errors
     /// [`ServiceError::Store`] when the decade is not in memory and cannot be loaded.
-    pub async fn page(&self, request: PageRequest<'_>) -> Result<FilmPage, ServiceError> {
+    pub async fn page(&self, request: PageRequest) -> Result<FilmPage, ServiceError> {
+        let first = request.first;
+        let Some(windows) = &self.windows else { return self.rank(&request, first).await };
+        if request.custom
+            && let Some(reading) = Reading::current()
+        {
+            reading.note_custom();
+        }
+        let key = WindowKey {
+            list: request.list.clone(),
+            decade: request.decade,
+            shelf: request.shelf,
+            weights: request.weights.shares().map(f64::to_bits),
+            filter: format!("{:?}", request.filter),
+            after: request.after.map(|after| (after.score.to_bits(), after.id)),
+            custom: request.custom,
+        };
+        let this = self.clone();
+        let load = async move {
+            let stamp = this.versions.stamp([
+                Scope::List(request.list.clone(), request.decade),
+                Scope::Taste(request.weights.fingerprint()),
+            ]);
+            let value = this.rank(&request, WINDOW).await?;
+            let bytes = bytes_of(&value, value.films.len() * size_of::<ScoredFilm>());
+            let lifetime = this.limits.ranking(request.decade);
+            Ok(Made { value, stamp, lifetime, bytes, source: Source::CacheFresh })
+        };
+        Ok(windows.get(key, load).await?.cut(first))
+    }
+
+    async fn rank(&self, request: &PageRequest, first: usize) -> Result<FilmPage, ServiceError> {
         let decade = self.decade(request.decade).await?;
         let membership = match request.shelf {
-            Shelf::Candidates => Membership::NotOn(request.list),
-            Shelf::Listed => Membership::On(request.list),
+            Shelf::Candidates => Membership::NotOn(&request.list),
+            Shelf::Listed => Membership::On(&request.list),
         };
         let ranking = Ranking::of(&decade.loaded.columns.scores, request.weights, membership);
-        let page = ranking.page(&decade.loaded.columns, &request.filter, request.after, request.first);
+        let page = ranking.page(&decade.loaded.columns, &request.filter, request.after, first);
         let Page { places, total, has_previous, has_next } = page;
         let listed = request.shelf == Shelf::Listed;
         let films = places.into_iter().map(|place| decade.film(place, listed)).collect();
@@ -176,19 +268,26 @@ impl Predictions {
 
     /// The columns of a decade, from memory or the score table; where that cannot serve, by the direct query.
     async fn decade(&self, decade: Decade) -> Result<Arc<DecadeInMemory>, ServiceError> {
-        // Read before loading: what changes meanwhile makes this entry old, never a newer one look current.
-        let data_version = self.versions.of(&Scope::Scores(decade));
-        let load = || async {
-            let loaded = match self.store.columns_from_table(decade).await {
+        let this = self.clone();
+        let load = async move {
+            let stamp = this.versions.stamp([Scope::Scores(decade)]);
+            let data_version = stamp.version(&Scope::Scores(decade)).unwrap_or_default();
+            let loaded = match this.store.columns_from_table(decade).await {
                 Err(StoreError::ScoreTable(reason)) => {
                     tracing::info!(%decade, reason, "scores come from the direct query");
-                    self.store.columns_from_view(decade).await?
+                    this.store.columns_from_view(decade).await?
                 }
                 loaded => loaded?,
             };
-            Ok(DecadeInMemory { loaded, data_version, as_of: self.clock.now() })
+            let source = match loaded.source {
+                ColumnsSource::ScoreTable => Source::Database,
+                ColumnsSource::DirectQuery => Source::Fallback,
+            };
+            let bytes = bytes_of(&loaded, loaded.columns.scores.len() * COLUMN_BYTES);
+            let value = DecadeInMemory { loaded, data_version, as_of: this.clock.now() };
+            Ok(Made { value, stamp, lifetime: this.limits.past(), bytes, source })
         };
-        self.columns.get(decade, data_version, load).await
+        self.columns.get(decade, load).await
     }
 }
 

@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use super::ServiceError;
+use super::caches::{CacheLimits, bytes_of};
+use crate::cache::{Cache, Made, Surroundings};
 use crate::scoring::Weights;
-use crate::store::{Profile, Store};
+use crate::store::{Profile, Scope, Store, Versions};
+use crate::telemetry::{CacheName, Source};
 
-/// Profiles, read anew for each question.
+/// Profiles, in memory.
 #[derive(Debug)]
 pub struct Profiles {
     store: Store,
+    versions: Versions,
+    limits: CacheLimits,
+    all: Cache<(), Vec<Arc<Profile>>, ServiceError>,
 }
 
 /// Weights, and the profile that they are of; none for weights of the caller's own.
@@ -30,16 +36,24 @@ impl Taste {
 }
 
 impl Profiles {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store }
+    pub(super) fn new(store: Store, around: &Surroundings, limits: &CacheLimits) -> Self {
+        let all = Cache::new(limits.settings(CacheName::Profiles, 1), around);
+        Self { store, versions: around.versions.clone(), limits: *limits, all }
     }
 
     /// All profiles, by name, the inactive ones too.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
-    pub async fn all(&self) -> Result<Vec<Arc<Profile>>, ServiceError> {
-        Ok(self.store.profiles().await?.into_iter().map(Arc::new).collect())
+    /// [`ServiceError::Store`] when they are not in memory and cannot be loaded.
+    pub async fn all(&self) -> Result<Arc<Vec<Arc<Profile>>>, ServiceError> {
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = async move {
+            let stamp = versions.stamp([Scope::Profiles]);
+            let value: Vec<_> = store.profiles().await?.into_iter().map(Arc::new).collect();
+            let bytes = bytes_of(&value, value.len() * size_of::<Profile>());
+            Ok(Made { value, stamp, lifetime: limits.profiles(), bytes, source: Source::Database })
+        };
+        self.all.get((), load).await
     }
 }
 

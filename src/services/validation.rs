@@ -5,18 +5,61 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::ServiceError;
-use crate::cache::VersionedCache;
-use crate::scoring::{Basis, Decade, DecadeReport, FORMULA_VERSION, SnapshotColumns, Totals, Weights, pooled_decade};
+use super::caches::{CacheLimits, bytes_of};
+use crate::cache::{Cache, Key, Made, Reading, Surroundings};
+use crate::scoring::{
+    Basis, Decade, DecadeReport, FORMULA_VERSION, Place, SnapshotColumns, Totals, Weights, pooled_decade,
+};
 use crate::store::{Profile, Scope, Store, Versions};
+use crate::telemetry::{CacheName, Source};
+
+/// About what a film takes in the columns of the snapshot, both bases together.
+const COLUMN_BYTES: usize = 100;
 
 /// Backtests over the snapshot, which is loaded decade by decade when first asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Validation {
     store: Store,
     versions: Versions,
-    target_lists: Vec<String>,
-    snapshots: VersionedCache<(), Taken>,
-    columns: VersionedCache<(String, Decade), SnapshotColumns>,
+    limits: CacheLimits,
+    target_lists: Arc<[String]>,
+    snapshots: Cache<(), Taken, ServiceError>,
+    columns: Cache<(String, Decade), SnapshotColumns, ServiceError>,
+    reports: Option<Cache<ReportKey, DecadeReport, ServiceError>>,
+}
+
+impl Key for (String, Decade) {}
+
+/// What determines a report.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ReportKey {
+    list: String,
+    decade: Decade,
+    weights: [u64; 5],
+    basis: Basis,
+    custom: bool,
+}
+
+impl Key for ReportKey {
+    fn custom(&self) -> bool {
+        self.custom
+    }
+
+    fn shared(&self) -> Option<String> {
+        let Self { list, decade, weights, basis, .. } = self;
+        let weights = weights.map(|share| format!("{share:x}")).join("-");
+        (!self.custom)
+            .then(|| format!("cinegraph:{FORMULA_VERSION}:validation:{basis:?}:{}:{weights}:{list}", decade.year()))
+    }
+}
+
+/// Weights to test, and whether no profile has them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TestedWeights {
+    /// The weights.
+    pub weights: Weights,
+    /// Whether no profile has them.
+    pub custom: bool,
 }
 
 /// The snapshot in force, and the decades that it covers.
@@ -54,8 +97,28 @@ pub struct ProfileReport {
 }
 
 impl Validation {
-    pub(super) fn new(store: Store, versions: Versions, target_lists: Vec<String>) -> Self {
-        Self { store, versions, target_lists, snapshots: VersionedCache::default(), columns: VersionedCache::default() }
+    pub(super) fn new(
+        store: Store,
+        around: &Surroundings,
+        limits: &CacheLimits,
+        keep: bool,
+        target_lists: Vec<String>,
+    ) -> Self {
+        Self {
+            store,
+            versions: around.versions.clone(),
+            limits: *limits,
+            target_lists: target_lists.into(),
+            snapshots: Cache::new(limits.settings(CacheName::Columns, 1), around),
+            columns: Cache::new(limits.settings(CacheName::Columns, 49), around),
+            reports: keep.then(|| Cache::shared(limits.settings(CacheName::Validation, 15), around)),
+        }
+    }
+
+    /// How many kept values depend on `scope`.
+    pub(super) fn entries_under(&self, scope: &Scope) -> usize {
+        let of_it = |stamp: &crate::store::Stamp| stamp.version(scope).is_some();
+        self.columns.count(of_it) + self.reports.as_ref().map_or(0, |reports| reports.count(of_it))
     }
 
     /// Validates every decade before the current one.
@@ -63,7 +126,7 @@ impl Validation {
     /// # Errors
     /// [`ServiceError::Invalid`] when the blind basis of another list than the target lists is asked for,
     /// [`ServiceError::NotReady`] where no snapshot was taken yet, [`ServiceError::Store`] when it cannot be loaded.
-    pub async fn of_all(&self, list: &str, weights: Weights, basis: Basis) -> Result<Report, ServiceError> {
+    pub async fn of_all(&self, list: &str, weights: TestedWeights, basis: Basis) -> Result<Report, ServiceError> {
         let taken = self.snapshot().await?;
         let mut decades = Vec::with_capacity(taken.decades.len());
         for decade in &taken.decades {
@@ -82,7 +145,7 @@ impl Validation {
         &self,
         list: &str,
         decade: Decade,
-        weights: Weights,
+        weights: TestedWeights,
         basis: Basis,
     ) -> Result<DecadeReport, ServiceError> {
         let taken = self.snapshot().await?;
@@ -101,7 +164,7 @@ impl Validation {
     ) -> Result<Vec<ProfileReport>, ServiceError> {
         let mut compared = Vec::with_capacity(profiles.len());
         for profile in profiles {
-            let report = self.of_all(list, profile.weights, basis).await?;
+            let report = self.of_all(list, TestedWeights { weights: profile.weights, custom: false }, basis).await?;
             compared.push(ProfileReport { profile, report });
         }
         let accuracy = |one: &ProfileReport| one.report.overall().accuracy.share().unwrap_or(-1.0);
@@ -114,7 +177,7 @@ impl Validation {
         taken: &Taken,
         list: &str,
         decade: Decade,
-        weights: Weights,
+        weights: TestedWeights,
         basis: Basis,
     ) -> Result<DecadeReport, ServiceError> {
         // The published scores are the same whichever target list's blind ones stand beside them.
@@ -126,27 +189,64 @@ impl Validation {
             let known = self.target_lists.join(", ");
             ServiceError::invalid("basis", format!("BLIND is computed for {known}; use AS_PUBLISHED for {list}"))
         })?;
-        let load = || self.store.snapshot_columns(snapshot_list, list, decade);
-        let version = self.versions.of(&Scope::Snapshot);
-        let columns = self.columns.get((list.to_owned(), decade), version, load).await?;
-        Ok(DecadeReport::of(decade, &columns, list, weights, basis))
+        let (this, snapshot_list, list) = (self.clone(), snapshot_list.clone(), list.to_owned());
+        let TestedWeights { weights, custom } = weights;
+        let Some(reports) = &self.reports else {
+            let columns = self.decade(snapshot_list, list.clone(), decade).await?;
+            return Ok(DecadeReport::of(decade, &columns, &list, weights, basis));
+        };
+        if custom && let Some(reading) = Reading::current() {
+            reading.note_custom();
+        }
+        let key = ReportKey { list: list.clone(), decade, weights: weights.shares().map(f64::to_bits), basis, custom };
+        let load = async move {
+            let stamp = this.versions.stamp([Scope::List(list.clone(), decade), Scope::Taste(weights.fingerprint())]);
+            let columns = this.decade(snapshot_list, list.clone(), decade).await?;
+            let value = DecadeReport::of(decade, &columns, &list, weights, basis);
+            let places = value.hits.len() + value.missed.len() + value.false_positives.len();
+            let bytes = bytes_of(&value, (places + value.unhittable.len()) * size_of::<Place>());
+            Ok(Made { value, stamp, lifetime: this.limits.past(), bytes, source: Source::CacheFresh })
+        };
+        Ok((*reports.get(key, load).await?).clone())
+    }
+
+    /// The snapshot of a decade.
+    async fn decade(
+        &self,
+        snapshot_list: String,
+        list: String,
+        decade: Decade,
+    ) -> Result<Arc<SnapshotColumns>, ServiceError> {
+        let this = self.clone();
+        let key = (list.clone(), decade);
+        let load = async move {
+            let stamp = this.versions.stamp([Scope::Snapshot]);
+            let value = this.store.snapshot_columns(&snapshot_list, &list, decade).await?;
+            let bytes = bytes_of(&value, value.scores(Basis::Blind).len() * COLUMN_BYTES);
+            Ok(Made { value, stamp, lifetime: this.limits.past(), bytes, source: Source::Database })
+        };
+        self.columns.get(key, load).await
     }
 
     async fn snapshot(&self) -> Result<Arc<Taken>, ServiceError> {
-        let load = || async {
-            let snapshot = self.store.snapshot().await?;
+        let this = self.clone();
+        let load = async move {
+            let stamp = this.versions.stamp([Scope::Snapshot]);
+            let snapshot = this.store.snapshot().await?;
             let snapshot = snapshot.filter(|snapshot| snapshot.formula_version == FORMULA_VERSION).ok_or(
                 ServiceError::NotReady(
                     "no validation snapshot of this formula was taken yet: run `cinegraph refresh all`",
                 ),
             )?;
-            let decades = self.store.decades_with_movies(Decade::CURRENT).await?;
-            Ok(Taken {
+            let decades = this.store.decades_with_movies(Decade::CURRENT).await?;
+            let value = Taken {
                 at: snapshot.taken_at,
                 target_lists: snapshot.target_lists,
                 decades: decades.into_iter().filter_map(|year| Decade::starting(year).ok()).collect(),
-            })
+            };
+            let bytes = bytes_of(&value, 0);
+            Ok(Made { value, stamp, lifetime: this.limits.past(), bytes, source: Source::Database })
         };
-        self.snapshots.get((), self.versions.of(&Scope::Snapshot), load).await
+        self.snapshots.get((), load).await
     }
 }

@@ -11,7 +11,7 @@ use crate::scoring::{
 };
 
 /// Where scores came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ColumnsSource {
     /// The stored scores.
     ScoreTable,

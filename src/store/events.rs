@@ -1,54 +1,18 @@
-//! Data versions, and the notifications that say they were raised.
-
-use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+//! The notifications that say that a data version was raised.
 
 use sqlx::postgres::PgListener;
 
+use super::versions::{Scope, Version, Versions};
 use super::{Store, StoreError};
-use crate::scoring::Decade;
 
 const CHANNEL: &str = "cinegraph_events";
 
-/// What a version counts the changes of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// Scores of the films of a decade.
-    Scores(Decade),
-    /// The snapshot that validations read.
-    Snapshot,
-}
-
-impl Scope {
-    fn key(&self) -> (String, i32) {
-        match self {
-            Self::Scores(decade) => ("scores".to_owned(), decade.year()),
-            Self::Snapshot => ("snapshot".to_owned(), 0),
-        }
-    }
-}
-
-/// The versions as this process last read them.
-#[derive(Debug, Clone, Default)]
-pub struct Versions(Arc<RwLock<HashMap<(String, i32), i64>>>);
-
-impl Versions {
-    /// The version of a scope; 0 where nothing was ever counted.
-    #[must_use]
-    pub fn of(&self, scope: &Scope) -> i64 {
-        let versions = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        versions.get(&scope.key()).copied().unwrap_or_default()
-    }
-
-    /// The sum of all versions: another one says that something has changed.
-    #[must_use]
-    pub fn total(&self) -> i64 {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).values().sum()
-    }
-
-    fn replace(&self, read: HashMap<(String, i32), i64>) {
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = read;
-    }
+struct Row {
+    scope: String,
+    list_key: String,
+    decade: i32,
+    version: i64,
+    floor: i64,
 }
 
 /// Listens for changes; a connection of its own.
@@ -65,13 +29,14 @@ impl Store {
     /// [`StoreError`] when the database does not answer; the versions stay as they were.
     pub async fn read_versions(&self, versions: &Versions) -> Result<(), StoreError> {
         let mut statement = self.statement("data_versions").await?;
-        let rows = sqlx::query!(
-            r#"SELECT scope, decade, sum(version)::bigint AS "version!"
-               FROM cinegraph.data_versions GROUP BY scope, decade"#
-        )
-        .fetch_all(statement.connection())
-        .await;
-        versions.replace(statement.rows(rows)?.into_iter().map(|r| ((r.scope, r.decade), r.version)).collect());
+        let rows = sqlx::query_as!(Row, "SELECT scope, list_key, decade, version, floor FROM cinegraph.data_versions")
+            .fetch_all(statement.connection())
+            .await;
+        let version = |row: Row| {
+            let scope = Scope::from_row(&row.scope, row.list_key, row.decade)?;
+            Some((scope, Version { current: row.version, floor: row.floor }))
+        };
+        versions.update(statement.rows(rows)?.into_iter().filter_map(version).collect());
         Ok(())
     }
 

@@ -40,15 +40,6 @@ pub struct ListDecade {
     pub candidates: usize,
 }
 
-/// What a filter names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReferenceKind {
-    /// Genres, by name.
-    Genre,
-    /// Countries, by ISO 3166-1 code.
-    Country,
-}
-
 impl Store {
     /// All lists, by key. A list without a row of its own, one that films name or a target list, is called
     /// by its key.
@@ -116,29 +107,15 @@ impl Store {
         Ok(statement.rows(rows)?.into_iter().map(|row| genre((row.id, row.tmdb_id, row.name))).collect())
     }
 
-    /// The database ids of genres or countries by name, whatever the case; unknown names have none.
+    /// The ids of all countries with their codes (ISO 3166-1).
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
-    pub async fn reference_ids(&self, kind: ReferenceKind, names: &[String]) -> Result<Vec<u32>, StoreError> {
-        let names: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    pub async fn country_codes(&self) -> Result<Vec<(i64, String)>, StoreError> {
         let mut statement = self.statement("reference").await?;
-        let ids = match kind {
-            ReferenceKind::Genre => {
-                sqlx::query_scalar!("SELECT id FROM public.genres WHERE lower(name) = ANY ($1) ORDER BY id", &names)
-                    .fetch_all(statement.connection())
-                    .await
-            }
-            ReferenceKind::Country => {
-                sqlx::query_scalar!(
-                    "SELECT id FROM public.production_countries WHERE lower(iso_3166_1) = ANY ($1) ORDER BY id",
-                    &names
-                )
-                .fetch_all(statement.connection())
-                .await
-            }
-        };
-        // An id beyond 32 bits is in no column either: loading the columns refuses it.
-        Ok(statement.rows(ids)?.into_iter().filter_map(|id| u32::try_from(id).ok()).collect())
+        let rows = sqlx::query!("SELECT id, iso_3166_1 FROM public.production_countries ORDER BY id")
+            .fetch_all(statement.connection())
+            .await;
+        Ok(statement.rows(rows)?.into_iter().map(|row| (row.id, row.iso_3166_1)).collect())
     }
 }

@@ -16,6 +16,7 @@ mod movies;
 mod profiles;
 mod refresh;
 mod snapshot;
+mod versions;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -28,15 +29,16 @@ use sqlx::{PgConnection, Postgres};
 pub use attach::{Detached, Found, Migrated};
 pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
 pub use error::{SchemaError, SharedError, StatementLimits, StoreError};
-pub use events::{Scope, Versions, VersionsListener};
+pub use events::VersionsListener;
 pub use installation::{CatalogueOrigin, Installation};
-pub use lists::{ListDecade, ListName, ListSummary, ReferenceKind};
+pub use lists::{ListDecade, ListName, ListSummary};
 pub use movies::{
     Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
 };
 pub use profiles::{Profile, ProfileId};
 pub use refresh::{Batch, Changes};
 pub use snapshot::Snapshot;
+pub use versions::{Currency, Scope, Stamp, Version, Versions};
 
 /// The names of all statements that requests run, for metrics. Tasks' begin with `task_`.
 pub const QUERY_NAMES: &[&str] = &[

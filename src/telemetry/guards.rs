@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use super::metrics as page;
-use super::metrics::{DbError, Done, Label, Method, OperationType, Outcome, Pool, SLO_ROUTE, Slo, Task, TaskOutcome};
+use super::metrics::{
+    DbError, Done, Label, Method, OperationType, Outcome, Pool, SLO_ROUTE, Slo, Source, Task, TaskOutcome,
+};
 use super::registry::{Metrics, number};
 
 /// The status counted for a client that left before the answer, as nginx logs it.
@@ -60,6 +62,15 @@ impl Metrics {
     }
 }
 
+/// How the operation of a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperationEnd {
+    /// Well or not.
+    pub outcome: Outcome,
+    /// The slowest source used, if all that it asked for was predictions.
+    pub prediction: Option<Source>,
+}
+
 /// A request in flight. Dropped before [`sent_all`](Self::sent_all), the client went away.
 #[derive(Debug)]
 pub struct HttpRequestGuard {
@@ -67,15 +78,15 @@ pub struct HttpRequestGuard {
     started: Instant,
     method: Method,
     route: String,
-    answer: Option<(u16, Option<Outcome>)>,
+    answer: Option<(u16, Option<OperationEnd>)>,
     bytes: u64,
     complete: bool,
 }
 
 impl HttpRequestGuard {
-    /// The answer's head is ready; `outcome` if it answers an operation.
-    pub fn answered(&mut self, status: u16, outcome: Option<Outcome>) {
-        self.answer = Some((status, outcome));
+    /// The answer's head is ready; `end` if it answers an operation.
+    pub fn answered(&mut self, status: u16, end: Option<OperationEnd>) {
+        self.answer = Some((status, end));
     }
 
     /// Some of the body is ready.
@@ -89,7 +100,7 @@ impl HttpRequestGuard {
     }
 
     fn slo(&self) -> Slo {
-        match self.answer {
+        match self.answer.map(|(status, end)| (status, end.map(|end| end.outcome))) {
             Some((500.., _) | (_, Some(Outcome::Error | Outcome::Partial))) => Slo::Bad,
             Some((status, None | Some(Outcome::Ok))) if status < 400 && self.complete => Slo::Good,
             None if std::thread::panicking() => Slo::Bad,
@@ -107,7 +118,11 @@ impl Drop for HttpRequestGuard {
         }
         let status = self.answer.map_or(CLIENT_CLOSED_REQUEST, |(status, _)| status).to_string();
         let duration = registry.source.histogram(&page::HTTP_DURATION, &[self.method.as_str(), &self.route, &status]);
-        duration.record(self.started.elapsed());
+        let elapsed = self.started.elapsed();
+        duration.record(elapsed);
+        if let Some((_, Some(OperationEnd { outcome: Outcome::Ok, prediction: Some(source) }))) = self.answer {
+            self.metrics.prediction(source, elapsed);
+        }
         if self.complete {
             registry.source.histogram(&page::HTTP_BODY_SIZE, &[&self.route]).record(number(self.bytes));
         }
@@ -263,7 +278,7 @@ impl Drop for TaskGuard {
 #[cfg(test)]
 mod tests {
     use crate::telemetry::{
-        DbError, Done, Inventory, Method, Metrics, OperationType, Outcome, Pool, Task, TaskOutcome,
+        DbError, Done, Inventory, Method, Metrics, OperationEnd, OperationType, Outcome, Pool, Task, TaskOutcome,
     };
 
     fn metrics() -> Metrics {
@@ -282,7 +297,7 @@ mod tests {
         let metrics = metrics();
 
         let mut request = metrics.http_request(Method::Post, "/graphql".to_owned());
-        request.answered(200, Some(Outcome::Ok));
+        request.answered(200, Some(OperationEnd { outcome: Outcome::Ok, prediction: None }));
         request.sent(300);
         assert_has(&metrics, &[r#"http_server_active_requests{http_request_method="POST"} 1"#]);
         request.sent_all();
@@ -311,7 +326,7 @@ mod tests {
         for (status, outcome, result) in cases {
             let metrics = metrics();
             let mut request = metrics.http_request(Method::Post, "/graphql".to_owned());
-            request.answered(status, outcome);
+            request.answered(status, outcome.map(|outcome| OperationEnd { outcome, prediction: None }));
             request.sent_all();
             assert_has(&metrics, &[&format!(r#"cinegraph_slo_requests_total{{result="{result}"}} 1"#)]);
         }

@@ -43,7 +43,7 @@ pub trait Label: Copy + 'static {
 macro_rules! label {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name {
             $(#[doc = concat!("`", $text, "`")] $variant),+
         }
@@ -159,6 +159,63 @@ label! {
     TaskOutcome { Ok = "ok", Error = "error", Skipped = "skipped" }
 }
 
+label! {
+    /// A cache.
+    CacheName {
+        Responses = "responses",
+        Columns = "columns",
+        Predictions = "predictions",
+        Validation = "validation",
+        Profiles = "profiles",
+        Films = "films",
+    }
+}
+
+label! {
+    /// A tier of a cache: in this process, or shared.
+    Layer { L1 = "l1", L2 = "l2" }
+}
+
+label! {
+    /// What a look-up that a request made came to; `stale`: an old value was served and a refresh started.
+    Lookup { HitL1 = "hit_l1", HitL2 = "hit_l2", Stale = "stale", Miss = "miss", Bypass = "bypass" }
+}
+
+label! {
+    /// What one tier answered.
+    LayerResult { Hit = "hit", Miss = "miss", Error = "error", Timeout = "timeout" }
+}
+
+label! {
+    /// What one tier was asked to do.
+    CacheOperation { Get = "get", Set = "set", Delete = "delete" }
+}
+
+label! {
+    /// Who computes a missing value, and who waits for it.
+    FlightRole { Leader = "leader", Follower = "follower" }
+}
+
+label! {
+    /// What became of a refresh that a stale answer started; `skipped`: another one was under way.
+    Revalidation { Ok = "ok", Error = "error", Skipped = "skipped" }
+}
+
+label! {
+    /// Why a value was stored.
+    WriteReason { Miss = "miss", Revalidate = "revalidate", Warm = "warm" }
+}
+
+label! {
+    /// Why a value left L1.
+    Eviction { Capacity = "capacity", Expired = "expired", Invalidated = "invalidated" }
+}
+
+label! {
+    /// The slowest source that an answer used.
+    Source { CacheFresh = "cache_fresh", CacheStale = "cache_stale", Database = "database", Fallback = "fallback" }
+}
+
 /// The value of a label for whatever was not named at start.
 pub const OTHER: &str = "other";
 
@@ -180,6 +237,8 @@ pub(super) const LOADER_CEILING: usize = 8;
 const HTTP: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 const FIELD: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+const CACHE: &[f64] = &[0.000_01, 0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1];
+const AGE: &[f64] = &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0];
 const DB: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
 const JOB: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
 const COUNT: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
@@ -223,6 +282,40 @@ catalogue! {
         "Entries in errors, by extensions.code.";
     LOADER_BATCH_SIZE: Histogram(COUNT), "cinegraph_dataloader_batch_size", ["loader"],
         "Keys in one batch.";
+
+    PREDICTION_DURATION: Histogram(FAST), "cinegraph_prediction_duration_seconds", ["source"],
+        "Time of requests whose root fields are all predictions, by the slowest source used.";
+
+    CACHE_LOOKUPS: Counter, "cinegraph_cache_lookups_total", ["cache", "result"],
+        "Look-ups made by requests.";
+    CACHE_LAYER_REQUESTS: Counter, "cinegraph_cache_layer_requests_total", ["cache", "layer", "result"],
+        "Tiers asked by requests.";
+    CACHE_OPERATION_DURATION: Histogram(CACHE), "cinegraph_cache_operation_duration_seconds", ["layer", "op"],
+        "Time inside one tier.";
+    CACHE_LOAD_DURATION: Histogram(FAST), "cinegraph_cache_load_duration_seconds", ["cache", "outcome"],
+        "Time to compute a missing value.";
+    CACHE_SINGLE_FLIGHT: Counter, "cinegraph_cache_single_flight_total", ["cache", "role"],
+        "Misses, by who computed the value and who waited for it.";
+    CACHE_REVALIDATIONS: Counter, "cinegraph_cache_revalidations_total", ["cache", "outcome"],
+        "Refreshes in the background after a stale answer.";
+    CACHE_WRITES: Counter, "cinegraph_cache_writes_total", ["cache", "layer", "reason"],
+        "Values stored.";
+    CACHE_EVICTIONS: Counter, "cinegraph_cache_evictions_total", ["cache", "reason"],
+        "Values removed from L1.";
+    CACHE_ENTRIES: Gauge, "cinegraph_cache_entries", ["cache"],
+        "Values in L1.";
+    CACHE_CAPACITY_ENTRIES: Gauge, "cinegraph_cache_capacity_entries", ["cache"],
+        "Values that L1 may hold.";
+    CACHE_BYTES: Gauge, "cinegraph_cache_estimated_bytes", ["cache"],
+        "Estimated size of the values in L1.";
+    CACHE_CAPACITY_BYTES: Gauge, "cinegraph_cache_capacity_bytes", ["cache"],
+        "Estimated size that L1 may have.";
+    CACHE_VALUE_AGE: Histogram(AGE), "cinegraph_cache_value_age_seconds", ["cache"],
+        "Age of a value when it is served.";
+    CACHE_L2_ENABLED: Gauge, "cinegraph_cache_l2_enabled", [],
+        "Whether Redis is configured.";
+    CACHE_L2_UP: Gauge, "cinegraph_cache_l2_up", [],
+        "Whether Redis answered last time.";
 
     STATEMENT_DURATION: Histogram(DB), "db_client_operation_duration_seconds", ["query_name"],
         "Statement sent until its last row is read, without waiting for a connection.";

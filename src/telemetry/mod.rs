@@ -3,12 +3,17 @@
 //! [`metrics`] names everything that is measured; [`Metrics`] keeps it and hands out guards; [`init`] starts the logs
 //! and traces. Imports nothing of ours and may be used from any storey but `scoring`.
 
+mod caches;
 mod guards;
 mod logs;
 pub mod metrics;
 mod registry;
 
-pub use guards::{FieldGuard, HttpRequestGuard, OperationGuard, StatementGuard, TaskGuard, WaitGuard};
+pub use caches::revalidation_span;
+pub use guards::{FieldGuard, HttpRequestGuard, OperationEnd, OperationGuard, StatementGuard, TaskGuard, WaitGuard};
 pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber};
-pub use metrics::{DbError, Done, ErrorCode, Label, Method, OperationType, Outcome, Pool, Slo, Task, TaskOutcome};
+pub use metrics::{
+    CacheName, CacheOperation, DbError, Done, ErrorCode, Eviction, FlightRole, Label, Layer, LayerResult, Lookup,
+    Method, OperationType, Outcome, Pool, Revalidation, Slo, Source, Task, TaskOutcome, WriteReason,
+};
 pub use registry::{Inventory, Metrics};

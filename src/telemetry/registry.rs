@@ -9,6 +9,7 @@ use std::sync::Arc;
 use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use super::caches::CacheMetrics;
 use super::metrics as page;
 use super::metrics::{
     CATALOGUE, ConnectionState, DbError, Definition, Done, ErrorCode, Kind, Label, Method, OTHER, OperationType,
@@ -149,6 +150,7 @@ pub(super) struct Registry {
     pub(super) queries: Named<StatementHandles>,
     pub(super) pools: Family<Pool, PoolHandles>,
     pub(super) tasks: Family<Task, TaskHandles>,
+    pub(super) caches: CacheMetrics,
     errors: Family<ErrorCode, Counter>,
     loaders: Named<Histogram>,
 }
@@ -192,6 +194,7 @@ impl Registry {
             queries: Named::of(inventory.queries, page::QUERY_CEILING, |query| StatementHandles::new(&source, query)),
             pools: Family::of(|pool| PoolHandles::new(&source, pool)),
             tasks: Family::of(|task| TaskHandles::new(&source, task)),
+            caches: CacheMetrics::new(&source),
             errors: Family::of(|code: ErrorCode| source.counter(&page::GRAPHQL_ERRORS, &[code.as_str()])),
             loaders: Named::of(inventory.loaders, page::LOADER_CEILING, |loader| {
                 source.histogram(&page::LOADER_BATCH_SIZE, &[loader])
@@ -275,11 +278,11 @@ impl Source {
         Self { handle: recorder.handle(), recorder }
     }
 
-    fn counter(&self, metric: &Definition, values: &[&str]) -> Counter {
+    pub(super) fn counter(&self, metric: &Definition, values: &[&str]) -> Counter {
         self.recorder.register_counter(&key(metric, values), &METADATA)
     }
 
-    fn gauge(&self, metric: &Definition, values: &[&str]) -> Gauge {
+    pub(super) fn gauge(&self, metric: &Definition, values: &[&str]) -> Gauge {
         self.recorder.register_gauge(&key(metric, values), &METADATA)
     }
 
@@ -301,7 +304,7 @@ pub(super) struct Family<L, T> {
 }
 
 impl<L: Label, T> Family<L, T> {
-    fn of(make: impl FnMut(L) -> T) -> Self {
+    pub(super) fn of(make: impl FnMut(L) -> T) -> Self {
         Self { handles: L::ALL.iter().copied().map(make).collect(), label: PhantomData }
     }
 

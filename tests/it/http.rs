@@ -10,6 +10,7 @@ use async_graphql::{EmptySubscription, Error, ErrorExtensions, Object, Schema};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use cinegraph::graphql::Door;
 use cinegraph::http::{HttpLimits, HttpState, Probe, Readiness, admin, public, serve};
 use cinegraph::telemetry::{Inventory, LogFormat, Metrics, TelemetryGuard, subscriber};
 use serde_json::{Value, json};
@@ -21,6 +22,9 @@ use tracing::Dispatch;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// Time for an operation that none of these tests takes.
+const ENOUGH: Duration = Duration::from_secs(10);
 
 struct Query;
 
@@ -81,18 +85,18 @@ struct Shell {
 
 impl Shell {
     fn new() -> Self {
-        Self::with(HttpLimits::default(), true)
+        Self::with(HttpLimits::default(), ENOUGH, true)
     }
 
-    fn with(limits: HttpLimits, ready: bool) -> Self {
+    fn with(limits: HttpLimits, execution: Duration, ready: bool) -> Self {
         let inventory = Inventory { fields: &["film", "never"], ..Inventory::default() };
         let metrics = Metrics::new(&inventory).unwrap();
         let probe = Probe::new(move || async move {
             let database = if ready { Ok(()) } else { Err("unreachable".to_owned()) };
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
-        let executor = Schema::new(Query, Mutation, EmptySubscription);
-        let state = HttpState { executor, metrics: metrics.clone(), probe: probe.clone(), limits, graphiql: true };
+        let door = Door::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), execution);
+        let state = HttpState { door, metrics: metrics.clone(), probe: probe.clone(), limits, graphiql: true };
         Self { public: public(state), admin: admin(metrics.clone(), probe), metrics }
     }
 
@@ -343,7 +347,7 @@ async fn an_unknown_path_is_not_found_and_has_no_label_of_its_own() {
 #[tokio::test]
 async fn an_operation_that_takes_too_long_is_ended() {
     let log = Log::start();
-    let shell = Shell::with(HttpLimits { execution: Duration::from_millis(20), ..HttpLimits::default() }, true);
+    let shell = Shell::with(HttpLimits::default(), Duration::from_millis(20), true);
 
     let answer = shell.query("{ never }").await;
 
@@ -355,7 +359,7 @@ async fn an_operation_that_takes_too_long_is_ended() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_given_up() {
-    let shell = Shell::with(HttpLimits { body_read: Duration::from_millis(20), ..HttpLimits::default() }, true);
+    let shell = Shell::with(HttpLimits { body_read: Duration::from_millis(20), ..HttpLimits::default() }, ENOUGH, true);
     let stalled = Body::from_stream(futures_util::stream::pending::<Result<String, io::Error>>());
 
     let answer = shell.send(post(stalled)).await;
@@ -385,7 +389,7 @@ async fn a_client_that_hangs_up_is_counted_as_cancelled() {
 
 #[tokio::test]
 async fn any_load_keeps_the_laws() {
-    let shell = Shell::with(HttpLimits { execution: Duration::from_millis(20), ..HttpLimits::default() }, true);
+    let shell = Shell::with(HttpLimits::default(), Duration::from_millis(20), true);
     let queries = ["{ film }", "{ missing }", "{ leaking film }", "{ panicking }", "{ never }", "{", "{ flim }"];
 
     let public = &shell.public;
@@ -500,7 +504,7 @@ async fn people_find_graphiql() {
 
 #[tokio::test]
 async fn health_tells_alive_from_ready() {
-    let (ready, not_ready) = (Shell::new(), Shell::with(HttpLimits::default(), false));
+    let (ready, not_ready) = (Shell::new(), Shell::with(HttpLimits::default(), ENOUGH, false));
 
     let fine = ready.get("/health/ready").await;
     let unfit = not_ready.get("/health/ready").await;
@@ -528,7 +532,7 @@ async fn metrics_are_on_the_admin_listener_only() {
 
 #[tokio::test]
 async fn a_stopping_server_finishes_what_it_began() {
-    let shell = Shell::with(HttpLimits { execution: Duration::from_millis(200), ..HttpLimits::default() }, true);
+    let shell = Shell::with(HttpLimits::default(), Duration::from_millis(200), true);
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();

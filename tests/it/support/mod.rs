@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use cinegraph::cache::Surroundings;
 use cinegraph::clock::Clock;
 use cinegraph::config::{Config, Overrides};
-use cinegraph::graphql::{self, ApiLimits};
+use cinegraph::graphql::{self, ApiLimits, Door};
 use cinegraph::http::{self, HttpLimits, HttpState, Probe, Readiness};
 use cinegraph::services::generate::{GenerateRequest, generate};
-use cinegraph::services::{Services, refresh};
+use cinegraph::services::{CacheLimits, Services, refresh};
 use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store, Versions};
-use cinegraph::telemetry::{Inventory, Metrics};
+use cinegraph::telemetry::{CacheName, Inventory, Metrics};
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
@@ -85,17 +86,20 @@ impl TestService {
     fn over(store: Store, metrics: Metrics, pool: PgPool) -> Self {
         let config = Config::from_layers(None, [], &Overrides::default()).unwrap();
         let versions = Versions::default();
-        let services = Arc::new(Services::new(&store, &versions, &config, &Clock::system()));
+        let around =
+            Surroundings { versions: versions.clone(), clock: Clock::system(), metrics: metrics.clone(), redis: None };
+        let services = Arc::new(Services::new(&store, &around, &config));
         let limits = ApiLimits {
             depth: config.query_depth_limit,
             complexity: config.query_complexity_limit,
             introspection: true,
         };
         let router = http::public(HttpState {
-            executor: graphql::api(services, metrics.clone(), limits),
+            door: Door::new(graphql::api(services, metrics.clone(), limits), metrics.clone(), Duration::from_mins(1))
+                .keeping(CacheLimits::from(&config).settings(CacheName::Responses, 30), &around),
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
-            limits: HttpLimits { execution: Duration::from_mins(1), ..HttpLimits::default() },
+            limits: HttpLimits::default(),
             graphiql: true,
         });
         Self { store, metrics, pool, versions, config, router }

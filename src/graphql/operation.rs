@@ -1,14 +1,15 @@
-//! One operation: parsed, executed within its time, its errors named, measured and logged, however it ends.
+//! One operation in flight: what it is, its errors named, measured and logged, however it ends.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use async_graphql::parser::types::{DocumentOperations, OperationType as ParsedType};
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet};
-use async_graphql::{Executor, Request, Response, ServerError, Value};
-use axum::http::StatusCode;
+use async_graphql::{ServerError, Value};
+use tracing::Span;
+use tracing::field::Empty;
 
-use crate::telemetry::{ErrorCode, Label, Metrics, OperationGuard, OperationType, Outcome};
+use crate::cache::Read;
+use crate::telemetry::{ErrorCode, Label, Metrics, OperationGuard, OperationType, Outcome, Source};
 
 /// The longest operation name that is logged, in characters.
 const NAME_LIMIT: usize = 64;
@@ -16,115 +17,117 @@ const NAME_LIMIT: usize = 64;
 /// The longest syntax error that is sent, in characters: the parser's text repeats what the client wrote.
 const SYNTAX_ERROR_LIMIT: usize = 200;
 
-/// How a request came.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transport {
-    /// By POST: it may change things.
-    Post,
-    /// By GET: it may only read, for anything may repeat it.
-    Get,
+/// What a document says about the operation that is to be executed.
+#[derive(Debug, Clone)]
+pub(super) struct Described {
+    pub(super) kind: OperationType,
+    pub(super) name: Option<String>,
+    pub(super) root_fields: Vec<&'static str>,
 }
 
-/// What became of an operation.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) response: Response,
-    pub(super) outcome: Outcome,
-}
-
-impl Answer {
-    fn executed(response: Response, outcome: Outcome) -> Self {
-        Self { status: StatusCode::OK, response, outcome }
-    }
-
-    fn refused(status: StatusCode, error: ServerError, outcome: Outcome) -> Self {
-        Self { status, response: Response::from_errors(vec![error]), outcome }
-    }
-}
-
-/// Executes one request.
-pub(super) async fn execute<E: Executor>(
-    executor: &E,
-    metrics: &Metrics,
-    limit: Duration,
-    mut request: Request,
-    transport: Transport,
-) -> Answer {
-    let mut operation = Operation::start(metrics);
-    let name = request.operation_name.clone();
-    match request.parsed_query() {
-        Ok(document) => operation.describe(document, name.as_deref()),
-        Err(error) => {
-            let outcome = operation.end(Outcome::Rejected, vec![ErrorCode::ParseFailed]);
-            return Answer::executed(Response::from_errors(vec![syntax_error(&error)]), outcome);
-        }
-    }
-    if transport == Transport::Get && matches!(operation.kind, OperationType::Mutation | OperationType::Subscription) {
-        let outcome = operation.end(Outcome::Rejected, vec![ErrorCode::BadUserInput]);
-        let error = coded(ErrorCode::BadUserInput, "only queries may be sent by GET");
-        return Answer::refused(StatusCode::METHOD_NOT_ALLOWED, error, outcome);
-    }
-    let Ok(mut response) = tokio::time::timeout(limit, executor.execute(request)).await else {
-        let outcome = operation.end(Outcome::Error, vec![ErrorCode::Timeout]);
-        let error = coded(ErrorCode::Timeout, format!("the operation took longer than {} s", limit.as_secs_f64()));
-        return Answer::refused(StatusCode::GATEWAY_TIMEOUT, error, outcome);
-    };
-    let codes: Vec<_> = response.errors.iter_mut().map(settle).collect();
-    let outcome = operation.end(outcome(&codes, &response.data), codes);
-    Answer::executed(response, outcome)
-}
-
-/// An operation in flight. Its one log line is written when it is dropped, so also when the client leaves.
-struct Operation<'a> {
-    metrics: &'a Metrics,
-    guard: OperationGuard,
-    kind: OperationType,
-    name: Option<String>,
-    root_fields: Vec<&'static str>,
-    end: Option<(Outcome, Vec<ErrorCode>)>,
-}
-
-impl<'a> Operation<'a> {
-    fn start(metrics: &'a Metrics) -> Self {
-        let guard = metrics.operation();
-        Self { metrics, guard, kind: OperationType::Unknown, name: None, root_fields: Vec::new(), end: None }
-    }
-
-    /// Notes what the document says about it; `name` is the one that the client chose.
-    fn describe(&mut self, document: &ExecutableDocument, name: Option<&str>) {
-        let Some((own_name, definition)) = chosen(document, name) else { return };
-        self.kind = match definition.ty {
+impl Described {
+    /// Of a document, `name` being the operation that the client chose; of nothing, if there is none.
+    pub(super) fn of(document: Option<&ExecutableDocument>, name: Option<&str>, metrics: &Metrics) -> Self {
+        let unknown = Self { kind: OperationType::Unknown, name: None, root_fields: Vec::new() };
+        let Some(document) = document else { return unknown };
+        let Some((own_name, definition)) = chosen(document, name) else { return unknown };
+        let kind = match definition.ty {
             ParsedType::Query => OperationType::Query,
             ParsedType::Mutation => OperationType::Mutation,
             ParsedType::Subscription => OperationType::Subscription,
         };
-        self.guard.kind(self.kind);
-        self.name = own_name.map(|name| name.chars().take(NAME_LIMIT).collect());
-        let mut fields = RootFields { document, metrics: self.metrics, spread: HashSet::new(), names: Vec::new() };
+        let mut fields = RootFields { document, metrics, spread: HashSet::new(), names: Vec::new() };
         fields.collect(&definition.selection_set.node);
-        self.root_fields = fields.names;
+        let name = own_name.map(|name| name.chars().take(NAME_LIMIT).collect());
+        Self { kind, name, root_fields: fields.names }
+    }
+}
+
+/// An operation in flight. Its one log line is written when it is dropped, so also when the client leaves.
+pub(super) struct Operation<'a> {
+    metrics: &'a Metrics,
+    guard: OperationGuard,
+    span: Span,
+    pub(super) described: Described,
+    codes: Vec<ErrorCode>,
+    read: Read,
+    end: Option<(Outcome, Option<Source>)>,
+}
+
+impl<'a> Operation<'a> {
+    pub(super) fn start(metrics: &'a Metrics) -> Self {
+        let span = tracing::info_span!(
+            "operation",
+            otel.name = "GraphQL Operation",
+            otel.kind = "server",
+            otel.status_code = Empty,
+            graphql.operation.r#type = Empty,
+            graphql.operation.name = Empty,
+            cinegraph.graphql.outcome = Empty,
+            error.r#type = Empty,
+        );
+        Self {
+            metrics,
+            guard: metrics.operation(),
+            span,
+            described: Described::of(None, None, metrics),
+            codes: Vec::new(),
+            read: Read::default(),
+            end: None,
+        }
     }
 
-    fn end(&mut self, outcome: Outcome, codes: Vec<ErrorCode>) -> Outcome {
-        for &code in &codes {
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Notes what it is.
+    pub(super) fn describe(&mut self, described: Described) {
+        self.guard.kind(described.kind);
+        self.described = described;
+    }
+
+    /// Notes what its answer says and was made of.
+    pub(super) fn note(&mut self, codes: &[ErrorCode], read: &Read) {
+        for &code in codes {
             self.metrics.graphql_error(code);
         }
-        self.end = Some((outcome, codes));
-        outcome
+        self.codes = codes.to_vec();
+        self.read = read.clone();
+    }
+
+    pub(super) fn end(&mut self, outcome: Outcome, prediction: Option<Source>) {
+        self.end = Some((outcome, prediction));
     }
 }
 
 impl Drop for Operation<'_> {
     fn drop(&mut self) {
-        let (outcome, codes) = self.end.take().unwrap_or_else(|| (Outcome::abandoned(), Vec::new()));
+        let (outcome, prediction) = self.end.take().unwrap_or_else(|| (Outcome::abandoned(), None));
         let elapsed = self.guard.finish(outcome);
+        let Described { kind, name, root_fields } = &self.described;
+        if *kind != OperationType::Unknown {
+            self.span.record("otel.name", kind.as_str());
+            self.span.record("graphql.operation.type", kind.as_str());
+        }
+        self.span.record("graphql.operation.name", name.as_deref());
+        self.span.record("cinegraph.graphql.outcome", outcome.as_str());
+        if outcome == Outcome::Error {
+            self.span.record("otel.status_code", "ERROR");
+            self.span.record("error.type", self.codes.first().map_or("panic", |code| code.as_str()));
+        }
+        let _entered = self.span.enter();
         tracing::info!(
-            operation_type = self.kind.as_str(),
-            operation_name = self.name,
-            root_fields = self.root_fields.join(","),
+            operation_type = kind.as_str(),
+            operation_name = name,
+            root_fields = root_fields.join(","),
             outcome = outcome.as_str(),
-            error_codes = codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(","),
+            error_codes = self.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(","),
             duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3,
+            cache_hits = self.read.hits,
+            cache_stale = self.read.stale,
+            cache_misses = self.read.misses,
+            source = prediction.map(|source| source.as_str()),
             "graphql operation"
         );
     }
@@ -183,13 +186,13 @@ impl<'a> RootFields<'a> {
 }
 
 /// What the parser found, without the text it found it in: the position is in `locations`.
-fn syntax_error(error: &ServerError) -> ServerError {
+pub(super) fn syntax_error(error: &ServerError) -> ServerError {
     let reason = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
     let message = format!("syntax error: {}", reason.chars().take(SYNTAX_ERROR_LIMIT).collect::<String>());
     ServerError { locations: error.locations.clone(), ..coded(ErrorCode::ParseFailed, message) }
 }
 
-fn coded(code: ErrorCode, message: impl Into<String>) -> ServerError {
+pub(super) fn coded(code: ErrorCode, message: impl Into<String>) -> ServerError {
     let mut error = ServerError::new(message, None);
     set_code(&mut error, code);
     error
@@ -197,7 +200,7 @@ fn coded(code: ErrorCode, message: impl Into<String>) -> ServerError {
 
 /// Gives an error its code. The library's own errors come without one, and so does whatever a resolver let through by
 /// mistake: that is ours, and its text stays here.
-fn settle(error: &mut ServerError) -> ErrorCode {
+pub(super) fn settle(error: &mut ServerError) -> ErrorCode {
     if let Some(Value::String(name)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
         return ErrorCode::named(name).unwrap_or(ErrorCode::Internal);
     }
@@ -226,7 +229,7 @@ fn set_code(error: &mut ServerError, code: ErrorCode) {
     error.extensions.get_or_insert_default().set("code", code.as_str());
 }
 
-fn outcome(codes: &[ErrorCode], data: &Value) -> Outcome {
+pub(super) fn outcome(codes: &[ErrorCode], data: &Value) -> Outcome {
     match codes {
         [] => Outcome::Ok,
         codes if !codes.iter().any(|code| code.is_server_fault()) => Outcome::Rejected,

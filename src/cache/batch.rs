@@ -1,0 +1,293 @@
+//! Many values at once: those that are missing are loaded together, and none of them twice at a time.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use cached::claim::{Claim, ClaimRegistry};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, join_all};
+use tracing::Instrument;
+
+use super::entry::{Entry, Made, Times, Verdict, judge};
+use super::memory::Memory;
+use super::reading::{Purpose, Reading};
+use super::tiered::{CacheSettings, Key, Surroundings};
+use crate::telemetry::{
+    CacheName, CacheOperation, Done, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, Source,
+    WriteReason,
+};
+
+/// Values by key in this process, loaded many at a time. A value may be that there is none.
+pub struct BatchCache<K, V, E>(Arc<Inner<K, V, E>>);
+
+struct Inner<K, V, E> {
+    name: CacheName,
+    memory: Memory<K, Option<V>>,
+    flights: Mutex<HashMap<K, Flight<K, V, E>>>,
+    refreshing: ClaimRegistry<K>,
+    around: Surroundings,
+}
+
+type Entries<K, V> = HashMap<K, Arc<Entry<Option<V>>>>;
+type Flight<K, V, E> = Shared<BoxFuture<'static, Result<Arc<Entries<K, V>>, E>>>;
+
+impl<K, V, E> Clone for BatchCache<K, V, E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, V, E> BatchCache<K, V, E>
+where
+    K: Key,
+    V: Clone + Send + Sync + 'static,
+    E: Clone + Send + Sync + 'static,
+{
+    /// An empty one.
+    #[must_use]
+    pub fn new(settings: CacheSettings, around: &Surroundings) -> Self {
+        let CacheSettings { name, capacity } = settings;
+        Self(Arc::new(Inner {
+            name,
+            memory: Memory::new(name, capacity, around.metrics.clone()),
+            flights: Mutex::default(),
+            refreshing: ClaimRegistry::new(),
+            around: around.clone(),
+        }))
+    }
+
+    /// The values of `keys`, without those that there are none for. `load` is asked for those that are missing, and says
+    /// something of every one.
+    ///
+    /// # Errors
+    /// Those of `load`; nothing of it is kept then.
+    ///
+    /// # Panics
+    /// When `load` does.
+    pub async fn get<L, F>(&self, keys: &[K], load: L) -> Result<HashMap<K, V>, E>
+    where
+        L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<HashMap<K, Made<Option<V>>>, E>> + Send + 'static,
+    {
+        let inner = &self.0;
+        let reading = Reading::current();
+        let counted = reading.as_ref().is_none_or(|reading| reading.purpose() == Purpose::Request);
+        let (mut found, mut stale, mut missing) = (HashMap::with_capacity(keys.len()), Vec::new(), Vec::new());
+        let mut serve = |key: K, entry: &Entry<Option<V>>, how: Lookup, source: Source| {
+            if let Some(reading) = &reading {
+                reading.note(&entry.stamp, entry.times, source);
+                reading.count(|read| match how {
+                    Lookup::Stale => read.stale += 1,
+                    Lookup::Miss => read.misses += 1,
+                    _ => read.hits += 1,
+                });
+            }
+            if counted {
+                inner.around.metrics.cache_lookup(inner.name, how);
+                inner.around.metrics.cache_served(inner.name, entry.times.age(inner.around.clock.now()));
+            }
+            if let Some(value) = entry.value.as_ref() {
+                found.insert(key, value.clone());
+            }
+        };
+
+        let started = Instant::now();
+        for key in keys {
+            let kept = inner.memory.get(key);
+            let verdict = kept.as_deref().map(|entry| inner.judge(entry));
+            let layer = |result| {
+                if counted {
+                    inner.around.metrics.cache_layer(inner.name, Layer::L1, result);
+                }
+            };
+            match (kept, verdict) {
+                (Some(entry), Some(Verdict::Fresh)) => {
+                    layer(LayerResult::Hit);
+                    serve(key.clone(), &entry, Lookup::HitL1, Source::CacheFresh);
+                }
+                (Some(entry), Some(Verdict::Stale)) if counted => {
+                    layer(LayerResult::Hit);
+                    stale.push(key.clone());
+                    serve(key.clone(), &entry, Lookup::Stale, Source::CacheStale);
+                }
+                (_, verdict) => {
+                    layer(LayerResult::Miss);
+                    match verdict {
+                        Some(Verdict::Expired) => inner.memory.remove(key, Eviction::Expired),
+                        Some(Verdict::Invalidated) => inner.memory.remove(key, Eviction::Invalidated),
+                        _ => {}
+                    }
+                    missing.push(key.clone());
+                }
+            }
+        }
+        inner.around.metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
+
+        self.revalidate(stale, &load);
+        for (key, role, entry) in self.fetch(missing, &load, &reading).await? {
+            if counted {
+                inner.around.metrics.cache_flight(inner.name, role);
+            }
+            serve(key, &entry, Lookup::Miss, Source::Database);
+        }
+        Ok(found)
+    }
+
+    /// Loads what is missing, together with nobody else: what others are loading is waited for.
+    async fn fetch<L, F>(
+        &self,
+        missing: Vec<K>,
+        load: &L,
+        reading: &Option<Arc<Reading>>,
+    ) -> Result<Vec<(K, FlightRole, Arc<Entry<Option<V>>>)>, E>
+    where
+        L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<HashMap<K, Made<Option<V>>>, E>> + Send + 'static,
+    {
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reason = match reading.as_ref().map(|reading| reading.purpose()) {
+            Some(Purpose::Revalidate) => WriteReason::Revalidate,
+            Some(Purpose::Warm) => WriteReason::Warm,
+            Some(Purpose::Request) | None => WriteReason::Miss,
+        };
+        let (mut waited, mut entries) = (self.join(missing, load, reason), Vec::new());
+        // A flight that set off before a change brings what was true before it: then once more.
+        for last in [false, true] {
+            let landed = join_all(waited.iter().map(|(_, _, flight)| flight.clone())).await;
+            let mut again = Vec::new();
+            for ((key, role, _), landed) in waited.into_iter().zip(landed) {
+                if let Some(entry) = landed?.get(&key) {
+                    if !last && role == FlightRole::Follower && self.0.judge(entry) == Verdict::Invalidated {
+                        again.push(key);
+                    } else {
+                        entries.push((key, role, Arc::clone(entry)));
+                    }
+                }
+            }
+            if again.is_empty() {
+                return Ok(entries);
+            }
+            waited = self.join(again, load, reason);
+        }
+        Ok(entries)
+    }
+
+    /// A flight for each key: one that is under way, or the one that sets off now for all the others.
+    fn join<L, F>(&self, keys: Vec<K>, load: &L, reason: WriteReason) -> Vec<(K, FlightRole, Flight<K, V, E>)>
+    where
+        L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<HashMap<K, Made<Option<V>>>, E>> + Send + 'static,
+    {
+        let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let (under_way, mine): (Vec<K>, Vec<K>) = keys.into_iter().partition(|key| flights.contains_key(key));
+        let followed = |key: K| flights.get(&key).cloned().map(|flight| (key, FlightRole::Follower, flight));
+        let mut joined: Vec<_> = under_way.into_iter().filter_map(followed).collect();
+        if !mine.is_empty() {
+            let (cache, load, landing) =
+                (self.clone(), load.clone(), Landing { cache: self.clone(), keys: mine.clone() });
+            let flown = tokio::spawn(
+                async move {
+                    let landing = landing;
+                    cache.fly(&landing.keys, load, reason).await.map(Arc::new)
+                }
+                .in_current_span(),
+            );
+            let flight = async move {
+                match flown.await {
+                    Ok(landed) => landed,
+                    Err(failed) => std::panic::panic_any(format!("a load failed: {failed}")),
+                }
+            };
+            let flight = flight.boxed().shared();
+            for key in mine {
+                flights.insert(key.clone(), flight.clone());
+                joined.push((key, FlightRole::Leader, flight.clone()));
+            }
+        }
+        joined
+    }
+
+    async fn fly<L, F>(&self, keys: &[K], load: L, reason: WriteReason) -> Result<Entries<K, V>, E>
+    where
+        L: Fn(Vec<K>) -> F,
+        F: Future<Output = Result<HashMap<K, Made<Option<V>>>, E>>,
+    {
+        let inner = &self.0;
+        let (started, made_at) = (Instant::now(), inner.around.clock.now());
+        let made = load(keys.to_vec()).await;
+        let done = if made.is_ok() { Done::Ok } else { Done::Error };
+        inner.around.metrics.cache_loaded(inner.name, started.elapsed(), done);
+        let entry = |(key, made): (K, Made<Option<V>>)| {
+            let Made { value, stamp, lifetime, bytes, .. } = made;
+            let times = Times::new(made_at, lifetime.jittered(rand::random()));
+            let entry = Arc::new(Entry { value: Arc::new(value), stamp, times, bytes });
+            inner.memory.set(key.clone(), Arc::clone(&entry), false);
+            inner.around.metrics.cache_written(inner.name, Layer::L1, reason);
+            (key, entry)
+        };
+        Ok(made?.into_iter().map(entry).collect())
+    }
+
+    /// Refreshes stale values beside the request that was served them.
+    fn revalidate<L, F>(&self, stale: Vec<K>, load: &L)
+    where
+        L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<HashMap<K, Made<Option<V>>>, E>> + Send + 'static,
+    {
+        let count = |outcome, values: usize| {
+            for _ in 0..values {
+                self.0.around.metrics.cache_revalidation(self.0.name, outcome);
+            }
+        };
+        let asked = stale.len();
+        let claims: Vec<Claim<K>> = stale.into_iter().filter_map(|key| self.0.refreshing.claim(key)).collect();
+        count(Revalidation::Skipped, asked - claims.len());
+        if claims.is_empty() {
+            return;
+        }
+        let (cache, load) = (self.clone(), load.clone());
+        let span = crate::telemetry::revalidation_span(self.0.name);
+        let refresh = async move {
+            let keys = claims.iter().map(|claim| claim.key().clone()).collect();
+            let flights = cache.join(keys, &load, WriteReason::Revalidate);
+            let landed = join_all(flights.into_iter().map(|(_, _, flight)| flight)).await;
+            for landed in landed {
+                let outcome = if landed.is_ok() { Revalidation::Ok } else { Revalidation::Error };
+                cache.0.around.metrics.cache_revalidation(cache.0.name, outcome);
+            }
+            drop(claims);
+        };
+        tokio::spawn(refresh.instrument(span));
+    }
+}
+
+impl<K, V, E> Inner<K, V, E> {
+    fn judge(&self, entry: &Entry<Option<V>>) -> Verdict {
+        judge(&entry.times, &entry.stamp, &self.around.versions, self.around.clock.now())
+    }
+}
+
+/// Takes keys off the list of flights when theirs ends, however it does.
+struct Landing<K: Key, V, E> {
+    cache: BatchCache<K, V, E>,
+    keys: Vec<K>,
+}
+
+impl<K: Key, V, E> Drop for Landing<K, V, E> {
+    fn drop(&mut self) {
+        let mut flights = self.cache.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in &self.keys {
+            flights.remove(key);
+        }
+    }
+}
+
+impl<K, V, E> fmt::Debug for BatchCache<K, V, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchCache").field("name", &self.0.name).finish_non_exhaustive()
+    }
+}

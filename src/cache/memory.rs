@@ -1,0 +1,218 @@
+//! L1: values in this process, bounded by number and by size, the least recently used leaving first.
+
+use std::fmt;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cached::{Cached, CachedIter, LruCache};
+
+use super::entry::Entry;
+use crate::telemetry::{CacheName, Eviction, Metrics};
+
+/// Answers for weights that no profile has may take this part of a cache, in percent, and cannot push out those of
+/// profiles.
+const CUSTOM_SHARE: usize = 10;
+
+/// How much a cache may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Values.
+    pub entries: usize,
+    /// Bytes, estimated.
+    pub bytes: usize,
+}
+
+impl Capacity {
+    fn share(self, percent: usize) -> Self {
+        Self { entries: (self.entries * percent / 100).max(1), bytes: self.bytes / 100 * percent }
+    }
+}
+
+/// Values by key, in two partitions: those of profiles, and those of custom weights.
+pub struct Memory<K, V> {
+    name: CacheName,
+    metrics: Metrics,
+    kept: Mutex<Partition<K, V>>,
+    custom: Mutex<Partition<K, V>>,
+}
+
+impl<K, V> Memory<K, V>
+where
+    K: Eq + Hash + Clone + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// An empty one.
+    #[must_use]
+    pub fn new(name: CacheName, capacity: Capacity, metrics: Metrics) -> Self {
+        metrics.cache_capacity(name, capacity.entries, capacity.bytes);
+        let partition = |percent| Mutex::new(Partition::new(capacity.share(percent)));
+        Self { name, metrics, kept: partition(100 - CUSTOM_SHARE), custom: partition(CUSTOM_SHARE) }
+    }
+
+    /// What is kept for `key`, in whichever partition.
+    pub fn get(&self, key: &K) -> Option<Arc<Entry<V>>> {
+        lock(&self.kept).get(key).or_else(|| lock(&self.custom).get(key))
+    }
+
+    /// Keeps `entry`, `custom` saying in which partition. An entry larger than its partition is not kept.
+    pub fn set(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
+        let partition = if custom { &self.custom } else { &self.kept };
+        let left = self.measured(partition, |partition| partition.set(key, entry));
+        self.metrics.cache_evicted(self.name, Eviction::Capacity, left);
+    }
+
+    /// Gives up a value, because of `reason`.
+    pub fn remove(&self, key: &K, reason: Eviction) {
+        for partition in [&self.kept, &self.custom] {
+            if self.measured(partition, |partition| partition.remove(key)) {
+                self.metrics.cache_evicted(self.name, reason, 1);
+            }
+        }
+    }
+
+    /// How many kept values `wanted` says yes to.
+    pub fn count(&self, wanted: impl Fn(&Entry<V>) -> bool) -> usize {
+        let in_one = |partition: &Mutex<Partition<K, V>>| {
+            lock(partition).store.iter().filter(|(_, entry)| wanted(entry)).count()
+        };
+        in_one(&self.kept) + in_one(&self.custom)
+    }
+
+    /// Writes down how much more or less is kept afterwards: several caches may go by one name.
+    fn measured<T>(&self, partition: &Mutex<Partition<K, V>>, change: impl FnOnce(&mut Partition<K, V>) -> T) -> T {
+        let mut partition = lock(partition);
+        let (entries, bytes) = partition.size();
+        let changed = change(&mut partition);
+        let (entries_now, bytes_now) = partition.size();
+        self.metrics.cache_size(self.name, (entries, entries_now), (bytes, bytes_now));
+        changed
+    }
+}
+
+fn lock<T>(partition: &Mutex<T>) -> MutexGuard<'_, T> {
+    partition.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Partition<K, V> {
+    store: LruCache<K, Arc<Entry<V>>>,
+    capacity: Capacity,
+    /// Shared with the store, which says what leaves it.
+    bytes: Arc<AtomicUsize>,
+}
+
+impl<K: Eq + Hash + Clone, V> Partition<K, V> {
+    fn new(capacity: Capacity) -> Self {
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let store = LruCache::builder().max_size(capacity.entries).on_evict({
+            let bytes = Arc::clone(&bytes);
+            move |_: &K, entry: &Arc<Entry<V>>| _ = bytes.fetch_sub(entry.bytes, Ordering::Relaxed)
+        });
+        Self { store: store.build().expect("no capacity is 0"), capacity, bytes }
+    }
+
+    fn get(&mut self, key: &K) -> Option<Arc<Entry<V>>> {
+        self.store.cache_get(key).cloned()
+    }
+
+    /// Returns how many others had to leave.
+    fn set(&mut self, key: K, entry: Arc<Entry<V>>) -> usize {
+        if entry.bytes > self.capacity.bytes {
+            return 0;
+        }
+        self.remove(&key);
+        let before = self.store.cache_size();
+        while self.bytes() + entry.bytes > self.capacity.bytes || self.store.cache_size() >= self.capacity.entries {
+            // The store counts values, not bytes: made smaller by one, it gives up the one used least recently.
+            match self.store.cache_size() {
+                0 => break,
+                1 => self.store.cache_clear_with_on_evict(),
+                more => _ = self.store.set_max_size(more - 1),
+            }
+        }
+        self.store.set_max_size(self.capacity.entries);
+        let left = before - self.store.cache_size();
+        self.bytes.fetch_add(entry.bytes, Ordering::Relaxed);
+        self.store.cache_set(key, entry);
+        left
+    }
+
+    fn remove(&mut self, key: &K) -> bool {
+        self.store.cache_remove(key).is_some()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.store.cache_size(), self.bytes())
+    }
+}
+
+impl<K, V> fmt::Debug for Memory<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chrono::DateTime;
+
+    use super::super::entry::{Lifetime, Times};
+    use super::*;
+    use crate::store::Stamp;
+    use crate::telemetry::Inventory;
+
+    fn entry(bytes: usize) -> Arc<Entry<()>> {
+        let times = Times::new(DateTime::UNIX_EPOCH, Lifetime::of(Duration::from_secs(1)));
+        Arc::new(Entry { value: Arc::new(()), stamp: Stamp::default(), times, bytes })
+    }
+
+    fn memory(entries: usize, bytes: usize) -> (Memory<u32, ()>, Metrics) {
+        let metrics = Metrics::new(&Inventory::default()).unwrap();
+        (Memory::new(CacheName::Films, Capacity { entries, bytes }, metrics.clone()), metrics)
+    }
+
+    #[test]
+    fn what_was_used_least_recently_leaves_first() {
+        let (memory, metrics) = memory(4, 1_000_000);
+        for key in 0..3 {
+            memory.set(key, entry(1), false);
+        }
+        assert!(memory.get(&0).is_some());
+        memory.set(3, entry(1), false);
+        assert!(memory.get(&1).is_none());
+        assert!([0, 2, 3].iter().all(|key| memory.get(key).is_some()));
+        let evicted = r#"cinegraph_cache_evictions_total{cache="films",reason="capacity"} 1"#;
+        assert!(metrics.render().lines().any(|line| line == evicted));
+    }
+
+    #[test]
+    fn bytes_are_a_bound_too() {
+        let (memory, metrics) = memory(1_000, 1_000);
+        for key in 0..100 {
+            memory.set(key, entry(100), false);
+        }
+        assert_eq!((0..100).filter(|key| memory.get(key).is_some()).collect::<Vec<_>>(), (91..100).collect::<Vec<_>>());
+        assert!(metrics.render().contains("cinegraph_cache_estimated_bytes{cache=\"films\"} 900"));
+        memory.set(100, entry(901), false);
+        assert!(memory.get(&100).is_none() && memory.get(&99).is_some());
+        memory.set(99, entry(900), false);
+        assert!(memory.get(&98).is_none() && memory.get(&99).is_some());
+    }
+
+    #[test]
+    fn custom_weights_cannot_push_out_profiles() {
+        let (memory, _) = memory(100, 1_000_000);
+        memory.set(0, entry(1), false);
+        for key in 1..1_000 {
+            memory.set(key, entry(1), true);
+        }
+        assert!(memory.get(&0).is_some());
+        assert_eq!(memory.count(|_| true), 11);
+    }
+}

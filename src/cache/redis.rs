@@ -1,0 +1,165 @@
+//! L2: values in a Redis that instances share. It may be slow, gone or hold nonsense: all of that is a miss.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{AsyncCommands, Client, ExistenceCheck, RedisError, SetExpiry, SetOptions};
+use tracing::Instrument;
+
+use crate::telemetry::{CacheName, CacheOperation, Layer, LayerResult, Metrics};
+
+/// The layout of a stored value; one of another layout is not found.
+const LAYOUT: u8 = 1;
+
+/// Longer than any refresh should take; shorter than anybody wants to wait for an instance that died in one.
+const CLAIM: Duration = Duration::from_secs(15);
+
+/// Where the shared cache is, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct L2Settings {
+    /// `redis://…` or `rediss://…`; may hold a password, so it is never logged.
+    pub url: String,
+    /// What takes longer is a miss.
+    pub timeout: Duration,
+}
+
+/// The shared cache.
+#[derive(Clone)]
+pub struct Redis {
+    connection: ConnectionManager,
+    timeout: Duration,
+    metrics: Metrics,
+}
+
+impl Redis {
+    /// Connects when it is first asked, and again whenever it was lost.
+    ///
+    /// # Errors
+    /// [`RedisError`] when the URL is none.
+    pub fn open(settings: &L2Settings, metrics: Metrics) -> Result<Self, RedisError> {
+        let client = Client::open(settings.url.as_str())?;
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(0)
+            .set_connection_timeout(Some(settings.timeout))
+            .set_response_timeout(Some(settings.timeout));
+        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
+        metrics.l2_enabled(true);
+        Ok(Self { connection, timeout: settings.timeout, metrics })
+    }
+
+    /// What is stored under `key`. Counted as a request's unless `counted` is false.
+    pub(super) async fn get(&self, cache: CacheName, key: &str, counted: bool) -> Option<Vec<u8>> {
+        let mut connection = self.connection.clone();
+        let found = self.ask::<Option<Vec<u8>>>("GET", CacheOperation::Get, async move { connection.get(key).await });
+        let (result, value) = match found.await {
+            Ok(Some(bytes)) => match bytes.split_first() {
+                Some((&LAYOUT, value)) => (LayerResult::Hit, Some(value.to_vec())),
+                _ => (LayerResult::Miss, None),
+            },
+            Ok(None) => (LayerResult::Miss, None),
+            Err(Failure::TimedOut) => (LayerResult::Timeout, None),
+            Err(Failure::Refused) => (LayerResult::Error, None),
+        };
+        if counted {
+            self.metrics.cache_layer(cache, Layer::L2, result);
+        }
+        value
+    }
+
+    /// Stores `value` for as long as it may be served. Says whether it could.
+    pub(super) async fn set(&self, key: &str, value: &[u8], keep: Duration) -> bool {
+        let mut connection = self.connection.clone();
+        let bytes = [&[LAYOUT], value].concat();
+        let options = SetOptions::default().with_expiration(SetExpiry::PX(millis(keep)));
+        self.ask::<()>("SET", CacheOperation::Set, async move { connection.set_options(key, bytes, options).await })
+            .await
+            .is_ok()
+    }
+
+    /// Takes on the refresh of `key` for all instances. Without a Redis that answers, each takes it on for itself.
+    pub(super) async fn claim(&self, key: &str) -> bool {
+        let mut connection = self.connection.clone();
+        let claim = format!("{key}:claim");
+        let options =
+            SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::PX(millis(CLAIM)));
+        let set = async move {
+            let set: Option<String> = connection.set_options(claim, 1, options).await?;
+            Ok(set.is_some())
+        };
+        self.ask("SET", CacheOperation::Set, set).await.unwrap_or(true)
+    }
+
+    /// Gives a claim back.
+    pub(super) async fn release(&self, key: &str) {
+        let mut connection = self.connection.clone();
+        let claim = format!("{key}:claim");
+        // A claim that is not given back ends by itself.
+        let _ = self.ask::<()>("DEL", CacheOperation::Delete, async move { connection.del(claim).await }).await;
+    }
+
+    /// Asks whether it is there, and writes the answer down.
+    pub async fn ping(&self) {
+        let mut connection = self.connection.clone();
+        let _ = self.ask::<()>("PING", CacheOperation::Get, async move { connection.ping().await }).await;
+    }
+
+    async fn ask<T>(
+        &self,
+        command: &'static str,
+        operation: CacheOperation,
+        asked: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T, Failure> {
+        let span = tracing::info_span!(
+            "redis",
+            otel.name = command,
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name = command,
+            error.r#type = tracing::field::Empty,
+        );
+        let started = Instant::now();
+        let answer = tokio::time::timeout(self.timeout, asked).instrument(span.clone()).await;
+        self.metrics.cache_operation(Layer::L2, operation, started);
+        let answer = match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) if error.is_timeout() => Err(Failure::TimedOut),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, command, "the shared cache refused");
+                Err(Failure::Refused)
+            }
+            Err(_) => Err(Failure::TimedOut),
+        };
+        if let Err(failure) = &answer {
+            span.record("error.type", failure.as_str());
+        }
+        self.metrics.l2_up(answer.is_ok());
+        answer
+    }
+}
+
+/// Why there was no answer.
+#[derive(Debug, Clone, Copy)]
+enum Failure {
+    TimedOut,
+    Refused,
+}
+
+impl Failure {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timeout",
+            Self::Refused => "error",
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,424 @@
+//! The tiers put together: L1, L2, one load for all who ask, refreshes beside the requests.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cached::claim::ClaimRegistry;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::Instrument;
+
+use super::entry::{Entry, Made, Times, Verdict, judge};
+use super::memory::{Capacity, Memory};
+use super::reading::{Purpose, Reading};
+use super::redis::Redis;
+use crate::clock::Clock;
+use crate::store::{Stamp, Versions};
+use crate::telemetry::{
+    CacheName, CacheOperation, Done, Eviction, FlightRole, Label, Layer, LayerResult, Lookup, Metrics, Revalidation,
+    Source, WriteReason,
+};
+
+/// A refresh that takes longer has failed: its key must not stay claimed.
+const REFRESH_LIMIT: Duration = Duration::from_secs(60);
+
+/// A value that was forbidden while it was waited for is asked for again this many times.
+const ATTEMPTS: usize = 3;
+
+/// What a value is known by.
+pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {
+    /// Whether it belongs to weights that no profile has: such values have a small partition of their own, and are not
+    /// shared.
+    fn custom(&self) -> bool {
+        false
+    }
+
+    /// Its name in the shared cache; none where its values are not shared.
+    fn shared(&self) -> Option<String> {
+        None
+    }
+}
+
+/// There is one value.
+impl Key for () {}
+
+/// What a cache is.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheSettings {
+    /// Its name.
+    pub name: CacheName,
+    /// What L1 may hold.
+    pub capacity: Capacity,
+}
+
+/// What all caches of a service share.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// How new values must be.
+    pub versions: Versions,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where look-ups are counted.
+    pub metrics: Metrics,
+    /// The shared cache, where there is one.
+    pub redis: Option<Redis>,
+}
+
+/// Values by key, each loaded once however many ask, and kept as long as versions and times allow.
+pub struct Cache<K, V, E>(Arc<Inner<K, V, E>>);
+
+struct Inner<K, V, E> {
+    name: CacheName,
+    memory: Memory<K, V>,
+    codec: Option<Codec<V>>,
+    flights: Mutex<HashMap<K, Flight<V, E>>>,
+    refreshing: ClaimRegistry<K>,
+    around: Surroundings,
+}
+
+/// How values travel to the shared cache and back.
+struct Codec<V> {
+    encode: fn(&(Stamp, Times, u64, &V)) -> Option<Vec<u8>>,
+    decode: fn(&[u8]) -> Option<(Stamp, Times, u64, V)>,
+}
+
+type Flight<V, E> = Shared<BoxFuture<'static, Result<Landed<V>, E>>>;
+
+/// What a flight came back with.
+struct Landed<V> {
+    entry: Arc<Entry<V>>,
+    how: Lookup,
+    source: Source,
+}
+
+impl<V> Clone for Landed<V> {
+    fn clone(&self) -> Self {
+        Self { entry: Arc::clone(&self.entry), how: self.how, source: self.source }
+    }
+}
+
+impl<K, V, E> Clone for Cache<K, V, E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K, V, E> Cache<K, V, E>
+where
+    K: Key,
+    V: Send + Sync + 'static,
+    E: Clone + Send + Sync + 'static,
+{
+    /// A cache in this process alone.
+    #[must_use]
+    pub fn new(settings: CacheSettings, around: &Surroundings) -> Self {
+        Self::with(settings, around, None)
+    }
+
+    /// A cache that is shared where there is a Redis.
+    #[must_use]
+    pub fn shared(settings: CacheSettings, around: &Surroundings) -> Self
+    where
+        V: Serialize + DeserializeOwned,
+    {
+        let codec =
+            Codec { encode: |value| postcard::to_stdvec(value).ok(), decode: |bytes| postcard::from_bytes(bytes).ok() };
+        Self::with(settings, around, Some(codec))
+    }
+
+    fn with(settings: CacheSettings, around: &Surroundings, codec: Option<Codec<V>>) -> Self {
+        let CacheSettings { name, capacity } = settings;
+        Self(Arc::new(Inner {
+            name,
+            memory: Memory::new(name, capacity, around.metrics.clone()),
+            codec,
+            flights: Mutex::default(),
+            refreshing: ClaimRegistry::new(),
+            around: around.clone(),
+        }))
+    }
+
+    /// The value of `key`: kept and fresh, or kept and stale while `load` makes its successor beside the request, or what
+    /// `load` gives now, once for all who ask at the same time.
+    ///
+    /// # Errors
+    /// Those of `load`; nothing is kept then, and the next to ask tries again.
+    ///
+    /// # Panics
+    /// When `load` does.
+    pub async fn get<L>(&self, key: K, load: L) -> Result<Arc<V>, E>
+    where
+        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+    {
+        let reading = Reading::current();
+        let span = tracing::info_span!(
+            "cache",
+            otel.name = format!("cache get {}", self.0.name.as_str()),
+            cinegraph.cache.name = self.0.name.as_str(),
+            cinegraph.cache.result = tracing::field::Empty,
+            cinegraph.cache.age_seconds = tracing::field::Empty,
+            cinegraph.cache.single_flight.role = tracing::field::Empty,
+        );
+        self.look_up(key, load, reading.as_deref(), &span).instrument(span.clone()).await
+    }
+
+    async fn look_up<L>(&self, key: K, load: L, reading: Option<&Reading>, span: &tracing::Span) -> Result<Arc<V>, E>
+    where
+        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+    {
+        let inner = &self.0;
+        let counted = reading.is_none_or(|reading| reading.purpose() == Purpose::Request);
+        let stale_will_do = counted;
+        let served = |entry: &Entry<V>, how: Lookup, source: Source| {
+            let age = entry.times.age(inner.around.clock.now());
+            span.record("cinegraph.cache.result", how.as_str());
+            span.record("cinegraph.cache.age_seconds", age.as_secs_f64());
+            if let Some(reading) = reading {
+                reading.note(&entry.stamp, entry.times, source);
+                reading.count(|read| match how {
+                    Lookup::HitL1 | Lookup::HitL2 => read.hits += 1,
+                    Lookup::Stale => read.stale += 1,
+                    Lookup::Miss | Lookup::Bypass => read.misses += 1,
+                });
+            }
+            if counted {
+                inner.around.metrics.cache_lookup(inner.name, how);
+                inner.around.metrics.cache_served(inner.name, age);
+            }
+            Arc::clone(&entry.value)
+        };
+
+        let started = Instant::now();
+        let kept = inner.memory.get(&key);
+        inner.around.metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
+        let verdict = kept.as_deref().map(|entry| inner.judge(entry));
+        let usable = matches!(verdict, Some(Verdict::Fresh)) || verdict == Some(Verdict::Stale) && stale_will_do;
+        if counted {
+            let result = if usable { LayerResult::Hit } else { LayerResult::Miss };
+            inner.around.metrics.cache_layer(inner.name, Layer::L1, result);
+        }
+        match (kept, verdict) {
+            (Some(entry), Some(Verdict::Fresh)) => {
+                return Ok(served(&entry, Lookup::HitL1, Source::CacheFresh));
+            }
+            (Some(entry), Some(Verdict::Stale)) if stale_will_do => {
+                self.revalidate(key, load);
+                return Ok(served(&entry, Lookup::Stale, Source::CacheStale));
+            }
+            (Some(_), Some(Verdict::Expired)) => inner.memory.remove(&key, Eviction::Expired),
+            (Some(_), Some(Verdict::Invalidated)) => inner.memory.remove(&key, Eviction::Invalidated),
+            _ => {}
+        }
+
+        let reason = match reading.map(Reading::purpose) {
+            Some(Purpose::Revalidate) => WriteReason::Revalidate,
+            Some(Purpose::Warm) => WriteReason::Warm,
+            Some(Purpose::Request) | None => WriteReason::Miss,
+        };
+        let mut load = Some(load);
+        let mut joined = 0;
+        loop {
+            let (flight, role) = self.join(&key, &mut load, reason, counted);
+            let landed = flight.await;
+            joined += 1;
+            // Whoever joined a flight that set off before a change must not be told what was true before it.
+            let too_old = |landed: &Landed<V>| inner.judge(&landed.entry) == Verdict::Invalidated;
+            if role == FlightRole::Follower && load.is_some() && joined < ATTEMPTS && landed.as_ref().is_ok_and(too_old)
+            {
+                continue;
+            }
+            if counted && landed.as_ref().map_or(true, |landed| landed.how == Lookup::Miss) {
+                inner.around.metrics.cache_flight(inner.name, role);
+                span.record("cinegraph.cache.single_flight.role", role.as_str());
+            }
+            return match landed {
+                Ok(Landed { entry, how, source }) => Ok(served(&entry, how, source)),
+                Err(error) => {
+                    span.record("cinegraph.cache.result", Lookup::Miss.as_str());
+                    if counted {
+                        inner.around.metrics.cache_lookup(inner.name, Lookup::Miss);
+                    }
+                    Err(error)
+                }
+            };
+        }
+    }
+
+    /// Whether something is kept for `key`, fresh or not.
+    #[must_use]
+    pub fn has(&self, key: &K) -> bool {
+        self.0.memory.get(key).is_some()
+    }
+
+    /// How many kept values `wanted` says yes to, judging by what they were made of.
+    pub fn count(&self, wanted: impl Fn(&Stamp) -> bool) -> usize {
+        self.0.memory.count(|entry| wanted(&entry.stamp))
+    }
+
+    /// Refreshes a stale value beside the request that was served it, in a trace of its own.
+    fn revalidate<L>(&self, key: K, load: L)
+    where
+        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+    {
+        let metrics = &self.0.around.metrics;
+        let Some(claim) = self.0.refreshing.claim(key.clone()) else {
+            metrics.cache_revalidation(self.0.name, Revalidation::Skipped);
+            return;
+        };
+        let span = crate::telemetry::revalidation_span(self.0.name);
+        let cache = self.clone();
+        let refresh = async move {
+            let _claim = claim;
+            let metrics = &cache.0.around.metrics;
+            let shared = key.shared().zip(cache.0.around.redis.as_ref()).filter(|_| cache.0.codec.is_some());
+            if let Some((name, redis)) = &shared
+                && !redis.claim(name).await
+            {
+                // Another instance is at it; what it stores is found when this key is asked for again.
+                cache.adopt(&key, name, redis).await;
+                metrics.cache_revalidation(cache.0.name, Revalidation::Skipped);
+                return;
+            }
+            let (flight, _) = cache.join(&key, &mut Some(load), WriteReason::Revalidate, false);
+            let outcome = match tokio::time::timeout(REFRESH_LIMIT, flight).await {
+                Ok(Ok(_)) => Revalidation::Ok,
+                Ok(Err(_)) | Err(_) => Revalidation::Error,
+            };
+            if let Some((name, redis)) = &shared {
+                redis.release(name).await;
+            }
+            metrics.cache_revalidation(cache.0.name, outcome);
+        };
+        tokio::spawn(Reading::new(Purpose::Revalidate).of(refresh).instrument(span));
+    }
+
+    /// Takes over what another instance has stored, if it is fresh.
+    async fn adopt(&self, key: &K, name: &str, redis: &Redis) {
+        let stored = redis.get(self.0.name, name, false).await.and_then(|bytes| self.0.decode(&bytes));
+        if let Some(entry) = stored.filter(|entry| self.0.judge(entry) == Verdict::Fresh) {
+            self.0.memory.set(key.clone(), Arc::new(entry), key.custom());
+        }
+    }
+
+    /// The flight for `key`: one that is under way, or a new one. It goes on when those who wait for it leave.
+    fn join<L>(&self, key: &K, load: &mut Option<L>, reason: WriteReason, counted: bool) -> (Flight<V, E>, FlightRole)
+    where
+        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+    {
+        let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = flights.get(key) {
+            return (flight.clone(), FlightRole::Follower);
+        }
+        let Some(load) = load.take() else {
+            // Only who has not set off asks again.
+            unreachable!("a flight is asked for with a load");
+        };
+        let landing = Landing { cache: self.clone(), key: key.clone() };
+        let (cache, key) = (self.clone(), key.clone());
+        let purpose = if counted { Purpose::Request } else { Purpose::Revalidate };
+        let flown = async move {
+            // Dropped when the flight ends, also by a panic: then the next to ask sets off anew.
+            let landing = landing;
+            cache.fly(&landing.key, load, reason, counted).await
+        };
+        let flown = tokio::spawn(Reading::new(purpose).of(flown).in_current_span());
+        let flight = async move {
+            match flown.await {
+                Ok(landed) => landed,
+                Err(failed) => std::panic::panic_any(format!("a load failed: {failed}")),
+            }
+        };
+        let flight = flight.boxed().shared();
+        flights.insert(key, flight.clone());
+        (flight, FlightRole::Leader)
+    }
+
+    async fn fly(
+        &self,
+        key: &K,
+        load: impl Future<Output = Result<Made<V>, E>> + Send,
+        reason: WriteReason,
+        counted: bool,
+    ) -> Result<Landed<V>, E> {
+        let inner = &self.0;
+        let shared = inner.around.redis.as_ref().zip(key.shared()).filter(|_| inner.codec.is_some());
+        if let Some((redis, name)) = &shared {
+            let stored = redis.get(inner.name, name, counted).await.and_then(|bytes| inner.decode(&bytes));
+            if let Some(entry) = stored.filter(|entry| inner.judge(entry) == Verdict::Fresh) {
+                let entry = Arc::new(entry);
+                inner.memory.set(key.clone(), Arc::clone(&entry), key.custom());
+                return Ok(Landed { entry, how: Lookup::HitL2, source: Source::CacheFresh });
+            }
+        }
+        let (started, made_at) = (Instant::now(), inner.around.clock.now());
+        let made = load.await;
+        let done = if made.is_ok() { Done::Ok } else { Done::Error };
+        inner.around.metrics.cache_loaded(inner.name, started.elapsed(), done);
+        let Made { value, mut stamp, lifetime, bytes, source } = made?;
+
+        let read = Reading::current().map(|reading| reading.so_far()).unwrap_or_default();
+        stamp.add(&read.stamp);
+        let times = Times::new(made_at, lifetime.jittered(rand::random()));
+        let times = read.times.map_or(times, |parts| times.within(&parts));
+        let entry = Arc::new(Entry { value: Arc::new(value), stamp, times, bytes });
+        // What was made of something stale is old already, and its parts are being refreshed.
+        if read.stale == 0 {
+            inner.memory.set(key.clone(), Arc::clone(&entry), key.custom() || read.custom);
+            inner.around.metrics.cache_written(inner.name, Layer::L1, reason);
+            if let Some((redis, name)) = shared
+                && let Some(bytes) = inner.encode(&entry)
+            {
+                let keep = (times.stale_until - made_at).to_std().unwrap_or_default();
+                let (redis, metrics, cache) = (redis.clone(), inner.around.metrics.clone(), inner.name);
+                let store = async move {
+                    if redis.set(&name, &bytes, keep).await {
+                        metrics.cache_written(cache, Layer::L2, reason);
+                    }
+                };
+                // Nobody waits for it: a slow Redis must not slow an answer.
+                tokio::spawn(store.in_current_span());
+            }
+        }
+        Ok(Landed { entry, how: Lookup::Miss, source: source.max(read.source.unwrap_or(Source::CacheFresh)) })
+    }
+}
+
+impl<K, V, E> Inner<K, V, E> {
+    fn judge(&self, entry: &Entry<V>) -> Verdict {
+        judge(&entry.times, &entry.stamp, &self.around.versions, self.around.clock.now())
+    }
+
+    fn encode(&self, entry: &Entry<V>) -> Option<Vec<u8>> {
+        let codec = self.codec.as_ref()?;
+        // What depends on everything has a stamp that means nothing elsewhere.
+        (codec.encode)(&(entry.stamp.clone(), entry.times, entry.bytes as u64, &entry.value))
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Option<Entry<V>> {
+        let (stamp, times, bytes, value) = (self.codec.as_ref()?.decode)(bytes)?;
+        Some(Entry { value: Arc::new(value), stamp, times, bytes: usize::try_from(bytes).ok()? })
+    }
+}
+
+/// Takes a flight off the list when it ends, however it does.
+struct Landing<K: Key, V, E> {
+    cache: Cache<K, V, E>,
+    key: K,
+}
+
+impl<K: Key, V, E> Drop for Landing<K, V, E> {
+    fn drop(&mut self) {
+        self.cache.0.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+impl<K, V, E> fmt::Debug for Cache<K, V, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("name", &self.0.name).finish_non_exhaustive()
+    }
+}

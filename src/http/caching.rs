@@ -1,0 +1,56 @@
+//! What caches on the way are told of an answer: `Cache-Control`, `ETag`, `Age` and `Cache-Status`.
+
+use axum::body::Body;
+use axum::http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName, IF_NONE_MATCH, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+
+use crate::graphql::Kept;
+use crate::telemetry::Lookup;
+
+/// How the response cache served a request (RFC 9211).
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// Adds the headers to an answer; answers 304 where the client has this very answer. What is not kept here must not be
+/// kept elsewhere: errors, changes, and whatever nothing is known of.
+pub(super) fn describe(mut response: Response, kept: Option<&Kept>, request: &HeaderMap) -> Response {
+    let Some(kept) = kept else {
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+        return response;
+    };
+    let headers = response.headers_mut();
+    let seconds = |time: chrono::TimeDelta| time.num_seconds().max(0);
+    let fresh = seconds(kept.times.fresh_until - kept.times.made);
+    let stale = seconds(kept.times.stale_until - kept.times.fresh_until);
+    let left = fresh - i64::try_from(kept.age.as_secs()).unwrap_or(i64::MAX);
+    let status = match kept.how {
+        Lookup::HitL1 | Lookup::HitL2 => format!("cinegraph; hit; ttl={left}"),
+        Lookup::Stale => format!("cinegraph; hit; ttl={left}; detail=stale"),
+        Lookup::Miss | Lookup::Bypass => format!("cinegraph; fwd=miss; stored; ttl={left}"),
+    };
+    for (name, value) in [
+        (CACHE_CONTROL, format!("public, max-age={fresh}, stale-while-revalidate={stale}")),
+        (ETAG, kept.etag.to_string()),
+        (AGE, kept.age.as_secs().to_string()),
+        (CACHE_STATUS, status),
+    ] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    headers.append(VARY, HeaderValue::from_static("accept"));
+    if has_it(request, &kept.etag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+/// Whether a request names the answer among those that it has. Weak comparison, as RFC 9110 wants it.
+fn has_it(request: &HeaderMap, etag: &str) -> bool {
+    let lines = request.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}

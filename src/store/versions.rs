@@ -1,0 +1,239 @@
+//! Data versions: how new an answer must be, and how new it is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+
+use crate::scoring::Decade;
+
+/// What a version counts the changes of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Scope {
+    /// Scores of the films of a decade.
+    Scores(Decade),
+    /// A list in a decade.
+    List(String, Decade),
+    /// The snapshot that validations read.
+    Snapshot,
+    /// Weight profiles.
+    Profiles,
+    /// Names of lists, genres and countries.
+    Reference,
+    /// Answers under one set of weights, known by its fingerprint. Raised by hand only.
+    Taste(String),
+}
+
+impl Scope {
+    /// As the columns scope, list_key and decade have it.
+    pub(super) fn from_row(scope: &str, list_key: String, decade: i32) -> Option<Self> {
+        let decade = Decade::starting(decade);
+        match scope {
+            "scores" => decade.ok().map(Self::Scores),
+            "list" => decade.ok().map(|decade| Self::List(list_key, decade)),
+            "snapshot" => Some(Self::Snapshot),
+            "profiles" => Some(Self::Profiles),
+            "reference" => Some(Self::Reference),
+            "taste" => Some(Self::Taste(list_key)),
+            _ => None,
+        }
+    }
+}
+
+/// How often a scope has changed, and since when old answers may not be served at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Raised by every change.
+    pub current: i64,
+    /// What is older may not even be served while its successor is computed.
+    pub floor: i64,
+}
+
+type Snapshot = Arc<HashMap<Scope, Version>>;
+
+/// The versions as this process last read them.
+#[derive(Debug, Clone, Default)]
+pub struct Versions(Arc<RwLock<Snapshot>>);
+
+impl Versions {
+    /// The version of a scope; 0 where nothing was ever counted.
+    #[must_use]
+    pub fn of(&self, scope: &Scope) -> i64 {
+        self.read().get(scope).map_or(0, |version| version.current)
+    }
+
+    /// What is made of these scopes from now on. Take it before reading the data: what changes meanwhile then makes the
+    /// result old, never a newer one look current.
+    #[must_use]
+    pub fn stamp(&self, scopes: impl IntoIterator<Item = Scope>) -> Stamp {
+        let read = self.read();
+        let current = |scope: Scope| (read.get(&scope).map_or(0, |version| version.current), scope);
+        Stamp { scopes: scopes.into_iter().map(current).map(|(version, scope)| (scope, version)).collect(), all: None }
+    }
+
+    /// What is made of anything that is counted, from now on.
+    #[must_use]
+    pub fn stamp_all(&self) -> Stamp {
+        Stamp { scopes: Vec::new(), all: Some(self.read()) }
+    }
+
+    /// Whether what bears `stamp` may be served.
+    #[must_use]
+    pub fn judge(&self, stamp: &Stamp) -> Currency {
+        let read = self.read();
+        let of_scopes = stamp.scopes.iter().map(|(scope, made_of)| (*made_of, read.get(scope).copied()));
+        let of_scopes = of_scopes.map(|(made_of, version)| judge(made_of, version.unwrap_or_default()));
+        let of_all = stamp.all.iter().filter(|all| !Arc::ptr_eq(all, &read)).flat_map(|all| {
+            let made_of = |scope| all.get(scope).map_or(0, |version| version.current);
+            read.iter().map(move |(scope, version)| judge(made_of(scope), *version))
+        });
+        of_scopes.chain(of_all).max().unwrap_or(Currency::Current)
+    }
+
+    /// Every scope that anything was counted of.
+    #[must_use]
+    pub fn scopes(&self) -> Vec<Scope> {
+        self.read().keys().cloned().collect()
+    }
+
+    /// Takes over what was read. Versions only grow, so a reading that was overtaken by a later one changes nothing.
+    pub(super) fn update(&self, mut read: HashMap<Scope, Version>) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for (scope, version) in held.iter() {
+            let read = read.entry(scope.clone()).or_default();
+            *read = Version { current: read.current.max(version.current), floor: read.floor.max(version.floor) };
+        }
+        if **held != read {
+            *held = Arc::new(read);
+        }
+    }
+
+    fn read(&self) -> Snapshot {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn judge(made_of: i64, version: Version) -> Currency {
+    if made_of < version.floor {
+        Currency::Forbidden
+    } else if made_of < version.current {
+        Currency::Behind
+    } else {
+        Currency::Current
+    }
+}
+
+/// Whether what was made of data may still be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Currency {
+    /// Nothing has changed since.
+    Current,
+    /// Something has: it may be served while its successor is computed.
+    Behind,
+    /// What has changed must be seen at once.
+    Forbidden,
+}
+
+/// The versions of the data that something was made of.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Stamp {
+    scopes: Vec<(Scope, i64)>,
+    /// Depends on everything; never leaves the process.
+    #[serde(skip)]
+    all: Option<Snapshot>,
+}
+
+impl Stamp {
+    /// Whether it names nothing, so that nothing could make it old.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.scopes.is_empty() && self.all.is_none()
+    }
+
+    /// The version of a scope that it was made of, if it was.
+    #[must_use]
+    pub fn version(&self, scope: &Scope) -> Option<i64> {
+        self.scopes.iter().find(|(of, _)| of == scope).map(|(_, version)| *version)
+    }
+
+    /// The part of a stamp of everything that is about one scope.
+    #[must_use]
+    pub fn only(&self, scope: Option<Scope>) -> Self {
+        let version = |scope: &Scope| self.all.as_ref()?.get(scope).map(|version| version.current);
+        let scopes = scope.into_iter().map(|scope| (version(&scope).unwrap_or_default(), scope));
+        Self { scopes: scopes.map(|(version, scope)| (scope, version)).collect(), all: None }
+    }
+
+    /// Makes this the stamp of something that is made of `other` too: of each scope, the older version counts.
+    pub fn add(&mut self, other: &Self) {
+        for (scope, version) in &other.scopes {
+            match self.scopes.iter_mut().find(|(of, _)| of == scope) {
+                Some((_, made_of)) => *made_of = (*made_of).min(*version),
+                None => self.scopes.push((scope.clone(), *version)),
+            }
+        }
+        self.all = match (self.all.take(), other.all.clone()) {
+            (Some(mine), Some(others)) if !Arc::ptr_eq(&mine, &others) => Some(older(&mine, &others)),
+            (mine, others) => mine.or(others),
+        };
+    }
+}
+
+fn older(one: &Snapshot, other: &Snapshot) -> Snapshot {
+    let both = one.iter().filter_map(|(scope, version)| {
+        let other = other.get(scope)?;
+        Some((scope.clone(), if other.current < version.current { *other } else { *version }))
+    });
+    Arc::new(both.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(rows: &[(Scope, i64, i64)]) -> Versions {
+        let versions = Versions::default();
+        set(&versions, rows);
+        versions
+    }
+
+    fn set(versions: &Versions, rows: &[(Scope, i64, i64)]) {
+        let row =
+            |(scope, current, floor): &(Scope, i64, i64)| (scope.clone(), Version { current: *current, floor: *floor });
+        versions.update(rows.iter().map(row).collect());
+    }
+
+    #[test]
+    fn a_soft_change_leaves_it_behind_and_a_hard_one_forbids_it() {
+        let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
+        let stamp = versions.stamp([Scope::Snapshot]);
+        assert_eq!(versions.judge(&stamp), Currency::Current);
+        set(&versions, &[(Scope::Snapshot, 4, 1), (Scope::Profiles, 2, 2)]);
+        assert_eq!(versions.judge(&stamp), Currency::Behind);
+        set(&versions, &[(Scope::Snapshot, 5, 5)]);
+        assert_eq!(versions.judge(&stamp), Currency::Forbidden);
+    }
+
+    #[test]
+    fn what_depends_on_everything_sees_a_scope_that_is_new() {
+        let versions = versions(&[(Scope::Snapshot, 3, 1)]);
+        let stamp = versions.stamp_all();
+        assert_eq!(versions.judge(&stamp), Currency::Current);
+        set(&versions, &[(Scope::Snapshot, 3, 1), (Scope::Reference, 1, 0)]);
+        assert_eq!(versions.judge(&stamp), Currency::Behind);
+    }
+
+    #[test]
+    fn what_is_made_of_two_things_is_as_old_as_the_older() {
+        let versions = versions(&[(Scope::Snapshot, 3, 1)]);
+        let (mut old, mut all) = (versions.stamp([Scope::Snapshot]), versions.stamp_all());
+        set(&versions, &[(Scope::Snapshot, 4, 1)]);
+        let (mut new, new_all) = (versions.stamp([Scope::Snapshot, Scope::Profiles]), versions.stamp_all());
+        new.add(&old);
+        assert_eq!(new.version(&Scope::Snapshot), Some(3));
+        old.add(&new);
+        assert_eq!(old.version(&Scope::Profiles), Some(0));
+        all.add(&new_all);
+        assert_eq!(versions.judge(&all), Currency::Behind);
+    }
+}
