@@ -15,7 +15,8 @@ install: ## Install what is missing (PostgreSQL 15 or newer, a C compiler)
 run: install ## Start the demo. FILMS=N: films to generate; DATA=dir: CSV files to load instead
 	cargo run --release --bin cinegraph -- demo $(if $(DATA),--data "$(DATA)") $(if $(FILMS),--films $(FILMS))
 
-test: install ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for cargo test
+test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for cargo test
+	@scripts/install.sh test
 	@scripts/test.sh $(ARGS)
 
 lint: install ## Check format, lints and documentation
