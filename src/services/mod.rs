@@ -4,6 +4,7 @@
 
 pub mod caches;
 pub mod catalogue;
+pub mod drain;
 mod error;
 pub mod generate;
 pub mod import;

@@ -11,9 +11,11 @@ pub mod generate;
 pub mod import;
 pub mod import_imdb;
 mod installation;
+mod jobs;
 mod lists;
 mod movies;
 mod profiles;
+mod queue;
 mod refresh;
 mod snapshot;
 mod versions;
@@ -31,12 +33,14 @@ pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
 pub use error::{SchemaError, SharedError, StatementLimits, StoreError};
 pub use events::VersionsListener;
 pub use installation::{CatalogueOrigin, Installation};
+pub use jobs::{JOBS_SCHEMA, Job};
 pub use lists::{ListDecade, ListName, ListSummary};
 pub use movies::{
     Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
 };
 pub use profiles::{Profile, ProfileId};
-pub use refresh::{Batch, Changes};
+pub use queue::{Drained, QueueLength};
+pub use refresh::{Batch, Changes, FullRefresh, ScoreBatch};
 pub use snapshot::Snapshot;
 pub use versions::{Currency, Scope, Stamp, Version, Versions};
 
@@ -64,6 +68,8 @@ pub const QUERY_NAMES: &[&str] = &[
     "snapshot",
     "snapshot_columns",
     "unhittable_movies",
+    "task_drain",
+    "task_jobs",
     "task_person_quality",
     "task_scores",
     "task_snapshot",
