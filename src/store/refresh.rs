@@ -203,9 +203,13 @@ impl Store {
         let result = async {
             let mut transaction = statement.connection().begin().await?;
             without_limit(&mut transaction).await?;
-            let result = step(&mut transaction).await?;
-            transaction.commit().await?;
-            Ok(result)
+            let result = step(&mut transaction).await;
+            match &result {
+                Ok(_) => transaction.commit().await?,
+                // At once, so that its locks are free when the caller hears of it. What failed first is what is told.
+                Err(_) => transaction.rollback().await.unwrap_or_default(),
+            }
+            result
         }
         .await;
         statement.done(result)

@@ -12,6 +12,7 @@ mod graphql;
 mod http;
 mod import;
 mod import_imdb;
+mod incremental;
 mod plans;
 mod predictions;
 mod refresh;
