@@ -13,6 +13,7 @@ pub mod profiles;
 pub mod refresh;
 pub mod status;
 pub mod validation;
+pub mod warming;
 
 use crate::cache::Surroundings;
 use crate::config::Config;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ServiceError;
 use crate::store::{Batch, Changes, Store};
-use crate::telemetry::{Label as _, Task};
+use crate::telemetry::Task;
 
 /// People of a batch: some tenths of a second of work, and little memory.
 const PERSON_BATCH: i64 = 20_000;
@@ -65,6 +65,7 @@ pub async fn person_quality(
     if run.changes.changed > 0 {
         store.analyze_people().await?;
     }
+    store.note_success(Task::PersonQuality).await?;
     Ok(run.changes)
 }
 
@@ -99,7 +100,7 @@ pub async fn reconcile(
     let reconciled = all_scores(store, progress).await?;
     right.release().await?;
     if reconciled.lists_changed {
-        store.request_task(Task::SnapshotRefresh.as_str()).await?;
+        store.request_task(Task::SnapshotRefresh).await?;
     }
     Ok(Some(reconciled))
 }
@@ -127,7 +128,17 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
     if run.changes.changed > 0 {
         store.analyze_scores().await?;
     }
+    store.note_success(Task::ScoreRefresh).await?;
     Ok(Reconciled { changes: run.changes, ..reconciled })
+}
+
+/// Whether the quality of people is ours to compute: by the setting or, without it, where the film tables are ours.
+///
+/// # Errors
+/// [`ServiceError::Store`] when the database does not answer, or is not migrated.
+pub async fn computes_person_quality(store: &Store, setting: Option<bool>) -> Result<bool, ServiceError> {
+    let installation = store.installation().await?;
+    Ok(setting.unwrap_or(installation.owns_catalogue))
 }
 
 /// Recomputes blind scores and takes a new snapshot for validations.
@@ -141,6 +152,7 @@ pub async fn snapshot(
 ) -> Result<(), ServiceError> {
     progress(Progress { step: Step::Snapshot, done: 0, total: 1 });
     store.refresh_snapshot(target_lists).await?;
+    store.note_success(Task::SnapshotRefresh).await?;
     progress(Progress { step: Step::Snapshot, done: 1, total: 1 });
     Ok(())
 }

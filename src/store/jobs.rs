@@ -7,6 +7,7 @@ use graphile_worker::WorkerUtils;
 use sqlx::PgConnection;
 
 use super::{SchemaError, Store, StoreError};
+use crate::telemetry::{Label as _, Task};
 
 /// Where jobs are kept.
 pub const JOBS_SCHEMA: &str = "cinegraph_jobs";
@@ -41,7 +42,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
-    pub async fn request_task(&self, task: &str) -> Result<(), StoreError> {
+    pub async fn request_task(&self, task: Task) -> Result<(), StoreError> {
         self.task("task_jobs", async |connection| request(connection, task, "0 seconds").await).await
     }
 
@@ -66,29 +67,29 @@ impl Store {
         statement.rows(jobs)
     }
 
-    /// When each task last succeeded, on any instance, by name.
+    /// When each task last succeeded, on any instance; one that never did is left out.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
-    pub async fn task_successes(&self) -> Result<Vec<(String, DateTime<Utc>)>, StoreError> {
+    pub async fn task_successes(&self) -> Result<Vec<(Task, DateTime<Utc>)>, StoreError> {
         let mut statement = self.statement("task_jobs").await?;
         let rows = sqlx::query!("SELECT name, last_success_at FROM cinegraph.tasks ORDER BY name")
             .fetch_all(statement.connection())
             .await;
-        Ok(statement.rows(rows)?.into_iter().map(|row| (row.name, row.last_success_at)).collect())
+        let task = |name: &str| Task::ALL.iter().copied().find(|task| task.as_str() == name);
+        Ok(statement.rows(rows)?.into_iter().filter_map(|row| Some((task(&row.name)?, row.last_success_at))).collect())
     }
 
-    /// Notes that a task succeeded.
+    /// Notes that a task has succeeded just now.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
-    pub async fn note_success(&self, task: &str, at: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn note_success(&self, task: Task) -> Result<(), StoreError> {
         let mut statement = self.statement("task_jobs").await?;
         let noted = sqlx::query!(
-            "INSERT INTO cinegraph.tasks AS known (name, last_success_at) VALUES ($1, $2)
-             ON CONFLICT (name) DO UPDATE SET last_success_at = greatest(known.last_success_at, excluded.last_success_at)",
-            task,
-            at
+            "INSERT INTO cinegraph.tasks (name, last_success_at) VALUES ($1, now())
+             ON CONFLICT (name) DO UPDATE SET last_success_at = excluded.last_success_at",
+            task.as_str()
         )
         .execute(statement.connection())
         .await;
@@ -97,8 +98,8 @@ impl Store {
 }
 
 /// Asks for a run of a task after a while, as a PostgreSQL interval.
-pub(super) async fn request(connection: &mut PgConnection, task: &str, after: &str) -> Result<(), sqlx::Error> {
-    sqlx::query!("SELECT cinegraph.request_task($1, $2::text::interval)", task, after)
+pub(super) async fn request(connection: &mut PgConnection, task: Task, after: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT cinegraph.request_task($1, $2::text::interval)", task.as_str(), after)
         .execute(connection)
         .await
         .map(|_| ())

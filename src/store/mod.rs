@@ -11,6 +11,7 @@ pub mod generate;
 pub mod import;
 pub mod import_imdb;
 mod installation;
+mod invalidation;
 mod jobs;
 mod lists;
 mod movies;
@@ -44,7 +45,8 @@ pub use refresh::{Batch, Changes, FullRefresh, ScoreBatch};
 pub use snapshot::Snapshot;
 pub use versions::{Currency, Scope, Stamp, Version, Versions};
 
-/// The names of all statements that requests run, for metrics. Tasks' begin with `task_`.
+/// The names of all statements that requests run, for metrics. Tasks' begin with `task_`; those that only look at the
+/// queue or at jobs are not worth a name of their own.
 pub const QUERY_NAMES: &[&str] = &[
     "columns_from_table",
     "columns_from_view",
@@ -68,8 +70,6 @@ pub const QUERY_NAMES: &[&str] = &[
     "snapshot",
     "snapshot_columns",
     "unhittable_movies",
-    "task_drain",
-    "task_jobs",
     "task_person_quality",
     "task_scores",
     "task_snapshot",
@@ -112,6 +112,14 @@ impl Store {
             .acquire_timeout(settings.acquire_timeout)
             .connect_lazy_with(options);
         Ok(Self { pool, metrics, limits: settings.limits })
+    }
+
+    /// The same database by connections of its own, so that who uses this store takes none from others.
+    #[must_use]
+    pub fn apart(&self, max_connections: u32, acquire_timeout: Duration) -> Self {
+        let options = self.pool.connect_options().as_ref().clone();
+        let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(acquire_timeout);
+        Self { pool: pool.connect_lazy_with(options), ..self.clone() }
     }
 
     /// The pool, for what brings its own statements: imports, the generator, tests.

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::refresh::{FULL_REFRESH_LOCK, ScoreBatch, compute_scores, lock_score_table, next_movies};
 use super::{Store, StoreError};
-use crate::telemetry::{Label as _, Task};
+use crate::telemetry::Task;
 
 /// Held for the length of one batch by who drains.
 const DRAIN_LOCK: i64 = 0x6369_6e65_0003;
@@ -47,7 +47,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database does not answer.
     pub async fn is_anything_queued(&self) -> Result<bool, StoreError> {
-        let mut statement = self.statement("task_drain").await?;
+        let mut statement = self.statement("task_queue").await?;
         let any = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) AS "any!""#)
             .fetch_one(statement.connection())
             .await;
@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database does not answer.
     pub async fn queue_length(&self) -> Result<QueueLength, StoreError> {
-        let mut statement = self.statement("task_drain").await?;
+        let mut statement = self.statement("task_queue").await?;
         let row = sqlx::query_file!("src/store/sql/queue_length.sql").fetch_one(statement.connection()).await;
         let row = statement.done(row)?;
         Ok(QueueLength { films: row.films.unsigned_abs(), oldest: row.oldest })
@@ -70,7 +70,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database does not answer or a film cannot be computed; the entries then stay.
     pub async fn drain_films(&self, size: i64) -> Result<Drained, StoreError> {
-        self.task("task_drain", async |connection| {
+        self.task("task_scores", async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? {
                 return Ok(Drained::Elsewhere);
             }
@@ -95,7 +95,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database does not answer; the batch is then undone.
     pub async fn drain_all_films(&self, size: i64) -> Result<Drained, StoreError> {
-        self.task("task_drain", async |connection| {
+        self.task("task_scores", async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? || !try_lock(connection, FULL_REFRESH_LOCK).await? {
                 return Ok(Drained::Elsewhere);
             }
@@ -138,7 +138,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database does not answer.
     pub async fn give_up_oldest_queued(&self) -> Result<Option<i64>, StoreError> {
-        self.task("task_drain", async |connection| {
+        self.task("task_scores", async |connection| {
             let movie = sqlx::query_file_scalar!("src/store/sql/give_up_oldest_queued.sql");
             Ok(movie.fetch_optional(connection).await?.flatten())
         })
@@ -184,7 +184,7 @@ async fn try_lock(connection: &mut PgConnection, key: i64) -> Result<bool, sqlx:
 /// Asks for a new snapshot where films joined or left a list: validations go by it.
 async fn follow_lists(connection: &mut PgConnection, computed: ScoreBatch) -> Result<(), sqlx::Error> {
     if computed.lists_changed {
-        super::jobs::request(connection, Task::SnapshotRefresh.as_str(), SNAPSHOT_AFTER).await?;
+        super::jobs::request(connection, Task::SnapshotRefresh, SNAPSHOT_AFTER).await?;
     }
     Ok(())
 }
