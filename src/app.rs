@@ -15,7 +15,7 @@ use crate::config::{AdminTokens, Config, Secret};
 use crate::graphql::{self, ApiLimits, Door};
 use crate::http::{self, HttpLimits, HttpState, Probe, Readiness};
 use crate::jobs::warming::Warming;
-use crate::jobs::{Jobs, Recovery};
+use crate::jobs::{Jobs, Pace};
 use crate::private_postgres::{self, PrivatePostgres};
 use crate::services::{CacheLimits, Services, refresh};
 use crate::store::{DatabaseSettings, StatementLimits, Store, Versions};
@@ -215,7 +215,7 @@ impl App {
             target_lists: self.config.target_lists.clone(),
             // The other half is for giving back what has not finished.
             grace: self.config.shutdown_timeout / 2,
-            recovery: Recovery::default(),
+            pace: Pace::default(),
         })
     }
 

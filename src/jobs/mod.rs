@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-pub use worker::Recovery;
+pub use worker::Pace;
 
 /// What background work needs.
 #[derive(Debug, Clone)]
@@ -38,8 +38,8 @@ pub struct Jobs {
     pub person_quality: bool,
     /// How long a running job may go on after it was asked to stop; it is given back then.
     pub grace: Duration,
-    /// When an instance is taken for dead.
-    pub recovery: Recovery,
+    /// How often it looks around.
+    pub pace: Pace,
 }
 
 impl Jobs {

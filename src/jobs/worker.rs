@@ -24,27 +24,27 @@ const MAX_ATTEMPTS: u16 = 3;
 /// Jobs that run here at the same time.
 const AT_ONCE: usize = 2;
 
-/// How often to look for jobs that are due. New ones are announced; this is for those that wait for their time.
-const POLL_EVERY: Duration = Duration::from_secs(2);
-
 /// How long to wait before the worker is started again after it has failed.
 const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// When an instance is taken for dead, so that others run its jobs.
+/// How often an instance looks around.
 #[derive(Debug, Clone, Copy)]
-pub struct Recovery {
-    /// How often each instance says that it is alive, and looks for those that are not.
-    pub every: Duration,
-    /// How long an instance may say nothing.
-    pub after: Duration,
+pub struct Pace {
+    /// How often to look for jobs that are due. New ones are announced; this is for those that wait for their time.
+    pub poll_every: Duration,
+    /// How often an instance says that it is alive, and looks for those that are not.
+    pub alive_every: Duration,
+    /// How long one may say nothing before others run its jobs.
+    pub dead_after: Duration,
 }
 
-impl Default for Recovery {
+impl Default for Pace {
     fn default() -> Self {
-        Self { every: Duration::from_secs(15), after: Duration::from_mins(1) }
+        let poll_every = Duration::from_secs(2);
+        Self { poll_every, alive_every: Duration::from_secs(15), dead_after: Duration::from_mins(1) }
     }
 }
 
@@ -85,7 +85,7 @@ async fn work(jobs: &Jobs, stop: &CancellationToken) -> Result<(), Ending> {
         .schema(JOBS_SCHEMA)
         .pg_pool(jobs.store.pool().clone())
         .concurrency(AT_ONCE)
-        .poll_interval(POLL_EVERY)
+        .poll_interval(jobs.pace.poll_every)
         .add_extension(jobs.clone())
         .define_job::<ScoreRefresh>()
         .define_job::<SnapshotRefresh>()
@@ -93,9 +93,9 @@ async fn work(jobs: &Jobs, stop: &CancellationToken) -> Result<(), Ending> {
         .with_cron(once(Cron::hourly_at::<SnapshotRefresh>(snapshot_refresh::AT_MINUTE)?))
         .worker_recovery(
             WorkerRecoveryConfig::default()
-                .heartbeat_interval(jobs.recovery.every)
-                .sweep_interval(jobs.recovery.every)
-                .sweep_threshold(jobs.recovery.after)
+                .heartbeat_interval(jobs.pace.alive_every)
+                .sweep_interval(jobs.pace.alive_every)
+                .sweep_threshold(jobs.pace.dead_after)
                 .recovery_delay(Duration::ZERO),
         )
         .listen_os_shutdown_signals(false)

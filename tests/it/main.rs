@@ -13,6 +13,7 @@ mod http;
 mod import;
 mod import_imdb;
 mod incremental;
+mod jobs;
 mod plans;
 mod predictions;
 mod refresh;
