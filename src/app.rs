@@ -1,5 +1,6 @@
 //! Puts the parts together, starts them and stops them in order.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use crate::clock::Clock;
 use crate::config::{AdminTokens, Config, Secret};
 use crate::graphql::{self, ApiLimits, Door};
 use crate::http::{self, HttpLimits, HttpState, Probe, Readiness};
+use crate::jobs::warming::Warming;
+use crate::jobs::{Jobs, Pace};
 use crate::private_postgres::{self, PrivatePostgres};
-use crate::services::{CacheLimits, Services};
+use crate::services::{CacheLimits, Services, refresh};
 use crate::store::{DatabaseSettings, StatementLimits, Store, Versions};
 use crate::telemetry::{CacheName, Inventory, Metrics};
 
@@ -23,6 +26,13 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// How long to wait before listening again after the connection was lost.
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Connections for background work: two jobs, one of which may hold a lock beside its statements, the drain, the worker
+/// and its listener.
+const JOB_CONNECTIONS: u32 = 6;
+
+/// How long background work waits for one of them.
+const JOB_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The commit that was built, where the build says so.
 const REVISION: Option<&str> = option_env!("CINEGRAPH_REVISION");
@@ -103,11 +113,16 @@ impl App {
     }
 
     /// Serves until `stop` is cancelled, then finishes the requests under way. `ready` is called with the addresses once
-    /// both listen.
+    /// both listen and the first page is in memory. With `jobs`, background work is done here too.
     ///
     /// # Errors
     /// When the database is not migrated, or an address cannot be listened on.
-    pub async fn serve(&self, stop: &CancellationToken, ready: impl FnOnce(Addresses)) -> anyhow::Result<()> {
+    pub async fn serve(
+        &self,
+        stop: &CancellationToken,
+        jobs: bool,
+        ready: impl FnOnce(Addresses),
+    ) -> anyhow::Result<()> {
         self.store.installation().await?;
         self.check_admin_tokens()?;
         self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
@@ -120,6 +135,7 @@ impl App {
             complexity: self.config.query_complexity_limit,
             introspection: self.config.introspection_enabled,
         };
+        let warming = self.warming(&services);
         let executor = graphql::api(services, self.metrics.clone(), limits);
         let mut door = Door::new(executor, self.metrics.clone(), self.config.request_timeout);
         if self.config.cache_enabled {
@@ -143,6 +159,11 @@ impl App {
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), around.redis.clone());
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
         background.spawn(http::serve(admin_listener, admin, stop.clone()));
+        if jobs {
+            background.spawn(self.jobs().await?.run(stop.clone()));
+        }
+        warming.first().await;
+        background.spawn(warming.run(stop.clone()));
         background.close();
 
         ready(addresses);
@@ -157,6 +178,56 @@ impl App {
             Err(_) => tracing::warn!("requests were still under way at the end of shutdown_timeout_seconds"),
         }
         Ok(())
+    }
+
+    /// Does background work, and nothing else, until `stop` is cancelled. `ready` is called with the address of metrics
+    /// and health.
+    ///
+    /// # Errors
+    /// When the database is not migrated, or the address cannot be listened on.
+    pub async fn work(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+        let jobs = self.jobs().await?;
+        self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
+        let listener = listen("admin_addr", self.config.admin_addr).await?;
+        let address = listener.local_addr()?;
+        let admin = http::admin(self.metrics.clone(), probe(self.store.clone()));
+        let background = TaskTracker::new();
+        background.spawn(stop.clone().run_until_cancelled_owned(upkeep(self.store.clone(), self.metrics.clone())));
+        background.spawn(http::serve(listener, admin, stop.clone()));
+        background.spawn(jobs.run(stop.clone()));
+        background.close();
+
+        ready(address);
+        stop.cancelled().await;
+        if tokio::time::timeout(self.config.shutdown_timeout, background.wait()).await.is_err() {
+            tracing::warn!("jobs were still running at the end of shutdown_timeout_seconds");
+        }
+        Ok(())
+    }
+
+    /// Background work.
+    async fn jobs(&self) -> anyhow::Result<Jobs> {
+        let store = self.store.apart(JOB_CONNECTIONS, JOB_ACQUIRE_TIMEOUT);
+        Ok(Jobs {
+            person_quality: refresh::computes_person_quality(&store, self.config.person_quality_enabled).await?,
+            store,
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            target_lists: self.config.target_lists.clone(),
+            // The other half is for giving back what has not finished.
+            grace: self.config.shutdown_timeout / 2,
+            pace: Pace::default(),
+        })
+    }
+
+    fn warming(&self, services: &Arc<Services>) -> Warming {
+        Warming {
+            services: Arc::clone(services),
+            store: self.store.clone(),
+            target_lists: self.config.target_lists.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// Refuses a damaged tokens file at the start, not at the first change.
@@ -187,12 +258,12 @@ impl App {
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
     /// The API.
-    pub public: std::net::SocketAddr,
+    pub public: SocketAddr,
     /// Metrics and health, for operators.
-    pub admin: std::net::SocketAddr,
+    pub admin: SocketAddr,
 }
 
-async fn listen(setting: &str, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listening = TcpListener::bind(address).await;
     listening.with_context(|| format!("listening on {address} (another address: set {setting})"))
 }

@@ -8,6 +8,7 @@
 //! | [`app`] | builds the parts, starts and stops them |
 //! | [`http`] | routes, limits, health, `/metrics` |
 //! | [`graphql`] | schema types, resolvers, loaders, client errors |
+//! | [`jobs`] | what runs by itself, and when |
 //! | [`services`] | use cases: predict, validate, refresh, import |
 //! | [`cache`] | values kept in memory, by version |
 //! | [`store`] | every SQL statement, rows to domain values |
@@ -22,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod graphql;
 pub mod http;
+pub mod jobs;
 pub mod private_postgres;
 pub mod scoring;
 pub mod services;

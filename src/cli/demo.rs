@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use super::serve::{AddressArgs, interrupted, until_interrupted};
 use super::{generate, import, refresh};
@@ -34,7 +35,8 @@ pub(super) async fn run(app: &App, args: DemoArgs) -> anyhow::Result<ExitCode> {
         filled = fill(app, args.films, args.data) => filled?,
         () = interrupted() => return Ok(ExitCode::from(super::INTERRUPTED)),
     }
-    until_interrupted(app, welcome).await
+    let stop = CancellationToken::new();
+    until_interrupted(&stop, app.serve(&stop, true, welcome)).await
 }
 
 /// Makes sure that there are films with scores.

@@ -5,14 +5,18 @@ mod config;
 mod demo;
 mod generate;
 mod import;
+mod invalidate;
+mod jobs;
 mod migrate;
 mod postgres;
 mod predict;
 mod progress;
 mod refresh;
 mod serve;
+mod status;
 mod table;
 mod validate;
+mod worker;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -60,6 +64,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Serve the API
     Serve(serve::ServeArgs),
+    /// Do background work only: keep scores and snapshots current
+    Worker(worker::WorkerArgs),
     /// Bring the database's schema up to date, or attach to the database of another application
     Migrate(migrate::MigrateArgs),
     /// Import films from files
@@ -72,6 +78,12 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Print how well the ranking would have found earlier additions
     Validate(validate::ValidateArgs),
+    /// Print how the service is: scores, snapshot, queue, jobs, and what a running instance says of its caches
+    Status(status::StatusArgs),
+    /// Take cached answers away, on every instance, so that the next question computes them anew
+    Invalidate(invalidate::InvalidateArgs),
+    /// Print background jobs, or let failed ones run again
+    Jobs(jobs::JobsArgs),
     /// Print the GraphQL schema
     Schema,
     /// Print the settings in force, their meaning and where they came from; secrets are hidden
@@ -106,7 +118,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         log_format: cli.global.log_format,
         ..Overrides::default()
     };
-    if let Command::Serve(serve::ServeArgs { addresses }) | Command::Demo(demo::DemoArgs { addresses, .. }) =
+    if let Command::Worker(worker::WorkerArgs { admin_addr }) = &cli.command {
+        overrides.admin_addr.clone_from(admin_addr);
+    }
+    if let Command::Serve(serve::ServeArgs { addresses, .. }) | Command::Demo(demo::DemoArgs { addresses, .. }) =
         &cli.command
     {
         overrides.http_addr.clone_from(&addresses.http_addr);
@@ -117,7 +132,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::load(&overrides)?;
-    let serves = matches!(cli.command, Command::Serve(_) | Command::Demo(_));
+    let serves = matches!(cli.command, Command::Serve(_) | Command::Demo(_) | Command::Worker(_));
     let _telemetry = start_logs(&config, serves)?;
     match cli.command {
         Command::Schema => Ok(ExitCode::SUCCESS),
@@ -131,7 +146,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let app = App::start(config).await?;
             let done = match command {
                 Command::Demo(args) => demo::run(&app, args).await,
-                Command::Serve(_) => serve::run(&app).await,
+                Command::Serve(args) => serve::run(&app, args).await,
+                Command::Worker(_) => worker::run(&app).await,
                 command => tokio::select! {
                     done = run_to_end(&app, command) => done,
                     () = serve::interrupted() => Ok(ExitCode::from(INTERRUPTED)),
@@ -153,7 +169,15 @@ async fn run_to_end(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Refresh(args) => refresh::run(app, &args).await?,
         Command::Predict(args) => predict::run(app, args).await?,
         Command::Validate(args) => validate::run(app, args).await?,
-        Command::Demo(_) | Command::Serve(_) | Command::Schema | Command::Config | Command::Postgres(_) => {}
+        Command::Status(args) => status::run(app, &args).await?,
+        Command::Invalidate(args) => invalidate::run(app, args).await?,
+        Command::Jobs(args) => jobs::run(app, args).await?,
+        Command::Demo(_)
+        | Command::Serve(_)
+        | Command::Worker(_)
+        | Command::Schema
+        | Command::Config
+        | Command::Postgres(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

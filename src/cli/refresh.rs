@@ -56,10 +56,8 @@ pub(super) async fn all(app: &App) -> anyhow::Result<()> {
     snapshot(app).await
 }
 
-/// Whether person quality is ours to compute, by the setting or, without it, where the film tables are ours.
 async fn computes_person_quality(app: &App) -> anyhow::Result<bool> {
-    let installation = app.store.installation().await?;
-    Ok(app.config.person_quality_enabled.unwrap_or(installation.owns_catalogue))
+    Ok(refresh::computes_person_quality(&app.store, app.config.person_quality_enabled).await?)
 }
 
 async fn people(app: &App) -> anyhow::Result<()> {

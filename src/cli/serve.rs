@@ -12,6 +12,9 @@ use crate::app::{Addresses, App};
 pub(super) struct ServeArgs {
     #[command(flatten)]
     pub(super) addresses: AddressArgs,
+    /// Leave background work (scores, snapshots) to other instances or to `cinegraph worker`
+    #[arg(long)]
+    no_jobs: bool,
 }
 
 #[derive(Debug, Args)]
@@ -24,16 +27,19 @@ pub(super) struct AddressArgs {
     pub(super) admin_addr: Option<String>,
 }
 
-pub(super) async fn run(app: &App) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(app: &App, args: ServeArgs) -> anyhow::Result<ExitCode> {
     let ready = |addresses: Addresses| {
         tracing::info!(public = %addresses.public, admin = %addresses.admin, "serving");
     };
-    until_interrupted(app, ready).await
+    let stop = CancellationToken::new();
+    until_interrupted(&stop, app.serve(&stop, !args.no_jobs, ready)).await
 }
 
-/// Serves until asked to stop; being asked is no failure.
-pub(super) async fn until_interrupted(app: &App, ready: impl FnOnce(Addresses)) -> anyhow::Result<ExitCode> {
-    let stop = CancellationToken::new();
+/// Goes on until asked to stop; being asked is no failure.
+pub(super) async fn until_interrupted(
+    stop: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<ExitCode> {
     let asked = async {
         interrupted().await;
         tracing::info!("stopping");
@@ -42,7 +48,7 @@ pub(super) async fn until_interrupted(app: &App, ready: impl FnOnce(Addresses)) 
         interrupted().await;
     };
     tokio::select! {
-        served = app.serve(&stop, ready) => served.map(|()| ExitCode::SUCCESS),
+        done = work => done.map(|()| ExitCode::SUCCESS),
         () = asked => Ok(ExitCode::from(super::INTERRUPTED)),
     }
 }

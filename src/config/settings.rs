@@ -227,7 +227,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "log_filter",
         kind: Kind::LogFilter,
-        default: Some("info,sqlx::query=off,sqlx::postgres::notice=warn"),
+        default: Some(
+            "info,sqlx::query=off,sqlx::postgres::notice=warn,graphile_worker=warn,graphile_worker::runner::release=off",
+        ),
         description: "Which log lines are written: a level, then exceptions by module.",
     },
 ];

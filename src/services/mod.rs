@@ -4,6 +4,7 @@
 
 pub mod caches;
 pub mod catalogue;
+pub mod drain;
 mod error;
 pub mod generate;
 pub mod import;
@@ -12,6 +13,7 @@ pub mod profiles;
 pub mod refresh;
 pub mod status;
 pub mod validation;
+pub mod warming;
 
 use crate::cache::Surroundings;
 use crate::config::Config;

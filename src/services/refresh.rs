@@ -1,10 +1,19 @@
 //! Refreshes: person quality, scores, blind scores and the snapshot, in the order in which each needs the last.
 
+use std::time::Duration;
+
 use super::ServiceError;
 use crate::store::{Batch, Changes, Store};
+use crate::telemetry::Task;
 
-/// Rows of a batch: some tenths of a second of work, and little memory.
-const BATCH: i64 = 20_000;
+/// People of a batch: some tenths of a second of work, and little memory.
+const PERSON_BATCH: i64 = 20_000;
+
+/// Films of a batch. Changed films wait for at most one, and should be served anew within a second.
+const SCORE_BATCH: i64 = 5_000;
+
+/// How often to look whether another instance has finished.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What is being computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,32 +59,86 @@ pub async fn person_quality(
 ) -> Result<Changes, ServiceError> {
     let (_, total) = store.refresh_size().await?;
     let mut run = Run::new(Step::PersonQuality, total, progress);
-    while let Some(batch) = store.refresh_person_quality(run.last_id, BATCH).await? {
+    while let Some(batch) = store.refresh_person_quality(run.last_id, PERSON_BATCH).await? {
         run.add(batch);
     }
     if run.changes.changed > 0 {
         store.analyze_people().await?;
     }
+    store.note_success(Task::PersonQuality).await?;
     Ok(run.changes)
 }
 
-/// Brings all stored scores up to date with the formula.
+/// Brings all stored scores up to date with the formula. Waits while another instance does so.
 ///
 /// # Errors
 /// As [`person_quality`].
 pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Changes, ServiceError> {
-    let (total, _) = store.refresh_size().await?;
+    let right = loop {
+        if let Some(right) = store.full_refresh().await? {
+            break right;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
     let queued = store.queue_all_films().await?;
-    let mut run = Run::new(Step::Scores, total, progress);
-    while let Some(batch) = store.refresh_scores(run.last_id, BATCH).await? {
-        run.add(batch);
-    }
-    run.changes.changed += store.remove_orphaned_scores().await?;
+    let reconciled = all_scores(store, progress).await?;
     store.forget_queued(queued).await?;
+    right.release().await?;
+    Ok(reconciled.changes)
+}
+
+/// Checks all stored scores against the formula, and corrects what is wrong. The queue stays as it is: what waits there
+/// will be computed, and is not wrong but late. None while another instance refreshes all scores.
+///
+/// # Errors
+/// As [`person_quality`].
+pub async fn reconcile(
+    store: &Store,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Option<Reconciled>, ServiceError> {
+    let Some(right) = store.full_refresh().await? else { return Ok(None) };
+    let reconciled = all_scores(store, progress).await?;
+    right.release().await?;
+    if reconciled.lists_changed {
+        store.request_task(Task::SnapshotRefresh).await?;
+    }
+    Ok(Some(reconciled))
+}
+
+/// What a check of all scores found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reconciled {
+    /// Films computed, and those that differed in anything that is stored with their scores.
+    pub changes: Changes,
+    /// Films whose scores were wrong and would have stayed so: 0 when every change was noticed.
+    pub corrected: u64,
+    /// Whether a film joined or left a list.
+    pub lists_changed: bool,
+}
+
+async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Reconciled, ServiceError> {
+    let (total, _) = store.refresh_size().await?;
+    let mut run = Run::new(Step::Scores, total, progress);
+    let mut reconciled = Reconciled::default();
+    while let Some(computed) = store.refresh_scores(run.last_id, SCORE_BATCH).await? {
+        run.add(computed.batch);
+        reconciled.corrected += computed.corrected;
+        reconciled.lists_changed |= computed.lists_changed;
+    }
     if run.changes.changed > 0 {
         store.analyze_scores().await?;
     }
-    Ok(run.changes)
+    store.note_success(Task::ScoreRefresh).await?;
+    Ok(Reconciled { changes: run.changes, ..reconciled })
+}
+
+/// Whether the quality of people is ours to compute: by the setting or, without it, where the film tables are ours.
+///
+/// # Errors
+/// [`ServiceError::Store`] when the database does not answer, or is not migrated.
+pub async fn computes_person_quality(store: &Store, setting: Option<bool>) -> Result<bool, ServiceError> {
+    let installation = store.installation().await?;
+    Ok(setting.unwrap_or(installation.owns_catalogue))
 }
 
 /// Recomputes blind scores and takes a new snapshot for validations.
@@ -89,6 +152,7 @@ pub async fn snapshot(
 ) -> Result<(), ServiceError> {
     progress(Progress { step: Step::Snapshot, done: 0, total: 1 });
     store.refresh_snapshot(target_lists).await?;
+    store.note_success(Task::SnapshotRefresh).await?;
     progress(Progress { step: Step::Snapshot, done: 1, total: 1 });
     Ok(())
 }

@@ -67,6 +67,9 @@ pub enum SchemaError {
     /// Views of others would be dropped with ours.
     #[error("views of others read from ours: {}; drop them first", .0.join(", "))]
     ReadByOthers(Vec<String>),
+    /// The tables of jobs cannot be made or brought up to date.
+    #[error("the tables of jobs cannot be migrated: {0}")]
+    Jobs(String),
     /// A migration failed.
     #[error("a migration failed")]
     Migration(#[source] std::sync::Arc<sqlx::migrate::MigrateError>),
@@ -76,6 +79,15 @@ pub enum SchemaError {
 pub type SharedError = std::sync::Arc<sqlx::Error>;
 
 impl StoreError {
+    /// Whether the values in the tables are at fault, so that the same statement fails again as long as they are there.
+    #[must_use]
+    pub fn is_data_fault(&self) -> bool {
+        let Self::Statement { source, .. } = self else { return false };
+        let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        // Class 22 of SQLSTATE: data exceptions, such as a number out of range.
+        code.is_some_and(|code| code.starts_with("22"))
+    }
+
     pub(super) fn of(statement: &'static str, error: sqlx::Error) -> Self {
         let kind = FailureKind::of(&error);
         let source = SharedError::new(error);

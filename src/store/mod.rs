@@ -11,9 +11,12 @@ pub mod generate;
 pub mod import;
 pub mod import_imdb;
 mod installation;
+mod invalidation;
+mod jobs;
 mod lists;
 mod movies;
 mod profiles;
+mod queue;
 mod refresh;
 mod snapshot;
 mod versions;
@@ -31,16 +34,19 @@ pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
 pub use error::{SchemaError, SharedError, StatementLimits, StoreError};
 pub use events::VersionsListener;
 pub use installation::{CatalogueOrigin, Installation};
+pub use jobs::{JOBS_SCHEMA, Job};
 pub use lists::{ListDecade, ListName, ListSummary};
 pub use movies::{
     Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
 };
 pub use profiles::{Profile, ProfileId};
-pub use refresh::{Batch, Changes};
+pub use queue::{Drained, QueueLength};
+pub use refresh::{Batch, Changes, FullRefresh, ScoreBatch};
 pub use snapshot::Snapshot;
 pub use versions::{Currency, Scope, Stamp, Version, Versions};
 
-/// The names of all statements that requests run, for metrics. Tasks' begin with `task_`.
+/// The names of all statements that requests run, for metrics. Tasks' begin with `task_`; those that only look at the
+/// queue or at jobs are not worth a name of their own.
 pub const QUERY_NAMES: &[&str] = &[
     "columns_from_table",
     "columns_from_view",
@@ -106,6 +112,14 @@ impl Store {
             .acquire_timeout(settings.acquire_timeout)
             .connect_lazy_with(options);
         Ok(Self { pool, metrics, limits: settings.limits })
+    }
+
+    /// The same database by connections of its own, so that who uses this store takes none from others.
+    #[must_use]
+    pub fn apart(&self, max_connections: u32, acquire_timeout: Duration) -> Self {
+        let options = self.pool.connect_options().as_ref().clone();
+        let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(acquire_timeout);
+        Self { pool: pool.connect_lazy_with(options), ..self.clone() }
     }
 
     /// The pool, for what brings its own statements: imports, the generator, tests.

@@ -3,8 +3,9 @@
 //! Scores and person quality go in batches of ids, each its own transaction, so that memory stays bounded, readers
 //! are never blocked and a run that was interrupted can simply be repeated.
 
-use sqlx::postgres::PgAdvisoryLock;
-use sqlx::{Connection, PgConnection};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgAdvisoryLock, PgAdvisoryLockGuard, PgAdvisoryLockKey};
+use sqlx::{Connection, PgConnection, Postgres};
 
 use super::{Store, StoreError};
 use crate::scoring::FORMULA_VERSION;
@@ -28,6 +29,37 @@ pub struct Changes {
     /// Rows that were missing, different or left over.
     pub changed: u64,
 }
+
+/// How far a batch of scores came, and what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScoreBatch {
+    /// How far it came.
+    pub batch: Batch,
+    /// Films whose scores were wrong though nothing about them waits in the queue.
+    pub corrected: u64,
+    /// Whether a film joined or left a list.
+    pub lists_changed: bool,
+}
+
+/// The right to refresh the scores of all films.
+pub struct FullRefresh(PgAdvisoryLockGuard<PoolConnection<Postgres>>);
+
+impl FullRefresh {
+    /// Lets others have it, at once.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the connection was lost; the right is then free too.
+    pub async fn release(self) -> Result<(), StoreError> {
+        self.0.release_now().await.map(|_| ()).map_err(|error| StoreError::of("task_scores", error))
+    }
+}
+
+/// Held by who refreshes the scores of all films, so that no two do, and by the drain while it does a part of that.
+pub(super) const FULL_REFRESH_LOCK: i64 = 0x6369_6e65_0001;
+
+/// Held for the length of one batch by who writes the score table. Two batches at once could each have seen the films as
+/// they were before the other's change, and the later to commit would put old scores back.
+const SCORE_TABLE_LOCK: i64 = 0x6369_6e65_0002;
 
 impl Store {
     /// How many movies and people there are, for a progress bar.
@@ -65,55 +97,30 @@ impl Store {
         .await
     }
 
-    /// Brings the stored scores of the next `size` movies after `after` up to date, and raises the versions of the
-    /// decades that changed; none when there are no more.
+    /// Brings the stored scores of the next `size` movies after `after` up to date, those of movies that are gone among
+    /// them, and raises the versions of what changed; none when there are no more.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer; the batch is then undone.
-    pub async fn refresh_scores(&self, after: i64, size: i64) -> Result<Option<Batch>, StoreError> {
+    pub async fn refresh_scores(&self, after: i64, size: i64) -> Result<Option<ScoreBatch>, StoreError> {
         self.task("task_scores", async |connection| {
-            let last = sqlx::query_scalar!(
-                "SELECT max(id) FROM (SELECT id FROM public.movies WHERE id > $1 ORDER BY id LIMIT $2) AS batch",
-                after,
-                size
-            );
-            let Some(last_id) = last.fetch_one(&mut *connection).await? else { return Ok(None) };
-            let row = sqlx::query_file!("src/store/sql/refresh_scores.sql", after, last_id, FORMULA_VERSION)
-                .fetch_one(&mut *connection)
-                .await?;
-            Ok(Some(Batch { last_id, rows: row.computed.unsigned_abs(), changed: row.changed.unsigned_abs() }))
+            lock_score_table(connection).await?;
+            let Some(movies) = next_movies(connection, after, size).await? else { return Ok(None) };
+            compute_scores(connection, &movies).await.map(Some)
         })
         .await
     }
 
-    /// Puts one entry that stands for all films in the place of all that wait in the queue; says which. Until it is taken
-    /// away, an interrupted refresh of all films is not forgotten. Entries that come meanwhile stay.
+    /// The right to refresh the scores of all films, until it is released or dropped; none while another instance has it.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
-    pub async fn queue_all_films(&self) -> Result<i64, StoreError> {
-        self.task("task_scores", async |connection| {
-            let entry = sqlx::query_scalar!(
-                "WITH covered AS (DELETE FROM cinegraph.score_refresh_queue)
-                 INSERT INTO cinegraph.score_refresh_queue (reason) VALUES ('score_refresh') RETURNING id"
-            );
-            entry.fetch_one(connection).await
-        })
-        .await
-    }
-
-    /// Takes one entry off the queue.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not answer.
-    pub async fn forget_queued(&self, entry: i64) -> Result<(), StoreError> {
-        self.task("task_scores", async |connection| {
-            sqlx::query!("DELETE FROM cinegraph.score_refresh_queue WHERE id = $1", entry)
-                .execute(connection)
-                .await
-                .map(|_| ())
-        })
-        .await
+    pub async fn full_refresh(&self) -> Result<Option<FullRefresh>, StoreError> {
+        let statement = "task_scores";
+        let lock = PgAdvisoryLock::with_key(PgAdvisoryLockKey::BigInt(FULL_REFRESH_LOCK));
+        let connection = self.pool.acquire().await.map_err(|error| StoreError::of(statement, error))?;
+        let taken = lock.try_acquire(connection).await.map_err(|error| StoreError::of(statement, error))?;
+        Ok(taken.left().map(FullRefresh))
     }
 
     /// Lets the planner know what a refresh has written.
@@ -134,18 +141,6 @@ impl Store {
     pub async fn analyze_scores(&self) -> Result<(), StoreError> {
         self.task("task_scores", async |connection| {
             sqlx::query!("ANALYZE cinegraph.movie_discovery_scores").execute(connection).await.map(|_| ())
-        })
-        .await
-    }
-
-    /// Removes stored scores of movies that are gone; says how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database does not answer.
-    pub async fn remove_orphaned_scores(&self) -> Result<u64, StoreError> {
-        self.task("task_scores", async |connection| {
-            let removed = sqlx::query_file_scalar!("src/store/sql/remove_orphaned_scores.sql");
-            Ok(removed.fetch_one(&mut *connection).await?.unsigned_abs())
         })
         .await
     }
@@ -208,13 +203,44 @@ impl Store {
         let result = async {
             let mut transaction = statement.connection().begin().await?;
             without_limit(&mut transaction).await?;
-            let result = step(&mut transaction).await?;
-            transaction.commit().await?;
-            Ok(result)
+            let result = step(&mut transaction).await;
+            match &result {
+                Ok(_) => transaction.commit().await?,
+                // At once, so that its locks are free when the caller hears of it. What failed first is what is told.
+                Err(_) => transaction.rollback().await.unwrap_or_default(),
+            }
+            result
         }
         .await;
         statement.done(result)
     }
+}
+
+/// Waits until nobody else writes the score table; to be called before the statement whose scores are written.
+pub(super) async fn lock_score_table(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCORE_TABLE_LOCK).execute(connection).await.map(|_| ())
+}
+
+/// The ids of the next movies, and of scores without a movie, ascending; none when there are no more.
+pub(super) async fn next_movies(
+    connection: &mut PgConnection,
+    after: i64,
+    size: i64,
+) -> Result<Option<Vec<i64>>, sqlx::Error> {
+    let movies = sqlx::query_file_scalar!("src/store/sql/next_movies.sql", after, size).fetch_all(connection).await?;
+    Ok(if movies.is_empty() { None } else { Some(movies) })
+}
+
+/// Replaces what differs among the stored scores of these movies.
+pub(super) async fn compute_scores(connection: &mut PgConnection, movies: &[i64]) -> Result<ScoreBatch, sqlx::Error> {
+    let row =
+        sqlx::query_file!("src/store/sql/refresh_scores.sql", movies, FORMULA_VERSION).fetch_one(connection).await?;
+    let batch = Batch {
+        last_id: movies.last().copied().unwrap_or(i64::MIN),
+        rows: row.computed.unsigned_abs(),
+        changed: row.changed.unsigned_abs(),
+    };
+    Ok(ScoreBatch { batch, corrected: row.corrected.unsigned_abs(), lists_changed: row.lists > 0 })
 }
 
 /// Lifts the time limit of statements until the end of the transaction: tasks take what they take.

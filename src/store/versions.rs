@@ -90,6 +90,12 @@ impl Versions {
         of_scopes.chain(of_all).max().unwrap_or(Currency::Current)
     }
 
+    /// Another number than before says that something was invalidated hard.
+    #[must_use]
+    pub fn floors(&self) -> i64 {
+        self.read().values().map(|version| version.floor).sum()
+    }
+
     /// Every scope that anything was counted of.
     #[must_use]
     pub fn scopes(&self) -> Vec<Scope> {

@@ -58,6 +58,7 @@ impl Metrics {
     /// Starts measuring a run of a background task.
     #[must_use]
     pub fn task(&self, task: Task) -> TaskGuard {
+        self.0.tasks.at(task).running.increment(1.0);
         TaskGuard { metrics: self.clone(), started: Instant::now(), task, outcome: TaskOutcome::Error }
     }
 }
@@ -261,15 +262,22 @@ pub struct TaskGuard {
 }
 
 impl TaskGuard {
-    /// Ends it.
-    pub fn finish(mut self, outcome: TaskOutcome) {
+    /// Counts rows or keys that were worked on.
+    pub fn items(&self, done: Done, count: u64) {
+        self.metrics.0.tasks.at(self.task).items.at(done).increment(count);
+    }
+
+    /// Ends it, and returns the time that is recorded.
+    pub fn finish(mut self, outcome: TaskOutcome) -> Duration {
         self.outcome = outcome;
+        self.started.elapsed()
     }
 }
 
 impl Drop for TaskGuard {
     fn drop(&mut self) {
         let handles = self.metrics.0.tasks.at(self.task);
+        handles.running.decrement(1.0);
         handles.duration.record(self.started.elapsed());
         handles.runs.at(self.outcome).increment(1);
     }
@@ -395,7 +403,10 @@ mod tests {
         drop(metrics.field("predictions"));
         let _ = metrics.statement("film").finish_ok(25);
         metrics.statement("unheard_of").finish_err(DbError::Timeout);
-        metrics.task(Task::ScoreRefresh).finish(TaskOutcome::Skipped);
+        let run = metrics.task(Task::ScoreRefresh);
+        run.items(Done::Ok, 3);
+        assert_has(&metrics, &[r#"cinegraph_task_running{task="score_refresh"} 1"#]);
+        let _ = run.finish(TaskOutcome::Skipped);
 
         assert_has(
             &metrics,
@@ -406,6 +417,8 @@ mod tests {
                 r#"db_client_operation_duration_seconds_count{query_name="film"} 1"#,
                 r#"cinegraph_db_errors_total{query_name="other",error_type="timeout"} 1"#,
                 r#"cinegraph_task_runs_total{task="score_refresh",outcome="skipped"} 1"#,
+                r#"cinegraph_task_items_total{task="score_refresh",outcome="ok"} 3"#,
+                r#"cinegraph_task_running{task="score_refresh"} 0"#,
             ],
         );
     }

@@ -10,7 +10,7 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{EnvFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
@@ -103,7 +103,8 @@ where
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(LevelFilter::INFO);
+        // The job library opens spans for each look at its tables; ours say what a task does.
+        .with_filter(Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF));
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .event_format(Lines(format))

@@ -343,6 +343,22 @@ catalogue! {
         "Finished runs of background tasks.";
     TASK_DURATION: Histogram(JOB), "cinegraph_task_duration_seconds", ["task"],
         "Run time of background tasks.";
+    TASK_ITEMS: Counter, "cinegraph_task_items_total", ["task", "outcome"],
+        "Rows or keys that background tasks worked on.";
+    TASK_LAST_SUCCESS: Gauge, "cinegraph_task_last_success_timestamp_seconds", ["task"],
+        "When a background task last succeeded on any instance, since the Unix epoch; 0: never.";
+    TASK_INTERVAL: Gauge, "cinegraph_task_interval_seconds", ["task"],
+        "Planned time between two runs of a background task; 0 where this instance does not run it.";
+    TASK_RUNNING: Gauge, "cinegraph_task_running", ["task"],
+        "1 while a background task runs here.";
+    SCORE_QUEUE_FILMS: Gauge, "cinegraph_score_queue_films", [],
+        "Films waiting for new scores.";
+    SCORE_QUEUE_AGE: Gauge, "cinegraph_score_queue_oldest_age_seconds", [],
+        "How long the first of them has waited.";
+    SNAPSHOT_AGE: Gauge, "cinegraph_snapshot_age_seconds", [],
+        "Age of what validations read; 0 where there is none.";
+    RECONCILE_DIFFERENCES: Gauge, "cinegraph_score_reconcile_differences", [],
+        "Films whose score the last check of all films had to correct.";
 
     BUILD_INFO: Gauge, "cinegraph_build_info", ["version", "revision", "schema_hash"],
         "Always 1: which build runs.";

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
@@ -85,6 +86,32 @@ impl Metrics {
         pool.max.set(number(max));
     }
 
+    /// Says how often `task` is to run here.
+    pub fn task_interval(&self, task: Task, interval: Duration) {
+        self.0.tasks.at(task).interval.set(interval.as_secs_f64());
+    }
+
+    /// Notes when `task` last succeeded, in seconds since the Unix epoch.
+    pub fn task_succeeded(&self, task: Task, at_seconds: f64) {
+        self.0.tasks.at(task).last_success.set(at_seconds);
+    }
+
+    /// Notes how many films wait for new scores, and for how long the first of them has.
+    pub fn score_queue(&self, films: u64, oldest: Duration) {
+        self.0.freshness.queue_films.set(number(films));
+        self.0.freshness.queue_age.set(oldest.as_secs_f64());
+    }
+
+    /// Notes how old the snapshot is that validations read.
+    pub fn snapshot_age(&self, age: Duration) {
+        self.0.freshness.snapshot_age.set(age.as_secs_f64());
+    }
+
+    /// Notes how many films a check of all scores had to correct.
+    pub fn reconcile_differences(&self, films: u64) {
+        self.0.freshness.differences.set(number(films));
+    }
+
     /// The field's own name if the schema has it, else [`OTHER`]: safe to log whatever a client sent.
     #[must_use]
     pub fn field_name(&self, field: &str) -> &'static str {
@@ -151,6 +178,7 @@ pub(super) struct Registry {
     pub(super) queries: Named<StatementHandles>,
     pub(super) pools: Family<Pool, PoolHandles>,
     pub(super) tasks: Family<Task, TaskHandles>,
+    freshness: FreshnessHandles,
     pub(super) caches: CacheMetrics,
     dropped: Family<Signal, Counter>,
     errors: Family<ErrorCode, Counter>,
@@ -184,6 +212,17 @@ pub(super) struct PoolHandles {
 pub(super) struct TaskHandles {
     pub(super) duration: Histogram,
     pub(super) runs: Family<TaskOutcome, Counter>,
+    pub(super) items: Family<Done, Counter>,
+    pub(super) running: Gauge,
+    last_success: Gauge,
+    interval: Gauge,
+}
+
+struct FreshnessHandles {
+    queue_films: Gauge,
+    queue_age: Gauge,
+    snapshot_age: Gauge,
+    differences: Gauge,
 }
 
 impl Registry {
@@ -196,6 +235,7 @@ impl Registry {
             queries: Named::of(inventory.queries, page::QUERY_CEILING, |query| StatementHandles::new(&source, query)),
             pools: Family::of(|pool| PoolHandles::new(&source, pool)),
             tasks: Family::of(|task| TaskHandles::new(&source, task)),
+            freshness: FreshnessHandles::new(&source),
             caches: CacheMetrics::new(&source),
             dropped: Family::of(|signal: Signal| source.counter(&page::TELEMETRY_DROPPED, &[signal.as_str()])),
             errors: Family::of(|code: ErrorCode| source.counter(&page::GRAPHQL_ERRORS, &[code.as_str()])),
@@ -257,6 +297,21 @@ impl TaskHandles {
         Self {
             duration: source.histogram(&page::TASK_DURATION, &[task]),
             runs: Family::of(|outcome: TaskOutcome| source.counter(&page::TASK_RUNS, &[task, outcome.as_str()])),
+            items: Family::of(|done: Done| source.counter(&page::TASK_ITEMS, &[task, done.as_str()])),
+            running: source.gauge(&page::TASK_RUNNING, &[task]),
+            last_success: source.gauge(&page::TASK_LAST_SUCCESS, &[task]),
+            interval: source.gauge(&page::TASK_INTERVAL, &[task]),
+        }
+    }
+}
+
+impl FreshnessHandles {
+    fn new(source: &Source) -> Self {
+        Self {
+            queue_films: source.gauge(&page::SCORE_QUEUE_FILMS, &[]),
+            queue_age: source.gauge(&page::SCORE_QUEUE_AGE, &[]),
+            snapshot_age: source.gauge(&page::SNAPSHOT_AGE, &[]),
+            differences: source.gauge(&page::RECONCILE_DIFFERENCES, &[]),
         }
     }
 }

@@ -16,19 +16,25 @@ use crate::support::{TestService, url};
 /// A database that nobody connects to.
 const NOWHERE: &str = "postgres://nobody:hunter2@127.0.0.1:1/nothing";
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 18] = [
     "config",
     "demo",
     "generate",
     "import",
     "import csv",
+    "invalidate",
+    "jobs",
+    "jobs list",
+    "jobs retry",
     "migrate",
     "postgres",
     "predict",
     "refresh",
     "schema",
     "serve",
+    "status",
     "validate",
+    "worker",
 ];
 
 /// The program on a database, with none of the caller's settings.
@@ -338,7 +344,111 @@ async fn serve_answers_until_it_is_asked_to_stop(pool: PgPool) {
     assert_eq!(server.stop(), Some(0));
 }
 
-/// `cinegraph serve`, killed if a test ends before it does.
+#[sqlx::test(migrations = false)]
+async fn jobs_run_where_they_are_let_and_failed_ones_again(pool: PgPool) {
+    let url = imported(&pool);
+    sqlx::raw_sql(
+        "ALTER TABLE cinegraph.movie_blind_scores RENAME TO gone; UPDATE cinegraph.tasks SET last_success_at = now();
+                   SELECT cinegraph.request_task('snapshot_refresh', '0');
+                   UPDATE cinegraph_jobs._private_jobs SET attempts = 2",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let states = || json(&url, &["jobs", "list", "--json"]);
+    let mut idle = Server::running(&url, &["serve", "--no-jobs", "--http-addr", "127.0.0.1:0"], "serving");
+    let mut worker = Server::running(&url, &["worker"], "doing background work");
+    wait_for("the job has failed", || states()[0]["state"] == "failed");
+
+    let failed = states();
+    assert_eq!((&failed[0]["task"], &failed[0]["attempts"]), (&json!("snapshot_refresh"), &json!(3)));
+    assert!(printed(&url, &["jobs", "list"]).contains("movie_blind_scores"));
+    assert!(
+        get(&worker.admin, "/metrics")
+            .1
+            .contains("cinegraph_task_runs_total{task=\"snapshot_refresh\",outcome=\"error\"} 1")
+    );
+    sqlx::query("ALTER TABLE cinegraph.gone RENAME TO movie_blind_scores").execute(&pool).await.unwrap();
+    assert_eq!(run(&url, &["jobs", "retry", "12345"]).status.code(), Some(1));
+    let id = failed[0]["id"].to_string();
+    assert_eq!(printed(&url, &["jobs", "retry", &id]), format!("Runs again: {id}\n"));
+    wait_for("it is done", || states() == json!([]));
+
+    assert_eq!(printed(&url, &["jobs", "list"]), "No job runs, waits or has failed.\n");
+    assert_eq!(printed(&url, &["jobs", "retry", "--failed"]), "No job has failed.\n");
+    let metrics = get(&idle.admin, "/metrics").1;
+    assert!(metrics.contains("cinegraph_task_runs_total{task=\"snapshot_refresh\",outcome=\"ok\"} 0"), "{metrics}");
+    assert_eq!((worker.stop(), idle.stop()), (Some(0), Some(0)));
+}
+
+#[sqlx::test(migrations = false)]
+async fn status_tells_of_the_database_and_of_a_running_instance(pool: PgPool) {
+    let url = imported(&pool);
+    sqlx::query("UPDATE movies SET release_date = release_date + 1").execute(&pool).await.unwrap();
+    let mut server = Server::running(&url, &["serve", "--no-jobs", "--http-addr", "127.0.0.1:0"], "serving");
+    let status = |admin: &str, arguments: &[&str]| {
+        let output = cinegraph(&url, arguments).env("CINEGRAPH_ADMIN_ADDR", admin).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+
+    let answered: Value = serde_json::from_str(&status(&server.admin, &["status", "--json"])).unwrap();
+    assert_eq!((&answered["scored_films"], &answered["queue"]["films"]), (&json!(40), &json!(40)));
+    assert!(answered["last_success"]["snapshot_refresh"].is_string(), "{answered:#}");
+    assert_eq!(answered["instance"]["pools"]["primary"]["max"], 10.0);
+    assert!(answered["instance"]["caches"]["columns"]["entries"].as_f64().unwrap() > 0.0, "{answered:#}");
+    let table = status(&server.admin, &["status"]);
+    assert!(["Films waiting for scores", "predictions", "primary"].iter().all(|text| table.contains(text)), "{table}");
+
+    assert_eq!(server.stop(), Some(0));
+    let silent = status(&server.admin, &["status"]);
+    assert!(silent.contains(&format!("No running instance answers at http://{}/metrics: ", server.admin)), "{silent}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn invalidating_raises_floors_and_says_of_what(pool: PgPool) {
+    let url = imported(&pool);
+    let rows = async |of: &'static str| -> Vec<(String, String, i32, bool)> {
+        sqlx::query_as(of).fetch_all(&pool).await.unwrap()
+    };
+    let floors =
+        "SELECT scope, list_key, decade, floor = version FROM cinegraph.data_versions ORDER BY changed_at DESC LIMIT 1";
+
+    let list = printed(&url, &["invalidate", "--list", "1001_movies", "--decade", "1990"]);
+    assert_eq!(list, "Answers about the list 1001_movies in the 1990s are invalidated.\n");
+    assert_eq!(rows(floors).await, [("list".into(), "1001_movies".into(), 1990, true)]);
+    let profile = printed(&url, &["invalidate", "--profile", "Balanced"]);
+    assert_eq!(profile, "Answers under the weights of Balanced are invalidated.\n");
+    let taste = rows(floors).await.remove(0);
+    assert_eq!((taste.0.as_str(), taste.1.len(), taste.3), ("taste", 16, true));
+    assert!(printed(&url, &["invalidate", "--all"]).starts_with("All answers are invalidated ("));
+    let old = "SELECT scope, list_key, decade, true FROM cinegraph.data_versions WHERE floor < version";
+    assert_eq!(rows(old).await, []);
+
+    for (arguments, code, message) in [
+        (&["invalidate"][..], 2, "required"),
+        (&["invalidate", "--list", "1001_movies"], 2, "--decade"),
+        (&["invalidate", "--all", "--profile", "Balanced"], 2, "cannot be used with"),
+        (&["invalidate", "--list", "nope", "--decade", "1990"], 1, "there is no list \"nope\"; there are: 1001_movies"),
+        (&["invalidate", "--profile", "Nobody's"], 1, "there is no profile \"Nobody's\"; there are: Award Winner"),
+        (&["jobs", "retry"], 2, "required"),
+    ] {
+        let output = run(&url, arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
+        assert!(said(&output).contains(message), "{arguments:?}: {}", said(&output));
+    }
+}
+
+#[track_caller]
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < Duration::from_secs(30), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// `cinegraph serve` or `worker`, killed if a test ends before it does.
 struct Server {
     child: Child,
     public: String,
@@ -348,14 +458,19 @@ struct Server {
 impl Server {
     /// Starts it on free ports; returns when it serves.
     fn start(database_url: &str) -> Self {
-        let arguments = ["serve", "--http-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--log-format", "json"];
+        Self::running(database_url, &["serve", "--http-addr", "127.0.0.1:0"], "serving")
+    }
+
+    /// Starts a command that runs until it is stopped; returns when it has logged this message.
+    fn running(database_url: &str, arguments: &[&str], message: &str) -> Self {
+        let arguments = [arguments, &["--admin-addr", "127.0.0.1:0", "--log-format", "json"]].concat();
         let mut child = cinegraph(database_url, &arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let logged = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-        let serving = logged.into_iter().find(|line| line["message"] == "serving").expect("it ended before it served");
+        let serving = logged.into_iter().find(|line| line["message"] == message).expect("it ended before it was ready");
         // Somebody has to read on, or the server waits for its own log.
         std::thread::spawn(move || lines.for_each(drop));
-        let address = |listener: &str| serving[listener].as_str().unwrap().to_owned();
+        let address = |listener: &str| serving[listener].as_str().unwrap_or_default().to_owned();
         Self { child, public: address("public"), admin: address("admin") }
     }
 

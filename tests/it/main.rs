@@ -13,6 +13,8 @@ mod graphql;
 mod http;
 mod import;
 mod import_imdb;
+mod incremental;
+mod jobs;
 mod plans;
 mod predictions;
 mod refresh;

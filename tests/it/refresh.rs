@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use cinegraph::services::refresh;
-use cinegraph::store::Changes;
+use cinegraph::store::{Changes, ScoreBatch};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -180,7 +180,7 @@ async fn batches_together_are_the_whole(pool: PgPool) {
         film(title).insert(&service.pool).await;
     }
     let (mut after, mut batches) = (i64::MIN, vec![]);
-    while let Some(batch) = service.store.refresh_scores(after, 2).await.unwrap() {
+    while let Some(ScoreBatch { batch, .. }) = service.store.refresh_scores(after, 2).await.unwrap() {
         batches.push(batch.rows);
         after = batch.last_id;
     }

@@ -78,6 +78,7 @@ impl Store {
             self.without_blocking(index.creation()).await?;
         }
         let triggers = triggers::add_missing(&mut connection).await?;
+        self.migrate_jobs().await?;
 
         close(connection).await?;
         release(lock).await?;

@@ -1,13 +1,20 @@
--- Stored scores of the movies with ids in ($1, $2]: those that differ from the formula ($3 = its version) are replaced,
--- those of films that are no longer full removed, and the versions of the decades touched raised.
+-- Stored scores of the movies $1: those that differ from the formula ($2 = its version) are replaced, those of films
+-- that are gone or no longer full removed, and versions raised: softly of the decades touched, hard of each list in each
+-- decade that a film joined or left.
 WITH before AS MATERIALIZED (
-    SELECT movie_id, release_date FROM cinegraph.movie_discovery_scores WHERE movie_id > $1 AND movie_id <= $2
+    SELECT s.*,
+           (popular_opinion_score, critical_acclaim_score, industry_recognition_score, cultural_impact_score,
+            people_quality_score, release_date, list_keys) AS scored
+    FROM cinegraph.movie_discovery_scores AS s
+    WHERE movie_id = ANY ($1)
 ), live AS MATERIALIZED (
-    SELECT s.*, a.title, a.language, a.genre_ids, a.country_ids
+    SELECT s.*, a.title, a.language, a.genre_ids, a.country_ids,
+           (popular_opinion_score, critical_acclaim_score, industry_recognition_score, cultural_impact_score,
+            people_quality_score, release_date, list_keys) AS scored
     FROM cinegraph.movie_scores_live AS s
     -- OFFSET 0: looked up film by film, never by reading all films.
     CROSS JOIN LATERAL (SELECT * FROM cinegraph.movie_attributes AS a WHERE a.movie_id = s.movie_id OFFSET 0) AS a
-    WHERE s.movie_id > $1 AND s.movie_id <= $2 AND s.import_status = 'full'
+    WHERE s.movie_id = ANY ($1) AND s.import_status = 'full'
 ), stored AS (
     INSERT INTO cinegraph.movie_discovery_scores AS stored
         (movie_id, release_date, list_keys, popular_opinion_score, critical_acclaim_score, industry_recognition_score,
@@ -15,7 +22,7 @@ WITH before AS MATERIALIZED (
          formula_version, computed_at)
     SELECT movie_id, release_date, list_keys, popular_opinion_score, critical_acclaim_score, industry_recognition_score,
            cultural_impact_score, people_quality_score, coverage, popularity, title, language, genre_ids, country_ids,
-           $3, now()
+           $2, now()
     FROM live
     ORDER BY movie_id
     ON CONFLICT (movie_id) DO UPDATE
@@ -49,19 +56,33 @@ WITH before AS MATERIALIZED (
     USING before
     WHERE gone.movie_id = before.movie_id AND NOT EXISTS (SELECT FROM live WHERE live.movie_id = gone.movie_id)
     RETURNING gone.movie_id, gone.release_date
+), changed AS (
+    SELECT movie_id FROM stored UNION ALL SELECT movie_id FROM removed
 ), touched AS (
     SELECT cinegraph.decade(release_date) AS decade FROM stored
-    UNION SELECT cinegraph.decade(release_date) FROM removed
-    UNION SELECT cinegraph.decade(before.release_date) FROM before JOIN stored USING (movie_id)
+    UNION SELECT cinegraph.decade(release_date) FROM before JOIN changed USING (movie_id)
 ), raised AS (
     SELECT cinegraph.raise_version('scores', '', decade, false) FROM touched WHERE decade IS NOT NULL ORDER BY decade
-), named AS (
-    -- Lists that only films know: so that they can be asked for.
-    INSERT INTO cinegraph.data_versions (scope, list_key, decade, version, changed_at)
-    SELECT DISTINCT 'list', list_key, 0, 1, now()
+), was_on AS (
+    SELECT movie_id, list_key, coalesce(cinegraph.decade(release_date), 0) AS decade
+    FROM before JOIN changed USING (movie_id) CROSS JOIN LATERAL unnest(list_keys) AS list_key
+), is_on AS (
+    SELECT movie_id, list_key, coalesce(cinegraph.decade(release_date), 0) AS decade
     FROM stored CROSS JOIN LATERAL unnest(list_keys) AS list_key
-    ON CONFLICT DO NOTHING
+), moved AS (
+    (TABLE was_on EXCEPT TABLE is_on) UNION ALL (TABLE is_on EXCEPT TABLE was_on)
+), raised_lists AS (
+    SELECT cinegraph.raise_version('list', list_key, decade, true)
+    FROM (SELECT DISTINCT list_key, decade FROM moved ORDER BY list_key, decade) AS list
+), corrected AS (
+    -- Not what waits in the queue: that is only late.
+    SELECT FROM changed LEFT JOIN before USING (movie_id) LEFT JOIN live USING (movie_id)
+    WHERE before.scored IS DISTINCT FROM live.scored
+      AND NOT EXISTS (SELECT FROM cinegraph.score_refresh_queue AS entry WHERE entry.movie_id = changed.movie_id)
+      AND NOT EXISTS (SELECT FROM cinegraph.score_refresh_queue AS entry WHERE entry.movie_id IS NULL)
 )
 SELECT (SELECT count(*) FROM live) AS "computed!",
-       (SELECT count(*) FROM stored) + (SELECT count(*) FROM removed) AS "changed!",
-       (SELECT count(*) FROM raised) AS "raised!"
+       (SELECT count(*) FROM changed) AS "changed!",
+       (SELECT count(*) FROM corrected) AS "corrected!",
+       (SELECT count(*) FROM raised) AS "decades!",
+       (SELECT count(*) FROM raised_lists) AS "lists!"

@@ -1,0 +1,53 @@
+//! `cinegraph invalidate`
+
+use anyhow::Context;
+use clap::Args;
+
+use super::arguments::{decade, known_list};
+use crate::app::App;
+use crate::scoring::Decade;
+use crate::store::Scope;
+
+#[derive(Debug, Args)]
+#[group(required = true)]
+pub(super) struct InvalidateArgs {
+    /// All answers
+    #[arg(long, conflicts_with_all = ["list", "decade", "profile"])]
+    all: bool,
+    /// Answers about this list, in one decade
+    #[arg(long, requires = "decade", conflicts_with = "profile", value_name = "KEY")]
+    list: Option<String>,
+    /// First year of the decade
+    #[arg(long, requires = "list", value_parser = decade)]
+    decade: Option<Decade>,
+    /// Answers under the weights of this profile
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+}
+
+pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
+    if args.all {
+        app.store.installation().await?;
+        let counted = app.store.invalidate_all().await?;
+        return super::print(&format!("All answers are invalidated ({counted} data versions).\n"));
+    }
+    let services = app.services().await?;
+    let (scope, what) = match (args.list, args.decade, args.profile) {
+        (Some(list), Some(decade), _) => {
+            known_list(&services, &list).await?;
+            let what = format!("about the list {list} in the {decade}");
+            (Scope::List(list, decade), what)
+        }
+        (_, _, Some(name)) => {
+            let profiles = services.profiles.all().await?;
+            let profile = profiles.iter().find(|profile| profile.name == name).with_context(|| {
+                let known: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+                format!("there is no profile \"{name}\"; there are: {}", known.join(", "))
+            })?;
+            (Scope::Taste(profile.weights.fingerprint()), format!("under the weights of {name}"))
+        }
+        _ => anyhow::bail!("say what to invalidate: --all, --list with --decade, or --profile"),
+    };
+    app.store.invalidate(&scope).await?;
+    super::print(&format!("Answers {what} are invalidated.\n"))
+}

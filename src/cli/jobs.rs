@@ -1,0 +1,97 @@
+//! `cinegraph jobs`
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::table::table;
+use crate::app::App;
+use crate::store::Job;
+
+#[derive(Debug, Args)]
+pub(super) struct JobsArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print the jobs that run, wait or have failed
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let failed jobs run again, with all their attempts
+    Retry(RetryArgs),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct RetryArgs {
+    /// The job's number
+    id: Option<i64>,
+    /// All that have failed
+    #[arg(long)]
+    failed: bool,
+}
+
+/// A job, as printed.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    id: i64,
+    task: String,
+    state: &'static str,
+    attempts: i16,
+    max_attempts: i16,
+    run_at: DateTime<Utc>,
+    running_since: Option<DateTime<Utc>>,
+    last_error: Option<String>,
+}
+
+impl From<Job> for Row {
+    fn from(job: Job) -> Self {
+        let state = match &job {
+            Job { running_since: Some(_), .. } => "running",
+            job if job.attempts >= job.max_attempts => "failed",
+            Job { last_error: Some(_), .. } => "retrying",
+            _ => "waiting",
+        };
+        let Job { id, task, attempts, max_attempts, run_at, running_since, last_error } = job;
+        Self { id, task, state, attempts, max_attempts, run_at, running_since, last_error }
+    }
+}
+
+pub(super) async fn run(app: &App, args: JobsArgs) -> anyhow::Result<()> {
+    app.store.installation().await?;
+    match args.what {
+        What::List { json } => {
+            let rows: Vec<Row> = app.store.jobs().await?.into_iter().map(Row::from).collect();
+            if json { super::print_json(&rows) } else { super::print(&printed(&rows)) }
+        }
+        What::Retry(RetryArgs { id, .. }) => {
+            let retried = app.store.retry_jobs(id).await?;
+            anyhow::ensure!(id.is_none() || !retried.is_empty(), "there is no failed job of this number");
+            let jobs: Vec<_> = retried.iter().map(ToString::to_string).collect();
+            super::print(&match jobs.as_slice() {
+                [] => "No job has failed.\n".to_owned(),
+                jobs => format!("Runs again: {}\n", jobs.join(", ")),
+            })
+        }
+    }
+}
+
+/// The jobs as a table.
+pub(super) fn printed(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "No job runs, waits or has failed.\n".to_owned();
+    }
+    let row = |row: &Row| {
+        let due = row.run_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let attempts = format!("{} of {}", row.attempts, row.max_attempts);
+        let error = row.last_error.clone().unwrap_or_default();
+        [row.id.to_string(), row.task.clone(), row.state.to_owned(), attempts, due, error]
+    };
+    let headers = ["Job", "Task", "State", "Attempts", "Due", "Last error"];
+    format!("{}\n", table(headers, rows.iter().map(row).collect(), &[0]))
+}

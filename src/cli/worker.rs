@@ -1,0 +1,22 @@
+//! `cinegraph worker`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::serve::until_interrupted;
+use crate::app::App;
+
+#[derive(Debug, Args)]
+pub(super) struct WorkerArgs {
+    /// Where to serve metrics and health to operators [default: 127.0.0.1:9464]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) admin_addr: Option<String>,
+}
+
+pub(super) async fn run(app: &App) -> anyhow::Result<ExitCode> {
+    let stop = CancellationToken::new();
+    let ready = |admin| tracing::info!(%admin, "doing background work");
+    until_interrupted(&stop, app.work(&stop, ready)).await
+}

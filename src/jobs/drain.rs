@@ -1,0 +1,77 @@
+//! `score_drain`: films that have changed get new scores within a second.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::Jobs;
+use super::run::{self, Ended};
+use crate::services::drain::{Drain, Step};
+use crate::telemetry::Task;
+
+/// How often to look at the queue while it is empty.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// How long to wait after a failure; each wait is twice as long as the last, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often a success is written down for the next start.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Drains the queue whenever there is something in it, until `stop`. A batch that is under way then is undone, and done
+/// by the next to drain.
+pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
+    jobs.metrics.task_interval(Task::ScoreDrain, EVERY);
+    stop.run_until_cancelled_owned(forever(jobs)).await;
+}
+
+async fn forever(jobs: Jobs) {
+    let mut drain = Drain::of(&jobs.store);
+    let (mut runs, mut pause) = (0_u64, FIRST_PAUSE);
+    let mut noted: Option<Instant> = None;
+    loop {
+        match turn(&jobs, &mut drain, &mut runs).await {
+            Ok(true) => pause = FIRST_PAUSE,
+            Ok(false) => {
+                pause = FIRST_PAUSE;
+                run::succeeded(Task::ScoreDrain, &jobs.metrics, &jobs.clock);
+                if noted.is_none_or(|at| at.elapsed() > NOTED_EVERY)
+                    && jobs.store.note_success(Task::ScoreDrain).await.is_ok()
+                {
+                    noted = Some(Instant::now());
+                }
+                tokio::time::sleep(EVERY).await;
+            }
+            Err(()) => {
+                tokio::time::sleep(pause).await;
+                pause = LONGEST_PAUSE.min(2 * pause);
+            }
+        }
+    }
+}
+
+/// One look at the queue, and one step where something waits. Whether more may wait; what failed is in the log.
+async fn turn(jobs: &Jobs, drain: &mut Drain, runs: &mut u64) -> Result<bool, ()> {
+    match drain.is_due().await {
+        Ok(false) => return Ok(false),
+        Ok(true) => {}
+        Err(error) => {
+            tracing::warn!(%error, "the queue of changed films cannot be looked at; trying again");
+            return Err(());
+        }
+    }
+    *runs += 1;
+    let step = async {
+        Ok(match drain.step().await? {
+            Step::Drained { films, .. } => Ended::Done(films),
+            Step::Idle => Ended::Done(0),
+            Step::Elsewhere => Ended::Skipped,
+        })
+    };
+    let ended = run::run(Task::ScoreDrain, &runs.to_string(), &jobs.metrics, &jobs.clock, step).await;
+    match ended {
+        Ok(ended) => Ok(ended != Ended::Skipped),
+        Err(_) => Err(()),
+    }
+}

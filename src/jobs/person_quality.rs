@@ -1,0 +1,27 @@
+//! `person_quality`: every night, the quality of all people is computed anew, where that is ours to do.
+
+use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
+use serde::{Deserialize, Serialize};
+
+use super::run::Ended;
+use super::worker::{self, Daily};
+use crate::services::refresh;
+use crate::telemetry::Task;
+
+/// In the night of most.
+pub(super) const AT: Daily = Daily { hour: 2, minute: 30 };
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PersonQuality {}
+
+impl TaskHandler for PersonQuality {
+    const IDENTIFIER: &'static str = "person_quality";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        worker::job(&context, Task::PersonQuality, async |jobs| {
+            let changes = refresh::person_quality(&jobs.store, &mut |_| ()).await?;
+            Ok(Ended::Done(changes.rows))
+        })
+        .await
+    }
+}

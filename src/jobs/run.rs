@@ -1,0 +1,119 @@
+//! One run of a task: its trace, its measurements, its line in the log.
+
+use std::error::Error;
+use std::fmt::{self, Debug, Display};
+use std::time::Duration;
+
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::clock::Clock;
+use crate::services::ServiceError;
+use crate::telemetry::{Done, Label as _, Metrics, Task, TaskOutcome};
+
+/// A run that is shorter than this, of a task that runs many times a minute, is not worth a line.
+const WORTH_A_LINE: Duration = Duration::from_secs(1);
+
+/// How a run ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It worked on so many rows or keys.
+    Done(u64),
+    /// Another instance was at it.
+    Skipped,
+}
+
+/// Why a run failed, as the list of jobs shows it.
+pub(super) struct Failed(String);
+
+impl From<&str> for Failed {
+    fn from(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
+impl Debug for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Does the work of one run in a trace of its own. A run that is dropped counts as failed.
+pub(super) async fn run(
+    task: Task,
+    run_id: &str,
+    metrics: &Metrics,
+    clock: &Clock,
+    work: impl Future<Output = Result<Ended, ServiceError>>,
+) -> Result<Ended, Failed> {
+    let name = task.as_str();
+    let span = tracing::info_span!(
+        parent: None,
+        "task",
+        otel.name = format!("task {name}"),
+        otel.status_code = Empty,
+        "cinegraph.task.name" = name,
+        "cinegraph.task.run_id" = run_id,
+        "cinegraph.task.outcome" = Empty,
+        "cinegraph.task.items" = Empty,
+    );
+    let guard = metrics.task(task);
+    async {
+        let result = work.await;
+        let (outcome, items) = match &result {
+            Ok(Ended::Done(items)) => (TaskOutcome::Ok, *items),
+            Ok(Ended::Skipped) => (TaskOutcome::Skipped, 0),
+            Err(_) => (TaskOutcome::Error, 0),
+        };
+        guard.items(Done::Ok, items);
+        let duration = guard.finish(outcome);
+        if outcome == TaskOutcome::Ok {
+            succeeded(task, metrics, clock);
+        }
+        let span = tracing::Span::current();
+        span.record("cinegraph.task.outcome", outcome.as_str());
+        span.record("cinegraph.task.items", items);
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let outcome = outcome.as_str();
+        match result {
+            Ok(ended) => {
+                if task == Task::ScoreDrain && duration < WORTH_A_LINE {
+                    tracing::debug!(task = name, run_id, outcome, items, duration_ms, "task ended");
+                } else {
+                    tracing::info!(task = name, run_id, outcome, items, duration_ms, "task ended");
+                }
+                Ok(ended)
+            }
+            Err(error) => {
+                span.record("otel.status_code", "ERROR");
+                let failed = Failed(with_causes(&error));
+                tracing::warn!(task = name, run_id, outcome, duration_ms, error = %failed, "task failed");
+                Err(failed)
+            }
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+/// Notes that a task has just succeeded.
+pub(super) fn succeeded(task: Task, metrics: &Metrics, clock: &Clock) {
+    #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
+    let at_seconds = clock.now().timestamp_millis() as f64 / 1000.0;
+    metrics.task_succeeded(task, at_seconds);
+}
+
+/// An error and what it came from, on one line.
+pub(super) fn with_causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}

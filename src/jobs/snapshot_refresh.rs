@@ -1,0 +1,27 @@
+//! `snapshot_refresh`: every hour, and after list changes, validations get a new snapshot.
+
+use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
+use serde::{Deserialize, Serialize};
+
+use super::run::Ended;
+use super::worker;
+use crate::services::refresh;
+use crate::telemetry::Task;
+
+/// The minute of every hour.
+pub(super) const AT_MINUTE: u32 = 7;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SnapshotRefresh {}
+
+impl TaskHandler for SnapshotRefresh {
+    const IDENTIFIER: &'static str = "snapshot_refresh";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        worker::job(&context, Task::SnapshotRefresh, async |jobs| {
+            refresh::snapshot(&jobs.store, &jobs.target_lists, &mut |_| ()).await?;
+            Ok(Ended::Done(jobs.target_lists.len() as u64))
+        })
+        .await
+    }
+}
