@@ -1,7 +1,7 @@
 //! Refreshes: person quality, scores, blind scores and the snapshot, in the order in which each needs the last.
 
 use super::ServiceError;
-use crate::store::{Batch, Changes, Store};
+use crate::store::{Batch, Changes, Store, StoreError};
 
 /// Rows of a batch: some tenths of a second of work, and little memory.
 const BATCH: i64 = 20_000;
@@ -72,10 +72,24 @@ pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
     }
     run.changes.changed += store.remove_orphaned_scores().await?;
     store.forget_queued(queued).await?;
+    if run.changes.changed >= run.changes.rows {
+        order(store).await?;
+    }
     if run.changes.changed > 0 {
         store.analyze_scores().await?;
     }
     Ok(run.changes)
+}
+
+/// Sorts a score table of which every row is new. Later changes stay in place, so this is not done again.
+async fn order(store: &Store) -> Result<(), ServiceError> {
+    match store.order_scores().await {
+        Err(error @ StoreError::TimedOut { .. }) => {
+            tracing::warn!(%error, "the score table stays unsorted: reading a decade takes longer when it is not in memory");
+            Ok(())
+        }
+        ordered => Ok(ordered?),
+    }
 }
 
 /// Recomputes blind scores and takes a new snapshot for validations.

@@ -14,6 +14,7 @@ mod installation;
 mod lists;
 mod movies;
 mod profiles;
+mod records;
 mod refresh;
 mod snapshot;
 mod versions;
@@ -209,15 +210,6 @@ impl From<error::FailureKind> for DbError {
             error::FailureKind::Constraint => Self::Constraint,
             error::FailureKind::Other => Self::Other,
         }
-    }
-}
-
-/// Reads many rows outside of any span: inside of a request's, each row would enter and leave it, which costs as much as
-/// to decode it.
-async fn in_own_task<T: Send + 'static>(reading: impl Future<Output = T> + Send + 'static) -> T {
-    match tokio::spawn(reading).await {
-        Ok(read) => read,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
 
