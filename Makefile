@@ -15,7 +15,8 @@ install: ## Install what is missing (PostgreSQL 15 or newer, a C compiler)
 run: install ## Start the demo. FILMS=N: films to generate; DATA=dir: CSV files to load instead
 	cargo run --release --bin cinegraph -- demo $(if $(DATA),--data "$(DATA)") $(if $(FILMS),--films $(FILMS))
 
-test: install ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for cargo test
+test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for cargo test
+	@scripts/install.sh test
 	@scripts/test.sh $(ARGS)
 
 lint: install ## Check format, lints and documentation
@@ -28,5 +29,6 @@ generate: install ## Make .sqlx and schema.graphql anew
 	test -x target/debug/cinegraph || cargo build --bin cinegraph
 	target/debug/cinegraph postgres --temporary -- scripts/generate.sh
 
-bench: install ## Measure against the budgets and the query that we replace; takes an hour. FILMS="20000 …": sizes
+bench: ## Measure against the budgets and the query that we replace; takes an hour. FILMS="20000 …": sizes
+	@scripts/install.sh bench
 	@scripts/bench.sh

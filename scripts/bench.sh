@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures scoring, then the service beside the query that it replaces, on a new private PostgreSQL. FILMS: catalogue sizes.
+# Measures scoring, the service beside the query that it replaces, and kept answers, on a new private PostgreSQL. FILMS:
+# catalogue sizes; CACHED_FILMS and MIXED_SECONDS: see benches/service/main.rs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building, running and testing need and this machine lacks. Says nothing when nothing is missing.
+# Installs what building and running need and this machine lacks; with the argument `test` or `bench`, also what
+# those need. Says nothing when nothing is missing.
 set -euo pipefail
 
 readonly RUST_OLDEST=1.94
@@ -60,6 +61,12 @@ missing=()
 has_postgres || missing+=(postgresql)
 command -v cc >/dev/null || missing+=(build-essential)
 command -v make >/dev/null || missing+=(make)
+if [[ ${1:-} == test ]]; then
+    command -v redis-server >/dev/null || missing+=(redis-server)
+fi
+if [[ ${1:-} == bench ]]; then
+    command -v wrk >/dev/null || missing+=(wrk)
+fi
 [[ ${#missing[@]} == 0 ]] && exit
 
 command -v apt-get >/dev/null ||

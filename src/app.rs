@@ -156,7 +156,8 @@ impl App {
 
         let background = TaskTracker::new();
         background.spawn(stop.clone().run_until_cancelled_owned(follow(self.store.clone(), versions)));
-        background.spawn(stop.clone().run_until_cancelled_owned(upkeep(self.store.clone(), self.metrics.clone())));
+        let upkeep = upkeep(self.store.clone(), self.metrics.clone(), around.redis.clone());
+        background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
         background.spawn(http::serve(admin_listener, admin, stop.clone()));
         if jobs {
             background.spawn(self.jobs().await?.run(stop.clone()));
@@ -289,11 +290,14 @@ async fn follow(store: Store, versions: Versions) {
     }
 }
 
-async fn upkeep(store: Store, metrics: Metrics) {
+async fn upkeep(store: Store, metrics: Metrics, redis: Option<Redis>) {
     let mut every = tokio::time::interval(UPKEEP_EVERY);
     loop {
         every.tick().await;
         metrics.upkeep();
         store.measure_pool();
+        if let Some(redis) = &redis {
+            redis.ping().await;
+        }
     }
 }

@@ -126,7 +126,7 @@ where
         inner.around.metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
 
         self.revalidate(stale, &load);
-        for (key, role, entry) in self.fetch(missing, &load, &reading).await? {
+        for (key, role, entry) in Box::pin(self.fetch(missing, &load, reading.as_deref())).await? {
             if counted {
                 inner.around.metrics.cache_flight(inner.name, role);
             }
@@ -140,7 +140,7 @@ where
         &self,
         missing: Vec<K>,
         load: &L,
-        reading: &Option<Arc<Reading>>,
+        reading: Option<&Reading>,
     ) -> Result<Vec<(K, FlightRole, Arc<Entry<Option<V>>>)>, E>
     where
         L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,
@@ -149,7 +149,7 @@ where
         if missing.is_empty() {
             return Ok(Vec::new());
         }
-        let reason = match reading.as_ref().map(|reading| reading.purpose()) {
+        let reason = match reading.map(Reading::purpose) {
             Some(Purpose::Revalidate) => WriteReason::Revalidate,
             Some(Purpose::Warm) => WriteReason::Warm,
             Some(Purpose::Request) | None => WriteReason::Miss,

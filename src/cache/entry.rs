@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_value_is_fresh_then_stale_then_gone() {
         let (versions, start) = (Versions::default(), DateTime::<Utc>::UNIX_EPOCH);
-        let times = Times::new(start, Lifetime::of(Duration::from_secs(60)));
+        let times = Times::new(start, Lifetime::of(Duration::from_mins(1)));
         let at = |seconds| judge(&times, &Stamp::default(), &versions, start + TimeDelta::seconds(seconds));
         assert_eq!([at(0), at(59)], [Verdict::Fresh; 2]);
         assert_eq!([at(60), at(119)], [Verdict::Stale; 2]);

@@ -25,7 +25,7 @@ use crate::telemetry::{
 };
 
 /// A refresh that takes longer has failed: its key must not stay claimed.
-const REFRESH_LIMIT: Duration = Duration::from_secs(60);
+const REFRESH_LIMIT: Duration = Duration::from_mins(1);
 
 /// A value that was forbidden while it was waited for is asked for again this many times.
 const ATTEMPTS: usize = 3;
@@ -83,8 +83,8 @@ struct Inner<K, V, E> {
 
 /// How values travel to the shared cache and back.
 struct Codec<V> {
-    encode: fn(&(Stamp, Times, u64, &V)) -> Option<Vec<u8>>,
-    decode: fn(&[u8]) -> Option<(Stamp, Times, u64, V)>,
+    encode: fn(&Entry<V>) -> Option<Vec<u8>>,
+    decode: fn(&[u8]) -> Option<Entry<V>>,
 }
 
 type Flight<V, E> = Shared<BoxFuture<'static, Result<Landed<V>, E>>>;
@@ -126,8 +126,13 @@ where
     where
         V: Serialize + DeserializeOwned,
     {
-        let codec =
-            Codec { encode: |value| postcard::to_stdvec(value).ok(), decode: |bytes| postcard::from_bytes(bytes).ok() };
+        let codec = Codec {
+            encode: |entry| postcard::to_stdvec(&(&entry.stamp, entry.times, entry.bytes, &*entry.value)).ok(),
+            decode: |bytes| {
+                let (stamp, times, bytes, value) = postcard::from_bytes::<(_, _, _, V)>(bytes).ok()?;
+                Some(Entry { value: Arc::new(value), stamp, times, bytes })
+            },
+        };
         Self::with(settings, around, Some(codec))
     }
 
@@ -164,7 +169,9 @@ where
             cinegraph.cache.age_seconds = tracing::field::Empty,
             cinegraph.cache.single_flight.role = tracing::field::Empty,
         );
-        self.look_up(key, load, reading.as_deref(), &span).instrument(span.clone()).await
+        // Loads nest, and so do the futures of resolvers: on the heap, so that they need little stack together.
+        let looked_up = self.look_up(key, load.boxed(), reading.as_deref(), &span).boxed();
+        looked_up.instrument(span.clone()).await
     }
 
     async fn look_up<L>(&self, key: K, load: L, reading: Option<&Reading>, span: &tracing::Span) -> Result<Arc<V>, E>
@@ -394,14 +401,11 @@ impl<K, V, E> Inner<K, V, E> {
     }
 
     fn encode(&self, entry: &Entry<V>) -> Option<Vec<u8>> {
-        let codec = self.codec.as_ref()?;
-        // What depends on everything has a stamp that means nothing elsewhere.
-        (codec.encode)(&(entry.stamp.clone(), entry.times, entry.bytes as u64, &entry.value))
+        self.codec.as_ref().and_then(|codec| (codec.encode)(entry))
     }
 
     fn decode(&self, bytes: &[u8]) -> Option<Entry<V>> {
-        let (stamp, times, bytes, value) = (self.codec.as_ref()?.decode)(bytes)?;
-        Some(Entry { value: Arc::new(value), stamp, times, bytes: usize::try_from(bytes).ok()? })
+        self.codec.as_ref().and_then(|codec| (codec.decode)(bytes))
     }
 }
 

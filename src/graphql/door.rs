@@ -15,7 +15,7 @@ use crate::cache::{Cache, CacheSettings, Key, Lifetime, Made, Purpose, Read, Rea
 use crate::telemetry::{Done, ErrorCode, Lookup, Metrics, OperationType, Outcome, Source};
 
 /// Longer than any part of an answer is kept, so that its parts decide.
-const LIFETIME: Lifetime = Lifetime::of(Duration::from_secs(24 * 3600));
+const LIFETIME: Lifetime = Lifetime::of(Duration::from_hours(24));
 
 /// Root fields whose answers may be kept. What they have read says for how long.
 const KEPT_FIELDS: &[&str] = &[
@@ -164,7 +164,7 @@ impl<E: Executor> Door<E> {
                 OperationType::Unknown => Described::of(request.parsed_query().ok(), name.as_deref(), &this.metrics),
                 _ => described,
             };
-            let encoded = this.execute(request, described).await;
+            let encoded = Box::pin(this.execute(request, described)).await;
             if encoded.outcome != Outcome::Ok || encoded.read.stamp.is_empty() {
                 return Err(Arc::new(encoded));
             }
@@ -227,7 +227,7 @@ impl<E: Executor> Door<E> {
 
     async fn execute_now(&self, request: Request, operation: &mut Operation<'_>) -> Answer {
         let described = operation.described.clone();
-        let encoded = Reading::new(Purpose::Request).of(self.execute(request, described)).await;
+        let encoded = Reading::new(Purpose::Request).of(Box::pin(self.execute(request, described))).await;
         self.take(&encoded, operation);
         let source = encoded.read.source.unwrap_or(Source::Database);
         let prediction = operation.described.is_prediction().then_some(source);
@@ -238,7 +238,7 @@ impl<E: Executor> Door<E> {
     /// Executes in the reading of this task.
     async fn execute(&self, request: Request, described: Described) -> Encoded {
         let mut stage = Stage::Executed;
-        let executed = tokio::time::timeout(self.limit, self.executor.execute(request)).await;
+        let executed = tokio::time::timeout(self.limit, Box::pin(self.executor.execute(request))).await;
         let mut response = executed.unwrap_or_else(|_| {
             stage = Stage::TimedOut;
             let problem = format!("the operation took longer than {} s", self.limit.as_secs_f64());

@@ -127,7 +127,7 @@ impl Drop for Operation<'_> {
             cache_hits = self.read.hits,
             cache_stale = self.read.stale,
             cache_misses = self.read.misses,
-            source = prediction.map(|source| source.as_str()),
+            source = prediction.map(Label::as_str),
             "graphql operation"
         );
     }

@@ -58,7 +58,7 @@ async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiE
         graphql.processing.r#type = "resolve",
         graphql.field.schema_coordinate = format!("Query.{field}"),
     );
-    let result = resolve.instrument(span).await;
+    let result = Box::pin(resolve).instrument(span).await;
     if let Some(measured) = measured {
         measured.finish(if result.is_ok() { Done::Ok } else { Done::Error });
     }

@@ -130,7 +130,7 @@ impl Validation {
         let taken = self.snapshot().await?;
         let mut decades = Vec::with_capacity(taken.decades.len());
         for decade in &taken.decades {
-            decades.push(self.report(&taken, list, *decade, weights, basis).await?);
+            decades.push(Box::pin(self.report(&taken, list, *decade, weights, basis)).await?);
             // A decade takes some milliseconds, all of them too long to keep a worker of the runtime from others.
             tokio::task::yield_now().await;
         }

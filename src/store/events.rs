@@ -1,11 +1,16 @@
 //! The notifications that say that a data version was raised.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgListener;
 
 use super::versions::{Scope, Version, Versions};
 use super::{Store, StoreError};
 
 const CHANNEL: &str = "cinegraph_events";
+
+/// A change is known within this time even when nobody tells of it.
+const SILENCE: Duration = Duration::from_secs(1);
 
 struct Row {
     scope: String,
@@ -63,11 +68,10 @@ impl VersionsListener {
     pub async fn follow(mut self, versions: &Versions) -> Result<(), StoreError> {
         loop {
             self.store.read_versions(versions).await?;
-            let lost = |error| StoreError::of("data_versions", error);
-            if self.listener.try_recv().await.map_err(lost)?.is_none() {
-                // The listener reconnects by itself, but what was said meanwhile is gone: read all again.
-                continue;
-            }
+            // Also after a while without a word: a connection can be dead without saying so.
+            let Ok(heard) = tokio::time::timeout(SILENCE, self.listener.try_recv()).await else { continue };
+            // The listener reconnects by itself, but what was said meanwhile is gone: then, too, all is read again.
+            heard.map_err(|error| StoreError::of("data_versions", error))?;
             // One reading serves all notifications that came with this one.
             while self.listener.next_buffered().is_some() {}
         }

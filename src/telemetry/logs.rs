@@ -47,6 +47,9 @@ pub enum TelemetryError {
         /// What is wrong with it.
         source: ParseError,
     },
+    /// An `OTEL_*` variable makes no sense.
+    #[error("traces cannot be exported as the OTEL_* variables say")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     /// The process already logs.
     #[error("telemetry is already running")]
     Running(#[from] SetGlobalDefaultError),
@@ -93,7 +96,7 @@ where
 {
     let filter =
         EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
-    let provider = SdkTracerProvider::builder().build();
+    let provider = super::export::provider(SERVICE)?;
     // The log filter does not hide spans from here, so that a quiet log still names its traces.
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(SERVICE))

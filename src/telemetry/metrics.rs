@@ -216,6 +216,11 @@ label! {
     Source { CacheFresh = "cache_fresh", CacheStale = "cache_stale", Database = "database", Fallback = "fallback" }
 }
 
+label! {
+    /// What can get lost on its way out.
+    Signal { Spans = "spans", Logs = "logs" }
+}
+
 /// The value of a label for whatever was not named at start.
 pub const OTHER: &str = "other";
 
@@ -357,6 +362,8 @@ catalogue! {
 
     BUILD_INFO: Gauge, "cinegraph_build_info", ["version", "revision", "schema_hash"],
         "Always 1: which build runs.";
+    TELEMETRY_DROPPED: Counter, "cinegraph_telemetry_dropped_total", ["signal"],
+        "Spans and log lines that were lost on their way out.";
     PROCESS_CPU: Counter, "process_cpu_seconds_total", [],
         "User and system CPU time.";
     PROCESS_MEMORY: Gauge, "process_resident_memory_bytes", [],

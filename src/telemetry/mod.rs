@@ -4,6 +4,7 @@
 //! and traces. Imports nothing of ours and may be used from any storey but `scoring`.
 
 mod caches;
+mod export;
 mod guards;
 mod logs;
 pub mod metrics;

@@ -14,7 +14,7 @@ use super::caches::CacheMetrics;
 use super::metrics as page;
 use super::metrics::{
     CATALOGUE, ConnectionState, DbError, Definition, Done, ErrorCode, Kind, Label, Method, OTHER, OperationType,
-    Outcome, Pool, Slo, Task, TaskOutcome,
+    Outcome, Pool, Signal, Slo, Task, TaskOutcome,
 };
 
 /// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].
@@ -55,6 +55,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let busy_seconds = self.sample_runtime();
         let cpu_seconds = self.sample_process();
+        self.0.dropped.at(Signal::Spans).absolute(super::export::dropped_spans());
         let mut text = self.0.source.handle.render();
         write_seconds(&mut text, &page::PROCESS_CPU, cpu_seconds);
         write_seconds(&mut text, &page::TOKIO_BUSY, busy_seconds);
@@ -179,6 +180,7 @@ pub(super) struct Registry {
     pub(super) tasks: Family<Task, TaskHandles>,
     freshness: FreshnessHandles,
     pub(super) caches: CacheMetrics,
+    dropped: Family<Signal, Counter>,
     errors: Family<ErrorCode, Counter>,
     loaders: Named<Histogram>,
 }
@@ -235,6 +237,7 @@ impl Registry {
             tasks: Family::of(|task| TaskHandles::new(&source, task)),
             freshness: FreshnessHandles::new(&source),
             caches: CacheMetrics::new(&source),
+            dropped: Family::of(|signal: Signal| source.counter(&page::TELEMETRY_DROPPED, &[signal.as_str()])),
             errors: Family::of(|code: ErrorCode| source.counter(&page::GRAPHQL_ERRORS, &[code.as_str()])),
             loaders: Named::of(inventory.loaders, page::LOADER_CEILING, |loader| {
                 source.histogram(&page::LOADER_BATCH_SIZE, &[loader])

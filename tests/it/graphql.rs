@@ -6,6 +6,7 @@ use async_graphql::Positioned;
 use async_graphql::parser::types::{
     FieldDefinition, InputValueDefinition, ServiceDocument, TypeKind, TypeSystemDefinition,
 };
+use chrono::TimeDelta;
 use cinegraph::graphql::{ROOT_FIELDS, sdl};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -400,6 +401,7 @@ async fn what_is_not_there_is_null_and_no_error(pool: PgPool) {
     let gone = Film::new("Gone").insert(&service.pool).await;
     let id = service.data("{ movie(by: { tmdbId: 1 }) { id } }").await["movie"]["id"].clone();
     sqlx::query("DELETE FROM movies WHERE id = $1").bind(gone).execute(&service.pool).await.unwrap();
+    service.later(TimeDelta::days(1));
 
     let data = service
         .data(&format!(

@@ -445,7 +445,7 @@ async fn an_operation_is_one_log_line_in_its_callers_trace() {
         line,
         json!({
             "level": "INFO",
-            "target": "cinegraph::http::operation",
+            "target": "cinegraph::graphql::operation",
             "message": "graphql operation",
             "service": "cinegraph",
             "trace_id": CALLERS_TRACE,
@@ -454,6 +454,9 @@ async fn an_operation_is_one_log_line_in_its_callers_trace() {
             "root_fields": "film,other",
             "outcome": "rejected",
             "error_codes": "NOT_FOUND",
+            "cache_hits": 0,
+            "cache_stale": 0,
+            "cache_misses": 0,
         })
     );
 }

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod attach;
+mod caching;
 mod catalogue;
 mod cli;
 mod formula;

@@ -1,6 +1,8 @@
 //! A service of its own for each test, on a database of its own, and films to put into it.
 
 mod films;
+mod redis;
+mod wait;
 mod world;
 
 use std::sync::Arc;
@@ -8,8 +10,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use cinegraph::cache::Surroundings;
-use cinegraph::clock::Clock;
+use axum::response::Response;
+use chrono::TimeDelta;
+use cinegraph::cache::{L2Settings, Redis, Surroundings};
+use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{Config, Overrides};
 use cinegraph::graphql::{self, ApiLimits, Door};
 use cinegraph::http::{self, HttpLimits, HttpState, Probe, Readiness};
@@ -23,6 +27,8 @@ use sqlx::{ConnectOptions, PgPool};
 use tower::ServiceExt;
 
 pub(crate) use films::{Film, credit, nominee, person, quality};
+pub(crate) use redis::RedisServer;
+pub(crate) use wait::until;
 pub(crate) use world::{AnyFilm, TARGET, World};
 
 /// The service over one test's database, asked through its HTTP router.
@@ -33,6 +39,7 @@ pub(crate) struct TestService {
     versions: Versions,
     config: Config,
     router: axum::Router,
+    clock: ClockHand,
 }
 
 /// The database of a test, migrated by our own migrations.
@@ -68,11 +75,27 @@ impl TestService {
     /// Starts on an empty test database (`#[sqlx::test(migrations = false)]`), or again, with nothing in memory, on one
     /// that a service has used.
     pub(crate) async fn on(pool: PgPool) -> Self {
+        Self::sharing(pool, None).await
+    }
+
+    /// The same, sharing what it keeps in a Redis.
+    pub(crate) async fn sharing(pool: PgPool, redis: Option<&str>) -> Self {
         let metrics = metrics();
         let store = migrated(&pool, metrics.clone()).await;
-        let service = Self::over(store, metrics, pool);
-        service.store.read_versions(&service.versions).await.unwrap();
+        let service = Self::over(store, metrics, pool, redis);
+        service.see_changes().await;
         service
+    }
+
+    /// Reads the data versions, as the service does when it is told of a change.
+    pub(crate) async fn see_changes(&self) {
+        self.store.read_versions(&self.versions).await.unwrap();
+    }
+
+    /// Follows changes as the running service does, until the test ends.
+    pub(crate) fn follow(&self) {
+        let (store, versions) = (self.store.clone(), self.versions.clone());
+        tokio::spawn(async move { store.listen().await.unwrap().follow(&versions).await });
     }
 
     /// Starts where no database answers.
@@ -80,14 +103,16 @@ impl TestService {
         // Nothing listens on port 1.
         let (metrics, url) = (metrics(), "postgres://nobody@127.0.0.1:1/nothing");
         let pool = PgPool::connect_lazy(url).unwrap();
-        Self::over(store(url.to_owned(), Duration::from_millis(50), metrics.clone()), metrics, pool)
+        Self::over(store(url.to_owned(), Duration::from_millis(50), metrics.clone()), metrics, pool, None)
     }
 
-    fn over(store: Store, metrics: Metrics, pool: PgPool) -> Self {
+    fn over(store: Store, metrics: Metrics, pool: PgPool, redis: Option<&str>) -> Self {
         let config = Config::from_layers(None, [], &Overrides::default()).unwrap();
         let versions = Versions::default();
-        let around =
-            Surroundings { versions: versions.clone(), clock: Clock::system(), metrics: metrics.clone(), redis: None };
+        let (clock, hand) = Clock::manual(Clock::system().now());
+        let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500) };
+        let redis = redis.map(|url| Redis::open(&settings(url), metrics.clone()).unwrap());
+        let around = Surroundings { versions: versions.clone(), clock, metrics: metrics.clone(), redis };
         let services = Arc::new(Services::new(&store, &around, &config));
         let limits = ApiLimits {
             depth: config.query_depth_limit,
@@ -102,7 +127,7 @@ impl TestService {
             limits: HttpLimits::default(),
             graphiql: true,
         });
-        Self { store, metrics, pool, versions, config, router }
+        Self { store, metrics, pool, versions, config, router, clock: hand }
     }
 
     /// Computes everything that is derived, and lets the service see it.
@@ -116,6 +141,12 @@ impl TestService {
         refresh::scores(&self.store, &mut |_| ()).await.unwrap();
         refresh::snapshot(&self.store, &self.config.target_lists, &mut |_| ()).await.unwrap();
         self.store.read_versions(&self.versions).await.unwrap();
+        self.later(TimeDelta::days(1));
+    }
+
+    /// Lets time pass. After a day nothing that is kept may be served any more.
+    pub(crate) fn later(&self, by: TimeDelta) {
+        self.clock.advance(by);
     }
 
     /// Invents this many films of all decades, with everything that hangs on films, and computes their scores.
@@ -124,11 +155,19 @@ impl TestService {
         self.refresh().await;
     }
 
+    /// Sends a query with more headers and returns what came over HTTP.
+    pub(crate) async fn send(&self, query: &str, variables: Value, headers: &[(&str, &str)]) -> Response {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let mut request = Request::post("/graphql").header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
+    }
+
     /// Sends a query and returns the whole answer.
     pub(crate) async fn ask(&self, query: &str, variables: Value) -> Value {
-        let body = json!({ "query": query, "variables": variables }).to_string();
-        let request = Request::post("/graphql").header("content-type", "application/json").body(Body::from(body));
-        let response = self.router.clone().oneshot(request.unwrap()).await.unwrap();
+        let response = self.send(query, variables, &[]).await;
         assert_eq!(response.status(), StatusCode::OK);
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         serde_json::from_slice(&bytes).unwrap()
@@ -155,10 +194,17 @@ impl TestService {
 
     /// How many statements the service has run.
     pub(crate) fn statements(&self) -> u64 {
+        self.counted("db_client_operation_duration_seconds_count", &[])
+    }
+
+    /// The sum of all series of one name that have these labels.
+    pub(crate) fn counted(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         self.metrics.upkeep();
+        let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
         let count = |line: &str| {
-            let rest = line.strip_prefix("db_client_operation_duration_seconds_count")?;
-            rest.rsplit(' ').next()?.parse::<u64>().ok()
+            let (series, value) = line.rsplit_once(' ')?;
+            let of_it = series.split('{').next() == Some(name) && labels.iter().all(|label| series.contains(label));
+            of_it.then(|| value.parse::<u64>().ok()).flatten()
         };
         self.metrics.render().lines().filter_map(count).sum()
     }

@@ -1,25 +1,18 @@
-//! The budgets of the design, measured: the service over HTTP beside the query that it replaces, on the same films.
-//!
-//! Needs a server in DATABASE_URL on which databases can be made; `make bench` brings one. FILMS: sizes of the
-//! catalogues, apart by spaces. Prints Markdown; plans go to `target/bench`.
+//! The service over HTTP beside the query that it replaces, on the same films. Plans go to `target/bench`.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::harness::{Server, Times, catalogue, cinegraph, text, times};
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
-const SIZES: &str = "20000 200000 1000000";
-const ORIGINAL: &str = include_str!("original-query.sql");
-const ORIGINAL_INDEXES: &str = include_str!("original-indexes.sql");
-const DIRECT: &str = include_str!("../src/store/sql/columns_from_view.sql");
+const ORIGINAL: &str = include_str!("../original-query.sql");
+const ORIGINAL_INDEXES: &str = include_str!("../original-indexes.sql");
+const DIRECT: &str = include_str!("../../src/store/sql/columns_from_view.sql");
 
 /// The decade asked for: among a million generated films it has 87,000 candidates, as many as the budgets speak of.
 const DECADE: i32 = 2020;
@@ -28,31 +21,9 @@ const REQUESTS: usize = 300;
 /// The default profile's.
 const BALANCED: [f64; 5] = [0.2, 0.2, 0.2, 0.2, 0.2];
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    let url = std::env::var("DATABASE_URL").context("DATABASE_URL is not set: use `make bench`")?;
-    let sizes = std::env::var("FILMS").unwrap_or_else(|_| SIZES.to_owned());
-    fs::create_dir_all("target/bench")?;
-    for size in sizes.split_whitespace() {
-        measure(&url, size.parse().context("FILMS")?).await?;
-    }
-    Ok(())
-}
-
-async fn measure(url: &str, films: u32) -> Result<()> {
-    let (server, parameters) = url.split_once('?').map_or((url, String::new()), |(url, p)| (url, format!("?{p}")));
-    let (server, _) = server.rsplit_once('/').context("DATABASE_URL names no database")?;
-    let name = format!("bench_{films}");
-    let database = format!("{server}/{name}{parameters}");
+pub(crate) async fn measure(url: &str, films: u32) -> Result<()> {
     println!("\n## {films} films\n");
-    let mut admin = PgConnection::connect(url).await?;
-    if sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(&name).fetch_optional(&mut admin).await?.is_none()
-    {
-        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await?;
-        cinegraph(&database, &["migrate"])?;
-        let generated = cinegraph(&database, &["generate", "--films", &films.to_string()])?;
-        println!("Generated and computed in {}.\n", text(generated));
-    }
+    let database = catalogue(url, films).await?;
     let mut connection = PgConnection::connect(&database).await?;
     conditions(&mut connection).await?;
     refreshes(&database, &mut connection).await?;
@@ -151,7 +122,7 @@ fn first_day(year: i32) -> Result<chrono::NaiveDate> {
 
 /// All that is asked over HTTP on loopback, one request after the other on one connection.
 fn service(database: &str, original: &Original) -> Result<()> {
-    let server = Server::start(database)?;
+    let server = Server::start(database, &[])?;
     let mut client = server.client()?;
     // Connects to the database, so that first touches do not wait for that.
     client.ask(&predictions(1880, 0, ""))?;
@@ -246,133 +217,7 @@ fn validation(i: usize) -> String {
     format!("{{ validation({weights}) {{ decades {{ decade listed hits accuracy }} overall {{ accuracy lift }} }} }}")
 }
 
-/// Runs the program beside this one; says how long it took.
-fn cinegraph(database: &str, arguments: &[&str]) -> Result<Duration> {
-    let started = Instant::now();
-    let output = command(database).args(arguments).output()?;
-    ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(started.elapsed())
-}
-
-fn command(database: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
-    command.env("CINEGRAPH_DATABASE_URL", database).stdout(Stdio::null()).stderr(Stdio::null());
-    command
-}
-
-/// The service as a process of its own, stopped at the end.
-struct Server {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(database: &str) -> Result<Self> {
-        let address = free_address()?;
-        let (public, admin) = (address.to_string(), free_address()?.to_string());
-        // The first touch of a decade may take longer here than a client would wait.
-        let process = command(database)
-            .env("CINEGRAPH_DATABASE_STATEMENT_TIMEOUT_SECONDS", "60")
-            .env("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "60")
-            .args(["serve", "--http-addr", &public, "--admin-addr", &admin])
-            .spawn()?;
-        let server = Self { process, address };
-        let started = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            ensure!(started.elapsed() < Duration::from_secs(30), "the service does not listen");
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(server)
-    }
-
-    fn client(&self) -> Result<Client> {
-        let stream = TcpStream::connect(self.address)?;
-        stream.set_nodelay(true)?;
-        Ok(Client { stream: BufReader::new(stream) })
-    }
-
-    /// Resident memory now, and the most that it was, in MB.
-    fn memory(&self) -> Result<(u64, u64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let megabytes = |field: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
-            let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-            anyhow::Ok(kibibytes * 1024 / 1_000_000)
-        };
-        Ok((megabytes("VmRSS:")?, megabytes("VmHWM:")?))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has nothing to lose.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
-}
-
-/// One kept-alive connection; as little of HTTP as the service's answers need.
-struct Client {
-    stream: BufReader<TcpStream>,
-}
-
-impl Client {
-    /// The time from the first byte sent to the last received, and the data.
-    fn ask(&mut self, query: &str) -> Result<(Duration, Value)> {
-        let body = json!({ "query": query }).to_string();
-        let head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length:";
-        let started = Instant::now();
-        self.stream.get_mut().write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())?;
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            ensure!(self.stream.read_line(&mut line)? > 0, "the service closed the connection");
-            let line = line.trim_end().to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse()?;
-            }
-            if line.is_empty() {
-                break;
-            }
-        }
-        let mut answer = vec![0; length];
-        self.stream.read_exact(&mut answer)?;
-        let taken = started.elapsed();
-        let mut answer: Value = serde_json::from_slice(&answer)?;
-        ensure!(answer.get("errors").is_none(), "{query}: {answer}");
-        Ok((taken, answer["data"].take()))
-    }
-}
-
-struct Times {
-    median: Duration,
-    p99: Duration,
-    worst: Duration,
-}
-
-impl Times {
-    fn print(&self, what: &str) {
-        println!("| {what} | {} | {} | {} |", text(self.median), text(self.p99), text(self.worst));
-    }
-}
-
-fn times(count: usize, mut ask: impl FnMut(usize) -> Result<Duration>) -> Result<Times> {
-    let mut times = (0..count).map(&mut ask).collect::<Result<Vec<_>>>()?;
-    times.sort();
-    Ok(Times { median: times[count / 2], p99: times[(count * 99).div_ceil(100) - 1], worst: times[count - 1] })
-}
-
 fn against(what: &str, ours: Duration, original: Duration) {
     let ratio = original.as_secs_f64() / ours.as_secs_f64();
     println!("| {what} | {} | {} | {ratio:.0} × |", text(ours), text(original));
-}
-
-/// Three digits that matter.
-fn text(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    if seconds >= 1.0 { format!("{seconds:.1} s") } else { format!("{:.2} ms", seconds * 1000.0) }
 }

@@ -1,0 +1,379 @@
+//! Kept answers: the cached page beside a bare static route, the cost of a hit, a stale answer and a miss, and a mixed load
+//! with the caches on and off.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::harness::{Client, Server, catalogue, text, times};
+use anyhow::{Context, Result, ensure};
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::post;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+
+const PROFILES: [&str; 5] = ["Balanced", "Crowd Pleaser", "Critics Choice", "Award Winner", "Cult Classic"];
+const DECADES: [i32; 11] = [2020, 2010, 2000, 1990, 1980, 1970, 1960, 1950, 1940, 1930, 1920];
+const SELECTIONS: [&str; 3] = [
+    "rank score likelihood breakdown { criterion value weight contribution } movie { title year }",
+    "rank score movie { title year genres { name } }",
+    "rank score coverage movie { title releaseDate originalLanguage }",
+];
+/// Clients of the mixed load.
+const CLIENTS: u64 = 64;
+/// Distinct operations and variables that the cached load goes round in.
+const PAIRS: usize = 1_000;
+
+/// Measures all of it on a catalogue of `films`, each mixed load for `seconds`.
+pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, films: u32, seconds: u32) -> Result<()> {
+    let database = runtime.block_on(catalogue(url, films))?;
+    println!("\n## Kept answers, {films} films\n");
+    cached_page(runtime, &database)?;
+    costs(runtime, &database)?;
+    println!("\n## Mixed load, {films} films, {CLIENTS} clients, {seconds} s each\n");
+    println!("| caches | requests | a second | p50 | p99 | fresh | stale | not cached | errors | statements |");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    mixed(runtime, &database, "on", seconds)?;
+    mixed(runtime, &database, "off", seconds)
+}
+
+/// The cached page of 25 films beside its bytes from a route without any of our layers, asked by `wrk` in turn.
+fn cached_page(runtime: &tokio::runtime::Runtime, database: &str) -> Result<()> {
+    let server = Server::start(database, &[])?;
+    let bodies: Vec<String> = (0..PAIRS).map(pair).collect();
+    let mut client = server.client()?;
+    let mut longest = Vec::new();
+    for body in &bodies {
+        let bytes = client.post(body)?;
+        if bytes.len() > longest.len() {
+            longest = bytes;
+        }
+    }
+    let page = client.post(&body(PROFILES[0], 2020, 25, SELECTIONS[0]))?;
+    let size = page.len();
+    let bare = runtime.block_on(bare_route(page))?;
+    let script = Path::new("target/bench/pairs.lua");
+    fs::create_dir_all("target/bench")?;
+    fs::write(script, lua(&bodies[..]))?;
+    let one = Path::new("target/bench/page.lua");
+    fs::write(one, lua(&[body(PROFILES[0], 2020, 25, SELECTIONS[0])]))?;
+    println!(
+        "The page of 25 films with breakdown has {size} bytes; the largest of the {PAIRS} answers {}.\n",
+        longest.len()
+    );
+    println!(
+        "| connections | bare static route | cached page | ratio | cached, {PAIRS} pairs in turn | ratio | p99 of these | errors |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for connections in [32, 320] {
+        let (mut bare_rate, mut page_rate, mut pairs_rate) = (0.0, 0.0, 0.0);
+        let (mut p99, mut errors) = (String::new(), 0);
+        // In turn and the best of three, since others share the machine.
+        for _ in 0..3 {
+            bare_rate = f64::max(bare_rate, wrk(bare, one, connections)?.rate);
+            page_rate = f64::max(page_rate, wrk(server.address, one, connections)?.rate);
+            let pairs = wrk(server.address, script, connections)?;
+            errors += pairs.errors;
+            if pairs.rate > pairs_rate {
+                (pairs_rate, p99) = (pairs.rate, pairs.p99);
+            }
+        }
+        println!(
+            "| {connections} | {bare_rate:.0}/s | {page_rate:.0}/s | {:.2} | {pairs_rate:.0}/s | {:.2} | {p99} | {errors} |",
+            page_rate / bare_rate,
+            pairs_rate / bare_rate
+        );
+    }
+    Ok(())
+}
+
+/// The same HTTP server, the same bytes, and nothing else.
+async fn bare_route(page: Vec<u8>) -> Result<SocketAddr> {
+    let page = axum::body::Bytes::from(page);
+    let answer = move || async move { ([(CONTENT_TYPE, "application/json")], page) };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/graphql", post(answer))).await });
+    Ok(address)
+}
+
+/// One of many distinct operations with variables.
+fn pair(i: usize) -> String {
+    let profile = PROFILES[i % 5];
+    let decade = DECADES[i / 5 % 11];
+    body(profile, decade, 1 + i / 55, SELECTIONS[i % 3])
+}
+
+fn body(profile: &str, decade: i32, first: usize, selection: &str) -> String {
+    let query = format!(
+        "query Page($profile: String, $decade: Int!, $first: Int!) {{ predictions(profile: $profile, decade: $decade, \
+         first: $first) {{ totalCount pageInfo {{ endCursor hasNextPage }} nodes {{ {selection} }} }} }}"
+    );
+    json!({ "query": query, "variables": { "profile": profile, "decade": decade, "first": first } }).to_string()
+}
+
+/// What `wrk` sends: these bodies in turn.
+fn lua(bodies: &[String]) -> String {
+    let mut script = "local bodies = {\n".to_owned();
+    for body in bodies {
+        let _ = writeln!(script, "[==[{body}]==],");
+    }
+    script
+        + "}\nlocal headers = { [\"Content-Type\"] = \"application/json\" }\nlocal requests, i = {}, 0\n\
+              for n, body in ipairs(bodies) do requests[n] = wrk.format(\"POST\", \"/graphql\", headers, body) end\n\
+              function request() i = i % #requests + 1 return requests[i] end\n"
+}
+
+struct Load {
+    rate: f64,
+    p99: String,
+    errors: u64,
+}
+
+fn wrk(address: SocketAddr, script: &Path, connections: u32) -> Result<Load> {
+    let output = Command::new("wrk")
+        .args(["--threads", "1", "--duration", "8s", "--latency", "--connections", &connections.to_string()])
+        .arg("--script")
+        .arg(script)
+        .arg(format!("http://{address}/"))
+        .output()
+        .context("wrk is missing: apt-get install wrk")?;
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    let word = |start: &str, nth: usize| {
+        let line = report.lines().map(str::trim).find(|line| line.starts_with(start))?;
+        line.split_whitespace().nth(nth).map(str::to_owned)
+    };
+    let count = |text: Option<String>| text.and_then(|text| text.trim_end_matches(',').parse().ok()).unwrap_or(0);
+    let socket: u64 = [3, 5, 7, 9].iter().map(|&nth| count(word("Socket errors:", nth))).sum();
+    Ok(Load {
+        rate: word("Requests/sec:", 1).and_then(|rate| rate.parse().ok()).with_context(|| report.clone())?,
+        p99: word("99%", 1).unwrap_or_default(),
+        errors: socket + count(word("Non-2xx", 4)),
+    })
+}
+
+/// What one request costs that finds its answer, finds an old one, or finds none.
+fn costs(runtime: &tokio::runtime::Runtime, database: &str) -> Result<()> {
+    let server = Server::start(database, &[])?;
+    let mut client = server.client()?;
+    for i in 0..PAIRS {
+        client.post(&pair(i))?;
+    }
+    let hit = times(PAIRS, |i| client.timed(&pair(i)))?;
+    runtime.block_on(async {
+        let mut connection = PgConnection::connect(database).await?;
+        let raise =
+            "SELECT cinegraph.raise_version('scores', '', decade, false) FROM generate_series(1920, 2020, 10) decade";
+        sqlx::raw_sql(raise).execute(&mut connection).await
+    })?;
+    // Within its window of five seconds a key counts as fresh whatever has changed.
+    thread::sleep(Duration::from_secs(7));
+    let stale = times(PAIRS / 4, |i| client.timed(&pair(i * 4)))?;
+    let miss = times(PAIRS, |i| client.timed(&never_seen(i, 2020, 25)))?;
+    println!("\n| one request after the other | median | p99 | worst |\n|---|---|---|---|");
+    hit.print("hit");
+    stale.print("stale, its refresh running beside");
+    miss.print("miss: never-seen weights, page of 25 with titles");
+    Ok(())
+}
+
+fn never_seen(i: usize, decade: i32, first: usize) -> String {
+    let selection = SELECTIONS[i % 3];
+    let query = format!(
+        "{{ predictions(decade: {decade}, first: {first}, weights: {{ popularOpinion: {}, criticalAcclaim: 1500, \
+         industryRecognition: 1200, culturalImpact: 900.5, peopleQuality: 777 }}) {{ nodes {{ {selection} }} }} }}",
+        i + 1
+    );
+    json!({ "query": query }).to_string()
+}
+
+/// The load of the design: cold start, five profiles, eleven decades, four pages, three selections, all by a power law;
+/// one in ten with never-seen weights, one in ten a validation, a filter on every tenth; meanwhile a profile changes once
+/// a minute, and 500 ratings.
+fn mixed(runtime: &tokio::runtime::Runtime, database: &str, caches: &str, seconds: u32) -> Result<()> {
+    let enabled = if caches == "on" { "true" } else { "false" };
+    let server = Server::start(database, &[("CINEGRAPH_CACHE_ENABLED", enabled)])?;
+    let statements = |runtime: &tokio::runtime::Runtime| {
+        runtime.block_on(async {
+            let mut connection = PgConnection::connect(database).await?;
+            sqlx::raw_sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").execute(&mut connection).await?;
+            let reads = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+                         WHERE d.datname = current_database() AND query ILIKE '%select%' AND query NOT ILIKE '%bench changes%'
+                           AND query NOT ILIKE '%data_versions%' AND query NOT ILIKE '%score_refresh_queue%'";
+            anyhow::Ok(sqlx::query_scalar::<_, i64>(reads).fetch_one(&mut connection).await?)
+        })
+    };
+    let before = statements(runtime)?;
+    let (done, errors) = (AtomicBool::new(false), AtomicU64::new(0));
+    let started = Instant::now();
+    let mut latencies = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|seed| {
+                scope.spawn({
+                    let (server, done, errors) = (&server, &done, &errors);
+                    move || client(server, seed, done, errors)
+                })
+            })
+            .collect();
+        let changed = runtime.block_on(changes(database, Duration::from_secs(u64::from(seconds))));
+        done.store(true, Ordering::Relaxed);
+        let latencies =
+            clients.into_iter().map(|client| client.join().map_err(|_| anyhow::anyhow!("a client panicked"))?);
+        let latencies = latencies.collect::<Result<Vec<_>>>()?.concat();
+        changed.map(|()| latencies)
+    })?;
+    let took = started.elapsed().as_secs_f64();
+    let statements = statements(runtime)? - before;
+    latencies.sort();
+    let sources = sources(&server)?;
+    let all: u64 = sources.iter().sum();
+    let share = |count: u64| format!("{:.1} %", 100.0 * as_float(count) / as_float(all.max(1)));
+    let count = latencies.len();
+    println!(
+        "| {caches} | {count} | {:.0} | {} | {} | {} | {} | {} | {} | {statements} ({:.3} a request) |",
+        as_float(count as u64) / took,
+        text(latencies[count / 2]),
+        text(latencies[count * 99 / 100]),
+        share(sources[0]),
+        share(sources[1]),
+        share(sources[2] + sources[3]),
+        errors.into_inner(),
+        as_float(statements.unsigned_abs()) / as_float(count as u64),
+    );
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^53")]
+fn as_float(count: u64) -> f64 {
+    count as f64
+}
+
+/// Predictions that were answered fresh, stale, from the database and by the direct query.
+fn sources(server: &Server) -> Result<[u64; 4]> {
+    let mut stream = TcpStream::connect(server.admin)?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut metrics = String::new();
+    stream.read_to_string(&mut metrics)?;
+    let count = |source: &str| {
+        let series = format!("cinegraph_prediction_duration_seconds_count{{source=\"{source}\"}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(series.as_str())?.trim().parse().ok()).unwrap_or(0)
+    };
+    Ok(["cache_fresh", "cache_stale", "database", "fallback"].map(count))
+}
+
+/// One client, asking until all are done.
+fn client(server: &Server, seed: u64, done: &AtomicBool, errors: &AtomicU64) -> Result<Vec<Duration>> {
+    let (mut random, mut client, mut taken) = (SmallRng::seed_from_u64(seed), server.client()?, Vec::new());
+    let mut asked = 0_usize;
+    while !done.load(Ordering::Relaxed) {
+        asked += 1;
+        let profile = PROFILES[zipf(&mut random, PROFILES.len())];
+        let decade = DECADES[zipf(&mut random, DECADES.len())];
+        let selection = SELECTIONS[zipf(&mut random, SELECTIONS.len())];
+        let started = Instant::now();
+        let answered = match random.random_range(0..10) {
+            0 => client.post(&never_seen(random.random_range(0..1_000_000_000), decade, 25)).map(|_| ()),
+            1 => {
+                let query = format!(
+                    "{{ decadeValidation(profile: \"{profile}\", decade: {}) {{ hits accuracy }} }}",
+                    decade - 10
+                );
+                client.post(&json!({ "query": query }).to_string()).map(|_| ())
+            }
+            _ => {
+                let filter = if asked.is_multiple_of(10) { "filter: {genres: [\"Drama\"]}" } else { "" };
+                walk(&mut client, profile, decade, selection, filter, zipf(&mut random, 4), &mut taken)
+            }
+        };
+        taken.push(started.elapsed());
+        if let Err(error) = answered {
+            if errors.fetch_add(1, Ordering::Relaxed) < 3 {
+                eprintln!("{error:#}");
+            }
+            client = server.client()?;
+        }
+    }
+    Ok(taken)
+}
+
+/// Asks for a page, reading those before it first, as somebody does who scrolls; each counts.
+fn walk(
+    client: &mut Client,
+    profile: &str,
+    decade: i32,
+    selection: &str,
+    filter: &str,
+    page: usize,
+    taken: &mut Vec<Duration>,
+) -> Result<()> {
+    let mut after = String::new();
+    for page_number in 0..=page {
+        let started = Instant::now();
+        let query = format!(
+            "{{ predictions(profile: \"{profile}\", decade: {decade}, {filter} {after}) {{ totalCount \
+             pageInfo {{ endCursor hasNextPage }} nodes {{ {selection} }} }} }}"
+        );
+        let answer: Value = serde_json::from_slice(&client.post(&json!({ "query": query }).to_string())?)?;
+        ensure!(answer.get("errors").is_none(), "{query}: {answer}");
+        let info = &answer["data"]["predictions"]["pageInfo"];
+        if info["hasNextPage"] == false {
+            break;
+        }
+        after = format!("after: {}", info["endCursor"]);
+        if page_number < page {
+            taken.push(started.elapsed());
+        }
+    }
+    Ok(())
+}
+
+/// An index below `count`, the first ones far more often: 1/1, 1/2, 1/3, …
+fn zipf(random: &mut SmallRng, count: usize) -> usize {
+    let weights: Vec<f64> = (1..=count).map(|rank| 1.0 / as_float(rank as u64)).collect();
+    let mut left = random.random_range(0.0..weights.iter().sum());
+    weights
+        .iter()
+        .position(|weight| {
+            left -= weight;
+            left < 0.0
+        })
+        .unwrap_or(count - 1)
+}
+
+/// Changes 500 ratings a minute, one at a time, and a profile once a minute.
+async fn changes(database: &str, during: Duration) -> Result<()> {
+    let mut connection = PgConnection::connect(database).await?;
+    let started = Instant::now();
+    let mut ticks = tokio::time::interval(Duration::from_millis(120));
+    for tick in 0.. {
+        ticks.tick().await;
+        if started.elapsed() >= during {
+            break;
+        }
+        sqlx::query(
+            "/* bench changes */ UPDATE external_metrics SET value = 5 + (value * 7.3)::numeric % 5
+             WHERE id = (SELECT id FROM external_metrics WHERE source = 'imdb' AND metric_type = 'rating_average'
+                         AND id > (random() * (SELECT max(id) FROM external_metrics))::bigint ORDER BY id LIMIT 1)",
+        )
+        .execute(&mut connection)
+        .await?;
+        if tick % 500 == 250 {
+            sqlx::raw_sql(
+                "/* bench changes */ UPDATE metric_weight_profiles SET description = 'changed at ' || now() WHERE name = 'Cult Classic';
+                 SELECT cinegraph.raise_version('profiles', '', 0, true)",
+            )
+            .execute(&mut connection)
+            .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What the measurements share: catalogues, the service as a process of its own, and a client that measures.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+/// The URL of a database with this many generated films, made where it is missing.
+pub(crate) async fn catalogue(url: &str, films: u32) -> Result<String> {
+    let (server, parameters) = url.split_once('?').map_or((url, String::new()), |(url, p)| (url, format!("?{p}")));
+    let (server, _) = server.rsplit_once('/').context("DATABASE_URL names no database")?;
+    let name = format!("bench_{films}");
+    let database = format!("{server}/{name}{parameters}");
+    let mut admin = PgConnection::connect(url).await?;
+    if sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(&name).fetch_optional(&mut admin).await?.is_none()
+    {
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await?;
+        cinegraph(&database, &["migrate"])?;
+        let generated = cinegraph(&database, &["generate", "--films", &films.to_string()])?;
+        println!("Generated and computed in {}.\n", text(generated));
+    }
+    cinegraph(&database, &["migrate"])?;
+    Ok(database)
+}
+
+/// Runs the program beside this one; says how long it took.
+pub(crate) fn cinegraph(database: &str, arguments: &[&str]) -> Result<Duration> {
+    let started = Instant::now();
+    let output = command(database).args(arguments).output()?;
+    ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(started.elapsed())
+}
+
+fn command(database: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
+    command.env("CINEGRAPH_DATABASE_URL", database).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The service as a process of its own, stopped at the end.
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Server {
+    pub(crate) fn start(database: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        let (address, admin) = (free_address()?, free_address()?);
+        // The first touch of a decade may take longer here than a client would wait.
+        let process = command(database)
+            .env("CINEGRAPH_DATABASE_STATEMENT_TIMEOUT_SECONDS", "60")
+            .env("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "60")
+            .envs(settings.iter().copied())
+            .args(["serve", "--http-addr", &address.to_string(), "--admin-addr", &admin.to_string()])
+            .spawn()?;
+        let server = Self { process, address, admin };
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(started.elapsed() < Duration::from_secs(30), "the service does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    pub(crate) fn client(&self) -> Result<Client> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_nodelay(true)?;
+        Ok(Client { stream: BufReader::new(stream) })
+    }
+
+    /// Resident memory now, and the most that it was, in MB.
+    pub(crate) fn memory(&self) -> Result<(u64, u64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let megabytes = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
+            let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+            anyhow::Ok(kibibytes * 1024 / 1_000_000)
+        };
+        Ok((megabytes("VmRSS:")?, megabytes("VmHWM:")?))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has nothing to lose.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// One kept-alive connection; as little of HTTP as the service's answers need.
+pub(crate) struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    /// The time from the first byte sent to the last received, and the data.
+    pub(crate) fn ask(&mut self, query: &str) -> Result<(Duration, Value)> {
+        let body = json!({ "query": query }).to_string();
+        let started = Instant::now();
+        let answer = self.post(&body)?;
+        let taken = started.elapsed();
+        let mut answer: Value = serde_json::from_slice(&answer)?;
+        ensure!(answer.get("errors").is_none(), "{query}: {answer}");
+        Ok((taken, answer["data"].take()))
+    }
+
+    /// The time that a request takes.
+    pub(crate) fn timed(&mut self, body: &str) -> Result<Duration> {
+        let started = Instant::now();
+        self.post(body).map(|_| started.elapsed())
+    }
+
+    /// The bytes of the answer to a body.
+    pub(crate) fn post(&mut self, body: &str) -> Result<Vec<u8>> {
+        let head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length:";
+        self.stream.get_mut().write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())?;
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            ensure!(self.stream.read_line(&mut line)? > 0, "the service closed the connection");
+            let line = line.trim_end().to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse()?;
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut answer = vec![0; length];
+        self.stream.read_exact(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+pub(crate) struct Times {
+    pub(crate) median: Duration,
+    pub(crate) p99: Duration,
+    pub(crate) worst: Duration,
+}
+
+impl Times {
+    pub(crate) fn print(&self, what: &str) {
+        println!("| {what} | {} | {} | {} |", text(self.median), text(self.p99), text(self.worst));
+    }
+}
+
+pub(crate) fn times(count: usize, mut ask: impl FnMut(usize) -> Result<Duration>) -> Result<Times> {
+    let mut times = (0..count).map(&mut ask).collect::<Result<Vec<_>>>()?;
+    times.sort();
+    Ok(Times { median: times[count / 2], p99: times[(count * 99).div_ceil(100) - 1], worst: times[count - 1] })
+}
+
+/// Three digits that matter.
+pub(crate) fn text(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds >= 1.0 { format!("{seconds:.1} s") } else { format!("{:.2} ms", seconds * 1000.0) }
+}

@@ -1,0 +1,283 @@
+//! What is kept, for how long, and when it may no longer be served.
+
+use axum::body::to_bytes;
+use axum::http::{HeaderMap, StatusCode};
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Film, RedisServer, TestService, until};
+
+const PAGE: &str = "{ predictions(decade: 1990) { nodes { score movie { title } } } }";
+
+/// Three films of the nineties.
+async fn nineties(pool: PgPool, redis: Option<&str>) -> TestService {
+    let service = TestService::sharing(pool, redis).await;
+    for (title, rating) in [("First", 9.0), ("Second", 8.0), ("Third", 7.0)] {
+        Film::new(title).released("1994-05-01").metric("imdb", "rating_average", rating).insert(&service.pool).await;
+    }
+    service.refresh().await;
+    service
+}
+
+/// Lets the film of that title be rated anew, and the service see its new score.
+async fn rate(service: &TestService, title: &str, rating: f64) {
+    sqlx::query(
+        "UPDATE external_metrics SET value = $2 WHERE metric_type = 'rating_average'
+         AND movie_id = (SELECT id FROM movies WHERE title = $1)",
+    )
+    .bind(title)
+    .bind(rating)
+    .execute(&service.pool)
+    .await
+    .unwrap();
+    cinegraph::services::refresh::scores(&service.store, &mut |_| ()).await.unwrap();
+    service.see_changes().await;
+}
+
+fn first(answer: &Value) -> &str {
+    answer["predictions"]["nodes"][0]["movie"]["title"].as_str().unwrap()
+}
+
+async fn sent(service: &TestService, query: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Vec<u8>) {
+    let response = service.send(query, json!({}), headers).await;
+    let (parts, body) = response.into_parts();
+    (parts.status, parts.headers, to_bytes(body, usize::MAX).await.unwrap().to_vec())
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_same_question_is_answered_without_asking_anybody(pool: PgPool) {
+    let service = nineties(pool, None).await;
+    let (_, headers, body) = sent(&service, PAGE, &[]).await;
+    let statements = service.statements();
+    assert!(header(&headers, "cache-status").starts_with("cinegraph; fwd=miss; stored"), "{headers:?}");
+
+    service.later(TimeDelta::seconds(7));
+    let (_, again, same) = sent(&service, PAGE, &[]).await;
+
+    assert_eq!((service.statements(), same), (statements, body));
+    assert_eq!(header(&again, "age"), "7");
+    assert_eq!(header(&again, "etag"), header(&headers, "etag"));
+    assert!(header(&again, "cache-status").starts_with("cinegraph; hit"), "{again:?}");
+    assert!(header(&again, "cache-control").starts_with("public, max-age="), "{again:?}");
+    // It still counts as an operation, a root field and a prediction.
+    assert_eq!(service.counted("graphql_server_request_duration_seconds_count", &[("outcome", "ok")]), 2);
+    let field = [("field", "predictions"), ("outcome", "ok")];
+    assert_eq!(service.counted("cinegraph_graphql_field_requests_total", &field), 2);
+    assert_eq!(service.counted("cinegraph_prediction_duration_seconds_count", &[("source", "cache_fresh")]), 1);
+    assert_eq!(service.counted("cinegraph_prediction_duration_seconds_count", &[]), 2);
+}
+
+#[sqlx::test(migrations = false)]
+async fn who_has_the_answer_is_told_so(pool: PgPool) {
+    let service = nineties(pool, None).await;
+    let (_, headers, _) = sent(&service, PAGE, &[]).await;
+    let etag = header(&headers, "etag");
+
+    for known in [etag.to_owned(), format!("\"other\", W/{etag}"), "*".to_owned()] {
+        let (status, headers, body) = sent(&service, PAGE, &[("if-none-match", &known)]).await;
+        assert_eq!((status, body.len(), header(&headers, "etag")), (StatusCode::NOT_MODIFIED, 0, etag), "{known}");
+    }
+    let (status, ..) = sent(&service, PAGE, &[("if-none-match", "\"other\"")]).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[sqlx::test(migrations = false)]
+async fn errors_and_the_state_of_the_service_are_never_kept(pool: PgPool) {
+    let service = nineties(pool, None).await;
+    for query in [
+        "{ predictions(decade: 1995) { totalCount } }",
+        "{ predictions(profile: \"Nobody's\") { totalCount } }",
+        "{ status { version } }",
+        "{ status { version } genres { name } }",
+        "{ __typename }",
+        "{ __schema { queryType { name } } }",
+        "{ nonsense }",
+        "{",
+    ] {
+        for _ in 0..2 {
+            let (_, headers, _) = sent(&service, query, &[]).await;
+            assert_eq!(header(&headers, "cache-control"), "no-store", "{query}");
+            assert_eq!(header(&headers, "etag"), "", "{query}");
+        }
+    }
+    let lookups = [("cache", "responses"), ("result", "hit_l1")];
+    assert_eq!(service.counted("cinegraph_cache_lookups_total", &lookups), 0);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_soft_change_makes_nobody_wait_and_is_seen_by_the_next(pool: PgPool) {
+    let service = nineties(pool, None).await;
+    assert_eq!(first(&service.data(PAGE).await), "First");
+    rate(&service, "Third", 10.0).await;
+
+    // Within its five seconds a key counts as fresh.
+    assert_eq!(first(&service.data(PAGE).await), "First");
+    service.later(TimeDelta::seconds(6));
+    let (_, headers, body) = sent(&service, PAGE, &[]).await;
+    assert!(header(&headers, "cache-status").contains("detail=stale"), "{headers:?}");
+    assert_eq!(first(&serde_json::from_slice::<Value>(&body).unwrap()["data"]), "First");
+    until("the new score is served", async || first(&service.data(PAGE).await) == "Third").await;
+
+    let revalidated = [("cache", "responses")];
+    let stale = [("cache", "responses"), ("result", "stale")];
+    until("every stale answer's refresh has ended", async || {
+        service.counted("cinegraph_cache_revalidations_total", &revalidated)
+            == service.counted("cinegraph_cache_lookups_total", &stale)
+    })
+    .await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_drain_replaces_only_the_decades_that_it_touched(pool: PgPool) {
+    let service = nineties(pool, None).await;
+    Film::new("Old").released("1955-05-01").insert(&service.pool).await;
+    service.refresh().await;
+    let fifties = PAGE.replace("1990", "1950");
+    service.data(PAGE).await;
+    service.data(&fifties).await;
+    let loads =
+        || service.counted("db_client_operation_duration_seconds_count", &[("query_name", "columns_from_table")]);
+    let before = loads();
+    rate(&service, "Third", 10.0).await;
+    service.later(TimeDelta::seconds(6));
+
+    until("the new score is served", async || first(&service.data(PAGE).await) == "Third").await;
+    service.data(&fifties).await;
+    assert_eq!(loads() - before, 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_changed_profile_is_seen_by_the_next_request_on_every_instance(pool: PgPool) {
+    for redis in [None, Some(RedisServer::start().await)] {
+        let url = redis.as_ref().map(RedisServer::url);
+        let one = nineties(pool.clone(), url.as_deref()).await;
+        let other = TestService::sharing(pool.clone(), url.as_deref()).await;
+        other.follow();
+        let query = "{ predictions(decade: 1990) { nodes { profile { name } } } }";
+        let name = |answer: Value| answer["predictions"]["nodes"][0]["profile"]["name"].clone();
+        assert_eq!(name(other.data(query).await), "Balanced");
+
+        for default in ["Cult Classic", "Balanced"] {
+            let mut transaction = one.pool.begin().await.unwrap();
+            for is_default in [false, true] {
+                sqlx::query("UPDATE metric_weight_profiles SET is_default = $2 WHERE (name = $1) = $2")
+                    .bind(default)
+                    .bind(is_default)
+                    .execute(&mut *transaction)
+                    .await
+                    .unwrap();
+            }
+            sqlx::query("SELECT cinegraph.raise_version('profiles', '', 0, true)")
+                .execute(&mut *transaction)
+                .await
+                .unwrap();
+            transaction.commit().await.unwrap();
+            until("the other instance has heard of it", async || name(other.data(query).await) == default).await;
+        }
+        sqlx::query("TRUNCATE movies CASCADE").execute(&one.pool).await.unwrap();
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_thousand_who_ask_at_once_make_one_computation(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    service.fill(500).await;
+    let ask = |i: usize| {
+        let (first, selection) = (1 + i % 100, ["score", "rank score", "score movie { title }", "coverage"][i % 4]);
+        let query = format!("{{ predictions(decade: 2010, first: {first}) {{ nodes {{ {selection} }} }} }}");
+        let service = &service;
+        async move { service.data(&query).await }
+    };
+
+    let answers = join_all((0..1_000).map(ask)).await;
+
+    for (i, answer) in answers.iter().enumerate() {
+        let nodes = answer["predictions"]["nodes"].as_array().unwrap();
+        assert!(nodes.len() <= 1 + i % 100 && !nodes.is_empty());
+        assert_eq!(nodes[0]["score"].is_null(), i % 4 == 3);
+    }
+    let columns = [("query_name", "columns_from_table")];
+    assert_eq!(service.counted("db_client_operation_duration_seconds_count", &columns), 1);
+    let leaders = [("cache", "predictions"), ("role", "leader")];
+    assert_eq!(service.counted("cinegraph_cache_single_flight_total", &leaders), 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn instances_share_what_one_has_computed(pool: PgPool) {
+    let redis = RedisServer::start().await;
+    let one = nineties(pool.clone(), Some(&redis.url())).await;
+    let answer = one.data(PAGE).await;
+    until("it is stored", async || redis.command(&["DBSIZE"]) != "0").await;
+
+    let other = TestService::sharing(pool, Some(&redis.url())).await;
+    assert_eq!(other.data(PAGE).await, answer);
+    let shared = [("cache", "predictions"), ("result", "hit_l2")];
+    assert_eq!(other.counted("cinegraph_cache_lookups_total", &shared), 1);
+    let columns = [("query_name", "columns_from_table")];
+    assert_eq!(other.counted("db_client_operation_duration_seconds_count", &columns), 0);
+}
+
+#[sqlx::test(migrations = false)]
+async fn nonsense_in_redis_is_a_miss(pool: PgPool) {
+    let redis = RedisServer::start().await;
+    let one = nineties(pool.clone(), Some(&redis.url())).await;
+    let answer = one.data(PAGE).await;
+    until("it is stored", async || redis.command(&["DBSIZE"]) != "0").await;
+    for nonsense in ["", "nonsense", "\u{1}nonsense", "\u{1}"] {
+        for key in redis.command(&["KEYS", "*"]).lines() {
+            redis.command(&["SET", key, nonsense]);
+        }
+        let other = TestService::sharing(pool.clone(), Some(&redis.url())).await;
+        assert_eq!(other.data(PAGE).await, answer, "{nonsense:?}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_counted_adds_up(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    service.fill(300).await;
+    let ask = |i: usize| {
+        let decade = 1980 + 10 * (i % 5);
+        let query = match i % 7 {
+            0 => format!("{{ decadeValidation(decade: {decade}) {{ hits }} }}"),
+            1 => format!(
+                "{{ predictions(decade: {decade}, weights: {{ popularOpinion: {i}, criticalAcclaim: 1, \
+                 industryRecognition: 1, culturalImpact: 1, peopleQuality: 1 }}) {{ nodes {{ movie {{ title }} }} }} }}"
+            ),
+            2 => "{ lists { key } genres { name } profiles { name } }".to_owned(),
+            _ => {
+                format!("{{ predictions(decade: {decade}, first: {}) {{ nodes {{ movie {{ title }} }} }} }}", 1 + i % 9)
+            }
+        };
+        let service = &service;
+        async move { service.ask(&query, json!({})).await }
+    };
+    for _ in 0..3 {
+        join_all((0..200).map(ask)).await;
+        rate(&service, "nothing", 1.0).await;
+        sqlx::query("SELECT cinegraph.raise_version('scores', '', 2010, false)").execute(&service.pool).await.unwrap();
+        service.see_changes().await;
+        service.later(TimeDelta::seconds(200));
+    }
+
+    for cache in ["responses", "columns", "predictions", "validation", "profiles", "films"] {
+        let count = |name: &str, label: &str, value: &str| service.counted(name, &[("cache", cache), (label, value)]);
+        let all = |name: &str| service.counted(name, &[("cache", cache)]);
+        let (lookups, flights) = ("cinegraph_cache_lookups_total", "cinegraph_cache_single_flight_total");
+        until("refreshes have ended", async || {
+            all("cinegraph_cache_revalidations_total") == count(lookups, "result", "stale")
+        })
+        .await;
+        assert_eq!(count(lookups, "result", "miss"), all(flights), "{cache}");
+        assert_eq!(all(lookups), count("cinegraph_cache_layer_requests_total", "layer", "l1"), "{cache}");
+        assert!(all(lookups) > 0, "{cache}");
+    }
+    assert_eq!(service.counted("cinegraph_slo_requests_total", &[]), 600);
+    assert_eq!(service.counted("graphql_server_request_duration_seconds_count", &[]), 600);
+}

@@ -1,0 +1,52 @@
+//! A real Redis of a test's own, from the system's packages.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::until;
+
+/// A server that ends with the test.
+pub(crate) struct RedisServer {
+    process: Child,
+    port: u16,
+    _directory: TempDir,
+}
+
+impl RedisServer {
+    /// Starts one that keeps nothing on disk.
+    pub(crate) async fn start() -> Self {
+        // Free a moment ago: no other test gets the same one before this one is bound again.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let directory = TempDir::new().unwrap();
+        let process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .current_dir(directory.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed: scripts/install.sh");
+        let server = Self { process, port, _directory: directory };
+        until("Redis answers", async || server.command(&["PING"]) == "PONG").await;
+        server
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// What it answers to a command.
+    pub(crate) fn command(&self, arguments: &[&str]) -> String {
+        let port = self.port.to_string();
+        let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
