@@ -17,13 +17,13 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How often a success is written down for the next start.
-const NOTED_EVERY: Duration = Duration::from_secs(60);
+const NOTED_EVERY: Duration = Duration::from_mins(1);
 
 /// Drains the queue whenever there is something in it, until `stop`. A batch that is under way then is undone, and done
 /// by the next to drain.
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
     jobs.metrics.task_interval(Task::ScoreDrain, EVERY);
-    stop.run_until_cancelled_owned(forever(jobs)).await;
+    stop.run_until_cancelled_owned(Box::pin(forever(jobs))).await;
 }
 
 async fn forever(jobs: Jobs) {

@@ -46,7 +46,7 @@ impl Warming {
             Ok(Ok(Ok(()) | Err(ServiceError::NotReady(_)))) => {}
             Ok(Ok(Err(error))) => tracing::warn!(%error, "the first page could not be made before the start"),
             Ok(Err(panicked)) => {
-                tracing::error!(error = %panicked, "the first page could not be made before the start")
+                tracing::error!(error = %panicked, "the first page could not be made before the start");
             }
             Err(_) => tracing::warn!("the first page is not ready yet; the first to ask may have to wait"),
         }
@@ -55,7 +55,7 @@ impl Warming {
     /// Warms everything now, every ten minutes, and whenever something was invalidated, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         self.metrics.task_interval(Task::CacheWarm, EVERY);
-        stop.run_until_cancelled_owned(self.forever()).await;
+        stop.run_until_cancelled_owned(Box::pin(self.forever())).await;
     }
 
     async fn forever(self) {
@@ -63,7 +63,7 @@ impl Warming {
             let seen = self.invalidations();
             let began = Instant::now();
             let work = async {
-                let warmed = warm(&self.services, &self.target_lists).await?;
+                let warmed = Box::pin(warm(&self.services, &self.target_lists)).await?;
                 match warmed.error {
                     Some(error) => Err(error),
                     None => Ok(Ended::Done(warmed.ready)),

@@ -10,7 +10,7 @@ use crate::telemetry::Task;
 const PERSON_BATCH: i64 = 20_000;
 
 /// Films of a batch. Changed films wait for at most one, and should be served anew within a second.
-const SCORE_BATCH: i64 = 5_000;
+const SCORE_BATCH: i64 = 2_500;
 
 /// How often to look whether another instance has finished.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

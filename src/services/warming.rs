@@ -92,11 +92,11 @@ async fn make(services: &Services, answer: Answer) -> Result<(), ServiceError> {
                         after: None,
                         first: PAGE,
                     };
-                    services.predictions.page(page).await.map(drop)
+                    Box::pin(services.predictions.page(page)).await.map(drop)
                 }
                 Answer::Validation(list, weights) => {
                     let weights = TestedWeights { weights, custom: false };
-                    services.validation.of_all(&list, weights, Basis::Blind).await.map(drop)
+                    Box::pin(services.validation.of_all(&list, weights, Basis::Blind)).await.map(drop)
                 }
             }
         })

@@ -268,6 +268,7 @@ impl TaskGuard {
     }
 
     /// Ends it, and returns the time that is recorded.
+    #[must_use = "the end of a task is logged with it"]
     pub fn finish(mut self, outcome: TaskOutcome) -> Duration {
         self.outcome = outcome;
         self.started.elapsed()

@@ -178,7 +178,7 @@ async fn a_job_of_a_worker_that_died_is_run_by_another(pool: PgPool) {
     let options = service.pool.connect_options();
     // On a runtime of its own, which can be taken away with everything that runs on it.
     let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    doomed.spawn(async move { jobs(&options).run(CancellationToken::new()).await });
+    doomed.spawn(async move { Box::pin(jobs(&options).run(CancellationToken::new())).await });
     service.store.request_task(Task::SnapshotRefresh).await.unwrap();
     until("it runs", async || only_job(&service).await.running_since.is_some()).await;
 
@@ -330,11 +330,11 @@ async fn what_was_warmed_needs_no_database(pool: PgPool) {
     let warmed = warm(&services, &target_lists).await.unwrap();
 
     let profiles = services.profiles.all().await.unwrap();
-    assert_eq!((warmed.ready, warmed.failed), (2 * profiles.len() as u64, 0));
+    assert_eq!((profiles.len(), warmed.ready, warmed.failed), (5, 10, 0));
     let stored = |cache| {
         metric(&metrics, &format!(r#"cinegraph_cache_writes_total{{cache="{cache}",layer="l1",reason="warm"}}"#))
     };
-    assert_eq!(stored("predictions"), profiles.len() as f64);
+    assert_eq!(stored("predictions"), 5.0);
     let statements = || {
         metrics.upkeep();
         let text = metrics.render();
@@ -344,15 +344,12 @@ async fn what_was_warmed_needs_no_database(pool: PgPool) {
     let before = statements();
     for profile in profiles.iter() {
         let weights = TestedWeights { weights: profile.weights, custom: false };
-        services
-            .validation
-            .of_decade("1001_movies", Decade::starting(1990).unwrap(), weights, Basis::Blind)
-            .await
-            .unwrap();
+        let decade = Decade::starting(1990).unwrap();
+        Box::pin(services.validation.of_decade("1001_movies", decade, weights, Basis::Blind)).await.unwrap();
     }
     assert_eq!(statements(), before);
     assert_eq!(warm(&services, &target_lists).await.unwrap().ready, warmed.ready);
-    assert_eq!(stored("predictions"), profiles.len() as f64, "what is fresh is not made again");
+    assert_eq!(stored("predictions"), 5.0, "what is fresh is not made again");
 }
 
 #[sqlx::test(migrations = false)]

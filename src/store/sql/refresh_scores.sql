@@ -2,10 +2,10 @@
 -- that are gone or no longer full removed, and versions raised: softly of the decades touched, hard of each list in each
 -- decade that a film joined or left.
 WITH before AS MATERIALIZED (
-    SELECT s.*,
+    SELECT movie_id, release_date, list_keys,
            (popular_opinion_score, critical_acclaim_score, industry_recognition_score, cultural_impact_score,
             people_quality_score, release_date, list_keys) AS scored
-    FROM cinegraph.movie_discovery_scores AS s
+    FROM cinegraph.movie_discovery_scores
     WHERE movie_id = ANY ($1)
 ), live AS MATERIALIZED (
     SELECT s.*, a.title, a.language, a.genre_ids, a.country_ids,
@@ -53,8 +53,7 @@ WITH before AS MATERIALIZED (
     RETURNING movie_id, release_date, list_keys
 ), removed AS (
     DELETE FROM cinegraph.movie_discovery_scores AS gone
-    USING before
-    WHERE gone.movie_id = before.movie_id AND NOT EXISTS (SELECT FROM live WHERE live.movie_id = gone.movie_id)
+    WHERE gone.movie_id = ANY ($1) AND NOT EXISTS (SELECT FROM live WHERE live.movie_id = gone.movie_id)
     RETURNING gone.movie_id, gone.release_date
 ), changed AS (
     SELECT movie_id FROM stored UNION ALL SELECT movie_id FROM removed
