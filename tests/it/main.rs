@@ -7,6 +7,7 @@ mod attach;
 mod caching;
 mod catalogue;
 mod cli;
+mod columns;
 mod formula;
 mod generate;
 mod graphql;

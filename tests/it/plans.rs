@@ -69,8 +69,8 @@ async fn no_statement_of_a_request_reads_a_whole_table(pool: PgPool) {
     }
     let some = |statement: Statement| statement.bind(vec![77_i64]);
     let plans = [
-        reads!("columns_from_table.sql", decade),
-        reads!("columns_from_view.sql", |s| decade(s).bind(1_i32)),
+        reads!("columns_from_table.sql", |s| decade(s).bind(1_i32)),
+        reads!("columns_from_view.sql", decade),
         reads!("snapshot_columns.sql", |s| decade(s.bind("1001_movies"))),
         reads!("unhittable_movies.sql", |s| decade(s.bind("1001_movies"))),
         reads!("live_scores.sql", some),
