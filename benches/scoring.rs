@@ -24,8 +24,8 @@ fn vector(film: u32) -> ScoreVector {
     ScoreVector([1, 2, 3, 4, 5].map(|salt| part(film, salt)))
 }
 
-fn lists(film: u32) -> Vec<String> {
-    if film.is_multiple_of(1000) { vec![LIST.to_owned()] } else { vec![] }
+fn lists(film: u32) -> Vec<&'static str> {
+    if film.is_multiple_of(1000) { vec![LIST] } else { vec![] }
 }
 
 fn decade() -> DecadeColumns {
@@ -40,8 +40,8 @@ fn decade() -> DecadeColumns {
             coverage: 4,
             computed_at: DateTime::UNIX_EPOCH,
             list_keys: lists(film),
-            title: format!("{} {} {film}", word(1), word(7)),
-            language: "en".to_owned(),
+            title: &format!("{} {} {film}", word(1), word(7)),
+            language: "en",
             genres: vec![film % 19, film % 7],
             countries: vec![film % 60],
         });
@@ -57,7 +57,7 @@ fn snapshot() -> SnapshotColumns {
             published: vector(film),
             blind_cultural_impact: part(film, 6),
             blind_people_quality: part(film, 7),
-            popularity: Some(part(film, 8)),
+            popularity: part(film, 8),
             list_keys: lists(film),
         });
     }

@@ -192,11 +192,8 @@ impl App {
         let address = listener.local_addr()?;
         let admin = http::admin(self.metrics.clone(), probe(self.store.clone()));
         let background = TaskTracker::new();
-        background.spawn(stop.clone().run_until_cancelled_owned(upkeep(
-            self.store.clone(),
-            self.metrics.clone(),
-            None,
-        )));
+        let upkeep = upkeep(self.store.clone(), self.metrics.clone(), None);
+        background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
         background.spawn(http::serve(listener, admin, stop.clone()));
         background.spawn(jobs.run(stop.clone()));
         background.close();

@@ -1,5 +1,7 @@
 //! `/graphql`: from a request's bytes to an operation, and from its response to bytes.
 
+use std::sync::Arc;
+
 use async_graphql::{BatchRequest, Executor, Request, Variables};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
@@ -18,7 +20,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// `POST /graphql`.
 pub(super) async fn post<E: Executor>(
-    State(state): State<HttpState<E>>,
+    State(state): State<Arc<HttpState<E>>>,
     headers: HeaderMap,
     body: Result<Json<BatchRequest>, JsonRejection>,
 ) -> Response {
@@ -36,7 +38,7 @@ pub(super) async fn post<E: Executor>(
 
 /// `GET /graphql?query=…`.
 pub(super) async fn get<E: Executor>(
-    State(state): State<HttpState<E>>,
+    State(state): State<Arc<HttpState<E>>>,
     headers: HeaderMap,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {

@@ -24,7 +24,6 @@ pub use health::{Probe, Readiness};
 pub use router::{admin, public};
 
 /// What the handlers need. `E` executes operations: a schema, or whatever wraps one.
-#[derive(Clone)]
 pub struct HttpState<E> {
     /// Answers operations.
     pub door: Door<E>,

@@ -1,6 +1,7 @@
 //! All routes on one page.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use async_graphql::Executor;
 use async_graphql::http::GraphiQLSource;
@@ -22,8 +23,10 @@ use crate::telemetry::{ErrorCode, Metrics};
 
 /// What clients may ask for.
 pub fn public<E: Executor>(state: HttpState<E>) -> Router {
-    let HttpState { metrics, probe, limits, graphiql, .. } = state.clone();
-    let mut routes = Router::new().route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>)).with_state(state);
+    let (metrics, probe) = (state.metrics.clone(), state.probe.clone());
+    let HttpState { limits, graphiql, .. } = state;
+    let mut routes =
+        Router::new().route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>)).with_state(Arc::new(state));
     if graphiql {
         routes = routes
             .route("/", get(|| async { Redirect::temporary("/graphiql") }))

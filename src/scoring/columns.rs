@@ -6,12 +6,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Basis, Criterion, MovieId, ScoreVector};
 
-/// Score vectors and list memberships of a decade's full films, in ascending order of their ids.
+/// Score vectors and list memberships of a decade's full films, in the order in which they came.
 ///
 /// Cheap to clone: the arrays are shared, so that two bases can differ in two criteria and share the rest.
 #[derive(Debug, Clone)]
 pub struct ScoreColumns {
     ids: Arc<[MovieId]>,
+    /// Rows in ascending order of their ids.
+    by_id: Arc<[u32]>,
     criteria: [Arc<[f64]>; Criterion::COUNT],
     lists: Arc<Codes>,
     list_keys: Arc<[String]>,
@@ -39,7 +41,8 @@ impl ScoreColumns {
     /// The row of a film.
     #[must_use]
     pub fn row_of(&self, id: MovieId) -> Option<usize> {
-        self.ids.binary_search(&id).ok()
+        let place = self.by_id.binary_search_by_key(&id, |row| self.id(*row as usize)).ok()?;
+        Some(self.by_id[place] as usize)
     }
 
     /// The score vector in a row.
@@ -178,7 +181,7 @@ pub struct DecadeColumns {
 
 /// One full film of a decade, as it is loaded.
 #[derive(Debug, Clone)]
-pub struct FilmRow {
+pub struct FilmRow<'a> {
     /// Its id.
     pub id: MovieId,
     /// Its five criteria.
@@ -190,11 +193,11 @@ pub struct FilmRow {
     /// When the scores were computed.
     pub computed_at: DateTime<Utc>,
     /// Lists that it is on.
-    pub list_keys: Vec<String>,
+    pub list_keys: Vec<&'a str>,
     /// Its title.
-    pub title: String,
+    pub title: &'a str,
     /// Two letters, or empty where unknown.
-    pub language: String,
+    pub language: &'a str,
     /// Database ids of its genres.
     pub genres: Vec<u32>,
     /// Database ids of its production countries.
@@ -210,16 +213,16 @@ pub struct DecadeColumnsBuilder {
 }
 
 impl DecadeColumnsBuilder {
-    /// Adds a film; films must come in ascending order of their ids.
-    pub fn push(&mut self, row: FilmRow) {
-        self.scores.push(row.id, row.vector, row.list_keys);
+    /// Adds a film.
+    pub fn push(&mut self, row: FilmRow<'_>) {
+        self.scores.push(row.id, row.vector, &row.list_keys);
         let attributes = &mut self.attributes;
         attributes.release_days.push(row.release_day);
         attributes.coverage.push(row.coverage);
         attributes.computed_at.push(row.computed_at);
         attributes.genres.push(row.genres);
         attributes.countries.push(row.countries);
-        attributes.titles.push(&row.title);
+        attributes.titles.push(row.title);
         attributes.languages.push(self.languages.code(row.language));
     }
 
@@ -251,7 +254,7 @@ pub struct SnapshotColumns {
 
 /// One full film of the snapshot, as it is loaded.
 #[derive(Debug, Clone)]
-pub struct SnapshotRow {
+pub struct SnapshotRow<'a> {
     /// Its id.
     pub id: MovieId,
     /// Its published criteria.
@@ -260,10 +263,10 @@ pub struct SnapshotRow {
     pub blind_cultural_impact: f64,
     /// People quality without the target list's labels.
     pub blind_people_quality: f64,
-    /// `TMDb`'s popularity.
-    pub popularity: Option<f64>,
+    /// `TMDb`'s popularity, 0 where missing.
+    pub popularity: f64,
     /// Lists that it is on.
-    pub list_keys: Vec<String>,
+    pub list_keys: Vec<&'a str>,
 }
 
 impl SnapshotColumns {
@@ -293,12 +296,12 @@ pub struct SnapshotColumnsBuilder {
 }
 
 impl SnapshotColumnsBuilder {
-    /// Adds a film; films must come in ascending order of their ids.
-    pub fn push(&mut self, row: SnapshotRow) {
-        self.published.push(row.id, row.published, row.list_keys);
+    /// Adds a film.
+    pub fn push(&mut self, row: SnapshotRow<'_>) {
+        self.published.push(row.id, row.published, &row.list_keys);
         self.blind_cultural_impact.push(row.blind_cultural_impact);
         self.blind_people_quality.push(row.blind_people_quality);
-        self.popularity.push(row.popularity.filter(|value| !value.is_nan()).unwrap_or(0.0));
+        self.popularity.push(row.popularity);
     }
 
     /// Columns of both bases, in no more memory than they need. `unhittable` are the listed films that are not full.
@@ -323,19 +326,21 @@ struct ScoreColumnsBuilder {
 }
 
 impl ScoreColumnsBuilder {
-    fn push(&mut self, id: MovieId, vector: ScoreVector, list_keys: Vec<String>) {
-        debug_assert!(self.ids.last().is_none_or(|last| *last < id), "rows in ascending order of their ids");
+    fn push(&mut self, id: MovieId, vector: ScoreVector, list_keys: &[&str]) {
         self.ids.push(id);
         for (column, value) in self.criteria.iter_mut().zip(vector.0) {
             column.push(value);
         }
-        self.lists.push(list_keys.into_iter().map(|key| self.list_keys.code(key)));
+        self.lists.push(list_keys.iter().map(|key| self.list_keys.code(key)));
     }
 
     fn finish(mut self) -> ScoreColumns {
         self.lists.shrink_to_fit();
+        let mut by_id: Vec<u32> = (0..offset(self.ids.len())).collect();
+        by_id.sort_unstable_by_key(|row| self.ids[*row as usize]);
         ScoreColumns {
             ids: self.ids.into(),
+            by_id: by_id.into(),
             criteria: self.criteria.map(Into::into),
             lists: Arc::new(self.lists),
             list_keys: self.list_keys.names.into(),
@@ -350,9 +355,9 @@ struct Dictionary {
 }
 
 impl Dictionary {
-    fn code(&mut self, name: String) -> u32 {
-        let code = self.names.iter().position(|known| *known == name).unwrap_or_else(|| {
-            self.names.push(name);
+    fn code(&mut self, name: &str) -> u32 {
+        let code = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.names.push(name.to_owned());
             self.names.len() - 1
         });
         offset(code)

@@ -160,18 +160,18 @@ mod tests {
 
     const LIST: &str = "a list";
 
-    fn film(id: i64, popular: f64, listed: bool) -> SnapshotRow {
+    fn film(id: i64, popular: f64, listed: bool) -> SnapshotRow<'static> {
         SnapshotRow {
             id: MovieId(id),
             published: ScoreVector([popular, 0.0, 0.0, 0.0, 0.0]),
             blind_cultural_impact: 0.0,
             blind_people_quality: 0.0,
-            popularity: Some(1.0 - popular),
-            list_keys: if listed { vec![LIST.into()] } else { vec![] },
+            popularity: 1.0 - popular,
+            list_keys: if listed { vec![LIST] } else { vec![] },
         }
     }
 
-    fn report(films: Vec<SnapshotRow>, unhittable: &[i64]) -> DecadeReport {
+    fn report(films: Vec<SnapshotRow<'_>>, unhittable: &[i64]) -> DecadeReport {
         let mut columns = SnapshotColumnsBuilder::default();
         for film in films {
             columns.push(film);

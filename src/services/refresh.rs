@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ServiceError;
-use crate::store::{Batch, Changes, Store};
+use crate::store::{Batch, Changes, Store, StoreError};
 use crate::telemetry::Task;
 
 /// People of a batch: some tenths of a second of work, and little memory.
@@ -125,6 +125,9 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
         reconciled.corrected += computed.corrected;
         reconciled.lists_changed |= computed.lists_changed;
     }
+    if run.changes.changed >= run.changes.rows {
+        order(store).await?;
+    }
     if run.changes.changed > 0 {
         store.analyze_scores().await?;
     }
@@ -139,6 +142,17 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
 pub async fn computes_person_quality(store: &Store, setting: Option<bool>) -> Result<bool, ServiceError> {
     let installation = store.installation().await?;
     Ok(setting.unwrap_or(installation.owns_catalogue))
+}
+
+/// Sorts a score table of which every row is new. Later changes stay in place, so this is not done again.
+async fn order(store: &Store) -> Result<(), ServiceError> {
+    match store.order_scores().await {
+        Err(error @ StoreError::TimedOut { .. }) => {
+            tracing::warn!(%error, "the score table stays unsorted: reading a decade takes longer when it is not in memory");
+            Ok(())
+        }
+        ordered => Ok(ordered?),
+    }
 }
 
 /// Recomputes blind scores and takes a new snapshot for validations.

@@ -1,11 +1,10 @@
 //! Score columns: a decade read in one statement, from the score table or, when that cannot serve, from the formula.
 
-use std::pin::pin;
-
 use chrono::{DateTime, NaiveDate, Utc};
-use futures_util::{Stream, TryStreamExt};
+use futures_util::TryStreamExt;
 
-use super::{Store, StoreError, in_own_task};
+use super::records::{Reader, Unreadable};
+use super::{Store, StoreError};
 use crate::scoring::{
     Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, FilmRow, Inputs, MovieId, ScoreVector,
 };
@@ -45,61 +44,10 @@ pub struct LiveScore {
     pub computed_at: DateTime<Utc>,
 }
 
-struct ColumnRow {
-    movie_id: i64,
-    release_date: NaiveDate,
-    list_keys: Vec<String>,
-    popular_opinion_score: f64,
-    critical_acclaim_score: f64,
-    industry_recognition_score: f64,
-    cultural_impact_score: f64,
-    people_quality_score: f64,
-    coverage: i16,
-    formula_version: i32,
-    computed_at: DateTime<Utc>,
-    title: String,
-    language: String,
-    genres: Vec<i64>,
-    countries: Vec<i64>,
-}
-
-impl ColumnRow {
-    fn into_film(self) -> Result<FilmRow, StoreError> {
-        if self.formula_version != FORMULA_VERSION {
-            return Err(StoreError::ScoreTable("it holds scores of another formula"));
-        }
-        Ok(FilmRow {
-            id: MovieId(self.movie_id),
-            vector: ScoreVector([
-                self.popular_opinion_score,
-                self.critical_acclaim_score,
-                self.industry_recognition_score,
-                self.cultural_impact_score,
-                self.people_quality_score,
-            ]),
-            release_day: self.release_date,
-            coverage: coverage(self.coverage, self.movie_id)?,
-            computed_at: self.computed_at,
-            list_keys: self.list_keys,
-            title: self.title,
-            language: self.language,
-            genres: codes("movie_genres", "genre_id", self.movie_id, self.genres)?,
-            countries: codes("movie_production_countries", "production_country_id", self.movie_id, self.countries)?,
-        })
-    }
-}
-
 fn coverage(value: i16, id: i64) -> Result<u8, StoreError> {
     let row =
         |_| StoreError::Row { table: "movie_discovery_scores", column: "coverage", id, problem: value.to_string() };
     u8::try_from(value).map_err(row)
-}
-
-fn codes(table: &'static str, column: &'static str, id: i64, ids: Vec<i64>) -> Result<Vec<u32>, StoreError> {
-    let code = |value: i64| {
-        u32::try_from(value).map_err(|_| StoreError::Row { table, column, id, problem: value.to_string() })
-    };
-    ids.into_iter().map(code).collect()
 }
 
 /// What the score table holds.
@@ -133,22 +81,31 @@ impl Store {
     /// [`StoreError::ScoreTable`] when it holds none, or scores of another formula.
     pub async fn columns_from_table(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let mut statement = self.statement("columns_from_table").await?;
-        let (statement, columns) = in_own_task(async move {
-            let rows = sqlx::query_file_as!(
-                ColumnRow,
+        let mut columns = DecadeColumnsBuilder::default();
+        let mut usable = Ok(());
+        let read = async {
+            let mut days = sqlx::query_file!(
                 "src/store/sql/columns_from_table.sql",
                 decade.first_day(),
-                decade.end()
+                decade.end(),
+                FORMULA_VERSION
             )
             .fetch(statement.connection());
-            let columns = columns(rows).await;
-            (statement, columns)
-        })
-        .await;
-        let columns = statement.end(columns, films)??;
+            while let Some(day) = days.try_next().await? {
+                if !day.current {
+                    usable = Err("it holds scores of another formula");
+                } else if add_films(&mut columns, &day.records).is_err() {
+                    usable = Err("it holds a record that cannot be read");
+                }
+            }
+            Ok(columns.finish())
+        };
+        let columns = read.await;
+        let columns = statement.end(columns, |columns| columns.scores.len())?;
         if columns.scores.is_empty() {
-            return Err(StoreError::ScoreTable("it holds no film of it"));
+            usable = usable.and(Err("it holds no film of it"));
         }
+        usable.map_err(StoreError::ScoreTable)?;
         Ok(LoadedColumns { columns, source: ColumnsSource::ScoreTable })
     }
 
@@ -160,25 +117,26 @@ impl Store {
     pub async fn columns_from_view(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let mut statement = self.statement("columns_from_view").await?;
         let limit = self.limits.direct_query.as_millis().to_string();
-        let columns = async {
+        let read = async {
             let mut transaction = sqlx::Connection::begin(statement.connection()).await?;
             sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", limit)
                 .fetch_one(&mut *transaction)
                 .await?;
-            let rows = sqlx::query_file_as!(
-                ColumnRow,
-                "src/store/sql/columns_from_view.sql",
-                decade.first_day(),
-                decade.end(),
-                FORMULA_VERSION
-            )
-            .fetch(&mut *transaction);
-            let columns = columns(rows).await?;
+            let mut films =
+                sqlx::query_file_scalar!("src/store/sql/columns_from_view.sql", decade.first_day(), decade.end())
+                    .fetch(&mut *transaction);
+            let mut columns = DecadeColumnsBuilder::default();
+            let mut readable = Ok(());
+            while let Some(record) = films.try_next().await? {
+                readable = readable.and(add_films(&mut columns, &record));
+            }
+            drop(films);
             transaction.commit().await?;
-            Ok(columns)
+            Ok((columns.finish(), readable))
         }
         .await;
-        let columns = statement.end(columns, films)??;
+        let (columns, readable) = statement.end(read, |(columns, _)| columns.scores.len())?;
+        readable.map_err(|Unreadable| StoreError::Unreadable("columns_from_view"))?;
         Ok(LoadedColumns { columns, source: ColumnsSource::DirectQuery })
     }
 
@@ -245,22 +203,26 @@ impl Store {
     }
 }
 
-/// Takes films over one by one: all rows of a decade at once would need several times the memory of its columns. The
-/// inner error is of a row that breaks our rules.
-async fn columns(
-    rows: impl Stream<Item = Result<ColumnRow, sqlx::Error>>,
-) -> Result<Result<DecadeColumns, StoreError>, sqlx::Error> {
-    let mut rows = pin!(rows);
-    let mut columns = DecadeColumnsBuilder::default();
-    while let Some(row) = rows.try_next().await? {
-        match row.into_film() {
-            Ok(film) => columns.push(film),
-            Err(broken) => return Ok(Err(broken)),
-        }
+/// Adds the films whose records stand end to end in `records`.
+fn add_films(columns: &mut DecadeColumnsBuilder, records: &[u8]) -> Result<(), Unreadable> {
+    let mut reader = Reader::new(records);
+    while !reader.is_at_end() {
+        let (id, release_day) = (MovieId(reader.i64()?), reader.day()?);
+        let vector = ScoreVector(reader.f64s()?);
+        let (coverage, computed_at) = (reader.i16()?, reader.time()?);
+        let [title, language] = reader.texts()?.try_into().map_err(|_| Unreadable)?;
+        columns.push(FilmRow {
+            id,
+            vector,
+            release_day,
+            coverage: u8::try_from(coverage).map_err(|_| Unreadable)?,
+            computed_at,
+            title,
+            language,
+            list_keys: reader.texts()?,
+            genres: reader.codes()?,
+            countries: reader.codes()?,
+        });
     }
-    Ok(Ok(columns.finish()))
-}
-
-fn films(columns: &Result<DecadeColumns, StoreError>) -> usize {
-    columns.as_ref().map_or(0, |columns| columns.scores.len())
+    Ok(())
 }

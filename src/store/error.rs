@@ -38,6 +38,9 @@ pub enum StoreError {
         /// What it should not be.
         problem: String,
     },
+    /// The films that a statement returned are not in the form that we write them in.
+    #[error("{0} returned a film that cannot be read")]
+    Unreadable(&'static str),
     /// The score table cannot serve a decade: it holds scores of another formula, or none.
     #[error("the score table cannot serve this decade: {0}")]
     ScoreTable(&'static str),

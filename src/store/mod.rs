@@ -17,6 +17,7 @@ mod lists;
 mod movies;
 mod profiles;
 mod queue;
+mod records;
 mod refresh;
 mod snapshot;
 mod versions;
@@ -223,15 +224,6 @@ impl From<error::FailureKind> for DbError {
             error::FailureKind::Constraint => Self::Constraint,
             error::FailureKind::Other => Self::Other,
         }
-    }
-}
-
-/// Reads many rows outside of any span: inside of a request's, each row would enter and leave it, which costs as much as
-/// to decode it.
-async fn in_own_task<T: Send + 'static>(reading: impl Future<Output = T> + Send + 'static) -> T {
-    match tokio::spawn(reading).await {
-        Ok(read) => read,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
 

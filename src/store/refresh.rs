@@ -145,6 +145,23 @@ impl Store {
         .await
     }
 
+    /// Puts the films of a decade side by side in the score table. Nobody can read it meanwhile (7 s for a million films), so
+    /// this is for a table that could not serve before either.
+    ///
+    /// # Errors
+    /// [`StoreError::TimedOut`] when others do not let go of the table, [`StoreError`] when the database does not answer.
+    pub async fn order_scores(&self) -> Result<(), StoreError> {
+        self.task("task_scores", async |connection| {
+            // Who waits for the table makes all others wait.
+            sqlx::query!("SET LOCAL lock_timeout = '1s'").execute(&mut *connection).await?;
+            sqlx::query!("CLUSTER cinegraph.movie_discovery_scores USING movie_discovery_scores_release_date_idx")
+                .execute(connection)
+                .await
+                .map(|_| ())
+        })
+        .await
+    }
+
     /// Recomputes the blind scores of the target lists and takes a new snapshot, both of one state of the database.
     ///
     /// # Errors

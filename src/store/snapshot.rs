@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
-use sqlx::PgConnection;
 
-use super::{Store, StoreError, in_own_task};
+use super::records::{Reader, Unreadable};
+use super::{Store, StoreError};
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
 /// What the snapshot is.
@@ -60,13 +60,25 @@ impl Store {
         decade: Decade,
     ) -> Result<SnapshotColumns, StoreError> {
         let mut statement = self.statement("snapshot_columns").await?;
-        let snapshot_list = snapshot_list.to_owned();
-        let (statement, read) = in_own_task(async move {
-            let read = read_snapshot(statement.connection(), &snapshot_list, decade).await;
-            (statement, read)
-        })
-        .await;
-        let (columns, _) = statement.end(read, |(_, films)| *films)?;
+        let mut columns = SnapshotColumnsBuilder::default();
+        let read = async {
+            let mut days = sqlx::query_file_scalar!(
+                "src/store/sql/snapshot_columns.sql",
+                snapshot_list,
+                decade.first_day(),
+                decade.end()
+            )
+            .fetch(statement.connection());
+            let mut read = Ok(0);
+            while let Some(records) = days.try_next().await? {
+                read = read.and_then(|films| Ok(films + add_films(&mut columns, &records)?));
+            }
+            Ok(read)
+        };
+        let read = read.await;
+        statement
+            .end(read, |films| films.unwrap_or_default())?
+            .map_err(|Unreadable| StoreError::Unreadable("snapshot_columns"))?;
 
         let mut statement = self.statement("unhittable_movies").await?;
         let unhittable =
@@ -78,32 +90,20 @@ impl Store {
     }
 }
 
-/// The films, and how many they are.
-async fn read_snapshot(
-    connection: &mut PgConnection,
-    list_key: &str,
-    decade: Decade,
-) -> Result<(SnapshotColumnsBuilder, usize), sqlx::Error> {
-    let mut columns = SnapshotColumnsBuilder::default();
-    let mut rows = sqlx::query_file!("src/store/sql/snapshot_columns.sql", list_key, decade.first_day(), decade.end())
-        .fetch(connection);
+/// Adds the films whose records stand end to end in `records`; says how many.
+fn add_films(columns: &mut SnapshotColumnsBuilder, records: &[u8]) -> Result<usize, Unreadable> {
+    let mut reader = Reader::new(records);
     let mut films = 0;
-    while let Some(row) = rows.try_next().await? {
-        films += 1;
+    while !reader.is_at_end() {
         columns.push(SnapshotRow {
-            id: MovieId(row.movie_id),
-            published: ScoreVector([
-                row.popular_opinion_score,
-                row.critical_acclaim_score,
-                row.industry_recognition_score,
-                row.cultural_impact_score,
-                row.people_quality_score,
-            ]),
-            blind_cultural_impact: row.blind_cultural_impact_score,
-            blind_people_quality: row.blind_people_quality_score,
-            popularity: row.popularity,
-            list_keys: row.list_keys,
+            id: MovieId(reader.i64()?),
+            published: ScoreVector(reader.f64s()?),
+            blind_cultural_impact: reader.f64()?,
+            blind_people_quality: reader.f64()?,
+            popularity: reader.f64()?,
+            list_keys: reader.texts()?,
         });
+        films += 1;
     }
-    Ok((columns, films))
+    Ok(films)
 }

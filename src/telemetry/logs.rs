@@ -10,8 +10,9 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::{EnvFilter, ParseError, Targets};
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
@@ -108,6 +109,7 @@ where
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .event_format(Lines(format))
+        .fmt_fields(NoFields)
         .with_writer(writer)
         .with_filter(filter);
     Ok((Registry::default().with(traces).with(lines), TelemetryGuard(provider)))
@@ -124,6 +126,15 @@ fn current_span() -> Option<SpanContext> {
     span.is_valid().then_some(span)
 }
 
+/// Lines name their trace and nothing else of their spans, whose fields are therefore never written out.
+struct NoFields;
+
+impl<'writer> FormatFields<'writer> for NoFields {
+    fn format_fields<R: RecordFields>(&self, _: Writer<'writer>, _: R) -> fmt::Result {
+        Ok(())
+    }
+}
+
 struct Lines(LogFormat);
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -131,7 +142,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, ctx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         match self.0 {
             LogFormat::Json => {
                 let mut line = Vec::with_capacity(256);
@@ -141,7 +152,7 @@ where
             LogFormat::Pretty => {
                 SystemTime.format_time(&mut writer)?;
                 write!(writer, " {:>5} {}: ", event.metadata().level(), event.metadata().target())?;
-                ctx.format_fields(writer.by_ref(), event)?;
+                DefaultFields::new().format_fields(writer.by_ref(), event)?;
                 if let Some(span) = current_span() {
                     write!(writer, " trace_id={}", span.trace_id())?;
                 }

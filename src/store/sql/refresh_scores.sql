@@ -60,8 +60,6 @@ WITH before AS MATERIALIZED (
 ), touched AS (
     SELECT cinegraph.decade(release_date) AS decade FROM stored
     UNION SELECT cinegraph.decade(release_date) FROM before JOIN changed USING (movie_id)
-), raised AS (
-    SELECT cinegraph.raise_version('scores', '', decade, false) FROM touched WHERE decade IS NOT NULL ORDER BY decade
 ), was_on AS (
     SELECT movie_id, list_key, coalesce(cinegraph.decade(release_date), 0) AS decade
     FROM before JOIN changed USING (movie_id) CROSS JOIN LATERAL unnest(list_keys) AS list_key
@@ -70,6 +68,10 @@ WITH before AS MATERIALIZED (
     FROM stored CROSS JOIN LATERAL unnest(list_keys) AS list_key
 ), moved AS (
     (TABLE was_on EXCEPT TABLE is_on) UNION ALL (TABLE is_on EXCEPT TABLE was_on)
+), raised AS (
+    -- Who is on a list must be seen at once, scores soon.
+    SELECT cinegraph.raise_version('scores', '', decade, decade IN (SELECT decade FROM moved))
+    FROM touched WHERE decade IS NOT NULL ORDER BY decade
 ), raised_lists AS (
     SELECT cinegraph.raise_version('list', list_key, decade, true)
     FROM (SELECT DISTINCT list_key, decade FROM moved ORDER BY list_key, decade) AS list
