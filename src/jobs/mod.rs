@@ -1,8 +1,8 @@
 //! What runs by itself: when, how often it is tried, and what is told of it.
 //!
-//! What a task does is said in `services`. `graphile_worker` keeps the jobs of [`score_refresh`], [`snapshot_refresh`] and
-//! [`person_quality`] in PostgreSQL, so that of several instances one runs each of them, and another takes over what a dead
-//! one has left. The [`drain`] takes turns by a lock; [`warming`] is each instance's own, since only it can fill its memory.
+//! What a task does is said in `services`. `graphile_worker` keeps the jobs of `score_refresh`, `snapshot_refresh` and
+//! `person_quality` in PostgreSQL, so that of several instances one runs each of them, and another takes over what a dead
+//! one has left. The `drain` takes turns by a lock; `warming` is each instance's own, since only it can fill its memory.
 
 mod drain;
 mod freshness;
