@@ -11,6 +11,7 @@ mod filter;
 mod id;
 mod loaders;
 mod movie;
+mod mutation;
 mod operation;
 mod prediction;
 mod profile;
@@ -20,6 +21,7 @@ mod schema;
 mod scope;
 mod validation;
 
+pub use crate::services::Bearer;
 pub use door::{Answer, Door, Kept, Stage, Transport};
 pub use query::ROOT_FIELDS;
 pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, schema_hash, sdl};

@@ -6,13 +6,13 @@ use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
 use async_graphql::futures_util::stream::{BoxStream, StreamExt, unfold};
 use async_graphql::{
-    Data, EmptyMutation, EmptySubscription, Executor, Request, Response, Schema, ServerError, ValidationResult, Value,
-    value,
+    Data, EmptySubscription, Executor, Request, Response, Schema, ServerError, ValidationResult, Value, value,
 };
 
 use super::batches::Waiting;
 use sha2::{Digest, Sha256};
 
+use super::mutation::Mutation;
 use super::query::Query;
 use super::scope::RequestScope;
 use crate::services::Services;
@@ -21,7 +21,7 @@ use crate::telemetry::{ErrorCode, Label, Metrics};
 pub use super::loaders::LOADERS;
 
 /// All types and resolvers.
-pub type ApiSchema = Schema<Query, EmptyMutation, EmptySubscription>;
+pub type ApiSchema = Schema<Query, Mutation, EmptySubscription>;
 
 /// What the library says of an operation over a limit: no code, no figure.
 const OVER_LIMIT: [&str; 2] = ["Query is too complex.", "Query is nested too deep."];
@@ -71,8 +71,8 @@ pub fn sdl() -> String {
     builder().finish().sdl()
 }
 
-fn builder() -> async_graphql::SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
-    Schema::build(Query, EmptyMutation, EmptySubscription)
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query, Mutation, EmptySubscription)
 }
 
 impl Api {

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::scoring::{
     Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
 };
-use crate::store::{ColumnsSource, LoadedColumns, Scope, Store, StoreError, Versions};
+use crate::store::{ColumnsSource, LoadedColumns, Scope, Stamp, Store, StoreError, Versions};
 use crate::telemetry::{CacheName, Source};
 
 /// About what a film takes in the columns of its decade, its title included.
@@ -167,9 +167,9 @@ impl Predictions {
         }
     }
 
-    /// How many kept values depend on `scope`.
-    pub(super) fn entries_under(&self, scope: &Scope) -> usize {
-        let of_it = |stamp: &crate::store::Stamp| stamp.version(scope).is_some();
+    /// How many kept values depend on `scope`; all of them where none is named.
+    pub(super) fn entries_under(&self, scope: Option<&Scope>) -> usize {
+        let of_it = |stamp: &Stamp| scope.is_none_or(|scope| stamp.version(scope).is_some());
         self.columns.count(of_it) + self.windows.as_ref().map_or(0, |windows| windows.count(of_it))
     }
 

@@ -190,13 +190,13 @@ fn post(body: impl Into<Body>) -> Request<Body> {
 static BYSTANDER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
 /// What this thread logs, until it is dropped.
-struct Log {
+pub(crate) struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
     _scope: (DefaultGuard, TelemetryGuard),
 }
 
 impl Log {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         LazyLock::force(&BYSTANDER);
         let lines = Arc::default();
         let writer = Writer(Arc::clone(&lines));
@@ -205,9 +205,12 @@ impl Log {
     }
 
     fn operations(&self) -> Vec<Value> {
+        self.lines().into_iter().filter(|line| line["message"] == "graphql operation").collect()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let text = String::from_utf8(self.lines.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["message"] == "graphql operation").collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 

@@ -5,6 +5,7 @@ mod redis;
 mod wait;
 mod world;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,9 +81,18 @@ impl TestService {
 
     /// The same, sharing what it keeps in a Redis.
     pub(crate) async fn sharing(pool: PgPool, redis: Option<&str>) -> Self {
+        Self::with(pool, redis, None).await
+    }
+
+    /// The same, for those to administer whose tokens are in a file.
+    pub(crate) async fn administered(pool: PgPool, tokens: &Path) -> Self {
+        Self::with(pool, None, Some(tokens)).await
+    }
+
+    async fn with(pool: PgPool, redis: Option<&str>, tokens: Option<&Path>) -> Self {
         let metrics = metrics();
         let store = migrated(&pool, metrics.clone()).await;
-        let service = Self::over(store, metrics, pool, redis);
+        let service = Self::over(store, metrics, pool, redis, tokens);
         service.see_changes().await;
         service
     }
@@ -103,11 +113,12 @@ impl TestService {
         // Nothing listens on port 1.
         let (metrics, url) = (metrics(), "postgres://nobody@127.0.0.1:1/nothing");
         let pool = PgPool::connect_lazy(url).unwrap();
-        Self::over(store(url.to_owned(), Duration::from_millis(50), metrics.clone()), metrics, pool, None)
+        Self::over(store(url.to_owned(), Duration::from_millis(50), metrics.clone()), metrics, pool, None, None)
     }
 
-    fn over(store: Store, metrics: Metrics, pool: PgPool, redis: Option<&str>) -> Self {
-        let config = Config::from_layers(None, [], &Overrides::default()).unwrap();
+    fn over(store: Store, metrics: Metrics, pool: PgPool, redis: Option<&str>, tokens: Option<&Path>) -> Self {
+        let tokens = tokens.map(|path| ("CINEGRAPH_ADMIN_TOKENS_FILE".to_owned(), path.display().to_string()));
+        let config = Config::from_layers(None, tokens, &Overrides::default()).unwrap();
         let versions = Versions::default();
         let (clock, hand) = Clock::manual(Clock::system().now());
         let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500) };
