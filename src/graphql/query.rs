@@ -32,6 +32,8 @@ pub const ROOT_FIELDS: &[&str] = &[
     "node",
     "nodes",
     "prediction",
+    "predictionStream",
+    "predictionUpdates",
     "predictions",
     "profile",
     "profileComparison",
@@ -45,6 +47,15 @@ const IDS_MAX: usize = 100;
 
 /// Measures a root field: one span, one duration, one outcome, also when the client goes away.
 async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+    root_of("Query", ctx, resolve).await
+}
+
+/// The same of any root type.
+pub(super) async fn root_of<T>(
+    parent: &str,
+    ctx: &Context<'_>,
+    resolve: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
     use tracing::Instrument;
 
     let metrics = ctx.data_unchecked::<Metrics>();
@@ -54,9 +65,9 @@ async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiE
     let measured = asked.then(|| metrics.field(field));
     let span = tracing::info_span!(
         "resolve",
-        otel.name = format!("resolve Query.{field}"),
+        otel.name = format!("resolve {parent}.{field}"),
         graphql.processing.r#type = "resolve",
-        graphql.field.schema_coordinate = format!("Query.{field}"),
+        graphql.field.schema_coordinate = format!("{parent}.{field}"),
     );
     let result = Box::pin(resolve).instrument(span).await;
     if let Some(measured) = measured {

@@ -11,6 +11,7 @@ pub mod predictions;
 pub mod profiles;
 pub mod refresh;
 pub mod status;
+pub mod updates;
 pub mod validation;
 
 use crate::cache::Surroundings;

@@ -12,8 +12,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use super::caches::CacheMetrics;
 use super::metrics as page;
 use super::metrics::{
-    CATALOGUE, ConnectionState, DbError, Definition, Done, ErrorCode, Kind, Label, Method, OTHER, OperationType,
-    Outcome, Pool, Slo, Task, TaskOutcome,
+    CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Kind, Label, Method, OTHER,
+    OperationType, Outcome, Pool, Slo, Task, TaskOutcome,
 };
 
 /// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].
@@ -69,6 +69,11 @@ impl Metrics {
     /// Counts one entry in `errors`.
     pub fn graphql_error(&self, code: ErrorCode) {
         self.0.errors.at(code).increment(1);
+    }
+
+    /// Counts subscriptions that are ended or refused by us.
+    pub fn subscriptions_dropped(&self, reason: Dropped, count: usize) {
+        self.0.dropped.at(reason).increment(count.try_into().unwrap_or(u64::MAX));
     }
 
     /// Notes how many keys `loader` fetched at once.
@@ -152,6 +157,7 @@ pub(super) struct Registry {
     pub(super) tasks: Family<Task, TaskHandles>,
     pub(super) caches: CacheMetrics,
     errors: Family<ErrorCode, Counter>,
+    dropped: Family<Dropped, Counter>,
     loaders: Named<Histogram>,
 }
 
@@ -163,6 +169,7 @@ pub(super) struct OperationHandles {
 pub(super) struct FieldHandles {
     pub(super) duration: Histogram,
     pub(super) requests: Family<Done, Counter>,
+    pub(super) subscriptions: Gauge,
 }
 
 pub(super) struct StatementHandles {
@@ -196,6 +203,7 @@ impl Registry {
             tasks: Family::of(|task| TaskHandles::new(&source, task)),
             caches: CacheMetrics::new(&source),
             errors: Family::of(|code: ErrorCode| source.counter(&page::GRAPHQL_ERRORS, &[code.as_str()])),
+            dropped: Family::of(|reason: Dropped| source.counter(&page::SUBSCRIPTIONS_DROPPED, &[reason.as_str()])),
             loaders: Named::of(inventory.loaders, page::LOADER_CEILING, |loader| {
                 source.histogram(&page::LOADER_BATCH_SIZE, &[loader])
             }),
@@ -221,6 +229,7 @@ impl FieldHandles {
         Self {
             duration: source.histogram(&page::FIELD_DURATION, &[field]),
             requests: Family::of(|done: Done| source.counter(&page::FIELD_REQUESTS, &[field, done.as_str()])),
+            subscriptions: source.gauge(&page::SUBSCRIPTIONS_ACTIVE, &[field]),
         }
     }
 }

@@ -16,5 +16,6 @@ mod import_imdb;
 mod plans;
 mod predictions;
 mod refresh;
+mod subscriptions;
 mod support;
 mod validation;
