@@ -339,15 +339,15 @@ async fn serve_answers_until_it_is_asked_to_stop(pool: PgPool) {
 }
 
 /// `cinegraph serve`, killed if a test ends before it does.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    public: String,
-    admin: String,
+    pub(crate) public: String,
+    pub(crate) admin: String,
 }
 
 impl Server {
     /// Starts it on free ports; returns when it serves.
-    fn start(database_url: &str) -> Self {
+    pub(crate) fn start(database_url: &str) -> Self {
         let arguments = ["serve", "--http-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--log-format", "json"];
         let mut child = cinegraph(database_url, &arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -370,7 +370,7 @@ impl Server {
     }
 
     /// Asks it to stop; returns its exit code, or none where it does not stop within ten seconds.
-    fn stop(&mut self) -> Option<i32> {
+    pub(crate) fn stop(&mut self) -> Option<i32> {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         let asked = Instant::now();
@@ -392,7 +392,7 @@ impl Drop for Server {
     }
 }
 
-fn get(address: &str, path: &str) -> (u16, String) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
 }
 

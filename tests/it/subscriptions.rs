@@ -18,7 +18,8 @@ use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Film, Socket, TestService, until};
+use crate::cli::{Server, get};
+use crate::support::{Film, NodeClient, Socket, TestService, until, url};
 
 struct Toy;
 
@@ -647,4 +648,34 @@ async fn an_event_shows_details_as_they_are_then(pool: PgPool) {
     sqlx::query("UPDATE movies SET title = 'Zero' WHERE title = '0'").execute(&service.pool).await.unwrap();
     rate(&service, "Zero", 9.96).await;
     assert_eq!(update(&mut socket, "1").await.1, "Zero");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_client_of_frontends_is_served_by_the_program(pool: PgPool) {
+    let service = nineties(pool.clone(), 3).await;
+    let mut server = Server::start(&url(&pool));
+    let film = |rank: u32, title: &str| json!({ "rank": rank, "movie": { "title": title } });
+    let mut client = NodeClient::start("ws", &[&format!("ws://{}/graphql/ws", server.public)]).await;
+
+    let query = json!([{ "data": { "predictions": { "nodes": [film(1, "0"), film(2, "1")] } } }]);
+    assert_eq!(client.tells("query").await, query);
+    let batch = |received: u32, films: &[Value]| {
+        let complete = received == 3;
+        json!({ "data": { "predictionStream": { "received": received, "total": 3, "complete": complete, "predictions": films } } })
+    };
+    let stream = json!([batch(2, &[film(1, "0"), film(2, "1")]), batch(3, &[film(3, "2")])]);
+    assert_eq!(client.tells("stream").await, stream);
+    assert_eq!(client.tells("refused").await, json!([{ "refused": ["BAD_USER_INPUT"] }]));
+
+    let active = |count: u32| format!("cinegraph_subscriptions_active{{field=\"predictionUpdates\"}} {count}\n");
+    until("it is followed", async || get(&server.admin, "/metrics").1.contains(&active(1))).await;
+    rate(&service, "2", 10.0).await;
+    let left = json!({ "kind": "LEFT", "previousRank": 1, "prediction": film(2, "0") });
+    assert_eq!(client.tells("update").await, json!({ "data": { "predictionUpdates": left } }));
+    until("it is completed", async || get(&server.admin, "/metrics").1.contains(&active(0))).await;
+    client.tells("pong").await;
+
+    assert_eq!(server.stop(), Some(0));
+    let closed = json!({ "code": 1001, "reason": "Going away", "clean": true });
+    assert_eq!(client.tells("closed").await, closed);
 }

@@ -1,6 +1,7 @@
 //! A service of its own for each test, on a database of its own, and films to put into it.
 
 mod films;
+mod node;
 mod redis;
 mod socket;
 mod wait;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) use films::{Film, credit, nominee, person, quality};
+pub(crate) use node::NodeClient;
 pub(crate) use redis::RedisServer;
 pub(crate) use socket::Socket;
 pub(crate) use wait::until;
