@@ -5,8 +5,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_graphql::{Executor, Extensions, Request, Variables};
@@ -18,7 +17,7 @@ use axum::http::header::{CONNECTION, HOST, ORIGIN, RETRY_AFTER, UPGRADE};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
-use futures_util::future::{AbortHandle, Abortable};
+use futures_util::future::{AbortHandle, AbortRegistration, Abortable};
 use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde::Deserialize;
@@ -313,7 +312,7 @@ async fn converse<E: Executor>(socket: WebSocket, door: Door<E>, seat: Seat) {
 
 /// Writes what waits, until the client is gone.
 async fn write(sink: &mut SplitSink<WebSocket, Message>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
-    while let Some(Waiting { message, .. }) = queue.recv().await {
+    while let Some(Waiting { message, _room }) = queue.recv().await {
         if sink.send(message).await.is_err() {
             return;
         }
@@ -396,7 +395,7 @@ struct Connection<E> {
 struct Running {
     abort: AbortHandle,
     /// Whether it has become a subscription, which lasts.
-    streams: Arc<AtomicBool>,
+    streams: bool,
 }
 
 /// How long to wait for a client's next word.
@@ -439,9 +438,7 @@ impl<E: Executor> Connection<E> {
                     match self.register(&id) {
                         Err(ending) => return ending,
                         Ok(None) => self.refuse_one_more(&id).await,
-                        Ok(Some((streams, registration))) => {
-                            running.push(Abortable::new(self.operate(id, request, streams), registration));
-                        }
+                        Ok(Some(registration)) => running.push(Abortable::new(self.operate(id, request), registration)),
                     }
                 }
                 Said::Complete { id } => self.complete(&id),
@@ -478,7 +475,7 @@ impl<E: Executor> Connection<E> {
     }
 
     /// Makes room for an operation; none where there are too many already.
-    fn register(&self, id: &str) -> Result<Option<(Arc<AtomicBool>, futures_util::future::AbortRegistration)>, Ending> {
+    fn register(&self, id: &str) -> Result<Option<AbortRegistration>, Ending> {
         let mut running = self.running();
         if running.contains_key(id) {
             return Err(ID_IN_USE);
@@ -487,9 +484,8 @@ impl<E: Executor> Connection<E> {
             return Ok(None);
         }
         let (abort, registration) = AbortHandle::new_pair();
-        let streams = Arc::new(AtomicBool::new(false));
-        running.insert(id.to_owned(), Running { abort, streams: Arc::clone(&streams) });
-        Ok(Some((streams, registration)))
+        running.insert(id.to_owned(), Running { abort, streams: false });
+        Ok(Some(registration))
     }
 
     async fn refuse_one_more(&self, id: &str) {
@@ -508,8 +504,8 @@ impl<E: Executor> Connection<E> {
     }
 
     /// Runs an operation and tells the client what comes of it.
-    async fn operate(&self, id: String, request: Request, streams: Arc<AtomicBool>) {
-        let run = AssertUnwindSafe(self.run(&id, request, &streams)).catch_unwind();
+    async fn operate(&self, id: String, request: Request) {
+        let run = AssertUnwindSafe(self.run(&id, request)).catch_unwind();
         let last = run.await.unwrap_or_else(|_| {
             tracing::error!("an operation panicked");
             self.metrics.graphql_error(ErrorCode::Internal);
@@ -522,12 +518,14 @@ impl<E: Executor> Connection<E> {
     }
 
     /// Sends the results of an operation; says what is left to say when there are no more, if it is not `complete`.
-    async fn run(&self, id: &str, request: Request, streams: &AtomicBool) -> Option<String> {
+    async fn run(&self, id: &str, request: Request) -> Option<String> {
         let mut streaming = match self.door.open(request).await {
             Opened::Answered(answer) => return self.pass_on(id, answer.event()).await.err(),
             Opened::Streaming(streaming) => streaming,
         };
-        streams.store(true, Ordering::Relaxed);
+        if let Some(operation) = self.running().get_mut(id) {
+            operation.streams = true;
+        }
         while let Some(event) = streaming.next().await {
             if let Err(last) = self.pass_on(id, event).await {
                 return Some(last);
@@ -549,10 +547,10 @@ impl<E: Executor> Connection<E> {
 
     /// How many subscriptions are open.
     fn streams(&self) -> usize {
-        self.running().values().filter(|operation| operation.streams.load(Ordering::Relaxed)).count()
+        self.running().values().filter(|operation| operation.streams).count()
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<String, Running>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
