@@ -19,9 +19,12 @@ mod query;
 mod scalars;
 mod schema;
 mod scope;
+mod streaming;
+mod subscription;
 mod validation;
 
 pub use crate::services::Bearer;
 pub use door::{Answer, Door, Kept, Stage, Transport};
 pub use query::ROOT_FIELDS;
 pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, schema_hash, sdl};
+pub use streaming::{Event, Opened, Streaming};

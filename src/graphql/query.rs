@@ -35,6 +35,8 @@ pub const ROOT_FIELDS: &[&str] = &[
     "node",
     "nodes",
     "prediction",
+    "predictionStream",
+    "predictionUpdates",
     "predictions",
     "profile",
     "profileComparison",

@@ -15,6 +15,7 @@ pub mod profiles;
 pub mod refresh;
 pub mod refresh_request;
 pub mod status;
+pub mod updates;
 pub mod validation;
 pub mod warming;
 

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use cinegraph::graphql::Door;
-use cinegraph::http::{HttpLimits, HttpState, Probe, Readiness, admin, public, serve};
+use cinegraph::http::{HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, admin, public, serve};
 use cinegraph::telemetry::{Inventory, LogFormat, Metrics, TelemetryGuard, subscriber};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -96,7 +96,8 @@ impl Shell {
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
         let door = Door::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), execution);
-        let state = HttpState { door, metrics: metrics.clone(), probe: probe.clone(), limits, graphiql: true };
+        let sockets = Sockets::new(SocketLimits::default(), vec![], CancellationToken::new(), metrics.clone());
+        let state = HttpState { door, metrics: metrics.clone(), probe: probe.clone(), limits, sockets, graphiql: true };
         Self { public: public(state), admin: admin(metrics.clone(), probe), metrics }
     }
 

@@ -20,5 +20,6 @@ mod mutations;
 mod plans;
 mod predictions;
 mod refresh;
+mod subscriptions;
 mod support;
 mod validation;

@@ -1,10 +1,13 @@
 //! A service of its own for each test, on a database of its own, and films to put into it.
 
 mod films;
+mod node;
 mod redis;
+mod socket;
 mod wait;
 mod world;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +20,7 @@ use cinegraph::cache::{L2Settings, Redis, Surroundings};
 use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{Config, Overrides};
 use cinegraph::graphql::{self, ApiLimits, Door};
-use cinegraph::http::{self, HttpLimits, HttpState, Probe, Readiness};
+use cinegraph::http::{self, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets};
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{CacheLimits, Services, refresh};
 use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store, Versions};
@@ -25,10 +28,14 @@ use cinegraph::telemetry::{CacheName, Inventory, Metrics};
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) use films::{Film, credit, nominee, person, quality};
+pub(crate) use node::NodeClient;
 pub(crate) use redis::RedisServer;
+pub(crate) use socket::Socket;
 pub(crate) use wait::until;
 pub(crate) use world::{AnyFilm, TARGET, World};
 
@@ -39,6 +46,7 @@ pub(crate) struct TestService {
     pub(crate) pool: PgPool,
     versions: Versions,
     config: Config,
+    stop: CancellationToken,
     router: axum::Router,
     clock: ClockHand,
 }
@@ -117,6 +125,7 @@ impl TestService {
     }
 
     fn over(store: Store, metrics: Metrics, pool: PgPool, redis: Option<&str>, tokens: Option<&Path>) -> Self {
+        let stop = CancellationToken::new();
         let tokens = tokens.map(|path| ("CINEGRAPH_ADMIN_TOKENS_FILE".to_owned(), path.display().to_string()));
         let config = Config::from_layers(None, tokens, &Overrides::default()).unwrap();
         let versions = Versions::default();
@@ -136,9 +145,18 @@ impl TestService {
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
+            sockets: Sockets::new(SocketLimits::default(), vec![], stop.clone(), metrics.clone()),
             graphiql: true,
         });
-        Self { store, metrics, pool, versions, config, router, clock: hand }
+        Self { store, metrics, pool, versions, config, stop, router, clock: hand }
+    }
+
+    /// Listens as the running service does, until the test ends.
+    pub(crate) async fn listen(&self) -> SocketAddr {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(http::serve(listener, self.router.clone(), self.stop.clone()));
+        address
     }
 
     /// Computes everything that is derived, and lets the service see it.
