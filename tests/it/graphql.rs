@@ -229,10 +229,11 @@ async fn everything_in_the_schema_is_described() {
 
 #[tokio::test]
 async fn every_root_field_has_a_name_in_the_metrics() {
-    let query = "{ __schema { queryType { fields { name } } mutationType { fields { name } } } }";
+    let query = "{ __schema { queryType { fields { name } } mutationType { fields { name } } subscriptionType { fields { name } } } }";
     let mut data = TestService::without_database().data(query).await;
     let schema = data["__schema"].take();
-    let roots = ["queryType", "mutationType"].map(|root| schema[root]["fields"].as_array().unwrap());
+    let roots =
+        ["queryType", "mutationType", "subscriptionType"].map(|root| schema[root]["fields"].as_array().unwrap());
     let fields: BTreeSet<_> = roots.into_iter().flatten().map(|field| field["name"].as_str().unwrap()).collect();
     assert_eq!(fields, ROOT_FIELDS.iter().copied().collect());
 }
