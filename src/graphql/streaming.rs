@@ -89,7 +89,7 @@ impl Streaming {
             return None;
         };
         let codes: Vec<_> = response.errors.iter_mut().map(settle).collect();
-        self.operation.note_event(&codes, &reading.so_far());
+        self.operation.note(&codes, &reading.so_far());
         self.worst = worse(self.worst, outcome(&codes, &response.data));
         self.operation.end(self.worst, None);
         // What concerns no part of a result concerns the subscription itself.

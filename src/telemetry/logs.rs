@@ -8,15 +8,15 @@ use serde::Serializer as _;
 use serde::ser::SerializeMap;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::subscriber::SetGlobalDefaultError;
-use tracing::{Event, Subscriber};
+use tracing::subscriber::{Interest, SetGlobalDefaultError};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::filter::{EnvFilter, ParseError, Targets};
+use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
 /// How log lines look.
@@ -95,8 +95,8 @@ pub fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter =
-        EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
+    let filter: Targets =
+        filter.parse().map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
     let provider = super::export::provider(SERVICE)?;
     // The log filter does not hide spans from here, so that a quiet log still names its traces.
     let traces = tracing_opentelemetry::layer()
@@ -104,18 +104,56 @@ where
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        // The job library opens spans for each look at its tables; ours say what a task does.
-        .with_filter(Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF));
+        .with_filter(Traced::default());
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .event_format(Lines(format))
         .fmt_fields(NoFields)
         .with_writer(writer)
-        .with_filter(filter);
+        // Of spans, lines need their ids alone, which OpenTelemetry knows.
+        .with_filter(filter_fn(|metadata| metadata.is_event()).and(filter));
     Ok((Registry::default().with(traces).with(lines), TelemetryGuard(provider)))
 }
 
 const SERVICE: &str = "cinegraph";
+
+/// What becomes part of a trace: nothing below a span that is not sampled, so that nothing is spent on it.
+struct Traced(Targets);
+
+impl Default for Traced {
+    fn default() -> Self {
+        // The job library opens spans for each look at its tables; ours say what a task does.
+        Self(Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF))
+    }
+}
+
+impl<S: Subscriber> Filter<S> for Traced {
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        let begins_one = || metadata.is_span() && NEW_TRACES.contains(&metadata.name());
+        Filter::enabled(&self.0, metadata, context) && (begins_one() || !is_unsampled())
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let interest = Filter::<S>::callsite_enabled(&self.0, metadata);
+        if interest.is_never() { interest } else { Interest::sometimes() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<S>::max_level_hint(&self.0)
+    }
+}
+
+/// Spans that begin a trace, whatever goes on around them.
+const NEW_TRACES: [&str; 3] = ["http", "revalidate", "task"];
+
+/// Whether the current trace is recorded by nobody.
+fn is_unsampled() -> bool {
+    opentelemetry::Context::map_current(|context| {
+        let span = context.span();
+        let span = span.span_context();
+        span.is_valid() && !span.is_sampled()
+    })
+}
 
 /// Names that an event's own fields cannot take: a line has each key once.
 const RESERVED: [&str; 7] = ["timestamp", "level", "target", "service", "version", "trace_id", "span_id"];
@@ -312,6 +350,20 @@ mod tests {
         assert_eq!(outside["span_id"].as_str().unwrap().len(), 16);
         assert_eq!(outside["trace_id"], inside["trace_id"]);
         assert_ne!(outside["span_id"], inside["span_id"]);
+    }
+
+    #[test]
+    fn below_an_unsampled_span_lines_bear_its_id() {
+        let captured = capture(LogFormat::Json, "info", || {
+            let _request = tracing::info_span!("http").entered();
+            tracing::info!("outside");
+            tracing::info_span!("operation").in_scope(|| tracing::info!("inside"));
+            tracing::info_span!(parent: None, "task").in_scope(|| tracing::info!("apart"));
+        });
+
+        let [outside, inside, apart] = captured.lines().try_into().unwrap();
+        assert_eq!(outside["span_id"], inside["span_id"]);
+        assert_ne!(outside["trace_id"], apart["trace_id"]);
     }
 
     #[test]
