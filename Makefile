@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint generate bench
+.PHONY: help install run test lint generate bench observe
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -32,3 +32,8 @@ generate: install ## Make .sqlx and schema.graphql anew
 bench: ## Measure against the budgets and the query that we replace; takes an hour. FILMS="20000 …": sizes
 	@scripts/install.sh bench
 	@scripts/bench.sh
+
+observe: ## Start the demo under Prometheus and Alertmanager with the shipped rules, and drive load. FILMS=N
+	@scripts/install.sh observe
+	cargo build --release --bin cinegraph
+	@scripts/observe.sh
