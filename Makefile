@@ -19,8 +19,9 @@ test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for car
 	@scripts/install.sh test
 	@scripts/test.sh $(ARGS)
 
-lint: install ## Check format, lints and documentation
+lint: install ## Check format, dependencies, lints and documentation
 	cargo fmt --check
+	scripts/check-dependencies.py
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
 

@@ -63,6 +63,9 @@ command -v cc >/dev/null || missing+=(build-essential)
 command -v make >/dev/null || missing+=(make)
 if [[ ${1:-} == test ]]; then
     command -v redis-server >/dev/null || missing+=(redis-server)
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    command -v python3 >/dev/null || missing+=(python3)
 fi
 if [[ ${1:-} == bench ]]; then
     command -v wrk >/dev/null || missing+=(wrk)

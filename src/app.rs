@@ -13,7 +13,7 @@ use crate::cache::{L2Settings, Redis, Surroundings};
 use crate::clock::Clock;
 use crate::config::{AdminTokens, Config, Secret};
 use crate::graphql::{self, ApiLimits, Door};
-use crate::http::{self, HttpLimits, HttpState, Probe, Readiness};
+use crate::http::{self, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets};
 use crate::jobs::warming::Warming;
 use crate::jobs::{Jobs, Pace};
 use crate::private_postgres::{self, PrivatePostgres};
@@ -142,11 +142,13 @@ impl App {
             door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 30), &around);
         }
         let probe = probe(self.store.clone());
+        let sockets = self.sockets(stop);
         let public = http::public(HttpState {
             door,
             metrics: self.metrics.clone(),
             probe: probe.clone(),
             limits: HttpLimits { body_bytes: self.config.http_body_limit_bytes, ..HttpLimits::default() },
+            sockets: sockets.clone(),
             graphiql: self.config.graphiql_enabled,
         });
         let admin = http::admin(self.metrics.clone(), probe);
@@ -171,6 +173,7 @@ impl App {
         stop.cancelled().await;
         let finished = async {
             background.wait().await;
+            sockets.closed().await;
             served.await
         };
         match tokio::time::timeout(self.config.shutdown_timeout, finished).await {
@@ -229,6 +232,18 @@ impl App {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
         }
+    }
+
+    /// Connections by WebSocket, within the configured limits.
+    fn sockets(&self, stop: &CancellationToken) -> Sockets {
+        let limits = SocketLimits {
+            connections: self.config.websocket_connections_limit,
+            subscriptions: self.config.websocket_subscriptions_limit,
+            // The rest is for the last of them to say goodbye.
+            shutdown: self.config.shutdown_timeout.mul_f64(0.7),
+            ..SocketLimits::default()
+        };
+        Sockets::new(limits, Vec::new(), stop.clone(), self.metrics.clone())
     }
 
     /// Refuses a damaged tokens file at the start, not at the first change.

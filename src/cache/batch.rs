@@ -150,7 +150,7 @@ where
             return Ok(Vec::new());
         }
         let reason = match reading.map(Reading::purpose) {
-            Some(Purpose::Revalidate) => WriteReason::Revalidate,
+            Some(Purpose::Revalidate | Purpose::Follow) => WriteReason::Revalidate,
             Some(Purpose::Warm) => WriteReason::Warm,
             Some(Purpose::Request) | None => WriteReason::Miss,
         };

@@ -23,6 +23,8 @@ pub enum Purpose {
     Revalidate,
     /// To have values ready before a request asks: a stale one will not do.
     Warm,
+    /// To tell of changes: a value that lacks one will not do, however new it is.
+    Follow,
 }
 
 /// What was read so far.

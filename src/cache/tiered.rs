@@ -18,7 +18,7 @@ use super::memory::{Capacity, Memory};
 use super::reading::{Purpose, Reading};
 use super::redis::Redis;
 use crate::clock::Clock;
-use crate::store::{Stamp, Versions};
+use crate::store::{Currency, Stamp, Versions};
 use crate::telemetry::{
     CacheName, CacheOperation, Done, Eviction, FlightRole, Label, Layer, LayerResult, Lookup, Metrics, Revalidation,
     Source, WriteReason,
@@ -203,7 +203,11 @@ where
         let started = Instant::now();
         let kept = inner.memory.get(&key);
         inner.around.metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
-        let verdict = kept.as_deref().map(|entry| inner.judge(entry));
+        let following = reading.is_some_and(|reading| reading.purpose() == Purpose::Follow);
+        let verdict = kept.as_deref().map(|entry| match inner.judge(entry) {
+            Verdict::Fresh if following && !inner.is_current(entry) => Verdict::Stale,
+            verdict => verdict,
+        });
         let usable = matches!(verdict, Some(Verdict::Fresh)) || verdict == Some(Verdict::Stale) && stale_will_do;
         if counted {
             let result = if usable { LayerResult::Hit } else { LayerResult::Miss };
@@ -223,7 +227,7 @@ where
         }
 
         let reason = match reading.map(Reading::purpose) {
-            Some(Purpose::Revalidate) => WriteReason::Revalidate,
+            Some(Purpose::Revalidate | Purpose::Follow) => WriteReason::Revalidate,
             Some(Purpose::Warm) => WriteReason::Warm,
             Some(Purpose::Request) | None => WriteReason::Miss,
         };
@@ -398,6 +402,11 @@ where
 impl<K, V, E> Inner<K, V, E> {
     fn judge(&self, entry: &Entry<V>) -> Verdict {
         judge(&entry.times, &entry.stamp, &self.around.versions, self.around.clock.now())
+    }
+
+    /// Whether it lacks no change, not even one of the last seconds.
+    fn is_current(&self, entry: &Entry<V>) -> bool {
+        self.around.versions.judge(&entry.stamp) == Currency::Current
     }
 
     fn encode(&self, entry: &Entry<V>) -> Option<Vec<u8>> {

@@ -11,6 +11,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq as _;
+
 use super::Secret;
 
 /// Fewer bytes could be guessed.
@@ -78,6 +81,17 @@ impl AdminTokens {
         });
         Ok(Self { tokens: tokens_in(&text, path)?, warning })
     }
+
+    /// Whose token this is; none where it is nobody's. How long that takes tells nothing about any token.
+    #[must_use]
+    pub fn holder_of(&self, presented: &str) -> Option<&AdminToken> {
+        // Hashes are all of one length: comparing texts would stop at once where the lengths differ.
+        let presented = Sha256::digest(presented);
+        self.tokens.iter().fold(None, |holder, token| {
+            let is_theirs = Sha256::digest(token.token.expose()).as_slice().ct_eq(presented.as_slice());
+            if is_theirs.into() { Some(token) } else { holder }
+        })
+    }
 }
 
 fn text_and_mode(path: &Path) -> io::Result<(String, u32)> {
@@ -140,6 +154,18 @@ mod tests {
         ];
         assert_eq!(read(&text).unwrap(), expected);
         assert_eq!(read("# nobody\n").unwrap(), []);
+    }
+
+    #[test]
+    fn a_token_is_its_holders_and_nothing_like_it_is_anybodys() {
+        let tokens = read(&format!("old={TOKEN}\nnew={TOKEN}x")).unwrap();
+        let admin = AdminTokens { tokens, warning: None };
+        let holder = |token: &str| admin.holder_of(token).and_then(|holder| holder.label.clone());
+        assert_eq!(holder(TOKEN).as_deref(), Some("old"));
+        assert_eq!(holder(&format!("{TOKEN}x")).as_deref(), Some("new"));
+        for wrong in ["", &TOKEN[1..], &TOKEN.to_uppercase(), &format!("{TOKEN} "), &format!("old={TOKEN}")] {
+            assert_eq!(holder(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub struct Config {
     pub shutdown_timeout: Duration,
     pub query_depth_limit: usize,
     pub query_complexity_limit: usize,
+    pub websocket_connections_limit: usize,
+    pub websocket_subscriptions_limit: usize,
     pub graphiql_enabled: bool,
     pub introspection_enabled: bool,
     pub log_format: LogFormat,

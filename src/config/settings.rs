@@ -207,6 +207,18 @@ pub const SETTINGS: &[Setting] = &[
                       films with all their fields, 10 people and 10 credits each cost some 25,000.",
     },
     Setting {
+        key: "websocket_connections_limit",
+        kind: Kind::Whole { unit: "connections", min: 1, max: 100_000 },
+        default: Some("2000"),
+        description: "How many clients may be connected by WebSocket at a time; one more is told to try again.",
+    },
+    Setting {
+        key: "websocket_subscriptions_limit",
+        kind: Kind::Whole { unit: "operations", min: 1, max: 1000 },
+        default: Some("20"),
+        description: "How many operations may run at a time on one WebSocket.",
+    },
+    Setting {
         key: "graphiql_enabled",
         kind: Kind::Switch,
         default: Some("true"),

@@ -112,8 +112,8 @@ impl Key for ResponseKey {}
 /// Answers operations. `E` executes them: a schema, or what wraps one.
 #[derive(Clone)]
 pub struct Door<E> {
-    executor: E,
-    metrics: Metrics,
+    pub(super) executor: E,
+    pub(super) metrics: Metrics,
     around: Option<(Cache<ResponseKey, Encoded, Unkept>, Surroundings)>,
     limit: Duration,
 }
@@ -140,7 +140,7 @@ impl<E: Executor> Door<E> {
         answer
     }
 
-    async fn pass(&self, mut request: Request, transport: Transport, operation: &mut Operation<'_>) -> Answer {
+    pub(super) async fn pass(&self, mut request: Request, transport: Transport, operation: &mut Operation) -> Answer {
         let Some((responses, around)) = &self.around else {
             if let Err(refused) = self.prepare(&mut request, transport, operation) {
                 return refused;
@@ -202,11 +202,11 @@ impl<E: Executor> Door<E> {
     }
 
     /// Parses a request and says what it is.
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         request: &mut Request,
         transport: Transport,
-        operation: &mut Operation<'_>,
+        operation: &mut Operation,
     ) -> Result<(), Answer> {
         let name = request.operation_name.clone();
         match request.parsed_query() {
@@ -225,7 +225,7 @@ impl<E: Executor> Door<E> {
         Ok(())
     }
 
-    async fn execute_now(&self, request: Request, operation: &mut Operation<'_>) -> Answer {
+    async fn execute_now(&self, request: Request, operation: &mut Operation) -> Answer {
         let described = operation.described.clone();
         let encoded = Reading::new(Purpose::Request).of(Box::pin(self.execute(request, described))).await;
         self.take(&encoded, operation);
@@ -256,7 +256,7 @@ impl<E: Executor> Door<E> {
     }
 
     /// Counts an answer as that of `operation`.
-    fn take(&self, encoded: &Encoded, operation: &mut Operation<'_>) {
+    fn take(&self, encoded: &Encoded, operation: &mut Operation) {
         operation.describe(encoded.described.clone());
         operation.note(&encoded.codes, &encoded.read);
         if encoded.taken.swap(true, Ordering::AcqRel) {
@@ -267,8 +267,8 @@ impl<E: Executor> Door<E> {
     }
 }
 
-impl Operation<'_> {
-    fn refuse(&mut self, response: &Response, stage: Stage, outcome: Outcome, code: ErrorCode) -> Answer {
+impl Operation {
+    pub(super) fn refuse(&mut self, response: &Response, stage: Stage, outcome: Outcome, code: ErrorCode) -> Answer {
         self.note(&[code], &Read::default());
         Answer { body: encode(response), stage, outcome, prediction: None, kept: None }
     }

@@ -31,15 +31,24 @@ impl ApiError {
     pub(super) fn bad_input(field: &str, problem: impl AsRef<str>) -> Self {
         Self { code: ErrorCode::BadUserInput, message: problem.as_ref().into(), field: Some(field.into()) }
     }
+
+    /// The same error about an argument that is part of another one.
+    pub(super) fn within(self, argument: &str) -> Self {
+        let field = self.field.map(|field| format!("{argument}.{field}").into());
+        Self { field, ..self }
+    }
 }
 
 impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
+        let of = |code, field: &str, problem: String| Self { code, message: problem.into(), field: Some(field.into()) };
         match error {
-            ServiceError::Invalid { field, problem } => Self::bad_input(&field, problem),
-            ServiceError::NotFound { field, problem } => {
-                Self { code: ErrorCode::NotFound, message: problem.into(), field: Some(field.as_ref().into()) }
-            }
+            ServiceError::Invalid { field, problem } => of(ErrorCode::BadUserInput, &field, problem),
+            ServiceError::NotFound { field, problem } => of(ErrorCode::NotFound, &field, problem),
+            ServiceError::Conflict { field, problem } => of(ErrorCode::Conflict, field, problem),
+            ServiceError::Forbidden { field: Some(field), problem } => of(ErrorCode::Forbidden, field, problem),
+            ServiceError::Forbidden { field: None, problem } => Self::new(ErrorCode::Forbidden, &problem),
+            ServiceError::Unauthenticated(problem) => Self::new(ErrorCode::Unauthenticated, problem),
             ServiceError::NotReady(what) => Self::new(ErrorCode::ServiceUnavailable, what),
             ServiceError::Store(error) => {
                 let cause = chain(&error);

@@ -37,6 +37,14 @@ impl NodeId {
             _ => Err(ApiError::bad_input(field, "is not the id of a movie")),
         }
     }
+
+    /// Reads the id of a profile given in an argument.
+    pub(super) fn profile(id: &ID, field: &str) -> Result<ProfileId, ApiError> {
+        match Self::read(id) {
+            Some(Self::Profile(id)) => Ok(id),
+            _ => Err(ApiError::bad_input(field, "is not the id of a profile")),
+        }
+    }
 }
 
 impl From<NodeId> for ID {

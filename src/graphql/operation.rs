@@ -44,8 +44,8 @@ impl Described {
 }
 
 /// An operation in flight. Its one log line is written when it is dropped, so also when the client leaves.
-pub(super) struct Operation<'a> {
-    metrics: &'a Metrics,
+pub(super) struct Operation {
+    metrics: Metrics,
     guard: OperationGuard,
     span: Span,
     pub(super) described: Described,
@@ -54,8 +54,8 @@ pub(super) struct Operation<'a> {
     end: Option<(Outcome, Option<Source>)>,
 }
 
-impl<'a> Operation<'a> {
-    pub(super) fn start(metrics: &'a Metrics) -> Self {
+impl Operation {
+    pub(super) fn start(metrics: &Metrics) -> Self {
         let span = tracing::info_span!(
             "operation",
             otel.name = "GraphQL Operation",
@@ -67,7 +67,7 @@ impl<'a> Operation<'a> {
             error.r#type = Empty,
         );
         Self {
-            metrics,
+            metrics: metrics.clone(),
             guard: metrics.operation(),
             span,
             described: Described::of(None, None, metrics),
@@ -96,12 +96,26 @@ impl<'a> Operation<'a> {
         self.read = read.clone();
     }
 
+    /// Notes the same of one more event of a subscription.
+    pub(super) fn note_event(&mut self, codes: &[ErrorCode], read: &Read) {
+        for &code in codes {
+            self.metrics.graphql_error(code);
+            // It may go on for days: each code once.
+            if !self.codes.contains(&code) {
+                self.codes.push(code);
+            }
+        }
+        self.read.hits += read.hits;
+        self.read.stale += read.stale;
+        self.read.misses += read.misses;
+    }
+
     pub(super) fn end(&mut self, outcome: Outcome, prediction: Option<Source>) {
         self.end = Some((outcome, prediction));
     }
 }
 
-impl Drop for Operation<'_> {
+impl Drop for Operation {
     fn drop(&mut self) {
         let (outcome, prediction) = self.end.take().unwrap_or_else(|| (Outcome::abandoned(), None));
         let elapsed = self.guard.finish(outcome);
@@ -134,7 +148,7 @@ impl Drop for Operation<'_> {
 }
 
 /// The operation that the library will execute, with the name that the document gives it. `None` if it will refuse.
-fn chosen<'a>(
+pub(super) fn chosen<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,
 ) -> Option<(Option<&'a str>, &'a OperationDefinition)> {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ID, Json, Object};
+use async_graphql::{ID, InputObject, Json, Object};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::error::ApiError;
 use super::id::NodeId;
-use super::prediction::WeightShares;
-use crate::store;
+use super::prediction::{WeightShares, WeightsInput};
+use crate::store::{self, ProfileDraft};
 
 /// Named weights: one taste.
 pub(super) struct Profile(pub(super) Arc<store::Profile>);
@@ -59,5 +60,28 @@ impl Profile {
     /// When it was last changed.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
+    }
+}
+
+/// What a weight profile shall be.
+#[derive(InputObject)]
+pub(super) struct ProfileInput {
+    /// Its name, which no other profile has; 1 to 255 characters.
+    name: String,
+    /// What it is for; 2,000 characters at most.
+    description: Option<String>,
+    /// Its weights.
+    weights: WeightsInput,
+    /// Whether it can be asked for.
+    #[graphql(default = true)]
+    active: bool,
+}
+
+impl TryFrom<ProfileInput> for ProfileDraft {
+    type Error = ApiError;
+
+    fn try_from(input: ProfileInput) -> Result<Self, ApiError> {
+        let weights = input.weights.try_into().map_err(|error: ApiError| error.within("input"))?;
+        Ok(Self { name: input.name, description: input.description, weights, active: input.active })
     }
 }

@@ -24,27 +24,47 @@ use crate::telemetry::{Done, Metrics};
 /// The fields of the root types, for metrics.
 pub const ROOT_FIELDS: &[&str] = &[
     "confirmedAdditions",
+    "createProfile",
     "decadeValidation",
+    "deleteProfile",
     "genres",
+    "invalidateCache",
     "lists",
     "movie",
     "movies",
     "node",
     "nodes",
     "prediction",
+    "predictionStream",
+    "predictionUpdates",
     "predictions",
     "profile",
     "profileComparison",
     "profiles",
+    "refreshScores",
+    "setDefaultProfile",
     "status",
+    "updateProfile",
     "validation",
 ];
 
 /// Ids of one question at most.
 const IDS_MAX: usize = 100;
 
+/// A root field of a query. Not async: that would hold each resolver's future twice.
+fn root<T>(
+    ctx: &Context<'_>,
+    resolve: impl Future<Output = Result<T, ApiError>>,
+) -> impl Future<Output = Result<T, ApiError>> {
+    measured("Query", ctx, resolve)
+}
+
 /// Measures a root field: one span, one duration, one outcome, also when the client goes away.
-async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+pub(super) async fn measured<T>(
+    of_type: &str,
+    ctx: &Context<'_>,
+    resolve: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
     use tracing::Instrument;
 
     let metrics = ctx.data_unchecked::<Metrics>();
@@ -54,9 +74,9 @@ async fn root<T>(ctx: &Context<'_>, resolve: impl Future<Output = Result<T, ApiE
     let measured = asked.then(|| metrics.field(field));
     let span = tracing::info_span!(
         "resolve",
-        otel.name = format!("resolve Query.{field}"),
+        otel.name = format!("resolve {of_type}.{field}"),
         graphql.processing.r#type = "resolve",
-        graphql.field.schema_coordinate = format!("Query.{field}"),
+        graphql.field.schema_coordinate = format!("{of_type}.{field}"),
     );
     let result = Box::pin(resolve).instrument(span).await;
     if let Some(measured) = measured {

@@ -3,25 +3,26 @@
 use std::sync::Arc;
 
 use async_graphql::async_trait::async_trait;
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
+use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute, NextValidation};
 use async_graphql::futures_util::stream::{BoxStream, StreamExt, unfold};
 use async_graphql::{
-    Data, EmptyMutation, EmptySubscription, Executor, Request, Response, Schema, ServerError, ValidationResult, Value,
-    value,
+    Data, Executor, Request, Response, Schema, ServerError, ValidationResult, Value, Variables, value,
 };
 
 use super::batches::Waiting;
 use sha2::{Digest, Sha256};
 
+use super::mutation::Mutation;
 use super::query::Query;
 use super::scope::RequestScope;
+use super::subscription::Subscription;
 use crate::services::Services;
 use crate::telemetry::{ErrorCode, Label, Metrics};
 
 pub use super::loaders::LOADERS;
 
 /// All types and resolvers.
-pub type ApiSchema = Schema<Query, EmptyMutation, EmptySubscription>;
+pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 
 /// What the library says of an operation over a limit: no code, no figure.
 const OVER_LIMIT: [&str; 2] = ["Query is too complex.", "Query is nested too deep."];
@@ -41,6 +42,7 @@ pub struct ApiLimits {
 #[derive(Clone)]
 pub struct Api {
     schema: ApiSchema,
+    streams: ApiSchema,
     gauge: ApiSchema,
     services: Arc<Services>,
     metrics: Metrics,
@@ -49,12 +51,13 @@ pub struct Api {
 /// The API over a set of services.
 #[must_use]
 pub fn api(services: Arc<Services>, metrics: Metrics, limits: ApiLimits) -> Api {
-    let mut schema = builder().limit_depth(limits.depth).limit_complexity(limits.complexity).data(metrics.clone());
-    if !limits.introspection {
-        schema = schema.disable_introspection();
-    }
+    let limited = || {
+        let schema = builder().limit_depth(limits.depth).limit_complexity(limits.complexity).data(metrics.clone());
+        if limits.introspection { schema } else { schema.disable_introspection() }
+    };
+    let streams = limited().extension(ScopePerEvent(Arc::clone(&services), metrics.clone())).finish();
     let gauge = builder().extension(Gauge(limits)).finish();
-    Api { schema: schema.finish(), gauge, services, metrics }
+    Api { schema: limited().finish(), streams, gauge, services, metrics }
 }
 
 /// Tells one schema from another: the first 16 hexadecimal digits of the SHA-256 of its text.
@@ -71,8 +74,8 @@ pub fn sdl() -> String {
     builder().finish().sdl()
 }
 
-fn builder() -> async_graphql::SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
-    Schema::build(Query, EmptyMutation, EmptySubscription)
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query, Mutation, Subscription)
 }
 
 impl Api {
@@ -83,25 +86,79 @@ impl Api {
 
 impl Executor for Api {
     async fn execute(&self, request: Request) -> Response {
-        let (query, variables) = (request.query.clone(), request.variables.clone());
-        let name = request.operation_name.clone();
+        let asked = Asked::of(&request);
         let waiting = Waiting::default();
         let response = waiting.run(self.schema.execute(self.scoped(request, waiting.clone()))).await;
-        if !response.errors.iter().any(|error| OVER_LIMIT.contains(&error.message.as_str())) {
-            return response;
-        }
-        let again = Request::new(query).variables(variables);
-        self.gauge.execute(name.into_iter().fold(again, Request::operation_name)).await
+        if is_over_limit(&response) { self.gauge.execute(asked.again()).await } else { response }
     }
 
     fn execute_stream(&self, request: Request, session_data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        let (asked, gauge) = (Asked::of(&request), self.gauge.clone());
         let waiting = Waiting::default();
-        let responses = Executor::execute_stream(&self.schema, self.scoped(request, waiting.clone()), session_data);
+        let request = self.scoped(request, waiting.clone()).data(waiting.clone());
+        let responses = Executor::execute_stream(&self.streams, request, session_data);
         let next = |(mut responses, waiting): (BoxStream<'static, Response>, Waiting)| async {
             let response = waiting.run(responses.next()).await?;
             Some((response, (responses, waiting)))
         };
-        unfold((responses, waiting), next).boxed()
+        let measured = move |response: Response| {
+            let again = is_over_limit(&response).then(|| (gauge.clone(), asked.again()));
+            async move {
+                match again {
+                    Some((gauge, again)) => gauge.execute(again).await,
+                    None => response,
+                }
+            }
+        };
+        unfold((responses, waiting), next).then(measured).boxed()
+    }
+}
+
+/// What a request asked for, to be asked again.
+struct Asked {
+    query: String,
+    variables: Variables,
+    name: Option<String>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let Request { query, variables, operation_name, .. } = request;
+        Self { query: query.clone(), variables: variables.clone(), name: operation_name.clone() }
+    }
+
+    fn again(&self) -> Request {
+        let again = Request::new(&self.query).variables(self.variables.clone());
+        self.name.iter().fold(again, Request::operation_name)
+    }
+}
+
+fn is_over_limit(response: &Response) -> bool {
+    response.errors.iter().any(|error| OVER_LIMIT.contains(&error.message.as_str()))
+}
+
+/// Gives each event of a subscription a scope of its own: what one event has looked up may have changed before the next.
+/// A schema of its own, as [`Gauge`] has.
+struct ScopePerEvent(Arc<Services>, Metrics);
+
+impl ExtensionFactory for ScopePerEvent {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self(Arc::clone(&self.0), self.1.clone()))
+    }
+}
+
+#[async_trait]
+impl Extension for ScopePerEvent {
+    async fn execute(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        operation_name: Option<&str>,
+        next: NextExecute<'_>,
+    ) -> Response {
+        let waiting = ctx.data_unchecked::<Waiting>().clone();
+        let mut data = Data::default();
+        data.insert(RequestScope::new(Arc::clone(&self.0), self.1.clone(), waiting));
+        next.run_with_data(ctx, operation_name, data).await
     }
 }
 

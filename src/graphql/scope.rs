@@ -64,7 +64,7 @@ impl RequestScope {
         }
     }
 
-    pub(super) fn services(&self) -> &Services {
+    pub(super) fn services(&self) -> &Arc<Services> {
         &self.services
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{BatchRequest, Executor, Request, Variables};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
-use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::error::refusal;
 use super::{HttpState, caching};
-use crate::graphql::{Stage, Transport};
+use crate::graphql::{Bearer, Stage, Transport};
 use crate::telemetry::{ErrorCode, Metrics, OperationEnd};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -81,6 +81,10 @@ async fn answer<E: Executor>(
     request: Request,
     transport: Transport,
 ) -> Response {
+    let request = match bearer(headers) {
+        Some(bearer) => request.data(bearer),
+        None => request,
+    };
     let answer = state.door.answer(request, transport).await;
     let status = match answer.stage {
         Stage::Refused | Stage::Executed => StatusCode::OK,
@@ -94,6 +98,11 @@ async fn answer<E: Executor>(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }
     caching::describe(response, answer.kept.as_ref(), headers)
+}
+
+/// The token that a request bears, for the resolvers that ask for one.
+fn bearer(headers: &HeaderMap) -> Option<Bearer> {
+    Bearer::of(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
 /// Refuses a request that holds no operation.

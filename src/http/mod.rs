@@ -10,6 +10,7 @@ mod graphql;
 mod health;
 mod request;
 mod router;
+mod websocket;
 
 use std::io;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::telemetry::Metrics;
 
 pub use health::{Probe, Readiness};
 pub use router::{admin, public};
+pub use websocket::{SocketLimits, Sockets};
 
 /// What the handlers need. `E` executes operations: a schema, or whatever wraps one.
 pub struct HttpState<E> {
@@ -33,6 +35,8 @@ pub struct HttpState<E> {
     pub probe: Probe,
     /// What a request may cost.
     pub limits: HttpLimits,
+    /// Connections by WebSocket.
+    pub sockets: Sockets,
     /// Whether GraphiQL is served.
     pub graphiql: bool,
 }

@@ -18,19 +18,24 @@ use super::admin::scrape;
 use super::error::refusal;
 use super::health::{Probe, live, ready};
 use super::request::observe;
-use super::{HttpState, graphql};
+use super::{HttpState, graphql, websocket};
 use crate::telemetry::{ErrorCode, Metrics};
 
 /// What clients may ask for.
 pub fn public<E: Executor>(state: HttpState<E>) -> Router {
     let (metrics, probe) = (state.metrics.clone(), state.probe.clone());
     let HttpState { limits, graphiql, .. } = state;
-    let mut routes =
-        Router::new().route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>)).with_state(Arc::new(state));
+    let mut routes = Router::new()
+        .route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>))
+        .route("/graphql/ws", get(websocket::upgrade::<E>))
+        .with_state(Arc::new(state));
     if graphiql {
-        routes = routes
-            .route("/", get(|| async { Redirect::temporary("/graphiql") }))
-            .route("/graphiql", get(|| async { Html(GraphiQLSource::build().endpoint("/graphql").finish()) }));
+        routes = routes.route("/", get(|| async { Redirect::temporary("/graphiql") })).route(
+            "/graphiql",
+            get(|| async {
+                Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql/ws").finish())
+            }),
+        );
     }
     let routes =
         routes.layer(DefaultBodyLimit::max(limits.body_bytes)).layer(RequestBodyDeadlineLayer::new(limits.body_read));

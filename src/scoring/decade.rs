@@ -13,6 +13,9 @@ impl Decade {
     /// The decade that films are predicted for unless another is asked for.
     pub const CURRENT: Self = Self(2020);
 
+    /// The last that four digits can name.
+    pub const LAST: Self = Self(9990);
+
     const FIRST_YEARS: std::ops::RangeInclusive<i32> = 1000..=9990;
 
     /// The decade that begins with `year`.

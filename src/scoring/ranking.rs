@@ -150,31 +150,23 @@ impl Ranking {
         if *filter == Filter::default() {
             return Cow::Borrowed(&self.scored);
         }
-        let mut matching = self.scored.clone();
         let attributes = &decade.attributes;
-        if let Some(min) = filter.min_score {
-            matching.retain(|(_, standing)| standing.score >= min);
-        }
-        if let Some(wanted) = &filter.genres {
-            matching.retain(|(row, _)| attributes.genres.of(*row).iter().any(|code| wanted.contains(code)));
-        }
-        if let Some(wanted) = &filter.countries {
-            matching.retain(|(row, _)| attributes.countries.of(*row).iter().any(|code| wanted.contains(code)));
-        }
-        if let Some(language) = &filter.language {
-            let in_language = attributes.in_language(language);
-            matching.retain(|(row, _)| in_language(*row));
-        }
-        if let Some(day) = filter.released_from {
-            matching.retain(|(row, _)| attributes.release_days[*row] >= day);
-        }
-        if let Some(day) = filter.released_to {
-            matching.retain(|(row, _)| attributes.release_days[*row] <= day);
-        }
-        if let Some(title) = &filter.title {
-            let rows = attributes.titles.containing(title);
-            matching.retain(|(row, _)| rows.binary_search(row).is_ok());
-        }
+        let in_language = filter.language.as_deref().map(|language| attributes.in_language(language));
+        let titled = filter.title.as_deref().map(|title| attributes.titles.containing(title));
+        let passes = |(row, standing): &(usize, Standing)| {
+            let (row, day) = (*row, attributes.release_days[*row]);
+            let any_of = |wanted: &Option<Vec<u32>>, codes: &[u32]| {
+                wanted.as_ref().is_none_or(|wanted| codes.iter().any(|code| wanted.contains(code)))
+            };
+            filter.min_score.is_none_or(|min| standing.score >= min)
+                && filter.released_from.is_none_or(|first| day >= first)
+                && filter.released_to.is_none_or(|last| day <= last)
+                && any_of(&filter.genres, attributes.genres.of(row))
+                && any_of(&filter.countries, attributes.countries.of(row))
+                && in_language.as_ref().is_none_or(|in_language| in_language(row))
+                && titled.as_ref().is_none_or(|rows| rows.binary_search(&row).is_ok())
+        };
+        let matching = self.scored.iter().copied().filter(passes).collect();
         Cow::Owned(matching)
     }
 
@@ -273,7 +265,7 @@ mod tests {
             .filter(|row| !on_list(*row))
             .map(|row| (row, columns.vector(row).score(weights)))
             .collect();
-        films.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        films.sort_by(|a, b| b.1.total_cmp(&a.1).then(columns.id(a.0).cmp(&columns.id(b.0))));
         let passes = |row: usize, score: f64| {
             filter.min_score.is_none_or(|min| score >= min)
                 && filter.genres.as_ref().is_none_or(|genres| genres.contains(&decade.attributes.genres.of(row)[0]))

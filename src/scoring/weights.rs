@@ -1,6 +1,6 @@
 //! Weights: how much each criterion counts in a movie's score.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Criterion;
@@ -56,6 +56,21 @@ impl Weights {
         Self::normalised([ratings / 2.0, ratings / 2.0, awards, cultural + financial / 2.0, people])
     }
 
+    /// The category weights that are mapped to these weights, by the names of 2025.
+    #[must_use]
+    pub fn to_categories(self) -> Value {
+        let [popular, critical, awards, cultural, people] = self.0;
+        json!({ "ratings": popular + critical, "awards": awards, "financial": 0.0, "cultural": cultural, "people": people })
+    }
+
+    /// The same by the names of 2026, which tell all five apart.
+    #[must_use]
+    pub fn to_lenses(self) -> Value {
+        let names = LENSES.map(|[name, _]| name.to_owned());
+        let values = self.0.into_iter().chain([0.0]);
+        names.into_iter().zip(values.map(Value::from)).collect::<Map<_, _>>().into()
+    }
+
     /// The share of one criterion.
     #[must_use]
     pub fn of(self, criterion: Criterion) -> f64 {
@@ -108,7 +123,6 @@ pub enum WeightsError {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
 
     fn shares(categories: &Value) -> [f64; 5] {
         Weights::from_categories(categories).unwrap().shares()
@@ -159,6 +173,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_for_other_readers_is_mapped_back(raw in prop::array::uniform5(0.0..=1e6_f64)) {
+            prop_assume!(raw.iter().sum::<f64>() > 0.0);
+            let weights = Weights::normalised(raw).unwrap();
+            assert_close(shares(&weights.to_lenses()), weights.shares());
+            let [popular, critical, rest @ ..] = weights.shares();
+            let [first, second, others @ ..] = shares(&weights.to_categories());
+            // The older names have one weight for both ratings.
+            prop_assert!((first - second).abs() < 1e-12 && (first + second - popular - critical).abs() < 1e-12);
+            prop_assert!(others.iter().zip(rest).all(|(other, weight)| (other - weight).abs() < 1e-12));
+        }
+
         #[test]
         fn shares_sum_to_one(raw in prop::array::uniform5(0.0..=1e6_f64)) {
             prop_assume!(raw.iter().sum::<f64>() > 0.0);

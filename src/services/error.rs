@@ -24,6 +24,25 @@ pub enum ServiceError {
         /// What is not there.
         problem: String,
     },
+    /// Nobody may do this.
+    #[error("{problem}")]
+    Forbidden {
+        /// Which argument stands in the way, if one does.
+        field: Option<&'static str>,
+        /// Why not.
+        problem: String,
+    },
+    /// The caller has not proven who they are.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// What the caller wants does not fit what others have made of it.
+    #[error("{field}: {problem}")]
+    Conflict {
+        /// Which argument.
+        field: &'static str,
+        /// What it does not fit.
+        problem: String,
+    },
     /// Something has to be set up first; the text says what.
     #[error("{0}")]
     NotReady(&'static str),
@@ -41,6 +60,16 @@ impl ServiceError {
     /// An argument that names nothing.
     pub fn not_found(field: impl Into<Cow<'static, str>>, problem: impl ToString) -> Self {
         Self::NotFound { field: field.into(), problem: problem.to_string() }
+    }
+
+    /// An argument that nobody may give.
+    pub fn forbidden(field: &'static str, problem: impl ToString) -> Self {
+        Self::Forbidden { field: Some(field), problem: problem.to_string() }
+    }
+
+    /// An argument that does not fit what others have done.
+    pub fn conflict(field: &'static str, problem: impl ToString) -> Self {
+        Self::Conflict { field, problem: problem.to_string() }
     }
 }
 

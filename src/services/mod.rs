@@ -2,16 +2,20 @@
 //!
 //! SQL belongs in `store`, arithmetic in `scoring`, GraphQL and HTTP types in the storeys above.
 
+pub mod administrators;
 pub mod caches;
 pub mod catalogue;
 pub mod drain;
 mod error;
 pub mod generate;
 pub mod import;
+pub mod invalidation;
 pub mod predictions;
 pub mod profiles;
 pub mod refresh;
+pub mod refresh_request;
 pub mod status;
+pub mod updates;
 pub mod validation;
 pub mod warming;
 
@@ -19,6 +23,7 @@ use crate::cache::Surroundings;
 use crate::config::Config;
 use crate::store::{Scope, Store, Versions};
 
+pub use administrators::{Administrator, Administrators, Bearer};
 pub use caches::CacheLimits;
 pub use catalogue::Catalogue;
 pub use error::ServiceError;
@@ -30,6 +35,8 @@ pub use validation::Validation;
 /// The use cases that requests need, sharing one store.
 #[derive(Debug)]
 pub struct Services {
+    /// Who may change things.
+    pub administrators: Administrators,
     /// Movies, lists and what hangs on them.
     pub catalogue: Catalogue,
     /// Rankings.
@@ -42,6 +49,7 @@ pub struct Services {
     pub validation: Validation,
     /// How new answers must be.
     pub versions: Versions,
+    store: Store,
 }
 
 impl Services {
@@ -50,18 +58,28 @@ impl Services {
     pub fn new(store: &Store, around: &Surroundings, config: &Config) -> Self {
         let (limits, keep) = (&CacheLimits::from(config), config.cache_enabled);
         Self {
+            administrators: Administrators::of(config.admin_tokens_file.clone()),
             catalogue: Catalogue::new(store.clone(), around, limits, keep),
             predictions: Predictions::new(store.clone(), around, limits, keep),
             profiles: Profiles::new(store.clone(), around, limits),
+            store: store.clone(),
             status: StatusReport::new(store.clone()),
             validation: Validation::new(store.clone(), around, limits, keep, config.target_lists.clone()),
             versions: around.versions.clone(),
         }
     }
 
-    /// How many kept values depend on `scope`.
+    /// How many values that this instance keeps depend on `scope`; all of them where none is named.
     #[must_use]
-    pub fn entries_under(&self, scope: &Scope) -> usize {
+    pub fn entries_under(&self, scope: Option<&Scope>) -> usize {
         self.predictions.entries_under(scope) + self.validation.entries_under(scope)
+    }
+}
+
+/// Lets this instance see at once what it has just committed, without waiting to be told.
+async fn see_changes(store: &Store, versions: &Versions) {
+    // The change is made, whatever becomes of this; who follows the versions will tell of it a moment later.
+    if let Err(error) = store.read_versions(versions).await {
+        tracing::warn!(%error, "a change is made but not seen yet");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! One use case, start to end: the decade's columns are in memory, a page is arithmetic over them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::scoring::{
     Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
 };
-use crate::store::{ColumnsSource, LoadedColumns, Scope, Store, StoreError, Versions};
+use crate::store::{ColumnsSource, LoadedColumns, Scope, Stamp, Store, StoreError, Versions};
 use crate::telemetry::{CacheName, Source};
 
 /// About what a film takes in the columns of its decade, its title included.
@@ -155,6 +156,17 @@ pub struct PageRequest {
     pub first: usize,
 }
 
+/// The best candidates of a decade.
+#[derive(Debug, Clone)]
+pub struct Top {
+    /// In order of the ranking.
+    pub films: Vec<ScoredFilm>,
+    /// Of the films that were asked about, those that are not among the best but still in the decade, in no order.
+    pub others: Vec<ScoredFilm>,
+    /// The version of the data that this was computed from.
+    pub data_version: i64,
+}
+
 impl Predictions {
     pub(super) fn new(store: Store, around: &Surroundings, limits: &CacheLimits, keep: bool) -> Self {
         Self {
@@ -167,9 +179,9 @@ impl Predictions {
         }
     }
 
-    /// How many kept values depend on `scope`.
-    pub(super) fn entries_under(&self, scope: &Scope) -> usize {
-        let of_it = |stamp: &crate::store::Stamp| stamp.version(scope).is_some();
+    /// How many kept values depend on `scope`; all of them where none is named.
+    pub(super) fn entries_under(&self, scope: Option<&Scope>) -> usize {
+        let of_it = |stamp: &Stamp| scope.is_none_or(|scope| stamp.version(scope).is_some());
         self.columns.count(of_it) + self.windows.as_ref().map_or(0, |windows| windows.count(of_it))
     }
 
@@ -221,6 +233,42 @@ impl Predictions {
         let films = places.into_iter().map(|place| decade.film(place, listed)).collect();
         let (data_version, as_of) = (decade.data_version, decade.as_of);
         Ok(FilmPage { films, total, has_previous, has_next, data_version, as_of })
+    }
+
+    /// The best candidates of a decade, at most `count`, and what became of the films in `about`: all from one state of
+    /// the data.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] when the decade is not in memory and cannot be loaded.
+    pub async fn top(
+        &self,
+        list: &str,
+        decade: Decade,
+        weights: Weights,
+        count: usize,
+        about: &[ScoredFilm],
+    ) -> Result<Top, ServiceError> {
+        let decade = self.decade(decade).await?;
+        let columns = &decade.loaded.columns.scores;
+        let candidates = Ranking::of(columns, weights, Membership::NotOn(list));
+        let films: Vec<_> = candidates.top(count).into_iter().map(|place| decade.film(place, false)).collect();
+
+        let best: HashSet<MovieId> = films.iter().map(|film| film.id).collect();
+        let elsewhere: Vec<usize> =
+            about.iter().filter(|film| !best.contains(&film.id)).filter_map(|film| columns.row_of(film.id)).collect();
+        let places = |ranking: &Ranking, listed| {
+            ranking
+                .places_of(elsewhere.iter().copied())
+                .into_iter()
+                .map(move |place| (place, listed))
+                .collect::<Vec<_>>()
+        };
+        let mut others = places(&candidates, false);
+        if others.len() < elsewhere.len() {
+            others.extend(places(&Ranking::of(columns, weights, Membership::On(list)), true));
+        }
+        let others = others.into_iter().map(|(place, listed)| decade.film(place, listed)).collect();
+        Ok(Top { films, others, data_version: decade.data_version })
     }
 
     /// Every full film of a decade, candidates first, each best first.

@@ -1,19 +1,32 @@
-//! Weight profiles: which there are, and whose taste a question is asked under.
+//! Weight profiles: which there are, whose taste a question is asked under, and what may be changed of them.
 
 use std::sync::Arc;
 
-use super::ServiceError;
+use chrono::{DateTime, Utc};
+
 use super::caches::{CacheLimits, bytes_of};
+use super::{Administrator, ServiceError, see_changes};
 use crate::cache::{Cache, Made, Surroundings};
+use crate::clock::Clock;
 use crate::scoring::Weights;
-use crate::store::{Profile, Scope, Store, Versions};
+use crate::store::{Profile, ProfileChanges, ProfileDraft, ProfileId, Scope, Store, StoreError, Versions};
 use crate::telemetry::{CacheName, Source};
+
+/// What the column of names holds, in characters.
+const NAME_MAX: usize = 255;
+
+/// A text that people read beside a name, in characters.
+const DESCRIPTION_MAX: usize = 2_000;
+
+/// The unique index on names.
+const NAME_INDEX: &str = "metric_weight_profiles_name_index";
 
 /// Profiles, in memory.
 #[derive(Debug)]
 pub struct Profiles {
     store: Store,
     versions: Versions,
+    clock: Clock,
     limits: CacheLimits,
     all: Cache<(), Vec<Arc<Profile>>, ServiceError>,
 }
@@ -38,7 +51,7 @@ impl Taste {
 impl Profiles {
     pub(super) fn new(store: Store, around: &Surroundings, limits: &CacheLimits) -> Self {
         let all = Cache::new(limits.settings(CacheName::Profiles, 1), around);
-        Self { store, versions: around.versions.clone(), limits: *limits, all }
+        Self { store, versions: around.versions.clone(), clock: around.clock.clone(), limits: *limits, all }
     }
 
     /// All profiles, by name, the inactive ones too.
@@ -55,6 +68,157 @@ impl Profiles {
         };
         self.all.get((), load).await
     }
+
+    /// Makes a profile.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] for a name or description that cannot be, [`ServiceError::Conflict`] for a name that is
+    /// taken, [`ServiceError::Store`] when the database does not answer.
+    pub async fn create(&self, by: &Administrator, draft: ProfileDraft) -> Result<Arc<Profile>, ServiceError> {
+        check(&draft)?;
+        let mut changes = self.store.change_profiles().await?;
+        let id = changes.insert(&draft, self.clock.now()).await.map_err(refused)?;
+        let profile = existing(&mut changes, id).await?;
+        self.commit(changes).await?;
+        let (admin, id) = (by.label(), id.0);
+        tracing::info!(admin, profile = profile.name, id, weights = ?profile.weights.shares(), "profile created");
+        Ok(Arc::new(profile))
+    }
+
+    /// Makes a profile what a draft says. `expected` is when it was last changed, as far as the caller knows.
+    ///
+    /// # Errors
+    /// As [`Profiles::create`]; [`ServiceError::NotFound`] for no profile, [`ServiceError::Conflict`] for one that was
+    /// changed since `expected`, [`ServiceError::Forbidden`] for the default being deactivated.
+    pub async fn update(
+        &self,
+        by: &Administrator,
+        id: ProfileId,
+        draft: ProfileDraft,
+        expected: Option<DateTime<Utc>>,
+    ) -> Result<Arc<Profile>, ServiceError> {
+        check(&draft)?;
+        let mut changes = self.store.change_profiles().await?;
+        let before = existing(&mut changes, id).await?;
+        if expected.is_some_and(|expected| expected != before.updated_at) {
+            let problem = format!("the profile was changed at {}", before.updated_at.to_rfc3339());
+            return Err(ServiceError::conflict("expectedUpdatedAt", problem));
+        }
+        if before.is_default && !draft.active {
+            return Err(ServiceError::forbidden("input.active", "the default profile must be active"));
+        }
+        let now = self.clock.now();
+        changes.describe(id, &draft, now).await.map_err(refused)?;
+        // Weights that stay keep the category weights that they were mapped from.
+        if draft.weights != before.weights {
+            changes.weigh(id, draft.weights, now).await?;
+        }
+        let after = existing(&mut changes, id).await?;
+        self.commit(changes).await?;
+        tracing::info!(
+            admin = by.label(),
+            profile = before.name,
+            id = id.0,
+            changed = differences(&before, &after),
+            "profile updated"
+        );
+        Ok(Arc::new(after))
+    }
+
+    /// Removes a profile.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for no profile, [`ServiceError::Forbidden`] for a system profile or the default,
+    /// [`ServiceError::Store`] when the database does not answer.
+    pub async fn delete(&self, by: &Administrator, id: ProfileId) -> Result<(), ServiceError> {
+        let mut changes = self.store.change_profiles().await?;
+        let before = existing(&mut changes, id).await?;
+        if before.is_system {
+            return Err(ServiceError::forbidden("id", "a system profile cannot be deleted"));
+        }
+        if before.is_default {
+            return Err(ServiceError::forbidden("id", "the default profile cannot be deleted"));
+        }
+        changes.delete(id).await?;
+        self.commit(changes).await?;
+        let weights = before.weights.shares();
+        tracing::info!(admin = by.label(), profile = before.name, id = id.0, ?weights, "profile deleted");
+        Ok(())
+    }
+
+    /// Makes a profile the default in the place of the one that is.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for no profile, [`ServiceError::Forbidden`] for an inactive one,
+    /// [`ServiceError::Store`] when the database does not answer.
+    pub async fn make_default(&self, by: &Administrator, id: ProfileId) -> Result<Arc<Profile>, ServiceError> {
+        let mut changes = self.store.change_profiles().await?;
+        let before = existing(&mut changes, id).await?;
+        if !before.active {
+            return Err(ServiceError::forbidden("id", "the default profile must be active"));
+        }
+        changes.make_default(id, self.clock.now()).await.map_err(refused)?;
+        let after = existing(&mut changes, id).await?;
+        self.commit(changes).await?;
+        tracing::info!(admin = by.label(), profile = after.name, id = id.0, "profile made the default");
+        Ok(Arc::new(after))
+    }
+
+    async fn commit(&self, changes: ProfileChanges) -> Result<(), ServiceError> {
+        changes.commit().await?;
+        see_changes(&self.store, &self.versions).await;
+        Ok(())
+    }
+}
+
+async fn existing(changes: &mut ProfileChanges, id: ProfileId) -> Result<Profile, ServiceError> {
+    changes.profile(id).await?.ok_or_else(|| ServiceError::not_found("id", "there is no such profile"))
+}
+
+fn check(draft: &ProfileDraft) -> Result<(), ServiceError> {
+    if draft.name.trim().is_empty() {
+        return Err(ServiceError::invalid("input.name", "is empty"));
+    }
+    let description = draft.description.as_deref().unwrap_or_default();
+    for (field, text, max) in
+        [("input.name", draft.name.as_str(), NAME_MAX), ("input.description", description, DESCRIPTION_MAX)]
+    {
+        let length = text.chars().count();
+        if length > max {
+            return Err(ServiceError::invalid(field, format!("has {length} characters, expected {max} at most")));
+        }
+        if text.contains('\0') {
+            return Err(ServiceError::invalid(field, "has a NUL character, which no text may have"));
+        }
+    }
+    Ok(())
+}
+
+/// What a refusal by a unique index means to the caller.
+fn refused(error: StoreError) -> ServiceError {
+    match error.duplicate_in() {
+        Some(NAME_INDEX) => ServiceError::conflict("input.name", "another profile has this name"),
+        Some(_) => ServiceError::conflict("id", "another application chose the default just now; look, and try again"),
+        None => error.into(),
+    }
+}
+
+/// What a change has made different, for the log.
+fn differences(before: &Profile, after: &Profile) -> String {
+    let mut found = Vec::new();
+    if before.name != after.name {
+        found.push(format!("name: {:?} -> {:?}", before.name, after.name));
+    }
+    if before.description != after.description {
+        found.push("description".to_owned());
+    }
+    if before.weights != after.weights {
+        found.push(format!("weights: {:?} -> {:?}", before.weights.shares(), after.weights.shares()));
+    }
+    if before.active != after.active {
+        found.push(format!("active: {} -> {}", before.active, after.active));
+    }
+    found.join("; ")
 }
 
 /// The taste of a named profile, or the default's, among all profiles.

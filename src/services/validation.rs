@@ -10,7 +10,7 @@ use crate::cache::{Cache, Key, Made, Reading, Surroundings};
 use crate::scoring::{
     Basis, Decade, DecadeReport, FORMULA_VERSION, Place, SnapshotColumns, Totals, Weights, pooled_decade,
 };
-use crate::store::{Profile, Scope, Store, Versions};
+use crate::store::{Profile, Scope, Stamp, Store, Versions};
 use crate::telemetry::{CacheName, Source};
 
 /// About what a film takes in the columns of the snapshot, both bases together.
@@ -115,9 +115,9 @@ impl Validation {
         }
     }
 
-    /// How many kept values depend on `scope`.
-    pub(super) fn entries_under(&self, scope: &Scope) -> usize {
-        let of_it = |stamp: &crate::store::Stamp| stamp.version(scope).is_some();
+    /// How many kept values depend on `scope`; all of them where none is named.
+    pub(super) fn entries_under(&self, scope: Option<&Scope>) -> usize {
+        let of_it = |stamp: &Stamp| scope.is_none_or(|scope| stamp.version(scope).is_some());
         self.columns.count(of_it) + self.reports.as_ref().map_or(0, |reports| reports.count(of_it))
     }
 

@@ -91,6 +91,13 @@ impl StoreError {
         code.is_some_and(|code| code.starts_with("22"))
     }
 
+    /// The unique index that already has such a row, if that is why a statement failed.
+    #[must_use]
+    pub fn duplicate_in(&self) -> Option<&str> {
+        let Self::Statement { source, .. } = self else { return None };
+        source.as_database_error().filter(|refusal| refusal.is_unique_violation())?.constraint()
+    }
+
     pub(super) fn of(statement: &'static str, error: sqlx::Error) -> Self {
         let kind = FailureKind::of(&error);
         let source = SharedError::new(error);

@@ -2,6 +2,7 @@
 
 use super::versions::Scope;
 use super::{Store, StoreError};
+use crate::scoring::Decade;
 
 impl Store {
     /// Forbids every answer that depends on `scope`, on every instance.
@@ -10,26 +11,33 @@ impl Store {
     /// [`StoreError`] when the database does not answer.
     pub async fn invalidate(&self, scope: &Scope) -> Result<(), StoreError> {
         let (scope, key, decade) = row(scope);
-        let mut statement = self.statement("task_invalidate").await?;
+        let mut statement = self.statement("data_versions").await?;
         let raised = sqlx::query!("SELECT cinegraph.raise_version($1, $2, $3, true)", scope, key, decade)
             .execute(statement.connection())
             .await;
         statement.done(raised.map(|_| ()))
     }
 
-    /// Forbids every answer, on every instance; says how many kinds of data were counted.
+    /// Forbids every answer, on every instance, also where nothing was counted yet; says how many kinds of data are counted
+    /// now.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] when the database does not answer; nothing is forbidden then.
     pub async fn invalidate_all(&self) -> Result<usize, StoreError> {
-        let mut statement = self.statement("task_invalidate").await?;
-        let raised = sqlx::query!(
-            "SELECT cinegraph.raise_version(scope, list_key, decade, true)
-             FROM (SELECT * FROM cinegraph.data_versions ORDER BY scope, list_key, decade) AS counted"
-        )
-        .fetch_all(statement.connection())
-        .await;
-        Ok(statement.rows(raised)?.len())
+        let lists: Vec<String> = self.list_names().await?.into_iter().map(|list| list.key).collect();
+        let decades = self.decades_with_movies(Decade::LAST).await?;
+        let mut transaction = self.transaction("data_versions").await?;
+        // Others raise several versions in an order of their own: with this lock no two of us wait for each other.
+        let locked = sqlx::query!("LOCK TABLE cinegraph.data_versions IN SHARE ROW EXCLUSIVE MODE")
+            .execute(transaction.connection())
+            .await;
+        transaction.checked(locked)?;
+        let raised = sqlx::query_file_scalar!("src/store/sql/invalidate_all.sql", &lists, &decades)
+            .fetch_one(transaction.connection())
+            .await;
+        let raised = transaction.checked(raised)?;
+        transaction.commit().await?;
+        Ok(usize::try_from(raised).unwrap_or_default())
     }
 }
 

@@ -20,6 +20,7 @@ mod queue;
 mod records;
 mod refresh;
 mod snapshot;
+mod transaction;
 mod versions;
 
 use std::str::FromStr;
@@ -40,8 +41,8 @@ pub use lists::{ListDecade, ListName, ListSummary};
 pub use movies::{
     Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
 };
-pub use profiles::{Profile, ProfileId};
-pub use queue::{Drained, QueueLength};
+pub use profiles::{Profile, ProfileChanges, ProfileDraft, ProfileId};
+pub use queue::{Drained, QueueLength, RefreshRequest};
 pub use refresh::{Batch, Changes, FullRefresh, ScoreBatch};
 pub use snapshot::Snapshot;
 pub use versions::{Currency, Scope, Stamp, Version, Versions};
@@ -153,19 +154,30 @@ impl Store {
 
     /// Takes a connection, waiting for it as long as the pool allows, and starts the clock of a statement.
     async fn statement(&self, name: &'static str) -> Result<Statement, StoreError> {
+        let (connection, measured) = self.measured(name, self.pool.acquire()).await?;
+        Ok(Statement { name, connection, measured })
+    }
+
+    /// Measures the wait for a connection, and starts to measure what is done with it.
+    async fn measured<C>(
+        &self,
+        name: &'static str,
+        acquire: impl Future<Output = Result<C, sqlx::Error>>,
+    ) -> Result<(C, StatementGuard), StoreError> {
         let wait = self.metrics.connection_wait(Pool::Primary);
-        let connection = match self.pool.acquire().await {
-            Ok(connection) => connection,
+        match acquire.await {
+            Ok(connection) => {
+                wait.acquired();
+                Ok((connection, self.metrics.statement(name)))
+            }
             Err(error) => {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
                 self.metrics.statement(name).finish_err(DbError::Connection);
-                return Err(StoreError::of(name, error));
+                Err(StoreError::of(name, error))
             }
-        };
-        wait.acquired();
-        Ok(Statement { name, connection, measured: self.metrics.statement(name) })
+        }
     }
 }
 

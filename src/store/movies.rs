@@ -144,6 +144,19 @@ pub struct PersonQuality {
 }
 
 impl Store {
+    /// Which of these movies are there, in no order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn existing_movies(&self, ids: &[MovieId]) -> Result<Vec<MovieId>, StoreError> {
+        let ids = numbers(ids);
+        let mut statement = self.statement("movie_id").await?;
+        let rows = sqlx::query_scalar!("SELECT id FROM public.movies WHERE id = ANY ($1)", &ids)
+            .fetch_all(statement.connection())
+            .await;
+        Ok(statement.rows(rows)?.into_iter().map(MovieId).collect())
+    }
+
     /// Movies by id, in no order; those that are not there are left out.
     ///
     /// # Errors

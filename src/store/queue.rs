@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 
 use super::refresh::{FULL_REFRESH_LOCK, ScoreBatch, compute_scores, lock_score_table, next_movies};
 use super::{Store, StoreError};
+use crate::scoring::MovieId;
 use crate::telemetry::Task;
 
 /// Held for the length of one batch by who drains.
@@ -41,7 +42,38 @@ pub struct QueueLength {
     pub oldest: Option<DateTime<Utc>>,
 }
 
+/// Films that somebody wants to be computed anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshRequest {
+    /// The last of its entries: once none is left up to it, all are done.
+    pub last_entry: i64,
+    /// When it was made.
+    pub queued_at: DateTime<Utc>,
+}
+
 impl Store {
+    /// Queues films to be computed anew, at least one and each once; `None` stands for all films.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer.
+    pub async fn request_scores(&self, ids: Option<&[MovieId]>) -> Result<RefreshRequest, StoreError> {
+        let mut statement = self.statement("score_table").await?;
+        let ids: Vec<Option<i64>> = ids.map_or(vec![None], |ids| ids.iter().map(|id| Some(id.0)).collect());
+        let request = sqlx::query_as!(
+            RefreshRequest,
+            r#"WITH entry AS (
+                   INSERT INTO cinegraph.score_refresh_queue (movie_id, reason)
+                   SELECT DISTINCT movie_id, 'request' FROM unnest($1::bigint[]) AS movie_id
+                   RETURNING id, enqueued_at
+               )
+               SELECT max(id) AS "last_entry!", max(enqueued_at) AS "queued_at!" FROM entry"#,
+            &ids as &[Option<i64>]
+        )
+        .fetch_one(statement.connection())
+        .await;
+        statement.done(request)
+    }
+
     /// Whether anything waits.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! Data versions: how new an answer must be, and how new it is.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::scoring::Decade;
 
@@ -53,7 +54,7 @@ type Snapshot = Arc<HashMap<Scope, Version>>;
 
 /// The versions as this process last read them.
 #[derive(Debug, Clone, Default)]
-pub struct Versions(Arc<RwLock<Snapshot>>);
+pub struct Versions(Arc<watch::Sender<Snapshot>>);
 
 impl Versions {
     /// The version of a scope; 0 where nothing was ever counted.
@@ -80,14 +81,14 @@ impl Versions {
     /// Whether what bears `stamp` may be served.
     #[must_use]
     pub fn judge(&self, stamp: &Stamp) -> Currency {
-        let read = self.read();
-        let of_scopes = stamp.scopes.iter().map(|(scope, made_of)| (*made_of, read.get(scope).copied()));
-        let of_scopes = of_scopes.map(|(made_of, version)| judge(made_of, version.unwrap_or_default()));
-        let of_all = stamp.all.iter().filter(|all| !Arc::ptr_eq(all, &read)).flat_map(|all| {
-            let made_of = |scope| all.get(scope).map_or(0, |version| version.current);
-            read.iter().map(move |(scope, version)| judge(made_of(scope), *version))
-        });
-        of_scopes.chain(of_all).max().unwrap_or(Currency::Current)
+        stamp.judged_by(&self.read())
+    }
+
+    /// Waits until something that `stamp` is about has changed since; returns at once where it has already.
+    pub async fn outdate(&self, stamp: &Stamp) {
+        let mut read = self.0.subscribe();
+        // Fails only when the sender is gone, and this holds it.
+        let _ = read.wait_for(|read| stamp.judged_by(read) != Currency::Current).await;
     }
 
     /// Another number than before says that something was invalidated hard.
@@ -104,18 +105,21 @@ impl Versions {
 
     /// Takes over what was read. Versions only grow, so a reading that was overtaken by a later one changes nothing.
     pub(super) fn update(&self, mut read: HashMap<Scope, Version>) {
-        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (scope, version) in held.iter() {
-            let read = read.entry(scope.clone()).or_default();
-            *read = Version { current: read.current.max(version.current), floor: read.floor.max(version.floor) };
-        }
-        if **held != read {
-            *held = Arc::new(read);
-        }
+        self.0.send_if_modified(|held| {
+            for (scope, version) in held.iter() {
+                let read = read.entry(scope.clone()).or_default();
+                *read = Version { current: read.current.max(version.current), floor: read.floor.max(version.floor) };
+            }
+            let changed = **held != read;
+            if changed {
+                *held = Arc::new(read);
+            }
+            changed
+        });
     }
 
     fn read(&self) -> Snapshot {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.borrow())
     }
 }
 
@@ -154,6 +158,16 @@ impl Stamp {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.scopes.is_empty() && self.all.is_none()
+    }
+
+    fn judged_by(&self, read: &Snapshot) -> Currency {
+        let of_scopes = self.scopes.iter().map(|(scope, made_of)| (*made_of, read.get(scope).copied()));
+        let of_scopes = of_scopes.map(|(made_of, version)| judge(made_of, version.unwrap_or_default()));
+        let of_all = self.all.iter().filter(|all| !Arc::ptr_eq(all, read)).flat_map(|all| {
+            let made_of = |scope| all.get(scope).map_or(0, |version| version.current);
+            read.iter().map(move |(scope, version)| judge(made_of(scope), *version))
+        });
+        of_scopes.chain(of_all).max().unwrap_or(Currency::Current)
     }
 
     /// The version of a scope that it was made of, if it was.
@@ -218,6 +232,19 @@ mod tests {
         assert_eq!(versions.judge(&stamp), Currency::Behind);
         set(&versions, &[(Scope::Snapshot, 5, 5)]);
         assert_eq!(versions.judge(&stamp), Currency::Forbidden);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken_by_what_it_waits_for_and_by_nothing_else() {
+        let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
+        let stamp = versions.stamp([Scope::Snapshot]);
+        let mut outdated = std::pin::pin!(versions.outdate(&stamp));
+        assert!(futures_util::poll!(&mut outdated).is_pending());
+        set(&versions, &[(Scope::Profiles, 2, 2)]);
+        assert!(futures_util::poll!(&mut outdated).is_pending());
+        set(&versions, &[(Scope::Snapshot, 4, 1)]);
+        outdated.await;
+        versions.outdate(&stamp).await;
     }
 
     #[test]

@@ -42,6 +42,13 @@ impl Metrics {
         FieldGuard { metrics: self.clone(), started: Instant::now(), field, done: Done::Error }
     }
 
+    /// Counts a subscription as open until it is dropped.
+    #[must_use]
+    pub fn subscription(&self, field: &'static str) -> SubscriptionGuard {
+        self.0.fields.get(field).1.subscriptions.increment(1.0);
+        SubscriptionGuard { metrics: self.clone(), field }
+    }
+
     /// Starts measuring a statement, from when it is sent.
     #[must_use]
     pub fn statement(&self, query_name: &'static str) -> StatementGuard {
@@ -195,6 +202,19 @@ impl Drop for FieldGuard {
         let (_, handles) = self.metrics.0.fields.get(self.field);
         handles.duration.record(self.started.elapsed());
         handles.requests.at(self.done).increment(1);
+    }
+}
+
+/// An open subscription.
+#[derive(Debug)]
+pub struct SubscriptionGuard {
+    metrics: Metrics,
+    field: &'static str,
+}
+
+impl Drop for SubscriptionGuard {
+    fn drop(&mut self) {
+        self.metrics.0.fields.get(self.field).1.subscriptions.decrement(1.0);
     }
 }
 

@@ -123,6 +123,11 @@ impl ErrorCode {
 }
 
 label! {
+    /// Why we ended a subscription, or refused one: its client reads too slowly, has too many, we stop, or it failed.
+    Dropped { Slow = "slow", Limit = "limit", Shutdown = "shutdown", Error = "error" }
+}
+
+label! {
     /// Why a statement failed.
     DbError {
         Timeout = "timeout",
@@ -287,6 +292,11 @@ catalogue! {
         "Entries in errors, by extensions.code.";
     LOADER_BATCH_SIZE: Histogram(COUNT), "cinegraph_dataloader_batch_size", ["loader"],
         "Keys in one batch.";
+
+    SUBSCRIPTIONS_ACTIVE: Gauge, "cinegraph_subscriptions_active", ["field"],
+        "Open subscriptions.";
+    SUBSCRIPTIONS_DROPPED: Counter, "cinegraph_subscriptions_dropped_total", ["reason"],
+        "Subscriptions that were ended or refused by us.";
 
     PREDICTION_DURATION: Histogram(FAST), "cinegraph_prediction_duration_seconds", ["source"],
         "Time of requests whose root fields are all predictions, by the slowest source used.";

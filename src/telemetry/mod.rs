@@ -11,10 +11,12 @@ pub mod metrics;
 mod registry;
 
 pub use caches::revalidation_span;
-pub use guards::{FieldGuard, HttpRequestGuard, OperationEnd, OperationGuard, StatementGuard, TaskGuard, WaitGuard};
+pub use guards::{
+    FieldGuard, HttpRequestGuard, OperationEnd, OperationGuard, StatementGuard, SubscriptionGuard, TaskGuard, WaitGuard,
+};
 pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber};
 pub use metrics::{
-    CacheName, CacheOperation, DbError, Done, ErrorCode, Eviction, FlightRole, Label, Layer, LayerResult, Lookup,
-    Method, OperationType, Outcome, Pool, Revalidation, Slo, Source, Task, TaskOutcome, WriteReason,
+    CacheName, CacheOperation, DbError, Done, Dropped, ErrorCode, Eviction, FlightRole, Label, Layer, LayerResult,
+    Lookup, Method, OperationType, Outcome, Pool, Revalidation, Slo, Source, Task, TaskOutcome, WriteReason,
 };
 pub use registry::{Inventory, Metrics};

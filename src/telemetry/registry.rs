@@ -13,8 +13,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use super::caches::CacheMetrics;
 use super::metrics as page;
 use super::metrics::{
-    CATALOGUE, ConnectionState, DbError, Definition, Done, ErrorCode, Kind, Label, Method, OTHER, OperationType,
-    Outcome, Pool, Signal, Slo, Task, TaskOutcome,
+    CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Kind, Label, Method, OTHER,
+    OperationType, Outcome, Pool, Signal, Slo, Task, TaskOutcome,
 };
 
 /// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].
@@ -71,6 +71,11 @@ impl Metrics {
     /// Counts one entry in `errors`.
     pub fn graphql_error(&self, code: ErrorCode) {
         self.0.errors.at(code).increment(1);
+    }
+
+    /// Counts subscriptions that are ended or refused by us.
+    pub fn subscriptions_dropped(&self, reason: Dropped, count: usize) {
+        self.0.subscriptions_dropped.at(reason).increment(count.try_into().unwrap_or(u64::MAX));
     }
 
     /// Notes how many keys `loader` fetched at once.
@@ -182,6 +187,7 @@ pub(super) struct Registry {
     pub(super) caches: CacheMetrics,
     dropped: Family<Signal, Counter>,
     errors: Family<ErrorCode, Counter>,
+    subscriptions_dropped: Family<Dropped, Counter>,
     loaders: Named<Histogram>,
 }
 
@@ -193,6 +199,7 @@ pub(super) struct OperationHandles {
 pub(super) struct FieldHandles {
     pub(super) duration: Histogram,
     pub(super) requests: Family<Done, Counter>,
+    pub(super) subscriptions: Gauge,
 }
 
 pub(super) struct StatementHandles {
@@ -239,6 +246,9 @@ impl Registry {
             caches: CacheMetrics::new(&source),
             dropped: Family::of(|signal: Signal| source.counter(&page::TELEMETRY_DROPPED, &[signal.as_str()])),
             errors: Family::of(|code: ErrorCode| source.counter(&page::GRAPHQL_ERRORS, &[code.as_str()])),
+            subscriptions_dropped: Family::of(|reason: Dropped| {
+                source.counter(&page::SUBSCRIPTIONS_DROPPED, &[reason.as_str()])
+            }),
             loaders: Named::of(inventory.loaders, page::LOADER_CEILING, |loader| {
                 source.histogram(&page::LOADER_BATCH_SIZE, &[loader])
             }),
@@ -264,6 +274,7 @@ impl FieldHandles {
         Self {
             duration: source.histogram(&page::FIELD_DURATION, &[field]),
             requests: Family::of(|done: Done| source.counter(&page::FIELD_REQUESTS, &[field, done.as_str()])),
+            subscriptions: source.gauge(&page::SUBSCRIPTIONS_ACTIVE, &[field]),
         }
     }
 }

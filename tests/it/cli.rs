@@ -449,20 +449,20 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// `cinegraph serve` or `worker`, killed if a test ends before it does.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    public: String,
-    admin: String,
+    pub(crate) public: String,
+    pub(crate) admin: String,
 }
 
 impl Server {
     /// Starts it on free ports; returns when it serves.
-    fn start(database_url: &str) -> Self {
+    pub(crate) fn start(database_url: &str) -> Self {
         Self::running(database_url, &["serve", "--http-addr", "127.0.0.1:0"], "serving")
     }
 
     /// Starts a command that runs until it is stopped; returns when it has logged this message.
-    fn running(database_url: &str, arguments: &[&str], message: &str) -> Self {
+    pub(crate) fn running(database_url: &str, arguments: &[&str], message: &str) -> Self {
         let arguments = [arguments, &["--admin-addr", "127.0.0.1:0", "--log-format", "json"]].concat();
         let mut child = cinegraph(database_url, &arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -485,7 +485,7 @@ impl Server {
     }
 
     /// Asks it to stop; returns its exit code, or none where it does not stop within ten seconds.
-    fn stop(&mut self) -> Option<i32> {
+    pub(crate) fn stop(&mut self) -> Option<i32> {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         let asked = Instant::now();
@@ -507,7 +507,7 @@ impl Drop for Server {
     }
 }
 
-fn get(address: &str, path: &str) -> (u16, String) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
     exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
 }
 

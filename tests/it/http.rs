@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use cinegraph::graphql::Door;
-use cinegraph::http::{HttpLimits, HttpState, Probe, Readiness, admin, public, serve};
+use cinegraph::http::{HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, admin, public, serve};
 use cinegraph::telemetry::{Inventory, LogFormat, Metrics, TelemetryGuard, subscriber};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -96,7 +96,8 @@ impl Shell {
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
         let door = Door::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), execution);
-        let state = HttpState { door, metrics: metrics.clone(), probe: probe.clone(), limits, graphiql: true };
+        let sockets = Sockets::new(SocketLimits::default(), vec![], CancellationToken::new(), metrics.clone());
+        let state = HttpState { door, metrics: metrics.clone(), probe: probe.clone(), limits, sockets, graphiql: true };
         Self { public: public(state), admin: admin(metrics.clone(), probe), metrics }
     }
 
@@ -190,13 +191,13 @@ fn post(body: impl Into<Body>) -> Request<Body> {
 static BYSTANDER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
 /// What this thread logs, until it is dropped.
-struct Log {
+pub(crate) struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
     _scope: (DefaultGuard, TelemetryGuard),
 }
 
 impl Log {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         LazyLock::force(&BYSTANDER);
         let lines = Arc::default();
         let writer = Writer(Arc::clone(&lines));
@@ -205,9 +206,12 @@ impl Log {
     }
 
     fn operations(&self) -> Vec<Value> {
+        self.lines().into_iter().filter(|line| line["message"] == "graphql operation").collect()
+    }
+
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let text = String::from_utf8(self.lines.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["message"] == "graphql operation").collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 

@@ -1,3 +1,5 @@
+-- All profiles, or the one of an id. Exact weights count as long as the category weights beside them are those that were
+-- written with them.
 SELECT p.id,
        p.name,
        p.description,
@@ -11,5 +13,6 @@ SELECT p.id,
        coalesce(p.active, false) AS "active!",
        p.updated_at
 FROM public.metric_weight_profiles AS p
-LEFT JOIN cinegraph.profile_weights AS w ON w.profile_id = p.id
+LEFT JOIN cinegraph.profile_weights AS w ON w.profile_id = p.id AND w.category_weights = p.category_weights
+WHERE $1::bigint IS NULL OR p.id = $1
 ORDER BY p.name

@@ -1,10 +1,14 @@
 //! A service of its own for each test, on a database of its own, and films to put into it.
 
 mod films;
+mod node;
 mod redis;
+mod socket;
 mod wait;
 mod world;
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +20,7 @@ use cinegraph::cache::{L2Settings, Redis, Surroundings};
 use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{Config, Overrides};
 use cinegraph::graphql::{self, ApiLimits, Door};
-use cinegraph::http::{self, HttpLimits, HttpState, Probe, Readiness};
+use cinegraph::http::{self, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets};
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{CacheLimits, Services, refresh};
 use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store, Versions};
@@ -24,10 +28,14 @@ use cinegraph::telemetry::{CacheName, Inventory, Metrics};
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) use films::{Film, credit, nominee, person, quality};
+pub(crate) use node::NodeClient;
 pub(crate) use redis::RedisServer;
+pub(crate) use socket::Socket;
 pub(crate) use wait::until;
 pub(crate) use world::{AnyFilm, TARGET, World};
 
@@ -38,6 +46,7 @@ pub(crate) struct TestService {
     pub(crate) pool: PgPool,
     versions: Versions,
     config: Config,
+    stop: CancellationToken,
     router: axum::Router,
     clock: ClockHand,
 }
@@ -80,9 +89,18 @@ impl TestService {
 
     /// The same, sharing what it keeps in a Redis.
     pub(crate) async fn sharing(pool: PgPool, redis: Option<&str>) -> Self {
+        Self::with(pool, redis, None).await
+    }
+
+    /// The same, for those to administer whose tokens are in a file.
+    pub(crate) async fn administered(pool: PgPool, tokens: &Path) -> Self {
+        Self::with(pool, None, Some(tokens)).await
+    }
+
+    async fn with(pool: PgPool, redis: Option<&str>, tokens: Option<&Path>) -> Self {
         let metrics = metrics();
         let store = migrated(&pool, metrics.clone()).await;
-        let service = Self::over(store, metrics, pool, redis);
+        let service = Self::over(store, metrics, pool, redis, tokens);
         service.see_changes().await;
         service
     }
@@ -103,11 +121,13 @@ impl TestService {
         // Nothing listens on port 1.
         let (metrics, url) = (metrics(), "postgres://nobody@127.0.0.1:1/nothing");
         let pool = PgPool::connect_lazy(url).unwrap();
-        Self::over(store(url.to_owned(), Duration::from_millis(50), metrics.clone()), metrics, pool, None)
+        Self::over(store(url.to_owned(), Duration::from_millis(50), metrics.clone()), metrics, pool, None, None)
     }
 
-    fn over(store: Store, metrics: Metrics, pool: PgPool, redis: Option<&str>) -> Self {
-        let config = Config::from_layers(None, [], &Overrides::default()).unwrap();
+    fn over(store: Store, metrics: Metrics, pool: PgPool, redis: Option<&str>, tokens: Option<&Path>) -> Self {
+        let stop = CancellationToken::new();
+        let tokens = tokens.map(|path| ("CINEGRAPH_ADMIN_TOKENS_FILE".to_owned(), path.display().to_string()));
+        let config = Config::from_layers(None, tokens, &Overrides::default()).unwrap();
         let versions = Versions::default();
         let (clock, hand) = Clock::manual(Clock::system().now());
         let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500) };
@@ -125,9 +145,18 @@ impl TestService {
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
+            sockets: Sockets::new(SocketLimits::default(), vec![], stop.clone(), metrics.clone()),
             graphiql: true,
         });
-        Self { store, metrics, pool, versions, config, router, clock: hand }
+        Self { store, metrics, pool, versions, config, stop, router, clock: hand }
+    }
+
+    /// Listens as the running service does, until the test ends.
+    pub(crate) async fn listen(&self) -> SocketAddr {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(http::serve(listener, self.router.clone(), self.stop.clone()));
+        address
     }
 
     /// Computes everything that is derived, and lets the service see it.

@@ -1,0 +1,130 @@
+//! The same door for operations that may have many results.
+
+use std::sync::Arc;
+
+use async_graphql::futures_util::stream::{BoxStream, StreamExt};
+use async_graphql::parser::types::Selection;
+use async_graphql::{Executor, PathSegment, Request, Response, Value};
+use axum::body::Bytes;
+use tracing::Instrument;
+
+use super::door::{Answer, Door, Stage, Transport};
+use super::operation::{Operation, chosen, coded, outcome, settle};
+use crate::cache::{Purpose, Reading};
+use crate::telemetry::{ErrorCode, OperationType, Outcome};
+
+/// An operation that came over a socket.
+pub enum Opened {
+    /// It has one result.
+    Answered(Answer),
+    /// It has many.
+    Streaming(Streaming),
+}
+
+/// One result of a subscription.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A response, as JSON.
+    Next(Bytes),
+    /// There will be none, because of these errors: a list, as JSON.
+    Refused(Bytes),
+}
+
+/// A subscription in flight, measured and logged when it is dropped.
+pub struct Streaming {
+    responses: BoxStream<'static, Response>,
+    operation: Operation,
+    worst: Outcome,
+    over: bool,
+}
+
+impl<E: Executor> Door<E> {
+    /// Answers a query or a mutation, or opens a subscription.
+    pub async fn open(&self, mut request: Request) -> Opened {
+        let mut operation = Operation::start(&self.metrics);
+        let span = operation.span();
+        let prepared = span.in_scope(|| self.prepare(&mut request, Transport::Post, &mut operation));
+        let answer = match prepared {
+            Err(refused) => refused,
+            Ok(()) if operation.described.kind == OperationType::Subscription => {
+                if !has_one_root_field(&mut request) {
+                    let problem = "a subscription selects one field, not in a fragment";
+                    let response = Response::from_errors(vec![coded(ErrorCode::ValidationFailed, problem)]);
+                    let (stage, outcome) = (Stage::Refused, Outcome::Rejected);
+                    let refused = operation.refuse(&response, stage, outcome, ErrorCode::ValidationFailed);
+                    operation.end(refused.outcome, None);
+                    return Opened::Answered(refused);
+                }
+                let responses = self.executor.execute_stream(request, None);
+                return Opened::Streaming(Streaming { responses, operation, worst: Outcome::Ok, over: false });
+            }
+            Ok(()) => self.pass(request, Transport::Post, &mut operation).instrument(span).await,
+        };
+        operation.end(answer.outcome, answer.prediction);
+        Opened::Answered(answer)
+    }
+}
+
+impl Answer {
+    /// What a socket is told: refused before it was executed, or the response.
+    #[must_use]
+    pub fn event(self) -> Event {
+        match self.stage {
+            Stage::Executed | Stage::TimedOut => Event::Next(self.body),
+            _ => Event::Refused(errors_of(&self.body)),
+        }
+    }
+}
+
+impl Streaming {
+    /// The next result; none when there are no more. After [`Event::Refused`] there are none.
+    pub async fn next(&mut self) -> Option<Event> {
+        if self.over {
+            return None;
+        }
+        let reading = Reading::new(Purpose::Request);
+        let next = Arc::clone(&reading).of(self.responses.next());
+        let Some(mut response) = next.instrument(self.operation.span()).await else {
+            self.over = true;
+            return None;
+        };
+        let codes: Vec<_> = response.errors.iter_mut().map(settle).collect();
+        self.operation.note_event(&codes, &reading.so_far());
+        self.worst = worse(self.worst, outcome(&codes, &response.data));
+        self.operation.end(self.worst, None);
+        // What concerns no part of a result concerns the subscription itself.
+        let is_its_own = |path: &[PathSegment]| path.len() <= 1;
+        self.over = response.data == Value::Null
+            && !response.errors.is_empty()
+            && response.errors.iter().all(|error| is_its_own(&error.path));
+        let body = if self.over { serde_json::to_vec(&response.errors) } else { serde_json::to_vec(&response) };
+        let body = Bytes::from(body.unwrap_or_default());
+        Some(if self.over { Event::Refused(body) } else { Event::Next(body) })
+    }
+}
+
+/// The errors of a response, as JSON.
+fn errors_of(body: &[u8]) -> Bytes {
+    let response: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    response["errors"].to_string().into()
+}
+
+/// Of several fields, and of those in fragments, the library would not say what the specification wants.
+fn has_one_root_field(request: &mut Request) -> bool {
+    let name = request.operation_name.clone();
+    let Ok(document) = request.parsed_query() else { return false };
+    let Some((_, operation)) = chosen(document, name.as_deref()) else { return false };
+    let items = &operation.selection_set.node.items;
+    matches!(items.as_slice(), [item] if matches!(item.node, Selection::Field(_)))
+}
+
+fn worse(one: Outcome, other: Outcome) -> Outcome {
+    let rank = |outcome| match outcome {
+        Outcome::Ok => 0,
+        Outcome::Cancelled => 1,
+        Outcome::Rejected => 2,
+        Outcome::Partial => 3,
+        Outcome::Error => 4,
+    };
+    if rank(other) > rank(one) { other } else { one }
+}

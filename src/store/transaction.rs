@@ -1,0 +1,44 @@
+//! Several statements that are done together or not at all.
+
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::{Store, StoreError, error};
+use crate::telemetry::StatementGuard;
+
+/// A transaction, measured as one statement. Dropped before [`commit`](Self::commit), it is undone.
+#[derive(Debug)]
+pub(super) struct OpenTransaction {
+    name: &'static str,
+    transaction: Transaction<'static, Postgres>,
+    measured: Option<StatementGuard>,
+}
+
+impl Store {
+    pub(super) async fn transaction(&self, name: &'static str) -> Result<OpenTransaction, StoreError> {
+        let (transaction, measured) = self.measured(name, self.pool.begin()).await?;
+        Ok(OpenTransaction { name, transaction, measured: Some(measured) })
+    }
+}
+
+impl OpenTransaction {
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+
+    /// The result of one of its statements. After a failure there is nothing left but to drop it.
+    pub(super) fn checked<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        result.map_err(|error| failure(self.name, self.measured.take(), error))
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        let Self { name, transaction, measured } = self;
+        transaction.commit().await.map_err(|error| failure(name, measured, error))
+    }
+}
+
+fn failure(name: &'static str, measured: Option<StatementGuard>, error: sqlx::Error) -> StoreError {
+    if let Some(measured) = measured {
+        measured.finish_err(error::FailureKind::of(&error).into());
+    }
+    StoreError::of(name, error)
+}

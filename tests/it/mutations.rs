@@ -1,0 +1,709 @@
+//! What administrators change, who they are, and what nobody may do.
+
+use std::fs;
+use std::path::PathBuf;
+
+use axum::body::to_bytes;
+use axum::http::StatusCode;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tempfile::TempDir;
+
+use crate::http::Log;
+use crate::support::{Film, TestService, until};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const NEW_TOKEN: &str = "fedcba9876543210fedcba9876543210";
+
+const CREATE: &str = "mutation ($input: ProfileInput!) { createProfile(input: $input) { id name updatedAt } }";
+const UPDATE: &str = "mutation ($id: ID!, $input: ProfileInput!, $expected: DateTime) {
+    updateProfile(id: $id, input: $input, expectedUpdatedAt: $expected) { id updatedAt } }";
+const DELETE: &str = "mutation ($id: ID!) { deleteProfile(id: $id) }";
+const SET_DEFAULT: &str = "mutation ($id: ID!) { setDefaultProfile(id: $id) { id isDefault } }";
+const INVALIDATE: &str = "mutation ($scope: InvalidateScope!) {
+    invalidateCache(scope: $scope) { all list decade profile { name } versions entries } }";
+const REFRESH: &str = "mutation ($ids: [ID!]) { refreshScores(movieIds: $ids) { id films all queuedAt } }";
+
+const STATE_A: &[&str] = &[include_str!("fixtures/state_a.sql")];
+const STATE_H: &[&str] = &[include_str!("fixtures/state_a.sql"), include_str!("fixtures/state_h.sql")];
+
+/// A service with an administrator.
+struct Office {
+    service: TestService,
+    folder: TempDir,
+}
+
+impl Office {
+    async fn on(pool: PgPool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("tokens"), format!("ops={TOKEN}\n")).unwrap();
+        let service = TestService::administered(pool, &folder.path().join("tokens")).await;
+        Self { service, folder }
+    }
+
+    /// A second instance on the same database.
+    async fn twin(&self) -> Self {
+        Self::on(self.service.pool.clone()).await
+    }
+
+    fn tokens(&self) -> PathBuf {
+        self.folder.path().join("tokens")
+    }
+
+    async fn ask(&self, query: &str, variables: Value) -> Value {
+        ask_as(&self.service, Some(&format!("Bearer {TOKEN}")), query, variables).await
+    }
+
+    /// The data of a change that must succeed.
+    async fn change(&self, query: &str, variables: Value) -> Value {
+        let mut answer = self.ask(query, variables).await;
+        assert_eq!(answer.get("errors"), None, "{answer:#}");
+        answer["data"].take()
+    }
+
+    /// The code and the field of a change that must be refused.
+    async fn refusal(&self, query: &str, variables: Value) -> (String, String) {
+        refusal(&self.ask(query, variables).await)
+    }
+
+    /// The id of a profile that is there.
+    async fn id(&self, name: &str) -> Value {
+        let data = self.service.data(&format!("{{ profile(name: \"{name}\") {{ id }} }}")).await;
+        data["profile"]["id"].clone()
+    }
+
+    async fn create(&self, name: &str) -> Value {
+        self.change(CREATE, json!({ "input": profile(name) })).await["createProfile"]["id"].clone()
+    }
+
+    /// Everything that a refused change must leave as it is.
+    async fn contents(&self) -> Vec<String> {
+        sqlx::query_scalar(
+            "SELECT p::text FROM metric_weight_profiles AS p UNION ALL SELECT w::text FROM cinegraph.profile_weights AS w
+             UNION ALL SELECT v::text FROM cinegraph.data_versions AS v
+             UNION ALL SELECT q::text FROM cinegraph.score_refresh_queue AS q ORDER BY 1",
+        )
+        .fetch_all(&self.service.pool)
+        .await
+        .unwrap()
+    }
+}
+
+async fn ask_as(service: &TestService, authorization: Option<&str>, query: &str, variables: Value) -> Value {
+    let header: Vec<_> = authorization.into_iter().map(|value| ("authorization", value)).collect();
+    let response = service.send(query, variables, &header).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap()
+}
+
+#[track_caller]
+fn refusal(answer: &Value) -> (String, String) {
+    let extensions = &answer["errors"][0]["extensions"];
+    assert_ne!(extensions["code"], Value::Null, "{answer:#}");
+    let text = |key: &str| extensions[key].as_str().unwrap_or_default().to_owned();
+    (text("code"), text("field"))
+}
+
+fn pair(code: &str, field: &str) -> (String, String) {
+    (code.to_owned(), field.to_owned())
+}
+
+fn weights(shares: [f64; 5]) -> Value {
+    let [popular, critical, industry, cultural, people] = shares;
+    json!({ "popularOpinion": popular, "criticalAcclaim": critical, "industryRecognition": industry,
+            "culturalImpact": cultural, "peopleQuality": people })
+}
+
+/// A profile by its name, with weights that no category weights could tell.
+fn profile(name: &str) -> Value {
+    json!({ "name": name, "weights": weights([0.4, 0.1, 0.2, 0.2, 0.1]) })
+}
+
+/// Each mutation, with variables that would do.
+async fn every_change(office: &Office) -> Vec<(&'static str, Value)> {
+    let (system, other) = (office.id("Cult Classic").await, office.create("Mine").await);
+    vec![
+        (CREATE, json!({ "input": profile("Another") })),
+        (UPDATE, json!({ "id": other, "input": profile("Renamed") })),
+        (SET_DEFAULT, json!({ "id": system })),
+        (DELETE, json!({ "id": other })),
+        (INVALIDATE, json!({ "scope": { "all": true } })),
+        (REFRESH, json!({})),
+    ]
+}
+
+#[sqlx::test(migrations = false)]
+async fn only_who_has_a_token_changes_anything(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let changes = every_change(&office).await;
+    let before = office.contents().await;
+    let wrong = [
+        None,
+        Some(TOKEN.to_owned()),
+        Some("Bearer".to_owned()),
+        Some("Bearer ".to_owned()),
+        Some(format!("Basic {TOKEN}")),
+        Some(format!("Bearer {}", &TOKEN[1..])),
+        Some(format!("Bearer {TOKEN}0")),
+        Some(format!("Bearer ops={TOKEN}")),
+        Some(format!("Bearer {NEW_TOKEN}")),
+    ];
+    for (query, variables) in &changes {
+        for authorization in &wrong {
+            let answer = ask_as(&office.service, authorization.as_deref(), query, variables.clone()).await;
+            assert_eq!(refusal(&answer), pair("UNAUTHENTICATED", ""), "{authorization:?} {query}");
+            assert!(!answer.to_string().contains(&TOKEN[1..]), "{answer}");
+        }
+    }
+    assert_eq!(office.contents().await, before);
+    for (query, variables) in changes {
+        office.change(query, variables).await;
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn without_a_token_file_nobody_changes_anything(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    for authorization in [None, Some(format!("Bearer {TOKEN}"))] {
+        let answer = ask_as(&service, authorization.as_deref(), REFRESH, json!({})).await;
+        assert_eq!(refusal(&answer), pair("FORBIDDEN", ""));
+        let message = answer["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains("no admin token is configured"), "{message}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn tokens_are_exchanged_without_a_restart(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let with = async |token: &str| ask_as(&office.service, Some(&format!("bearer {token}")), REFRESH, json!({})).await;
+    let is_admitted = async |token: &str| with(token).await.get("errors").is_none();
+    assert_eq!((is_admitted(TOKEN).await, is_admitted(NEW_TOKEN).await), (true, false));
+
+    fs::write(office.tokens(), format!("{TOKEN}\nnext={NEW_TOKEN}\n")).unwrap();
+    assert_eq!((is_admitted(TOKEN).await, is_admitted(NEW_TOKEN).await), (true, true));
+
+    fs::write(office.tokens(), format!("next={NEW_TOKEN}\n")).unwrap();
+    assert_eq!((is_admitted(TOKEN).await, is_admitted(NEW_TOKEN).await), (false, true));
+
+    fs::write(office.tokens(), "# nobody\n").unwrap();
+    assert_eq!(refusal(&with(NEW_TOKEN).await), pair("FORBIDDEN", ""));
+
+    fs::write(office.tokens(), format!("{NEW_TOKEN}\nshort-secret\n")).unwrap();
+    let damaged = with(NEW_TOKEN).await;
+    assert_eq!(refusal(&damaged), pair("SERVICE_UNAVAILABLE", ""));
+    assert!(!damaged.to_string().contains("short-secret"), "{damaged}");
+
+    fs::remove_file(office.tokens()).unwrap();
+    assert_eq!(refusal(&with(NEW_TOKEN).await), pair("SERVICE_UNAVAILABLE", ""));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_new_profile_is_exact_and_can_be_asked_for_at_once(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let fields = "{ id name description weights { popularOpinion criticalAcclaim industryRecognition culturalImpact
+                    peopleQuality } categoryWeights isDefault isSystem active }";
+    let all = format!("{{ profiles {{ name }} new: profile(name: \"Mine\") {fields} }}");
+    assert_eq!(office.service.data(&all).await["new"], Value::Null);
+
+    let query = format!("mutation ($input: ProfileInput!) {{ createProfile(input: $input) {fields} }}");
+    let input = json!({ "name": "Mine", "description": "What I like", "weights": weights([3.0, 1.0, 0.0, 2.0, 1.0]) });
+    let created = office.change(&query, json!({ "input": input })).await["createProfile"].take();
+
+    let shares = [3.0, 1.0, 0.0, 2.0, 1.0].map(|weight| weight / 7.0);
+    let expected = json!({
+        "id": created["id"], "name": "Mine", "description": "What I like", "weights": weights(shares),
+        "categoryWeights": null, "isDefault": false, "isSystem": false, "active": true,
+    });
+    assert_eq!(created, expected);
+    assert_eq!(office.service.data(&all).await["new"], expected);
+    let asked = office.service.data("{ predictions(profile: \"Mine\") { totalCount } }").await;
+    assert_eq!(asked["predictions"]["totalCount"], 0);
+
+    let stored: Value = sqlx::query_scalar("SELECT category_weights FROM metric_weight_profiles WHERE name = 'Mine'")
+        .fetch_one(&office.service.pool)
+        .await
+        .unwrap();
+    assert_eq!(stored["ratings"], json!(shares[0] + shares[1]));
+    assert_eq!(stored["cultural"], json!(shares[3]));
+}
+
+#[sqlx::test(migrations = false)]
+async fn input_that_cannot_be_is_refused_by_its_field(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let id = office.create("Mine").await;
+    let before = office.contents().await;
+    let long = |length| "é".repeat(length);
+    let mut cases = vec![
+        (json!({ "name": "", "weights": weights([1.0; 5]) }), "input.name"),
+        (json!({ "name": " \t", "weights": weights([1.0; 5]) }), "input.name"),
+        (json!({ "name": "a\0b", "weights": weights([1.0; 5]) }), "input.name"),
+        (json!({ "name": long(256), "weights": weights([1.0; 5]) }), "input.name"),
+        (json!({ "name": "A", "description": "\0", "weights": weights([1.0; 5]) }), "input.description"),
+        (json!({ "name": "A", "description": long(2001), "weights": weights([1.0; 5]) }), "input.description"),
+        (json!({ "name": "A", "weights": weights([0.0; 5]) }), "input.weights"),
+    ];
+    for (place, field) in
+        ["popularOpinion", "criticalAcclaim", "industryRecognition", "culturalImpact", "peopleQuality"]
+            .into_iter()
+            .enumerate()
+    {
+        for bad in [-0.1, 1_000_001.0] {
+            let mut shares = [1.0; 5];
+            shares[place] = bad;
+            let field: &str = format!("input.weights.{field}").leak();
+            cases.push((json!({ "name": "A", "weights": weights(shares) }), field));
+        }
+    }
+    for (input, field) in cases {
+        let expected = pair("BAD_USER_INPUT", field);
+        assert_eq!(office.refusal(CREATE, json!({ "input": input })).await, expected, "{input}");
+        assert_eq!(office.refusal(UPDATE, json!({ "id": id, "input": input })).await, expected, "{input}");
+    }
+    assert_eq!(office.contents().await, before);
+
+    let longest = json!({ "name": long(255), "description": long(2000), "weights": weights([1e6; 5]) });
+    office.change(CREATE, json!({ "input": longest })).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_name_is_given_once(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let id = office.create("Mine").await;
+    let before = office.contents().await;
+    for name in ["Balanced", "Mine"] {
+        assert_eq!(office.refusal(CREATE, json!({ "input": profile(name) })).await, pair("CONFLICT", "input.name"));
+    }
+    let renamed = office.refusal(UPDATE, json!({ "id": id, "input": profile("Balanced") })).await;
+    assert_eq!(renamed, pair("CONFLICT", "input.name"));
+    assert_eq!(office.contents().await, before);
+    // Its own name is free for it.
+    office.change(UPDATE, json!({ "id": id, "input": profile("Mine") })).await;
+
+    let twin = office.twin().await;
+    let input = json!({ "input": profile("Both") });
+    let answers = [office.ask(CREATE, input.clone()), twin.ask(CREATE, input)];
+    let refused: Vec<_> = join_all(answers).await.into_iter().filter(|answer| answer.get("errors").is_some()).collect();
+    assert_eq!(refused.iter().map(refusal).collect::<Vec<_>>(), [pair("CONFLICT", "input.name")]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn system_profiles_and_the_default_are_protected(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let (default, mine) = (office.id("Balanced").await, office.create("Mine").await);
+    let inactive = json!({ "name": "Mine", "weights": weights([1.0; 5]), "active": false });
+    office.change(UPDATE, json!({ "id": mine, "input": inactive })).await;
+    let before = office.contents().await;
+
+    for (query, variables, field) in [
+        (DELETE, json!({ "id": office.id("Cult Classic").await }), "id"),
+        (DELETE, json!({ "id": default }), "id"),
+        (UPDATE, json!({ "id": default, "input": inactive }), "input.active"),
+        (SET_DEFAULT, json!({ "id": mine }), "id"),
+    ] {
+        assert_eq!(office.refusal(query, variables).await, pair("FORBIDDEN", field), "{query}");
+    }
+    assert_eq!(office.contents().await, before);
+
+    office.change(UPDATE, json!({ "id": mine, "input": profile("Mine") })).await;
+    let made = office.change(SET_DEFAULT, json!({ "id": mine })).await;
+    assert_eq!(made["setDefaultProfile"], json!({ "id": mine, "isDefault": true }));
+    assert_eq!(office.refusal(DELETE, json!({ "id": mine })).await, pair("FORBIDDEN", "id"));
+    office.change(SET_DEFAULT, json!({ "id": default })).await;
+    assert_eq!(office.change(DELETE, json!({ "id": mine })).await["deleteProfile"], mine);
+    assert_eq!(office.id("Mine").await, Value::Null);
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM cinegraph.profile_weights")
+        .fetch_one(&office.service.pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_id_that_names_no_profile_is_an_error(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let gone = office.create("Gone").await;
+    office.change(DELETE, json!({ "id": gone })).await;
+    let film = Film::new("Film").insert(&office.service.pool).await;
+    let film = office.service.data(&format!("{{ movie(by: {{ tmdbId: {film} }}) {{ id }} }}")).await;
+    for (query, name) in [(UPDATE, "New"), (DELETE, ""), (SET_DEFAULT, "")] {
+        let with = |id: &Value| json!({ "id": id, "input": profile(name) });
+        assert_eq!(office.refusal(query, with(&gone)).await, pair("NOT_FOUND", "id"), "{query}");
+        for id in [json!("nonsense"), film["movie"]["id"].clone()] {
+            assert_eq!(office.refusal(query, with(&id)).await, pair("BAD_USER_INPUT", "id"), "{query}");
+        }
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn of_writers_who_read_the_same_one_wins(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let twin = office.twin().await;
+    let id = office.create("Mine").await;
+    for round in 0..5 {
+        let read = office.service.data("{ profiles { id updatedAt } }").await;
+        let mut profiles = read["profiles"].as_array().unwrap().iter();
+        let read = profiles.find(|profile| profile["id"] == id).unwrap()["updatedAt"].clone();
+        let write = |name: String| json!({ "id": id, "input": profile(&name), "expected": read });
+
+        let answers = (0..6).map(|writer| {
+            let office = if writer % 2 == 0 { &office } else { &twin };
+            office.ask(UPDATE, write(format!("Round {round} by {writer}")))
+        });
+        let answers = join_all(answers).await;
+
+        let (lost, won): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.get("errors").is_some());
+        assert_eq!(won.len(), 1, "{answers:#?}");
+        assert!(lost.into_iter().all(|answer| refusal(answer) == pair("CONFLICT", "expectedUpdatedAt")));
+        let before = office.contents().await;
+        assert_eq!(office.refusal(UPDATE, write("Late".into())).await, pair("CONFLICT", "expectedUpdatedAt"));
+        assert_eq!(office.contents().await, before);
+        // What the winner was told is what the next must have read.
+        let told = won[0]["data"]["updateProfile"]["updatedAt"].clone();
+        let next = json!({ "id": id, "input": profile("Mine"), "expected": told });
+        office.change(UPDATE, next).await;
+        twin.service.see_changes().await;
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn there_is_always_one_active_default(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let twin = office.twin().await;
+    let names = ["Balanced", "Award Winner", "Critics Choice", "Crowd Pleaser", "Cult Classic"];
+    let ids = join_all(names.map(|name| office.id(name))).await;
+    for _ in 0..5 {
+        let chosen = ids.iter().enumerate().map(|(place, id)| {
+            let office = if place % 2 == 0 { &office } else { &twin };
+            office.ask(SET_DEFAULT, json!({ "id": id }))
+        });
+        let deactivated = ids.iter().zip(names).map(|(id, name)| {
+            let inactive = json!({ "name": name, "weights": weights([1.0; 5]), "active": false });
+            twin.ask(UPDATE, json!({ "id": id, "input": inactive }))
+        });
+        let (chosen, deactivated) = tokio::join!(join_all(chosen), join_all(deactivated));
+
+        for answer in chosen.iter().chain(&deactivated).filter(|answer| answer.get("errors").is_some()) {
+            assert_eq!(refusal(answer).0, "FORBIDDEN", "{answer:#}");
+        }
+        let defaults: Vec<Option<bool>> =
+            sqlx::query_scalar("SELECT active FROM metric_weight_profiles WHERE is_default")
+                .fetch_all(&office.service.pool)
+                .await
+                .unwrap();
+        assert_eq!(defaults, [Some(true)]);
+        for (id, name) in ids.iter().zip(names) {
+            office.change(UPDATE, json!({ "id": id, "input": profile(name) })).await;
+        }
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn answers_under_a_profile_follow_its_weights_on_every_instance(pool: PgPool) {
+    let office = Office::on(pool).await;
+    Film::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&office.service.pool).await;
+    Film::new("Praised").released("1995-01-01").reviewed(90.0, 90.0).insert(&office.service.pool).await;
+    office.service.refresh().await;
+    let twin = office.twin().await;
+    twin.service.follow();
+    let mine = json!({ "name": "Mine", "weights": weights([1.0, 0.0, 0.0, 0.0, 0.0]) });
+    let id = office.change(CREATE, json!({ "input": mine })).await["createProfile"]["id"].clone();
+    let first = async |office: &Office| {
+        let query = "{ predictions(profile: \"Mine\", decade: 1990) { nodes { movie { title } } } }";
+        let answer = office.service.ask(query, json!({})).await;
+        answer["data"]["predictions"]["nodes"][0]["movie"]["title"].clone()
+    };
+    assert_eq!(first(&office).await, "Loved");
+    until("the other instance knows the profile", async || first(&twin).await == "Loved").await;
+
+    let others = json!({ "name": "Mine", "weights": weights([0.0, 1.0, 0.0, 0.0, 0.0]) });
+    office.change(UPDATE, json!({ "id": id, "input": others })).await;
+
+    assert_eq!(first(&office).await, "Praised");
+    until("the other instance knows the weights", async || first(&twin).await == "Praised").await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn weights_that_stay_keep_the_category_weights_they_came_from(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let read = "{ profile(name: \"Crowd Pleaser\") { id categoryWeights weights { popularOpinion criticalAcclaim
+                  industryRecognition culturalImpact peopleQuality } } }";
+    let before = office.service.data(read).await["profile"].take();
+    let input = json!({ "name": "Crowd Pleaser", "description": "New words", "weights": before["weights"] });
+    office.change(UPDATE, json!({ "id": before["id"], "input": input })).await;
+    assert_eq!(office.service.data(read).await["profile"], before);
+
+    let input = json!({ "name": "Crowd Pleaser", "weights": weights([0.5, 0.5, 0.0, 0.0, 0.0]) });
+    office.change(UPDATE, json!({ "id": before["id"], "input": input })).await;
+    let after = office.service.data(read).await["profile"].take();
+    assert_eq!(after["weights"], weights([0.5, 0.5, 0.0, 0.0, 0.0]));
+    assert_eq!(after["categoryWeights"], Value::Null);
+
+    // What another application writes later counts again.
+    sqlx::query("UPDATE metric_weight_profiles SET category_weights = '{\"awards\": 1, \"ratings\": 0, \"cultural\": 0, \"people\": 0}'
+                 WHERE name = 'Crowd Pleaser'")
+        .execute(&office.service.pool)
+        .await
+        .unwrap();
+    let again = office.twin().await.service.data(read).await["profile"].take();
+    assert_eq!(again["weights"], weights([0.0, 0.0, 1.0, 0.0, 0.0]));
+    assert_eq!(again["categoryWeights"]["awards"], 1);
+}
+
+/// All changes of profiles on another application's database; says what it finds in the new profile's row.
+async fn on_attached(pool: PgPool, state: &[&'static str]) -> Value {
+    for file in state {
+        sqlx::raw_sql(*file).execute(&pool).await.unwrap();
+    }
+    let office = Office::on(pool).await;
+    let id = office.create("Mine").await;
+    let row: Value = sqlx::query_scalar("SELECT to_jsonb(p) FROM metric_weight_profiles AS p WHERE name = 'Mine'")
+        .fetch_one(&office.service.pool)
+        .await
+        .unwrap();
+    let input = json!({ "name": "Ours", "description": "Words", "weights": weights([1.0; 5]) });
+    office.change(UPDATE, json!({ "id": id, "input": input })).await;
+    let default = office.id("Balanced").await;
+    office.change(SET_DEFAULT, json!({ "id": id })).await;
+    assert_eq!(office.refusal(DELETE, json!({ "id": id })).await, pair("FORBIDDEN", "id"));
+    assert_eq!(office.refusal(DELETE, json!({ "id": default })).await, pair("FORBIDDEN", "id"));
+    office.change(SET_DEFAULT, json!({ "id": default })).await;
+    assert_eq!(office.refusal(CREATE, json!({ "input": profile("Ours") })).await, pair("CONFLICT", "input.name"));
+    office.change(DELETE, json!({ "id": id })).await;
+    row
+}
+
+#[sqlx::test(migrations = false)]
+async fn profiles_of_a_database_of_2025_are_changed_in_its_terms(pool: PgPool) {
+    let row = on_attached(pool, STATE_A).await;
+    let keys: Vec<_> = row["category_weights"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["awards", "cultural", "financial", "people", "ratings"]);
+    assert_eq!((&row["weights"], &row["usage_count"]), (&json!({}), &json!(0)));
+}
+
+#[sqlx::test(migrations = false)]
+async fn profiles_of_a_database_of_2026_are_changed_in_its_terms(pool: PgPool) {
+    let row = on_attached(pool, STATE_H).await;
+    let lenses = json!({ "mob": 0.4, "critics": 0.1, "festival_recognition": 0.2, "time_machine": 0.2, "auteurs": 0.1,
+                         "box_office": 0.0 });
+    assert_eq!(row["category_weights"], lenses);
+}
+
+/// Whether an answer came from memory.
+async fn is_kept(service: &TestService, query: &str) -> bool {
+    let response = service.send(query, json!({}), &[]).await;
+    let status = response.headers().get("cache-status").unwrap().to_str().unwrap();
+    status.starts_with("cinegraph; hit")
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_invalidated_is_computed_anew_and_nothing_else(pool: PgPool) {
+    let office = Office::on(pool).await;
+    for year in [1994, 2004] {
+        let film = Film::new("Film").released(&format!("{year}-01-01")).rated(7.0, 7.0);
+        film.insert(&office.service.pool).await;
+        film.on(&["1001_movies"]).insert(&office.service.pool).await;
+    }
+    office.service.refresh().await;
+    let twin = office.twin().await;
+    let (nineties, noughties, cult, genres) = (
+        "{ predictions(decade: 1990) { totalCount } }",
+        "{ predictions(decade: 2000) { totalCount } }",
+        "{ predictions(decade: 2000, profile: \"Cult Classic\") { totalCount } }",
+        "{ genres { name } }",
+    );
+    let kept = async |service: &TestService| {
+        let mut kept = Vec::new();
+        for query in [nineties, noughties, cult, genres] {
+            kept.push(is_kept(service, query).await);
+        }
+        kept
+    };
+    assert_eq!(kept(&office.service).await, [false; 4]);
+    assert_eq!(kept(&office.service).await, [true; 4]);
+    kept(&twin.service).await;
+
+    let decade = json!({ "scope": { "decade": { "list": "1001_movies", "decade": 1990 } } });
+    let done = office.change(INVALIDATE, decade).await["invalidateCache"].take();
+    let expected =
+        json!({ "all": false, "list": "1001_movies", "decade": 1990, "profile": null, "versions": 1, "entries": 1 });
+    assert_eq!(done, expected);
+    assert_eq!(kept(&office.service).await, [false, true, true, true]);
+    twin.service.see_changes().await;
+    assert_eq!(kept(&twin.service).await, [false, true, true, true]);
+
+    let done =
+        office.change(INVALIDATE, json!({ "scope": { "profile": "Cult Classic" } })).await["invalidateCache"].take();
+    let expected = json!({ "all": false, "list": null, "decade": null, "profile": { "name": "Cult Classic" }, "versions": 1,
+                           "entries": 1 });
+    assert_eq!(done, expected);
+    assert_eq!(kept(&office.service).await, [true, true, false, true]);
+
+    let done = office.change(INVALIDATE, json!({ "scope": { "all": true } })).await["invalidateCache"].take();
+    assert_eq!((&done["all"], &done["list"], &done["profile"]), (&json!(true), &Value::Null, &Value::Null));
+    // Two decades of columns and three rankings.
+    assert_eq!(done["entries"], 5);
+    assert_eq!(kept(&office.service).await, [false; 4]);
+    twin.service.see_changes().await;
+    assert_eq!(kept(&twin.service).await, [false; 4]);
+
+    let rows: Vec<(String, String, i32, bool)> = sqlx::query_as(
+        "SELECT scope, list_key, decade, floor = version FROM cinegraph.data_versions ORDER BY scope, list_key, decade",
+    )
+    .fetch_all(&office.service.pool)
+    .await
+    .unwrap();
+    assert_eq!(done["versions"], rows.len());
+    assert!(rows.iter().all(|(.., is_hard)| *is_hard), "{rows:?}");
+    for (scope, list, decade) in [
+        ("list", "1001_movies", 1990),
+        ("list", "1001_movies", 2000),
+        ("profiles", "", 0),
+        ("reference", "", 0),
+        ("scores", "", 1990),
+        ("scores", "", 2000),
+        ("snapshot", "", 0),
+    ] {
+        assert!(rows.contains(&(scope.to_owned(), list.to_owned(), decade, true)), "{scope} {list} {decade}: {rows:?}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn everything_is_invalidated_while_others_raise_versions(pool: PgPool) {
+    let office = Office::on(pool).await;
+    office.service.fill(200).await;
+    let twin = office.twin().await;
+    let all = || async { drop(office.change(INVALIDATE, json!({ "scope": { "all": true } })).await) };
+    let raise = || async {
+        // Against the order of the rows, several in one transaction.
+        sqlx::query(
+            "SELECT cinegraph.raise_version(scope, list_key, decade, false)
+             FROM (SELECT * FROM cinegraph.data_versions ORDER BY scope DESC, decade DESC) AS v",
+        )
+        .execute(&twin.service.pool)
+        .await
+        .unwrap();
+    };
+    for _ in 0..5 {
+        tokio::join!(all(), raise(), all(), raise());
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_cannot_be_invalidated_is_refused_by_its_field(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let before = office.contents().await;
+    let decade = |list: &str, decade: i32| json!({ "decade": { "list": list, "decade": decade } });
+    for (scope, code, field) in [
+        (json!({ "all": false }), "BAD_USER_INPUT", "scope.all"),
+        (decade("1001_movies", 1995), "BAD_USER_INPUT", "scope.decade.decade"),
+        (decade("no_list", 1990), "NOT_FOUND", "scope.decade.list"),
+        (json!({ "profile": "Nobody's" }), "NOT_FOUND", "scope.profile"),
+    ] {
+        assert_eq!(office.refusal(INVALIDATE, json!({ "scope": scope })).await, pair(code, field), "{scope}");
+    }
+    assert_eq!(office.contents().await, before);
+}
+
+async fn queue(office: &Office) -> Vec<(Option<i64>, String)> {
+    sqlx::query_as("DELETE FROM cinegraph.score_refresh_queue RETURNING movie_id, reason")
+        .fetch_all(&office.service.pool)
+        .await
+        .unwrap()
+}
+
+#[sqlx::test(migrations = false)]
+async fn films_are_queued_by_id_or_all(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let mut films = Vec::new();
+    for title in ["A", "B", "C"] {
+        films.push(Film::new(title).insert(&office.service.pool).await);
+    }
+    let data = office
+        .service
+        .data("{ movies(titleContains: \"b\") { nodes { id } } a: movie(by: { tmdbId: 1 }) { id } }")
+        .await;
+    let (a, b) = (&data["a"]["id"], &data["movies"]["nodes"][0]["id"]);
+    queue(&office).await;
+
+    let job = office.change(REFRESH, json!({ "ids": [b, a, b] })).await["refreshScores"].take();
+    assert_eq!((&job["films"], &job["all"]), (&json!(2), &json!(false)));
+    let mut queued = queue(&office).await;
+    queued.sort();
+    assert_eq!(queued, [films[0], films[1]].map(|film| (Some(film), "request".to_owned())));
+
+    let all = office.change(REFRESH, json!({ "ids": null })).await["refreshScores"].take();
+    assert_eq!((&all["films"], &all["all"]), (&Value::Null, &json!(true)));
+    assert_ne!(all["id"], job["id"]);
+    assert_eq!(queue(&office).await, [(None, "request".to_owned())]);
+
+    sqlx::query("DELETE FROM movies WHERE title = 'B'").execute(&office.service.pool).await.unwrap();
+    queue(&office).await;
+    for (ids, code, field) in [
+        (json!([a, b]), "NOT_FOUND", "movieIds[1]"),
+        (json!([a, "nonsense"]), "BAD_USER_INPUT", "movieIds[1]"),
+        (json!([]), "BAD_USER_INPUT", "movieIds"),
+        (json!(vec![a; 10_001]), "BAD_USER_INPUT", "movieIds"),
+    ] {
+        assert_eq!(office.refusal(REFRESH, json!({ "ids": ids })).await, pair(code, field));
+    }
+    assert_eq!(queue(&office).await, []);
+    assert_eq!(office.change(REFRESH, json!({ "ids": vec![a; 10_000] })).await["refreshScores"]["films"], 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_change_is_never_kept_and_counted_by_its_field(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let authorization = format!("Bearer {TOKEN}");
+    for name in ["One", "Two"] {
+        let variables = json!({ "input": profile(name) });
+        let response = office.service.send(CREATE, variables, &[("authorization", &authorization)]).await;
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers().get("etag"), None);
+    }
+    office.ask(CREATE, json!({ "input": profile("Two") })).await;
+    let count = |outcome| {
+        let labels = [("field", "createProfile"), ("outcome", outcome)];
+        office.service.counted("cinegraph_graphql_field_requests_total", &labels)
+    };
+    assert_eq!((count("ok"), count("error")), (2, 1));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_change_is_logged_with_its_author_and_without_the_token(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let id = office.id("Cult Classic").await;
+    let log = Log::start();
+    let mine = office.create("Mine").await;
+    let input =
+        json!({ "name": "Yours", "description": "Private words", "weights": weights([1.0; 5]), "active": false });
+    office.change(UPDATE, json!({ "id": mine, "input": input })).await;
+    office.change(DELETE, json!({ "id": mine })).await;
+    office.change(SET_DEFAULT, json!({ "id": id })).await;
+    office.change(INVALIDATE, json!({ "scope": { "profile": "Balanced" } })).await;
+    office.change(REFRESH, json!({})).await;
+    ask_as(&office.service, Some(&format!("Bearer {NEW_TOKEN}")), REFRESH, json!({})).await;
+
+    let lines = log.lines();
+    let changes: Vec<_> = lines.iter().filter(|line| line.get("admin").is_some()).collect();
+    let messages: Vec<_> = changes.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(
+        messages,
+        [
+            "profile created",
+            "profile updated",
+            "profile deleted",
+            "profile made the default",
+            "invalidated",
+            "scores requested"
+        ]
+    );
+    assert!(changes.iter().all(|line| line["admin"] == "ops" && line["level"] == "INFO"), "{changes:?}");
+    assert_eq!(
+        changes[1]["changed"],
+        "name: \"Mine\" -> \"Yours\"; description; weights: [0.4, 0.1, 0.2, 0.2, 0.1] -> [0.2, 0.2, 0.2, 0.2, 0.2]; \
+         active: true -> false"
+    );
+    let text = json!(lines).to_string();
+    assert!(!text.contains(TOKEN) && !text.contains(NEW_TOKEN) && !text.contains("Private words"), "{text}");
+}
