@@ -19,9 +19,11 @@ test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for car
 	@scripts/install.sh test
 	@scripts/test.sh $(ARGS)
 
-lint: install ## Check format, dependencies, lints and documentation
+lint: ## Check format, dependencies, lints, documentation, alerts and dashboards
+	@scripts/install.sh test
 	cargo fmt --check
 	scripts/check-dependencies.py
+	scripts/check-alerts.sh
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
 
