@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Starts the demo, a Prometheus with the shipped rules and an Alertmanager, drives mixed load, and stops all at Ctrl-C.
-# FILMS: films to generate; LOAD_SECONDS: how long to drive load; the service's addresses are those of its settings.
+# FILMS: films to invent, 20,000 or whatever is there unless set; LOAD_SECONDS: how long to drive load; the service's
+# addresses are those of its settings; PROMETHEUS_PORT, ALERTMANAGER_PORT: where to look for a free port.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly PROGRAM=${PROGRAM:-target/release/cinegraph}
-readonly FILMS=${FILMS:-20000} LOAD_SECONDS=${LOAD_SECONDS:-60} CLIENTS=4
+readonly LOAD_SECONDS=${LOAD_SECONDS:-60} CLIENTS=4
 readonly PUBLIC=${CINEGRAPH_HTTP_ADDR:-127.0.0.1:8080} ADMIN=${CINEGRAPH_ADMIN_ADDR:-127.0.0.1:9464}
 # Scores of 20,000 films take seconds, those of a million minutes.
 readonly START_SECONDS=600
@@ -87,8 +88,8 @@ scrape_configs:
 END
 printf 'route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n' >"$work/alertmanager.yml"
 
-echo "observe: starting the service with $FILMS films" >&2
-start service "$PROGRAM" demo --films "$FILMS"
+echo 'observe: starting the service' >&2
+start service "$PROGRAM" demo ${FILMS:+--films "$FILMS"}
 wait_for service "http://$PUBLIC/health/ready" "$START_SECONDS"
 start alertmanager prometheus-alertmanager --config.file="$work/alertmanager.yml" --storage.path="$work/alertmanager" \
     --web.listen-address="$ALERTMANAGER" --cluster.listen-address=
