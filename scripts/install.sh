@@ -38,8 +38,15 @@ check_rust() {
 
 # Debian's packages of servers make a cluster, and start what they bring, unless told not to. We need the programs only.
 install_packages() {
-    local conf=/etc/postgresql-common/createcluster.d/cinegraph.conf policy=/usr/sbin/policy-rc.d status=0
+    local conf=/etc/postgresql-common/createcluster.d/cinegraph.conf policy=/usr/sbin/policy-rc.d server
     as_root apt-get update -qq || return
+    # shellcheck disable=SC2064  # The names as they are now: what is there already stays.
+    if [[ -e $policy ]]; then
+        trap "as_root rm -f $conf" EXIT
+    else
+        trap "as_root rm -f $conf $policy" EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy" || return
+    fi
     if [[ " $* " == *" postgresql "* ]]; then
         local candidate
         candidate=$(apt-cache policy postgresql | sed -n 's/ *Candidate: \([0-9]*\).*/\1/p')
@@ -49,22 +56,12 @@ install_packages() {
         as_root mkdir -p "${conf%/*}" || return
         echo 'create_main_cluster = false' | as_root tee "$conf" >/dev/null || return
     fi
-    if [[ -e $policy ]]; then
-        policy=
-    else
-        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null || return
-        as_root chmod +x "$policy" || status=$?
-    fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        "$@" </dev/null >&2 || status=$?
-    as_root rm -f "$conf" ${policy:+"$policy"}
-    if [[ -d /run/systemd/system ]]; then
-        local server
-        for server in redis-server prometheus prometheus-alertmanager; do
-            [[ " $* " != *" $server "* ]] || as_root systemctl disable --quiet "$server" || status=$?
-        done
-    fi
-    return "$status"
+        "$@" </dev/null >&2 || return
+    [[ -d /run/systemd/system ]] || return 0
+    for server in redis-server prometheus prometheus-alertmanager; do
+        [[ " $* " != *" $server "* ]] || as_root systemctl disable --quiet "$server" || return
+    done
 }
 
 check_rust
