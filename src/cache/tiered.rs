@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::store::{Currency, Stamp, Versions};
 use crate::telemetry::{
     CacheName, CacheOperation, Done, Eviction, FlightRole, Label, Layer, LayerResult, Lookup, Metrics, Revalidation,
-    Source, WriteReason,
+    Source, WriteReason, charged,
 };
 
 /// A refresh that takes longer has failed: its key must not stay claimed.
@@ -349,7 +349,7 @@ where
             let landing = landing;
             cache.fly(&landing.key, load, reason, counted).await
         };
-        let flown = tokio::spawn(Reading::new(purpose).of(flown).in_current_span());
+        let flown = tokio::spawn(charged(Reading::new(purpose).of(flown)).in_current_span());
         let flight = async move {
             match flown.await {
                 Ok(landed) => landed,

@@ -136,7 +136,8 @@ impl<E: Executor> Door<E> {
     pub async fn answer(&self, request: Request, transport: Transport) -> Answer {
         let mut operation = Operation::start(&self.metrics);
         let span = operation.span();
-        let answer = self.pass(request, transport, &mut operation).instrument(span).await;
+        let spent = operation.spent();
+        let answer = spent.on(self.pass(request, transport, &mut operation)).instrument(span).await;
         operation.end(answer.outcome, answer.prediction);
         answer
     }

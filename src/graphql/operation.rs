@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::parser::types::{DocumentOperations, OperationType as ParsedType};
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet};
@@ -10,10 +11,13 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use crate::cache::Read;
-use crate::telemetry::{ErrorCode, Label, Metrics, OperationGuard, OperationType, Outcome, Source};
+use crate::telemetry::{ErrorCode, Label, Metrics, OperationGuard, OperationType, Outcome, Source, Spent};
 
 /// The longest operation name that is logged, in characters.
 const NAME_LIMIT: usize = 64;
+
+/// An operation that takes longer is worth a look.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// The longest syntax error that is sent, in characters: the parser's text repeats what the client wrote.
 const SYNTAX_ERROR_LIMIT: usize = 200;
@@ -59,6 +63,7 @@ pub(super) struct Operation {
     hits: u32,
     stale: u32,
     misses: u32,
+    spent: Arc<Spent>,
     end: Option<(Outcome, Option<Source>)>,
 }
 
@@ -83,12 +88,18 @@ impl Operation {
             hits: 0,
             stale: 0,
             misses: 0,
+            spent: Arc::default(),
             end: None,
         }
     }
 
     pub(super) fn span(&self) -> Span {
         self.span.clone()
+    }
+
+    /// Where its statements are counted.
+    pub(super) fn spent(&self) -> Arc<Spent> {
+        Arc::clone(&self.spent)
     }
 
     /// Notes what it is.
@@ -144,14 +155,24 @@ impl Drop for Operation {
             root_fields = root_fields.join(","),
             outcome = outcome.as_str(),
             error_codes = self.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(","),
-            duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3,
+            duration_ms = milliseconds(elapsed),
             cache_hits = self.hits,
             cache_stale = self.stale,
             cache_misses = self.misses,
+            db_queries = self.spent.statements(),
+            db_ms = milliseconds(self.spent.time()),
             source = prediction.map(Label::as_str),
             "graphql operation"
         );
+        if elapsed > SLOW && *kind != OperationType::Subscription {
+            tracing::warn!(operation_name = name, duration_ms = milliseconds(elapsed), "slow operation");
+        }
     }
+}
+
+/// With three decimals.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// The operation that the library will execute, with the name that the document gives it. `None` if it will refuse.

@@ -1,15 +1,20 @@
 //! Logs and traces: one JSON object per line on stdout, each with the trace it belongs to.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::Serializer as _;
 use serde::ser::SerializeMap;
+use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{Interest, SetGlobalDefaultError};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
@@ -111,7 +116,7 @@ where
         .fmt_fields(NoFields)
         .with_writer(writer)
         // Of spans, lines need their ids alone, which OpenTelemetry knows.
-        .with_filter(filter_fn(|metadata| metadata.is_event()).and(filter));
+        .with_filter(filter_fn(|metadata| metadata.is_event()).and(filter).and(Tempered::default()));
     Ok((Registry::default().with(traces).with(lines), TelemetryGuard(provider)))
 }
 
@@ -140,6 +145,58 @@ impl<S: Subscriber> Filter<S> for Traced {
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Filter::<S>::max_level_hint(&self.0)
+    }
+}
+
+/// Lines of one kind of warning in a second at most: under load the first ones say it all.
+const WARNINGS_PER_SECOND: u32 = 10;
+
+/// Warnings that were left out.
+static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
+/// How many log lines were left out since the process began.
+pub(super) fn dropped_lines() -> u64 {
+    LEFT_OUT.load(Ordering::Relaxed)
+}
+
+/// Leaves out warnings that come too fast, each place in the code counted apart.
+struct Tempered {
+    started: Instant,
+    /// By place: the second of its last line, and how many it has had in that.
+    seen: Mutex<HashMap<Identifier, (u64, u32)>>,
+}
+
+impl Default for Tempered {
+    fn default() -> Self {
+        Self { started: Instant::now(), seen: Mutex::default() }
+    }
+}
+
+impl<S: Subscriber> Filter<S> for Tempered {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::always()
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        if *event.metadata().level() != Level::WARN {
+            return true;
+        }
+        let now = self.started.elapsed().as_secs();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (second, lines) = seen.entry(event.metadata().callsite()).or_insert((now, 0));
+        if *second != now {
+            (*second, *lines) = (now, 0);
+        }
+        *lines += 1;
+        let within = *lines <= WARNINGS_PER_SECOND;
+        if !within {
+            LEFT_OUT.fetch_add(1, Ordering::Relaxed);
+        }
+        within
     }
 }
 
@@ -364,6 +421,25 @@ mod tests {
         let [outside, inside, apart] = captured.lines().try_into().unwrap();
         assert_eq!(outside["span_id"], inside["span_id"]);
         assert_ne!(outside["trace_id"], apart["trace_id"]);
+    }
+
+    #[test]
+    fn a_flood_of_warnings_is_cut_and_counted() {
+        let before = dropped_lines();
+        let captured = capture(LogFormat::Json, "info", || {
+            for n in 0..100 {
+                tracing::warn!(n, "again");
+                tracing::info!(n, "fine");
+            }
+            tracing::warn!("something else");
+        });
+
+        let lines = captured.lines();
+        let count = |message| lines.iter().filter(|line| line["message"] == message).count();
+        // The hundred may fall on two seconds.
+        assert!([10, 20].contains(&count("again")), "{}", count("again"));
+        assert_eq!((count("fine"), count("something else")), (100, 1));
+        assert!(dropped_lines() - before >= 80);
     }
 
     #[test]
