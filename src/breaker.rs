@@ -12,6 +12,7 @@ use failsafe::backoff::{EqualJittered, equal_jittered};
 use failsafe::failure_policy::{ConsecutiveFailures, consecutive_failures};
 use failsafe::{Instrument, StateMachine};
 
+use crate::config::Config;
 use crate::telemetry::{BreakerName, BreakerState, Label, Metrics};
 
 /// The first pause; each failed try doubles it. The library takes none below a second.
@@ -24,6 +25,12 @@ pub struct BreakerSettings {
     pub failures: u32,
     /// The longest pause before one call is let through again.
     pub pause: Duration,
+}
+
+impl From<&Config> for BreakerSettings {
+    fn from(config: &Config) -> Self {
+        Self { failures: config.breaker_failures, pause: config.breaker_pause }
+    }
 }
 
 /// Guards calls to one thing. Clones share it.

@@ -15,7 +15,7 @@
 //! | [`scoring`] | weights, decades, scores, accuracy: pure |
 //!
 //! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours; so does
-//! [`breaker`], but for its measurements.
+//! [`breaker`], but for its settings and measurements.
 
 pub mod app;
 pub mod breaker;

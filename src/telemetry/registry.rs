@@ -13,8 +13,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use super::caches::CacheMetrics;
 use super::metrics as page;
 use super::metrics::{
-    BreakerName, BreakerState, CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Fallback, Kind, Label, Method, OTHER,
-    OperationType, Outcome, Pool, Signal, Slo, Task, TaskOutcome,
+    BreakerName, BreakerState, CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Fallback,
+    Kind, Label, Method, OTHER, OperationType, Outcome, Pool, Signal, Slo, Task, TaskOutcome,
 };
 
 /// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].

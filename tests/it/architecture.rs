@@ -29,7 +29,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("cache", &["breaker", "clock", "store", "telemetry"]),
     ("store", &["breaker", "clock", "scoring", "telemetry"]),
     ("scoring", &[]),
-    ("breaker", &["telemetry"]),
+    ("breaker", &["config", "telemetry"]),
     ("clock", &[]),
     ("config", &[]),
     ("private_postgres", &[]),
