@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::breaker::BreakerSettings;
 use crate::cache::{L2Settings, Redis, Surroundings};
 use crate::clock::Clock;
 use crate::config::{AdminTokens, Config, Secret};
@@ -18,11 +20,14 @@ use crate::jobs::warming::Warming;
 use crate::jobs::{Jobs, Pace};
 use crate::private_postgres::{self, PrivatePostgres};
 use crate::services::{CacheLimits, Services, refresh};
-use crate::store::{DatabaseSettings, StatementLimits, Store, Versions};
+use crate::store::{DatabaseSettings, ReplicaSettings, StatementLimits, Store, Versions};
 use crate::telemetry::{CacheName, Inventory, Metrics};
 
 /// How often samples are sorted into their buckets and the pool is looked at.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the read replica is looked at.
+const LOOK_AT_REPLICA_EVERY: Duration = Duration::from_secs(1);
 
 /// How long to wait before listening again after the connection was lost.
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -51,6 +56,7 @@ pub struct App {
     pub metrics: Metrics,
     /// What time it is.
     pub clock: Clock,
+    versions: Versions,
     private: Option<PrivatePostgres>,
 }
 
@@ -85,9 +91,19 @@ impl App {
                 request: config.database_statement_timeout,
                 direct_query: config.direct_query_timeout,
             },
+            direct_queries: config.direct_query_concurrency,
         };
-        let store = Store::open(&settings, metrics.clone()).context("reading the database URL")?;
-        Ok(Self { config, store, metrics, clock: Clock::system(), private })
+        let versions = Versions::default();
+        let mut store = Store::open(&settings, metrics.clone()).context("reading the database URL")?;
+        if let Some(url) = &config.replica_url {
+            let replica = ReplicaSettings {
+                url: url.expose().to_owned(),
+                max_lag: config.replica_max_lag,
+                breaker: BreakerSettings::from(&config),
+            };
+            store = store.reading_from(&replica, &settings, versions.clone()).context("reading replica_url")?;
+        }
+        Ok(Self { config, store, versions, metrics, clock: Clock::system(), private })
     }
 
     /// The use cases, over data versions as they are now; nobody keeps them current.
@@ -101,15 +117,16 @@ impl App {
         Ok(Services::new(&self.store, &around, &self.config))
     }
 
-    /// What caches share, with data versions that nobody has read yet.
+    /// What caches share.
     fn surroundings(&self) -> anyhow::Result<Surroundings> {
         let open = |url: &Secret| {
-            let settings = L2Settings { url: url.expose().to_owned(), timeout: self.config.redis_timeout };
+            let breaker = BreakerSettings::from(&self.config);
+            let settings = L2Settings { url: url.expose().to_owned(), timeout: self.config.redis_timeout, breaker };
             Redis::open(&settings, self.metrics.clone())
         };
         let redis = self.config.redis_url.as_ref().map(open).transpose().context("reading redis_url")?;
         let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
-        Ok(Surroundings { versions: Versions::default(), clock, metrics, redis })
+        Ok(Surroundings { versions: self.versions.clone(), clock, metrics, redis })
     }
 
     /// Serves until `stop` is cancelled, then finishes the requests under way. `ready` is called with the addresses once
@@ -136,12 +153,12 @@ impl App {
             introspection: self.config.introspection_enabled,
         };
         let warming = self.warming(&services);
-        let executor = graphql::api(services, self.metrics.clone(), limits);
+        let executor = graphql::api(Arc::clone(&services), self.metrics.clone(), limits);
         let mut door = Door::new(executor, self.metrics.clone(), self.config.request_timeout);
         if self.config.cache_enabled {
             door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 30), &around);
         }
-        let probe = probe(self.store.clone());
+        let probe = probe(self.store.clone(), Some(services));
         let sockets = self.sockets(stop);
         let public = http::public(HttpState {
             door,
@@ -160,6 +177,7 @@ impl App {
         background.spawn(stop.clone().run_until_cancelled_owned(follow(self.store.clone(), versions)));
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), around.redis.clone());
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
+        background.spawn(stop.clone().run_until_cancelled_owned(look_at_replica(self.store.clone())));
         background.spawn(http::serve(admin_listener, admin, stop.clone()));
         if jobs {
             background.spawn(self.jobs().await?.run(stop.clone()));
@@ -193,7 +211,7 @@ impl App {
         self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
         let listener = listen("admin_addr", self.config.admin_addr).await?;
         let address = listener.local_addr()?;
-        let admin = http::admin(self.metrics.clone(), probe(self.store.clone()));
+        let admin = http::admin(self.metrics.clone(), probe(self.store.clone(), None));
         let background = TaskTracker::new();
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
@@ -284,13 +302,14 @@ async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListene
     listening.with_context(|| format!("listening on {address} (another address: set {setting})"))
 }
 
-/// Ready while the database answers.
-fn probe(store: Store) -> Probe {
+/// Ready while the database answers, or there are old answers to serve meanwhile.
+fn probe(store: Store, services: Option<Arc<Services>>) -> Probe {
     Probe::new(move || {
-        let store = store.clone();
+        let (store, services) = (store.clone(), services.clone());
         async move {
             let database = store.ping().await.map_err(|error| error.to_string());
-            Readiness { ready: database.is_ok(), checks: vec![("database", database)] }
+            let has_answers = services.is_some_and(|services| services.entries_under(None) > 0);
+            Readiness { ready: database.is_ok() || has_answers, checks: vec![("database", database)] }
         }
     })
 }
@@ -300,9 +319,20 @@ async fn follow(store: Store, versions: Versions) {
     loop {
         let followed = async { store.listen().await?.follow(&versions).await };
         if let Err(error) = followed.await {
+            versions.doubt();
             tracing::warn!(%error, "data versions are not followed; trying again");
         }
         tokio::time::sleep(LISTEN_AGAIN_AFTER).await;
+    }
+}
+
+/// Knows whether the read replica may be asked.
+async fn look_at_replica(store: Store) {
+    let mut every = tokio::time::interval(LOOK_AT_REPLICA_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        store.look_at_replica().await;
     }
 }
 

@@ -14,9 +14,11 @@
 //! | [`store`] | every SQL statement, rows to domain values |
 //! | [`scoring`] | weights, decades, scores, accuracy: pure |
 //!
-//! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours.
+//! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours; so does
+//! [`breaker`], but for its settings and measurements.
 
 pub mod app;
+pub mod breaker;
 pub mod cache;
 pub mod cli;
 pub mod clock;

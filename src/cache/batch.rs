@@ -13,7 +13,7 @@ use tracing::Instrument;
 use super::entry::{Entry, Made, Times, Verdict, judge};
 use super::memory::Memory;
 use super::reading::{Purpose, Reading};
-use super::tiered::{CacheSettings, Key, Surroundings};
+use super::tiered::{CacheSettings, Key, LoadError, Surroundings};
 use crate::telemetry::{
     CacheName, CacheOperation, Done, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, Source,
     WriteReason, charged,
@@ -43,7 +43,7 @@ impl<K, V, E> BatchCache<K, V, E>
 where
     K: Key,
     V: Clone + Send + Sync + 'static,
-    E: Clone + Send + Sync + 'static,
+    E: LoadError,
 {
     /// An empty one.
     #[must_use]
@@ -59,7 +59,7 @@ where
     }
 
     /// The values of `keys`, without those that there are none for. `load` is asked for those that are missing, and says
-    /// something of every one.
+    /// something of every one. During an outage, what is kept, however old.
     ///
     /// # Errors
     /// Those of `load`; nothing of it is kept then.
@@ -94,6 +94,7 @@ where
         };
 
         let started = Instant::now();
+        let mut old = Vec::new();
         for key in keys {
             let kept = inner.memory.get(key);
             let verdict = kept.as_deref().map(|entry| inner.judge(entry));
@@ -112,11 +113,14 @@ where
                     stale.push(key.clone());
                     serve(key.clone(), &entry, Lookup::Stale, Source::CacheStale);
                 }
-                (_, verdict) => {
+                (kept, verdict) => {
                     layer(LayerResult::Miss);
-                    match verdict {
-                        Some(Verdict::Expired) => inner.memory.remove(key, Eviction::Expired),
-                        Some(Verdict::Invalidated) => inner.memory.remove(key, Eviction::Invalidated),
+                    match kept {
+                        Some(_) if verdict == Some(Verdict::Invalidated) => {
+                            inner.memory.remove(key, Eviction::Invalidated);
+                        }
+                        // Kept, however old, in case there is nothing newer to be had.
+                        Some(entry) if counted => old.push((key.clone(), entry)),
                         _ => {}
                     }
                     missing.push(key.clone());
@@ -126,7 +130,19 @@ where
         inner.around.metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
 
         self.revalidate(stale, &load);
-        for (key, role, entry) in Box::pin(self.fetch(missing, &load, reading.as_deref())).await? {
+        let wanted = missing.len();
+        let fetched = match Box::pin(self.fetch(missing, &load, reading.as_deref())).await {
+            Err(error) if error.is_outage() && old.len() == wanted => {
+                for (key, entry) in old {
+                    // The load that failed was its refresh.
+                    inner.around.metrics.cache_revalidation(inner.name, Revalidation::Error);
+                    serve(key, &entry, Lookup::Stale, Source::CacheStale);
+                }
+                return Ok(found);
+            }
+            fetched => fetched?,
+        };
+        for (key, role, entry) in fetched {
             if counted {
                 inner.around.metrics.cache_flight(inner.name, role);
             }
@@ -223,6 +239,9 @@ where
             let Made { value, stamp, lifetime, bytes, .. } = made;
             let times = Times::new(made_at, lifetime.jittered(rand::random()));
             let entry = Arc::new(Entry { value: Arc::new(value), stamp, times, bytes });
+            if inner.memory.get(&key).is_some_and(|old| inner.judge(&old) == Verdict::Expired) {
+                inner.memory.remove(&key, Eviction::Expired);
+            }
             inner.memory.set(key.clone(), Arc::clone(&entry), false);
             inner.around.metrics.cache_written(inner.name, Layer::L1, reason);
             (key, entry)

@@ -122,6 +122,8 @@ pub enum Verdict {
 pub fn judge(times: &Times, stamp: &Stamp, versions: &Versions, now: DateTime<Utc>) -> Verdict {
     match versions.judge(stamp) {
         Currency::Forbidden => Verdict::Invalidated,
+        // Whether it is the latest nobody can say, and a successor cannot be made either: better old than nothing.
+        Currency::Unknown => Verdict::Stale,
         _ if now >= times.stale_until => Verdict::Expired,
         _ if now >= times.fresh_until => Verdict::Stale,
         Currency::Behind if now - times.made >= SOFT_WINDOW => Verdict::Stale,
@@ -141,6 +143,17 @@ mod tests {
         assert_eq!([at(0), at(59)], [Verdict::Fresh; 2]);
         assert_eq!([at(60), at(119)], [Verdict::Stale; 2]);
         assert_eq!(at(120), Verdict::Expired);
+    }
+
+    #[test]
+    fn in_doubt_a_value_is_stale_however_new_or_old_it_is() {
+        let (versions, start) = (Versions::default(), DateTime::<Utc>::UNIX_EPOCH);
+        let times = Times::new(start, Lifetime::of(Duration::from_mins(1)));
+        versions.doubt();
+        for seconds in [0, 60, 120, 1_000_000] {
+            let verdict = judge(&times, &Stamp::default(), &versions, start + TimeDelta::seconds(seconds));
+            assert_eq!(verdict, Verdict::Stale, "after {seconds} s");
+        }
     }
 
     #[test]

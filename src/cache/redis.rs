@@ -7,7 +7,8 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, Client, ExistenceCheck, RedisError, SetExpiry, SetOptions};
 use tracing::Instrument;
 
-use crate::telemetry::{CacheName, CacheOperation, Layer, LayerResult, Metrics};
+use crate::breaker::{Breaker, BreakerSettings};
+use crate::telemetry::{BreakerName, CacheName, CacheOperation, Layer, LayerResult, Metrics};
 
 /// The layout of a stored value; one of another layout is not found.
 const LAYOUT: u8 = 1;
@@ -22,6 +23,8 @@ pub struct L2Settings {
     pub url: String,
     /// What takes longer is a miss.
     pub timeout: Duration,
+    /// When it is left alone after failures.
+    pub breaker: BreakerSettings,
 }
 
 /// The shared cache.
@@ -29,6 +32,7 @@ pub struct L2Settings {
 pub struct Redis {
     connection: ConnectionManager,
     timeout: Duration,
+    breaker: Breaker,
     metrics: Metrics,
 }
 
@@ -45,7 +49,8 @@ impl Redis {
             .set_response_timeout(Some(settings.timeout));
         let connection = ConnectionManager::new_lazy_with_config(client, config)?;
         metrics.l2_enabled(true);
-        Ok(Self { connection, timeout: settings.timeout, metrics })
+        let breaker = Breaker::new(BreakerName::CacheL2, settings.breaker, metrics.clone());
+        Ok(Self { connection, timeout: settings.timeout, breaker, metrics })
     }
 
     /// What is stored under `key`. Counted as a request's unless `counted` is false.
@@ -60,6 +65,8 @@ impl Redis {
             Ok(None) => (LayerResult::Miss, None),
             Err(Failure::TimedOut) => (LayerResult::Timeout, None),
             Err(Failure::Refused) => (LayerResult::Error, None),
+            // Not asked at all.
+            Err(Failure::LeftAlone) => return None,
         };
         if counted {
             self.metrics.cache_layer(cache, Layer::L2, result);
@@ -110,6 +117,7 @@ impl Redis {
         operation: CacheOperation,
         asked: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, Failure> {
+        let Some(permit) = self.breaker.permit() else { return Err(Failure::LeftAlone) };
         let span = tracing::info_span!(
             "redis",
             otel.name = command,
@@ -130,8 +138,12 @@ impl Redis {
             }
             Err(_) => Err(Failure::TimedOut),
         };
-        if let Err(failure) = &answer {
-            span.record("error.type", failure.as_str());
+        match &answer {
+            Ok(_) => permit.succeeded(),
+            Err(failure) => {
+                span.record("error.type", failure.as_str());
+                permit.failed();
+            }
         }
         self.metrics.l2_up(answer.is_ok());
         answer
@@ -143,13 +155,15 @@ impl Redis {
 enum Failure {
     TimedOut,
     Refused,
+    /// It failed too often to be asked now.
+    LeftAlone,
 }
 
 impl Failure {
     fn as_str(self) -> &'static str {
         match self {
             Self::TimedOut => "timeout",
-            Self::Refused => "error",
+            Self::Refused | Self::LeftAlone => "error",
         }
     }
 }

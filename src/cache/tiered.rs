@@ -47,6 +47,12 @@ pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {
 /// There is one value.
 impl Key for () {}
 
+/// Why a value could not be loaded. Cheap to clone, so that all who waited can be told.
+pub trait LoadError: Clone + Send + Sync + 'static {
+    /// Whether nothing is wrong with the question, so that an older answer is better than none.
+    fn is_outage(&self) -> bool;
+}
+
 /// What a cache is.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheSettings {
@@ -112,7 +118,7 @@ impl<K, V, E> Cache<K, V, E>
 where
     K: Key,
     V: Send + Sync + 'static,
-    E: Clone + Send + Sync + 'static,
+    E: LoadError,
 {
     /// A cache in this process alone.
     #[must_use]
@@ -149,10 +155,10 @@ where
     }
 
     /// The value of `key`: kept and fresh, or kept and stale while `load` makes its successor beside the request, or what
-    /// `load` gives now, once for all who ask at the same time.
+    /// `load` gives now, once for all who ask at the same time. During an outage, what is kept or shared, however old.
     ///
     /// # Errors
-    /// Those of `load`; nothing is kept then, and the next to ask tries again.
+    /// Those of `load`; nothing new is kept then, and the next to ask tries again.
     ///
     /// # Panics
     /// When `load` does.
@@ -200,6 +206,7 @@ where
             let result = if usable { LayerResult::Hit } else { LayerResult::Miss };
             inner.around.metrics.cache_layer(inner.name, Layer::L1, result);
         }
+        let mut old = None;
         match (kept, verdict) {
             (Some(entry), Some(Verdict::Fresh)) => {
                 return Ok(served(&entry, Lookup::HitL1, Source::CacheFresh));
@@ -208,9 +215,9 @@ where
                 self.revalidate(key, load);
                 return Ok(served(&entry, Lookup::Stale, Source::CacheStale));
             }
-            (Some(_), Some(Verdict::Expired)) => inner.memory.remove(&key, Eviction::Expired),
             (Some(_), Some(Verdict::Invalidated)) => inner.memory.remove(&key, Eviction::Invalidated),
-            _ => {}
+            // Kept, however old, in case there is nothing newer to be had.
+            (entry, _) => old = entry.filter(|_| counted),
         }
 
         let reason = match reading.map(Reading::purpose) {
@@ -230,9 +237,22 @@ where
             {
                 continue;
             }
-            if counted && landed.as_ref().map_or(true, |landed| landed.how == Lookup::Miss) {
-                inner.around.metrics.cache_flight(inner.name, role);
-                span.record("cinegraph.cache.single_flight.role", role.as_str());
+            let landed = match (landed, old.take()) {
+                (Err(error), Some(entry)) if error.is_outage() => {
+                    Ok(Landed { entry, how: Lookup::Stale, source: Source::CacheStale })
+                }
+                (landed, _) => landed,
+            };
+            if counted {
+                match landed.as_ref().map_or(Lookup::Miss, |landed| landed.how) {
+                    Lookup::Miss => {
+                        inner.around.metrics.cache_flight(inner.name, role);
+                        span.record("cinegraph.cache.single_flight.role", role.as_str());
+                    }
+                    // The load that failed was its refresh.
+                    Lookup::Stale => inner.around.metrics.cache_revalidation(inner.name, Revalidation::Error),
+                    Lookup::HitL1 | Lookup::HitL2 | Lookup::Bypass => {}
+                }
             }
             return match landed {
                 Ok(Landed { entry, how, source }) => Ok(served(&entry, how, source)),
@@ -309,8 +329,8 @@ where
             }
             let (flight, _) = cache.join(&key, &mut Some(load), WriteReason::Revalidate, false);
             let outcome = match tokio::time::timeout(REFRESH_LIMIT, flight).await {
-                Ok(Ok(_)) => Revalidation::Ok,
-                Ok(Err(_)) | Err(_) => Revalidation::Error,
+                Ok(Ok(landed)) if landed.how != Lookup::Stale => Revalidation::Ok,
+                Ok(_) | Err(_) => Revalidation::Error,
             };
             if let Some((name, redis)) = &shared {
                 redis.release(name).await;
@@ -324,7 +344,7 @@ where
     async fn adopt(&self, key: &K, name: &str, redis: &Redis) {
         let stored = redis.get(self.0.name, name, false).await.and_then(|bytes| self.0.decode(&bytes));
         if let Some(entry) = stored.filter(|entry| self.0.judge(entry) == Verdict::Fresh) {
-            self.0.memory.set(key.clone(), Arc::new(entry), key.custom());
+            self.0.keep(key.clone(), Arc::new(entry), key.custom());
         }
     }
 
@@ -370,19 +390,28 @@ where
     ) -> Result<Landed<V>, E> {
         let inner = &self.0;
         let shared = inner.around.redis.as_ref().zip(key.shared()).filter(|_| inner.codec.is_some());
+        let mut old = None;
         if let Some((redis, name)) = &shared {
             let stored = redis.get(inner.name, name, counted).await.and_then(|bytes| inner.decode(&bytes));
-            if let Some(entry) = stored.filter(|entry| inner.judge(entry) == Verdict::Fresh) {
-                let entry = Arc::new(entry);
-                inner.memory.set(key.clone(), Arc::clone(&entry), key.custom());
+            let stored = stored.map(|entry| (inner.judge(&entry), Arc::new(entry)));
+            if let Some((Verdict::Fresh, entry)) = stored {
+                inner.keep(key.clone(), Arc::clone(&entry), key.custom());
                 return Ok(Landed { entry, how: Lookup::HitL2, source: Source::CacheFresh });
             }
+            old = stored.filter(|(verdict, _)| counted && *verdict != Verdict::Invalidated).map(|(_, entry)| entry);
         }
         let (started, made_at) = (Instant::now(), inner.around.clock.now());
         let made = load.await;
         let done = if made.is_ok() { Done::Ok } else { Done::Error };
         inner.around.metrics.cache_loaded(inner.name, started.elapsed(), done);
-        let Made { value, mut stamp, lifetime, bytes, source } = made?;
+        let Made { value, mut stamp, lifetime, bytes, source } = match (made, old) {
+            (Ok(made), _) => made,
+            (Err(error), Some(entry)) if error.is_outage() => {
+                inner.memory.set(key.clone(), Arc::clone(&entry), key.custom());
+                return Ok(Landed { entry, how: Lookup::Stale, source: Source::CacheStale });
+            }
+            (Err(error), _) => return Err(error),
+        };
 
         let read = Reading::current().map(|reading| reading.so_far()).unwrap_or_default();
         stamp.add(&read.stamp);
@@ -391,7 +420,7 @@ where
         let entry = Arc::new(Entry { value: Arc::new(value), stamp, times, bytes });
         // What was made of something stale is old already, and its parts are being refreshed.
         if read.stale == 0 {
-            inner.memory.set(key.clone(), Arc::clone(&entry), key.custom() || read.custom);
+            inner.keep(key.clone(), Arc::clone(&entry), key.custom() || read.custom);
             inner.around.metrics.cache_written(inner.name, Layer::L1, reason);
             if let Some((redis, name)) = shared
                 && let Some(bytes) = inner.encode(&entry)
@@ -411,7 +440,15 @@ where
     }
 }
 
-impl<K, V, E> Inner<K, V, E> {
+impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
+    /// Puts a new value in the place of the old one.
+    fn keep(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
+        if self.memory.get(&key).is_some_and(|old| self.judge(&old) == Verdict::Expired) {
+            self.memory.remove(&key, Eviction::Expired);
+        }
+        self.memory.set(key, entry, custom);
+    }
+
     fn judge(&self, entry: &Entry<V>) -> Verdict {
         judge(&entry.times, &entry.stamp, &self.around.versions, self.around.clock.now())
     }

@@ -45,6 +45,13 @@ pub struct Config {
     pub database_statement_timeout: Duration,
     #[serde(rename = "direct_query_timeout_seconds", deserialize_with = "seconds")]
     pub direct_query_timeout: Duration,
+    pub direct_query_concurrency: u32,
+    pub replica_url: Option<Secret>,
+    #[serde(rename = "replica_max_lag_seconds", deserialize_with = "seconds")]
+    pub replica_max_lag: Duration,
+    pub breaker_failures: u32,
+    #[serde(rename = "breaker_pause_seconds", deserialize_with = "seconds")]
+    pub breaker_pause: Duration,
     pub redis_url: Option<Secret>,
     #[serde(rename = "redis_timeout_seconds", deserialize_with = "seconds")]
     pub redis_timeout: Duration,

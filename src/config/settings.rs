@@ -97,6 +97,36 @@ pub const SETTINGS: &[Setting] = &[
         description: "The same for the direct query, which computes scores when the score table can't serve them.",
     },
     Setting {
+        key: "direct_query_concurrency",
+        kind: Kind::Whole { unit: "statements", min: 1, max: 100 },
+        default: Some("2"),
+        description: "How many direct queries may run at a time, on connections of their own.",
+    },
+    Setting {
+        key: "replica_url",
+        kind: Kind::DatabaseUrl,
+        default: None,
+        description: "A streaming replica of the database, from which rankings and validations are loaded.",
+    },
+    Setting {
+        key: "replica_max_lag_seconds",
+        kind: Kind::Seconds,
+        default: Some("5"),
+        description: "How far the replica may be behind; further, the database is asked instead.",
+    },
+    Setting {
+        key: "breaker_failures",
+        kind: Kind::Whole { unit: "failures", min: 1, max: 1000 },
+        default: Some("5"),
+        description: "How many failures in a row of Redis, the score table or the replica leave it alone for a while.",
+    },
+    Setting {
+        key: "breaker_pause_seconds",
+        kind: Kind::Seconds,
+        default: Some("5"),
+        description: "The longest while before it is tried again. The first is a second, or half of one.",
+    },
+    Setting {
         key: "redis_url",
         kind: Kind::RedisUrl,
         default: None,

@@ -11,8 +11,9 @@ use axum::http::HeaderValue;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
+use super::error::RETRY_AFTER_SECONDS;
 use super::operation::{Described, Operation, coded, outcome, settle, syntax_error};
-use crate::cache::{Cache, CacheSettings, Key, Lifetime, Made, Purpose, Read, Reading, Surroundings, Times};
+use crate::cache::{Cache, CacheSettings, Key, Lifetime, LoadError, Made, Purpose, Read, Reading, Surroundings, Times};
 use crate::telemetry::{Done, ErrorCode, Lookup, Metrics, OperationType, Outcome, Source};
 
 /// Longer than any part of an answer is kept, so that its parts decide.
@@ -61,6 +62,8 @@ pub struct Answer {
     pub prediction: Option<Source>,
     /// How the response cache served it; none where it may not be kept.
     pub kept: Option<Kept>,
+    /// Seconds after which to ask again, where the service was unavailable.
+    pub retry_after_seconds: Option<u32>,
 }
 
 /// How far an operation came.
@@ -205,6 +208,7 @@ impl<E: Executor> Door<E> {
             outcome: *outcome,
             prediction: operation.described.is_prediction().then_some(source),
             kept,
+            retry_after_seconds: encoded.retry_after_seconds(),
         }
     }
 
@@ -240,8 +244,9 @@ impl<E: Executor> Door<E> {
         self.take(&encoded, operation);
         let source = encoded.read.source.unwrap_or(Source::Database);
         let prediction = operation.described.is_prediction().then_some(source);
+        let retry_after_seconds = encoded.retry_after_seconds();
         let Encoded { body, stage, outcome, .. } = encoded;
-        Answer { body, stage, outcome, prediction, kept: None }
+        Answer { body, stage, outcome, prediction, kept: None, retry_after_seconds }
     }
 
     /// Executes in the reading of this task.
@@ -274,6 +279,7 @@ impl<E: Executor> Door<E> {
             outcome: encoded.outcome,
             prediction: encoded.described.is_prediction().then_some(Source::CacheFresh),
             kept: Some(Kept { how: Lookup::HitL1, times, age, etag: encoded.etag.clone() }),
+            retry_after_seconds: None,
         }
     }
 
@@ -294,10 +300,23 @@ impl<E: Executor> Door<E> {
     }
 }
 
+impl LoadError for Unkept {
+    fn is_outage(&self) -> bool {
+        matches!(self.outcome, Outcome::Error | Outcome::Partial)
+    }
+}
+
+impl Encoded {
+    fn retry_after_seconds(&self) -> Option<u32> {
+        self.codes.contains(&ErrorCode::ServiceUnavailable).then_some(RETRY_AFTER_SECONDS)
+    }
+}
+
 impl Operation {
     pub(super) fn refuse(&mut self, response: &Response, stage: Stage, outcome: Outcome, code: ErrorCode) -> Answer {
         self.note(&[code], &Read::default());
-        Answer { body: encode(response), stage, outcome, prediction: None, kept: None }
+        let body = encode(response);
+        Answer { body, stage, outcome, prediction: None, kept: None, retry_after_seconds: None }
     }
 }
 

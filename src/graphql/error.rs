@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::telemetry::{ErrorCode, Label};
 
 /// Seconds after which a client may ask again when the service is unavailable.
-const RETRY_AFTER_SECONDS: u32 = 1;
+pub(super) const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// An error as a client sees it.
 ///
@@ -54,7 +54,7 @@ impl From<ServiceError> for ApiError {
                 let cause = chain(&error);
                 tracing::error!(error = cause, "a request could not be answered");
                 match error {
-                    StoreError::Unavailable(_) => {
+                    StoreError::Unavailable(_) | StoreError::Silent(_) | StoreError::Busy(_) => {
                         Self::new(ErrorCode::ServiceUnavailable, "the service has no answer right now")
                     }
                     StoreError::TimedOut { .. } => Self::new(ErrorCode::Timeout, "the answer took too long"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{BatchRequest, Executor, Request, Variables};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Query, State};
-use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -94,6 +94,9 @@ async fn answer<E: Executor>(
     // The middleware takes the end out again, to judge the request by it.
     let end = OperationEnd { outcome: answer.outcome, prediction: answer.prediction };
     let mut response = (status, Extension(end), [(CONTENT_TYPE, JSON)], answer.body).into_response();
+    if let Some(seconds) = answer.retry_after_seconds {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     }

@@ -10,6 +10,9 @@ use crate::telemetry::CacheName;
 /// How long "there is none" is kept: what is missing may come at any moment.
 const NOTHING: Duration = Duration::from_secs(30);
 
+/// How soon after a failure the usual source is tried again.
+const SUBSTITUTE: Duration = Duration::from_secs(5);
+
 /// A value smaller than this is counted as this much: its key and its place in the cache take memory too.
 const OVERHEAD: usize = 256;
 
@@ -60,6 +63,12 @@ impl CacheLimits {
     #[must_use]
     pub fn past(&self) -> Lifetime {
         Lifetime::of(self.past)
+    }
+
+    /// Of columns that something else should have served: looked for again soon, and good enough until then.
+    #[must_use]
+    pub fn substitute(&self) -> Lifetime {
+        Lifetime { fresh: SUBSTITUTE.min(self.past), stale: self.past }
     }
 
     /// Of there being nothing.

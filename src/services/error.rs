@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::cache::LoadError;
 use crate::scoring::DecadeError;
 use crate::store::StoreError;
 
@@ -70,6 +71,12 @@ impl ServiceError {
     /// An argument that does not fit what others have done.
     pub fn conflict(field: &'static str, problem: impl ToString) -> Self {
         Self::Conflict { field, problem: problem.to_string() }
+    }
+}
+
+impl LoadError for ServiceError {
+    fn is_outage(&self) -> bool {
+        matches!(self, Self::Store(_))
     }
 }
 

@@ -19,6 +19,7 @@ pub mod updates;
 pub mod validation;
 pub mod warming;
 
+use crate::breaker::BreakerSettings;
 use crate::cache::Surroundings;
 use crate::config::Config;
 use crate::store::{Scope, Store, Versions};
@@ -60,7 +61,7 @@ impl Services {
         Self {
             administrators: Administrators::of(config.admin_tokens_file.clone()),
             catalogue: Catalogue::new(store.clone(), around, limits, keep),
-            predictions: Predictions::new(store.clone(), around, limits, keep),
+            predictions: Predictions::new(store.clone(), around, limits, keep, BreakerSettings::from(config)),
             profiles: Profiles::new(store.clone(), around, limits),
             store: store.clone(),
             status: StatusReport::new(store.clone()),

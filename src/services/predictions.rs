@@ -11,13 +11,14 @@ use sha2::{Digest, Sha256};
 
 use super::ServiceError;
 use super::caches::{CacheLimits, bytes_of};
+use crate::breaker::{Breaker, BreakerSettings};
 use crate::cache::{Cache, Key, Made, Reading, Surroundings};
 use crate::clock::Clock;
 use crate::scoring::{
     Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
 };
-use crate::store::{ColumnsSource, LoadedColumns, Scope, Stamp, Store, StoreError, Versions};
-use crate::telemetry::{CacheName, Source};
+use crate::store::{ColumnsSource, LoadedColumns, Scope, ScoreTableFault, Stamp, Store, StoreError, Versions};
+use crate::telemetry::{BreakerName, CacheName, Fallback, Metrics, Source};
 
 /// About what a film takes in the columns of its decade, its title included.
 const COLUMN_BYTES: usize = 120;
@@ -29,8 +30,10 @@ const WINDOW: usize = 100;
 #[derive(Debug, Clone)]
 pub struct Predictions {
     store: Store,
+    score_table: Breaker,
     versions: Versions,
     clock: Clock,
+    metrics: Metrics,
     limits: CacheLimits,
     columns: Cache<Decade, DecadeInMemory, ServiceError>,
     windows: Option<Cache<WindowKey, FilmPage, ServiceError>>,
@@ -168,11 +171,19 @@ pub struct Top {
 }
 
 impl Predictions {
-    pub(super) fn new(store: Store, around: &Surroundings, limits: &CacheLimits, keep: bool) -> Self {
+    pub(super) fn new(
+        store: Store,
+        around: &Surroundings,
+        limits: &CacheLimits,
+        keep: bool,
+        breaker: BreakerSettings,
+    ) -> Self {
         Self {
             store,
+            score_table: Breaker::new(BreakerName::ScoreTable, breaker, around.metrics.clone()),
             versions: around.versions.clone(),
             clock: around.clock.clone(),
+            metrics: around.metrics.clone(),
             limits: *limits,
             columns: Cache::new(limits.settings(CacheName::Columns, 50), around),
             windows: keep.then(|| Cache::shared(limits.settings(CacheName::Predictions, 25), around)),
@@ -320,22 +331,50 @@ impl Predictions {
         let load = async move {
             let stamp = this.versions.stamp([Scope::Scores(decade)]);
             let data_version = stamp.version(&Scope::Scores(decade)).unwrap_or_default();
-            let loaded = match this.store.columns_from_table(decade).await {
-                Err(StoreError::ScoreTable(reason)) => {
-                    tracing::info!(%decade, reason, "scores come from the direct query");
-                    this.store.columns_from_view(decade).await?
+            let loaded = this.load(decade).await?;
+            let (source, lifetime) = match loaded.source {
+                ColumnsSource::ScoreTable => (Source::Database, this.limits.past()),
+                // Where there are no films, there is nothing that the table could serve better.
+                ColumnsSource::DirectQuery if loaded.columns.scores.is_empty() => {
+                    (Source::Fallback, this.limits.past())
                 }
-                loaded => loaded?,
-            };
-            let source = match loaded.source {
-                ColumnsSource::ScoreTable => Source::Database,
-                ColumnsSource::DirectQuery => Source::Fallback,
+                ColumnsSource::DirectQuery => (Source::Fallback, this.limits.substitute()),
             };
             let bytes = bytes_of(&loaded, loaded.columns.scores.len() * COLUMN_BYTES);
             let value = DecadeInMemory { loaded, data_version, as_of: this.clock.now() };
-            Ok(Made { value, stamp, lifetime: this.limits.past(), bytes, source })
+            Ok(Made { value, stamp, lifetime, bytes, source })
         };
         self.columns.get(decade, load).await
+    }
+
+    /// The columns of a decade from the score table; where that fails, or has failed too often to be asked, by the
+    /// direct query.
+    async fn load(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
+        if let Some(permit) = self.score_table.permit() {
+            match self.store.columns_from_table(decade).await {
+                Ok(loaded) => {
+                    permit.succeeded();
+                    return Ok(loaded);
+                }
+                // Neither says anything of the table: that would be as far away, and there may be no film.
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                Err(StoreError::ScoreTable(ScoreTableFault::NoFilm)) => {
+                    return self.store.columns_from_view(decade).await;
+                }
+                Err(error) => {
+                    permit.failed();
+                    tracing::warn!(%decade, %error, "scores come from the direct query");
+                }
+            }
+        }
+        let loaded = self.store.columns_from_view(decade).await;
+        let outcome = match &loaded {
+            Ok(_) => Fallback::Ok,
+            Err(StoreError::Busy(_)) => Fallback::Shed,
+            Err(_) => Fallback::Error,
+        };
+        self.metrics.fell_back(BreakerName::ScoreTable, outcome);
+        loaded
     }
 }
 

@@ -2,9 +2,12 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
+use sqlx::PgConnection;
 
+use super::error::ScoreTableFault;
 use super::records::{Reader, Unreadable};
-use super::{Store, StoreError};
+use super::replica::Question;
+use super::{Store, StoreError, Within};
 use crate::scoring::{
     Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, FilmRow, Inputs, MovieId, ScoreVector,
 };
@@ -70,6 +73,7 @@ impl Store {
             r#"SELECT count(*) AS "films!", max(computed_at) AS newest FROM cinegraph.movie_discovery_scores"#
         )
         .fetch_one(statement.connection())
+        .within(self.limits.request)
         .await;
         let row = statement.done(row)?;
         Ok(ScoreTable { films: usize::try_from(row.films).unwrap_or_default(), newest: row.newest })
@@ -80,32 +84,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::ScoreTable`] when it holds none, or scores of another formula.
     pub async fn columns_from_table(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
-        let mut statement = self.statement("columns_from_table").await?;
-        let mut columns = DecadeColumnsBuilder::default();
-        let mut usable = Ok(());
-        let read = async {
-            let mut days = sqlx::query_file!(
-                "src/store/sql/columns_from_table.sql",
-                decade.first_day(),
-                decade.end(),
-                FORMULA_VERSION
-            )
-            .fetch(statement.connection());
-            while let Some(day) = days.try_next().await? {
-                if !day.current {
-                    usable = Err("it holds scores of another formula");
-                } else if add_films(&mut columns, &day.records).is_err() {
-                    usable = Err("it holds a record that cannot be read");
-                }
-            }
-            Ok(columns.finish())
-        };
-        let columns = read.await;
-        let columns = statement.end(columns, |columns| columns.scores.len())?;
+        let (columns, usable) = self.read(InTable(decade)).await?;
         if columns.scores.is_empty() {
-            usable = usable.and(Err("it holds no film of it"));
+            usable.and(Err(ScoreTableFault::NoFilm))?;
         }
-        usable.map_err(StoreError::ScoreTable)?;
+        usable?;
         Ok(LoadedColumns { columns, source: ColumnsSource::ScoreTable })
     }
 
@@ -113,28 +96,21 @@ impl Store {
     /// longer than other statements.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer in time.
+    /// [`StoreError::Busy`] when too many of these run already, [`StoreError`] when the database does not answer in time.
     pub async fn columns_from_view(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
-        let mut statement = self.statement("columns_from_view").await?;
-        let limit = self.limits.direct_query.as_millis().to_string();
+        let (mut statement, _turn) = self.direct_query("columns_from_view").await?;
         let read = async {
-            let mut transaction = sqlx::Connection::begin(statement.connection()).await?;
-            sqlx::query_scalar!("SELECT set_config('statement_timeout', $1, true)", limit)
-                .fetch_one(&mut *transaction)
-                .await?;
             let mut films =
                 sqlx::query_file_scalar!("src/store/sql/columns_from_view.sql", decade.first_day(), decade.end())
-                    .fetch(&mut *transaction);
+                    .fetch(statement.connection());
             let mut columns = DecadeColumnsBuilder::default();
             let mut readable = Ok(());
             while let Some(record) = films.try_next().await? {
                 readable = readable.and(add_films(&mut columns, &record));
             }
-            drop(films);
-            transaction.commit().await?;
             Ok((columns.finish(), readable))
-        }
-        .await;
+        };
+        let read = read.within(self.limits.direct_query).await;
         let (columns, readable) = statement.end(read, |(columns, _)| columns.scores.len())?;
         readable.map_err(|Unreadable| StoreError::Unreadable("columns_from_view"))?;
         Ok(LoadedColumns { columns, source: ColumnsSource::DirectQuery })
@@ -178,7 +154,10 @@ impl Store {
     pub async fn live_scores(&self, ids: &[MovieId]) -> Result<Vec<(MovieId, LiveScore)>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let mut statement = self.statement("live_scores").await?;
-        let rows = sqlx::query_file!("src/store/sql/live_scores.sql", &ids).fetch_all(statement.connection()).await;
+        let rows = sqlx::query_file!("src/store/sql/live_scores.sql", &ids)
+            .fetch_all(statement.connection())
+            .within(self.limits.request)
+            .await;
         statement
             .rows(rows)?
             .into_iter()
@@ -200,6 +179,39 @@ impl Store {
                 Ok((MovieId(row.movie_id), score))
             })
             .collect()
+    }
+}
+
+/// The films of a decade in the score table.
+struct InTable(Decade);
+
+impl Question for InTable {
+    type Answer = (DecadeColumns, Result<(), ScoreTableFault>);
+
+    const NAME: &'static str = "columns_from_table";
+
+    fn decade(&self) -> Decade {
+        self.0
+    }
+
+    async fn ask(&self, connection: &mut PgConnection) -> Result<Self::Answer, sqlx::Error> {
+        let (from, until) = (self.0.first_day(), self.0.end());
+        let mut columns = DecadeColumnsBuilder::default();
+        let mut usable = Ok(());
+        let mut days =
+            sqlx::query_file!("src/store/sql/columns_from_table.sql", from, until, FORMULA_VERSION).fetch(connection);
+        while let Some(day) = days.try_next().await? {
+            if !day.current {
+                usable = Err(ScoreTableFault::OtherFormula);
+            } else if add_films(&mut columns, &day.records).is_err() {
+                usable = Err(ScoreTableFault::Unreadable);
+            }
+        }
+        Ok((columns.finish(), usable))
+    }
+
+    fn rows((columns, _): &Self::Answer) -> usize {
+        columns.scores.len()
     }
 }
 

@@ -43,7 +43,16 @@ pub enum StoreError {
     Unreadable(&'static str),
     /// The score table cannot serve a decade: it holds scores of another formula, or none.
     #[error("the score table cannot serve this decade: {0}")]
-    ScoreTable(&'static str),
+    ScoreTable(#[from] ScoreTableFault),
+    /// The server said nothing for too long.
+    #[error("{0}: the database says nothing")]
+    Silent(&'static str),
+    /// As many direct queries run as may.
+    #[error("{0}: too many direct queries run already")]
+    Busy(&'static str),
+    /// What should be the replica is none.
+    #[error("the server at replica_url is no replica")]
+    NoReplica,
     /// The schema is not that of this program.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -76,6 +85,20 @@ pub enum SchemaError {
     /// A migration failed.
     #[error("a migration failed")]
     Migration(#[source] std::sync::Arc<sqlx::migrate::MigrateError>),
+}
+
+/// Why the score table cannot serve a decade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ScoreTableFault {
+    /// It must be refreshed first.
+    #[error("it holds scores of another formula")]
+    OtherFormula,
+    /// It must be refreshed first.
+    #[error("it holds a record that cannot be read")]
+    Unreadable,
+    /// There may be none: this is no fault of the table.
+    #[error("it holds no film of it")]
+    NoFilm,
 }
 
 /// A cause that several waiters are told.

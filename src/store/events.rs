@@ -1,11 +1,13 @@
 //! The notifications that say that a data version was raised.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use sqlx::PgConnection;
 use sqlx::postgres::PgListener;
 
 use super::versions::{Scope, Version, Versions};
-use super::{Store, StoreError};
+use super::{Store, StoreError, Within};
 
 const CHANNEL: &str = "cinegraph_events";
 
@@ -34,14 +36,8 @@ impl Store {
     /// [`StoreError`] when the database does not answer; the versions stay as they were.
     pub async fn read_versions(&self, versions: &Versions) -> Result<(), StoreError> {
         let mut statement = self.statement("data_versions").await?;
-        let rows = sqlx::query_as!(Row, "SELECT scope, list_key, decade, version, floor FROM cinegraph.data_versions")
-            .fetch_all(statement.connection())
-            .await;
-        let version = |row: Row| {
-            let scope = Scope::from_row(&row.scope, row.list_key, row.decade)?;
-            Some((scope, Version { current: row.version, floor: row.floor }))
-        };
-        versions.update(statement.rows(rows)?.into_iter().filter_map(version).collect());
+        let read = versions_of(statement.connection()).within(self.limits.request).await;
+        versions.update(statement.end(read, HashMap::len)?);
         Ok(())
     }
 
@@ -55,19 +51,37 @@ impl Store {
             listener.listen(CHANNEL).await?;
             Ok(listener)
         };
-        let listener = connect.await.map_err(|error| StoreError::of("data_versions", error))?;
+        let listener =
+            connect.within(self.limits.request).await.map_err(|error| StoreError::of("data_versions", error))?;
         Ok(VersionsListener { listener, store: self.clone() })
     }
+}
+
+/// The versions that a server shows.
+pub(super) async fn versions_of(connection: &mut PgConnection) -> Result<HashMap<Scope, Version>, sqlx::Error> {
+    let rows = sqlx::query_as!(Row, "SELECT scope, list_key, decade, version, floor FROM cinegraph.data_versions")
+        .fetch_all(connection)
+        .await?;
+    let version = |row: Row| {
+        let scope = Scope::from_row(&row.scope, row.list_key, row.decade)?;
+        Some((scope, Version { current: row.version, floor: row.floor }))
+    };
+    Ok(rows.into_iter().filter_map(version).collect())
 }
 
 impl VersionsListener {
     /// Keeps `versions` current until the connection is lost.
     ///
     /// # Errors
-    /// [`StoreError`] when the connection is lost, or the versions cannot be read.
+    /// [`StoreError`] when the connection is lost, or the versions cannot be read in a second.
     pub async fn follow(mut self, versions: &Versions) -> Result<(), StoreError> {
         loop {
-            self.store.read_versions(versions).await?;
+            // What takes longer leaves us without knowing what has changed.
+            let read = self.store.read_versions(versions);
+            match tokio::time::timeout(SILENCE, read).await {
+                Ok(read) => read?,
+                Err(_) => return Err(StoreError::Silent("data_versions")),
+            }
             // Also after a while without a word: a connection can be dead without saying so.
             let Ok(heard) = tokio::time::timeout(SILENCE, self.listener.try_recv()).await else { continue };
             // The listener reconnects by itself, but what was said meanwhile is gone: then, too, all is read again.

@@ -1,7 +1,7 @@
 //! Invalidation by hand: what was made of these data may not be served any more, not even while it is made anew.
 
 use super::versions::Scope;
-use super::{Store, StoreError};
+use super::{Store, StoreError, Within};
 use crate::scoring::Decade;
 
 impl Store {
@@ -14,6 +14,7 @@ impl Store {
         let mut statement = self.statement("data_versions").await?;
         let raised = sqlx::query!("SELECT cinegraph.raise_version($1, $2, $3, true)", scope, key, decade)
             .execute(statement.connection())
+            .within(self.limits.request)
             .await;
         statement.done(raised.map(|_| ()))
     }

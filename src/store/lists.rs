@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::movies::mapped;
-use super::{Genre, Store, StoreError};
+use super::{Genre, Store, StoreError, Within};
 
 /// A canonical list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,7 @@ impl Store {
                ORDER BY 1"#
         )
         .fetch_all(statement.connection())
+        .within(self.limits.request)
         .await;
         statement.rows(rows)
     }
@@ -71,7 +72,10 @@ impl Store {
     pub async fn list_summaries(&self) -> Result<Vec<ListSummary>, StoreError> {
         let names = self.list_names().await?;
         let mut statement = self.statement("lists").await?;
-        let counts = sqlx::query_file!("src/store/sql/list_counts.sql").fetch_all(statement.connection()).await;
+        let counts = sqlx::query_file!("src/store/sql/list_counts.sql")
+            .fetch_all(statement.connection())
+            .within(self.limits.request)
+            .await;
         let counts = statement.rows(counts)?;
         let count = |value: i64| usize::try_from(value).unwrap_or_default();
         let numbers = |list_key: Option<&String>, decade: Option<i32>| {
@@ -102,6 +106,7 @@ impl Store {
         let mut statement = self.statement("reference").await?;
         let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.genres ORDER BY name, id")
             .fetch_all(statement.connection())
+            .within(self.limits.request)
             .await;
         let genre = |(id, tmdb_id, name)| Genre { id, tmdb_id: mapped(tmdb_id), name };
         Ok(statement.rows(rows)?.into_iter().map(|row| genre((row.id, row.tmdb_id, row.name))).collect())
@@ -115,6 +120,7 @@ impl Store {
         let mut statement = self.statement("reference").await?;
         let rows = sqlx::query!("SELECT id, iso_3166_1 FROM public.production_countries ORDER BY id")
             .fetch_all(statement.connection())
+            .within(self.limits.request)
             .await;
         Ok(statement.rows(rows)?.into_iter().map(|row| (row.id, row.iso_3166_1)).collect())
     }

@@ -19,21 +19,28 @@ mod profiles;
 mod queue;
 mod records;
 mod refresh;
+mod replica;
 mod snapshot;
 mod transaction;
 mod versions;
 
+use std::io;
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::telemetry::{DbError, Metrics, Pool, StatementGuard};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use replica::Replica;
 
 pub use attach::{Detached, Found, Migrated};
 pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
-pub use error::{SchemaError, SharedError, StatementLimits, StoreError};
+pub use error::{SchemaError, ScoreTableFault, SharedError, StatementLimits, StoreError};
 pub use events::VersionsListener;
 pub use installation::{CatalogueOrigin, Installation};
 pub use jobs::{JOBS_SCHEMA, Job};
@@ -44,6 +51,7 @@ pub use movies::{
 pub use profiles::{Profile, ProfileChanges, ProfileDraft, ProfileId};
 pub use queue::{Drained, QueueLength, RefreshRequest};
 pub use refresh::{Batch, Changes, FullRefresh, ScoreBatch};
+pub use replica::ReplicaSettings;
 pub use snapshot::Snapshot;
 pub use versions::{Currency, Scope, Stamp, Version, Versions};
 
@@ -77,6 +85,9 @@ pub const QUERY_NAMES: &[&str] = &[
     "task_snapshot",
 ];
 
+/// How much longer than the server's own time limit we wait: it says better what went wrong, if it still says anything.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// A statement of a request that takes longer is logged.
 const SLOW: Duration = Duration::from_millis(200);
 
@@ -91,14 +102,27 @@ pub struct DatabaseSettings {
     pub acquire_timeout: Duration,
     /// How long statements may take.
     pub limits: StatementLimits,
+    /// How many direct queries may run at a time, by connections of their own.
+    pub direct_queries: u32,
 }
 
 /// The database, as the rest of the house sees it: methods that each run one named statement.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    direct: Direct,
+    replica: Option<Arc<Replica>>,
     metrics: Metrics,
     limits: StatementLimits,
+}
+
+/// What runs direct queries: few at a time, so that they take neither connections nor the server from others.
+#[derive(Debug, Clone)]
+struct Direct {
+    pool: PgPool,
+    turns: Arc<Semaphore>,
+    /// How long to wait for a turn.
+    patience: Duration,
 }
 
 impl Store {
@@ -108,20 +132,28 @@ impl Store {
     /// [`StoreError::Unavailable`] when the URL is none.
     pub fn open(settings: &DatabaseSettings, metrics: Metrics) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(&settings.url).map_err(|e| StoreError::Unavailable(e.into()))?;
-        let options = session(options, settings.limits);
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections)
-            .acquire_timeout(settings.acquire_timeout)
-            .connect_lazy_with(options);
-        Ok(Self { pool, metrics, limits: settings.limits })
+        let pool = |connections, limit| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(settings.acquire_timeout)
+                .connect_lazy_with(session(options.clone(), limit))
+        };
+        let direct = Direct {
+            pool: pool(settings.direct_queries, settings.limits.direct_query),
+            turns: Arc::new(Semaphore::new(settings.direct_queries as usize)),
+            patience: settings.acquire_timeout,
+        };
+        let pool = pool(settings.max_connections, settings.limits.request);
+        Ok(Self { pool, direct, replica: None, metrics, limits: settings.limits })
     }
 
-    /// The same database by connections of its own, so that who uses this store takes none from others.
+    /// The same database by connections of its own, so that who uses this store takes none from others. It knows of no
+    /// replica.
     #[must_use]
     pub fn apart(&self, max_connections: u32, acquire_timeout: Duration) -> Self {
         let options = self.pool.connect_options().as_ref().clone();
         let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(acquire_timeout);
-        Self { pool: pool.connect_lazy_with(options), ..self.clone() }
+        Self { pool: pool.connect_lazy_with(options), replica: None, ..self.clone() }
     }
 
     /// The pool, for what brings its own statements: imports, the generator, tests.
@@ -132,14 +164,25 @@ impl Store {
 
     /// Tells the metrics how many connections are open and idle.
     pub fn measure_pool(&self) {
-        let (idle, open) = (self.pool.num_idle(), self.pool.size() as usize);
-        let max = self.pool.options().get_max_connections() as usize;
-        self.metrics.connections(Pool::Primary, idle, open.saturating_sub(idle), max);
+        let measure = |name, pools: &[&PgPool]| {
+            let idle = pools.iter().map(|pool| pool.num_idle()).sum();
+            let open: usize = pools.iter().map(|pool| pool.size() as usize).sum();
+            let max = pools.iter().map(|pool| pool.options().get_max_connections() as usize).sum();
+            self.metrics.connections(name, idle, open.saturating_sub(idle), max);
+        };
+        measure(Pool::Primary, &[&self.pool, &self.direct.pool]);
+        if let Some(replica) = &self.replica {
+            measure(Pool::Replica, &[replica.pool()]);
+        }
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.direct.pool.close().await;
+        if let Some(replica) = &self.replica {
+            replica.pool().close().await;
+        }
     }
 
     /// Asks the server whether it is there.
@@ -148,14 +191,23 @@ impl Store {
     /// [`StoreError`] when it is not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let mut statement = self.statement("ping").await?;
-        let answer = sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).await;
+        let answer =
+            sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).within(self.limits.request).await;
         statement.done(answer.map(|_| ()))
     }
 
     /// Takes a connection, waiting for it as long as the pool allows, and starts the clock of a statement.
     async fn statement(&self, name: &'static str) -> Result<Statement, StoreError> {
         let (connection, measured) = self.measured(name, self.pool.acquire()).await?;
-        Ok(Statement { name, connection, measured })
+        Ok(Statement { name, connection: Lent::new(connection), measured })
+    }
+
+    /// The same for a direct query, waiting for its turn first.
+    async fn direct_query(&self, name: &'static str) -> Result<(Statement, OwnedSemaphorePermit), StoreError> {
+        let turn = tokio::time::timeout(self.direct.patience, Arc::clone(&self.direct.turns).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else { return Err(StoreError::Busy(name)) };
+        let (connection, measured) = self.measured(name, self.direct.pool.acquire()).await?;
+        Ok((Statement { name, connection: Lent::new(connection), measured }, turn))
     }
 
     /// Measures the wait for a connection, and starts to measure what is done with it.
@@ -184,9 +236,63 @@ impl Store {
 /// One statement being run: its connection, and its measurement, which ends with it on every way out.
 struct Statement {
     name: &'static str,
-    connection: PoolConnection<Postgres>,
+    connection: Lent,
     measured: StatementGuard,
 }
+
+/// A connection of a pool. One that was left in the middle of a statement is closed, not given back: the pool would wait
+/// for its answer without limit.
+struct Lent {
+    connection: PoolConnection<Postgres>,
+    sound: bool,
+}
+
+impl Lent {
+    fn new(connection: PoolConnection<Postgres>) -> Self {
+        Self { connection, sound: false }
+    }
+
+    /// Takes note of how its statement ended.
+    fn give_back<T>(&mut self, result: &Result<T, sqlx::Error>) {
+        self.sound = !matches!(result, Err(sqlx::Error::Io(_)));
+    }
+}
+
+impl Deref for Lent {
+    type Target = PoolConnection<Postgres>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.connection
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.connection
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.sound {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+/// A limit that also ends what waits for a server that says nothing any more.
+trait Within: Future {
+    /// At most a little longer than the server's own limit for the statement.
+    async fn within<T>(self, limit: Duration) -> Result<T, sqlx::Error>
+    where
+        Self: Future<Output = Result<T, sqlx::Error>> + Sized,
+    {
+        let silent = |_| Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the server says nothing")));
+        tokio::time::timeout(limit + GRACE, self).await.unwrap_or_else(silent)
+    }
+}
+
+impl<F: Future> Within for F {}
 
 impl Statement {
     fn connection(&mut self) -> &mut PgConnection {
@@ -208,7 +314,8 @@ impl Statement {
         self.end(result, |_| 0)
     }
 
-    fn end<T>(self, result: Result<T, sqlx::Error>, rows: impl Fn(&T) -> usize) -> Result<T, StoreError> {
+    fn end<T>(mut self, result: Result<T, sqlx::Error>, rows: impl Fn(&T) -> usize) -> Result<T, StoreError> {
+        self.connection.give_back(&result);
         match result {
             Ok(value) => {
                 let rows = rows(&value);
@@ -240,10 +347,10 @@ impl From<error::FailureKind> for DbError {
 }
 
 /// What every connection of ours is set to.
-fn session(options: PgConnectOptions, limits: StatementLimits) -> PgConnectOptions {
+fn session(options: PgConnectOptions, limit: Duration) -> PgConnectOptions {
     options.application_name("cinegraph").options([
         ("search_path", "cinegraph,public".to_owned()),
-        ("statement_timeout", limits.request.as_millis().to_string()),
+        ("statement_timeout", limit.as_millis().to_string()),
         ("timezone", "UTC".to_owned()),
         // Compiling a plan costs more than any statement of ours takes.
         ("jit", "off".to_owned()),

@@ -6,7 +6,7 @@ use std::hash::Hash;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, Within};
 use crate::scoring::MovieId;
 
 /// A movie, without what hangs on it.
@@ -153,6 +153,7 @@ impl Store {
         let mut statement = self.statement("movie_id").await?;
         let rows = sqlx::query_scalar!("SELECT id FROM public.movies WHERE id = ANY ($1)", &ids)
             .fetch_all(statement.connection())
+            .within(self.limits.request)
             .await;
         Ok(statement.rows(rows)?.into_iter().map(MovieId).collect())
     }
@@ -170,6 +171,7 @@ impl Store {
             &ids
         )
         .fetch_all(statement.connection())
+        .within(self.limits.request)
         .await;
         Ok(statement
             .rows(rows)?
@@ -205,6 +207,7 @@ impl Store {
             imdb
         )
         .fetch_optional(statement.connection())
+        .within(self.limits.request)
         .await;
         Ok(statement.row(row)?.map(MovieId))
     }
@@ -229,6 +232,7 @@ impl Store {
             i64::try_from(limit).unwrap_or(i64::MAX)
         )
         .fetch_all(statement.connection())
+        .within(self.limits.request)
         .await;
         Ok(statement.rows(rows)?.into_iter().map(|row| (row.title, MovieId(row.id))).collect())
     }
@@ -246,6 +250,7 @@ impl Store {
             &numbers(ids)
         )
         .fetch_all(statement.connection())
+        .within(self.limits.request)
         .await;
         let genre = |id, tmdb_id, name| Genre { id, tmdb_id: mapped(tmdb_id), name };
         Ok(grouped(statement.rows(rows)?.into_iter().map(|r| (MovieId(r.movie_id), genre(r.id, r.tmdb_id, r.name)))))
@@ -265,6 +270,7 @@ impl Store {
             &numbers(ids)
         )
         .fetch_all(statement.connection())
+        .within(self.limits.request)
         .await;
         let rows = statement.rows(rows)?.into_iter();
         Ok(grouped(rows.map(|row| (MovieId(row.movie_id), Country { code: row.code, name: row.name }))))
@@ -282,6 +288,7 @@ impl Store {
             &numbers(ids)
         )
         .fetch_all(statement.connection())
+        .within(self.limits.request)
         .await;
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let metric = Metric {
@@ -305,6 +312,7 @@ impl Store {
         let mut statement = self.statement("festival_entries_of_movies").await?;
         let rows = sqlx::query_file!("src/store/sql/festival_entries_of_movies.sql", &numbers(ids))
             .fetch_all(statement.connection())
+            .within(self.limits.request)
             .await;
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let entry = FestivalEntry {
@@ -326,6 +334,7 @@ impl Store {
         let mut statement = self.statement("credits_of_movies").await?;
         let rows = sqlx::query_file!("src/store/sql/credits_of_movies.sql", &numbers(ids))
             .fetch_all(statement.connection())
+            .within(self.limits.request)
             .await;
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let credit = Credit {
@@ -354,6 +363,7 @@ impl Store {
             &ids
         )
         .fetch_all(statement.connection())
+        .within(self.limits.request)
         .await;
         let rows = statement.rows(rows)?.into_iter().map(|row| {
             let calculated_at = row.calculated_at.and_utc();

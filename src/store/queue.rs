@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::refresh::{FULL_REFRESH_LOCK, ScoreBatch, compute_scores, lock_score_table, next_movies};
-use super::{Store, StoreError};
+use super::{Store, StoreError, Within};
 use crate::scoring::MovieId;
 use crate::telemetry::Task;
 
@@ -70,6 +70,7 @@ impl Store {
             &ids as &[Option<i64>]
         )
         .fetch_one(statement.connection())
+        .within(self.limits.request)
         .await;
         statement.done(request)
     }
@@ -82,6 +83,7 @@ impl Store {
         let mut statement = self.statement("task_queue").await?;
         let any = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) AS "any!""#)
             .fetch_one(statement.connection())
+            .within(self.limits.request)
             .await;
         statement.done(any)
     }
@@ -92,7 +94,10 @@ impl Store {
     /// [`StoreError`] when the database does not answer.
     pub async fn queue_length(&self) -> Result<QueueLength, StoreError> {
         let mut statement = self.statement("task_queue").await?;
-        let row = sqlx::query_file!("src/store/sql/queue_length.sql").fetch_one(statement.connection()).await;
+        let row = sqlx::query_file!("src/store/sql/queue_length.sql")
+            .fetch_one(statement.connection())
+            .within(self.limits.request)
+            .await;
         let row = statement.done(row)?;
         Ok(QueueLength { films: row.films.unsigned_abs(), oldest: row.oldest })
     }

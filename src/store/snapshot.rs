@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
+use sqlx::PgConnection;
 
 use super::records::{Reader, Unreadable};
-use super::{Store, StoreError};
+use super::replica::Question;
+use super::{Store, StoreError, Within};
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
 /// What the snapshot is.
@@ -32,6 +34,7 @@ impl Store {
                FROM cinegraph.snapshot"#
         )
         .fetch_optional(statement.connection())
+        .within(self.limits.request)
         .await;
         statement.row(row)
     }
@@ -44,6 +47,7 @@ impl Store {
         let mut statement = self.statement("decades_with_movies").await?;
         let rows = sqlx::query_file_scalar!("src/store/sql/decades_with_movies.sql", before.first_day())
             .fetch_all(statement.connection())
+            .within(self.limits.request)
             .await;
         statement.rows(rows)
     }
@@ -59,34 +63,69 @@ impl Store {
         list_key: &str,
         decade: Decade,
     ) -> Result<SnapshotColumns, StoreError> {
-        let mut statement = self.statement("snapshot_columns").await?;
-        let mut columns = SnapshotColumnsBuilder::default();
-        let read = async {
-            let mut days = sqlx::query_file_scalar!(
-                "src/store/sql/snapshot_columns.sql",
-                snapshot_list,
-                decade.first_day(),
-                decade.end()
-            )
-            .fetch(statement.connection());
-            let mut read = Ok(0);
-            while let Some(records) = days.try_next().await? {
-                read = read.and_then(|films| Ok(films + add_films(&mut columns, &records)?));
-            }
-            Ok(read)
-        };
-        let read = read.await;
-        statement
-            .end(read, |films| films.unwrap_or_default())?
-            .map_err(|Unreadable| StoreError::Unreadable("snapshot_columns"))?;
+        let (columns, read) = self.read(InSnapshot { list: snapshot_list, decade }).await?;
+        read.map_err(|Unreadable| StoreError::Unreadable("snapshot_columns"))?;
+        let unhittable = self.read(NotFull { list: list_key, decade }).await?;
+        Ok(columns.finish(unhittable.into_iter().map(MovieId).collect()))
+    }
+}
 
-        let mut statement = self.statement("unhittable_movies").await?;
-        let unhittable =
-            sqlx::query_file_scalar!("src/store/sql/unhittable_movies.sql", list_key, decade.first_day(), decade.end())
-                .fetch_all(statement.connection())
-                .await;
-        let unhittable = statement.rows(unhittable)?.into_iter().map(MovieId).collect();
-        Ok(columns.finish(unhittable))
+/// The full films of a decade, the blind basis hiding a list.
+struct InSnapshot<'a> {
+    list: &'a str,
+    decade: Decade,
+}
+
+impl Question for InSnapshot<'_> {
+    type Answer = (SnapshotColumnsBuilder, Result<usize, Unreadable>);
+
+    const NAME: &'static str = "snapshot_columns";
+
+    fn decade(&self) -> Decade {
+        self.decade
+    }
+
+    async fn ask(&self, connection: &mut PgConnection) -> Result<Self::Answer, sqlx::Error> {
+        let (from, until) = (self.decade.first_day(), self.decade.end());
+        let mut columns = SnapshotColumnsBuilder::default();
+        let mut read = Ok(0);
+        let mut days =
+            sqlx::query_file_scalar!("src/store/sql/snapshot_columns.sql", self.list, from, until).fetch(connection);
+        while let Some(records) = days.try_next().await? {
+            read = read.and_then(|films| Ok(films + add_films(&mut columns, &records)?));
+        }
+        Ok((columns, read))
+    }
+
+    fn rows((_, read): &Self::Answer) -> usize {
+        read.unwrap_or_default()
+    }
+}
+
+/// The films of a decade on a list that are not full.
+struct NotFull<'a> {
+    list: &'a str,
+    decade: Decade,
+}
+
+impl Question for NotFull<'_> {
+    type Answer = Vec<i64>;
+
+    const NAME: &'static str = "unhittable_movies";
+
+    fn decade(&self) -> Decade {
+        self.decade
+    }
+
+    async fn ask(&self, connection: &mut PgConnection) -> Result<Self::Answer, sqlx::Error> {
+        let (from, until) = (self.decade.first_day(), self.decade.end());
+        sqlx::query_file_scalar!("src/store/sql/unhittable_movies.sql", self.list, from, until)
+            .fetch_all(connection)
+            .await
+    }
+
+    fn rows(films: &Self::Answer) -> usize {
+        films.len()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -54,7 +55,13 @@ type Snapshot = Arc<HashMap<Scope, Version>>;
 
 /// The versions as this process last read them.
 #[derive(Debug, Clone, Default)]
-pub struct Versions(Arc<watch::Sender<Snapshot>>);
+pub struct Versions(Arc<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    read: watch::Sender<Snapshot>,
+    doubted: AtomicBool,
+}
 
 impl Versions {
     /// The version of a scope; 0 where nothing was ever counted.
@@ -81,12 +88,18 @@ impl Versions {
     /// Whether what bears `stamp` may be served.
     #[must_use]
     pub fn judge(&self, stamp: &Stamp) -> Currency {
-        stamp.judged_by(&self.read())
+        let currency = stamp.judged_by(&self.read());
+        if self.0.doubted.load(Ordering::Acquire) { currency.max(Currency::Unknown) } else { currency }
+    }
+
+    /// Notes that changes may have been missed: until the versions are read again, nothing counts as current.
+    pub fn doubt(&self) {
+        self.0.doubted.store(true, Ordering::Release);
     }
 
     /// Waits until something that `stamp` is about has changed since; returns at once where it has already.
     pub async fn outdate(&self, stamp: &Stamp) {
-        let mut read = self.0.subscribe();
+        let mut read = self.0.read.subscribe();
         // Fails only when the sender is gone, and this holds it.
         let _ = read.wait_for(|read| stamp.judged_by(read) != Currency::Current).await;
     }
@@ -105,7 +118,8 @@ impl Versions {
 
     /// Takes over what was read. Versions only grow, so a reading that was overtaken by a later one changes nothing.
     pub(super) fn update(&self, mut read: HashMap<Scope, Version>) {
-        self.0.send_if_modified(|held| {
+        self.0.doubted.store(false, Ordering::Release);
+        self.0.read.send_if_modified(|held| {
             for (scope, version) in held.iter() {
                 let read = read.entry(scope.clone()).or_default();
                 *read = Version { current: read.current.max(version.current), floor: read.floor.max(version.floor) };
@@ -118,8 +132,19 @@ impl Versions {
         });
     }
 
+    /// Whether another server that shows `shown` has every change that is known here and that a ranking of `decade`
+    /// could depend on.
+    pub(super) fn are_in(&self, shown: &HashMap<Scope, Version>, decade: Decade) -> bool {
+        let concerned = |scope: &Scope| match scope {
+            Scope::Scores(of) | Scope::List(_, of) => *of == decade,
+            Scope::Snapshot | Scope::Profiles | Scope::Reference | Scope::Taste(_) => true,
+        };
+        let shows = |scope, version: &Version| shown.get(scope).map_or(0, |shown| shown.current) >= version.current;
+        self.read().iter().all(|(scope, version)| !concerned(scope) || shows(scope, version))
+    }
+
     fn read(&self) -> Snapshot {
-        Arc::clone(&self.0.borrow())
+        Arc::clone(&self.0.read.borrow())
     }
 }
 
@@ -140,6 +165,8 @@ pub enum Currency {
     Current,
     /// Something has: it may be served while its successor is computed.
     Behind,
+    /// Nobody knows, since the database does not answer: what there is may be served as old.
+    Unknown,
     /// What has changed must be seen at once.
     Forbidden,
 }
@@ -245,6 +272,18 @@ mod tests {
         set(&versions, &[(Scope::Snapshot, 4, 1)]);
         outdated.await;
         versions.outdate(&stamp).await;
+    }
+
+    #[test]
+    fn in_doubt_nothing_is_current_until_the_versions_are_read_again() {
+        let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 2, 2)]);
+        let stamp = versions.stamp([Scope::Snapshot]);
+        let forbidden = Stamp { scopes: vec![(Scope::Profiles, 1)], all: None };
+        versions.doubt();
+        assert_eq!(versions.judge(&stamp), Currency::Unknown);
+        assert_eq!(versions.judge(&forbidden), Currency::Forbidden);
+        set(&versions, &[(Scope::Snapshot, 3, 1), (Scope::Profiles, 2, 2)]);
+        assert_eq!(versions.judge(&stamp), Currency::Current);
     }
 
     #[test]

@@ -227,6 +227,21 @@ label! {
 }
 
 label! {
+    /// What is given a rest when it fails, so that its substitute answers at once.
+    BreakerName { CacheL2 = "cache_l2", ScoreTable = "score_table", Replica = "replica" }
+}
+
+label! {
+    /// What a breaker does with calls: lets them through, lets one try, refuses them.
+    BreakerState { Closed = "closed", HalfOpen = "half_open", Open = "open" }
+}
+
+label! {
+    /// What came of the substitute of something that failed; `shed`: there were too many already.
+    Fallback { Ok = "ok", Error = "error", Shed = "shed" }
+}
+
+label! {
     /// What can get lost on its way out.
     Signal { Spans = "spans", Logs = "logs" }
 }
@@ -336,6 +351,15 @@ catalogue! {
         "Whether Redis is configured.";
     CACHE_L2_UP: Gauge, "cinegraph_cache_l2_up", [],
         "Whether Redis answered last time.";
+
+    BREAKER_STATE: Gauge, "cinegraph_circuit_breaker_state", ["breaker", "state"],
+        "1 for the state that a circuit breaker is in.";
+    BREAKER_TRANSITIONS: Counter, "cinegraph_circuit_breaker_transitions_total", ["breaker", "to"],
+        "State changes of a circuit breaker.";
+    FALLBACK_REQUESTS: Counter, "cinegraph_fallback_requests_total", ["breaker", "outcome"],
+        "Loads by the substitute of what fails or is refused: the direct query, the primary; shed: too many at once.";
+    REPLICA_LAG: Gauge, "cinegraph_replica_lag_seconds", [],
+        "How far the read replica is behind; 0 where there is none.";
 
     STATEMENT_DURATION: Histogram(DB), "db_client_operation_duration_seconds", ["query_name"],
         "Statement sent until its last row is read, without waiting for a connection.";

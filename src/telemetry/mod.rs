@@ -18,8 +18,9 @@ pub use guards::{
 };
 pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber};
 pub use metrics::{
-    CacheName, CacheOperation, DbError, Done, Dropped, ErrorCode, Eviction, FlightRole, Label, Layer, LayerResult,
-    Lookup, Method, OperationType, Outcome, Pool, Revalidation, Slo, Source, Task, TaskOutcome, WriteReason,
+    BreakerName, BreakerState, CacheName, CacheOperation, DbError, Done, Dropped, ErrorCode, Eviction, Fallback,
+    FlightRole, Label, Layer, LayerResult, Lookup, Method, OperationType, Outcome, Pool, Revalidation, Slo, Source,
+    Task, TaskOutcome, WriteReason,
 };
 pub use registry::{Inventory, Metrics};
 pub use spent::{Spent, charged};

@@ -13,8 +13,8 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use super::caches::CacheMetrics;
 use super::metrics as page;
 use super::metrics::{
-    CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Kind, Label, Method, OTHER,
-    OperationType, Outcome, Pool, Signal, Slo, Task, TaskOutcome,
+    BreakerName, BreakerState, CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Fallback,
+    Kind, Label, Method, OTHER, OperationType, Outcome, Pool, Signal, Slo, Task, TaskOutcome,
 };
 
 /// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].
@@ -119,6 +119,25 @@ impl Metrics {
         self.0.freshness.differences.set(number(films));
     }
 
+    /// Notes that `breaker` has changed to `state`.
+    pub fn breaker_turned(&self, breaker: BreakerName, state: BreakerState) {
+        let breaker = self.0.breakers.at(breaker);
+        for &each in BreakerState::ALL {
+            breaker.states.at(each).set(f64::from(u8::from(each == state)));
+        }
+        breaker.transitions.at(state).increment(1);
+    }
+
+    /// Counts what came of the substitute for what `breaker` guards.
+    pub fn fell_back(&self, breaker: BreakerName, outcome: Fallback) {
+        self.0.breakers.at(breaker).fallbacks.at(outcome).increment(1);
+    }
+
+    /// Notes how far the replica is behind.
+    pub fn replica_lag(&self, lag: Duration) {
+        self.0.replica_lag.set(lag.as_secs_f64());
+    }
+
     /// The field's own name if the schema has it, else [`OTHER`]: safe to log whatever a client sent.
     #[must_use]
     pub fn field_name(&self, field: &str) -> &'static str {
@@ -155,6 +174,8 @@ pub(super) struct Registry {
     pub(super) queries: Named<StatementHandles>,
     pub(super) pools: Family<Pool, PoolHandles>,
     pub(super) tasks: Family<Task, TaskHandles>,
+    breakers: Family<BreakerName, BreakerHandles>,
+    replica_lag: Gauge,
     freshness: FreshnessHandles,
     pub(super) caches: CacheMetrics,
     dropped: Family<Signal, Counter>,
@@ -197,6 +218,12 @@ pub(super) struct TaskHandles {
     interval: Gauge,
 }
 
+struct BreakerHandles {
+    states: Family<BreakerState, Gauge>,
+    transitions: Family<BreakerState, Counter>,
+    fallbacks: Family<Fallback, Counter>,
+}
+
 struct FreshnessHandles {
     queue_films: Gauge,
     queue_age: Gauge,
@@ -214,6 +241,8 @@ impl Registry {
             queries: Named::of(inventory.queries, page::QUERY_CEILING, |query| StatementHandles::new(&source, query)),
             pools: Family::of(|pool| PoolHandles::new(&source, pool)),
             tasks: Family::of(|task| TaskHandles::new(&source, task)),
+            breakers: Family::of(|breaker| BreakerHandles::new(&source, breaker)),
+            replica_lag: source.gauge(&page::REPLICA_LAG, &[]),
             freshness: FreshnessHandles::new(&source),
             caches: CacheMetrics::new(&source),
             dropped: Family::of(|signal: Signal| source.counter(&page::TELEMETRY_DROPPED, &[signal.as_str()])),
@@ -284,6 +313,23 @@ impl TaskHandles {
             running: source.gauge(&page::TASK_RUNNING, &[task]),
             last_success: source.gauge(&page::TASK_LAST_SUCCESS, &[task]),
             interval: source.gauge(&page::TASK_INTERVAL, &[task]),
+        }
+    }
+}
+
+impl BreakerHandles {
+    fn new(source: &Source, breaker: BreakerName) -> Self {
+        let breaker = breaker.as_str();
+        let states = Family::of(|state: BreakerState| source.gauge(&page::BREAKER_STATE, &[breaker, state.as_str()]));
+        states.at(BreakerState::Closed).set(1.0);
+        Self {
+            states,
+            transitions: Family::of(|to: BreakerState| {
+                source.counter(&page::BREAKER_TRANSITIONS, &[breaker, to.as_str()])
+            }),
+            fallbacks: Family::of(|outcome: Fallback| {
+                source.counter(&page::FALLBACK_REQUESTS, &[breaker, outcome.as_str()])
+            }),
         }
     }
 }

@@ -8,6 +8,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     (
         "app",
         &[
+            "breaker",
             "cache",
             "clock",
             "config",
@@ -24,10 +25,11 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("http", &["clock", "config", "graphql", "telemetry"]),
     ("graphql", &["cache", "scoring", "services", "store", "telemetry"]),
     ("jobs", &["clock", "services", "store", "telemetry"]),
-    ("services", &["cache", "clock", "config", "scoring", "store", "telemetry"]),
-    ("cache", &["clock", "store", "telemetry"]),
-    ("store", &["clock", "scoring", "telemetry"]),
+    ("services", &["breaker", "cache", "clock", "config", "scoring", "store", "telemetry"]),
+    ("cache", &["breaker", "clock", "store", "telemetry"]),
+    ("store", &["breaker", "clock", "scoring", "telemetry"]),
     ("scoring", &[]),
+    ("breaker", &["config", "telemetry"]),
     ("clock", &[]),
     ("config", &[]),
     ("private_postgres", &[]),

@@ -16,6 +16,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use chrono::TimeDelta;
+use cinegraph::breaker::BreakerSettings;
 use cinegraph::cache::{L2Settings, Redis, Surroundings};
 use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{Config, Overrides};
@@ -71,7 +72,8 @@ pub(crate) fn url(pool: &PgPool) -> String {
 fn store(url: String, acquire_timeout: Duration, metrics: Metrics) -> Store {
     let limit = Duration::from_secs(30);
     let limits = StatementLimits { request: limit, direct_query: limit };
-    Store::open(&DatabaseSettings { url, max_connections: 5, acquire_timeout, limits }, metrics).unwrap()
+    Store::open(&DatabaseSettings { url, max_connections: 5, acquire_timeout, limits, direct_queries: 2 }, metrics)
+        .unwrap()
 }
 
 /// A registry as the service has it.
@@ -130,7 +132,8 @@ impl TestService {
         let config = Config::from_layers(None, tokens, &Overrides::default()).unwrap();
         let versions = Versions::default();
         let (clock, hand) = Clock::manual(Clock::system().now());
-        let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500) };
+        let breaker = BreakerSettings::from(&config);
+        let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500), breaker };
         let redis = redis.map(|url| Redis::open(&settings(url), metrics.clone()).unwrap());
         let around = Surroundings { versions: versions.clone(), clock, metrics: metrics.clone(), redis };
         let services = Arc::new(Services::new(&store, &around, &config));

@@ -1,0 +1,194 @@
+//! Circuit breakers: what fails again and again is left alone for a while, so that its substitute answers at once.
+//!
+//! The states and the growing pauses are the `failsafe` crate's. Of its calls that are let through to see whether things
+//! work again, all at once, one alone is let through here.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use failsafe::backoff::{EqualJittered, equal_jittered};
+use failsafe::failure_policy::{ConsecutiveFailures, consecutive_failures};
+use failsafe::{Instrument, StateMachine};
+
+use crate::config::Config;
+use crate::telemetry::{BreakerName, BreakerState, Label, Metrics};
+
+/// The first pause; each failed try doubles it. The library takes none below a second.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// When a breaker opens, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct BreakerSettings {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// The longest pause before one call is let through again.
+    pub pause: Duration,
+}
+
+impl From<&Config> for BreakerSettings {
+    fn from(config: &Config) -> Self {
+        Self { failures: config.breaker_failures, pause: config.breaker_pause }
+    }
+}
+
+/// Guards calls to one thing. Clones share it.
+#[derive(Clone)]
+pub struct Breaker(Arc<Inner>);
+
+struct Inner {
+    machine: StateMachine<ConsecutiveFailures<EqualJittered>, Turns>,
+    state: Arc<AtomicUsize>,
+    trying: AtomicBool,
+}
+
+/// The right to make one call. Dropped without a result, it says nothing about what it called.
+#[derive(Debug)]
+#[must_use = "its result decides whether the next call is let through"]
+pub struct Permit {
+    breaker: Breaker,
+    trying: bool,
+}
+
+impl Breaker {
+    /// A closed one.
+    #[must_use]
+    pub fn new(name: BreakerName, settings: BreakerSettings, metrics: Metrics) -> Self {
+        let state = Arc::new(AtomicUsize::new(BreakerState::Closed.index()));
+        let pauses = equal_jittered(FIRST_PAUSE, settings.pause.max(FIRST_PAUSE));
+        let policy = consecutive_failures(settings.failures, pauses);
+        let turns = Turns { name, metrics, state: Arc::clone(&state) };
+        Self(Arc::new(Inner { machine: StateMachine::new(policy, turns), state, trying: AtomicBool::new(false) }))
+    }
+
+    /// Asks to make a call; none while the breaker is open, or while another call tries whether things work again.
+    pub fn permit(&self) -> Option<Permit> {
+        if !self.0.machine.is_call_permitted() {
+            return None;
+        }
+        let trying = self.0.state.load(Ordering::Acquire) == BreakerState::HalfOpen.index();
+        if trying && self.0.trying.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        Some(Permit { breaker: self.clone(), trying })
+    }
+}
+
+impl Permit {
+    /// It works.
+    pub fn succeeded(self) {
+        self.breaker.0.machine.on_success();
+    }
+
+    /// It does not.
+    pub fn failed(self) {
+        self.breaker.0.machine.on_error();
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.trying {
+            self.breaker.0.trying.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.machine.fmt(f)
+    }
+}
+
+/// Tells metrics and log of each change.
+struct Turns {
+    name: BreakerName,
+    metrics: Metrics,
+    state: Arc<AtomicUsize>,
+}
+
+impl Turns {
+    fn to(&self, state: BreakerState) {
+        // A new machine says that it is closed, which is no change.
+        if self.state.swap(state.index(), Ordering::AcqRel) != state.index() {
+            self.metrics.breaker_turned(self.name, state);
+            tracing::warn!(breaker = self.name.as_str(), state = state.as_str(), "a circuit breaker turned");
+        }
+    }
+}
+
+impl Instrument for Turns {
+    fn on_call_rejected(&self) {}
+
+    fn on_open(&self) {
+        self.to(BreakerState::Open);
+    }
+
+    fn on_half_open(&self) {
+        self.to(BreakerState::HalfOpen);
+    }
+
+    fn on_closed(&self) {
+        self.to(BreakerState::Closed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Inventory;
+
+    fn breaker() -> (Breaker, Metrics) {
+        let metrics = Metrics::new(&Inventory::default()).unwrap();
+        let settings = BreakerSettings { failures: 2, pause: Duration::from_secs(1) };
+        (Breaker::new(BreakerName::CacheL2, settings, metrics.clone()), metrics)
+    }
+
+    #[track_caller]
+    fn assert_state(metrics: &Metrics, state: BreakerState, turns: u64) {
+        let text = metrics.render();
+        for each in BreakerState::ALL {
+            let (name, value) = (each.as_str(), u8::from(*each == state));
+            let line = format!("cinegraph_circuit_breaker_state{{breaker=\"cache_l2\",state=\"{name}\"}} {value}");
+            assert!(text.contains(&line), "{line} is missing in\n{text}");
+        }
+        let (to, line) = (state.as_str(), "cinegraph_circuit_breaker_transitions_total{breaker=\"cache_l2\"");
+        assert!(text.contains(&format!("{line},to=\"{to}\"}} {turns}")), "not {turns} turns to {to}:\n{text}");
+    }
+
+    #[test]
+    fn failures_in_a_row_open_it_and_others_do_not() {
+        let (breaker, metrics) = breaker();
+        breaker.permit().unwrap().failed();
+        breaker.permit().unwrap().succeeded();
+        breaker.permit().unwrap().failed();
+        drop(breaker.permit());
+        assert_state(&metrics, BreakerState::Closed, 0);
+        breaker.permit().unwrap().failed();
+        assert!(breaker.permit().is_none());
+        assert_state(&metrics, BreakerState::Open, 1);
+    }
+
+    #[test]
+    fn after_the_pause_one_call_at_a_time_is_let_through() {
+        let (breaker, metrics) = breaker();
+        for _ in 0..2 {
+            breaker.permit().unwrap().failed();
+        }
+        let start = std::time::Instant::now();
+        let first = loop {
+            match breaker.permit() {
+                Some(permit) => break permit,
+                None => assert!(start.elapsed() < Duration::from_secs(10), "still open"),
+            }
+            std::thread::yield_now();
+        };
+        assert!(breaker.permit().is_none(), "one is under way");
+        assert_state(&metrics, BreakerState::HalfOpen, 1);
+        drop(first);
+        breaker.permit().unwrap().succeeded();
+        assert!(breaker.permit().is_some() && breaker.permit().is_some());
+        assert_state(&metrics, BreakerState::Closed, 1);
+    }
+}

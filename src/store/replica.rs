@@ -1,0 +1,241 @@
+//! The read replica: who may be asked there, and when.
+//!
+//! An answer of the replica counts when it shows every change that we know of; all else is asked at the primary.
+
+use std::collections::VecDeque;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
+
+use super::events::versions_of;
+use super::{DatabaseSettings, Lent, Store, StoreError, Versions, Within, error, session};
+use crate::breaker::{Breaker, BreakerSettings, Permit};
+use crate::scoring::Decade;
+use crate::telemetry::{BreakerName, DbError, Fallback, Pool};
+
+/// Longer than a look at a server that is well takes.
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
+
+/// Positions of the primary that are remembered, one a second; a replica that is further behind is far too far.
+const MARKS: usize = 3_600;
+
+/// Where the replica is, and how far it may be behind.
+#[derive(Debug, Clone)]
+pub struct ReplicaSettings {
+    /// `postgres://…`; may hold a password, so it is never logged.
+    pub url: String,
+    /// A replica that is further behind is not asked.
+    pub max_lag: Duration,
+    /// When it is left alone after failures.
+    pub breaker: BreakerSettings,
+}
+
+#[derive(Debug)]
+pub(super) struct Replica {
+    pool: PgPool,
+    max_lag: Duration,
+    breaker: Breaker,
+    /// What it must show.
+    known: Versions,
+    /// Whether it was there and near enough when it was last looked at.
+    usable: AtomicBool,
+    /// Positions in the primary's log that it has not reached yet, and since when they are.
+    marks: Mutex<VecDeque<(Instant, i64)>>,
+}
+
+/// A question that only reads, so that any server that shows the data may answer it.
+pub(super) trait Question: Sync {
+    type Answer: Send;
+
+    /// The name of its statement.
+    const NAME: &'static str;
+
+    /// What it is about.
+    fn decade(&self) -> Decade;
+
+    fn ask(&self, connection: &mut PgConnection) -> impl Future<Output = Result<Self::Answer, sqlx::Error>> + Send;
+
+    /// How many rows an answer has.
+    fn rows(answer: &Self::Answer) -> usize;
+}
+
+impl Store {
+    /// The same store, reading rankings and validations from a replica that shows all that `known` holds. Somebody must
+    /// call [`look_at_replica`](Self::look_at_replica) every second.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the URL is none.
+    pub fn reading_from(
+        self,
+        replica: &ReplicaSettings,
+        primary: &DatabaseSettings,
+        known: Versions,
+    ) -> Result<Self, StoreError> {
+        let options =
+            PgConnectOptions::from_str(&replica.url).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(primary.max_connections)
+            .acquire_timeout(primary.acquire_timeout)
+            .connect_lazy_with(session(options, primary.limits.request));
+        let replica = Replica {
+            pool,
+            max_lag: replica.max_lag,
+            breaker: Breaker::new(BreakerName::Replica, replica.breaker, self.metrics.clone()),
+            known,
+            usable: AtomicBool::new(false),
+            marks: Mutex::default(),
+        };
+        Ok(Self { replica: Some(replica.into()), ..self })
+    }
+
+    /// Looks how far the replica is behind; to be called every second.
+    pub async fn look_at_replica(&self) {
+        let Some(replica) = &self.replica else { return };
+        // A primary that does not answer writes nothing that the replica could lack.
+        if let Ok(position) = self.log_position().await {
+            replica.marks().push_back((Instant::now(), position));
+        }
+        let permit = replica.breaker.permit();
+        let lag = replica.replayed().await.map(|position| replica.lag_at(position));
+        let usable = lag.as_ref().is_ok_and(|lag| *lag <= replica.max_lag);
+        if let Ok(lag) = lag {
+            self.metrics.replica_lag(lag);
+        }
+        if replica.usable.swap(usable, Ordering::AcqRel) != usable {
+            let lag_seconds = lag.as_ref().map_or(0.0, Duration::as_secs_f64);
+            let error = lag.err().map(|error| error.to_string());
+            tracing::info!(usable, lag_seconds, error, "the read replica is used, or no longer is");
+        }
+        match permit {
+            Some(permit) if usable => permit.succeeded(),
+            Some(permit) => permit.failed(),
+            None => {}
+        }
+    }
+
+    /// Asks the replica where that may answer, else the primary.
+    pub(super) async fn read<Q: Question>(&self, question: Q) -> Result<Q::Answer, StoreError> {
+        let Some(replica) = &self.replica else { return self.read_primary(&question).await };
+        if let Some(permit) = replica.permit() {
+            match self.read_replica(replica, &question).await {
+                Ok(shown) => {
+                    permit.succeeded();
+                    if let Some(value) = shown {
+                        return Ok(value);
+                    }
+                }
+                Err(error) => {
+                    permit.failed();
+                    tracing::warn!(%error, query_name = Q::NAME, "the read replica failed; asking the primary");
+                }
+            }
+        }
+        let value = self.read_primary(&question).await;
+        let outcome = if value.is_ok() { Fallback::Ok } else { Fallback::Error };
+        self.metrics.fell_back(BreakerName::Replica, outcome);
+        value
+    }
+
+    async fn read_primary<Q: Question>(&self, question: &Q) -> Result<Q::Answer, StoreError> {
+        let mut statement = self.statement(Q::NAME).await?;
+        let answer = question.ask(statement.connection()).within(self.limits.request).await;
+        statement.end(answer, Q::rows)
+    }
+
+    /// Nothing where the replica lacks a change that we know of.
+    async fn read_replica<Q: Question>(
+        &self,
+        replica: &Replica,
+        question: &Q,
+    ) -> Result<Option<Q::Answer>, StoreError> {
+        let wait = self.metrics.connection_wait(Pool::Replica);
+        let mut connection = match replica.pool.acquire().await {
+            Ok(connection) => Lent::new(connection),
+            Err(error) => {
+                if matches!(error, sqlx::Error::PoolTimedOut) {
+                    wait.timed_out();
+                }
+                self.metrics.statement(Q::NAME).finish_err(DbError::Connection);
+                return Err(StoreError::of(Q::NAME, error));
+            }
+        };
+        wait.acquired();
+        let measured = self.metrics.statement(Q::NAME);
+        let read = async {
+            // One state of the database, so that the versions are those of the very rows.
+            let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            let shown = versions_of(&mut snapshot).await?;
+            let shows_all = replica.known.are_in(&shown, question.decade());
+            let answer = if shows_all { Some(question.ask(&mut snapshot).await?) } else { None };
+            snapshot.commit().await?;
+            Ok(answer)
+        };
+        let read = read.within(self.limits.request).await;
+        connection.give_back(&read);
+        match read {
+            Ok(value) => {
+                let _ = measured.finish_ok(value.as_ref().map_or(0, Q::rows));
+                Ok(value)
+            }
+            Err(error) => {
+                measured.finish_err(error::FailureKind::of(&error).into());
+                Err(StoreError::of(Q::NAME, error))
+            }
+        }
+    }
+
+    /// How much the primary has written to its log.
+    async fn log_position(&self) -> Result<i64, StoreError> {
+        let mut statement = self.statement("replica_lag").await?;
+        let position =
+            sqlx::query_scalar!(r#"SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint AS "position!""#)
+                .fetch_one(statement.connection())
+                .within(LOOK_LIMIT)
+                .await;
+        statement.done(position)
+    }
+}
+
+impl Replica {
+    pub(super) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    fn permit(&self) -> Option<Permit> {
+        if self.usable.load(Ordering::Acquire) { self.breaker.permit() } else { None }
+    }
+
+    /// How much of the primary's log it has replayed.
+    async fn replayed(&self) -> Result<i64, StoreError> {
+        let name = "replica_lag";
+        let connection = self.pool.acquire().within(LOOK_LIMIT).await;
+        let mut connection = Lent::new(connection.map_err(|error| StoreError::of(name, error))?);
+        // It has no value where it is no replica, or no longer.
+        let position = sqlx::query_scalar!(
+            r#"SELECT CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END"#
+        )
+        .fetch_one(&mut **connection)
+        .within(LOOK_LIMIT)
+        .await;
+        connection.give_back(&position);
+        position.map_err(|error| StoreError::of(name, error))?.ok_or(StoreError::NoReplica)
+    }
+
+    /// How long ago the primary wrote the oldest of what this position lacks. So an idle primary makes nobody late, and
+    /// no clock of another machine is asked.
+    fn lag_at(&self, position: i64) -> Duration {
+        let mut marks = self.marks();
+        while marks.len() > MARKS || marks.front().is_some_and(|(_, mark)| *mark <= position) {
+            marks.pop_front();
+        }
+        marks.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())
+    }
+
+    fn marks(&self) -> std::sync::MutexGuard<'_, VecDeque<(Instant, i64)>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
