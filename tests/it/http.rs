@@ -10,12 +10,15 @@ use async_graphql::{EmptySubscription, Error, ErrorExtensions, Object, Schema};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use cinegraph::graphql::Door;
-use cinegraph::http::{HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, admin, public, serve};
+use cinegraph::graphql::{Door, OperationLimits};
+use cinegraph::http::{
+    ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, admin, public, serve,
+};
 use cinegraph::telemetry::{Inventory, LogFormat, Metrics, TelemetryGuard, subscriber};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::Dispatch;
@@ -77,6 +80,9 @@ fn coded(code: &str, message: &str) -> Error {
 }
 
 /// The shell round the toy schema, with a registry of its own.
+/// Operations that a shell answers at a time.
+const PLACES: usize = 4;
+
 struct Shell {
     public: Router,
     admin: Router,
@@ -88,16 +94,26 @@ impl Shell {
         Self::with(HttpLimits::default(), ENOUGH, true)
     }
 
-    fn with(limits: HttpLimits, execution: Duration, ready: bool) -> Self {
+    fn with(http: HttpLimits, execution: Duration, ready: bool) -> Self {
         let inventory = Inventory { fields: &["film", "never"], ..Inventory::default() };
         let metrics = Metrics::new(&inventory).unwrap();
         let probe = Probe::new(move || async move {
             let database = if ready { Ok(()) } else { Err("unreachable".to_owned()) };
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
-        let door = Door::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), execution);
+        let limits = OperationLimits { time: execution, ..OperationLimits::default() };
+        let door = Door::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), limits);
         let sockets = Sockets::new(SocketLimits::default(), vec![], CancellationToken::new(), metrics.clone());
-        let state = HttpState { door, metrics: metrics.clone(), probe: probe.clone(), limits, sockets, graphiql: true };
+        let state = HttpState {
+            door,
+            metrics: metrics.clone(),
+            probe: probe.clone(),
+            limits: http,
+            places: Arc::new(Semaphore::new(PLACES)),
+            origins: vec!["https://films.example".into()],
+            sockets,
+            graphiql: true,
+        };
         Self { public: public(state), admin: admin(metrics.clone(), probe), metrics }
     }
 
@@ -237,7 +253,7 @@ async fn a_query_is_answered_by_post_and_by_get() {
     let got = shell.get("/graphql?query=query+A+%7Bfilm%7D+query+B+%7B__typename%7D&operationName=A").await;
 
     assert_eq!(posted.status, StatusCode::OK);
-    assert_eq!(posted.header(header::CONTENT_TYPE), "application/json");
+    assert_eq!(posted.header(header::CONTENT_TYPE), "application/json; charset=utf-8");
     assert_eq!(posted.json(), json!({ "data": { "film": "Ran" } }));
     assert_eq!(got.json(), posted.json());
 }
@@ -319,7 +335,7 @@ async fn what_holds_no_operation_is_refused_in_json() {
         let answer = shell.send(request).await;
 
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text);
-        assert_eq!(answer.header(header::CONTENT_TYPE), "application/json");
+        assert_eq!(answer.header(header::CONTENT_TYPE), "application/json; charset=utf-8");
         assert_eq!(shell.slo(), [0, 0, 1], "{status}");
         assert_eq!(shell.total("graphql_server_request_duration_seconds_count"), 0, "{status}");
     }
@@ -543,7 +559,7 @@ async fn a_stopping_server_finishes_what_it_began() {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let server = tokio::spawn(serve(listener, shell.public.clone(), stop.clone()));
+    let server = tokio::spawn(serve(listener, shell.public.clone(), ConnectionLimits::default(), stop.clone()));
 
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /graphql?query=%7Bnever%7D HTTP/1.1\r\nHost: cinegraph\r\n\r\n").await.unwrap();
@@ -553,7 +569,7 @@ async fn a_stopping_server_finishes_what_it_began() {
     client.read_to_string(&mut answer).await.unwrap();
 
     assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
-    assert!(server.await.unwrap().is_ok());
+    assert!(server.await.is_ok());
     assert_eq!(shell.slo(), [0, 1, 0]);
 }
 
@@ -563,7 +579,7 @@ async fn a_client_that_closes_its_connection_is_cancelled() {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let server = tokio::spawn(serve(listener, shell.public.clone(), stop.clone()));
+    let server = tokio::spawn(serve(listener, shell.public.clone(), ConnectionLimits::default(), stop.clone()));
 
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /graphql?query=%7Bnever%7D HTTP/1.1\r\nHost: cinegraph\r\n\r\n").await.unwrap();
@@ -573,5 +589,5 @@ async fn a_client_that_closes_its_connection_is_cancelled() {
 
     assert_eq!(shell.slo(), [0, 0, 1]);
     stop.cancel();
-    assert!(server.await.unwrap().is_ok());
+    assert!(server.await.is_ok());
 }
