@@ -75,7 +75,7 @@ impl Answer {
     #[must_use]
     pub fn event(self) -> Event {
         match self.stage {
-            Stage::Executed | Stage::TimedOut | Stage::Panicked => Event::Next(self.body),
+            Stage::Executed => Event::Next(self.body),
             _ => Event::Refused(errors_of(&self.body)),
         }
     }

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::error::refusal;
+use super::error::{JSON, refusal};
 use super::media::{accepted, is_json};
 use super::request::request_id;
 use super::{HttpState, caching};
@@ -164,7 +164,6 @@ async fn answer<E: Executor>(
     caching::describe(response, answer.kept.as_ref(), headers)
 }
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const GRAPHQL_RESPONSE: HeaderValue = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
 
 /// The token that a request bears, for the resolvers that ask for one.

@@ -33,20 +33,24 @@ impl Default for ConnectionLimits {
 /// Serves `router` until `stop` is cancelled, then takes no more connections and finishes the requests in flight. How
 /// long that may take is the caller's to limit.
 pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
-    let mut builder = Builder::new(TokioExecutor::new());
+    // HTTP/2 without TLS is for nobody but proxies, and while its preface is awaited no time-out runs.
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_read);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20)).max_concurrent_streams(100);
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     while let Some(stream) = stop.run_until_cancelled(accept(&listener)).await {
         let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
+        let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
-            // It ends with an error when the client breaks off or is too slow: that is the client's.
-            if let Err(error) = connection.await {
-                tracing::debug!(error, "a connection broke");
+            // hyper's time-out begins with the first byte.
+            let first_byte = tokio::time::timeout(limits.head_read, stream.readable());
+            if let Some(Ok(Ok(()))) = stop.run_until_cancelled(first_byte).await {
+                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+                // It ends with an error when the client breaks off or is too slow: that is the client's.
+                if let Err(error) = watcher.watch(connection).await {
+                    tracing::debug!(error, "a connection broke");
+                }
             }
             drop(place);
         });
