@@ -182,6 +182,8 @@ impl<E: Executor> Door<E> {
                 let how = match (read.hits, read.stale) {
                     (1.., _) => Lookup::HitL1,
                     (_, 1..) => Lookup::Stale,
+                    // Made just now, but of something old.
+                    _ if encoded.read.stale > 0 => Lookup::Stale,
                     _ => Lookup::Miss,
                 };
                 let kept = read.times.map(|times| {
