@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint generate bench
+.PHONY: help install run test faults lint generate bench
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -18,6 +18,10 @@ run: install ## Start the demo. FILMS=N: films to generate; DATA=dir: CSV files 
 test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for cargo test
 	@scripts/install.sh test
 	@scripts/test.sh $(ARGS)
+
+faults: ## Let servers fail for half a minute each, under 32 clients, and report; takes a quarter of an hour
+	@scripts/install.sh test
+	@CINEGRAPH_FAULT_SECONDS=30 scripts/test.sh --test it faults:: -- --nocapture --test-threads=1
 
 lint: install ## Check format, dependencies, lints and documentation
 	cargo fmt --check

@@ -40,6 +40,9 @@ pub(crate) struct Told {
     pub(crate) problem: Option<String>,
 }
 
+/// The number of the next question.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// Clients that ask one service.
 pub(crate) struct Crowd {
     told: Arc<Mutex<Vec<Told>>>,
@@ -48,16 +51,15 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Lets `clients` ask in turn what `question` makes of a number that grows.
+    /// Lets `clients` ask what `question` makes of a number that never comes twice.
     pub(crate) fn ask(address: SocketAddr, clients: usize, question: fn(u64) -> String) -> Self {
         let (told, stop, tasks) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new(), TaskTracker::new());
-        let number = Arc::new(AtomicU64::new(0));
         for _ in 0..clients {
-            let (told, stop, number) = (Arc::clone(&told), stop.clone(), Arc::clone(&number));
+            let (told, stop) = (Arc::clone(&told), stop.clone());
             tasks.spawn(async move {
                 let mut connection = None;
                 while !stop.is_cancelled() {
-                    let question = question(number.fetch_add(1, Ordering::Relaxed));
+                    let question = question(NUMBER.fetch_add(1, Ordering::Relaxed));
                     let (answer, _) = told_to(&mut connection, address, &question).await;
                     told.lock().unwrap().push(answer);
                 }
