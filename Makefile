@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults lint generate bench
+.PHONY: help install run test faults lint generate bench observe
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -19,13 +19,10 @@ test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for car
 	@scripts/install.sh test
 	@scripts/test.sh $(ARGS)
 
-faults: ## Let servers fail for half a minute each, under 32 clients, and report; takes a quarter of an hour
-	@scripts/install.sh test
-	@CINEGRAPH_FAULT_SECONDS=30 scripts/test.sh --test it faults:: -- --nocapture --test-threads=1
-
-lint: install ## Check format, dependencies, lints and documentation
+.PHONY: help install run test faults lint generate bench observe
 	cargo fmt --check
 	scripts/check-dependencies.py
+	scripts/check-alerts.sh
 	cargo clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
 
@@ -37,3 +34,8 @@ generate: install ## Make .sqlx and schema.graphql anew
 bench: ## Measure against the budgets and the query that we replace; takes an hour. FILMS="20000 …": sizes
 	@scripts/install.sh bench
 	@scripts/bench.sh
+
+observe: ## Start the demo under Prometheus and Alertmanager with the shipped rules, and drive load. FILMS=N
+	@scripts/install.sh observe
+	cargo build --release --bin cinegraph
+	@scripts/observe.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and running need and this machine lacks; with the argument `test` or `bench`, also what
-# those need. Says nothing when nothing is missing.
+# Installs what building and running need and this machine lacks; with the argument `test`, `bench` or `observe`, also
+# what those need. Says nothing when nothing is missing.
 set -euo pipefail
 
 readonly RUST_OLDEST=1.94
@@ -36,10 +36,17 @@ check_rust() {
         fail "cargo is $version, Rust $RUST_OLDEST or newer is needed: rustup update stable"
 }
 
-# Debian's packages make and start a cluster of their own, unless told not to.
+# Debian's packages of servers make a cluster, and start what they bring, unless told not to. We need the programs only.
 install_packages() {
-    local conf=/etc/postgresql-common/createcluster.d/cinegraph.conf status=0
+    local conf=/etc/postgresql-common/createcluster.d/cinegraph.conf policy=/usr/sbin/policy-rc.d server
     as_root apt-get update -qq || return
+    # shellcheck disable=SC2064  # The names as they are now: what is there already stays.
+    if [[ -e $policy ]]; then
+        trap "as_root rm -f $conf" EXIT
+    else
+        trap "as_root rm -f $conf $policy" EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy" || return
+    fi
     if [[ " $* " == *" postgresql "* ]]; then
         local candidate
         candidate=$(apt-cache policy postgresql | sed -n 's/ *Candidate: \([0-9]*\).*/\1/p')
@@ -50,9 +57,11 @@ install_packages() {
         echo 'create_main_cluster = false' | as_root tee "$conf" >/dev/null || return
     fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        "$@" </dev/null >&2 || status=$?
-    as_root rm -f "$conf"
-    return "$status"
+        "$@" </dev/null >&2 || return
+    [[ -d /run/systemd/system ]] || return 0
+    for server in redis-server prometheus prometheus-alertmanager; do
+        [[ " $* " != *" $server "* ]] || as_root systemctl disable --quiet "$server" || return
+    done
 }
 
 check_rust
@@ -66,6 +75,13 @@ if [[ ${1:-} == test ]]; then
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
     command -v python3 >/dev/null || missing+=(python3)
+fi
+if [[ ${1:-} == test || ${1:-} == observe ]]; then
+    command -v promtool >/dev/null || missing+=(prometheus)
+    command -v prometheus-alertmanager >/dev/null || missing+=(prometheus-alertmanager)
+fi
+if [[ ${1:-} == observe ]]; then
+    command -v curl >/dev/null || missing+=(curl)
 fi
 if [[ ${1:-} == bench ]]; then
     command -v wrk >/dev/null || missing+=(wrk)

@@ -16,7 +16,7 @@ use super::reading::{Purpose, Reading};
 use super::tiered::{CacheSettings, Key, LoadError, Surroundings};
 use crate::telemetry::{
     CacheName, CacheOperation, Done, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, Source,
-    WriteReason,
+    WriteReason, charged,
 };
 
 /// Values by key in this process, loaded many at a time. A value may be that there is none.
@@ -205,13 +205,11 @@ where
         if !mine.is_empty() {
             let (cache, load, landing) =
                 (self.clone(), load.clone(), Landing { cache: self.clone(), keys: mine.clone() });
-            let flown = tokio::spawn(
-                async move {
-                    let landing = landing;
-                    cache.fly(&landing.keys, load, reason).await.map(Arc::new)
-                }
-                .in_current_span(),
-            );
+            let flown = async move {
+                let landing = landing;
+                cache.fly(&landing.keys, load, reason).await.map(Arc::new)
+            };
+            let flown = tokio::spawn(charged(flown).in_current_span());
             let flight = async move {
                 match flown.await {
                     Ok(landed) => landed,

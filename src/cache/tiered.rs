@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::store::{Currency, Stamp, Versions};
 use crate::telemetry::{
     CacheName, CacheOperation, Done, Eviction, FlightRole, Label, Layer, LayerResult, Lookup, Metrics, Revalidation,
-    Source, WriteReason,
+    Source, WriteReason, charged,
 };
 
 /// A refresh that takes longer has failed: its key must not stay claimed.
@@ -167,14 +167,7 @@ where
         L: Future<Output = Result<Made<V>, E>> + Send + 'static,
     {
         let reading = Reading::current();
-        let span = tracing::info_span!(
-            "cache",
-            otel.name = format!("cache get {}", self.0.name.as_str()),
-            cinegraph.cache.name = self.0.name.as_str(),
-            cinegraph.cache.result = tracing::field::Empty,
-            cinegraph.cache.age_seconds = tracing::field::Empty,
-            cinegraph.cache.single_flight.role = tracing::field::Empty,
-        );
+        let span = self.span();
         // Loads nest, and so do the futures of resolvers: on the heap, so that they need little stack together.
         let looked_up = self.look_up(key, load.boxed(), reading.as_deref(), &span).boxed();
         looked_up.instrument(span.clone()).await
@@ -188,9 +181,7 @@ where
         let counted = reading.is_none_or(|reading| reading.purpose() == Purpose::Request);
         let stale_will_do = counted;
         let served = |entry: &Entry<V>, how: Lookup, source: Source| {
-            let age = entry.times.age(inner.around.clock.now());
-            span.record("cinegraph.cache.result", how.as_str());
-            span.record("cinegraph.cache.age_seconds", age.as_secs_f64());
+            inner.served(entry, how, span, counted);
             if let Some(reading) = reading {
                 reading.note(&entry.stamp, entry.times, source);
                 reading.count(|read| match how {
@@ -198,10 +189,6 @@ where
                     Lookup::Stale => read.stale += 1,
                     Lookup::Miss | Lookup::Bypass => read.misses += 1,
                 });
-            }
-            if counted {
-                inner.around.metrics.cache_lookup(inner.name, how);
-                inner.around.metrics.cache_served(inner.name, age);
             }
             Arc::clone(&entry.value)
         };
@@ -280,10 +267,35 @@ where
         }
     }
 
+    /// A look-up that ends at once: what is kept and fresh, with its times and its age, for a request. Where this is none,
+    /// [`get`](Self::get) is to follow; nothing is counted until then.
+    #[must_use]
+    pub fn fresh(&self, key: &K) -> Option<(Arc<V>, Times, Duration)> {
+        let inner = &self.0;
+        let started = Instant::now();
+        let entry = inner.memory.get(key).filter(|entry| inner.judge(entry) == Verdict::Fresh)?;
+        let metrics = &inner.around.metrics;
+        metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
+        metrics.cache_layer(inner.name, Layer::L1, LayerResult::Hit);
+        let age = inner.served(&entry, Lookup::HitL1, &self.span(), true);
+        Some((Arc::clone(&entry.value), entry.times, age))
+    }
+
     /// Whether something is kept for `key`, fresh or not.
     #[must_use]
     pub fn has(&self, key: &K) -> bool {
         self.0.memory.get(key).is_some()
+    }
+
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!(
+            "cache",
+            otel.name = format!("cache get {}", self.0.name.as_str()),
+            cinegraph.cache.name = self.0.name.as_str(),
+            cinegraph.cache.result = tracing::field::Empty,
+            cinegraph.cache.age_seconds = tracing::field::Empty,
+            cinegraph.cache.single_flight.role = tracing::field::Empty,
+        )
     }
 
     /// How many kept values `wanted` says yes to, judging by what they were made of.
@@ -357,7 +369,7 @@ where
             let landing = landing;
             cache.fly(&landing.key, load, reason, counted).await
         };
-        let flown = tokio::spawn(Reading::new(purpose).of(flown).in_current_span());
+        let flown = tokio::spawn(charged(Reading::new(purpose).of(flown)).in_current_span());
         let flight = async move {
             match flown.await {
                 Ok(landed) => landed,
@@ -439,6 +451,18 @@ impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
 
     fn judge(&self, entry: &Entry<V>) -> Verdict {
         judge(&entry.times, &entry.stamp, &self.around.versions, self.around.clock.now())
+    }
+
+    /// Traces, and perhaps counts, a look-up that is served `entry`; says how old that is.
+    fn served(&self, entry: &Entry<V>, how: Lookup, span: &tracing::Span, counted: bool) -> Duration {
+        let age = entry.times.age(self.around.clock.now());
+        span.record("cinegraph.cache.result", how.as_str());
+        span.record("cinegraph.cache.age_seconds", age.as_secs_f64());
+        if counted {
+            self.around.metrics.cache_lookup(self.name, how);
+            self.around.metrics.cache_served(self.name, age);
+        }
+        age
     }
 
     /// Whether it lacks no change, not even one of the last seconds.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use figment::value::Value;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use super::PREFIX;
 use super::secret::without_password;
@@ -324,7 +324,7 @@ impl Kind {
             Self::Path => is_text(&|path| !path.is_empty()),
             Self::Address => is_text(&|address| address.parse::<SocketAddr>().is_ok()),
             Self::OneOf(words) => is_text(&|word| words.contains(&word)),
-            Self::LogFilter => is_text(&|filter| !filter.is_empty() && EnvFilter::try_new(filter).is_ok()),
+            Self::LogFilter => is_text(&|filter| !filter.is_empty() && filter.parse::<Targets>().is_ok()),
             Self::Switch => value.to_bool().is_some(),
             Self::Whole { min, max, .. } => value.deserialize().is_ok_and(|number: u64| (min..=max).contains(&number)),
             Self::Seconds => value.deserialize().is_ok_and(|seconds: f64| SECONDS.contains(&seconds)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_graphql::{Executor, Request, Response};
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
@@ -88,18 +89,18 @@ pub struct Kept {
     /// Its age now.
     pub age: Duration,
     /// Tells it from every other answer.
-    pub etag: Arc<str>,
+    pub etag: HeaderValue,
 }
 
 /// An encoded answer.
 #[derive(Debug)]
 struct Encoded {
     body: Bytes,
-    etag: Arc<str>,
+    etag: HeaderValue,
     stage: Stage,
     outcome: Outcome,
     codes: Vec<ErrorCode>,
-    described: Described,
+    described: Arc<Described>,
     read: Read,
     /// Whether the one for whom it was executed has taken it: its root fields were measured by that.
     taken: AtomicBool,
@@ -138,7 +139,8 @@ impl<E: Executor> Door<E> {
     pub async fn answer(&self, request: Request, transport: Transport) -> Answer {
         let mut operation = Operation::start(&self.metrics);
         let span = operation.span();
-        let answer = self.pass(request, transport, &mut operation).instrument(span).await;
+        let spent = operation.spent();
+        let answer = spent.on(self.pass(request, transport, &mut operation)).instrument(span).await;
         operation.end(answer.outcome, answer.prediction);
         answer
     }
@@ -151,6 +153,9 @@ impl<E: Executor> Door<E> {
             return self.execute_now(request, operation).await;
         };
         let key = key(&request);
+        if let Some((encoded, times, age)) = responses.fresh(&key) {
+            return self.hit(&encoded, times, age, operation);
+        }
         if !responses.has(&key) {
             if let Err(refused) = self.prepare(&mut request, transport, operation) {
                 return refused;
@@ -161,10 +166,12 @@ impl<E: Executor> Door<E> {
         }
         let reading = Reading::new(Purpose::Request);
         let this = self.clone();
-        let (name, described) = (request.operation_name.clone(), operation.described.clone());
+        let (name, described) = (request.operation_name.clone(), Arc::clone(&operation.described));
         let load = async move {
-            let described = match described.kind {
-                OperationType::Unknown => Described::of(request.parsed_query().ok(), name.as_deref(), &this.metrics),
+            let described = match (described.kind, request.parsed_query()) {
+                (OperationType::Unknown, Ok(document)) => {
+                    Arc::new(Described::of(document, name.as_deref(), &this.metrics))
+                }
                 _ => described,
             };
             let encoded = Box::pin(this.execute(request, described)).await;
@@ -188,7 +195,7 @@ impl<E: Executor> Door<E> {
                 };
                 let kept = read.times.map(|times| {
                     let age = times.age(around.clock.now());
-                    Kept { how, times, age, etag: Arc::clone(&encoded.etag) }
+                    Kept { how, times, age, etag: encoded.etag.clone() }
                 });
                 (encoded, kept)
             }
@@ -216,7 +223,9 @@ impl<E: Executor> Door<E> {
     ) -> Result<(), Answer> {
         let name = request.operation_name.clone();
         match request.parsed_query() {
-            Ok(document) => operation.describe(Described::of(Some(document), name.as_deref(), &self.metrics)),
+            Ok(document) => {
+                operation.describe(Arc::new(Described::of(document, name.as_deref(), &self.metrics)));
+            }
             Err(error) => {
                 let response = Response::from_errors(vec![syntax_error(&error)]);
                 return Err(operation.refuse(&response, Stage::Refused, Outcome::Rejected, ErrorCode::ParseFailed));
@@ -232,7 +241,7 @@ impl<E: Executor> Door<E> {
     }
 
     async fn execute_now(&self, request: Request, operation: &mut Operation) -> Answer {
-        let described = operation.described.clone();
+        let described = Arc::clone(&operation.described);
         let encoded = Reading::new(Purpose::Request).of(Box::pin(self.execute(request, described))).await;
         self.take(&encoded, operation);
         let source = encoded.read.source.unwrap_or(Source::Database);
@@ -243,7 +252,7 @@ impl<E: Executor> Door<E> {
     }
 
     /// Executes in the reading of this task.
-    async fn execute(&self, request: Request, described: Described) -> Encoded {
+    async fn execute(&self, request: Request, described: Arc<Described>) -> Encoded {
         let mut stage = Stage::Executed;
         let executed = tokio::time::timeout(self.limit, Box::pin(self.executor.execute(request))).await;
         let mut response = executed.unwrap_or_else(|_| {
@@ -262,14 +271,33 @@ impl<E: Executor> Door<E> {
         Encoded { body, etag, stage, outcome, codes, described, read, taken: AtomicBool::new(false) }
     }
 
+    /// Answers at once by what is kept.
+    fn hit(&self, encoded: &Encoded, times: Times, age: Duration, operation: &mut Operation) -> Answer {
+        operation.note_hit(&encoded.described);
+        self.count_fields(&encoded.described);
+        Answer {
+            body: encoded.body.clone(),
+            stage: encoded.stage,
+            outcome: encoded.outcome,
+            prediction: encoded.described.is_prediction().then_some(Source::CacheFresh),
+            kept: Some(Kept { how: Lookup::HitL1, times, age, etag: encoded.etag.clone() }),
+            retry_after_seconds: None,
+        }
+    }
+
     /// Counts an answer as that of `operation`.
     fn take(&self, encoded: &Encoded, operation: &mut Operation) {
-        operation.describe(encoded.described.clone());
+        operation.describe(Arc::clone(&encoded.described));
         operation.note(&encoded.codes, &encoded.read);
         if encoded.taken.swap(true, Ordering::AcqRel) {
-            for &field in &encoded.described.root_fields {
-                self.metrics.field(field).finish(Done::Ok);
-            }
+            self.count_fields(&encoded.described);
+        }
+    }
+
+    /// Counts root fields that nobody has executed for this request.
+    fn count_fields(&self, described: &Described) {
+        for &field in &described.root_fields {
+            self.metrics.field(field).finish(Done::Ok);
         }
     }
 }
@@ -325,7 +353,8 @@ fn encode(response: &Response) -> Bytes {
     serde_json::to_vec(response).unwrap_or_default().into()
 }
 
-fn etag(body: &[u8]) -> Arc<str> {
+fn etag(body: &[u8]) -> HeaderValue {
     let hash = Sha256::digest(body);
-    format!("\"{:032x}\"", hash.first_chunk().copied().map_or(0, u128::from_be_bytes)).into()
+    let tag = format!("\"{:032x}\"", hash.first_chunk().copied().map_or(0, u128::from_be_bytes));
+    HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("\"\""))
 }

@@ -1,6 +1,8 @@
 //! One operation in flight: what it is, its errors named, measured and logged, however it ends.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::parser::types::{DocumentOperations, OperationType as ParsedType};
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet};
@@ -9,28 +11,36 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use crate::cache::Read;
-use crate::telemetry::{ErrorCode, Label, Metrics, OperationGuard, OperationType, Outcome, Source};
+use crate::telemetry::{ErrorCode, Label, Metrics, OperationGuard, OperationType, Outcome, Source, Spent};
 
 /// The longest operation name that is logged, in characters.
 const NAME_LIMIT: usize = 64;
+
+/// An operation that takes longer is worth a look.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// The longest syntax error that is sent, in characters: the parser's text repeats what the client wrote.
 const SYNTAX_ERROR_LIMIT: usize = 200;
 
 /// What a document says about the operation that is to be executed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Described {
     pub(super) kind: OperationType,
     pub(super) name: Option<String>,
     pub(super) root_fields: Vec<&'static str>,
 }
 
+impl Default for Described {
+    /// Nothing is known yet.
+    fn default() -> Self {
+        Self { kind: OperationType::Unknown, name: None, root_fields: Vec::new() }
+    }
+}
+
 impl Described {
-    /// Of a document, `name` being the operation that the client chose; of nothing, if there is none.
-    pub(super) fn of(document: Option<&ExecutableDocument>, name: Option<&str>, metrics: &Metrics) -> Self {
-        let unknown = Self { kind: OperationType::Unknown, name: None, root_fields: Vec::new() };
-        let Some(document) = document else { return unknown };
-        let Some((own_name, definition)) = chosen(document, name) else { return unknown };
+    /// Of a document, `name` being the operation that the client chose.
+    pub(super) fn of(document: &ExecutableDocument, name: Option<&str>, metrics: &Metrics) -> Self {
+        let Some((own_name, definition)) = chosen(document, name) else { return Self::default() };
         let kind = match definition.ty {
             ParsedType::Query => OperationType::Query,
             ParsedType::Mutation => OperationType::Mutation,
@@ -48,9 +58,12 @@ pub(super) struct Operation {
     metrics: Metrics,
     guard: OperationGuard,
     span: Span,
-    pub(super) described: Described,
+    pub(super) described: Arc<Described>,
     codes: Vec<ErrorCode>,
-    read: Read,
+    hits: u32,
+    stale: u32,
+    misses: u32,
+    spent: Arc<Spent>,
     end: Option<(Outcome, Option<Source>)>,
 }
 
@@ -70,9 +83,12 @@ impl Operation {
             metrics: metrics.clone(),
             guard: metrics.operation(),
             span,
-            described: Described::of(None, None, metrics),
+            described: Arc::default(),
             codes: Vec::new(),
-            read: Read::default(),
+            hits: 0,
+            stale: 0,
+            misses: 0,
+            spent: Arc::default(),
             end: None,
         }
     }
@@ -81,23 +97,19 @@ impl Operation {
         self.span.clone()
     }
 
+    /// Where its statements are counted.
+    pub(super) fn spent(&self) -> Arc<Spent> {
+        Arc::clone(&self.spent)
+    }
+
     /// Notes what it is.
-    pub(super) fn describe(&mut self, described: Described) {
+    pub(super) fn describe(&mut self, described: Arc<Described>) {
         self.guard.kind(described.kind);
         self.described = described;
     }
 
-    /// Notes what its answer says and was made of.
+    /// Notes what its answer says and was made of; of a subscription, each of its events.
     pub(super) fn note(&mut self, codes: &[ErrorCode], read: &Read) {
-        for &code in codes {
-            self.metrics.graphql_error(code);
-        }
-        self.codes = codes.to_vec();
-        self.read = read.clone();
-    }
-
-    /// Notes the same of one more event of a subscription.
-    pub(super) fn note_event(&mut self, codes: &[ErrorCode], read: &Read) {
         for &code in codes {
             self.metrics.graphql_error(code);
             // It may go on for days: each code once.
@@ -105,9 +117,15 @@ impl Operation {
                 self.codes.push(code);
             }
         }
-        self.read.hits += read.hits;
-        self.read.stale += read.stale;
-        self.read.misses += read.misses;
+        self.hits += read.hits;
+        self.stale += read.stale;
+        self.misses += read.misses;
+    }
+
+    /// Notes that its answer was at hand.
+    pub(super) fn note_hit(&mut self, described: &Arc<Described>) {
+        self.describe(Arc::clone(described));
+        self.hits = 1;
     }
 
     pub(super) fn end(&mut self, outcome: Outcome, prediction: Option<Source>) {
@@ -119,7 +137,7 @@ impl Drop for Operation {
     fn drop(&mut self) {
         let (outcome, prediction) = self.end.take().unwrap_or_else(|| (Outcome::abandoned(), None));
         let elapsed = self.guard.finish(outcome);
-        let Described { kind, name, root_fields } = &self.described;
+        let Described { kind, name, root_fields } = &*self.described;
         if *kind != OperationType::Unknown {
             self.span.record("otel.name", kind.as_str());
             self.span.record("graphql.operation.type", kind.as_str());
@@ -137,14 +155,24 @@ impl Drop for Operation {
             root_fields = root_fields.join(","),
             outcome = outcome.as_str(),
             error_codes = self.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(","),
-            duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3,
-            cache_hits = self.read.hits,
-            cache_stale = self.read.stale,
-            cache_misses = self.read.misses,
+            duration_ms = milliseconds(elapsed),
+            cache_hits = self.hits,
+            cache_stale = self.stale,
+            cache_misses = self.misses,
+            db_queries = self.spent.statements(),
+            db_ms = milliseconds(self.spent.time()),
             source = prediction.map(Label::as_str),
             "graphql operation"
         );
+        if elapsed > SLOW && *kind != OperationType::Subscription {
+            tracing::warn!(operation_name = name, duration_ms = milliseconds(elapsed), "slow operation");
+        }
     }
+}
+
+/// With three decimals.
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// The operation that the library will execute, with the name that the document gives it. `None` if it will refuse.

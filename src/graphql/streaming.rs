@@ -58,7 +58,10 @@ impl<E: Executor> Door<E> {
                 let responses = self.executor.execute_stream(request, None);
                 return Opened::Streaming(Streaming { responses, operation, worst: Outcome::Ok, over: false });
             }
-            Ok(()) => self.pass(request, Transport::Post, &mut operation).instrument(span).await,
+            Ok(()) => {
+                let spent = operation.spent();
+                spent.on(self.pass(request, Transport::Post, &mut operation)).instrument(span).await
+            }
         };
         operation.end(answer.outcome, answer.prediction);
         Opened::Answered(answer)
@@ -83,13 +86,14 @@ impl Streaming {
             return None;
         }
         let reading = Reading::new(Purpose::Request);
-        let next = Arc::clone(&reading).of(self.responses.next());
+        let spent = self.operation.spent();
+        let next = spent.on(Arc::clone(&reading).of(self.responses.next()));
         let Some(mut response) = next.instrument(self.operation.span()).await else {
             self.over = true;
             return None;
         };
         let codes: Vec<_> = response.errors.iter_mut().map(settle).collect();
-        self.operation.note_event(&codes, &reading.so_far());
+        self.operation.note(&codes, &reading.so_far());
         self.worst = worse(self.worst, outcome(&codes, &response.data));
         self.operation.end(self.worst, None);
         // What concerns no part of a result concerns the subscription itself.

@@ -33,12 +33,10 @@ pub(super) fn describe(mut response: Response, kept: Option<&Kept>, request: &He
         Lookup::Stale => format!("cinegraph; hit; ttl={left}; detail=stale"),
         Lookup::Miss | Lookup::Bypass => format!("cinegraph; fwd=miss; stored; ttl={left}"),
     };
-    for (name, value) in [
-        (CACHE_CONTROL, format!("public, max-age={fresh}, stale-while-revalidate={stale}")),
-        (ETAG, kept.etag.to_string()),
-        (AGE, kept.age.as_secs().to_string()),
-        (CACHE_STATUS, status),
-    ] {
+    headers.insert(ETAG, kept.etag.clone());
+    headers.insert(AGE, HeaderValue::from(kept.age.as_secs()));
+    let control = format!("public, max-age={fresh}, stale-while-revalidate={stale}");
+    for (name, value) in [(CACHE_CONTROL, control), (CACHE_STATUS, status)] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
@@ -52,8 +50,8 @@ pub(super) fn describe(mut response: Response, kept: Option<&Kept>, request: &He
 }
 
 /// Whether a request names the answer among those that it has. Weak comparison, as RFC 9110 wants it.
-fn has_it(request: &HeaderMap, etag: &str) -> bool {
+fn has_it(request: &HeaderMap, etag: &HeaderValue) -> bool {
     let lines = request.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
     let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
-    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    tags.any(|tag| tag == "*" || etag == tag.strip_prefix("W/").unwrap_or(tag))
 }

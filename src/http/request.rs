@@ -21,6 +21,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::telemetry::metrics::UNMATCHED;
 use crate::telemetry::{self, HttpRequestGuard, Metrics, OperationEnd};
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// Asked all day by machines: they would drown what people ask for.
@@ -56,25 +57,39 @@ fn measure_body(mut response: Response, status: StatusCode, mut guard: HttpReque
 
 fn server_span(request: &Request, route: &str) -> Span {
     let headers = request.headers();
-    let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
     let span = tracing::info_span!(
         "http",
-        otel.name = format!("{} {route}", telemetry::Label::as_str(label(request.method()))),
+        otel.name = Empty,
         otel.kind = "server",
         otel.status_code = Empty,
-        "http.request.method" = request.method().as_str(),
-        "http.route" = route,
+        "http.request.method" = Empty,
+        "http.route" = Empty,
         "http.response.status_code" = Empty,
-        "url.path" = request.uri().path(),
-        "url.scheme" = "http",
-        "network.protocol.version" = protocol(request.version()),
-        "server.address" = host.as_ref().map(Authority::host),
-        "server.port" = host.as_ref().and_then(Authority::port_u16),
-        "user_agent.original" = text(headers, header::USER_AGENT),
+        "url.path" = Empty,
+        "url.scheme" = Empty,
+        "network.protocol.version" = Empty,
+        "server.address" = Empty,
+        "server.port" = Empty,
+        "user_agent.original" = Empty,
         "error.type" = Empty,
     );
-    // Refused only when no telemetry runs, and then there is no trace to join.
-    let _ = span.set_parent(TraceContextPropagator::new().extract(&Headers(headers)));
+    if headers.contains_key(TRACEPARENT) {
+        // Refused only when no telemetry runs, and then there is no trace to join.
+        let _ = span.set_parent(TraceContextPropagator::new().extract(&Headers(headers)));
+    }
+    // Most requests are not sampled, and what nobody will see need not be said.
+    if span.context().span().span_context().is_sampled() {
+        let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
+        span.record("otel.name", format!("{} {route}", telemetry::Label::as_str(label(request.method()))));
+        span.record("http.request.method", request.method().as_str());
+        span.record("http.route", route);
+        span.record("url.path", request.uri().path());
+        span.record("url.scheme", "http");
+        span.record("network.protocol.version", protocol(request.version()));
+        span.record("server.address", host.as_ref().map(Authority::host));
+        span.record("server.port", host.as_ref().and_then(Authority::port_u16));
+        span.record("user_agent.original", text(headers, header::USER_AGENT));
+    }
     span
 }
 

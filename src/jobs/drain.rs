@@ -16,13 +16,14 @@ const EVERY: Duration = Duration::from_millis(250);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often a success is written down for the next start.
+/// How often a success is written down for the next start, and for other instances.
 const NOTED_EVERY: Duration = Duration::from_mins(1);
 
 /// Drains the queue whenever there is something in it, until `stop`. A batch that is under way then is undone, and done
 /// by the next to drain.
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
-    jobs.metrics.task_interval(Task::ScoreDrain, EVERY);
+    // Of how often other instances hear of a success, and scrapes see one; 250 ms would always seem missed.
+    jobs.metrics.task_interval(Task::ScoreDrain, NOTED_EVERY);
     stop.run_until_cancelled_owned(Box::pin(forever(jobs))).await;
 }
 

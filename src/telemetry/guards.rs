@@ -8,6 +8,7 @@ use super::metrics::{
     DbError, Done, Label, Method, OperationType, Outcome, Pool, SLO_ROUTE, Slo, Source, Task, TaskOutcome,
 };
 use super::registry::{Metrics, number};
+use super::spent::Spent;
 
 /// The status counted for a client that left before the answer, as nginx logs it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -242,7 +243,9 @@ impl StatementGuard {
 
 impl Drop for StatementGuard {
     fn drop(&mut self) {
-        self.metrics.0.queries.get(self.query_name).1.duration.record(self.started.elapsed());
+        let took = self.started.elapsed();
+        self.metrics.0.queries.get(self.query_name).1.duration.record(took);
+        Spent::note(took);
     }
 }
 

@@ -1,22 +1,27 @@
 //! Logs and traces: one JSON object per line on stdout, each with the trace it belongs to.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::Serializer as _;
 use serde::ser::SerializeMap;
+use tracing::callsite::Identifier;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::subscriber::SetGlobalDefaultError;
-use tracing::{Event, Subscriber};
+use tracing::subscriber::{Interest, SetGlobalDefaultError};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::filter::{EnvFilter, ParseError, Targets};
+use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
 /// How log lines look.
@@ -95,8 +100,8 @@ pub fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter =
-        EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
+    let filter: Targets =
+        filter.parse().map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
     let provider = super::export::provider(SERVICE)?;
     // The log filter does not hide spans from here, so that a quiet log still names its traces.
     let traces = tracing_opentelemetry::layer()
@@ -104,18 +109,108 @@ where
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        // The job library opens spans for each look at its tables; ours say what a task does.
-        .with_filter(Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF));
+        .with_filter(Traced::default());
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .event_format(Lines(format))
         .fmt_fields(NoFields)
         .with_writer(writer)
-        .with_filter(filter);
+        // Of spans, lines need their ids alone, which OpenTelemetry knows.
+        .with_filter(filter_fn(|metadata| metadata.is_event()).and(filter).and(Tempered::default()));
     Ok((Registry::default().with(traces).with(lines), TelemetryGuard(provider)))
 }
 
 const SERVICE: &str = "cinegraph";
+
+/// What becomes part of a trace: nothing below a span that is not sampled, so that nothing is spent on it.
+struct Traced(Targets);
+
+impl Default for Traced {
+    fn default() -> Self {
+        // The job library opens spans for each look at its tables; ours say what a task does.
+        Self(Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF))
+    }
+}
+
+impl<S: Subscriber> Filter<S> for Traced {
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        let begins_one = || metadata.is_span() && NEW_TRACES.contains(&metadata.name());
+        Filter::enabled(&self.0, metadata, context) && (begins_one() || !is_unsampled())
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let interest = Filter::<S>::callsite_enabled(&self.0, metadata);
+        if interest.is_never() { interest } else { Interest::sometimes() }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<S>::max_level_hint(&self.0)
+    }
+}
+
+/// Lines of one kind of warning in a second at most: under load the first ones say it all.
+const WARNINGS_PER_SECOND: u32 = 10;
+
+/// Warnings that were left out.
+static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
+/// How many log lines were left out since the process began.
+pub(super) fn dropped_lines() -> u64 {
+    LEFT_OUT.load(Ordering::Relaxed)
+}
+
+/// Leaves out warnings that come too fast, each place in the code counted apart.
+struct Tempered {
+    started: Instant,
+    /// By place: the second of its last line, and how many it has had in that.
+    seen: Mutex<HashMap<Identifier, (u64, u32)>>,
+}
+
+impl Default for Tempered {
+    fn default() -> Self {
+        Self { started: Instant::now(), seen: Mutex::default() }
+    }
+}
+
+impl<S: Subscriber> Filter<S> for Tempered {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::always()
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        if *event.metadata().level() != Level::WARN {
+            return true;
+        }
+        let now = self.started.elapsed().as_secs();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (second, lines) = seen.entry(event.metadata().callsite()).or_insert((now, 0));
+        if *second != now {
+            (*second, *lines) = (now, 0);
+        }
+        *lines += 1;
+        let within = *lines <= WARNINGS_PER_SECOND;
+        if !within {
+            LEFT_OUT.fetch_add(1, Ordering::Relaxed);
+        }
+        within
+    }
+}
+
+/// Spans that begin a trace, whatever goes on around them.
+const NEW_TRACES: [&str; 3] = ["http", "revalidate", "task"];
+
+/// Whether the current trace is recorded by nobody.
+fn is_unsampled() -> bool {
+    opentelemetry::Context::map_current(|context| {
+        let span = context.span();
+        let span = span.span_context();
+        span.is_valid() && !span.is_sampled()
+    })
+}
 
 /// Names that an event's own fields cannot take: a line has each key once.
 const RESERVED: [&str; 7] = ["timestamp", "level", "target", "service", "version", "trace_id", "span_id"];
@@ -312,6 +407,39 @@ mod tests {
         assert_eq!(outside["span_id"].as_str().unwrap().len(), 16);
         assert_eq!(outside["trace_id"], inside["trace_id"]);
         assert_ne!(outside["span_id"], inside["span_id"]);
+    }
+
+    #[test]
+    fn below_an_unsampled_span_lines_bear_its_id() {
+        let captured = capture(LogFormat::Json, "info", || {
+            let _request = tracing::info_span!("http").entered();
+            tracing::info!("outside");
+            tracing::info_span!("operation").in_scope(|| tracing::info!("inside"));
+            tracing::info_span!(parent: None, "task").in_scope(|| tracing::info!("apart"));
+        });
+
+        let [outside, inside, apart] = captured.lines().try_into().unwrap();
+        assert_eq!(outside["span_id"], inside["span_id"]);
+        assert_ne!(outside["trace_id"], apart["trace_id"]);
+    }
+
+    #[test]
+    fn a_flood_of_warnings_is_cut_and_counted() {
+        let before = dropped_lines();
+        let captured = capture(LogFormat::Json, "info", || {
+            for n in 0..100 {
+                tracing::warn!(n, "again");
+                tracing::info!(n, "fine");
+            }
+            tracing::warn!("something else");
+        });
+
+        let lines = captured.lines();
+        let count = |message| lines.iter().filter(|line| line["message"] == message).count();
+        // The hundred may fall on two seconds.
+        assert!([10, 20].contains(&count("again")), "{}", count("again"));
+        assert_eq!((count("fine"), count("something else")), (100, 1));
+        assert!(dropped_lines() - before >= 80);
     }
 
     #[test]

@@ -222,6 +222,11 @@ label! {
 }
 
 label! {
+    /// Memory, from what was asked for to what is only kept.
+    Allocated { Allocated = "allocated", Active = "active", Resident = "resident", Retained = "retained" }
+}
+
+label! {
     /// What is given a rest when it fails, so that its substitute answers at once.
     BreakerName { CacheL2 = "cache_l2", ScoreTable = "score_table", Replica = "replica" }
 }
@@ -396,6 +401,10 @@ catalogue! {
 
     BUILD_INFO: Gauge, "cinegraph_build_info", ["version", "revision", "schema_hash"],
         "Always 1: which build runs.";
+    MEMORY_LIMIT: Gauge, "cinegraph_memory_limit_bytes", [],
+        "Memory that the control group allows; 0 where nothing is limited.";
+    ALLOCATOR: Gauge, "cinegraph_allocator_bytes", ["state"],
+        "Memory as the allocator sees it: asked for, in its pages, resident, kept for later.";
     TELEMETRY_DROPPED: Counter, "cinegraph_telemetry_dropped_total", ["signal"],
         "Spans and log lines that were lost on their way out.";
     PROCESS_CPU: Counter, "process_cpu_seconds_total", [],

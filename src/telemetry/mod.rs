@@ -8,7 +8,9 @@ mod export;
 mod guards;
 mod logs;
 pub mod metrics;
+mod process;
 mod registry;
+mod spent;
 
 pub use caches::revalidation_span;
 pub use guards::{
@@ -21,3 +23,4 @@ pub use metrics::{
     Task, TaskOutcome, WriteReason,
 };
 pub use registry::{Inventory, Metrics};
+pub use spent::{Spent, charged};

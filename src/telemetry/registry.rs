@@ -55,7 +55,9 @@ impl Metrics {
     pub fn render(&self) -> String {
         let busy_seconds = self.sample_runtime();
         let cpu_seconds = self.sample_process();
+        self.sample_allocator();
         self.0.dropped.at(Signal::Spans).absolute(super::export::dropped_spans());
+        self.0.dropped.at(Signal::Logs).absolute(super::logs::dropped_lines());
         let mut text = self.0.source.handle.render();
         write_seconds(&mut text, &page::PROCESS_CPU, cpu_seconds);
         write_seconds(&mut text, &page::TOKIO_BUSY, busy_seconds);
@@ -140,36 +142,6 @@ impl Metrics {
     #[must_use]
     pub fn field_name(&self, field: &str) -> &'static str {
         self.0.fields.get(field).0
-    }
-
-    /// Sets the runtime's gauges and returns the seconds its workers were busy.
-    fn sample_runtime(&self) -> f64 {
-        let Ok(handle) = tokio::runtime::Handle::try_current() else { return 0.0 };
-        let runtime = handle.metrics();
-        let workers = runtime.num_workers();
-        let source = &self.0.source;
-        source.gauge(&page::TOKIO_WORKERS, &[]).set(number(workers));
-        source.gauge(&page::TOKIO_TASKS, &[]).set(number(runtime.num_alive_tasks()));
-        source.gauge(&page::TOKIO_QUEUE, &[]).set(number(runtime.global_queue_depth()));
-        (0..workers).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64()).sum()
-    }
-
-    /// Sets the process's gauges and returns its CPU seconds.
-    fn sample_process(&self) -> f64 {
-        let process = metrics_process::collector::collect();
-        let samples = [
-            (&page::PROCESS_MEMORY, process.resident_memory_bytes),
-            (&page::PROCESS_OPEN_FDS, process.open_fds),
-            (&page::PROCESS_MAX_FDS, process.max_fds),
-            (&page::PROCESS_THREADS, process.threads),
-            (&page::PROCESS_START, process.start_time_seconds),
-        ];
-        for (metric, sample) in samples {
-            if let Some(value) = sample {
-                self.0.source.gauge(metric, &[]).set(number(value));
-            }
-        }
-        process.cpu_seconds_total.unwrap_or_default()
     }
 }
 
