@@ -11,7 +11,6 @@ use axum::http::HeaderValue;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
-use super::error::RETRY_AFTER_SECONDS;
 use super::operation::{Described, Operation, coded, outcome, settle, syntax_error};
 use crate::cache::{Cache, CacheSettings, Key, Lifetime, LoadError, Made, Purpose, Read, Reading, Surroundings, Times};
 use crate::telemetry::{Done, ErrorCode, Lookup, Metrics, OperationType, Outcome, Source};
@@ -62,8 +61,8 @@ pub struct Answer {
     pub prediction: Option<Source>,
     /// How the response cache served it; none where it may not be kept.
     pub kept: Option<Kept>,
-    /// Seconds after which to ask again, where the service was unavailable.
-    pub retry_after_seconds: Option<u32>,
+    /// Whether the service could not answer now, and may be asked again soon.
+    pub unavailable: bool,
 }
 
 /// How far an operation came.
@@ -148,7 +147,7 @@ impl<E: Executor> Door<E> {
     pub(super) async fn pass(&self, mut request: Request, transport: Transport, operation: &mut Operation) -> Answer {
         let Some((responses, around)) = &self.around else {
             if let Err(refused) = self.prepare(&mut request, transport, operation) {
-                return refused;
+                return *refused;
             }
             return self.execute_now(request, operation).await;
         };
@@ -158,7 +157,7 @@ impl<E: Executor> Door<E> {
         }
         if !responses.has(&key) {
             if let Err(refused) = self.prepare(&mut request, transport, operation) {
-                return refused;
+                return *refused;
             }
             if !operation.described.may_be_kept() {
                 return self.execute_now(request, operation).await;
@@ -210,7 +209,7 @@ impl<E: Executor> Door<E> {
             outcome: *outcome,
             prediction: operation.described.is_prediction().then_some(source),
             kept,
-            retry_after_seconds: encoded.retry_after_seconds(),
+            unavailable: encoded.is_unavailable(),
         }
     }
 
@@ -220,7 +219,7 @@ impl<E: Executor> Door<E> {
         request: &mut Request,
         transport: Transport,
         operation: &mut Operation,
-    ) -> Result<(), Answer> {
+    ) -> Result<(), Box<Answer>> {
         let name = request.operation_name.clone();
         match request.parsed_query() {
             Ok(document) => {
@@ -228,14 +227,18 @@ impl<E: Executor> Door<E> {
             }
             Err(error) => {
                 let response = Response::from_errors(vec![syntax_error(&error)]);
-                return Err(operation.refuse(&response, Stage::Refused, Outcome::Rejected, ErrorCode::ParseFailed));
+                return Err(operation
+                    .refuse(&response, Stage::Refused, Outcome::Rejected, ErrorCode::ParseFailed)
+                    .into());
             }
         }
         let reads = matches!(operation.described.kind, OperationType::Query | OperationType::Unknown);
         if transport == Transport::Get && !reads {
             let error = coded(ErrorCode::BadUserInput, "only queries may be sent by GET");
             let response = Response::from_errors(vec![error]);
-            return Err(operation.refuse(&response, Stage::NotByGet, Outcome::Rejected, ErrorCode::BadUserInput));
+            return Err(operation
+                .refuse(&response, Stage::NotByGet, Outcome::Rejected, ErrorCode::BadUserInput)
+                .into());
         }
         Ok(())
     }
@@ -246,9 +249,9 @@ impl<E: Executor> Door<E> {
         self.take(&encoded, operation);
         let source = encoded.read.source.unwrap_or(Source::Database);
         let prediction = operation.described.is_prediction().then_some(source);
-        let retry_after_seconds = encoded.retry_after_seconds();
+        let unavailable = encoded.is_unavailable();
         let Encoded { body, stage, outcome, .. } = encoded;
-        Answer { body, stage, outcome, prediction, kept: None, retry_after_seconds }
+        Answer { body, stage, outcome, prediction, kept: None, unavailable }
     }
 
     /// Executes in the reading of this task.
@@ -281,7 +284,7 @@ impl<E: Executor> Door<E> {
             outcome: encoded.outcome,
             prediction: encoded.described.is_prediction().then_some(Source::CacheFresh),
             kept: Some(Kept { how: Lookup::HitL1, times, age, etag: encoded.etag.clone() }),
-            retry_after_seconds: None,
+            unavailable: false,
         }
     }
 
@@ -309,8 +312,8 @@ impl LoadError for Unkept {
 }
 
 impl Encoded {
-    fn retry_after_seconds(&self) -> Option<u32> {
-        self.codes.contains(&ErrorCode::ServiceUnavailable).then_some(RETRY_AFTER_SECONDS)
+    fn is_unavailable(&self) -> bool {
+        self.codes.contains(&ErrorCode::ServiceUnavailable)
     }
 }
 
@@ -318,7 +321,7 @@ impl Operation {
     pub(super) fn refuse(&mut self, response: &Response, stage: Stage, outcome: Outcome, code: ErrorCode) -> Answer {
         self.note(&[code], &Read::default());
         let body = encode(response);
-        Answer { body, stage, outcome, prediction: None, kept: None, retry_after_seconds: None }
+        Answer { body, stage, outcome, prediction: None, kept: None, unavailable: false }
     }
 }
 

@@ -25,6 +25,7 @@ mod validation;
 
 pub use crate::services::Bearer;
 pub use door::{Answer, Door, Kept, Stage, Transport};
+pub use error::RETRY_AFTER_SECONDS;
 pub use query::ROOT_FIELDS;
 pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, schema_hash, sdl};
 pub use streaming::{Event, Opened, Streaming};

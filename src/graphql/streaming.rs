@@ -45,7 +45,7 @@ impl<E: Executor> Door<E> {
         let span = operation.span();
         let prepared = span.in_scope(|| self.prepare(&mut request, Transport::Post, &mut operation));
         let answer = match prepared {
-            Err(refused) => refused,
+            Err(refused) => *refused,
             Ok(()) if operation.described.kind == OperationType::Subscription => {
                 if !has_one_root_field(&mut request) {
                     let problem = "a subscription selects one field, not in a fragment";

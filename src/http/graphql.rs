@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::error::refusal;
 use super::{HttpState, caching};
-use crate::graphql::{Bearer, Stage, Transport};
+use crate::graphql::{Bearer, RETRY_AFTER_SECONDS, Stage, Transport};
 use crate::telemetry::{ErrorCode, Metrics, OperationEnd};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -94,8 +94,8 @@ async fn answer<E: Executor>(
     // The middleware takes the end out again, to judge the request by it.
     let end = OperationEnd { outcome: answer.outcome, prediction: answer.prediction };
     let mut response = (status, Extension(end), [(CONTENT_TYPE, JSON)], answer.body).into_response();
-    if let Some(seconds) = answer.retry_after_seconds {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    if answer.unavailable {
+        response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));

@@ -217,7 +217,8 @@ impl Store {
         acquire: impl Future<Output = Result<C, sqlx::Error>>,
     ) -> Result<(C, StatementGuard), StoreError> {
         let wait = self.metrics.connection_wait(Pool::Primary);
-        match acquire.await {
+        // On the heap: making a connection takes a large future.
+        match Box::pin(acquire).await {
             Ok(connection) => {
                 wait.acquired();
                 Ok((connection, self.metrics.statement(name)))

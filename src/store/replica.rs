@@ -156,7 +156,7 @@ impl Store {
         question: &Q,
     ) -> Result<Option<Q::Answer>, StoreError> {
         let wait = self.metrics.connection_wait(Pool::Replica);
-        let mut connection = match replica.pool.acquire().await {
+        let mut connection = match Box::pin(replica.pool.acquire()).await {
             Ok(connection) => Lent::new(connection),
             Err(error) => {
                 if matches!(error, sqlx::Error::PoolTimedOut) {

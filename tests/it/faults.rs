@@ -126,7 +126,7 @@ impl<'a> Trial<'a> {
         while !usual && ended.elapsed() < RECOVERY + QUIET {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let now = Instant::now();
-            let lately = self.crowd.since(now - QUIET);
+            let lately = self.crowd.since(now.checked_sub(QUIET).unwrap_or(now));
             usual = now - ended > QUIET && !lately.is_empty() && lately.iter().all(Told::is_usual);
         }
         let all = self.crowd.end().await;
