@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint generate bench observe
+.PHONY: help install run test faults lint generate bench observe
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -19,8 +19,7 @@ test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for car
 	@scripts/install.sh test
 	@scripts/test.sh $(ARGS)
 
-lint: ## Check format, dependencies, lints, documentation, alerts and dashboards
-	@scripts/install.sh test
+.PHONY: help install run test faults lint generate bench observe
 	cargo fmt --check
 	scripts/check-dependencies.py
 	scripts/check-alerts.sh

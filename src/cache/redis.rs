@@ -1,6 +1,7 @@
 //! L2: values in a Redis that instances share. It may be slow, gone or hold nonsense: all of that is a miss.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -30,7 +31,8 @@ pub struct L2Settings {
 /// The shared cache.
 #[derive(Clone)]
 pub struct Redis {
-    connection: ConnectionManager,
+    client: Client,
+    connection: Arc<Mutex<ConnectionManager>>,
     timeout: Duration,
     breaker: Breaker,
     metrics: Metrics,
@@ -43,19 +45,27 @@ impl Redis {
     /// [`RedisError`] when the URL is none.
     pub fn open(settings: &L2Settings, metrics: Metrics) -> Result<Self, RedisError> {
         let client = Client::open(settings.url.as_str())?;
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_connection_timeout(Some(settings.timeout))
-            .set_response_timeout(Some(settings.timeout));
-        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
+        let connection = Arc::new(Mutex::new(connect(&client, settings.timeout)?));
         metrics.l2_enabled(true);
         let breaker = Breaker::new(BreakerName::CacheL2, settings.breaker, metrics.clone());
-        Ok(Self { connection, timeout: settings.timeout, breaker, metrics })
+        Ok(Self { client, connection, timeout: settings.timeout, breaker, metrics })
+    }
+
+    fn connection(&self) -> ConnectionManager {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The library connects again by itself after a broken connection, but never after another error while it connected:
+    /// a wrong answer, a wrong password.
+    fn connect_anew(&self) {
+        if let Ok(connection) = connect(&self.client, self.timeout) {
+            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+        }
     }
 
     /// What is stored under `key`. Counted as a request's unless `counted` is false.
     pub(super) async fn get(&self, cache: CacheName, key: &str, counted: bool) -> Option<Vec<u8>> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let found = self.ask::<Option<Vec<u8>>>("GET", CacheOperation::Get, async move { connection.get(key).await });
         let (result, value) = match found.await {
             Ok(Some(bytes)) => match bytes.split_first() {
@@ -76,7 +86,7 @@ impl Redis {
 
     /// Stores `value` for as long as it may be served. Says whether it could.
     pub(super) async fn set(&self, key: &str, value: &[u8], keep: Duration) -> bool {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let bytes = [&[LAYOUT], value].concat();
         let options = SetOptions::default().with_expiration(SetExpiry::PX(millis(keep)));
         self.ask::<()>("SET", CacheOperation::Set, async move { connection.set_options(key, bytes, options).await })
@@ -86,7 +96,7 @@ impl Redis {
 
     /// Takes on the refresh of `key` for all instances. Without a Redis that answers, each takes it on for itself.
     pub(super) async fn claim(&self, key: &str) -> bool {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let claim = format!("{key}:claim");
         let options =
             SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::PX(millis(CLAIM)));
@@ -99,7 +109,7 @@ impl Redis {
 
     /// Gives a claim back.
     pub(super) async fn release(&self, key: &str) {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let claim = format!("{key}:claim");
         // A claim that is not given back ends by itself.
         let _ = self.ask::<()>("DEL", CacheOperation::Delete, async move { connection.del(claim).await }).await;
@@ -107,7 +117,7 @@ impl Redis {
 
     /// Asks whether it is there, and writes the answer down.
     pub async fn ping(&self) {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let _ = self.ask::<()>("PING", CacheOperation::Get, async move { connection.ping().await }).await;
     }
 
@@ -134,6 +144,9 @@ impl Redis {
             Ok(Err(error)) if error.is_timeout() => Err(Failure::TimedOut),
             Ok(Err(error)) => {
                 tracing::debug!(%error, command, "the shared cache refused");
+                if !error.is_io_error() {
+                    self.connect_anew();
+                }
                 Err(Failure::Refused)
             }
             Err(_) => Err(Failure::TimedOut),
@@ -148,6 +161,15 @@ impl Redis {
         self.metrics.l2_up(answer.is_ok());
         answer
     }
+}
+
+/// Connects when it is first asked.
+fn connect(client: &Client, timeout: Duration) -> Result<ConnectionManager, RedisError> {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(0)
+        .set_connection_timeout(Some(timeout))
+        .set_response_timeout(Some(timeout));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
 /// Why there was no answer.

@@ -208,6 +208,16 @@ fn a_missing_configuration_file_is_an_error_when_it_was_named() {
 }
 
 #[test]
+fn the_files_in_config_name_settings_that_there_are() {
+    for file in ["development", "production"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/{file}.toml"));
+        let text = fs::read_to_string(&path).unwrap();
+        let config = Config::from_layers(Some((&path, &text)), iter::empty(), &Overrides::default());
+        assert!(config.is_ok(), "{file}: {config:?}");
+    }
+}
+
+#[test]
 fn no_printing_of_a_configuration_shows_a_secret() {
     let overrides =
         Overrides { database_url: Some("postgres://ann:s3cr3t@db/films".to_owned().into()), ..Overrides::default() };

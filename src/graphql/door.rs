@@ -17,7 +17,6 @@ use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
 use super::documents::{Documents, TrustedDocuments};
-use super::error::RETRY_AFTER_SECONDS;
 use super::guard::{self, DocumentLimits, TooMuch};
 use super::operation::{Described, Operation, coded, outcome, phase, settle, syntax_error};
 use super::schema::too_complex;
@@ -81,8 +80,8 @@ pub struct Answer {
     pub prediction: Option<Source>,
     /// How the response cache served it; none where it may not be kept.
     pub kept: Option<Kept>,
-    /// Seconds after which to ask again, where the service was unavailable.
-    pub retry_after_seconds: Option<u32>,
+    /// Whether the service could not answer now, and may be asked again soon.
+    pub unavailable: bool,
 }
 
 /// How far an operation came.
@@ -221,7 +220,7 @@ impl<E: Executor> Door<E> {
         }
         let Some((responses, around)) = &self.around else {
             if let Err(refused) = self.prepare(&mut request, transport, operation).await {
-                return refused;
+                return *refused;
             }
             return self.execute_now(request, operation).await;
         };
@@ -231,7 +230,7 @@ impl<E: Executor> Door<E> {
         }
         if !responses.has(&key) {
             if let Err(refused) = self.prepare(&mut request, transport, operation).await {
-                return refused;
+                return *refused;
             }
             if !operation.described.may_be_kept() {
                 return self.execute_now(request, operation).await;
@@ -262,6 +261,8 @@ impl<E: Executor> Door<E> {
                 let how = match (read.hits, read.stale) {
                     (1.., _) => Lookup::HitL1,
                     (_, 1..) => Lookup::Stale,
+                    // Made just now, but of something old.
+                    _ if encoded.read.stale > 0 => Lookup::Stale,
                     _ => Lookup::Miss,
                 };
                 let kept = read.times.map(|times| {
@@ -281,7 +282,7 @@ impl<E: Executor> Door<E> {
             outcome: *outcome,
             prediction: operation.described.is_prediction().then_some(source),
             kept,
-            retry_after_seconds: encoded.retry_after_seconds(),
+            unavailable: encoded.is_unavailable(),
         }
     }
 
@@ -291,10 +292,14 @@ impl<E: Executor> Door<E> {
         request: &mut Request,
         transport: Transport,
         operation: &mut Operation,
-    ) -> Result<(), Answer> {
+    ) -> Result<(), Box<Answer>> {
+        if operation.described.kind != OperationType::Unknown {
+            // A socket looks at its operations before, to see whether they stream.
+            return Ok(());
+        }
         let limits = &self.limits.document;
         if let Err(too_much) = guard::scan(&request.query, limits) {
-            return Err(operation.refuse(too_much.into(), Stage::Refused));
+            return Err(operation.refuse(too_much.into(), Stage::Refused).into());
         }
         let name = request.operation_name.clone();
         let parsed = phase(&self.metrics, Phase::Parse, async {
@@ -302,13 +307,14 @@ impl<E: Executor> Door<E> {
             let described = Described::of(document, name.as_deref(), &self.metrics);
             Ok((described, guard::measure(document, name.as_deref(), limits)?))
         });
-        let (described, size) = parsed.await.map_err(|error: ServerError| operation.refuse(error, Stage::Refused))?;
+        let (described, size) =
+            parsed.await.map_err(|error: ServerError| Box::new(operation.refuse(error, Stage::Refused)))?;
         operation.measured(&request.query, size);
         operation.describe(Arc::new(described));
         let reads = matches!(operation.described.kind, OperationType::Query | OperationType::Unknown);
         if matches!(transport, Transport::Get(_)) && !reads {
             let error = coded(ErrorCode::BadUserInput, "only queries may be sent by GET");
-            return Err(operation.refuse(error, Stage::NotByGet));
+            return Err(operation.refuse(error, Stage::NotByGet).into());
         }
         let cost = operation.cost();
         request.data.insert(cost);
@@ -321,9 +327,9 @@ impl<E: Executor> Door<E> {
         self.take(&encoded, operation);
         let source = encoded.read.source.unwrap_or(Source::Database);
         let prediction = operation.described.is_prediction().then_some(source);
-        let retry_after_seconds = encoded.retry_after_seconds();
+        let unavailable = encoded.is_unavailable();
         let Encoded { body, stage, outcome, .. } = encoded;
-        Answer { body, stage, outcome, prediction, kept: None, retry_after_seconds }
+        Answer { body, stage, outcome, prediction, kept: None, unavailable }
     }
 
     /// Executes in the reading of this task.
@@ -367,7 +373,7 @@ impl<E: Executor> Door<E> {
             outcome: encoded.outcome,
             prediction: encoded.described.is_prediction().then_some(Source::CacheFresh),
             kept: Some(Kept { how: Lookup::HitL1, times, age, etag: encoded.etag.clone() }),
-            retry_after_seconds: None,
+            unavailable: false,
         }
     }
 
@@ -395,8 +401,8 @@ impl LoadError for Unkept {
 }
 
 impl Encoded {
-    fn retry_after_seconds(&self) -> Option<u32> {
-        self.codes.contains(&ErrorCode::ServiceUnavailable).then_some(RETRY_AFTER_SECONDS)
+    fn is_unavailable(&self) -> bool {
+        self.codes.contains(&ErrorCode::ServiceUnavailable)
     }
 }
 
@@ -408,7 +414,7 @@ impl Operation {
             self.rejected(reason);
         }
         let body = encode(&Response::from_errors(vec![error]));
-        Answer { body, stage, outcome: Outcome::Rejected, prediction: None, kept: None, retry_after_seconds: None }
+        Answer { body, stage, outcome: Outcome::Rejected, prediction: None, kept: None, unavailable: false }
     }
 }
 

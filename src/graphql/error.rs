@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::telemetry::{ErrorCode, Label};
 
 /// Seconds after which a client may ask again when the service is unavailable.
-pub(super) const RETRY_AFTER_SECONDS: u32 = 1;
+pub const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// An error as a client sees it.
 ///

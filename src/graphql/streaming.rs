@@ -43,13 +43,14 @@ impl<E: Executor> Door<E> {
     pub async fn open(&self, mut request: Request) -> Opened {
         let mut operation = Operation::start(&self.metrics);
         let span = operation.span();
-        let resolved = self.documents.resolve(&mut request).map_err(|error| operation.refuse(error, Stage::Refused));
+        let resolved =
+            self.documents.resolve(&mut request).map_err(|error| Box::new(operation.refuse(error, Stage::Refused)));
         let prepared = match resolved {
             Ok(()) => self.prepare(&mut request, Transport::Socket, &mut operation).instrument(span.clone()).await,
             refused => refused,
         };
         let answer = match prepared {
-            Err(refused) => refused,
+            Err(refused) => *refused,
             Ok(()) if operation.described.kind == OperationType::Subscription => {
                 if !has_one_root_field(&mut request) {
                     let problem = "a subscription selects one field, not in a fragment";

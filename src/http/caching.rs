@@ -22,9 +22,12 @@ pub(super) fn describe(mut response: Response, kept: Option<&Kept>, request: &He
     };
     let headers = response.headers_mut();
     let seconds = |time: chrono::TimeDelta| time.num_seconds().max(0);
+    let age = i64::try_from(kept.age.as_secs()).unwrap_or(i64::MAX);
     let fresh = seconds(kept.times.fresh_until - kept.times.made);
+    // What is stale here may be within its time: others must not take it for fresh.
+    let fresh = if kept.how == Lookup::Stale { fresh.min(age) } else { fresh };
     let stale = seconds(kept.times.stale_until - kept.times.fresh_until);
-    let left = fresh - i64::try_from(kept.age.as_secs()).unwrap_or(i64::MAX);
+    let left = fresh - age;
     let status = match kept.how {
         Lookup::HitL1 | Lookup::HitL2 => format!("cinegraph; hit; ttl={left}"),
         Lookup::Stale => format!("cinegraph; hit; ttl={left}; detail=stale"),

@@ -17,11 +17,8 @@ use super::error::{JSON, refusal};
 use super::media::{accepted, is_json};
 use super::request::request_id;
 use super::{HttpState, caching};
-use crate::graphql::{Bearer, DocumentId, MediaType, RequestId, Transport};
+use crate::graphql::{Bearer, DocumentId, MediaType, RETRY_AFTER_SECONDS, RequestId, Transport};
 use crate::telemetry::{ErrorCode, OperationEnd, Rejection};
-
-/// Seconds after which a client may come again that was sent away.
-const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// `POST /graphql`.
 pub(super) async fn post<E: Executor>(
@@ -155,8 +152,8 @@ async fn answer<E: Executor>(
     // The middleware takes the end out again, to judge the request by it.
     let end = OperationEnd { outcome: answer.outcome, prediction: answer.prediction };
     let mut response = (status, Extension(end), [(CONTENT_TYPE, content_type)], answer.body).into_response();
-    if let Some(seconds) = answer.retry_after_seconds {
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    if answer.unavailable {
+        response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
     }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));

@@ -217,7 +217,8 @@ impl Store {
         acquire: impl Future<Output = Result<C, sqlx::Error>>,
     ) -> Result<(C, StatementGuard), StoreError> {
         let wait = self.metrics.connection_wait(Pool::Primary);
-        match acquire.await {
+        // On the heap: making a connection takes a large future.
+        match Box::pin(acquire).await {
             Ok(connection) => {
                 wait.acquired();
                 Ok((connection, self.metrics.statement(name)))
@@ -283,12 +284,14 @@ impl Drop for Lent {
 /// A limit that also ends what waits for a server that says nothing any more.
 trait Within: Future {
     /// At most a little longer than the server's own limit for the statement.
-    async fn within<T>(self, limit: Duration) -> Result<T, sqlx::Error>
+    fn within<T>(self, limit: Duration) -> impl Future<Output = Result<T, sqlx::Error>>
     where
         Self: Future<Output = Result<T, sqlx::Error>> + Sized,
     {
         let silent = |_| Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the server says nothing")));
-        tokio::time::timeout(limit + GRACE, self).await.unwrap_or_else(silent)
+        // On the heap: futures of statements are large, and lie within many others.
+        let limited = Box::pin(self);
+        async move { tokio::time::timeout(limit + GRACE, limited).await.unwrap_or_else(silent) }
     }
 }
 

@@ -20,6 +20,9 @@ use crate::telemetry::{BreakerName, DbError, Fallback, Pool};
 /// Longer than a look at a server that is well takes.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
 
+/// How long to wait for a connection when there is somebody else to ask.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Positions of the primary that are remembered, one a second; a replica that is further behind is far too far.
 const MARKS: usize = 3_600;
 
@@ -79,7 +82,7 @@ impl Store {
             PgConnectOptions::from_str(&replica.url).map_err(|error| StoreError::Unavailable(error.into()))?;
         let pool = PgPoolOptions::new()
             .max_connections(primary.max_connections)
-            .acquire_timeout(primary.acquire_timeout)
+            .acquire_timeout(primary.acquire_timeout.min(PATIENCE))
             .connect_lazy_with(session(options, primary.limits.request));
         let replica = Replica {
             pool,
@@ -153,7 +156,7 @@ impl Store {
         question: &Q,
     ) -> Result<Option<Q::Answer>, StoreError> {
         let wait = self.metrics.connection_wait(Pool::Replica);
-        let mut connection = match replica.pool.acquire().await {
+        let mut connection = match Box::pin(replica.pool.acquire()).await {
             Ok(connection) => Lent::new(connection),
             Err(error) => {
                 if matches!(error, sqlx::Error::PoolTimedOut) {

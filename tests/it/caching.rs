@@ -3,6 +3,8 @@
 use axum::body::to_bytes;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::TimeDelta;
+use cinegraph::scoring::Decade;
+use cinegraph::store::Scope;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -280,4 +282,77 @@ async fn what_is_counted_adds_up(pool: PgPool) {
     }
     assert_eq!(service.counted("cinegraph_slo_requests_total", &[]), 600);
     assert_eq!(service.counted("graphql_server_request_duration_seconds_count", &[]), 600);
+}
+
+/// Lets every statement that names our schema fail, as a database that is being restored would.
+const OUTAGE: &str = "ALTER SCHEMA cinegraph RENAME TO away";
+
+#[sqlx::test(migrations = false)]
+async fn in_an_outage_what_is_kept_is_served_however_old_and_said_to_be(pool: PgPool) {
+    let service = nineties(pool, None).await;
+    let before = service.data(PAGE).await;
+    sqlx::query(OUTAGE).execute(&service.pool).await.unwrap();
+    service.later(TimeDelta::days(30));
+
+    for _ in 0..2 {
+        let (status, headers, body) = sent(&service, PAGE, &[]).await;
+        assert_eq!(
+            (status, serde_json::from_slice::<Value>(&body).unwrap()["data"].take()),
+            (StatusCode::OK, before.clone())
+        );
+        assert!(header(&headers, "cache-status").contains("detail=stale"), "{headers:?}");
+    }
+    // What nobody has asked for is made of what is kept.
+    let never_asked = "{ predictions(decade: 1990, first: 1) { nodes { score } } }";
+    let (_, headers, body) = sent(&service, never_asked, &[]).await;
+    let score = &before["predictions"]["nodes"][0]["score"];
+    assert_eq!(&serde_json::from_slice::<Value>(&body).unwrap()["data"]["predictions"]["nodes"][0]["score"], score);
+    assert!(header(&headers, "cache-status").contains("detail=stale"), "{headers:?}");
+
+    sqlx::query("ALTER SCHEMA away RENAME TO cinegraph").execute(&service.pool).await.unwrap();
+    until("the answer is new", async || {
+        let (_, headers, _) = sent(&service, PAGE, &[]).await;
+        !header(&headers, "cache-status").contains("stale")
+    })
+    .await;
+    let count = |name: &str, result: &str| service.counted(name, &[("result", result)]);
+    until("refreshes have ended", async || {
+        count("cinegraph_cache_lookups_total", "stale") == service.counted("cinegraph_cache_revalidations_total", &[])
+    })
+    .await;
+    assert_eq!(
+        count("cinegraph_cache_lookups_total", "miss"),
+        service.counted("cinegraph_cache_single_flight_total", &[])
+    );
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_forbidden_is_not_served_in_an_outage_either(pool: PgPool) {
+    let service = nineties(pool, None).await;
+    service.data(PAGE).await;
+    service.store.invalidate(&Scope::Scores(Decade::starting(1990).unwrap())).await.unwrap();
+    service.see_changes().await;
+    sqlx::query(OUTAGE).execute(&service.pool).await.unwrap();
+
+    let answer = service.ask(PAGE, json!({})).await;
+
+    assert!(answer["errors"].is_array(), "{answer:#}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn in_an_outage_what_another_instance_has_shared_is_served(pool: PgPool) {
+    let redis = RedisServer::start().await;
+    let first = nineties(pool.clone(), Some(&redis.url())).await;
+    let page = "{ predictions(decade: 1990) { nodes { score } } }";
+    let shared = first.data(page).await;
+    until("it is shared", async || redis.command(&["DBSIZE"]) != "0").await;
+    let second = TestService::sharing(pool, Some(&redis.url())).await;
+    second.data("{ profiles { name } lists { key } genres { name } }").await;
+    // Softly, so that what is shared is old.
+    sqlx::query("SELECT cinegraph.raise_version('scores', '', 1990, false)").execute(&first.pool).await.unwrap();
+    second.see_changes().await;
+    second.later(TimeDelta::days(1) + TimeDelta::seconds(10));
+    sqlx::query(OUTAGE).execute(&first.pool).await.unwrap();
+
+    assert_eq!(second.data(page).await, shared);
 }

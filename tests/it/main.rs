@@ -8,6 +8,7 @@ mod caching;
 mod catalogue;
 mod cli;
 mod columns;
+mod faults;
 mod formula;
 mod generate;
 mod graphql;

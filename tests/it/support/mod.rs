@@ -1,7 +1,10 @@
 //! A service of its own for each test, on a database of its own, and films to put into it.
 
+mod crowd;
 mod films;
 mod node;
+mod postgres;
+mod process;
 mod redis;
 mod socket;
 mod wait;
@@ -34,8 +37,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+pub(crate) use crowd::{Crowd, From, Told, ask_once, counts};
 pub(crate) use films::{Film, credit, nominee, person, quality};
 pub(crate) use node::NodeClient;
+pub(crate) use postgres::PostgresServer;
 pub(crate) use redis::RedisServer;
 pub(crate) use socket::Socket;
 pub(crate) use wait::until;

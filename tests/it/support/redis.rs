@@ -5,13 +5,14 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::process::signal;
 use super::until;
 
 /// A server that ends with the test.
 pub(crate) struct RedisServer {
     process: Child,
     port: u16,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl RedisServer {
@@ -20,14 +21,8 @@ impl RedisServer {
         // Free a moment ago: no other test gets the same one before this one is bound again.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let directory = TempDir::new().unwrap();
-        let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .current_dir(directory.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed: scripts/install.sh");
-        let server = Self { process, port, _directory: directory };
-        until("Redis answers", async || server.command(&["PING"]) == "PONG").await;
+        let server = Self { process: spawn(port, &directory), port, directory };
+        server.answers().await;
         server
     }
 
@@ -36,17 +31,56 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// The same, for what takes its place.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What it answers to a command.
     pub(crate) fn command(&self, arguments: &[&str]) -> String {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Starts it again where it was, with nothing in it.
+    pub(crate) async fn start_again(&mut self) {
+        self.process = spawn(self.port, &self.directory);
+        self.answers().await;
+    }
+
+    /// Makes it say nothing, its connections staying open.
+    pub(crate) fn freeze(&self) {
+        signal("STOP", &[self.process.id()]);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        signal("CONT", &[self.process.id()]);
+    }
+
+    async fn answers(&self) {
+        until("Redis answers", async || self.command(&["PING"]) == "PONG").await;
+    }
+}
+
+fn spawn(port: u16, directory: &TempDir) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .current_dir(directory.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed: scripts/install.sh")
 }
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }
