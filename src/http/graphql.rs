@@ -26,10 +26,7 @@ pub(super) async fn post<E: Executor>(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let media = match accepted(&headers) {
-        Some(media) => media,
-        None => return not_acceptable(&state),
-    };
+    let Some(media) = accepted(&headers) else { return not_acceptable(&state) };
     if !is_json(&headers) {
         let problem = "send Content-Type: application/json, in UTF-8";
         return bad_request(&state, StatusCode::UNSUPPORTED_MEDIA_TYPE, problem);
