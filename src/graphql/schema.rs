@@ -158,7 +158,7 @@ impl Cost {
 type Checked = Arc<OnceLock<ValidationResult>>;
 
 /// Gives each event of a subscription a scope of its own: what one event has looked up may have changed before the next.
-/// A schema of its own, as [`Gauge`] has.
+/// A schema of its own, as [`CheckOnly`] has.
 struct ScopePerEvent(Arc<Services>, Metrics);
 
 impl ExtensionFactory for ScopePerEvent {

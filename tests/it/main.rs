@@ -10,6 +10,7 @@ mod cli;
 mod columns;
 mod faults;
 mod formula;
+mod fuzz;
 mod generate;
 mod graphql;
 mod http;

@@ -67,15 +67,12 @@ impl Socket {
     }
 
     /// The next message of the protocol.
-    #[track_caller]
-    pub(crate) fn hear(&mut self) -> impl Future<Output = Value> {
-        async {
-            loop {
-                match timeout(PATIENCE, self.0.next()).await.expect("something is said") {
-                    Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    other => panic!("{other:?}"),
-                }
+    pub(crate) async fn hear(&mut self) -> Value {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("something is said") {
+                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("{other:?}"),
             }
         }
     }
