@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,8 +15,8 @@ use crate::breaker::BreakerSettings;
 use crate::cache::{L2Settings, Redis, Surroundings};
 use crate::clock::Clock;
 use crate::config::{AdminTokens, Config, Secret};
-use crate::graphql::{self, ApiLimits, Door};
-use crate::http::{self, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets};
+use crate::graphql::{self, ApiLimits, DocumentLimits, Door, OperationLimits, TrustedDocuments};
+use crate::http::{self, ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets};
 use crate::jobs::warming::Warming;
 use crate::jobs::{Jobs, Pace};
 use crate::private_postgres::{self, PrivatePostgres};
@@ -148,13 +149,14 @@ impl App {
         self.store.read_versions(&versions).await?;
         let services = Arc::new(Services::new(&self.store, &around, &self.config));
         let limits = ApiLimits {
-            depth: self.config.query_depth_limit,
             complexity: self.config.query_complexity_limit,
             introspection: self.config.introspection_enabled,
         };
         let warming = self.warming(&services);
         let executor = graphql::api(Arc::clone(&services), self.metrics.clone(), limits);
-        let mut door = Door::new(executor, self.metrics.clone(), self.config.request_timeout);
+        let limits =
+            OperationLimits { time: self.config.request_timeout, document: DocumentLimits::from(&self.config) };
+        let mut door = Door::new(executor, self.metrics.clone(), limits).trusting(self.trusted_documents()?);
         if self.config.cache_enabled {
             door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 30), &around);
         }
@@ -164,7 +166,12 @@ impl App {
             door,
             metrics: self.metrics.clone(),
             probe: probe.clone(),
-            limits: HttpLimits { body_bytes: self.config.http_body_limit_bytes, ..HttpLimits::default() },
+            limits: HttpLimits {
+                body_bytes: self.config.http_body_limit_bytes,
+                body_read: self.config.http_body_timeout,
+            },
+            places: Arc::new(Semaphore::new(self.config.http_concurrency_limit)),
+            origins: self.config.cors_allowed_origins.clone().unwrap_or_default(),
             sockets: sockets.clone(),
             graphiql: self.config.graphiql_enabled,
         });
@@ -178,7 +185,7 @@ impl App {
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), around.redis.clone());
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
         background.spawn(stop.clone().run_until_cancelled_owned(look_at_replica(self.store.clone())));
-        background.spawn(http::serve(admin_listener, admin, stop.clone()));
+        background.spawn(http::serve(admin_listener, admin, ConnectionLimits::default(), stop.clone()));
         if jobs {
             background.spawn(self.jobs().await?.run(stop.clone()));
         }
@@ -187,7 +194,7 @@ impl App {
         background.close();
 
         ready(addresses);
-        let served = tokio::spawn(http::serve(public_listener, public, stop.clone()));
+        let served = tokio::spawn(http::serve(public_listener, public, self.connections(), stop.clone()));
         stop.cancelled().await;
         let finished = async {
             background.wait().await;
@@ -195,7 +202,7 @@ impl App {
             served.await
         };
         match tokio::time::timeout(self.config.shutdown_timeout, finished).await {
-            Ok(served) => served.context("serving")?.context("serving")?,
+            Ok(served) => served.context("serving")?,
             Err(_) => tracing::warn!("requests were still under way at the end of shutdown_timeout_seconds"),
         }
         Ok(())
@@ -215,7 +222,7 @@ impl App {
         let background = TaskTracker::new();
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
-        background.spawn(http::serve(listener, admin, stop.clone()));
+        background.spawn(http::serve(listener, admin, ConnectionLimits::default(), stop.clone()));
         background.spawn(jobs.run(stop.clone()));
         background.close();
 
@@ -261,7 +268,29 @@ impl App {
             shutdown: self.config.shutdown_timeout.mul_f64(0.7),
             ..SocketLimits::default()
         };
-        Sockets::new(limits, Vec::new(), stop.clone(), self.metrics.clone())
+        Sockets::new(
+            limits,
+            self.config.cors_allowed_origins.clone().unwrap_or_default(),
+            stop.clone(),
+            self.metrics.clone(),
+        )
+    }
+
+    fn connections(&self) -> ConnectionLimits {
+        ConnectionLimits { connections: self.config.http_connections_limit, head_read: self.config.http_head_timeout }
+    }
+
+    /// Those of the manifest, where one is configured.
+    fn trusted_documents(&self) -> anyhow::Result<TrustedDocuments> {
+        let only = self.config.trusted_documents_only;
+        let Some(path) = &self.config.trusted_documents_file else {
+            anyhow::ensure!(!only, "trusted_documents_only needs trusted_documents_file");
+            return Ok(TrustedDocuments::default());
+        };
+        let manifest = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let expected = "expected a JSON object: ids, and the document of each";
+        let by_id = serde_json::from_str(&manifest).with_context(|| format!("{}: {expected}", path.display()))?;
+        Ok(TrustedDocuments { by_id, only })
     }
 
     /// Refuses a damaged tokens file at the start, not at the first change.

@@ -70,10 +70,24 @@ pub struct Config {
     pub admin_addr: SocketAddr,
     pub admin_tokens_file: Option<PathBuf>,
     pub http_body_limit_bytes: usize,
+    #[serde(rename = "http_head_timeout_seconds", deserialize_with = "seconds")]
+    pub http_head_timeout: Duration,
+    #[serde(rename = "http_body_timeout_seconds", deserialize_with = "seconds")]
+    pub http_body_timeout: Duration,
+    pub http_connections_limit: usize,
+    pub http_concurrency_limit: usize,
+    pub cors_allowed_origins: Option<Vec<String>>,
     #[serde(rename = "request_timeout_seconds", deserialize_with = "seconds")]
     pub request_timeout: Duration,
     #[serde(rename = "shutdown_timeout_seconds", deserialize_with = "seconds")]
     pub shutdown_timeout: Duration,
+    pub trusted_documents_file: Option<PathBuf>,
+    pub trusted_documents_only: bool,
+    pub query_nesting_limit: usize,
+    pub query_tokens_limit: usize,
+    pub query_fields_limit: usize,
+    pub query_aliases_limit: usize,
+    pub query_root_fields_limit: usize,
     pub query_depth_limit: usize,
     pub query_complexity_limit: usize,
     pub websocket_connections_limit: usize,

@@ -212,6 +212,37 @@ pub const SETTINGS: &[Setting] = &[
         description: "The largest request body that is read.",
     },
     Setting {
+        key: "http_head_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("5"),
+        description: "How long the head of a request may take to arrive; a connection without a request is closed as well.",
+    },
+    Setting {
+        key: "http_body_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("5"),
+        description: "How long the body of a request may take to arrive.",
+    },
+    Setting {
+        key: "http_connections_limit",
+        kind: Kind::Whole { unit: "connections", min: 1, max: 1_000_000 },
+        default: Some("10000"),
+        description: "How many connections the public listener has at a time; the next one waits.",
+    },
+    Setting {
+        key: "http_concurrency_limit",
+        kind: Kind::Whole { unit: "operations", min: 1, max: 1_000_000 },
+        default: Some("1024"),
+        description: "How many operations by HTTP are answered at a time; one more is told to come again, by 503.",
+    },
+    Setting {
+        key: "cors_allowed_origins",
+        kind: Kind::List,
+        default: None,
+        description: "Origins, as https://example.org, whose pages may ask by HTTP and WebSocket; * for all. When not \
+                      set: only pages of this service.",
+    },
+    Setting {
         key: "request_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("10"),
@@ -224,10 +255,52 @@ pub const SETTINGS: &[Setting] = &[
         description: "How long running work may take to finish when the program is told to stop.",
     },
     Setting {
+        key: "trusted_documents_file",
+        kind: Kind::Path,
+        default: None,
+        description: "A JSON object of trusted documents by id, for clients that send documentId or a hash in their place.",
+    },
+    Setting {
+        key: "trusted_documents_only",
+        kind: Kind::Switch,
+        default: Some("false"),
+        description: "Whether every operation that is not among the trusted documents is refused.",
+    },
+    Setting {
+        key: "query_nesting_limit",
+        kind: Kind::Whole { unit: "levels", min: 1, max: 1000 },
+        default: Some("32"),
+        description: "How deep brackets may nest in a document, counted before it is parsed.",
+    },
+    Setting {
+        key: "query_tokens_limit",
+        kind: Kind::Whole { unit: "tokens", min: 1, max: 1_000_000 },
+        default: Some("2000"),
+        description: "How many words and signs a document may have, counted before it is parsed.",
+    },
+    Setting {
+        key: "query_fields_limit",
+        kind: Kind::Whole { unit: "fields", min: 1, max: 1_000_000 },
+        default: Some("5000"),
+        description: "How many fields an operation may have, those of fragments counted wherever they are spread.",
+    },
+    Setting {
+        key: "query_aliases_limit",
+        kind: Kind::Whole { unit: "aliases", min: 1, max: 1_000_000 },
+        default: Some("30"),
+        description: "How many of them may have another name.",
+    },
+    Setting {
+        key: "query_root_fields_limit",
+        kind: Kind::Whole { unit: "fields", min: 1, max: 1_000_000 },
+        default: Some("30"),
+        description: "How many of them may be of the operation itself.",
+    },
+    Setting {
         key: "query_depth_limit",
         kind: Kind::Whole { unit: "levels", min: 1, max: 1000 },
         default: Some("20"),
-        description: "How deep the fields of an operation may nest. Introspection counts too: GraphiQL asks 15 deep.",
+        description: "How deep the fields of an operation may nest; those of introspection do not count.",
     },
     Setting {
         key: "query_complexity_limit",

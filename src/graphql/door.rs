@@ -1,19 +1,27 @@
 //! The door through which every operation passes, by HTTP or WebSocket: answered from the response cache, or executed;
 //! measured and logged once, however it ends.
 
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_graphql::{Executor, Request, Response};
+use async_graphql::futures_util::FutureExt;
+use async_graphql::{Executor, Request, Response, ServerError, Value};
 use axum::body::Bytes;
 use axum::http::HeaderValue;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
-use super::operation::{Described, Operation, coded, outcome, settle, syntax_error};
+use super::documents::{Documents, TrustedDocuments};
+use super::guard::{self, DocumentLimits, TooMuch};
+use super::operation::{Described, Operation, coded, outcome, phase, settle, syntax_error};
+use super::schema::too_complex;
 use crate::cache::{Cache, CacheSettings, Key, Lifetime, LoadError, Made, Purpose, Read, Reading, Surroundings, Times};
-use crate::telemetry::{Done, ErrorCode, Lookup, Metrics, OperationType, Outcome, Source};
+use crate::telemetry::{Done, ErrorCode, Lookup, Metrics, OperationType, Outcome, Phase, Rejection, Source};
 
 /// Longer than any part of an answer is kept, so that its parts decide.
 const LIFETIME: Lifetime = Lifetime::of(Duration::from_hours(24));
@@ -42,10 +50,21 @@ const PREDICTION_FIELDS: &[&str] = &["confirmedAdditions", "prediction", "predic
 /// How a request came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// By POST or WebSocket: it may change things.
-    Post,
+    /// By POST: it may change things.
+    Post(MediaType),
     /// By GET: it may only read, for anything may repeat it.
-    Get,
+    Get(MediaType),
+    /// By WebSocket.
+    Socket,
+}
+
+/// What an answer by HTTP is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaType {
+    /// `application/graphql-response+json`, whose status tells whether an operation was executed.
+    GraphqlResponse,
+    /// `application/json`, which older clients expect: whatever is well formed is answered 200.
+    Json,
 }
 
 /// What became of an operation.
@@ -74,9 +93,34 @@ pub enum Stage {
     NotByGet,
     /// Its time was over.
     TimedOut,
+    /// It was executed, and our code failed.
+    Panicked,
     /// It was executed.
     Executed,
 }
+
+impl Stage {
+    /// The status of an answer by HTTP.
+    #[must_use]
+    pub fn status(self, transport: Transport) -> u16 {
+        match self {
+            Self::Refused
+                if matches!(transport, Transport::Post(MediaType::Json) | Transport::Get(MediaType::Json)) =>
+            {
+                200
+            }
+            Self::Refused => 400,
+            Self::NotByGet => 405,
+            Self::TimedOut => 504,
+            Self::Panicked => 500,
+            Self::Executed => 200,
+        }
+    }
+}
+
+/// What its client calls a request, in its data.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
 
 /// What caches on the way may know of an answer.
 #[derive(Debug, Clone)]
@@ -118,14 +162,36 @@ pub struct Door<E> {
     pub(super) executor: E,
     pub(super) metrics: Metrics,
     around: Option<(Cache<ResponseKey, Encoded, Unkept>, Surroundings)>,
-    limit: Duration,
+    limits: OperationLimits,
+    pub(super) documents: Documents,
+}
+
+/// What an operation may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperationLimits {
+    /// Time.
+    pub time: Duration,
+    /// How large its document may be.
+    pub document: DocumentLimits,
+}
+
+impl Default for OperationLimits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(10), document: DocumentLimits::default() }
+    }
 }
 
 impl<E: Executor> Door<E> {
-    /// A door that keeps nothing. An operation may take as long as `limit`.
+    /// A door that keeps nothing and trusts everybody.
     #[must_use]
-    pub fn new(executor: E, metrics: Metrics, limit: Duration) -> Self {
-        Self { executor, metrics, around: None, limit }
+    pub fn new(executor: E, metrics: Metrics, limits: OperationLimits) -> Self {
+        Self { executor, metrics, around: None, limits, documents: Documents::new(TrustedDocuments::default()) }
+    }
+
+    /// The same door, knowing these documents.
+    #[must_use]
+    pub fn trusting(self, documents: TrustedDocuments) -> Self {
+        Self { documents: Documents::new(documents), ..self }
     }
 
     /// The same door, keeping answers.
@@ -137,16 +203,23 @@ impl<E: Executor> Door<E> {
     /// Answers one operation.
     pub async fn answer(&self, request: Request, transport: Transport) -> Answer {
         let mut operation = Operation::start(&self.metrics);
+        if let Some(RequestId(id)) = of_data(&request) {
+            operation.requested_as(id.clone());
+        }
         let span = operation.span();
         let spent = operation.spent();
         let answer = spent.on(self.pass(request, transport, &mut operation)).instrument(span).await;
+        operation.answered(answer.stage.status(transport));
         operation.end(answer.outcome, answer.prediction);
         answer
     }
 
     pub(super) async fn pass(&self, mut request: Request, transport: Transport, operation: &mut Operation) -> Answer {
+        if let Err(error) = self.documents.resolve(&mut request) {
+            return operation.refuse(error, Stage::Refused);
+        }
         let Some((responses, around)) = &self.around else {
-            if let Err(refused) = self.prepare(&mut request, transport, operation) {
+            if let Err(refused) = self.prepare(&mut request, transport, operation).await {
                 return *refused;
             }
             return self.execute_now(request, operation).await;
@@ -156,7 +229,7 @@ impl<E: Executor> Door<E> {
             return self.hit(&encoded, times, age, operation);
         }
         if !responses.has(&key) {
-            if let Err(refused) = self.prepare(&mut request, transport, operation) {
+            if let Err(refused) = self.prepare(&mut request, transport, operation).await {
                 return *refused;
             }
             if !operation.described.may_be_kept() {
@@ -213,33 +286,38 @@ impl<E: Executor> Door<E> {
         }
     }
 
-    /// Parses a request and says what it is.
-    pub(super) fn prepare(
+    /// Parses a request, says what it is, and refuses what is too large to be looked at any further.
+    pub(super) async fn prepare(
         &self,
         request: &mut Request,
         transport: Transport,
         operation: &mut Operation,
     ) -> Result<(), Box<Answer>> {
+        if operation.described.kind != OperationType::Unknown {
+            // A socket looks at its operations before, to see whether they stream.
+            return Ok(());
+        }
+        let limits = &self.limits.document;
+        if let Err(too_much) = guard::scan(&request.query, limits) {
+            return Err(operation.refuse(too_much.into(), Stage::Refused).into());
+        }
         let name = request.operation_name.clone();
-        match request.parsed_query() {
-            Ok(document) => {
-                operation.describe(Arc::new(Described::of(document, name.as_deref(), &self.metrics)));
-            }
-            Err(error) => {
-                let response = Response::from_errors(vec![syntax_error(&error)]);
-                return Err(operation
-                    .refuse(&response, Stage::Refused, Outcome::Rejected, ErrorCode::ParseFailed)
-                    .into());
-            }
-        }
+        let parsed = phase(&self.metrics, Phase::Parse, async {
+            let document = request.parsed_query().map_err(|error| syntax_error(&error))?;
+            let described = Described::of(document, name.as_deref(), &self.metrics);
+            Ok((described, guard::measure(document, name.as_deref(), limits)?))
+        });
+        let (described, size) =
+            parsed.await.map_err(|error: ServerError| Box::new(operation.refuse(error, Stage::Refused)))?;
+        operation.measured(&request.query, size);
+        operation.describe(Arc::new(described));
         let reads = matches!(operation.described.kind, OperationType::Query | OperationType::Unknown);
-        if transport == Transport::Get && !reads {
+        if matches!(transport, Transport::Get(_)) && !reads {
             let error = coded(ErrorCode::BadUserInput, "only queries may be sent by GET");
-            let response = Response::from_errors(vec![error]);
-            return Err(operation
-                .refuse(&response, Stage::NotByGet, Outcome::Rejected, ErrorCode::BadUserInput)
-                .into());
+            return Err(operation.refuse(error, Stage::NotByGet).into());
         }
+        let cost = operation.cost();
+        request.data.insert(cost);
         Ok(())
     }
 
@@ -257,16 +335,27 @@ impl<E: Executor> Door<E> {
     /// Executes in the reading of this task.
     async fn execute(&self, request: Request, described: Arc<Described>) -> Encoded {
         let mut stage = Stage::Executed;
-        let executed = tokio::time::timeout(self.limit, Box::pin(self.executor.execute(request))).await;
-        let mut response = executed.unwrap_or_else(|_| {
-            stage = Stage::TimedOut;
-            let problem = format!("the operation took longer than {} s", self.limit.as_secs_f64());
-            Response::from_errors(vec![coded(ErrorCode::Timeout, problem)])
-        });
+        let executed = AssertUnwindSafe(self.executor.execute(request)).catch_unwind();
+        let limit = self.limits.time;
+        let mut response = match tokio::time::timeout(limit, Box::pin(executed)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(panic)) => {
+                stage = Stage::Panicked;
+                tracing::error!(reason = panic_text(panic.as_ref()), "an operation panicked");
+                Response::from_errors(vec![coded(ErrorCode::Internal, "internal error")])
+            }
+            Err(_) => {
+                stage = Stage::TimedOut;
+                let problem = format!("the operation took longer than {} s", limit.as_secs_f64());
+                Response::from_errors(vec![coded(ErrorCode::Timeout, problem)])
+            }
+        };
         let codes: Vec<_> = response.errors.iter_mut().map(settle).collect();
         let outcome = outcome(&codes, &response.data);
         if stage == Stage::Executed && response.errors.iter().any(|error| error.path.is_empty()) {
             stage = Stage::Refused;
+            let too_complex = codes.contains(&ErrorCode::QueryTooComplex);
+            self.metrics.rejected(if too_complex { Rejection::Complexity } else { Rejection::Validation });
         }
         let read = Reading::current().map(|reading| reading.so_far()).unwrap_or_default();
         let body = encode(&response);
@@ -318,11 +407,54 @@ impl Encoded {
 }
 
 impl Operation {
-    pub(super) fn refuse(&mut self, response: &Response, stage: Stage, outcome: Outcome, code: ErrorCode) -> Answer {
+    pub(super) fn refuse(&mut self, mut error: ServerError, stage: Stage) -> Answer {
+        let code = settle(&mut error);
         self.note(&[code], &Read::default());
-        let body = encode(response);
-        Answer { body, stage, outcome, prediction: None, kept: None, unavailable: false }
+        if let Some(reason) = rejection(code, &error) {
+            self.rejected(reason);
+        }
+        let body = encode(&Response::from_errors(vec![error]));
+        Answer { body, stage, outcome: Outcome::Rejected, prediction: None, kept: None, unavailable: false }
     }
+}
+
+/// Why something was refused; none for a document that the client will now send.
+fn rejection(code: ErrorCode, error: &ServerError) -> Option<Rejection> {
+    let is_about = |figure| error.extensions.as_ref().is_some_and(|extensions| extensions.get(figure).is_some());
+    match code {
+        ErrorCode::PersistedQueryNotFound => None,
+        ErrorCode::ParseFailed => Some(Rejection::Syntax),
+        ErrorCode::Forbidden | ErrorCode::Unauthenticated => Some(Rejection::Auth),
+        ErrorCode::QueryTooComplex if is_about("depth") || is_about("nesting") => Some(Rejection::Depth),
+        ErrorCode::QueryTooComplex if is_about("tokens") => Some(Rejection::TooLarge),
+        ErrorCode::QueryTooComplex => Some(Rejection::Complexity),
+        _ => Some(Rejection::Validation),
+    }
+}
+
+impl From<TooMuch> for ServerError {
+    fn from(TooMuch { what, requested, allowed }: TooMuch) -> Self {
+        let (problem, figure) = match what {
+            "depth" => (format!("the operation nests {requested} fields deep, {allowed} are allowed"), what),
+            "root fields" => {
+                (format!("the operation has {requested} root fields, {allowed} are allowed"), "rootFields")
+            }
+            "nesting" => (format!("brackets are nested {requested} deep, {allowed} are allowed"), what),
+            _ => (format!("the operation has {requested} {what}, {allowed} are allowed"), what),
+        };
+        too_complex(problem, figure, requested, allowed)
+    }
+}
+
+/// What a panic says of itself.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&'static str>().copied()).unwrap_or("unknown")
+}
+
+/// What the transport has put into the data of a request.
+fn of_data<T: Any + Send + Sync>(request: &Request) -> Option<&T> {
+    request.data.get(&TypeId::of::<T>())?.downcast_ref()
 }
 
 impl Described {
@@ -353,7 +485,22 @@ fn key(request: &Request) -> ResponseKey {
 }
 
 fn encode(response: &Response) -> Bytes {
-    serde_json::to_vec(response).unwrap_or_default().into()
+    // Errors without a place in the data mean that there is none: then it is left out, and not null.
+    let executed = response.errors.iter().all(|error| !error.path.is_empty());
+    let Response { errors, data, extensions, .. } = response;
+    let body = Body { errors, data: executed.then_some(data), extensions };
+    serde_json::to_vec(&body).unwrap_or_default().into()
+}
+
+/// A response in the order and with the entries that the specification wants.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ServerError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extensions: &'a BTreeMap<String, Value>,
 }
 
 fn etag(body: &[u8]) -> HeaderValue {

@@ -5,9 +5,11 @@
 mod batches;
 mod catalogue;
 mod connection;
+mod documents;
 mod door;
 mod error;
 mod filter;
+mod guard;
 mod id;
 mod loaders;
 mod movie;
@@ -24,8 +26,10 @@ mod subscription;
 mod validation;
 
 pub use crate::services::Bearer;
-pub use door::{Answer, Door, Kept, Stage, Transport};
+pub use documents::{DocumentId, TrustedDocuments};
+pub use door::{Answer, Door, Kept, MediaType, OperationLimits, RequestId, Stage, Transport};
 pub use error::RETRY_AFTER_SECONDS;
+pub use guard::DocumentLimits;
 pub use query::ROOT_FIELDS;
 pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, schema_hash, sdl};
 pub use streaming::{Event, Opened, Streaming};

@@ -2,22 +2,30 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_graphql::parser::types::{DocumentOperations, OperationType as ParsedType};
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet};
 use async_graphql::{ServerError, Value};
-use tracing::Span;
+use sha2::{Digest, Sha256};
 use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
+use super::guard::{Size, after_text};
+use super::schema::Cost;
 use crate::cache::Read;
-use crate::telemetry::{ErrorCode, Label, Metrics, OperationGuard, OperationType, Outcome, Source, Spent};
+use crate::telemetry::{
+    ErrorCode, Label, Metrics, OperationGuard, OperationType, Outcome, Phase, Rejection, Source, Spent,
+};
 
 /// The longest operation name that is logged, in characters.
 const NAME_LIMIT: usize = 64;
 
 /// An operation that takes longer is worth a look.
 const SLOW: Duration = Duration::from_millis(500);
+
+/// The longest document that a span shows, in bytes.
+const DOCUMENT_LIMIT: usize = 2048;
 
 /// The longest syntax error that is sent, in characters: the parser's text repeats what the client wrote.
 const SYNTAX_ERROR_LIMIT: usize = 200;
@@ -64,6 +72,9 @@ pub(super) struct Operation {
     stale: u32,
     misses: u32,
     spent: Arc<Spent>,
+    cost: Cost,
+    status: Option<u16>,
+    request_id: Option<String>,
     end: Option<(Outcome, Option<Source>)>,
 }
 
@@ -76,7 +87,11 @@ impl Operation {
             otel.status_code = Empty,
             graphql.operation.r#type = Empty,
             graphql.operation.name = Empty,
+            graphql.document = Empty,
+            graphql.document.hash = Empty,
             cinegraph.graphql.outcome = Empty,
+            cinegraph.graphql.complexity = Empty,
+            cinegraph.graphql.depth = Empty,
             error.r#type = Empty,
         );
         Self {
@@ -89,6 +104,9 @@ impl Operation {
             stale: 0,
             misses: 0,
             spent: Arc::default(),
+            cost: Cost::default(),
+            status: None,
+            request_id: None,
             end: None,
         }
     }
@@ -100,6 +118,36 @@ impl Operation {
     /// Where its statements are counted.
     pub(super) fn spent(&self) -> Arc<Spent> {
         Arc::clone(&self.spent)
+    }
+
+    /// Where its cost is written down.
+    pub(super) fn cost(&self) -> Cost {
+        self.cost.clone()
+    }
+
+    /// Notes what its client calls it.
+    pub(super) fn requested_as(&mut self, id: String) {
+        self.request_id = Some(id);
+    }
+
+    /// Notes how its HTTP answer begins.
+    pub(super) fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    /// Notes its size and text, where somebody will see them.
+    pub(super) fn measured(&self, query: &str, size: Size) {
+        self.metrics.depth(size.depth);
+        if !self.span.is_disabled() {
+            self.span.record("cinegraph.graphql.depth", size.depth);
+            self.span.record("graphql.document", without_literals(query));
+            self.span.record("graphql.document.hash", hex(&Sha256::digest(query)));
+        }
+    }
+
+    /// Counts that it is refused before it is executed.
+    pub(super) fn rejected(&self, reason: Rejection) {
+        self.metrics.rejected(reason);
     }
 
     /// Notes what it is.
@@ -144,6 +192,8 @@ impl Drop for Operation {
         }
         self.span.record("graphql.operation.name", name.as_deref());
         self.span.record("cinegraph.graphql.outcome", outcome.as_str());
+        let complexity = self.cost.points();
+        self.span.record("cinegraph.graphql.complexity", complexity);
         if outcome == Outcome::Error {
             self.span.record("otel.status_code", "ERROR");
             self.span.record("error.type", self.codes.first().map_or("panic", |code| code.as_str()));
@@ -155,7 +205,10 @@ impl Drop for Operation {
             root_fields = root_fields.join(","),
             outcome = outcome.as_str(),
             error_codes = self.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(","),
+            status = self.status,
+            request_id = self.request_id,
             duration_ms = milliseconds(elapsed),
+            complexity,
             cache_hits = self.hits,
             cache_stale = self.stale,
             cache_misses = self.misses,
@@ -168,6 +221,50 @@ impl Drop for Operation {
             tracing::warn!(operation_name = name, duration_ms = milliseconds(elapsed), "slow operation");
         }
     }
+}
+
+/// One phase of an operation: measured, and a span.
+pub(super) async fn phase<T>(metrics: &Metrics, phase: Phase, work: impl Future<Output = T>) -> T {
+    let name = phase.as_str();
+    let span = tracing::info_span!("phase", otel.name = format!("graphql {name}"), graphql.processing.r#type = name);
+    let started = Instant::now();
+    let done = work.instrument(span).await;
+    metrics.phase(phase, started.elapsed());
+    done
+}
+
+/// A document whose texts and numbers are question marks, so that it tells nothing of its user; 2 KiB at most.
+fn without_literals(query: &str) -> String {
+    let mut text = String::with_capacity(query.len().min(DOCUMENT_LIMIT));
+    let mut characters = query.char_indices().peekable();
+    let mut in_word = false;
+    while let Some((at, character)) = characters.next() {
+        if text.len() >= DOCUMENT_LIMIT {
+            break;
+        }
+        let literal = match character {
+            '"' => query.len() - at - after_text(&query.as_bytes()[at..]).len(),
+            '0'..='9' | '-' if !in_word => {
+                let end = query[at..].find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
+                end.unwrap_or(query.len() - at)
+            }
+            _ => 0,
+        };
+        if literal > 0 {
+            text.push('?');
+            while characters.peek().is_some_and(|(next, _)| *next < at + literal) {
+                characters.next();
+            }
+        } else {
+            text.push(character);
+        }
+        in_word = character.is_ascii_alphanumeric() || character == '_' || character == '$';
+    }
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// With three decimals.

@@ -1,37 +1,33 @@
 //! The schema, and the door through which every operation passes.
 
-use std::sync::Arc;
+use std::any::TypeId;
+use std::future::ready;
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute, NextValidation};
-use async_graphql::futures_util::stream::{BoxStream, StreamExt, unfold};
-use async_graphql::{
-    Data, Executor, Request, Response, Schema, ServerError, ValidationResult, Value, Variables, value,
-};
-
-use super::batches::Waiting;
+use async_graphql::futures_util::FutureExt;
+use async_graphql::futures_util::stream::{BoxStream, StreamExt, once, unfold};
+use async_graphql::{Data, Executor, Request, Response, Schema, ServerError, ValidationMode, ValidationResult, value};
 use sha2::{Digest, Sha256};
 
+use super::batches::Waiting;
 use super::mutation::Mutation;
+use super::operation::{coded, phase};
 use super::query::Query;
 use super::scope::RequestScope;
 use super::subscription::Subscription;
 use crate::services::Services;
-use crate::telemetry::{ErrorCode, Label, Metrics};
+use crate::telemetry::{ErrorCode, Metrics, Phase};
 
 pub use super::loaders::LOADERS;
 
 /// All types and resolvers.
 pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 
-/// What the library says of an operation over a limit: no code, no figure.
-const OVER_LIMIT: [&str; 2] = ["Query is too complex.", "Query is nested too deep."];
-
 /// How much one operation may ask for.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiLimits {
-    /// Levels of selections.
-    pub depth: usize,
     /// Points: fields, times the sizes of the pages that they are on.
     pub complexity: usize,
     /// Whether the schema may be asked for.
@@ -41,9 +37,11 @@ pub struct ApiLimits {
 /// Executes operations, each with a scope of its own.
 #[derive(Clone)]
 pub struct Api {
+    /// Validates, and executes nothing.
+    checks: ApiSchema,
     schema: ApiSchema,
     streams: ApiSchema,
-    gauge: ApiSchema,
+    limits: ApiLimits,
     services: Arc<Services>,
     metrics: Metrics,
 }
@@ -52,12 +50,14 @@ pub struct Api {
 #[must_use]
 pub fn api(services: Arc<Services>, metrics: Metrics, limits: ApiLimits) -> Api {
     let limited = || {
-        let schema = builder().limit_depth(limits.depth).limit_complexity(limits.complexity).data(metrics.clone());
+        let schema = builder().data(metrics.clone());
         if limits.introspection { schema } else { schema.disable_introspection() }
     };
-    let streams = limited().extension(ScopePerEvent(Arc::clone(&services), metrics.clone())).finish();
-    let gauge = builder().extension(Gauge(limits)).finish();
-    Api { schema: limited().finish(), streams, gauge, services, metrics }
+    // What is executed has been validated: once is enough.
+    let executing = || limited().validation_mode(ValidationMode::Fast);
+    let streams = executing().extension(ScopePerEvent(Arc::clone(&services), metrics.clone())).finish();
+    let checks = limited().extension(CheckOnly).finish();
+    Api { checks, schema: executing().finish(), streams, limits, services, metrics }
 }
 
 /// Tells one schema from another: the first 16 hexadecimal digits of the SHA-256 of its text.
@@ -79,63 +79,83 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
 }
 
 impl Api {
+    /// Validates an operation against the schema, and judges its cost.
+    async fn check(&self, request: &mut Request) -> Result<(), Vec<ServerError>> {
+        let document = request.parsed_query().map_err(|error| vec![error])?.clone();
+        let checked = Checked::default();
+        let again = Request::new("").variables(request.variables.clone()).data(Arc::clone(&checked));
+        let mut again = request.operation_name.iter().fold(again, Request::operation_name);
+        again.set_parsed_query(document);
+        let response = self.checks.execute(again).await;
+        let Some(&ValidationResult { complexity, .. }) = checked.get() else { return Err(response.errors) };
+        self.metrics.complexity(complexity);
+        if let Some(cost) = request.data.get(&TypeId::of::<Cost>()).and_then(|cost| cost.downcast_ref::<Cost>()) {
+            cost.set(complexity);
+        }
+        let allowed = self.limits.complexity;
+        if complexity > allowed {
+            let problem =
+                format!("the operation costs {complexity} points, {allowed} are allowed: ask for smaller pages");
+            return Err(vec![too_complex(problem, "cost", complexity, allowed)]);
+        }
+        Ok(())
+    }
+
+    async fn checked(&self, request: &mut Request) -> Result<(), Response> {
+        phase(&self.metrics, Phase::Validate, self.check(request)).await.map_err(Response::from_errors)
+    }
+
     fn scoped(&self, request: Request, waiting: Waiting) -> Request {
         request.data(RequestScope::new(Arc::clone(&self.services), self.metrics.clone(), waiting))
     }
 }
 
 impl Executor for Api {
-    async fn execute(&self, request: Request) -> Response {
-        let asked = Asked::of(&request);
+    async fn execute(&self, mut request: Request) -> Response {
+        if let Err(refused) = self.checked(&mut request).await {
+            return refused;
+        }
         let waiting = Waiting::default();
-        let response = waiting.run(self.schema.execute(self.scoped(request, waiting.clone()))).await;
-        if is_over_limit(&response) { self.gauge.execute(asked.again()).await } else { response }
+        let executed = waiting.run(self.schema.execute(self.scoped(request, waiting.clone())));
+        phase(&self.metrics, Phase::Execute, executed).await
     }
 
-    fn execute_stream(&self, request: Request, session_data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
-        let (asked, gauge) = (Asked::of(&request), self.gauge.clone());
-        let waiting = Waiting::default();
-        let request = self.scoped(request, waiting.clone()).data(waiting.clone());
-        let responses = Executor::execute_stream(&self.streams, request, session_data);
-        let next = |(mut responses, waiting): (BoxStream<'static, Response>, Waiting)| async {
-            let response = waiting.run(responses.next()).await?;
-            Some((response, (responses, waiting)))
-        };
-        let measured = move |response: Response| {
-            let again = is_over_limit(&response).then(|| (gauge.clone(), asked.again()));
-            async move {
-                match again {
-                    Some((gauge, again)) => gauge.execute(again).await,
-                    None => response,
-                }
+    fn execute_stream(&self, mut request: Request, session_data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
+        let api = self.clone();
+        let responses = async move {
+            if let Err(refused) = api.checked(&mut request).await {
+                return once(ready(refused)).boxed();
             }
+            let waiting = Waiting::default();
+            let request = api.scoped(request, waiting.clone()).data(waiting.clone());
+            let responses = Executor::execute_stream(&api.streams, request, session_data);
+            let next = |(mut responses, waiting): (BoxStream<'static, Response>, Waiting)| async {
+                let response = waiting.run(responses.next()).await?;
+                Some((response, (responses, waiting)))
+            };
+            unfold((responses, waiting), next).boxed()
         };
-        unfold((responses, waiting), next).then(measured).boxed()
+        responses.flatten_stream().boxed()
     }
 }
 
-/// What a request asked for, to be asked again.
-struct Asked {
-    query: String,
-    variables: Variables,
-    name: Option<String>,
-}
+/// What an operation costs, in points; in the data of a request, to be filled in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cost(Arc<OnceLock<usize>>);
 
-impl Asked {
-    fn of(request: &Request) -> Self {
-        let Request { query, variables, operation_name, .. } = request;
-        Self { query: query.clone(), variables: variables.clone(), name: operation_name.clone() }
+impl Cost {
+    fn set(&self, points: usize) {
+        // An operation is validated once.
+        let _ = self.0.set(points);
     }
 
-    fn again(&self) -> Request {
-        let again = Request::new(&self.query).variables(self.variables.clone());
-        self.name.iter().fold(again, Request::operation_name)
+    pub(super) fn points(&self) -> Option<usize> {
+        self.0.get().copied()
     }
 }
 
-fn is_over_limit(response: &Response) -> bool {
-    response.errors.iter().any(|error| OVER_LIMIT.contains(&error.message.as_str()))
-}
+/// What validation found.
+type Checked = Arc<OnceLock<ValidationResult>>;
 
 /// Gives each event of a subscription a scope of its own: what one event has looked up may have changed before the next.
 /// A schema of its own, as [`Gauge`] has.
@@ -162,40 +182,31 @@ impl Extension for ScopePerEvent {
     }
 }
 
-/// Measures an operation that the library has refused, and refuses it with the figures. A schema of its own, because
-/// one extension makes every field of every answer slower.
-struct Gauge(ApiLimits);
+/// Ends what is valid after its validation. A schema of its own, because one extension makes every field slower.
+struct CheckOnly;
 
-impl ExtensionFactory for Gauge {
+impl ExtensionFactory for CheckOnly {
     fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self(self.0))
+        Arc::new(Self)
     }
 }
 
 #[async_trait]
-impl Extension for Gauge {
+impl Extension for CheckOnly {
     async fn validation(
         &self,
         ctx: &ExtensionContext<'_>,
         next: NextValidation<'_>,
     ) -> Result<ValidationResult, Vec<ServerError>> {
-        let ValidationResult { complexity, depth, .. } = next.run(ctx).await?;
-        let ApiLimits { complexity: points, depth: levels, .. } = self.0;
-        Err(vec![if complexity > points {
-            let problem =
-                format!("the operation costs {complexity} points, {points} are allowed: ask for smaller pages");
-            too_complex(problem, "cost", value!({ "requested": complexity, "allowed": points }))
-        } else {
-            let problem = format!("the operation nests {depth} fields deep, {levels} are allowed");
-            too_complex(problem, "depth", value!({ "requested": depth, "allowed": levels }))
-        }])
+        let valid = next.run(ctx).await?;
+        // Made for this request.
+        let _ = ctx.data_unchecked::<Checked>().set(valid);
+        Err(Vec::new())
     }
 }
 
-fn too_complex(problem: String, figure: &str, figures: Value) -> ServerError {
-    let mut error = ServerError::new(problem, None);
-    let extensions = error.extensions.get_or_insert_default();
-    extensions.set("code", ErrorCode::QueryTooComplex.as_str());
-    extensions.set(figure, figures);
+pub(super) fn too_complex(problem: String, figure: &str, requested: usize, allowed: usize) -> ServerError {
+    let mut error = coded(ErrorCode::QueryTooComplex, problem);
+    error.extensions.get_or_insert_default().set(figure, value!({ "requested": requested, "allowed": allowed }));
     error
 }

@@ -43,15 +43,18 @@ impl<E: Executor> Door<E> {
     pub async fn open(&self, mut request: Request) -> Opened {
         let mut operation = Operation::start(&self.metrics);
         let span = operation.span();
-        let prepared = span.in_scope(|| self.prepare(&mut request, Transport::Post, &mut operation));
+        let resolved =
+            self.documents.resolve(&mut request).map_err(|error| Box::new(operation.refuse(error, Stage::Refused)));
+        let prepared = match resolved {
+            Ok(()) => self.prepare(&mut request, Transport::Socket, &mut operation).instrument(span.clone()).await,
+            refused => refused,
+        };
         let answer = match prepared {
             Err(refused) => *refused,
             Ok(()) if operation.described.kind == OperationType::Subscription => {
                 if !has_one_root_field(&mut request) {
                     let problem = "a subscription selects one field, not in a fragment";
-                    let response = Response::from_errors(vec![coded(ErrorCode::ValidationFailed, problem)]);
-                    let (stage, outcome) = (Stage::Refused, Outcome::Rejected);
-                    let refused = operation.refuse(&response, stage, outcome, ErrorCode::ValidationFailed);
+                    let refused = operation.refuse(coded(ErrorCode::ValidationFailed, problem), Stage::Refused);
                     operation.end(refused.outcome, None);
                     return Opened::Answered(refused);
                 }
@@ -60,7 +63,7 @@ impl<E: Executor> Door<E> {
             }
             Ok(()) => {
                 let spent = operation.spent();
-                spent.on(self.pass(request, Transport::Post, &mut operation)).instrument(span).await
+                spent.on(self.pass(request, Transport::Socket, &mut operation)).instrument(span).await
             }
         };
         operation.end(answer.outcome, answer.prediction);
@@ -73,7 +76,7 @@ impl Answer {
     #[must_use]
     pub fn event(self) -> Event {
         match self.stage {
-            Stage::Executed | Stage::TimedOut => Event::Next(self.body),
+            Stage::Executed => Event::Next(self.body),
             _ => Event::Refused(errors_of(&self.body)),
         }
     }

@@ -1,14 +1,16 @@
 //! Answers to requests that reach no resolver, in the shape that GraphQL clients expect.
 
-use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::telemetry::{ErrorCode, Label};
 
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
 /// An answer with one error and no data.
 pub(super) fn refusal(status: StatusCode, code: ErrorCode, message: &str) -> Response {
     let body = json!({ "errors": [{ "message": message, "extensions": { "code": code.as_str() } }] });
-    (status, Json(body)).into_response()
+    (status, [(CONTENT_TYPE, JSON)], body.to_string()).into_response()
 }

@@ -1,38 +1,55 @@
-//! `/graphql`: from a request's bytes to an operation, and from its response to bytes.
+//! `/graphql`: from a request's bytes to an operation, and from its answer to a response, as the specification "GraphQL
+//! over HTTP" says.
 
 use std::sync::Arc;
 
-use async_graphql::{BatchRequest, Executor, Request, Variables};
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use async_graphql::{Executor, Extensions, Request, Variables};
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 
-use super::error::refusal;
+use super::error::{JSON, refusal};
+use super::media::{accepted, is_json};
+use super::request::request_id;
 use super::{HttpState, caching};
-use crate::graphql::{Bearer, RETRY_AFTER_SECONDS, Stage, Transport};
-use crate::telemetry::{ErrorCode, Metrics, OperationEnd};
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+use crate::graphql::{Bearer, DocumentId, MediaType, RETRY_AFTER_SECONDS, RequestId, Transport};
+use crate::telemetry::{ErrorCode, OperationEnd, Rejection};
 
 /// `POST /graphql`.
 pub(super) async fn post<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
     headers: HeaderMap,
-    body: Result<Json<BatchRequest>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match body {
-        Ok(Json(BatchRequest::Single(request))) => answer(&state, &headers, request, Transport::Post).await,
-        Ok(Json(BatchRequest::Batch(_))) => {
-            bad_request(&state.metrics, StatusCode::BAD_REQUEST, "send one operation, not an array of them")
+    let Some(media) = accepted(&headers) else { return not_acceptable(&state) };
+    if !is_json(&headers) {
+        let problem = "send Content-Type: application/json, in UTF-8";
+        return bad_request(&state, StatusCode::UNSUPPORTED_MEDIA_TYPE, problem);
+    }
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            state.metrics.rejected(Rejection::TooLarge);
+            let problem = format!("the body is larger than {} bytes", state.limits.body_bytes);
+            return bad_request(&state, StatusCode::PAYLOAD_TOO_LARGE, &problem);
         }
-        Err(rejection) => {
-            let (status, message) = unreadable(&rejection, state.limits.body_bytes);
-            bad_request(&state.metrics, status, &message)
-        }
+        Err(_) => return bad_request(&state, StatusCode::REQUEST_TIMEOUT, "the body did not arrive"),
+    };
+    if body.trim_ascii_start().starts_with(b"[") {
+        return bad_request(&state, StatusCode::BAD_REQUEST, "send one operation, not an array of them");
+    }
+    match serde_json::from_slice(&body).ok().and_then(Asked::into_request) {
+        Some(request) => answer(&state, &headers, request, Transport::Post(media)).await,
+        None => bad_request(
+            &state,
+            StatusCode::BAD_REQUEST,
+            "send a JSON object with query, a text, and perhaps operationName, variables and extensions",
+        ),
     }
 }
 
@@ -42,32 +59,40 @@ pub(super) async fn get<E: Executor>(
     headers: HeaderMap,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
+    let Some(media) = accepted(&headers) else { return not_acceptable(&state) };
     match parameters.ok().and_then(|Query(parameters)| parameters.into_request()) {
-        Some(request) => answer(&state, &headers, request, Transport::Get).await,
+        Some(request) => answer(&state, &headers, request, Transport::Get(media)).await,
         None => bad_request(
-            &state.metrics,
+            &state,
             StatusCode::BAD_REQUEST,
-            "send the parameter query, and perhaps operationName and variables, a JSON object",
+            "send the parameter query, and perhaps operationName, and variables and extensions, JSON objects",
         ),
     }
 }
 
-/// A request in a query string.
+/// A request's body. What else is in it is left alone, as the specification wants.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Parameters {
-    query: String,
+struct Asked {
+    query: Option<String>,
+    document_id: Option<String>,
     operation_name: Option<String>,
-    variables: Option<String>,
+    variables: Option<Variables>,
+    extensions: Option<Extensions>,
 }
 
-impl Parameters {
+impl Asked {
+    /// None where nothing is asked for.
     fn into_request(self) -> Option<Request> {
-        let variables = match self.variables.as_deref() {
-            None | Some("") => Variables::default(),
-            Some(json) => serde_json::from_str(json).ok()?,
-        };
-        let request = Request::new(self.query).variables(variables);
+        let extensions = self.extensions.unwrap_or_default();
+        // A document that we know by its hash or its id needs no text.
+        let known = self.document_id.is_some() || extensions.contains_key("persistedQuery");
+        let query = self.query.or_else(|| known.then(String::new))?;
+        let mut request = Request::new(query).variables(self.variables.unwrap_or_default());
+        request.extensions = extensions;
+        if let Some(id) = self.document_id {
+            request = request.data(DocumentId(id));
+        }
         Some(match self.operation_name {
             Some(name) if !name.is_empty() => request.operation_name(name),
             _ => request,
@@ -75,25 +100,55 @@ impl Parameters {
     }
 }
 
+/// A request in a query string.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Parameters {
+    query: Option<String>,
+    document_id: Option<String>,
+    operation_name: Option<String>,
+    variables: Option<String>,
+    extensions: Option<String>,
+}
+
+impl Parameters {
+    fn into_request(self) -> Option<Request> {
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let variables = given(self.variables).map(|json| serde_json::from_str(&json)).transpose().ok()?;
+        let extensions = given(self.extensions).map(|json| serde_json::from_str(&json)).transpose().ok()?;
+        let Self { query, document_id, operation_name, .. } = self;
+        Asked { query, document_id, operation_name, variables, extensions }.into_request()
+    }
+}
+
 async fn answer<E: Executor>(
     state: &HttpState<E>,
     headers: &HeaderMap,
-    request: Request,
+    mut request: Request,
     transport: Transport,
 ) -> Response {
-    let request = match bearer(headers) {
-        Some(bearer) => request.data(bearer),
-        None => request,
+    let Ok(_place) = state.places.try_acquire() else {
+        state.metrics.rejected(Rejection::RateLimit);
+        let problem = "too many requests are being answered";
+        let mut response = refused(state, StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, problem);
+        response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+        return response;
     };
+    if let Some(bearer) = bearer(headers) {
+        request = request.data(bearer);
+    }
+    if let Some(id) = request_id(headers) {
+        request = request.data(RequestId(id.to_owned()));
+    }
     let answer = state.door.answer(request, transport).await;
-    let status = match answer.stage {
-        Stage::Refused | Stage::Executed => StatusCode::OK,
-        Stage::NotByGet => StatusCode::METHOD_NOT_ALLOWED,
-        Stage::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+    let status = StatusCode::from_u16(answer.stage.status(transport)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = match transport {
+        Transport::Post(MediaType::Json) | Transport::Get(MediaType::Json) | Transport::Socket => JSON,
+        Transport::Post(MediaType::GraphqlResponse) | Transport::Get(MediaType::GraphqlResponse) => GRAPHQL_RESPONSE,
     };
     // The middleware takes the end out again, to judge the request by it.
     let end = OperationEnd { outcome: answer.outcome, prediction: answer.prediction };
-    let mut response = (status, Extension(end), [(CONTENT_TYPE, JSON)], answer.body).into_response();
+    let mut response = (status, Extension(end), [(CONTENT_TYPE, content_type)], answer.body).into_response();
     if answer.unavailable {
         response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
     }
@@ -103,26 +158,24 @@ async fn answer<E: Executor>(
     caching::describe(response, answer.kept.as_ref(), headers)
 }
 
+const GRAPHQL_RESPONSE: HeaderValue = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
+
 /// The token that a request bears, for the resolvers that ask for one.
 fn bearer(headers: &HeaderMap) -> Option<Bearer> {
     Bearer::of(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
 /// Refuses a request that holds no operation.
-fn bad_request(metrics: &Metrics, status: StatusCode, message: &str) -> Response {
-    metrics.graphql_error(ErrorCode::BadUserInput);
-    refusal(status, ErrorCode::BadUserInput, message)
+fn bad_request<E>(state: &HttpState<E>, status: StatusCode, message: &str) -> Response {
+    refused(state, status, ErrorCode::BadUserInput, message)
 }
 
-fn unreadable(rejection: &JsonRejection, body_bytes: usize) -> (StatusCode, String) {
-    match rejection {
-        JsonRejection::BytesRejection(bytes) if bytes.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {body_bytes} bytes"))
-        }
-        JsonRejection::BytesRejection(_) => (StatusCode::REQUEST_TIMEOUT, "the body did not arrive".to_owned()),
-        JsonRejection::MissingJsonContentType(_) => {
-            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send Content-Type: application/json".to_owned())
-        }
-        _ => (StatusCode::BAD_REQUEST, "the body is not a JSON object with query, operationName, variables".to_owned()),
-    }
+fn not_acceptable<E>(state: &HttpState<E>) -> Response {
+    let problem = "answers are application/graphql-response+json or application/json";
+    bad_request(state, StatusCode::NOT_ACCEPTABLE, problem)
+}
+
+fn refused<E>(state: &HttpState<E>, status: StatusCode, code: ErrorCode, message: &str) -> Response {
+    state.metrics.graphql_error(code);
+    refusal(status, code, message)
 }

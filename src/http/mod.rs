@@ -8,21 +8,23 @@ mod caching;
 mod error;
 mod graphql;
 mod health;
+mod media;
 mod request;
 mod router;
+mod serve;
 mod websocket;
 
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
 
 use crate::graphql::Door;
 use crate::telemetry::Metrics;
 
 pub use health::{Probe, Readiness};
 pub use router::{admin, public};
+pub use serve::{ConnectionLimits, serve};
 pub use websocket::{SocketLimits, Sockets};
 
 /// What the handlers need. `E` executes operations: a schema, or whatever wraps one.
@@ -35,6 +37,10 @@ pub struct HttpState<E> {
     pub probe: Probe,
     /// What a request may cost.
     pub limits: HttpLimits,
+    /// A place for each operation that is answered at a time.
+    pub places: Arc<Semaphore>,
+    /// Origins whose pages may ask; `*` for all.
+    pub origins: Vec<String>,
     /// Connections by WebSocket.
     pub sockets: Sockets,
     /// Whether GraphiQL is served.
@@ -54,13 +60,4 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self { body_bytes: 256 * 1024, body_read: Duration::from_secs(5) }
     }
-}
-
-/// Serves `router` until `stop` is cancelled, then takes no more connections and finishes the requests in flight. How
-/// long that may take is the caller's to limit.
-///
-/// # Errors
-/// Whatever the listener fails with.
-pub async fn serve(listener: TcpListener, router: axum::Router, stop: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }

@@ -22,14 +22,28 @@ use crate::telemetry::metrics::UNMATCHED;
 use crate::telemetry::{self, HttpRequestGuard, Metrics, OperationEnd};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// Asked all day by machines: they would drown what people ask for.
 const UNMEASURED: [&str; 3] = ["/metrics", "/health/live", "/health/ready"];
 
+/// The longest name of a request that is taken over.
+const REQUEST_ID_LIMIT: usize = 64;
+
+/// What the client, or a proxy before us, calls a request, if that can be written into a log as it is.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let sane = |id: &&str| {
+        (1..=REQUEST_ID_LIMIT).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+    };
+    text(headers, REQUEST_ID).filter(sane)
+}
+
 pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
     let span = server_span(&request, &route);
+    let request_id = request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok());
     let guard = (!UNMEASURED.contains(&route.as_str())).then(|| metrics.http_request(label(request.method()), route));
 
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -40,7 +54,11 @@ pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, ne
         span.record("error.type", status.as_str());
         span.record("otel.status_code", "ERROR");
     }
-    if let Some(trace_id) = trace_id(&span) {
+    let trace_id = trace_id(&span);
+    if let Some(id) = request_id.or_else(|| trace_id.clone()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    if let Some(trace_id) = trace_id {
         response.headers_mut().insert(TRACE_ID, trace_id);
     }
     match guard {

@@ -2,16 +2,23 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::Executor;
 use async_graphql::http::GraphiQLSource;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::http::header::{
+    ACCEPT, AGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
+};
+use axum::http::{Method, StatusCode};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{Html, Redirect, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
 use super::admin::scrape;
@@ -21,10 +28,16 @@ use super::request::observe;
 use super::{HttpState, graphql, websocket};
 use crate::telemetry::{ErrorCode, Metrics};
 
+/// Answers shorter than this are sent as they are, in bytes.
+const COMPRESSED_FROM: u64 = 1024;
+
+/// How long a browser may remember what pages of another origin may ask.
+const PREFLIGHT_KEPT: Duration = Duration::from_hours(1);
+
 /// What clients may ask for.
 pub fn public<E: Executor>(state: HttpState<E>) -> Router {
     let (metrics, probe) = (state.metrics.clone(), state.probe.clone());
-    let HttpState { limits, graphiql, .. } = state;
+    let (limits, graphiql, cors) = (state.limits, state.graphiql, cors(&state.origins));
     let mut routes = Router::new()
         .route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>))
         .route("/graphql/ws", get(websocket::upgrade::<E>))
@@ -39,7 +52,40 @@ pub fn public<E: Executor>(state: HttpState<E>) -> Router {
     }
     let routes =
         routes.layer(DefaultBodyLimit::max(limits.body_bytes)).layer(RequestBodyDeadlineLayer::new(limits.body_read));
-    finish(routes.merge(health(probe)), metrics)
+    // Compressed after everything is measured: sizes are those before.
+    finish(routes.merge(health(probe)), metrics).layer(cors).layer(compression()).layer(map_response(weaken_tag))
+}
+
+/// Which pages of others may ask, and what of an answer they may see.
+fn cors(origins: &[String]) -> CorsLayer {
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, HeaderName::from_static("x-request-id")])
+        .expose_headers([AGE, ETAG, HeaderName::from_static("cache-status"), HeaderName::from_static("x-trace-id")])
+        .max_age(PREFLIGHT_KEPT)
+}
+
+/// By gzip, br or zstd, as the client likes; not what is small.
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED_FROM))
+}
+
+/// A compressed answer has other bytes than the one that its tag was made of, and says the same.
+async fn weaken_tag(mut response: Response) -> Response {
+    if response.headers().contains_key(CONTENT_ENCODING)
+        && let Some(tag) = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok())
+        && !tag.starts_with("W/")
+        && let Ok(weak) = HeaderValue::try_from(format!("W/{tag}"))
+    {
+        response.headers_mut().insert(ETAG, weak);
+    }
+    response
 }
 
 /// What those who run the service may ask for.

@@ -353,7 +353,7 @@ impl Outbox {
             self.put(message, room);
         } else {
             self.overflow.notify_one();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -116,7 +116,7 @@ where
         .fmt_fields(NoFields)
         .with_writer(writer)
         // Of spans, lines need their ids alone, which OpenTelemetry knows.
-        .with_filter(filter_fn(|metadata| metadata.is_event()).and(filter).and(Tempered::default()));
+        .with_filter(filter_fn(|metadata| !metadata.is_span()).and(filter).and(Tempered::default()));
     Ok((Registry::default().with(traces).with(lines), TelemetryGuard(provider)))
 }
 

@@ -222,6 +222,24 @@ label! {
 }
 
 label! {
+    /// What is done with an operation, one after the other.
+    Phase { Parse = "parse", Validate = "validate", Execute = "execute" }
+}
+
+label! {
+    /// Why an operation was refused before it was executed.
+    Rejection {
+        Syntax = "syntax",
+        Validation = "validation",
+        Depth = "depth",
+        Complexity = "complexity",
+        Auth = "auth",
+        RateLimit = "rate_limit",
+        TooLarge = "too_large",
+    }
+}
+
+label! {
     /// Memory, from what was asked for to what is only kept.
     Allocated { Allocated = "allocated", Active = "active", Resident = "resident", Retained = "retained" }
 }
@@ -304,6 +322,14 @@ catalogue! {
         "Time of one operation, parsing included.";
     OPERATION_ACTIVE: Gauge, "graphql_server_request_active", ["graphql_operation_type"],
         "Operations in flight.";
+    PHASE_DURATION: Histogram(FIELD), "graphql_server_processing_duration_seconds", ["graphql_processing_type"],
+        "Time of each phase of an operation.";
+    GRAPHQL_REJECTED: Counter, "cinegraph_graphql_rejected_total", ["reason"],
+        "Operations refused before they were executed.";
+    COMPLEXITY: Histogram(COUNT), "cinegraph_graphql_complexity", [],
+        "Points that operations cost, told before they are executed.";
+    DEPTH: Histogram(COUNT), "cinegraph_graphql_depth", [],
+        "Levels of fields of operations, introspection not counted.";
     FIELD_DURATION: Histogram(FIELD), "cinegraph_graphql_field_duration_seconds", ["field"],
         "Time of a root field.";
     FIELD_REQUESTS: Counter, "cinegraph_graphql_field_requests_total", ["field", "outcome"],

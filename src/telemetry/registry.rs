@@ -14,7 +14,7 @@ use super::caches::CacheMetrics;
 use super::metrics as page;
 use super::metrics::{
     BreakerName, BreakerState, CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Fallback,
-    Kind, Label, Method, OTHER, OperationType, Outcome, Pool, Signal, Slo, Task, TaskOutcome,
+    Kind, Label, Method, OTHER, OperationType, Outcome, Phase, Pool, Rejection, Signal, Slo, Task, TaskOutcome,
 };
 
 /// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].
@@ -73,6 +73,26 @@ impl Metrics {
     /// Counts one entry in `errors`.
     pub fn graphql_error(&self, code: ErrorCode) {
         self.0.errors.at(code).increment(1);
+    }
+
+    /// Counts an operation that is refused before it is executed.
+    pub fn rejected(&self, reason: Rejection) {
+        self.0.rejected.at(reason).increment(1);
+    }
+
+    /// Notes how long a phase of an operation took.
+    pub fn phase(&self, phase: Phase, took: Duration) {
+        self.0.phases.at(phase).record(took);
+    }
+
+    /// Notes the points that an operation costs.
+    pub fn complexity(&self, points: usize) {
+        self.0.complexity.record(number(points));
+    }
+
+    /// Notes how many levels of fields an operation has.
+    pub fn depth(&self, levels: usize) {
+        self.0.depth.record(number(levels));
     }
 
     /// Counts subscriptions that are ended or refused by us.
@@ -180,6 +200,10 @@ pub(super) struct Registry {
     pub(super) caches: CacheMetrics,
     dropped: Family<Signal, Counter>,
     errors: Family<ErrorCode, Counter>,
+    rejected: Family<Rejection, Counter>,
+    phases: Family<Phase, Histogram>,
+    complexity: Histogram,
+    depth: Histogram,
     subscriptions_dropped: Family<Dropped, Counter>,
     loaders: Named<Histogram>,
 }
@@ -246,6 +270,10 @@ impl Registry {
             freshness: FreshnessHandles::new(&source),
             caches: CacheMetrics::new(&source),
             dropped: Family::of(|signal: Signal| source.counter(&page::TELEMETRY_DROPPED, &[signal.as_str()])),
+            rejected: Family::of(|reason: Rejection| source.counter(&page::GRAPHQL_REJECTED, &[reason.as_str()])),
+            phases: Family::of(|phase: Phase| source.histogram(&page::PHASE_DURATION, &[phase.as_str()])),
+            complexity: source.histogram(&page::COMPLEXITY, &[]),
+            depth: source.histogram(&page::DEPTH, &[]),
             errors: Family::of(|code: ErrorCode| source.counter(&page::GRAPHQL_ERRORS, &[code.as_str()])),
             subscriptions_dropped: Family::of(|reason: Dropped| {
                 source.counter(&page::SUBSCRIPTIONS_DROPPED, &[reason.as_str()])

@@ -10,12 +10,15 @@ use async_graphql::{EmptySubscription, Error, ErrorExtensions, Object, Schema};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use cinegraph::graphql::Door;
-use cinegraph::http::{HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, admin, public, serve};
+use cinegraph::graphql::{Door, OperationLimits, TrustedDocuments};
+use cinegraph::http::{
+    ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, admin, public, serve,
+};
 use cinegraph::telemetry::{Inventory, LogFormat, Metrics, TelemetryGuard, subscriber};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::Dispatch;
@@ -77,6 +80,9 @@ fn coded(code: &str, message: &str) -> Error {
 }
 
 /// The shell round the toy schema, with a registry of its own.
+/// Operations that a shell answers at a time.
+const PLACES: usize = 150;
+
 struct Shell {
     public: Router,
     admin: Router,
@@ -88,17 +94,36 @@ impl Shell {
         Self::with(HttpLimits::default(), ENOUGH, true)
     }
 
-    fn with(limits: HttpLimits, execution: Duration, ready: bool) -> Self {
+    fn with(http: HttpLimits, execution: Duration, ready: bool) -> Self {
+        Self::of(http, execution, ready, TrustedDocuments::default())
+    }
+
+    fn of(http: HttpLimits, execution: Duration, ready: bool, documents: TrustedDocuments) -> Self {
         let inventory = Inventory { fields: &["film", "never"], ..Inventory::default() };
         let metrics = Metrics::new(&inventory).unwrap();
         let probe = Probe::new(move || async move {
             let database = if ready { Ok(()) } else { Err("unreachable".to_owned()) };
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
-        let door = Door::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), execution);
+        let limits = OperationLimits { time: execution, ..OperationLimits::default() };
+        let door =
+            Door::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), limits).trusting(documents);
         let sockets = Sockets::new(SocketLimits::default(), vec![], CancellationToken::new(), metrics.clone());
-        let state = HttpState { door, metrics: metrics.clone(), probe: probe.clone(), limits, sockets, graphiql: true };
+        let state = HttpState {
+            door,
+            metrics: metrics.clone(),
+            probe: probe.clone(),
+            limits: http,
+            places: Arc::new(Semaphore::new(PLACES)),
+            origins: vec!["https://films.example".into()],
+            sockets,
+            graphiql: true,
+        };
         Self { public: public(state), admin: admin(metrics.clone(), probe), metrics }
+    }
+
+    fn trusting(documents: TrustedDocuments) -> Self {
+        Self::of(HttpLimits::default(), ENOUGH, true, documents)
     }
 
     async fn query(&self, query: &str) -> Answer {
@@ -237,7 +262,7 @@ async fn a_query_is_answered_by_post_and_by_get() {
     let got = shell.get("/graphql?query=query+A+%7Bfilm%7D+query+B+%7B__typename%7D&operationName=A").await;
 
     assert_eq!(posted.status, StatusCode::OK);
-    assert_eq!(posted.header(header::CONTENT_TYPE), "application/json");
+    assert_eq!(posted.header(header::CONTENT_TYPE), "application/json; charset=utf-8");
     assert_eq!(posted.json(), json!({ "data": { "film": "Ran" } }));
     assert_eq!(got.json(), posted.json());
 }
@@ -319,7 +344,7 @@ async fn what_holds_no_operation_is_refused_in_json() {
         let answer = shell.send(request).await;
 
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text);
-        assert_eq!(answer.header(header::CONTENT_TYPE), "application/json");
+        assert_eq!(answer.header(header::CONTENT_TYPE), "application/json; charset=utf-8");
         assert_eq!(shell.slo(), [0, 0, 1], "{status}");
         assert_eq!(shell.total("graphql_server_request_duration_seconds_count"), 0, "{status}");
     }
@@ -458,6 +483,9 @@ async fn an_operation_is_one_log_line_in_its_callers_trace() {
             "root_fields": "film,other",
             "outcome": "rejected",
             "error_codes": "NOT_FOUND",
+            "status": 200,
+            "db_queries": 0,
+            "db_ms": 0.0,
             "cache_hits": 0,
             "cache_stale": 0,
             "cache_misses": 0,
@@ -543,7 +571,7 @@ async fn a_stopping_server_finishes_what_it_began() {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let server = tokio::spawn(serve(listener, shell.public.clone(), stop.clone()));
+    let server = tokio::spawn(serve(listener, shell.public.clone(), ConnectionLimits::default(), stop.clone()));
 
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /graphql?query=%7Bnever%7D HTTP/1.1\r\nHost: cinegraph\r\n\r\n").await.unwrap();
@@ -553,7 +581,7 @@ async fn a_stopping_server_finishes_what_it_began() {
     client.read_to_string(&mut answer).await.unwrap();
 
     assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
-    assert!(server.await.unwrap().is_ok());
+    assert!(server.await.is_ok());
     assert_eq!(shell.slo(), [0, 1, 0]);
 }
 
@@ -563,7 +591,7 @@ async fn a_client_that_closes_its_connection_is_cancelled() {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let server = tokio::spawn(serve(listener, shell.public.clone(), stop.clone()));
+    let server = tokio::spawn(serve(listener, shell.public.clone(), ConnectionLimits::default(), stop.clone()));
 
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(b"GET /graphql?query=%7Bnever%7D HTTP/1.1\r\nHost: cinegraph\r\n\r\n").await.unwrap();
@@ -573,5 +601,165 @@ async fn a_client_that_closes_its_connection_is_cancelled() {
 
     assert_eq!(shell.slo(), [0, 0, 1]);
     stop.cancel();
-    assert!(server.await.unwrap().is_ok());
+    assert!(server.await.is_ok());
+}
+
+#[tokio::test]
+async fn the_media_type_decides_the_status_of_what_was_not_executed() {
+    let shell = Shell::new();
+    for (accept, content_type, status) in [
+        ("application/json", "application/json; charset=utf-8", StatusCode::OK),
+        (
+            "application/graphql-response+json",
+            "application/graphql-response+json; charset=utf-8",
+            StatusCode::BAD_REQUEST,
+        ),
+    ] {
+        for query in ["{ film", "{ flim }"] {
+            let mut request = post(json!({ "query": query }).to_string());
+            request.headers_mut().insert(header::ACCEPT, accept.parse().unwrap());
+            let answer = shell.send(request).await;
+            assert_eq!((answer.status, answer.header(header::CONTENT_TYPE)), (status, content_type), "{query}");
+            assert!(answer.json().get("data").is_none() && answer.text.starts_with("{\"errors\""), "{}", answer.text);
+        }
+    }
+    let mut request = post(json!({ "query": "{ film }" }).to_string());
+    request.headers_mut().insert(header::ACCEPT, "text/html".parse().unwrap());
+    assert_eq!(shell.send(request).await.status, StatusCode::NOT_ACCEPTABLE);
+    let rejected = |reason: &str| shell.metric(&format!("cinegraph_graphql_rejected_total{{reason=\"{reason}\"}}"));
+    assert_eq!(["syntax", "validation"].map(rejected), [2, 2]);
+}
+
+#[tokio::test]
+async fn one_operation_too_many_is_told_to_come_again() {
+    let shell = Arc::new(Shell::new());
+    let waiting: Vec<_> = (0..PLACES)
+        .map(|_| {
+            let shell = Arc::clone(&shell);
+            tokio::spawn(async move { shell.query("{ never }").await })
+        })
+        .collect();
+    until(|| shell.total("graphql_server_request_active") == count(PLACES)).await;
+
+    let answer = shell.query("{ film }").await;
+
+    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"));
+    assert_eq!(answer.header(header::RETRY_AFTER), "1");
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    until(|| shell.in_flight() == 0).await;
+    assert_eq!(shell.query("{ film }").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_document_may_be_sent_by_its_hash_once_it_is_known() {
+    let shell = Shell::new();
+    let hash = "a0d2d5f5f1c7d0d0a4a9b2d1c3a7c2c2f2c6f7f3f1c3d2d6c3a8e1c9f1d2b3a4";
+    let persisted = |hash: &str, query: Option<&str>| {
+        let mut body = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": hash } } });
+        if let Some(query) = query {
+            body["query"] = query.into();
+        }
+        post(body.to_string())
+    };
+    assert_eq!(shell.send(persisted(hash, None)).await.json()["errors"][0]["message"], "PersistedQueryNotFound");
+    assert_eq!(shell.send(persisted(hash, Some("{ film }"))).await.code(), "BAD_USER_INPUT");
+    assert_eq!(shell.send(persisted("abc", None)).await.code(), "BAD_USER_INPUT");
+
+    let hash = sha256("{ film }");
+    assert_eq!(shell.send(persisted(&hash, None)).await.code(), "PERSISTED_QUERY_NOT_FOUND");
+    assert_eq!(shell.send(persisted(&hash, Some("{ film }"))).await.json()["data"]["film"], "Ran");
+    assert_eq!(shell.send(persisted(&hash.to_uppercase(), None)).await.json()["data"]["film"], "Ran");
+    let extensions = format!("%7B%22persistedQuery%22:%7B%22version%22:1,%22sha256Hash%22:%22{hash}%22%7D%7D");
+    assert_eq!(shell.get(&format!("/graphql?extensions={extensions}")).await.json()["data"]["film"], "Ran");
+}
+
+#[tokio::test]
+async fn only_trusted_documents_are_executed_where_nothing_else_is() {
+    let shell =
+        Shell::trusting(TrustedDocuments { by_id: [("film".to_owned(), "{ film }".to_owned())].into(), only: true });
+    let ask = async |body: Value| shell.send(post(body.to_string())).await;
+    assert_eq!(ask(json!({ "documentId": "film" })).await.json()["data"]["film"], "Ran");
+    assert_eq!(ask(json!({ "query": "{ film }" })).await.json()["data"]["film"], "Ran");
+    let by_hash = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": sha256("{ film }") } } });
+    assert_eq!(ask(by_hash).await.json()["data"]["film"], "Ran");
+    assert_eq!(ask(json!({ "query": "{ __typename }" })).await.code(), "FORBIDDEN");
+    assert_eq!(ask(json!({ "documentId": "other" })).await.code(), "PERSISTED_QUERY_NOT_FOUND");
+    let query = "{ __typename }";
+    let sent =
+        json!({ "query": query, "extensions": { "persistedQuery": { "version": 1, "sha256Hash": sha256(query) } } });
+    assert_eq!(ask(sent).await.code(), "FORBIDDEN");
+    assert_eq!(shell.metric("cinegraph_graphql_rejected_total{reason=\"auth\"}"), 2);
+}
+
+#[tokio::test]
+async fn pages_of_named_origins_may_ask() {
+    let shell = Shell::new();
+    let ask = async |origin: &str| {
+        let request = Request::options("/graphql")
+            .header(header::ORIGIN, origin)
+            .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "content-type");
+        shell.send(request.body(Body::empty()).unwrap()).await
+    };
+    let allowed = ask("https://films.example").await;
+    assert_eq!(allowed.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "https://films.example");
+    assert!(allowed.header(header::ACCESS_CONTROL_ALLOW_HEADERS).contains("content-type"));
+    assert_eq!(ask("https://elsewhere.example").await.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "");
+}
+
+#[tokio::test]
+async fn long_answers_are_compressed_as_the_client_likes() {
+    let shell = Shell::new();
+    let introspection = "{ __schema { types { name description fields { name description } } } }";
+    for encoding in ["gzip", "br", "zstd"] {
+        let mut request = post(json!({ "query": introspection }).to_string());
+        request.headers_mut().insert(header::ACCEPT_ENCODING, encoding.parse().unwrap());
+        let response = shell.public.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], encoding);
+        assert!(response.headers().get_all(header::VARY).iter().any(|vary| vary == "accept-encoding"));
+        let mut short = post(json!({ "query": "{ film }" }).to_string());
+        short.headers_mut().insert(header::ACCEPT_ENCODING, encoding.parse().unwrap());
+        assert_eq!(shell.send(short).await.header(header::CONTENT_ENCODING), "");
+    }
+}
+
+#[tokio::test]
+async fn a_request_keeps_the_name_that_it_came_with() {
+    let shell = Shell::new();
+    let named = async |id: &str| {
+        let mut request = post(json!({ "query": "{ film }" }).to_string());
+        request.headers_mut().insert("x-request-id", id.parse().unwrap());
+        shell.send(request).await
+    };
+    let log = Log::start();
+    assert_eq!(named("order-7.a").await.header("x-request-id"), "order-7.a");
+    assert_eq!(log.operations()[0]["request_id"], "order-7.a");
+    let other = named("two words").await;
+    assert_eq!(other.header("x-request-id"), other.header("x-trace-id"));
+}
+
+#[tokio::test]
+async fn half_sent_heads_and_bodies_are_cut_off() {
+    let limits = HttpLimits { body_read: Duration::from_millis(100), ..HttpLimits::default() };
+    let shell = Shell::with(limits, ENOUGH, true);
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let connections = ConnectionLimits { head_read: Duration::from_millis(100), ..ConnectionLimits::default() };
+    tokio::spawn(serve(listener, shell.public.clone(), connections, CancellationToken::new()));
+    let head =
+        "POST /graphql HTTP/1.1\r\nHost: cinegraph\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
+
+    for (sent, said) in [("POST /graphql HTTP/1.1\r\nHost: cin", ""), ("", ""), (head, "HTTP/1.1 408")] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(sent.as_bytes()).await.unwrap();
+        client.write_all(if sent == head { b"{" } else { b"" }).await.unwrap();
+        let mut answer = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(5), client.read_to_string(&mut answer)).await;
+        assert!(read.is_ok() && answer.starts_with(said), "{sent:?}: {answer}");
+    }
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -17,6 +17,7 @@ mod import;
 mod import_imdb;
 mod incremental;
 mod jobs;
+mod limits;
 mod mutations;
 mod plans;
 mod predictions;

@@ -2,19 +2,23 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::{EmptyMutation, Object, Schema, Subscription};
 use axum::http::{Response, StatusCode};
 use chrono::TimeDelta;
-use cinegraph::graphql::Door;
-use cinegraph::http::{HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, public, serve};
+use cinegraph::graphql::{Door, OperationLimits};
+use cinegraph::http::{
+    ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, public, serve,
+};
 use cinegraph::telemetry::{Inventory, Metrics};
 use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -85,16 +89,18 @@ impl Shell {
         let sockets = Sockets::new(limits, vec!["https://films.example".into()], stop.clone(), metrics.clone());
         let schema = Schema::new(Toy, EmptyMutation, ToySubscription);
         let router = public(HttpState {
-            door: Door::new(schema, metrics.clone(), Duration::from_mins(1)),
+            door: Door::new(schema, metrics.clone(), OperationLimits::default()),
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
+            places: Arc::new(Semaphore::new(100)),
+            origins: vec![],
             sockets: sockets.clone(),
             graphiql: false,
         });
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, router, CancellationToken::new()));
+        tokio::spawn(serve(listener, router, ConnectionLimits::default(), CancellationToken::new()));
         Self { address, metrics, stop, sockets }
     }
 

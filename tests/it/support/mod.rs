@@ -23,8 +23,8 @@ use cinegraph::breaker::BreakerSettings;
 use cinegraph::cache::{L2Settings, Redis, Surroundings};
 use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{Config, Overrides};
-use cinegraph::graphql::{self, ApiLimits, Door};
-use cinegraph::http::{self, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets};
+use cinegraph::graphql::{self, ApiLimits, Door, OperationLimits};
+use cinegraph::http::{self, ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets};
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{CacheLimits, Services, refresh};
 use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store, Versions};
@@ -33,6 +33,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -142,17 +143,16 @@ impl TestService {
         let redis = redis.map(|url| Redis::open(&settings(url), metrics.clone()).unwrap());
         let around = Surroundings { versions: versions.clone(), clock, metrics: metrics.clone(), redis };
         let services = Arc::new(Services::new(&store, &around, &config));
-        let limits = ApiLimits {
-            depth: config.query_depth_limit,
-            complexity: config.query_complexity_limit,
-            introspection: true,
-        };
+        let limits = ApiLimits { complexity: config.query_complexity_limit, introspection: true };
+        let in_time = OperationLimits { time: Duration::from_mins(1), ..OperationLimits::default() };
         let router = http::public(HttpState {
-            door: Door::new(graphql::api(services, metrics.clone(), limits), metrics.clone(), Duration::from_mins(1))
+            door: Door::new(graphql::api(services, metrics.clone(), limits), metrics.clone(), in_time)
                 .keeping(CacheLimits::from(&config).settings(CacheName::Responses, 30), &around),
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
+            places: Arc::new(Semaphore::new(1024)),
+            origins: vec![],
             sockets: Sockets::new(SocketLimits::default(), vec![], stop.clone(), metrics.clone()),
             graphiql: true,
         });
@@ -163,7 +163,7 @@ impl TestService {
     pub(crate) async fn listen(&self) -> SocketAddr {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(http::serve(listener, self.router.clone(), self.stop.clone()));
+        tokio::spawn(http::serve(listener, self.router.clone(), ConnectionLimits::default(), self.stop.clone()));
         address
     }
 

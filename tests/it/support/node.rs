@@ -28,6 +28,12 @@ impl NodeClient {
         Self { _child: child, lines }
     }
 
+    /// The next thing that it tells; none when it has ended.
+    pub(crate) async fn tells_next(&mut self) -> Option<Value> {
+        let line = self.lines.next_line().await.unwrap()?;
+        Some(serde_json::from_str(&line).unwrap())
+    }
+
     /// The next thing that it tells under this name; others before it are passed over.
     pub(crate) async fn tells(&mut self, name: &str) -> Value {
         loop {

@@ -1,0 +1,276 @@
+//! What is looked at before an operation is parsed, and before it is validated, so that no document costs more than its
+//! size. Pure: no schema is asked.
+
+use std::collections::HashMap;
+
+use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
+
+use super::operation::chosen;
+use crate::config::Config;
+
+/// How large a document may be, whatever it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentLimits {
+    /// Open brackets within each other, of any kind.
+    pub nesting: usize,
+    /// Names, numbers, texts and punctuation marks.
+    pub tokens: usize,
+    /// Fields, those of fragments counted wherever they are spread.
+    pub fields: usize,
+    /// Fields that are given another name, counted likewise.
+    pub aliases: usize,
+    /// Fields of the operation itself, counted likewise.
+    pub root_fields: usize,
+    /// Levels of fields, introspection not counted.
+    pub depth: usize,
+}
+
+impl Default for DocumentLimits {
+    fn default() -> Self {
+        Self { nesting: 32, tokens: 2_000, fields: 5_000, aliases: 30, root_fields: 30, depth: 20 }
+    }
+}
+
+impl From<&Config> for DocumentLimits {
+    fn from(config: &Config) -> Self {
+        Self {
+            nesting: config.query_nesting_limit,
+            tokens: config.query_tokens_limit,
+            fields: config.query_fields_limit,
+            aliases: config.query_aliases_limit,
+            root_fields: config.query_root_fields_limit,
+            depth: config.query_depth_limit,
+        }
+    }
+}
+
+/// What a document has too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooMuch {
+    /// Of what.
+    pub(super) what: &'static str,
+    /// How many it has; of what is not counted to its end, one more than allowed.
+    pub(super) requested: usize,
+    /// How many it may have.
+    pub(super) allowed: usize,
+}
+
+impl TooMuch {
+    fn check(what: &'static str, requested: usize, allowed: usize) -> Result<(), Self> {
+        if requested > allowed { Err(Self { what, requested, allowed }) } else { Ok(()) }
+    }
+}
+
+/// Counts brackets and tokens in one sweep, before a parser that recurses sees them.
+pub(super) fn scan(query: &str, limits: &DocumentLimits) -> Result<(), TooMuch> {
+    let mut rest = query.as_bytes();
+    let (mut nesting, mut tokens) = (0_usize, 0_usize);
+    while let [first, after @ ..] = rest {
+        rest = match first {
+            b' ' | b'\t' | b'\n' | b'\r' | b',' => {
+                rest = after;
+                continue;
+            }
+            b'#' => {
+                rest = after.iter().position(|byte| matches!(byte, b'\n' | b'\r')).map_or(&[], |end| &after[end..]);
+                continue;
+            }
+            b'"' => after_text(rest),
+            b'{' | b'(' | b'[' => {
+                nesting += 1;
+                TooMuch::check("nesting", nesting, limits.nesting)?;
+                after
+            }
+            b'}' | b')' | b']' => {
+                nesting = nesting.saturating_sub(1);
+                after
+            }
+            _ if is_of_word(*first) => {
+                let end = after.iter().position(|&byte| !is_of_word(byte)).unwrap_or(after.len());
+                &after[end..]
+            }
+            _ => after,
+        };
+        tokens += 1;
+        TooMuch::check("tokens", tokens, limits.tokens)?;
+    }
+    Ok(())
+}
+
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// What follows the text that begins here; nothing if it has no end.
+pub(super) fn after_text(text: &[u8]) -> &[u8] {
+    if let Some(block) = text.strip_prefix(b"\"\"\"") {
+        let mut from = 0;
+        while let Some(end) = block[from..].windows(3).position(|bytes| bytes == b"\"\"\"") {
+            let end = from + end;
+            if end == 0 || block[end - 1] != b'\\' {
+                return &block[end + 3..];
+            }
+            from = end + 3;
+        }
+        return &[];
+    }
+    let mut bytes = text[1..].iter().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'\\' => _ = bytes.next(),
+            // A text in one line ends with it: the parser says what is wrong.
+            b'"' | b'\n' | b'\r' => return &text[at + 2..],
+            _ => {}
+        }
+    }
+    &[]
+}
+
+/// How large the chosen operation of a document is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) fields: usize,
+    pub(super) aliases: usize,
+    pub(super) depth: usize,
+    /// Fields of the set itself, at its top.
+    top: usize,
+}
+
+impl Size {
+    /// Beside another one.
+    fn and(self, other: Self) -> Self {
+        Self {
+            fields: self.fields.saturating_add(other.fields),
+            aliases: self.aliases.saturating_add(other.aliases),
+            depth: self.depth.max(other.depth),
+            top: self.top.saturating_add(other.top),
+        }
+    }
+}
+
+/// Measures the operation that will be executed; each fragment once, however often it is spread. Nothing is measured
+/// where none will be executed: the library says why.
+pub(super) fn measure(
+    document: &ExecutableDocument,
+    name: Option<&str>,
+    limits: &DocumentLimits,
+) -> Result<Size, TooMuch> {
+    let Some((_, operation)) = chosen(document, name) else { return Ok(Size::default()) };
+    let mut measuring = Measuring { document, fragments: HashMap::new() };
+    let size = measuring.set(&operation.selection_set.node);
+    TooMuch::check("fields", size.fields, limits.fields)?;
+    TooMuch::check("aliases", size.aliases, limits.aliases)?;
+    TooMuch::check("root fields", size.top, limits.root_fields)?;
+    TooMuch::check("depth", size.depth, limits.depth)?;
+    Ok(size)
+}
+
+struct Measuring<'a> {
+    document: &'a ExecutableDocument,
+    /// None while it is being measured: a fragment within itself counts nothing, and validation refuses it.
+    fragments: HashMap<&'a str, Option<Size>>,
+}
+
+impl<'a> Measuring<'a> {
+    fn set(&mut self, set: &'a SelectionSet) -> Size {
+        set.items.iter().fold(Size::default(), |size, selection| {
+            size.and(match &selection.node {
+                Selection::Field(field) => self.field(&field.node),
+                Selection::InlineFragment(fragment) => self.set(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node),
+            })
+        })
+    }
+
+    fn field(&mut self, field: &'a Field) -> Size {
+        let below = self.set(&field.selection_set.node);
+        let introspects = field.name.node.starts_with("__");
+        Size {
+            fields: below.fields.saturating_add(1),
+            aliases: below.aliases.saturating_add(usize::from(field.alias.is_some())),
+            depth: if introspects { 0 } else { below.depth + 1 },
+            top: 1,
+        }
+    }
+
+    fn fragment(&mut self, name: &'a str) -> Size {
+        if let Some(measured) = self.fragments.get(name) {
+            return measured.unwrap_or_default();
+        }
+        let Some(fragment) = self.document.fragments.get(name) else { return Size::default() };
+        self.fragments.insert(name, None);
+        let size = self.set(&fragment.node.selection_set.node);
+        self.fragments.insert(name, Some(size));
+        size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scanned(query: &str) -> Result<(), TooMuch> {
+        scan(query, &DocumentLimits { nesting: 3, tokens: 10, ..DocumentLimits::default() })
+    }
+
+    fn measured(query: &str) -> Result<Size, TooMuch> {
+        measure(&parse_query(query).unwrap(), None, &DocumentLimits::default())
+    }
+
+    #[test]
+    fn brackets_and_tokens_are_counted_outside_of_texts_and_comments() {
+        assert_eq!(scanned("{ a { b { c } } }"), Ok(()));
+        assert_eq!(scanned("{{{{"), Err(TooMuch { what: "nesting", requested: 4, allowed: 3 }));
+        assert_eq!(scanned("{ a(b: [{ c: 1 }]) }").unwrap_err().what, "nesting");
+        assert_eq!(scanned(r#"{ a(b: "((((((\"((((") } # ((((("#), Ok(()));
+        assert_eq!(scanned("{ a(b: \"\"\"(((( \\\"\"\" ((((\"\"\") }"), Ok(()));
+        assert_eq!(scanned("a b c d e f g h i j"), Ok(()));
+        assert_eq!(scanned("a b c d e f g h i j k").unwrap_err().what, "tokens");
+        assert_eq!(scanned("!!!!!!!!!!!").unwrap_err().what, "tokens");
+    }
+
+    #[test]
+    fn fragments_count_where_they_are_spread() {
+        let size = measured("{ a: x { ...F } b: x { ...F } } fragment F on T { c: y { z } }").unwrap();
+        assert_eq!(size, Size { fields: 6, aliases: 4, depth: 3, top: 2 });
+    }
+
+    #[test]
+    fn introspection_has_no_depth() {
+        let size = measured("{ __schema { types { fields { type { name } } } } x { y } }").unwrap();
+        assert_eq!(size.depth, 2);
+    }
+
+    #[test]
+    fn fragments_that_spread_each_other_twice_cost_their_size() {
+        let mut query = "{ ...F0 } ".to_owned();
+        for n in 0..60 {
+            query += &format!("fragment F{n} on Query {{ ...F{} ...F{} }} ", n + 1, n + 1);
+        }
+        query += "fragment F60 on Query { x }";
+        assert_eq!(measured(&query).unwrap_err().what, "fields");
+        assert!(measured("{ ...A } fragment A on Query { x ...B } fragment B on Query { ...A ...A }").is_ok());
+    }
+
+    #[test]
+    fn each_limit_is_named() {
+        let many = |start: &str, n: usize, end: &str| start.to_owned() + &"x ".repeat(n) + end;
+        assert_eq!(measured(&many("{ ", 31, "}")).unwrap_err().what, "root fields");
+        let aliased: String = (0..31).map(|n| format!("a{n}: x ")).collect();
+        assert_eq!(measured(&format!("{{ y {{ {aliased} }} }}")).unwrap_err().what, "aliases");
+        let deep = "{ x ".repeat(21) + &"}".repeat(21);
+        assert_eq!(measured(&deep), Err(TooMuch { what: "depth", requested: 21, allowed: 20 }));
+        assert_eq!(measured(&many("{ y { ", 5_000, "} }")).unwrap_err().what, "fields");
+    }
+
+    proptest! {
+        #[test]
+        fn a_sweep_ends_and_never_counts_more_than_there_is(query in r#"[{}\[\]()"\\# \na-z0-9!]{0,200}"#) {
+            let limits = DocumentLimits { nesting: usize::MAX, tokens: query.len(), ..DocumentLimits::default() };
+            prop_assert_eq!(scan(&query, &limits), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Which media type an answer gets, and whether a request has one that is read.
+
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+
+use crate::graphql::MediaType;
+
+/// The media type that a client likes best among ours; none where it accepts neither. Of a client that does not say, or
+/// does not care, we know nothing: it gets what the oldest ones expect.
+pub(super) fn accepted(headers: &HeaderMap) -> Option<MediaType> {
+    if !headers.contains_key(ACCEPT) {
+        return Some(MediaType::Json);
+    }
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let ranges: Vec<_> = lines.flat_map(|line| line.split(',')).map(Range::of).collect();
+    let (graphql_named, graphql) = liking(&ranges, "application/graphql-response+json");
+    let (_, json) = liking(&ranges, "application/json");
+    if graphql == 0.0 && json == 0.0 {
+        None
+    } else if graphql > json || graphql == json && graphql_named {
+        Some(MediaType::GraphqlResponse)
+    } else {
+        Some(MediaType::Json)
+    }
+}
+
+/// How much a media type is liked, from 0 to 1, and whether by its own name.
+fn liking(ranges: &[Range<'_>], media_type: &str) -> (bool, f64) {
+    let of = |name: &str| ranges.iter().find(|range| range.name.eq_ignore_ascii_case(name)).map(|range| range.quality);
+    match of(media_type) {
+        Some(quality) => (true, quality),
+        None => (false, of("application/*").or_else(|| of("*/*")).unwrap_or(0.0)),
+    }
+}
+
+/// One entry of an `Accept` header.
+struct Range<'a> {
+    name: &'a str,
+    quality: f64,
+}
+
+impl<'a> Range<'a> {
+    fn of(entry: &'a str) -> Self {
+        let mut parts = entry.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default();
+        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let quality = quality.and_then(|quality| quality.parse().ok()).unwrap_or(1.0_f64);
+        Self { name, quality: quality.clamp(0.0, 1.0) }
+    }
+}
+
+/// Whether a request's body is JSON in UTF-8, by its own word.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let mut parts = content_type.split(';').map(str::trim);
+    let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/json"));
+    named
+        && parts.filter_map(|part| part.split_once('=')).all(|(name, value)| {
+            !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn of_accept(value: &'static str) -> Option<MediaType> {
+        accepted(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]))
+    }
+
+    #[test]
+    fn the_client_chooses_the_media_type() {
+        let (graphql, json) = (Some(MediaType::GraphqlResponse), Some(MediaType::Json));
+        assert_eq!(accepted(&HeaderMap::new()), json);
+        for (accept, expected) in [
+            ("*/*", json),
+            ("application/*", json),
+            ("application/json", json),
+            ("application/graphql-response+json", graphql),
+            ("application/graphql-response+json, application/json", graphql),
+            ("application/json, application/graphql-response+json", graphql),
+            ("application/json, application/graphql-response+json;q=0.9", json),
+            ("application/graphql-response+json; charset=utf-8, application/json; charset=utf-8", graphql),
+            ("text/html, */*;q=0.1", json),
+            ("application/graphql-response+json, */*;q=0.1", graphql),
+            ("APPLICATION/JSON", json),
+            ("application/json;q=0, */*", graphql),
+            ("text/html", None),
+            ("application/json;q=0", None),
+        ] {
+            assert_eq!(of_accept(accept), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn only_json_in_utf_8_is_read() {
+        let read =
+            |value: &'static str| is_json(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]));
+        assert!(
+            ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""]
+                .map(read)
+                .iter()
+                .all(|yes| *yes)
+        );
+        assert!(
+            !["text/plain", "application/json; charset=latin1", "multipart/form-data", ""]
+                .map(read)
+                .iter()
+                .any(|yes| *yes)
+        );
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

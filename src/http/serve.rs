@@ -1,0 +1,76 @@
+//! Connections: accepted within a limit, their heads awaited no longer than a limit, ended gracefully.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// How long to wait where no connection can be accepted, mostly for want of file descriptors.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// What connections may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at a time; the next one waits until one ends.
+    pub connections: usize,
+    /// Time for the head of a request to arrive, from its first byte or the end of the request before.
+    pub head_read: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { connections: 10_000, head_read: Duration::from_secs(5) }
+    }
+}
+
+/// Serves `router` until `stop` is cancelled, then takes no more connections and finishes the requests in flight. How
+/// long that may take is the caller's to limit.
+pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
+    // HTTP/2 without TLS is for nobody but proxies, and while its preface is awaited no time-out runs.
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_read);
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    while let Some(stream) = stop.run_until_cancelled(accept(&listener)).await {
+        let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
+        let service = TowerToHyperService::new(router.clone());
+        let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
+        tokio::spawn(async move {
+            // hyper's time-out begins with the first byte.
+            let first_byte = tokio::time::timeout(limits.head_read, stream.readable());
+            if let Some(Ok(Ok(()))) = stop.run_until_cancelled(first_byte).await {
+                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+                // It ends with an error when the client breaks off or is too slow: that is the client's.
+                if let Err(error) = watcher.watch(connection).await {
+                    tracing::debug!(error, "a connection broke");
+                }
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Answers are written whole: nothing is gained by waiting for more.
+                let _ = stream.set_nodelay(true);
+                return stream;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+            }
+        }
+    }
+}
