@@ -123,7 +123,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "breaker_pause_seconds",
         kind: Kind::Seconds,
-        default: Some("5"),
+        default: Some("3"),
         description: "The longest while before it is tried again. The first is a second, or half of one.",
     },
     Setting {

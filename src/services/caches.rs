@@ -11,7 +11,7 @@ use crate::telemetry::CacheName;
 const NOTHING: Duration = Duration::from_secs(30);
 
 /// How soon after a failure the usual source is tried again.
-const SUBSTITUTE: Duration = Duration::from_secs(5);
+const SUBSTITUTE: Duration = Duration::from_secs(3);
 
 /// A value smaller than this is counted as this much: its key and its place in the cache take memory too.
 const OVERHEAD: usize = 256;

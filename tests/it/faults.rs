@@ -25,6 +25,9 @@ use crate::support::{Crowd, From, PostgresServer, RedisServer, TestService, Told
 /// One fault at a time: they are measured.
 static TURN: Mutex<()> = Mutex::const_new(());
 
+/// For how many seconds faults last.
+const SECONDS: &str = "CINEGRAPH_FAULT_SECONDS";
+
 /// All is as before when this long nothing unusual was told.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -101,7 +104,7 @@ struct Outcome {
 
 /// How long a fault lasts, and how many ask.
 fn extent() -> (Duration, usize) {
-    let seconds = std::env::var("CINEGRAPH_FAULT_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let seconds = std::env::var(SECONDS).ok().and_then(|seconds| seconds.parse().ok());
     seconds.map_or((Duration::from_secs(2), 4), |seconds| (Duration::from_secs(seconds), 32))
 }
 
@@ -508,7 +511,8 @@ async fn let_go(pool: &PgPool, holder: Transaction<'_, Postgres>) {
 fn program(pool: &PgPool, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
     command.current_dir(std::env::temp_dir()).env("CINEGRAPH_DATABASE_URL", url(pool)).args(arguments);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    // No setting of the program's, so that it would refuse it.
+    command.env_remove(SECONDS).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
