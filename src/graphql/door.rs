@@ -22,6 +22,7 @@ const LIFETIME: Lifetime = Lifetime::of(Duration::from_hours(24));
 /// Root fields whose answers may be kept. What they have read says for how long.
 const KEPT_FIELDS: &[&str] = &[
     "confirmedAdditions",
+    "countries",
     "decadeValidation",
     "genres",
     "lists",

@@ -8,6 +8,7 @@ mod caching;
 mod error;
 mod graphql;
 mod health;
+mod page;
 mod request;
 mod router;
 mod websocket;

@@ -17,6 +17,7 @@ mod import_imdb;
 mod incremental;
 mod jobs;
 mod mutations;
+mod page;
 mod plans;
 mod predictions;
 mod refresh;
