@@ -159,7 +159,6 @@ pub(super) struct Prediction {
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Part {
-    pub(super) criterion: String,
     #[serde(default)]
     pub(super) value: f64,
     #[serde(default)]

@@ -6,7 +6,9 @@
 mod address;
 mod answers;
 mod assets;
+mod film;
 mod problem;
+mod validation;
 mod views;
 
 use std::sync::Arc;
@@ -41,6 +43,9 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
     Router::new()
         .route("/", get(predictions::<E>))
         .route("/additions", get(additions::<E>))
+        .route("/validation", get(validation::all::<E>))
+        .route("/validation/{decade}", get(validation::decade::<E>))
+        .route("/films/{id}", get(film::get::<E>))
         .route("/assets/{version}/{name}", get(assets::get))
         .layer(CompressionLayer::new())
 }

@@ -50,37 +50,37 @@ pub(super) struct Chrome {
 
 /// A link to the same page in another state.
 pub(super) struct Choice {
-    href: String,
-    name: String,
-    description: String,
-    weights: String,
-    chosen: bool,
+    pub(super) href: String,
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) weights: String,
+    pub(super) chosen: bool,
 }
 
 /// One of the five weights.
 pub(super) struct Slider {
-    key: &'static str,
-    name: &'static str,
-    meaning: &'static str,
-    percent: String,
+    pub(super) key: &'static str,
+    pub(super) name: &'static str,
+    pub(super) meaning: &'static str,
+    pub(super) percent: String,
 }
 
 impl Chrome {
-    fn asset(&self, name: &str) -> String {
+    pub(super) fn asset(&self, name: &str) -> String {
         assets::path(name)
     }
 
-    fn scripts(&self) -> impl Iterator<Item = String> {
+    pub(super) fn scripts(&self) -> impl Iterator<Item = String> {
         assets::scripts()
     }
 
     /// Leads to another page about the same films.
-    fn to(&self, path: &str) -> String {
+    pub(super) fn to(&self, path: &str) -> String {
         self.address.from_start().unfiltered().link(path)
     }
 
     /// Where its forms lead.
-    fn path(&self) -> &'static str {
+    pub(super) fn path(&self) -> &'static str {
         self.tab.path()
     }
 
@@ -94,11 +94,11 @@ impl Chrome {
         }
     }
 
-    fn profile_name(&self) -> &str {
+    pub(super) fn profile_name(&self) -> &str {
         self.profile().map_or("weights of your own", |profile| &profile.name)
     }
 
-    fn profiles(&self) -> Vec<Choice> {
+    pub(super) fn profiles(&self) -> Vec<Choice> {
         let chosen = self.profile().map(|profile| &profile.name);
         let choice = |profile: &super::answers::Profile| Choice {
             // The default needs no name, so that the link follows when another one becomes it.
@@ -111,7 +111,7 @@ impl Chrome {
         self.frame.profiles.iter().map(choice).collect()
     }
 
-    fn sliders(&self) -> Vec<Slider> {
+    pub(super) fn sliders(&self) -> Vec<Slider> {
         let of_profile = self.profile().map_or([0.0; 5], |profile| profile.weights.percents());
         let address = &self.address;
         let own = [&address.popular, &address.critical, &address.industry, &address.cultural, &address.people];
@@ -124,13 +124,13 @@ impl Chrome {
         all.map(slider).collect()
     }
 
-    fn list_name(&self) -> &str {
+    pub(super) fn list_name(&self) -> &str {
         let key = self.address.list();
         self.frame.lists.iter().find(|list| list.key == key).map_or(key, |list| &list.name)
     }
 
     /// The decades that have films, latest first.
-    fn decades(&self) -> Vec<i32> {
+    pub(super) fn decades(&self) -> Vec<i32> {
         let list = self.frame.lists.iter().find(|list| list.key == self.address.list());
         let mut decades: Vec<i32> = list.iter().flat_map(|list| &list.decades).map(|of| of.decade).collect();
         let shown = self.decade();
@@ -141,16 +141,16 @@ impl Chrome {
         decades
     }
 
-    fn decade(&self) -> i32 {
+    pub(super) fn decade(&self) -> i32 {
         self.address.decade().unwrap_or_default()
     }
 
-    fn is_decade(&self, decade: &i32) -> bool {
+    pub(super) fn is_decade(&self, decade: &i32) -> bool {
         self.decade() == *decade
     }
 
     /// What a form must send beside its own fields.
-    fn carried(&self, but: &[&str]) -> Vec<(String, String)> {
+    pub(super) fn carried(&self, but: &[&str]) -> Vec<(String, String)> {
         self.address.carried(but)
     }
 
@@ -161,11 +161,11 @@ impl Chrome {
 
 /// One colour of the bar that shows what a score is made of.
 pub(super) struct Segment {
-    key: &'static str,
-    name: &'static str,
-    start: String,
-    width: String,
-    points: String,
+    pub(super) key: &'static str,
+    pub(super) name: &'static str,
+    pub(super) start: String,
+    pub(super) width: String,
+    pub(super) points: String,
 }
 
 /// With one decimal, as people read scores.
@@ -182,7 +182,11 @@ impl Prediction {
         format!("{:.0}", self.likelihood)
     }
 
-    pub(super) fn segments(&self) -> Vec<Segment> {
+    fn segments(&self) -> Vec<Segment> {
+        Self::segments_of(&self.breakdown)
+    }
+
+    pub(super) fn segments_of(breakdown: &[Part]) -> Vec<Segment> {
         let mut start = 0.0;
         let mut segment = |((key, name, _), points): ((_, _, _), f64)| {
             let segment = Segment {
@@ -195,7 +199,7 @@ impl Prediction {
             start += points;
             segment
         };
-        let points = self.breakdown.iter().map(|part| part.contribution).chain(std::iter::repeat(0.0));
+        let points = breakdown.iter().map(|part| part.contribution).chain(std::iter::repeat(0.0));
         CRITERIA.into_iter().zip(points).map(&mut segment).collect()
     }
 
