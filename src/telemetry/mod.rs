@@ -19,8 +19,8 @@ pub use guards::{
 pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber};
 pub use metrics::{
     BreakerName, BreakerState, CacheName, CacheOperation, DbError, Done, Dropped, ErrorCode, Eviction, Fallback,
-    FlightRole, Label, Layer, LayerResult, Lookup, Method, OperationType, Outcome, Pool, Revalidation, Slo, Source,
-    Task, TaskOutcome, WriteReason,
+    FlightRole, Label, Layer, LayerResult, Lookup, Method, OperationType, Outcome, PagePhase, Pool, Revalidation, Slo,
+    Source, Task, TaskOutcome, WriteReason,
 };
 pub use registry::{Inventory, Metrics};
 pub use spent::{Spent, charged};

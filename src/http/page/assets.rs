@@ -28,6 +28,16 @@ macro_rules! assets {
 const ASSETS: &[(&str, &str, &str)] = assets! {
     "app.css": CSS,
     "app.js": SCRIPT,
+    "address.js": SCRIPT,
+    "api.js": SCRIPT,
+    "format.js": SCRIPT,
+    "list.js": SCRIPT,
+    "live.js": SCRIPT,
+    "row.js": SCRIPT,
+    "socket.js": SCRIPT,
+    "timings.js": SCRIPT,
+    "tools.js": SCRIPT,
+    "why.js": SCRIPT,
     "icon.svg": SVG,
 };
 

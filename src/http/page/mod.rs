@@ -8,6 +8,7 @@ mod answers;
 mod assets;
 mod film;
 mod problem;
+mod timings;
 mod validation;
 mod views;
 
@@ -15,19 +16,20 @@ use std::sync::Arc;
 
 use askama::Template;
 use async_graphql::Executor;
-use axum::extract::{RawQuery, State};
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tower_http::compression::CompressionLayer;
 
 use self::address::Address;
 use self::answers::{ADDITIONS, FRAME, Frame, PREDICTIONS, Ranked, ask};
 use self::problem::Problem;
+use self::timings::Gate;
 use self::views::{Chrome, ListPage, ProblemPage, Tab};
 use super::HttpState;
 use crate::graphql::Door;
@@ -40,14 +42,19 @@ const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 
 /// The routes of the page.
 pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
-    Router::new()
+    let pages = Router::new()
         .route("/", get(predictions::<E>))
         .route("/additions", get(additions::<E>))
         .route("/validation", get(validation::all::<E>))
         .route("/validation/{decade}", get(validation::decade::<E>))
         .route("/films/{id}", get(film::get::<E>))
         .route("/assets/{version}/{name}", get(assets::get))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new());
+    let timings = Router::new()
+        .route("/page/timings", post(timings::post::<E>))
+        .layer(Extension(Gate::new()))
+        .layer(DefaultBodyLimit::max(timings::BODY_BYTES));
+    pages.merge(timings)
 }
 
 /// `GET /`: films that are not on the list.
