@@ -154,8 +154,7 @@ impl App {
         };
         let warming = self.warming(&services);
         let executor = graphql::api(Arc::clone(&services), self.metrics.clone(), limits);
-        let limits =
-            OperationLimits { time: self.config.request_timeout, document: DocumentLimits::from(&self.config) };
+        let limits = OperationLimits { time: self.config.request_timeout, document: self.document_limits() };
         let mut door = Door::new(executor, self.metrics.clone(), limits).trusting(self.trusted_documents()?);
         if self.config.cache_enabled {
             door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 30), &around);
@@ -274,6 +273,17 @@ impl App {
             stop.clone(),
             self.metrics.clone(),
         )
+    }
+
+    fn document_limits(&self) -> DocumentLimits {
+        DocumentLimits {
+            nesting: self.config.query_nesting_limit,
+            tokens: self.config.query_tokens_limit,
+            fields: self.config.query_fields_limit,
+            aliases: self.config.query_aliases_limit,
+            root_fields: self.config.query_root_fields_limit,
+            depth: self.config.query_depth_limit,
+        }
     }
 
     fn connections(&self) -> ConnectionLimits {

@@ -29,6 +29,7 @@ const LIFETIME: Lifetime = Lifetime::of(Duration::from_hours(24));
 /// Root fields whose answers may be kept. What they have read says for how long.
 const KEPT_FIELDS: &[&str] = &[
     "confirmedAdditions",
+    "countries",
     "decadeValidation",
     "genres",
     "lists",
@@ -56,6 +57,8 @@ pub enum Transport {
     Get(MediaType),
     /// By WebSocket.
     Socket,
+    /// From our own pages, whose documents are as they should be.
+    Own,
 }
 
 /// What an answer by HTTP is written in.
@@ -215,7 +218,9 @@ impl<E: Executor> Door<E> {
     }
 
     pub(super) async fn pass(&self, mut request: Request, transport: Transport, operation: &mut Operation) -> Answer {
-        if let Err(error) = self.documents.resolve(&mut request) {
+        if transport != Transport::Own
+            && let Err(error) = self.documents.resolve(&mut request)
+        {
             return operation.refuse(error, Stage::Refused);
         }
         let Some((responses, around)) = &self.around else {
@@ -297,7 +302,7 @@ impl<E: Executor> Door<E> {
             // A socket looks at its operations before, to see whether they stream.
             return Ok(());
         }
-        let limits = &self.limits.document;
+        let limits = if transport == Transport::Own { &DocumentLimits::NONE } else { &self.limits.document };
         if let Err(too_much) = guard::scan(&request.query, limits) {
             return Err(operation.refuse(too_much.into(), Stage::Refused).into());
         }

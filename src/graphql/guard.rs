@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
 
 use super::operation::chosen;
-use crate::config::Config;
 
 /// How large a document may be, whatever it asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,22 +24,21 @@ pub struct DocumentLimits {
     pub depth: usize,
 }
 
+impl DocumentLimits {
+    /// Whatever the size.
+    pub const NONE: Self = Self {
+        nesting: usize::MAX,
+        tokens: usize::MAX,
+        fields: usize::MAX,
+        aliases: usize::MAX,
+        root_fields: usize::MAX,
+        depth: usize::MAX,
+    };
+}
+
 impl Default for DocumentLimits {
     fn default() -> Self {
         Self { nesting: 32, tokens: 2_000, fields: 5_000, aliases: 30, root_fields: 30, depth: 20 }
-    }
-}
-
-impl From<&Config> for DocumentLimits {
-    fn from(config: &Config) -> Self {
-        Self {
-            nesting: config.query_nesting_limit,
-            tokens: config.query_tokens_limit,
-            fields: config.query_fields_limit,
-            aliases: config.query_aliases_limit,
-            root_fields: config.query_root_fields_limit,
-            depth: config.query_depth_limit,
-        }
     }
 }
 

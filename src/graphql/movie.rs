@@ -105,7 +105,7 @@ impl Movie {
     /// The countries that produced it, by code.
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
         let countries = scope(ctx).load(CountriesOf(self.of())).await?;
-        Ok(each(countries, |country| Country { code: country.code.clone(), name: country.name.clone() }))
+        Ok(each(countries, |country| country.into()))
     }
 
     /// The lists that it is on, by key.
@@ -258,6 +258,12 @@ pub(super) struct Country {
     code: String,
     /// Its name.
     name: String,
+}
+
+impl From<&store::Country> for Country {
+    fn from(country: &store::Country) -> Self {
+        Self { code: country.code.clone(), name: country.name.clone() }
+    }
 }
 
 /// A movie's place on one list.

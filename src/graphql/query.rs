@@ -9,7 +9,7 @@ use super::connection::{CursorScope, Edge, RankingFields, TitleCursor, page_size
 use super::error::ApiError;
 use super::filter::PredictionFilter;
 use super::id::NodeId;
-use super::movie::{Genre, Movie, MovieConnection};
+use super::movie::{Country, Genre, Movie, MovieConnection};
 use super::prediction::{Prediction, PredictionConnection, WeightsInput};
 use super::profile::Profile;
 use super::scope::{Question, RequestScope, scope};
@@ -24,6 +24,7 @@ use crate::telemetry::{Done, Metrics};
 /// The fields of the root types, for metrics.
 pub const ROOT_FIELDS: &[&str] = &[
     "confirmedAdditions",
+    "countries",
     "createProfile",
     "decadeValidation",
     "deleteProfile",
@@ -345,6 +346,13 @@ impl Query {
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
         let scope = scope(ctx);
         root(ctx, async { Ok(scope.reference().await?.genres.iter().map(Into::into).collect()) }).await
+    }
+
+    /// All countries that produced a movie, by code.
+    #[graphql(complexity = "20 * child_complexity")]
+    async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async { Ok(scope.reference().await?.countries.iter().map(Into::into).collect()) }).await
     }
 
     /// How the service is.

@@ -143,8 +143,8 @@ async fn answer<E: Executor>(
     let answer = state.door.answer(request, transport).await;
     let status = StatusCode::from_u16(answer.stage.status(transport)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = match transport {
-        Transport::Post(MediaType::Json) | Transport::Get(MediaType::Json) | Transport::Socket => JSON,
         Transport::Post(MediaType::GraphqlResponse) | Transport::Get(MediaType::GraphqlResponse) => GRAPHQL_RESPONSE,
+        _ => JSON,
     };
     // The middleware takes the end out again, to judge the request by it.
     let end = OperationEnd { outcome: answer.outcome, prediction: answer.prediction };

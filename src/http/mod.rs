@@ -9,6 +9,7 @@ mod error;
 mod graphql;
 mod health;
 mod media;
+mod page;
 mod request;
 mod router;
 mod serve;

@@ -13,7 +13,7 @@ use axum::http::header::{
 };
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::response::{Html, Redirect, Response};
+use axum::response::{Html, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -25,7 +25,7 @@ use super::admin::scrape;
 use super::error::refusal;
 use super::health::{Probe, live, ready};
 use super::request::observe;
-use super::{HttpState, graphql, websocket};
+use super::{HttpState, graphql, page, websocket};
 use crate::telemetry::{ErrorCode, Metrics};
 
 /// Answers shorter than this are sent as they are, in bytes.
@@ -41,9 +41,10 @@ pub fn public<E: Executor>(state: HttpState<E>) -> Router {
     let mut routes = Router::new()
         .route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>))
         .route("/graphql/ws", get(websocket::upgrade::<E>))
+        .merge(page::routes())
         .with_state(Arc::new(state));
     if graphiql {
-        routes = routes.route("/", get(|| async { Redirect::temporary("/graphiql") })).route(
+        routes = routes.route(
             "/graphiql",
             get(|| async {
                 Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql/ws").finish())

@@ -64,8 +64,10 @@ pub struct Reference {
     pub lists: Vec<ListName>,
     /// All genres, by name.
     pub genres: Vec<Genre>,
-    /// Ids of countries by code, in lower case.
-    countries: HashMap<String, i64>,
+    /// All production countries, by code.
+    pub countries: Vec<Country>,
+    /// Their ids by code, in lower case.
+    country_ids: HashMap<String, i64>,
 }
 
 impl Reference {
@@ -80,7 +82,7 @@ impl Reference {
     /// Database ids of countries by code, whatever the case; unknown codes have none.
     #[must_use]
     pub fn country_ids(&self, codes: &[String]) -> Vec<u32> {
-        ids(codes.iter().filter_map(|code| self.countries.get(&code.to_lowercase()).copied()))
+        ids(codes.iter().filter_map(|code| self.country_ids.get(&code.to_lowercase()).copied()))
     }
 }
 
@@ -266,9 +268,11 @@ impl Catalogue {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
         let load = async move {
             let stamp = versions.stamp([Scope::Reference]);
-            let countries = store.country_codes().await?.into_iter().map(|(id, code)| (code.to_lowercase(), id));
-            let countries = countries.collect();
-            let value = Reference { lists: store.list_names().await?, genres: store.genres().await?, countries };
+            let countries = store.countries().await?;
+            let country_ids = countries.iter().map(|(id, country)| (country.code.to_lowercase(), *id)).collect();
+            let countries = countries.into_iter().map(|(_, country)| country).collect();
+            let (lists, genres) = (store.list_names().await?, store.genres().await?);
+            let value = Reference { lists, genres, countries, country_ids };
             let bytes = bytes_of(&value, 50_000);
             Ok(Made { value, stamp, lifetime: limits.profiles(), bytes, source: Source::Database })
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::movies::mapped;
-use super::{Genre, Store, StoreError, Within};
+use super::{Country, Genre, Store, StoreError, Within};
 
 /// A canonical list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,16 +112,17 @@ impl Store {
         Ok(statement.rows(rows)?.into_iter().map(|row| genre((row.id, row.tmdb_id, row.name))).collect())
     }
 
-    /// The ids of all countries with their codes (ISO 3166-1).
+    /// All countries with their ids, by code.
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
-    pub async fn country_codes(&self) -> Result<Vec<(i64, String)>, StoreError> {
+    pub async fn countries(&self) -> Result<Vec<(i64, Country)>, StoreError> {
         let mut statement = self.statement("reference").await?;
-        let rows = sqlx::query!("SELECT id, iso_3166_1 FROM public.production_countries ORDER BY id")
+        let rows = sqlx::query!("SELECT id, iso_3166_1, name FROM public.production_countries ORDER BY iso_3166_1, id")
             .fetch_all(statement.connection())
             .within(self.limits.request)
             .await;
-        Ok(statement.rows(rows)?.into_iter().map(|row| (row.id, row.iso_3166_1)).collect())
+        let country = |code, name| Country { code, name };
+        Ok(statement.rows(rows)?.into_iter().map(|row| (row.id, country(row.iso_3166_1, row.name))).collect())
     }
 }

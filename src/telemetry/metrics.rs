@@ -260,6 +260,11 @@ label! {
 }
 
 label! {
+    /// What a browser waited for on the predictions page.
+    PagePhase { Ttfb = "ttfb", FirstList = "first_list", Rerank = "rerank" }
+}
+
+label! {
     /// What can get lost on its way out.
     Signal { Spans = "spans", Logs = "logs" }
 }
@@ -424,6 +429,9 @@ catalogue! {
         "Age of what validations read; 0 where there is none.";
     RECONCILE_DIFFERENCES: Gauge, "cinegraph_score_reconcile_differences", [],
         "Films whose score the last check of all films had to correct.";
+
+    PAGE_DURATION: Histogram(HTTP), "cinegraph_page_duration_seconds", ["phase"],
+        "What browsers measured on the predictions page: from navigation to the first byte and to a usable list, from a slider to the new order.";
 
     BUILD_INFO: Gauge, "cinegraph_build_info", ["version", "revision", "schema_hash"],
         "Always 1: which build runs.";

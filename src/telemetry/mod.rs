@@ -19,7 +19,7 @@ pub use guards::{
 pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber};
 pub use metrics::{
     BreakerName, BreakerState, CacheName, CacheOperation, DbError, Done, Dropped, ErrorCode, Eviction, Fallback,
-    FlightRole, Label, Layer, LayerResult, Lookup, Method, OperationType, Outcome, Phase, Pool, Rejection,
+    FlightRole, Label, Layer, LayerResult, Lookup, Method, OperationType, Outcome, PagePhase, Phase, Pool, Rejection,
     Revalidation, Slo, Source, Task, TaskOutcome, WriteReason,
 };
 pub use registry::{Inventory, Metrics};

@@ -14,7 +14,8 @@ use super::caches::CacheMetrics;
 use super::metrics as page;
 use super::metrics::{
     BreakerName, BreakerState, CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Fallback,
-    Kind, Label, Method, OTHER, OperationType, Outcome, Phase, Pool, Rejection, Signal, Slo, Task, TaskOutcome,
+    Kind, Label, Method, OTHER, OperationType, Outcome, PagePhase, Phase, Pool, Rejection, Signal, Slo, Task,
+    TaskOutcome,
 };
 
 /// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].
@@ -68,6 +69,11 @@ impl Metrics {
     pub fn build_info(&self, revision: &str, schema_hash: &str) {
         let version = env!("CARGO_PKG_VERSION");
         self.0.source.gauge(&page::BUILD_INFO, &[version, revision, schema_hash]).set(1.0);
+    }
+
+    /// Notes what a browser measured on the predictions page.
+    pub fn page(&self, phase: PagePhase, took: Duration) {
+        self.0.page.at(phase).record(took);
     }
 
     /// Counts one entry in `errors`.
@@ -198,6 +204,7 @@ pub(super) struct Registry {
     replica_lag: Gauge,
     freshness: FreshnessHandles,
     pub(super) caches: CacheMetrics,
+    page: Family<PagePhase, Histogram>,
     dropped: Family<Signal, Counter>,
     errors: Family<ErrorCode, Counter>,
     rejected: Family<Rejection, Counter>,
@@ -269,6 +276,7 @@ impl Registry {
             replica_lag: source.gauge(&page::REPLICA_LAG, &[]),
             freshness: FreshnessHandles::new(&source),
             caches: CacheMetrics::new(&source),
+            page: Family::of(|phase: PagePhase| source.histogram(&page::PAGE_DURATION, &[phase.as_str()])),
             dropped: Family::of(|signal: Signal| source.counter(&page::TELEMETRY_DROPPED, &[signal.as_str()])),
             rejected: Family::of(|reason: Rejection| source.counter(&page::GRAPHQL_REJECTED, &[reason.as_str()])),
             phases: Family::of(|phase: Phase| source.histogram(&page::PHASE_DURATION, &[phase.as_str()])),

@@ -20,6 +20,7 @@ mod incremental;
 mod jobs;
 mod limits;
 mod mutations;
+mod page;
 mod plans;
 mod predictions;
 mod refresh;

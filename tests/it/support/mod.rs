@@ -192,6 +192,11 @@ impl TestService {
         self.refresh().await;
     }
 
+    /// Asks for something that is no operation.
+    pub(crate) async fn get(&self, uri: &str) -> Response {
+        self.router.clone().oneshot(Request::get(uri).body(Body::empty()).unwrap()).await.unwrap()
+    }
+
     /// Sends a query with more headers and returns what came over HTTP.
     pub(crate) async fn send(&self, query: &str, variables: Value, headers: &[(&str, &str)]) -> Response {
         let body = json!({ "query": query, "variables": variables }).to_string();

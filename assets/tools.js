@@ -1,0 +1,130 @@
+// Profiles, sliders and filters: each of them changes the address.
+import * as address from "./address.js";
+import { note } from "./timings.js";
+import { number } from "./format.js";
+
+// While the hand moves: at most one question in this time, the last one always asked.
+const PACE = 40;
+const TYPING = 200;
+const byId = (id) => document.getElementById(id);
+const sliders = () => address.WEIGHTS.map((name) => byId(`weigh-${name}`));
+const chips = () => [...byId("profiles").children];
+const isDefault = (chip) => !new URLSearchParams(chip.search).get("profile");
+
+export function startTools(go) {
+  startProfiles(go);
+  startSliders(go);
+  startFilters(go);
+  show(address.read());
+}
+
+function startProfiles(go) {
+  byId("profiles").addEventListener("click", (event) => {
+    const chip = event.target.closest("a");
+    if (!chip || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const params = address.untuned(address.read());
+    if (isDefault(chip)) params.delete("profile");
+    else params.set("profile", chip.dataset.profile);
+    go(params, {});
+    showTools(params);
+  });
+}
+
+function startSliders(go) {
+  let timer = 0;
+  let moved = 0;
+  const rank = async () => {
+    timer = 0;
+    const since = moved;
+    const before = address.read();
+    const params = address.fromStart(before);
+    for (const slider of sliders()) params.set(slider.name, Math.round(Number(slider.value)));
+    const asked = go(params, { replace: address.isTuned(before), marks: true });
+    show(params);
+    await asked;
+    // Painted, and nothing has moved since: what the hand waited for.
+    requestAnimationFrame(() => since === moved && note("rerank", performance.now() - since));
+  };
+  byId("weights").addEventListener("input", () => {
+    moved = performance.now();
+    outputs();
+    timer ||= setTimeout(rank, PACE);
+  });
+  byId("weights").addEventListener("submit", (event) => event.preventDefault());
+  byId("reset").addEventListener("click", (event) => {
+    event.preventDefault();
+    go(address.untuned(address.read()), {});
+    showTools(address.read());
+  });
+}
+
+function startFilters(go) {
+  const form = byId("filters");
+  let timer = 0;
+  const change = (replace) => {
+    const params = address.fromStart(address.read());
+    for (const [name, value] of new FormData(form)) {
+      if (value) params.set(name, value);
+      else params.delete(name);
+    }
+    go(params, { replace });
+    show(params);
+  };
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", (event) => {
+    clearTimeout(timer);
+    if (!form.reportValidity()) return;
+    const typed = event.target.matches("input");
+    timer = setTimeout(change, typed ? TYPING : 0, typed);
+  });
+}
+
+// Sets every control to an address.
+export function showTools(params) {
+  const form = byId("filters");
+  for (const control of form.querySelectorAll("select, input:not([type=hidden])")) {
+    const fallback = control.name === "decade" || control.name === "list" ? byId("films").dataset[control.name] : "";
+    control.value = params.get(control.name) ?? fallback;
+  }
+  const chip = chosen(params);
+  const weights = address.isTuned(params)
+    ? address.WEIGHTS.map((name) => params.get(name) ?? 0)
+    : (chip?.dataset.weights.split(",") ?? []);
+  sliders().forEach((slider, index) => (slider.value = weights[index] ?? 0));
+  outputs();
+  show(params);
+}
+
+function chosen(params) {
+  if (address.isTuned(params)) return undefined;
+  const name = params.get("profile");
+  return chips().find((chip) => (name ? chip.dataset.profile === name : isDefault(chip)));
+}
+
+function outputs() {
+  for (const slider of sliders()) {
+    slider.parentElement.querySelector("output").textContent = number(Math.round(Number(slider.value)));
+  }
+}
+
+// What says in words or links what is ranked.
+function show(params) {
+  const chip = chosen(params);
+  byId("taste").textContent = chip?.dataset.profile ?? "weights of your own";
+  for (const each of chips()) {
+    if (each === chip) each.setAttribute("aria-current", "true");
+    else each.removeAttribute("aria-current");
+    const theirs = address.untuned(params);
+    if (isDefault(each)) theirs.delete("profile");
+    else theirs.set("profile", each.dataset.profile);
+    each.setAttribute("href", address.link(location.pathname, theirs));
+  }
+  byId("reset").setAttribute("href", address.link(location.pathname, address.untuned(params)));
+  for (const tab of document.querySelectorAll(".tabs a")) {
+    tab.setAttribute("href", address.link(tab.pathname, address.unfiltered(params)));
+  }
+  const { decade, list } = byId("filters").elements;
+  byId("decade-name").textContent = decade.selectedOptions[0]?.textContent ?? "";
+  if (list?.selectedOptions) byId("list-name").textContent = list.selectedOptions[0]?.textContent ?? "";
+}

@@ -1,0 +1,245 @@
+//! What a page shows, as its address says it: every state has a link, and a link needs no script.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::problem::Problem;
+
+/// The list of a page whose address names none.
+pub(super) const DEFAULT_LIST: &str = "1001_movies";
+
+/// The decade of a page whose address names none.
+const DEFAULT_DECADE: i32 = 2020;
+
+/// What stands between the cursors of a trail; no cursor has it.
+const BETWEEN_CURSORS: char = '.';
+
+/// Pages that can be gone back one by one, so that an address stays short.
+const TRAIL_MAX: usize = 20;
+
+/// The query of an address. All of it is text: a form that was left empty sends empty values.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Address {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) decade: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) list: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) profile: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) popular: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) critical: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) industry: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) cultural: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) people: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) genre: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) country: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) q: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) min: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) after: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) trail: String,
+}
+
+impl Address {
+    /// Reads what stands behind `?` in an address. What a page does not know is passed over.
+    pub(super) fn read(query: Option<&str>) -> Result<Self, Problem> {
+        serde_urlencoded::from_str(query.unwrap_or_default()).map_err(|_| Problem::bad_address("the address"))
+    }
+
+    pub(super) fn list(&self) -> &str {
+        if self.list.is_empty() { DEFAULT_LIST } else { &self.list }
+    }
+
+    pub(super) fn decade(&self) -> Result<i32, Problem> {
+        match self.decade.as_str() {
+            "" => Ok(DEFAULT_DECADE),
+            text => text.parse().map_err(|_| Problem::bad_address("decade")),
+        }
+    }
+
+    fn weights(&self) -> [(&'static str, &'static str, &str); 5] {
+        [
+            ("popular", "popularOpinion", &self.popular),
+            ("critical", "criticalAcclaim", &self.critical),
+            ("industry", "industryRecognition", &self.industry),
+            ("cultural", "culturalImpact", &self.cultural),
+            ("people", "peopleQuality", &self.people),
+        ]
+    }
+
+    /// Whether it has weights of its own.
+    pub(super) fn is_tuned(&self) -> bool {
+        self.weights().iter().any(|(_, _, text)| !text.is_empty())
+    }
+
+    pub(super) fn has_filter(&self) -> bool {
+        [&self.genre, &self.country, &self.q, &self.min].iter().any(|text| !text.is_empty())
+    }
+
+    /// The arguments `list`, and `weights` or `profile`, of a question about its films.
+    pub(super) fn taste(&self) -> Result<Map<String, Value>, Problem> {
+        let mut variables = Map::new();
+        variables.insert("list".to_owned(), self.list().into());
+        if self.is_tuned() {
+            let mut weights = Map::new();
+            for (name, argument, text) in self.weights() {
+                weights.insert(argument.to_owned(), number(name, text)?.unwrap_or(0.0).into());
+            }
+            variables.insert("weights".to_owned(), weights.into());
+        } else if !self.profile.is_empty() {
+            variables.insert("profile".to_owned(), self.profile.as_str().into());
+        }
+        Ok(variables)
+    }
+
+    /// The arguments of a page of its films.
+    pub(super) fn page(&self) -> Result<Map<String, Value>, Problem> {
+        let mut variables = self.taste()?;
+        variables.insert("decade".to_owned(), self.decade()?.into());
+        if self.has_filter() {
+            let one = |text: &str| if text.is_empty() { Value::Null } else { json!([text]) };
+            let title = if self.q.is_empty() { Value::Null } else { self.q.as_str().into() };
+            let filter = json!({
+                "minScore": number("min", &self.min)?,
+                "genres": one(&self.genre),
+                "countries": one(&self.country),
+                "titleContains": title,
+            });
+            variables.insert("filter".to_owned(), filter);
+        }
+        if !self.after.is_empty() {
+            variables.insert("after".to_owned(), self.after.as_str().into());
+        }
+        Ok(variables)
+    }
+
+    /// The same from the first film on.
+    pub(super) fn from_start(&self) -> Self {
+        Self { after: String::new(), trail: String::new(), ..self.clone() }
+    }
+
+    /// The page that follows, whose films come after `cursor`.
+    pub(super) fn next(&self, cursor: &str) -> Self {
+        let mut trail: Vec<&str> = self.trail.split(BETWEEN_CURSORS).filter(|text| !text.is_empty()).collect();
+        if !self.after.is_empty() {
+            trail.push(&self.after);
+        }
+        let forgotten = trail.len().saturating_sub(TRAIL_MAX);
+        let trail = trail[forgotten..].join(&BETWEEN_CURSORS.to_string());
+        Self { after: cursor.to_owned(), trail, ..self.clone() }
+    }
+
+    /// The page before, as far as its trail goes, then the first one.
+    pub(super) fn previous(&self) -> Self {
+        let (trail, after) = self.trail.rsplit_once(BETWEEN_CURSORS).unwrap_or(("", &self.trail));
+        Self { after: after.to_owned(), trail: trail.to_owned(), ..self.clone() }
+    }
+
+    /// The same under a profile.
+    pub(super) fn under(&self, profile: &str) -> Self {
+        Self { profile: profile.to_owned(), ..self.untuned() }
+    }
+
+    /// The same without weights of its own.
+    pub(super) fn untuned(&self) -> Self {
+        let none = String::new;
+        let weightless = Self { popular: none(), critical: none(), industry: none(), ..self.from_start() };
+        Self { cultural: none(), people: none(), ..weightless }
+    }
+
+    /// The same page without filters.
+    pub(super) fn without_filter(&self) -> Self {
+        let none = String::new;
+        Self { genre: none(), country: none(), q: none(), min: none(), ..self.clone() }
+    }
+
+    /// The same without filters, from the first film on.
+    pub(super) fn unfiltered(&self) -> Self {
+        self.from_start().without_filter()
+    }
+
+    /// The link to `path` in this state.
+    pub(super) fn link(&self, path: &str) -> String {
+        match serde_urlencoded::to_string(self) {
+            Ok(query) if !query.is_empty() => format!("{path}?{query}"),
+            _ => path.to_owned(),
+        }
+    }
+
+    /// Its parts but for those named, as a form must carry them.
+    pub(super) fn carried(&self, but: &[&str]) -> Vec<(String, String)> {
+        let text = serde_urlencoded::to_string(self.from_start()).unwrap_or_default();
+        let mut parts: Vec<(String, String)> = serde_urlencoded::from_str(&text).unwrap_or_default();
+        parts.retain(|(name, _)| !but.contains(&name.as_str()));
+        parts
+    }
+}
+
+/// A number that may be left out.
+fn number(name: &'static str, text: &str) -> Result<Option<f64>, Problem> {
+    match text {
+        "" => Ok(None),
+        // JSON has no word for what is not finite.
+        text => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Some).ok_or(Problem::bad_address(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_leads_to_the_address_that_it_was_made_of() {
+        let query = "decade=1990&profile=Critics+Choice&genre=Sci-Fi+%26+Fantasy&q=am%C3%A9lie&min=40";
+        let address = Address::read(Some(query)).unwrap();
+
+        assert_eq!(address.link("/"), format!("/?{query}"));
+    }
+
+    #[test]
+    fn pages_are_gone_back_the_way_they_were_come() {
+        let first = Address::default();
+        let third = first.next("a").next("b");
+
+        assert_eq!(third.after, "b");
+        assert_eq!(third.previous(), first.next("a"));
+        assert_eq!(third.previous().previous(), first);
+    }
+
+    #[test]
+    fn a_long_way_is_remembered_in_part() {
+        let far = (0..100).fold(Address::default(), |address, page| address.next(&page.to_string()));
+
+        let back = (0..TRAIL_MAX).fold(far.clone(), |address, _| address.previous());
+        assert_eq!(back.after, "79");
+        assert_eq!(back.previous(), Address::default());
+        assert!(far.link("/").len() < 200);
+    }
+
+    #[test]
+    fn one_weight_makes_the_others_nothing() {
+        let tuned = Address::read(Some("profile=Balanced&people=30&cultural=")).unwrap().taste().unwrap();
+
+        assert_eq!(tuned["weights"]["peopleQuality"], 30.0);
+        assert_eq!(tuned["weights"]["culturalImpact"], 0.0);
+        assert!(!tuned.contains_key("profile"), "weights and a profile exclude each other");
+    }
+
+    #[test]
+    fn what_is_no_number_is_named() {
+        let problem = Address::read(Some("min=inf")).unwrap().page().unwrap_err();
+
+        assert!(problem.text.contains("min"));
+    }
+}

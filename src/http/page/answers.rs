@@ -1,0 +1,175 @@
+//! What the page asks of the API, through the same door as every client, and the answers as it reads them.
+
+use async_graphql::{Executor, Request, Variables};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::problem::{Problem, Wrong};
+use crate::graphql::{Door, RETRY_AFTER_SECONDS, Transport};
+use crate::telemetry::{Lookup, OperationEnd};
+
+/// An answer that was read.
+pub(super) struct Asked<T> {
+    pub(super) data: T,
+    /// Whether newer data are on their way.
+    pub(super) stale: bool,
+    /// How the operation ended, for the measurement of the request.
+    pub(super) end: OperationEnd,
+}
+
+#[derive(Deserialize)]
+struct Envelope<T> {
+    data: Option<T>,
+    #[serde(default)]
+    errors: Vec<Wrong>,
+}
+
+/// Asks one question.
+pub(super) async fn ask<T: DeserializeOwned, E: Executor>(
+    door: &Door<E>,
+    document: impl Into<String>,
+    variables: Map<String, Value>,
+) -> Result<Asked<T>, Problem> {
+    let request = Request::new(document).variables(Variables::from_json(Value::Object(variables)));
+    let answer = door.answer(request, Transport::Own).await;
+    let envelope: Envelope<T> = serde_json::from_slice(&answer.body).map_err(|error| {
+        // The schema and the structs below disagree.
+        tracing::error!(%error, "the page cannot read an answer");
+        Problem::ours()
+    })?;
+    match (envelope.data, envelope.errors.first()) {
+        (Some(data), None) => Ok(Asked {
+            data,
+            stale: answer.kept.is_some_and(|kept| kept.how == Lookup::Stale),
+            end: OperationEnd { outcome: answer.outcome, prediction: answer.prediction },
+        }),
+        (_, Some(wrong)) => Err(Problem::told(wrong, answer.unavailable.then_some(RETRY_AFTER_SECONDS))),
+        (None, None) => Err(Problem::ours()),
+    }
+}
+
+/// What every page shows around its subject.
+pub(super) const FRAME: &str = include_str!("queries/frame.graphql");
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Frame {
+    pub(super) profiles: Vec<Profile>,
+    pub(super) lists: Vec<List>,
+    pub(super) genres: Vec<Named>,
+    pub(super) countries: Vec<Country>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Profile {
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) is_default: bool,
+    pub(super) weights: Weights,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Weights {
+    popular_opinion: f64,
+    critical_acclaim: f64,
+    industry_recognition: f64,
+    cultural_impact: f64,
+    people_quality: f64,
+}
+
+impl Weights {
+    /// Percents, in the order of the criteria.
+    pub(super) fn percents(self) -> [f64; 5] {
+        let shares = [
+            self.popular_opinion,
+            self.critical_acclaim,
+            self.industry_recognition,
+            self.cultural_impact,
+            self.people_quality,
+        ];
+        // A tenth of a percent is finer than a hand on a slider.
+        shares.map(|share| (share * 1e3).round() / 10.0)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct List {
+    pub(super) key: String,
+    pub(super) name: String,
+    pub(super) decades: Vec<ListDecade>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ListDecade {
+    pub(super) decade: i32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Named {
+    pub(super) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Country {
+    pub(super) code: String,
+    pub(super) name: String,
+}
+
+/// Films of a decade that are not on the list.
+pub(super) const PREDICTIONS: &str =
+    concat!(include_str!("queries/predictions.graphql"), include_str!("queries/row.graphql"));
+
+/// Films of a decade that are on it.
+pub(super) const ADDITIONS: &str =
+    concat!(include_str!("queries/additions.graphql"), include_str!("queries/row.graphql"));
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Ranked {
+    pub(super) ranking: Ranking,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Ranking {
+    pub(super) nodes: Vec<Prediction>,
+    pub(super) page_info: PageInfo,
+    pub(super) total_count: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PageInfo {
+    pub(super) has_next_page: bool,
+    pub(super) end_cursor: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Prediction {
+    pub(super) rank: Option<usize>,
+    pub(super) score: f64,
+    pub(super) likelihood: f64,
+    pub(super) coverage: u8,
+    #[serde(default)]
+    pub(super) source: String,
+    pub(super) breakdown: Vec<Part>,
+    pub(super) movie: Movie,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Part {
+    #[serde(default)]
+    pub(super) value: f64,
+    #[serde(default)]
+    pub(super) weight: f64,
+    pub(super) contribution: f64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Movie {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) year: Option<i32>,
+    pub(super) genres: Vec<Named>,
+}

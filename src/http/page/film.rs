@@ -1,0 +1,301 @@
+//! Why a film stands where it does.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use askama::Template;
+use async_graphql::Executor;
+use axum::Extension;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::answers::{Country, Named, Part, Prediction, ask};
+use super::problem::Problem;
+use super::views::{CRITERIA, Chrome, Segment, Tab, one_decimal};
+use super::{Opened, html};
+use crate::graphql::Door;
+use crate::http::HttpState;
+
+const FILM: &str = include_str!("queries/film.graphql");
+
+/// Profiles whose ranks are asked for; an operation may have 30 aliases.
+const PROFILES_MAX: usize = 25;
+
+#[derive(Deserialize)]
+struct Answer {
+    prediction: Option<Explained>,
+}
+
+#[derive(Deserialize)]
+struct Explained {
+    rank: Option<usize>,
+    unranked: Option<String>,
+    score: f64,
+    likelihood: f64,
+    coverage: u8,
+    source: String,
+    breakdown: Vec<Part>,
+    movie: Film,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Film {
+    title: String,
+    year: Option<i32>,
+    decade: Option<i32>,
+    original_language: Option<String>,
+    genres: Vec<Named>,
+    countries: Vec<Country>,
+    lists: Vec<Membership>,
+    metrics: Vec<Metric>,
+    festivals: Festivals,
+    people: Vec<Credited>,
+}
+
+#[derive(Deserialize)]
+struct Membership {
+    name: String,
+    position: Option<i32>,
+    edition: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Metric {
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    value: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Festivals {
+    wins: u32,
+    nominations: u32,
+    entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    organization: String,
+    year: i32,
+    category: String,
+    person_name: Option<String>,
+    won: bool,
+}
+
+#[derive(Deserialize)]
+struct Credited {
+    person: Person,
+    roles: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Person {
+    name: String,
+    quality: Option<Quality>,
+}
+
+#[derive(Deserialize)]
+struct Quality {
+    score: f64,
+}
+
+/// How it does under one profile.
+#[derive(Deserialize)]
+struct Standing {
+    rank: Option<usize>,
+    score: f64,
+    likelihood: f64,
+}
+
+/// What one criterion adds, and what it was made of.
+struct Reason {
+    key: &'static str,
+    name: &'static str,
+    value: String,
+    weight: String,
+    points: String,
+    facts: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "film.html")]
+struct FilmPage {
+    page: Chrome,
+    explained: Explained,
+    standings: Vec<(String, Standing)>,
+}
+
+/// `GET /films/{id}`.
+pub(super) async fn get<E: Executor>(
+    State(state): State<Arc<HttpState<E>>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let opened = Opened::at(&state.door, query.as_deref(), Tab::None).await;
+    let asked = async {
+        let mut variables = opened.address()?.taste()?;
+        variables.insert("by".to_owned(), json!({ "id": id }));
+        let asked = ask::<Answer, E>(&state.door, FILM, variables).await?;
+        let explained = asked.data.prediction.ok_or_else(Problem::no_film)?;
+        Ok((explained, standings(&state.door, &opened.page, &id).await?, asked.end))
+    };
+    match asked.await {
+        Ok((explained, standings, end)) => {
+            let view = FilmPage { page: opened.page, explained, standings };
+            (Extension(end), html(StatusCode::OK, &view)).into_response()
+        }
+        Err(problem) => opened.fail(problem),
+    }
+}
+
+/// How the film does under every profile, in one operation.
+async fn standings<E: Executor>(door: &Door<E>, page: &Chrome, id: &str) -> Result<Vec<(String, Standing)>, Problem> {
+    let mut variables: Map<String, Value> = Map::new();
+    variables.insert("by".to_owned(), json!({ "id": id }));
+    variables.insert("list".to_owned(), page.address.list().into());
+    let (mut declared, mut fields) = (String::new(), String::new());
+    let names: Vec<&str> = page.frame.profiles.iter().take(PROFILES_MAX).map(|profile| profile.name.as_str()).collect();
+    for (place, name) in names.iter().enumerate() {
+        variables.insert(format!("p{place}"), (*name).into());
+        // Writing to a string does not fail.
+        let _ = write!(declared, " $p{place}: String!");
+        let _ = write!(
+            fields,
+            " p{place}: prediction(by: $by, profile: $p{place}, list: $list) {{ rank score likelihood }}"
+        );
+    }
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let document = format!("query PageRanks($by: MovieBy!, $list: String!{declared}) {{{fields} }}");
+    let mut found = ask::<HashMap<String, Option<Standing>>, E>(door, document, variables).await?.data;
+    let standing = |(place, name): (usize, &&str)| Some(((*name).to_owned(), found.remove(&format!("p{place}"))??));
+    Ok(names.iter().enumerate().filter_map(standing).collect())
+}
+
+impl FilmPage {
+    fn score(&self) -> String {
+        one_decimal(self.explained.score)
+    }
+
+    fn likelihood(&self) -> String {
+        one_decimal(self.explained.likelihood)
+    }
+
+    fn segments(&self) -> Vec<Segment> {
+        Prediction::segments_of(&self.explained.breakdown)
+    }
+
+    fn meta(&self) -> String {
+        let film = &self.explained.movie;
+        let year = film.year.map(|year| year.to_string()).unwrap_or_default();
+        let genres = film.genres.iter().map(|genre| genre.name.clone()).collect::<Vec<_>>().join(", ");
+        let countries = film.countries.iter().map(|country| country.name.clone()).collect::<Vec<_>>().join(", ");
+        let language = film.original_language.clone().unwrap_or_default();
+        let parts = [year, genres, countries, language];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+    }
+
+    /// The place among the candidates of its decade, or why it has none.
+    fn place(&self) -> String {
+        let decade = self.explained.movie.decade.unwrap_or_default();
+        match (self.explained.rank, self.explained.unranked.as_deref()) {
+            (Some(rank), _) => format!("Rank {rank} of the {decade}s"),
+            (None, Some("LISTED")) => "On the list already".to_owned(),
+            (None, Some("NOT_FULL")) => "Too little is known of it for a rank".to_owned(),
+            (None, _) => "Its release date is not known, so it has no rank".to_owned(),
+        }
+    }
+
+    fn back(&self) -> String {
+        let decade = self.explained.movie.decade.map(|decade| decade.to_string()).unwrap_or_default();
+        super::address::Address { decade, ..self.page.address.unfiltered() }.link("/")
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
+        let reason = |((key, name, _), part): ((&'static str, &'static str, _), &Part)| Reason {
+            key,
+            name,
+            value: format!("{:.3}", part.value),
+            weight: one_decimal(part.weight * 100.0),
+            points: one_decimal(part.contribution),
+            facts: self.facts(key),
+        };
+        CRITERIA.into_iter().zip(&self.explained.breakdown).map(reason).collect()
+    }
+
+    /// What a criterion was computed from.
+    fn facts(&self, key: &str) -> Vec<String> {
+        let film = &self.explained.movie;
+        match key {
+            "popular" => vec![
+                self.fact("tmdb", "rating_average", "TMDb", " of 10"),
+                self.fact("imdb", "rating_average", "IMDb", " of 10"),
+            ],
+            "critical" => vec![
+                self.fact("metacritic", "metascore", "Metacritic", " of 100"),
+                self.fact("rotten_tomatoes", "tomatometer", "Rotten Tomatoes", " %"),
+            ],
+            "industry" => {
+                vec![format!("{} won, {} nominations in all", film.festivals.wins, film.festivals.nominations)]
+            }
+            "cultural" => vec![
+                format!("On {} {}", film.lists.len(), if film.lists.len() == 1 { "list" } else { "lists" }),
+                self.fact("tmdb", "popularity_score", "Popularity at TMDb", ""),
+            ],
+            _ => vec!["Mean of the quality of all credited people that have one".to_owned()],
+        }
+    }
+
+    fn fact(&self, source: &str, kind: &str, name: &str, unit: &str) -> String {
+        let metrics = &self.explained.movie.metrics;
+        let value = metrics.iter().find(|metric| metric.source == source && metric.kind == kind);
+        match value.and_then(|metric| metric.value) {
+            Some(value) => format!("{name} {value}{unit}"),
+            None => format!("{name} not known"),
+        }
+    }
+}
+
+impl Membership {
+    fn text(&self) -> String {
+        let position = self.position.map(|position| format!(", no. {position}")).unwrap_or_default();
+        let edition = self.edition.as_ref().map(|edition| format!(" ({edition})")).unwrap_or_default();
+        format!("{}{position}{edition}", self.name)
+    }
+}
+
+impl Credited {
+    fn quality(&self) -> String {
+        self.person.quality.as_ref().map_or("–".to_owned(), |quality| one_decimal(quality.score))
+    }
+
+    fn reach(&self) -> String {
+        format!("{:.1}", self.person.quality.as_ref().map_or(0.0, |quality| quality.score))
+    }
+
+    fn roles(&self) -> String {
+        self.roles.join(", ")
+    }
+}
+
+impl Standing {
+    fn rank(&self) -> String {
+        self.rank.map_or("–".to_owned(), |rank| rank.to_string())
+    }
+
+    fn score(&self) -> String {
+        one_decimal(self.score)
+    }
+
+    fn likelihood(&self) -> String {
+        one_decimal(self.likelihood)
+    }
+}

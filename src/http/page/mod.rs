@@ -1,0 +1,135 @@
+//! The predictions page: HTML for people, made of what the API answers.
+//!
+//! It asks through the same door as every client, so an answer that is kept makes a page without a computation. All of
+//! it works by links and forms; the scripts in `assets/` only make it quicker.
+
+mod address;
+mod answers;
+mod assets;
+mod film;
+mod problem;
+mod timings;
+mod validation;
+mod views;
+
+use std::sync::Arc;
+
+use askama::Template;
+use async_graphql::Executor;
+use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+
+use self::address::Address;
+use self::answers::{ADDITIONS, FRAME, Frame, PREDICTIONS, Ranked, ask};
+use self::problem::Problem;
+use self::timings::Gate;
+use self::views::{Chrome, ListPage, ProblemPage, Tab};
+use super::HttpState;
+use crate::graphql::Door;
+
+/// Nothing but what this page brings may run or be shown in it.
+const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+);
+
+/// The routes of the page.
+pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
+    let pages = Router::new()
+        .route("/", get(predictions::<E>))
+        .route("/additions", get(additions::<E>))
+        .route("/validation", get(validation::all::<E>))
+        .route("/validation/{decade}", get(validation::decade::<E>))
+        .route("/films/{id}", get(film::get::<E>))
+        .route("/assets/{version}/{name}", get(assets::get));
+    let timings = Router::new()
+        .route("/page/timings", post(timings::post::<E>))
+        .layer(Extension(Gate::new()))
+        .layer(DefaultBodyLimit::max(timings::BODY_BYTES));
+    pages.merge(timings)
+}
+
+/// `GET /`: films that are not on the list.
+async fn predictions<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
+    list(&state.door, query.as_deref(), Tab::Predictions).await
+}
+
+/// `GET /additions`: films that are on it.
+async fn additions<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
+    list(&state.door, query.as_deref(), Tab::Additions).await
+}
+
+async fn list<E: Executor>(door: &Door<E>, query: Option<&str>, tab: Tab) -> Response {
+    let opened = Opened::at(door, query, tab).await;
+    let asked = async {
+        let (document, address) = match tab {
+            Tab::Additions => (ADDITIONS, opened.address()?.without_filter()),
+            _ => (PREDICTIONS, opened.address()?.clone()),
+        };
+        ask::<Ranked, E>(door, document, address.page()?).await
+    };
+    match asked.await {
+        Ok(asked) => {
+            let ranking = asked.data.ranking;
+            let view = ListPage { page: opened.page, ranking, stale: asked.stale, blank: views::blank() };
+            (Extension(asked.end), html(StatusCode::OK, &view)).into_response()
+        }
+        Err(problem) => opened.fail(problem),
+    }
+}
+
+/// A page whose surroundings are known.
+struct Opened {
+    page: Chrome,
+    /// Why they are not.
+    problem: Option<Problem>,
+    again: String,
+}
+
+impl Opened {
+    async fn at<E: Executor>(door: &Door<E>, query: Option<&str>, tab: Tab) -> Self {
+        let (address, mut problem) = match Address::read(query) {
+            Ok(address) => (address, None),
+            Err(problem) => (Address::default(), Some(problem)),
+        };
+        let frame = ask::<Frame, E>(door, FRAME, serde_json::Map::new()).await.map(|asked| asked.data);
+        let frame = frame.unwrap_or_else(|unavailable| {
+            problem.get_or_insert(unavailable);
+            Frame::default()
+        });
+        let again = address.link(tab.path());
+        Self { page: Chrome { tab, address, frame }, problem, again }
+    }
+
+    fn address(&self) -> Result<&Address, Problem> {
+        self.problem.clone().map_or(Ok(&self.page.address), Err)
+    }
+
+    fn fail(self, problem: Problem) -> Response {
+        let (status, retry_after) = (problem.status, problem.retry_after);
+        let mut response = html(status, &ProblemPage { page: self.page, problem, again: self.again });
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+fn html(status: StatusCode, view: &impl Template) -> Response {
+    let Ok(text) = view.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+        // The films change while the address stays.
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (status, headers, text).into_response()
+}

@@ -1,0 +1,372 @@
+//! How far the ranking can be trusted: what it would have found in decades that are decided.
+
+use std::sync::Arc;
+
+use askama::Template;
+use async_graphql::Executor;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::answers::ask;
+use super::problem::Problem;
+use super::views::{Chrome, Tab, one_decimal};
+use super::{Opened, html};
+use crate::graphql::Door;
+use crate::http::HttpState;
+
+const VALIDATION: &str = include_str!("queries/validation.graphql");
+const COMPARISON: &str = include_str!("queries/comparison.graphql");
+const DECADE: &str = include_str!("queries/decade.graphql");
+
+const BLIND: &str = "BLIND";
+const PUBLISHED: &str = "AS_PUBLISHED";
+
+#[derive(Deserialize)]
+struct OfAll {
+    validation: Validation,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Validation {
+    snapshot_at: String,
+    overall: Tally,
+    eras: Vec<Tally>,
+    decades: Vec<Tally>,
+}
+
+/// Numbers of a decade, an era or all of them; those that one lacks are missing.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Tally {
+    name: String,
+    decade: i32,
+    listed: u32,
+    population: u32,
+    hits: u32,
+    accuracy: Option<f64>,
+    interval: Option<Interval>,
+    expected_hits: Option<f64>,
+    lift: Option<f64>,
+    baseline_accuracy: Option<f64>,
+    unhittable: u32,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Interval {
+    low: f64,
+    high: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Compared {
+    profile_comparison: Comparison,
+}
+
+#[derive(Deserialize)]
+struct Comparison {
+    best: Option<Name>,
+    profiles: Vec<OfProfile>,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct OfProfile {
+    profile: Name,
+    overall: Tally,
+    decades: Vec<Tally>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfDecade {
+    decade_validation: Detailed,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Detailed {
+    #[serde(flatten)]
+    tally: Tally,
+    hit_films: Films,
+    missed_films: Films,
+    false_positives: Films,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Films {
+    total_count: usize,
+    nodes: Vec<Placed>,
+}
+
+#[derive(Deserialize)]
+struct Placed {
+    rank: Option<usize>,
+    score: Option<f64>,
+    movie: Film,
+}
+
+#[derive(Deserialize)]
+struct Film {
+    id: String,
+    title: String,
+    year: Option<i32>,
+}
+
+#[derive(Template)]
+#[template(path = "validation.html")]
+struct ValidationPage {
+    page: Chrome,
+    /// What was ranked by: blind, unless the list cannot be.
+    basis: &'static str,
+    report: Validation,
+    published: Validation,
+    comparison: Comparison,
+}
+
+#[derive(Template)]
+#[template(path = "decade.html")]
+struct DecadePage {
+    page: Chrome,
+    basis: &'static str,
+    detailed: Detailed,
+}
+
+/// `GET /validation`.
+pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
+    let opened = Opened::at(&state.door, query.as_deref(), Tab::Validation).await;
+    let asked = async {
+        let page = &opened.address().map(|_| &opened.page)?;
+        let (report, basis) = blind_if_possible::<OfAll, E>(&state.door, VALIDATION, page, None).await?;
+        let published = on::<OfAll, E>(&state.door, VALIDATION, page, None, PUBLISHED).await?;
+        let compared = on::<Compared, E>(&state.door, COMPARISON, page, None, basis).await?;
+        Ok((report.validation, basis, published.validation, compared.profile_comparison))
+    };
+    match asked.await {
+        Ok((report, basis, published, comparison)) => {
+            html(StatusCode::OK, &ValidationPage { page: opened.page, basis, report, published, comparison })
+        }
+        Err(problem) => opened.fail(problem),
+    }
+}
+
+/// `GET /validation/{decade}`: the films behind the numbers.
+pub(super) async fn decade<E: Executor>(
+    State(state): State<Arc<HttpState<E>>>,
+    Path(decade): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let opened = Opened::at(&state.door, query.as_deref(), Tab::Validation).await;
+    let asked = async {
+        let page = &opened.address().map(|_| &opened.page)?;
+        let decade = decade.parse().map_err(|_| Problem::bad_address("the decade"))?;
+        blind_if_possible::<OfDecade, E>(&state.door, DECADE, page, Some(decade)).await
+    };
+    match asked.await {
+        Ok((found, basis)) => {
+            html(StatusCode::OK, &DecadePage { page: opened.page, basis, detailed: found.decade_validation })
+        }
+        Err(problem) => opened.fail(problem),
+    }
+}
+
+/// Blind is honest, but only configured lists can be hidden from their scores.
+async fn blind_if_possible<T: DeserializeOwned, E: Executor>(
+    door: &Door<E>,
+    document: &'static str,
+    page: &Chrome,
+    decade: Option<i32>,
+) -> Result<(T, &'static str), Problem> {
+    match on(door, document, page, decade, BLIND).await {
+        Ok(found) => Ok((found, BLIND)),
+        Err(refused) if refused.status == StatusCode::BAD_REQUEST => {
+            on(door, document, page, decade, PUBLISHED).await.map(|found| (found, PUBLISHED))
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn on<T: DeserializeOwned, E: Executor>(
+    door: &Door<E>,
+    document: &'static str,
+    page: &Chrome,
+    decade: Option<i32>,
+    basis: &'static str,
+) -> Result<T, Problem> {
+    let mut variables = page.address.taste()?;
+    if document == COMPARISON {
+        // It is of all profiles, so an answer for one is an answer for all.
+        variables.retain(|name, _| name == "list");
+    }
+    variables.insert("basis".to_owned(), basis.into());
+    if let Some(decade) = decade {
+        variables.insert("decade".to_owned(), decade.into());
+    }
+    Ok(ask::<T, E>(door, document, variables).await?.data)
+}
+
+/// As people read shares; `–` where there is nothing to share.
+fn percent(share: Option<f64>) -> String {
+    share.map_or("–".to_owned(), |share| format!("{:.0} %", share * 100.0))
+}
+
+/// Where a share stands on a chart that is 100 wide.
+fn place(share: Option<f64>) -> Option<String> {
+    share.map(|share| format!("{:.1}", share * 100.0))
+}
+
+/// A decade on both bases.
+struct Row<'a> {
+    tally: &'a Tally,
+    published: Option<f64>,
+}
+
+impl Row<'_> {
+    fn published(&self) -> String {
+        percent(self.published)
+    }
+
+    fn published_at(&self) -> Option<String> {
+        place(self.published)
+    }
+}
+
+impl Tally {
+    fn accuracy(&self) -> String {
+        percent(self.accuracy)
+    }
+
+    fn random(&self) -> Option<f64> {
+        (self.listed > 0).then(|| self.expected_hits.map(|hits| hits / f64::from(self.listed))).flatten()
+    }
+
+    fn by_chance(&self) -> String {
+        percent(self.random())
+    }
+
+    fn by_popularity(&self) -> String {
+        percent(self.baseline_accuracy)
+    }
+
+    fn accuracy_at(&self) -> Option<String> {
+        place(self.accuracy)
+    }
+
+    fn chance_at(&self) -> Option<String> {
+        place(self.random())
+    }
+
+    fn popularity_at(&self) -> Option<String> {
+        place(self.baseline_accuracy)
+    }
+
+    fn baselines(&self) -> String {
+        format!("{} · {}", self.by_popularity(), self.by_chance())
+    }
+
+    fn interval(&self) -> String {
+        self.interval.map_or("–".to_owned(), |of| format!("{:.0}–{:.0} %", of.low * 100.0, of.high * 100.0))
+    }
+
+    fn lift(&self) -> String {
+        self.lift.map_or("–".to_owned(), |lift| format!("{}×", one_decimal(lift)))
+    }
+
+    /// Start and width of the interval.
+    fn span(&self) -> Option<(String, String)> {
+        let interval = self.interval?;
+        place(Some(interval.low)).zip(place(Some(interval.high - interval.low)))
+    }
+}
+
+impl ValidationPage {
+    fn is_blind(&self) -> bool {
+        self.basis == BLIND
+    }
+
+    fn leak(&self) -> String {
+        percent(self.published.overall.accuracy)
+    }
+
+    /// The decades, each beside what the published scores would have found in it.
+    fn rows(&self) -> Vec<Row<'_>> {
+        let published = |decade: &Tally| self.published.decades.iter().find(|other| other.decade == decade.decade);
+        let row = |tally| Row { tally, published: published(tally).and_then(|other| other.accuracy) };
+        self.report.decades.iter().map(row).collect()
+    }
+
+    fn snapshot_day(&self) -> &str {
+        self.report.snapshot_at.split('T').next().unwrap_or_default()
+    }
+
+    fn films(&self, decade: &i32) -> String {
+        self.page.to(&format!("/validation/{decade}"))
+    }
+
+    fn best(&self) -> &str {
+        self.comparison.best.as_ref().map_or("none", |best| &best.name)
+    }
+
+    /// The decades that have listed films, with the profiles that found most of them.
+    fn winners(&self) -> Vec<(i32, String, String)> {
+        let of = |decade: &Tally| {
+            let found = |of: &OfProfile| {
+                of.decades.iter().find(|tally| tally.decade == decade.decade).map_or(0, |tally| tally.hits)
+            };
+            let most = self.comparison.profiles.iter().map(found).max().unwrap_or_default();
+            let names: Vec<&str> = self
+                .comparison
+                .profiles
+                .iter()
+                .filter(|of| found(of) == most)
+                .map(|of| of.profile.name.as_str())
+                .collect();
+            let all = names.len() == self.comparison.profiles.len();
+            let text = if all { "all alike".to_owned() } else { names.join(", ") };
+            (decade.decade, text, format!("{most} of {}", decade.listed))
+        };
+        self.report.decades.iter().filter(|decade| decade.listed > 0).map(of).collect()
+    }
+}
+
+impl DecadePage {
+    fn groups(&self) -> [(&'static str, &'static str, &Films); 3] {
+        let Detailed { hit_films, missed_films, false_positives, .. } = &self.detailed;
+        [
+            ("Found", "On the list, and among the best of the ranking", hit_films),
+            ("Missed", "On the list, but ranked too low", missed_films),
+            ("False alarms", "Among the best of the ranking, but not on the list", false_positives),
+        ]
+    }
+
+    fn film(&self, placed: &Placed) -> String {
+        self.page.to(&format!("/films/{}", placed.movie.id))
+    }
+
+    fn is_blind(&self) -> bool {
+        self.basis == BLIND
+    }
+}
+
+impl Placed {
+    fn rank(&self) -> String {
+        self.rank.map_or("no rank".to_owned(), |rank| format!("rank {rank}"))
+    }
+
+    fn score(&self) -> String {
+        self.score.map_or(String::new(), one_decimal)
+    }
+
+    fn year(&self) -> String {
+        self.movie.year.map(|year| format!("({year})")).unwrap_or_default()
+    }
+}

@@ -1,0 +1,262 @@
+//! What the templates show.
+
+use askama::Template;
+
+use super::address::Address;
+use super::answers::{Frame, Part, Prediction, Ranking};
+use super::assets;
+use super::problem::Problem;
+
+/// Key, name and meaning of the five criteria, in their order.
+pub(super) const CRITERIA: [(&str, &str, &str); 5] = [
+    ("popular", "Popular opinion", "What audiences rated it"),
+    ("critical", "Critical acclaim", "What reviewers rated it"),
+    ("industry", "Industry recognition", "Nominations and awards"),
+    ("cultural", "Cultural impact", "Lists that name it, and its popularity"),
+    ("people", "People quality", "The records of those who made it"),
+];
+
+/// The fields of the form of weights. A profile goes with them: it is one or the other.
+const WEIGHT_FIELDS: &[&str] = &["popular", "critical", "industry", "cultural", "people", "profile"];
+
+/// The fields of the form of filters.
+const FILTER_FIELDS: &[&str] = &["decade", "list", "genre", "country", "q", "min"];
+
+/// Which page it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tab {
+    Predictions,
+    Additions,
+    Validation,
+    None,
+}
+
+impl Tab {
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Additions => "/additions",
+            Self::Validation => "/validation",
+            Self::Predictions | Self::None => "/",
+        }
+    }
+}
+
+/// What surrounds the subject of every page.
+pub(super) struct Chrome {
+    pub(super) tab: Tab,
+    pub(super) address: Address,
+    pub(super) frame: Frame,
+}
+
+/// A link to the same page in another state.
+pub(super) struct Choice {
+    pub(super) href: String,
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) weights: String,
+    pub(super) chosen: bool,
+}
+
+/// One of the five weights.
+pub(super) struct Slider {
+    pub(super) key: &'static str,
+    pub(super) name: &'static str,
+    pub(super) meaning: &'static str,
+    pub(super) percent: String,
+}
+
+impl Chrome {
+    pub(super) fn asset(&self, name: &str) -> String {
+        assets::path(name)
+    }
+
+    pub(super) fn scripts(&self) -> impl Iterator<Item = String> {
+        assets::scripts()
+    }
+
+    /// Leads to another page about the same films.
+    pub(super) fn to(&self, path: &str) -> String {
+        self.address.from_start().unfiltered().link(path)
+    }
+
+    /// Where its forms lead.
+    pub(super) fn path(&self) -> &'static str {
+        self.tab.path()
+    }
+
+    /// The profile that ranks; none where weights of one's own do.
+    pub(super) fn profile(&self) -> Option<&super::answers::Profile> {
+        let mut profiles = self.frame.profiles.iter();
+        match self.address.profile.as_str() {
+            _ if self.address.is_tuned() => None,
+            "" => profiles.find(|profile| profile.is_default),
+            name => profiles.find(|profile| profile.name == name),
+        }
+    }
+
+    pub(super) fn profile_name(&self) -> &str {
+        self.profile().map_or("weights of your own", |profile| &profile.name)
+    }
+
+    pub(super) fn profiles(&self) -> Vec<Choice> {
+        let chosen = self.profile().map(|profile| &profile.name);
+        let choice = |profile: &super::answers::Profile| Choice {
+            // The default needs no name, so that the link follows when another one becomes it.
+            href: self.address.under(if profile.is_default { "" } else { &profile.name }).link(self.path()),
+            name: profile.name.clone(),
+            description: profile.description.clone().unwrap_or_default(),
+            weights: profile.weights.percents().map(|percent| percent.to_string()).join(","),
+            chosen: chosen == Some(&profile.name),
+        };
+        self.frame.profiles.iter().map(choice).collect()
+    }
+
+    pub(super) fn sliders(&self) -> Vec<Slider> {
+        let of_profile = self.profile().map_or([0.0; 5], |profile| profile.weights.percents());
+        let address = &self.address;
+        let own = [&address.popular, &address.critical, &address.industry, &address.cultural, &address.people];
+        let all = CRITERIA.into_iter().zip(own).zip(of_profile);
+        let slider = |(((key, name, meaning), own), percent): (((_, _, _), &String), f64)| {
+            let own = if own.is_empty() { "0".to_owned() } else { own.clone() };
+            let percent = if address.is_tuned() { own } else { percent.to_string() };
+            Slider { key, name, meaning, percent }
+        };
+        all.map(slider).collect()
+    }
+
+    pub(super) fn list_name(&self) -> &str {
+        let key = self.address.list();
+        self.frame.lists.iter().find(|list| list.key == key).map_or(key, |list| &list.name)
+    }
+
+    /// The decades that have films, latest first.
+    pub(super) fn decades(&self) -> Vec<i32> {
+        let list = self.frame.lists.iter().find(|list| list.key == self.address.list());
+        let mut decades: Vec<i32> = list.iter().flat_map(|list| &list.decades).map(|of| of.decade).collect();
+        let shown = self.decade();
+        if !decades.contains(&shown) {
+            decades.push(shown);
+        }
+        decades.sort_unstable_by(|one, other| other.cmp(one));
+        decades
+    }
+
+    pub(super) fn decade(&self) -> i32 {
+        self.address.decade().unwrap_or_default()
+    }
+
+    pub(super) fn is_decade(&self, decade: &i32) -> bool {
+        self.decade() == *decade
+    }
+
+    /// What a form must send beside its own fields.
+    pub(super) fn carried(&self, but: &[&str]) -> Vec<(String, String)> {
+        self.address.carried(but)
+    }
+
+    fn film_link(&self, film: &Prediction) -> String {
+        self.to(&format!("/films/{}", film.movie.id))
+    }
+}
+
+/// One colour of the bar that shows what a score is made of.
+pub(super) struct Segment {
+    pub(super) key: &'static str,
+    pub(super) name: &'static str,
+    pub(super) start: String,
+    pub(super) width: String,
+    pub(super) points: String,
+}
+
+/// With one decimal, as people read scores.
+pub(super) fn one_decimal(number: f64) -> String {
+    format!("{number:.1}")
+}
+
+impl Prediction {
+    fn score_text(&self) -> String {
+        one_decimal(self.score)
+    }
+
+    fn likelihood_text(&self) -> String {
+        format!("{:.0}", self.likelihood)
+    }
+
+    fn segments(&self) -> Vec<Segment> {
+        Self::segments_of(&self.breakdown)
+    }
+
+    pub(super) fn segments_of(breakdown: &[Part]) -> Vec<Segment> {
+        let mut start = 0.0;
+        let mut segment = |((key, name, _), points): ((_, _, _), f64)| {
+            let segment = Segment {
+                key,
+                name,
+                start: format!("{start:.2}"),
+                width: format!("{points:.2}"),
+                points: one_decimal(points),
+            };
+            start += points;
+            segment
+        };
+        let points = breakdown.iter().map(|part| part.contribution).chain(std::iter::repeat(0.0));
+        CRITERIA.into_iter().zip(points).map(&mut segment).collect()
+    }
+
+    fn genres(&self) -> String {
+        self.movie.genres.iter().map(|genre| genre.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn is_direct(&self) -> bool {
+        self.source == "DIRECT_QUERY"
+    }
+}
+
+/// Films, best first.
+#[derive(Template)]
+#[template(path = "list.html")]
+pub(super) struct ListPage {
+    pub(super) page: Chrome,
+    pub(super) ranking: Ranking,
+    pub(super) stale: bool,
+    /// A film that is none, for the script to fill.
+    pub(super) blank: Prediction,
+}
+
+impl ListPage {
+    fn next(&self) -> Option<String> {
+        let info = &self.ranking.page_info;
+        let cursor = info.end_cursor.as_deref().filter(|_| info.has_next_page)?;
+        Some(self.page.address.next(cursor).link(self.page.path()))
+    }
+
+    fn previous(&self) -> Option<String> {
+        let address = &self.page.address;
+        (!address.after.is_empty()).then(|| address.previous().link(self.page.path()))
+    }
+
+    fn end_cursor(&self) -> &str {
+        let info = &self.ranking.page_info;
+        info.end_cursor.as_deref().filter(|_| info.has_next_page).unwrap_or_default()
+    }
+
+    fn is_predictions(&self) -> bool {
+        self.page.tab == Tab::Predictions
+    }
+}
+
+/// What is wrong, and ways on.
+#[derive(Template)]
+#[template(path = "problem.html")]
+pub(super) struct ProblemPage {
+    pub(super) page: Chrome,
+    pub(super) problem: Problem,
+    /// The address that failed, to try again.
+    pub(super) again: String,
+}
+
+/// A film of no name, whose parts the template shows.
+pub(super) fn blank() -> Prediction {
+    let part = || Part::default();
+    Prediction { rank: Some(0), breakdown: std::iter::repeat_with(part).take(5).collect(), ..Prediction::default() }
+}
