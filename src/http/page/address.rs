@@ -125,7 +125,7 @@ impl Address {
     }
 
     /// The same from the first film on.
-    pub(super) fn from_start(&self) -> Self {
+    pub(super) fn at_start(&self) -> Self {
         Self { after: String::new(), trail: String::new(), ..self.clone() }
     }
 
@@ -154,7 +154,7 @@ impl Address {
     /// The same without weights of its own.
     pub(super) fn untuned(&self) -> Self {
         let none = String::new;
-        let weightless = Self { popular: none(), critical: none(), industry: none(), ..self.from_start() };
+        let weightless = Self { popular: none(), critical: none(), industry: none(), ..self.at_start() };
         Self { cultural: none(), people: none(), ..weightless }
     }
 
@@ -166,7 +166,7 @@ impl Address {
 
     /// The same without filters, from the first film on.
     pub(super) fn unfiltered(&self) -> Self {
-        self.from_start().without_filter()
+        self.at_start().without_filter()
     }
 
     /// The link to `path` in this state.
@@ -179,7 +179,7 @@ impl Address {
 
     /// Its parts but for those named, as a form must carry them.
     pub(super) fn carried(&self, but: &[&str]) -> Vec<(String, String)> {
-        let text = serde_urlencoded::to_string(self.from_start()).unwrap_or_default();
+        let text = serde_urlencoded::to_string(self.at_start()).unwrap_or_default();
         let mut parts: Vec<(String, String)> = serde_urlencoded::from_str(&text).unwrap_or_default();
         parts.retain(|(name, _)| !but.contains(&name.as_str()));
         parts

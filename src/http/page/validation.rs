@@ -1,5 +1,7 @@
 //! How far the ranking can be trusted: what it would have found in decades that are decided.
 
+#![expect(clippy::trivially_copy_pass_by_ref, reason = "templates call them so")]
+
 use std::sync::Arc;
 
 use askama::Template;

@@ -1,5 +1,7 @@
 //! What the templates show.
 
+#![expect(clippy::trivially_copy_pass_by_ref, clippy::unused_self, reason = "templates call them so")]
+
 use askama::Template;
 
 use super::address::Address;
@@ -76,7 +78,7 @@ impl Chrome {
 
     /// Leads to another page about the same films.
     pub(super) fn to(&self, path: &str) -> String {
-        self.address.from_start().unfiltered().link(path)
+        self.address.at_start().unfiltered().link(path)
     }
 
     /// Where its forms lead.
