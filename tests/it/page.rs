@@ -269,7 +269,7 @@ async fn people_find_their_way_in_a_browser(pool: PgPool) {
     }
 
     let mut node = Command::new("node");
-    node.args(["--test", "--test-timeout=120000"]).current_dir(&folder).kill_on_drop(true);
+    node.args(["--test", "--test-timeout=300000"]).current_dir(&folder).kill_on_drop(true);
     let tested = node.env("PAGE_URL", format!("http://{}", server.public)).output();
     let output = tokio::select! {
         output = tested => output.expect("node is there"),
