@@ -74,6 +74,7 @@ if [[ ${1:-} == test ]]; then
     command -v redis-server >/dev/null || missing+=(redis-server)
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
+    command -v chromium >/dev/null || missing+=(chromium)
     command -v python3 >/dev/null || missing+=(python3)
 fi
 if [[ ${1:-} == test || ${1:-} == observe ]]; then

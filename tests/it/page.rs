@@ -1,11 +1,16 @@
 //! The predictions page: complete by links and forms alone, made by the door, and bringing nothing from elsewhere.
 
+use std::path::Path;
+use std::time::Duration;
+
 use axum::body::to_bytes;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 use sqlx::PgPool;
+use tokio::process::Command;
 
-use crate::support::{Film, TestService};
+use crate::cli::{Server, get};
+use crate::support::{Film, TestService, url};
 
 /// A page as it came.
 struct Page {
@@ -217,4 +222,114 @@ async fn countries_are_told_by_code(pool: PgPool) {
 
     assert_eq!(told["countries"], json!([{ "code": "DE" }, { "code": "FR" }]));
     assert_eq!(page.titles(), ["Ailleurs"]);
+}
+
+/// Films of the 2020s, 520 candidates of them; a decided decade; and one whose films are about to change.
+async fn catalogue(pool: &PgPool) -> TestService {
+    let service = TestService::on(pool.clone()).await;
+    for number in 0..540_u16 {
+        let (one, other) = (f64::from(number % 97) / 10.0, f64::from(number % 89) / 9.0);
+        let film = Film::new(&format!("Film {number}")).released("2021-06-15").rated(one, other);
+        let film = film.reviewed(f64::from(number % 83), f64::from(number % 101)).popularity(f64::from(number % 71));
+        let film = film.genre(if number % 2 == 0 { "Drama" } else { "Comedy" });
+        let film = if number >= 520 { film.on(&["1001_movies"]) } else { film };
+        film.insert(pool).await;
+    }
+    for number in 0..40_u16 {
+        let film = Film::new(&format!("Old film {number}")).released("1995-06-15").rated(f64::from(number) / 4.0, 5.0);
+        let film = if number % 3 == 0 { film.on(&["1001_movies", "other_list"]) } else { film };
+        film.nominated(usize::from(number % 5), usize::from(number % 2)).insert(pool).await;
+    }
+    for title in ["Rising", "Steady", "Falling"] {
+        Film::new(title).released("1955-06-15").rated(5.0, 5.0).insert(pool).await;
+    }
+    service.refresh().await;
+    service
+}
+
+/// Lets a film of the fifties change its place, again and again.
+async fn keep_changing(pool: &PgPool) {
+    let mut turns = tokio::time::interval(Duration::from_millis(700));
+    for turn in 0_u32.. {
+        turns.tick().await;
+        let change = "UPDATE external_metrics SET value = $1
+                      WHERE movie_id = (SELECT id FROM movies WHERE title = 'Rising') AND source = 'imdb'";
+        sqlx::query(change).bind(f64::from(turn % 2 * 8 + 1)).execute(pool).await.unwrap();
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn people_find_their_way_in_a_browser(pool: PgPool) {
+    drop(catalogue(&pool).await);
+    let server = Server::start(&url(&pool));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/page");
+    if !folder.join("node_modules").exists() {
+        let installed = Command::new("npm").arg("ci").current_dir(&folder).output().await.expect("npm is there");
+        assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    }
+
+    let mut node = Command::new("node");
+    node.args(["--test", "--test-timeout=300000"]).current_dir(&folder).kill_on_drop(true);
+    let tested = node.env("PAGE_URL", format!("http://{}", server.public)).output();
+    let output = tokio::select! {
+        output = tested => output.expect("node is there"),
+        () = keep_changing(&pool) => unreachable!("it goes on for ever"),
+    };
+
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{said}");
+    let (_, scraped) = get(&server.admin, "/metrics");
+    for phase in ["ttfb", "first_list", "rerank"] {
+        assert!(scraped.contains(&format!("cinegraph_page_duration_seconds_count{{phase=\"{phase}\"}}")), "{phase}");
+        assert!(!scraped.contains(&format!("cinegraph_page_duration_seconds_count{{phase=\"{phase}\"}} 0")), "{phase}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn timings_of_browsers_are_bounded(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    let counted = |phase| service.counted("cinegraph_page_duration_seconds_count", &[("phase", phase)]);
+
+    let taken = service.report(r#"[{"phase":"ttfb","seconds":0.1},{"phase":"rerank","seconds":1e9}]"#).await;
+    let strange = service.report(r#"[{"phase":"moon","seconds":0.1}]"#).await;
+    let long = service.report(&format!("[{}{}]", r#"{"phase":"ttfb","seconds":1}"#, " ".repeat(5000))).await;
+
+    assert_eq!((taken, counted("ttfb"), counted("rerank")), (StatusCode::NO_CONTENT, 1, 0));
+    assert_eq!(strange, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(long, StatusCode::PAYLOAD_TOO_LARGE);
+    let mut answers = Vec::new();
+    for _ in 0..100 {
+        answers.push(service.report("[]").await);
+    }
+    assert!(answers.contains(&StatusCode::TOO_MANY_REQUESTS), "a flood is let through");
+}
+
+#[sqlx::test(migrations = false)]
+async fn validation_is_a_page_with_the_films_behind_it(pool: PgPool) {
+    let service = catalogue(&pool).await;
+
+    let all = Page::at(&service, &Page::at(&service, "/").await.link("Validation")).await;
+    let decade = Page::at(&service, &all.link("data-decade=\"1990\"")).await;
+    let elsewhere = Page::at(&service, "/validation?list=other_list").await;
+
+    for part in ["Eras", "Profiles compared", "The winner of each decade", "The scores here are blind"] {
+        assert!(all.text.contains(part), "{part} is missing");
+    }
+    assert!(decade.text.contains("against the 14 on"));
+    assert_eq!(elsewhere.status, StatusCode::OK);
+    assert!(elsewhere.text.contains("cannot be hidden from its own scores"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_film_is_explained_and_one_that_is_not_there_is_said_so(pool: PgPool) {
+    let service = catalogue(&pool).await;
+
+    let film = Page::at(&service, &Page::at(&service, "/").await.link("data-field=\"title\"")).await;
+    let none = Page::at(&service, "/films/bm90aGluZw").await;
+
+    for part in ["Rank 1 of the 2020s", "Metacritic", "Under every profile", "Cult Classic"] {
+        assert!(film.text.contains(part), "{part} is missing");
+    }
+    assert!(none.status.is_client_error() && none.text.contains("Back to the predictions"));
 }

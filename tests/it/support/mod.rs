@@ -197,6 +197,13 @@ impl TestService {
         self.router.clone().oneshot(Request::get(uri).body(Body::empty()).unwrap()).await.unwrap()
     }
 
+    /// Reports timings as a browser does.
+    pub(crate) async fn report(&self, timings: &str) -> StatusCode {
+        let request = Request::post("/page/timings").header("content-type", "application/json");
+        let request = request.body(Body::from(timings.to_owned())).unwrap();
+        self.router.clone().oneshot(request).await.unwrap().status()
+    }
+
     /// Sends a query with more headers and returns what came over HTTP.
     pub(crate) async fn send(&self, query: &str, variables: Value, headers: &[(&str, &str)]) -> Response {
         let body = json!({ "query": query, "variables": variables }).to_string();

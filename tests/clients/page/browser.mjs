@@ -1,0 +1,49 @@
+// A real browser, and what every test does in it.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const { PAGE_URL, CHROMIUM = "/usr/bin/chromium" } = process.env;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+// A new page with a memory of its own. Nothing may go wrong in it unnoticed.
+export async function opened(path, options = {}) {
+  const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const wrong = [];
+  page.on("pageerror", (error) => wrong.push(error.message));
+  page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
+  await page.goto(PAGE_URL + path);
+  if (options.javaScriptEnabled !== false) await page.waitForSelector("html[data-ready]");
+  const close = async () => {
+    await context.close();
+    assert.deepEqual(wrong, []);
+  };
+  return { page, context, wrong, close };
+}
+
+export const titles = (page) => page.locator("#films a.title").allTextContents();
+export const ids = (page) => page.locator("#films > li").evaluateAll((rows) => rows.map((row) => row.dataset.id));
+
+// Moves a slider as a hand does.
+export const slide = (page, name, value) =>
+  page.locator(`#weigh-${name}`).evaluate((slider, to) => {
+    slider.value = to;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  }, value);
+
+// The rules that a page breaks. The policy of the page keeps strange scripts out, so this one comes by the debugger.
+export async function violations(page) {
+  await page.evaluate(axe);
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, {
+    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+  }));
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).slice(0, 3).join(" | ")}`);
+}
