@@ -44,8 +44,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
         let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
             // hyper's time-out begins with the first byte.
-            let first_byte = tokio::time::timeout(limits.head_read, stream.readable());
-            if let Some(Ok(Ok(()))) = stop.run_until_cancelled(first_byte).await {
+            let mut first = [0];
+            let first_byte = tokio::time::timeout(limits.head_read, stream.peek(&mut first));
+            if let Some(Ok(Ok(1))) = stop.run_until_cancelled(first_byte).await {
                 let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
                 // It ends with an error when the client breaks off or is too slow: that is the client's.
                 if let Err(error) = watcher.watch(connection).await {

@@ -89,7 +89,7 @@ impl Writer {
         let types = schema["__schema"]["types"].as_array().unwrap().iter();
         let types = types.map(|of| (of["name"].as_str().unwrap().to_owned(), of.clone())).collect();
         let known = "{ predictions(decade: 1990, first: 5) { nodes { id movie { id credits(first: 2) { nodes { person { id } } } } } } \
-                     profiles { id } lists { id } }";
+                     profiles { id } }";
         let mut ids = Vec::new();
         collect_ids(&service.data(known).await, &mut ids);
         Self { types, used: BTreeSet::new(), dice: SmallRng::seed_from_u64(7), ids }

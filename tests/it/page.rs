@@ -29,19 +29,15 @@ impl Page {
     /// The titles of its films, in order.
     fn titles(&self) -> Vec<String> {
         let list = self.text.split("<template").next().unwrap();
-        self.each(list, "data-field=\"title\">", "</a>")
+        each(list, "data-field=\"title\">", "</a>")
     }
 
     /// Where the link leads that has this text or attribute.
     fn link(&self, with: &str) -> String {
-        let anchors = self.each(&self.text, "<a ", "</a>");
+        let anchors = each(&self.text, "<a ", "</a>");
         let anchor = anchors.iter().find(|anchor| anchor.contains(with)).unwrap_or_else(|| panic!("no link {with}"));
         let href = anchor.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
         href.replace("&#38;", "&")
-    }
-
-    fn each(&self, text: &str, from: &str, to: &str) -> Vec<String> {
-        text.split(from).skip(1).map(|rest| rest.split(to).next().unwrap().to_owned()).collect()
     }
 
     fn header(&self, name: header::HeaderName) -> &str {
@@ -61,6 +57,11 @@ async fn twenties(pool: PgPool) -> TestService {
     }
     service.refresh().await;
     service
+}
+
+/// The texts between two marks.
+fn each(text: &str, from: &str, to: &str) -> Vec<String> {
+    text.split(from).skip(1).map(|rest| rest.split(to).next().unwrap().to_owned()).collect()
 }
 
 #[sqlx::test(migrations = false)]
@@ -176,7 +177,7 @@ async fn nothing_comes_from_elsewhere_or_stands_in_the_page_as_script_or_style(p
     let policy = page.header(header::CONTENT_SECURITY_POLICY);
     assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     assert!(!page.text.contains("<style") && !page.text.contains(" style="));
-    let sources = page.each(&page.text, "<script", "</script>").concat();
+    let sources = each(&page.text, "<script", "</script>").concat();
     assert!(sources.contains("src=\"/assets/") && sources.ends_with("\">"), "an inline script: {sources}");
     assert!(!page.text.contains("://"), "a link to elsewhere");
 }
@@ -186,7 +187,7 @@ async fn assets_are_kept_for_ever_under_a_name_of_their_own(pool: PgPool) {
     let service = TestService::on(pool).await;
     let page = Page::at(&service, "/").await;
 
-    let mut paths = page.each(&page.text, "\"/assets/", "\"");
+    let mut paths = each(&page.text, "\"/assets/", "\"");
     paths.dedup();
     assert!(paths.len() >= 3);
     for path in &paths {
