@@ -34,22 +34,24 @@ function startProfiles(go) {
 function startSliders(go) {
   let timer = 0;
   let moved = 0;
+  let asked = -PACE;
   const rank = async () => {
     timer = 0;
+    asked = performance.now();
     const since = moved;
     const before = address.read();
     const params = address.fromStart(before);
     for (const slider of sliders()) params.set(slider.name, Math.round(Number(slider.value)));
-    const asked = go(params, { replace: address.isTuned(before), marks: true });
+    const ranked = go(params, { replace: address.isTuned(before), marks: true });
     show(params);
-    await asked;
+    await ranked;
     // Painted, and nothing has moved since: what the hand waited for.
     requestAnimationFrame(() => since === moved && note("rerank", performance.now() - since));
   };
   byId("weights").addEventListener("input", () => {
     moved = performance.now();
     outputs();
-    timer ||= setTimeout(rank, PACE);
+    timer ||= setTimeout(rank, Math.max(0, asked + PACE - moved));
   });
   byId("weights").addEventListener("submit", (event) => event.preventDefault());
   byId("reset").addEventListener("click", (event) => {

@@ -66,7 +66,11 @@ fn welcome(addresses: Addresses) {
     let base = format!("http://{}", addresses.public);
     let text = format!(
         "
-Cinegraph serves {base}/graphql; ask it in a browser at
+Cinegraph predicts at
+
+    {base}/
+
+and serves {base}/graphql; ask it in a browser at
 
     {base}/graphiql
 
