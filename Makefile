@@ -19,7 +19,11 @@ test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for car
 	@scripts/install.sh test
 	@scripts/test.sh $(ARGS)
 
-.PHONY: help install run test faults lint generate bench observe
+faults: ## Let servers fail for half a minute each, under 32 clients, and report; takes a quarter of an hour
+	@scripts/install.sh test
+	@CINEGRAPH_FAULT_SECONDS=30 scripts/test.sh --test it faults:: -- --nocapture --test-threads=1
+
+lint: install ## Check format, dependencies, alerts, lints and documentation
 	cargo fmt --check
 	scripts/check-dependencies.py
 	scripts/check-alerts.sh
