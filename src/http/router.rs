@@ -112,9 +112,9 @@ fn finish(routes: Router, metrics: Metrics) -> Router {
             refusal(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
         })
         .layer(
-            ServiceBuilder::new()
-                .layer(from_fn_with_state(metrics, observe))
-                .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&counted, panic.as_ref()))),
+            ServiceBuilder::new().layer(from_fn_with_state(metrics, observe)).layer(CatchPanicLayer::custom(
+                move |panic: Box<dyn Any + Send>| after_panic(&counted, panic.as_ref()),
+            )),
         )
 }
 
