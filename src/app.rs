@@ -72,7 +72,7 @@ impl App {
         let metrics = if config.metrics_enabled {
             Metrics::new(&inventory).context("registering the metrics")?
         } else {
-            Metrics::off()
+            Metrics::off(&inventory)
         };
         let (private, url) = match &config.database_url {
             Some(url) => (None, url.expose().to_owned()),

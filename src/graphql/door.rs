@@ -14,7 +14,7 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::documents::{Documents, TrustedDocuments};
 use super::guard::{self, DocumentLimits, TooMuch};
@@ -248,7 +248,8 @@ impl<E: Executor> Door<E> {
         key: ResponseKey,
         (responses, around): (&Responses, &Surroundings),
     ) -> Answer {
-        if !responses.has(&key) {
+        let kept = responses.has(&key);
+        if !kept {
             if let Err(refused) = self.prepare(&mut request, transport, operation).await {
                 return *refused;
             }
@@ -274,7 +275,8 @@ impl<E: Executor> Door<E> {
             let (stamp, source) = (encoded.read.stamp.clone(), Source::CacheFresh);
             Ok(Made { value: encoded, stamp, lifetime: LIFETIME, bytes, source })
         };
-        let got = Arc::clone(&reading).of(responses.get(key, load)).await;
+        let span = if kept { responses.span() } else { Span::current() };
+        let got = Arc::clone(&reading).of(responses.get_in(span, key, load)).await;
         let read = reading.so_far();
         let (encoded, kept) = match got {
             Ok(encoded) => {

@@ -39,12 +39,15 @@ pub(super) fn dropped_spans() -> u64 {
 /// # Errors
 /// [`ExporterBuildError`] when an `OTEL_*` variable makes no sense.
 pub(super) fn provider(service: &'static str) -> Result<SdkTracerProvider, ExporterBuildError> {
-    let builder = SdkTracerProvider::builder().with_resource(resource(service));
+    let resource = resource(service);
+    let builder = SdkTracerProvider::builder().with_resource(resource.clone());
     if !wanted() {
         // Log lines name their traces all the same; nothing else would ever be seen of them.
         return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
     }
-    let exporter = SpanExporter::builder().with_http().build()?;
+    let mut exporter = SpanExporter::builder().with_http().build()?;
+    // The provider tells its processors, and ours has given the exporter to a thread by then.
+    exporter.set_resource(&resource);
     Ok(builder.with_span_processor(Queue::new(exporter)).build())
 }
 

@@ -49,9 +49,9 @@ impl Metrics {
 
     /// A registry that keeps nothing: what is left is what the service costs unmeasured.
     #[must_use]
-    pub fn off() -> Self {
+    pub fn off(inventory: &Inventory) -> Self {
         let handle = PrometheusBuilder::new().build_recorder().handle();
-        Self(Arc::new(Registry::new(Source::new(handle, NoopRecorder), &Inventory::default())))
+        Self(Arc::new(Registry::new(Source::new(handle, NoopRecorder), inventory)))
     }
 
     /// Moves histogram samples into their buckets. Call it every few seconds: between scrapes they pile up in memory.
@@ -130,6 +130,11 @@ impl Metrics {
     /// Says how often `task` is to run here.
     pub fn task_interval(&self, task: Task, interval: Duration) {
         self.0.tasks.at(task).interval.set(interval.as_secs_f64());
+    }
+
+    /// Says that nobody is to expect `task` here: however long ago it ran, it is not late.
+    pub fn task_never_due(&self, task: Task) {
+        self.0.tasks.at(task).interval.set(f64::INFINITY);
     }
 
     /// Notes when `task` last succeeded, in seconds since the Unix epoch.
