@@ -8,6 +8,7 @@ mod caching;
 mod catalogue;
 mod cli;
 mod columns;
+mod connections;
 mod faults;
 mod formula;
 mod fuzz;
