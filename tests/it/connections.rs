@@ -1,13 +1,18 @@
 //! Connections: whole lists by pages, and cursors, through the public door.
 
+use std::collections::BTreeSet;
+use std::iter;
+
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Film, TestService};
+use crate::support::{Film, NodeClient, Socket, TestService, credit, person};
 
-/// A decade of films with only four different scores: candidates, listed films, and some that are not full.
-async fn decade_of_ties(pool: &PgPool) {
-    for number in 0..60_u16 {
+/// A decade of films with only four different scores: candidates, listed films, and some that are not full. One of these
+/// has credits.
+async fn decade_of_ties(pool: &PgPool, films: u16) {
+    let mut ids = Vec::new();
+    for number in 0..films {
         let rating = f64::from(number * 7 % 4);
         let mut film = Film::new(&format!("Film {number}")).released("1995-06-15").rated(rating, rating);
         if number % 3 != 0 {
@@ -16,35 +21,93 @@ async fn decade_of_ties(pool: &PgPool) {
         if number % 10 == 1 {
             film = film.soft();
         }
-        film.insert(pool).await;
+        ids.push(film.insert(pool).await);
+    }
+    for name in ["Director", "Star", "Somebody", "Somebody else"] {
+        let person = person(pool, name).await;
+        for job in [Some("Director"), Some("Editor"), Some("Producer"), None, None] {
+            credit(pool, ids[1], person, job).await;
+        }
     }
 }
 
-/// Where a connection is found: the query around it, with `PAGE` for `first: …, after: …`, and the path to it.
+/// Where a connection is found: the query around it, with `PAGE` for `first: …, after: …`, the path to it, and what is
+/// asked of its nodes.
 struct Door {
+    field: &'static str,
     query: &'static str,
     path: &'static str,
+    node: &'static str,
 }
 
-const DOORS: [Door; 5] = [
-    Door { query: "predictions(decade: 1990, PAGE) CONNECTION", path: "/predictions" },
-    Door { query: "confirmedAdditions(decade: 1990, PAGE) CONNECTION", path: "/confirmedAdditions" },
-    Door { query: "decadeValidation(decade: 1990) { hitFilms(PAGE) CONNECTION }", path: "/decadeValidation/hitFilms" },
+const PREDICTION: &str = "id rank movie { id title }";
+const RANKED: &str = "rank movie { id title }";
+const CREDIT: &str = "creditId cast person { id name }";
+
+const DOORS: [Door; 9] = [
     Door {
-        query: "decadeValidation(decade: 1990) { missedFilms(PAGE) CONNECTION }",
-        path: "/decadeValidation/missedFilms",
+        field: "Query.predictions",
+        query: "predictions(decade: 1990, PAGE) { totalCount CONNECTION }",
+        path: "/predictions",
+        node: PREDICTION,
     },
     Door {
-        query: "decadeValidation(decade: 1990) { falsePositives(PAGE) CONNECTION }",
+        field: "Query.confirmedAdditions",
+        query: "confirmedAdditions(decade: 1990, PAGE) { totalCount CONNECTION }",
+        path: "/confirmedAdditions",
+        node: PREDICTION,
+    },
+    Door {
+        field: "DecadeValidation.hitFilms",
+        query: "decadeValidation(decade: 1990) { hitFilms(PAGE) { totalCount CONNECTION } }",
+        path: "/decadeValidation/hitFilms",
+        node: RANKED,
+    },
+    Door {
+        field: "DecadeValidation.missedFilms",
+        query: "decadeValidation(decade: 1990) { missedFilms(PAGE) { totalCount CONNECTION } }",
+        path: "/decadeValidation/missedFilms",
+        node: RANKED,
+    },
+    Door {
+        field: "DecadeValidation.falsePositives",
+        query: "decadeValidation(decade: 1990) { falsePositives(PAGE) { totalCount CONNECTION } }",
         path: "/decadeValidation/falsePositives",
+        node: RANKED,
+    },
+    Door {
+        field: "Query.movies",
+        query: "movies(titleContains: \"film\", PAGE) { CONNECTION }",
+        path: "/movies",
+        node: "id title",
+    },
+    Door {
+        field: "Movie.credits",
+        query: "movie(by: { tmdbId: 2 }) { id credits(PAGE) { totalCount CONNECTION } }",
+        path: "/movie/credits",
+        node: CREDIT,
+    },
+    // Others of the same films: another order, another selection.
+    Door {
+        field: "Query.predictions",
+        query: "predictions(profile: \"Award Winner\", decade: 1990, PAGE) { totalCount CONNECTION }",
+        path: "/predictions",
+        node: PREDICTION,
+    },
+    Door {
+        field: "Movie.credits",
+        query: "movie(by: { tmdbId: 2 }) { id credits(department: \"Directing\", PAGE) { totalCount CONNECTION } }",
+        path: "/movie/credits",
+        node: CREDIT,
     },
 ];
 
 impl Door {
     fn asked(&self, page: &str) -> String {
-        const CONNECTION: &str = "{ totalCount pageInfo { hasPreviousPage hasNextPage startCursor endCursor }
-                                    edges { cursor node { rank score movie { title } } } nodes { rank } }";
-        format!("{{ {} }}", self.query.replace("PAGE", page).replace("CONNECTION", CONNECTION))
+        let connection = "pageInfo { hasPreviousPage hasNextPage startCursor endCursor }
+                          edges { cursor node { NODE } } nodes { NODE }";
+        let query = self.query.replace("PAGE", page).replace("CONNECTION", connection).replace("NODE", self.node);
+        format!("{{ {query} }}")
     }
 
     async fn page(&self, service: &TestService, first: usize, after: Option<&str>) -> Value {
@@ -56,41 +119,115 @@ impl Door {
     async fn first_cursor(&self, service: &TestService) -> String {
         self.page(service, 1, None).await["pageInfo"]["endCursor"].as_str().unwrap().to_owned()
     }
+
+    /// The list as it is joined of pages of these sizes.
+    async fn walked(&self, service: &TestService, sizes: impl IntoIterator<Item = usize>) -> Vec<Value> {
+        let (mut walked, mut after) = (Vec::new(), None);
+        for size in sizes {
+            let page = self.page(service, size, after.as_deref()).await;
+            assert_eq!(page["pageInfo"]["hasPreviousPage"], !walked.is_empty(), "{}", self.query);
+            walked.extend(nodes(&page));
+            after = page["pageInfo"]["endCursor"].as_str().map(str::to_owned);
+            if page["pageInfo"]["hasNextPage"] == false {
+                assert!(page.get("totalCount").is_none_or(|total| *total == walked.len()), "{}", self.query);
+                break;
+            }
+        }
+        walked
+    }
 }
 
 fn nodes(page: &Value) -> Vec<Value> {
-    page["edges"].as_array().unwrap().iter().map(|edge| edge["node"].clone()).collect()
+    let nodes: Vec<_> = page["edges"].as_array().unwrap().iter().map(|edge| edge["node"].clone()).collect();
+    assert_eq!(page["nodes"], json!(nodes));
+    nodes
 }
 
 #[sqlx::test(migrations = false)]
 async fn pages_of_any_size_joined_are_the_whole_list(pool: PgPool) {
     let service = TestService::on(pool).await;
-    decade_of_ties(&service.pool).await;
+    decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
     for door in DOORS {
         let whole = nodes(&door.page(&service, 100, None).await);
-        assert!(whole.len() > 5, "{}: {} films", door.path, whole.len());
-        for size in (1..=9).chain(whole.len() - 1..=whole.len() + 1) {
-            let (mut walked, mut after) = (Vec::new(), None);
-            loop {
-                let page = door.page(&service, size, after.as_deref()).await;
-                assert_eq!(page["totalCount"], whole.len(), "{}", door.path);
-                assert_eq!(page["pageInfo"]["hasPreviousPage"], !walked.is_empty(), "{}", door.path);
-                walked.extend(nodes(&page));
-                after = page["pageInfo"]["endCursor"].as_str().map(str::to_owned);
-                if page["pageInfo"]["hasNextPage"] == false {
-                    break;
-                }
-            }
-            assert_eq!(walked, whole, "{} by {size}", door.path);
+        assert!((6..100).contains(&whole.len()), "{}: {} nodes", door.query, whole.len());
+        for size in 1..=whole.len() + 1 {
+            assert_eq!(door.walked(&service, iter::repeat(size)).await, whole, "{} by {size}", door.query);
+        }
+        let sizes = door.walked(&service, [3, 1, 7, 2].into_iter().cycle()).await;
+        assert_eq!(sizes, whole, "{} by different sizes", door.query);
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn pages_joined_are_what_is_streamed(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 360).await;
+    service.refresh().await;
+    let mut socket = Socket::open(service.listen().await).await;
+    let query = format!(
+        "subscription {{ predictionStream(decade: 1990, batchSize: 100) {{ complete predictions {{ {PREDICTION} }} }} }}"
+    );
+    socket.subscribe("1", &query).await;
+    let mut streamed = Vec::new();
+    loop {
+        let batch = socket.next("1").await["data"]["predictionStream"].take();
+        streamed.extend(batch["predictions"].as_array().unwrap().clone());
+        if batch["complete"] == true {
+            break;
         }
     }
+    assert!(streamed.len() > 100, "{} films", streamed.len());
+    for size in [9, 99, 100] {
+        assert_eq!(DOORS[0].walked(&service, iter::repeat(size)).await, streamed, "by {size}");
+    }
+}
+
+/// So that a new one is walked as well.
+#[test]
+fn every_connection_of_the_schema_has_a_door() {
+    let (mut of, mut connections) = (String::new(), BTreeSet::new());
+    let sdl = cinegraph::graphql::sdl();
+    let mut field = "";
+    for line in sdl.lines() {
+        if let Some(name) = line.strip_prefix("type ") {
+            name.split(' ').next().unwrap().clone_into(&mut of);
+        }
+        let indented = line.strip_prefix('\t').filter(|line| line.starts_with(char::is_alphabetic));
+        field = indented.and_then(|line| line.split(['(', ':']).next()).unwrap_or(field);
+        if line.starts_with('\t') && line.ends_with("Connection!") {
+            connections.insert(format!("{of}.{field}"));
+        }
+    }
+    assert_eq!(connections, DOORS.iter().map(|door| door.field.to_owned()).collect());
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_normalising_client_joins_the_pages_of_every_list(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 60).await;
+    service.refresh().await;
+    let url = format!("http://{}/graphql", service.listen().await);
+    let mut whole = Vec::new();
+    for door in &DOORS {
+        whole.push(nodes(&door.page(&service, 100, None).await));
+    }
+    // It keeps nothing of a joined connection but its nodes.
+    let query = |door: &Door| door.asked("first: $first, after: $after").replace("totalCount", "");
+    let lists = DOORS.map(|door| (door.path, format!("query ($first: Int!, $after: String) {}", query(&door))));
+
+    let mut client = NodeClient::start("graphql", &[&url, &json!(lists).to_string(), "[1, 4, 25, 100]"]).await;
+    for size in [1, 4, 25, 100] {
+        let told = client.tells_next().await.unwrap();
+        assert_eq!(told, json!({ "size": size, "walked": whole, "kept": whole }));
+    }
+    assert_eq!(client.tells_next().await, Some(json!({ "warnings": [] })));
 }
 
 #[sqlx::test(migrations = false)]
 async fn ties_are_in_the_order_of_import(pool: PgPool) {
     let service = TestService::on(pool).await;
-    decade_of_ties(&service.pool).await;
+    decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
     let predicted = nodes(&DOORS[0].page(&service, 100, None).await);
     let mut expected: Vec<(u16, u16)> =
@@ -106,20 +243,20 @@ async fn ties_are_in_the_order_of_import(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_page_past_the_end_is_empty(pool: PgPool) {
     let service = TestService::on(pool).await;
-    decade_of_ties(&service.pool).await;
+    decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
     for door in DOORS {
         let last = door.page(&service, 100, None).await["pageInfo"]["endCursor"].as_str().unwrap().to_owned();
         let page = door.page(&service, 10, Some(&last)).await;
         let info = json!({"hasPreviousPage": true, "hasNextPage": false, "startCursor": null, "endCursor": null});
-        assert_eq!((nodes(&page), &page["pageInfo"]), (vec![], &info), "{}", door.path);
+        assert_eq!((nodes(&page), &page["pageInfo"]), (vec![], &info), "{}", door.query);
     }
 }
 
 #[sqlx::test(migrations = false)]
 async fn a_cursor_of_another_list_is_refused(pool: PgPool) {
     let service = TestService::on(pool).await;
-    decade_of_ties(&service.pool).await;
+    decade_of_ties(&service.pool, 60).await;
     Film::new("Elsewhere").released("1995-01-01").on(&["other"]).insert(&service.pool).await;
     service.refresh().await;
     let of_predictions = DOORS[0].first_cursor(&service).await;
@@ -137,7 +274,7 @@ async fn a_cursor_of_another_list_is_refused(pool: PgPool) {
     }
     for door in &DOORS {
         let cursor = door.first_cursor(&service).await;
-        for other in DOORS.iter().filter(|other| other.path != door.path) {
+        for other in DOORS.iter().filter(|other| other.query != door.query) {
             cases.push(other.asked(&format!("after: \"{cursor}\"")));
         }
     }
@@ -158,7 +295,7 @@ async fn a_cursor_of_another_list_is_refused(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_cursor_outlives_its_film(pool: PgPool) {
     let service = TestService::on(pool).await;
-    decade_of_ties(&service.pool).await;
+    decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
     let before = nodes(&DOORS[0].page(&service, 100, None).await);
     let page = DOORS[0].page(&service, 4, None).await;
@@ -177,7 +314,7 @@ async fn a_cursor_outlives_its_film(pool: PgPool) {
 async fn weights_and_the_profile_that_has_them_share_cursors(pool: PgPool) {
     const WEIGHTS: &str = "popularOpinion criticalAcclaim industryRecognition culturalImpact peopleQuality";
     let service = TestService::on(pool).await;
-    decade_of_ties(&service.pool).await;
+    decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
     let profiles = service.data(&format!("{{ profiles {{ name weights {{ {WEIGHTS} }} }} }}")).await;
     for profile in profiles["profiles"].as_array().unwrap() {
