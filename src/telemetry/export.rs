@@ -50,11 +50,19 @@ pub(super) fn provider(service: &'static str) -> Result<SdkTracerProvider, Expor
 
 /// Whether the environment names a collector, and does not switch traces off.
 fn wanted() -> bool {
-    let is = |name: &str, value: &str| env::var(name).is_ok_and(|text| text.eq_ignore_ascii_case(value));
     let set = |name: &str| env::var(name).is_ok_and(|text| !text.is_empty());
     (set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
-        && !is("OTEL_SDK_DISABLED", "true")
+        && !disabled()
         && !is("OTEL_TRACES_EXPORTER", "none")
+}
+
+/// Whether the environment wants no traces at all, not even their ids.
+pub(super) fn disabled() -> bool {
+    is("OTEL_SDK_DISABLED", "true")
+}
+
+fn is(name: &str, value: &str) -> bool {
+    env::var(name).is_ok_and(|text| text.eq_ignore_ascii_case(value))
 }
 
 /// Who speaks; `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` may say otherwise and more.
