@@ -9,49 +9,52 @@ const [url, lists, sizes] = [process.argv[2], ...process.argv.slice(3).map((text
 // The client adds type names to what it asks for.
 const tell = (what) => console.log(JSON.stringify(what, (key, value) => (key === "__typename" ? undefined : value)));
 
+async function ask(client, query, variables, requestPolicy) {
+  const { data, error } = await client.query(query, variables, { requestPolicy }).toPromise();
+  if (error) throw error;
+  return data;
+}
+
 const named = (type) => type.name ?? named(type.ofType);
-const schema = (await new Client({ url, exchanges: [fetchExchange], preferGetMethod: false })
-  .query(getIntrospectionQuery()).toPromise()).data;
+const schema = await ask(new Client({ url, exchanges: [fetchExchange], preferGetMethod: false }), getIntrospectionQuery());
 const objects = schema.__schema.types.filter(({ kind, name }) => kind === "OBJECT" && !name.startsWith("__"));
-const isConnection = (field) => named(field.type).endsWith("Connection");
 
 // Of the schema alone: pages of a connection are joined, an object with an id is kept once, any other where it is found.
+const keys = {};
+const resolvers = {};
+for (const { name, fields } of objects) {
+  if (!fields.some((field) => field.name === "id")) keys[name] = () => null;
+  const connections = fields.filter((field) => named(field.type).endsWith("Connection"));
+  resolvers[name] = Object.fromEntries(connections.map((field) => [field.name, relayPagination()]));
+}
+resolvers.Query.node = (parent, { id }) => ({ __typename: "Movie", id });
+
 const warnings = [];
-const cache = () => cacheExchange({
-  schema,
-  keys: Object.fromEntries(
-    objects.filter(({ fields }) => !fields.some(({ name }) => name === "id")).map(({ name }) => [name, () => null]),
-  ),
-  resolvers: Object.fromEntries(objects.map(({ name, fields }) => [
-    name,
-    Object.fromEntries(fields.filter(isConnection).map((field) => [field.name, relayPagination()])),
-  ])),
-  logger: (severity, message) => severity !== "debug" && warnings.push(message),
-});
+const logger = (severity, message) => severity !== "debug" && warnings.push(message);
+const at = (data, path) => path.split("/").slice(1).reduce((value, name) => value?.[name], data);
 
 for (const size of sizes) {
-  const client = new Client({ url, exchanges: [cache(), fetchExchange], preferGetMethod: false });
-  const ask = async (query, variables, requestPolicy) => {
-    const { data, error } = await client.query(query, variables, { requestPolicy }).toPromise();
-    if (error) throw error;
-    return data;
-  };
-  const at = (data, path) => path.split("/").slice(1).reduce((value, name) => value?.[name], data);
-
+  const exchanges = [cacheExchange({ schema, keys, resolvers, logger }), fetchExchange];
+  const client = new Client({ url, exchanges, preferGetMethod: false });
   const walked = [];
   for (const [path, query] of lists) {
     let page;
     do {
       const variables = { first: size, after: page?.pageInfo.endCursor };
-      page = at(await ask(query, variables, "cache-first"), path);
+      page = at(await ask(client, query, variables, "cache-first"), path);
     } while (page.pageInfo.hasNextPage);
     walked.push(page.nodes);
   }
-  // With everything in one cache, each list is still its own, and nothing has to be asked for again.
-  const kept = [];
+
+  // With everything in one cache each list is still its own, movies are found by id, and nothing is asked for again.
+  const [kept, found] = [[], []];
   for (const [path, query] of lists) {
-    kept.push(at(await ask(query, { first: size }, "cache-only"), path)?.nodes);
+    kept.push(at(await ask(client, query, { first: size }, "cache-only"), path)?.nodes);
   }
-  tell({ size, walked, kept });
+  const one = "query ($id: ID!) { node(id: $id) { ... on Movie { id title } } }";
+  for (const { movie } of walked[0]) {
+    found.push((await ask(client, one, { id: movie.id }, "cache-only"))?.node);
+  }
+  tell({ size, walked, kept, found });
 }
 tell({ warnings });
