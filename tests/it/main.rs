@@ -9,6 +9,7 @@ mod catalogue;
 mod cli;
 mod columns;
 mod connections;
+mod documents;
 mod faults;
 mod formula;
 mod fuzz;
