@@ -171,12 +171,12 @@ where
     ///
     /// # Panics
     /// When `load` does.
-    pub async fn get<L>(&self, key: K, load: L) -> Result<Arc<V>, E>
+    pub fn get<L>(&self, key: K, load: L) -> impl Future<Output = Result<Arc<V>, E>> + Send
     where
         L: Future<Output = Result<Made<V>, E>> + Send + 'static,
     {
         let span = if key.traced() { self.span() } else { Span::current() };
-        self.get_in(span, key, load).await
+        self.get_in(span, key, load)
     }
 
     /// The same, as a part of `span`: an answer that is made from scratch is the operation itself, and no look-up in it.

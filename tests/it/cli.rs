@@ -387,7 +387,7 @@ async fn status_tells_of_the_database_and_of_a_running_instance(pool: PgPool) {
     sqlx::query("UPDATE movies SET release_date = release_date + 1").execute(&pool).await.unwrap();
     let mut server = Server::running(&url, &["serve", "--no-jobs", "--http-addr", "127.0.0.1:0"], "serving");
     let status = |admin: &str, arguments: &[&str]| {
-        let output = cinegraph(&url, arguments).env("CINEGRAPH_ADMIN_ADDR", admin).output().unwrap();
+        let output = cinegraph(&url, arguments).args(["--admin-addr", admin]).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
         String::from_utf8(output.stdout).unwrap()
     };

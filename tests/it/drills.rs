@@ -24,7 +24,7 @@ use super::support::{Crowd, RedisServer, Socket, until};
 const FASTER: u64 = 60;
 
 /// An alert waits for its window and for its `for`, 15 minutes each at most here; both are divided.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A Prometheus that scrapes one service every second, with the shipped rules.
 struct Prometheus {

@@ -8,6 +8,8 @@ mod caching;
 mod catalogue;
 mod cli;
 mod columns;
+mod connections;
+mod documents;
 mod drills;
 mod faults;
 mod formula;
