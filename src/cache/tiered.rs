@@ -201,6 +201,12 @@ where
         let inner = &self.0;
         let counted = reading.is_none_or(|reading| reading.purpose() == Purpose::Request);
         let stale_will_do = counted;
+        // Counted at its end, with the look-up itself: who leaves meanwhile is counted nowhere.
+        let count_l1 = |result: LayerResult| {
+            if counted {
+                inner.around.metrics.cache_layer(inner.name, Layer::L1, result);
+            }
+        };
         let served = |entry: &Entry<V>, how: Lookup, source: Source| {
             inner.served(entry, how, span, counted);
             if let Some(reading) = reading {
@@ -222,17 +228,14 @@ where
             Verdict::Fresh if following && !inner.is_current(entry) => Verdict::Stale,
             verdict => verdict,
         });
-        let usable = matches!(verdict, Some(Verdict::Fresh)) || verdict == Some(Verdict::Stale) && stale_will_do;
-        if counted {
-            let result = if usable { LayerResult::Hit } else { LayerResult::Miss };
-            inner.around.metrics.cache_layer(inner.name, Layer::L1, result);
-        }
         let mut old = None;
         match (kept, verdict) {
             (Some(entry), Some(Verdict::Fresh)) => {
+                count_l1(LayerResult::Hit);
                 return Ok(served(&entry, Lookup::HitL1, Source::CacheFresh));
             }
             (Some(entry), Some(Verdict::Stale)) if stale_will_do => {
+                count_l1(LayerResult::Hit);
                 self.revalidate(key, load);
                 return Ok(served(&entry, Lookup::Stale, Source::CacheStale));
             }
@@ -275,6 +278,7 @@ where
                     Lookup::HitL1 | Lookup::HitL2 | Lookup::Bypass => {}
                 }
             }
+            count_l1(LayerResult::Miss);
             return match landed {
                 Ok(Landed { entry, how, source }) => Ok(served(&entry, how, source)),
                 Err(error) => {
