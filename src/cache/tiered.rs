@@ -229,7 +229,10 @@ where
         let mut joined = 0;
         loop {
             let (flight, role) = self.join(&key, &mut load, reason, counted);
+            let roles = if counted { vec![role] } else { Vec::new() };
+            let waiting = Waiting { metrics: &inner.around.metrics, cache: inner.name, roles };
             let landed = flight.await;
+            waiting.over();
             joined += 1;
             // Whoever joined a flight that set off before a change must not be told what was true before it.
             let too_old = |landed: &Landed<V>| inner.judge(&landed.entry) == Verdict::Invalidated;
@@ -476,6 +479,29 @@ impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
 
     fn decode(&self, bytes: &[u8]) -> Option<Entry<V>> {
         self.codec.as_ref().and_then(|codec| (codec.decode)(bytes))
+    }
+}
+
+/// Look-ups that wait for values. Dropped, they are counted as misses: nothing came, or nobody waits any more.
+pub(super) struct Waiting<'a> {
+    pub(super) metrics: &'a Metrics,
+    pub(super) cache: CacheName,
+    pub(super) roles: Vec<FlightRole>,
+}
+
+impl Waiting<'_> {
+    /// Something came; whoever is served it counts it.
+    pub(super) fn over(mut self) {
+        self.roles.clear();
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        for role in &self.roles {
+            self.metrics.cache_lookup(self.cache, Lookup::Miss);
+            self.metrics.cache_flight(self.cache, *role);
+        }
     }
 }
 
