@@ -1,12 +1,13 @@
 //! The budgets of the design, measured on the running service.
 //!
 //! Needs a server in DATABASE_URL on which databases can be made, and `wrk`; `make bench` brings both. PARTS: what to
-//! measure, `original` and `cached`. FILMS: sizes of the catalogues beside the original query. CACHED_FILMS: size of that
+//! measure, `original` and `cached`; or `soak`, which `make soak` runs. FILMS: sizes of the catalogues beside the original query. CACHED_FILMS: size of that
 //! for kept answers. MIXED_SECONDS: how long each mixed load runs. Prints Markdown.
 
 mod cached;
 mod harness;
 mod original;
+mod soak;
 
 use std::env;
 use std::fmt::Display;
@@ -26,6 +27,9 @@ fn main() -> Result<()> {
     }
     if parts.contains("cached") {
         cached::measure(&runtime, &url, setting("CACHED_FILMS", "20000")?, setting("MIXED_SECONDS", "600")?)?;
+    }
+    if parts == "soak" {
+        soak::run(&runtime, &url)?;
     }
     Ok(())
 }
