@@ -48,7 +48,7 @@ fn cinegraph(database_url: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(database_url: &str, arguments: &[&str]) -> Output {
+pub(crate) fn run(database_url: &str, arguments: &[&str]) -> Output {
     cinegraph(database_url, arguments).output().unwrap()
 }
 
@@ -66,7 +66,7 @@ fn json(database_url: &str, arguments: &[&str]) -> Value {
 }
 
 /// What it said on standard error.
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -464,8 +464,19 @@ impl Server {
 
     /// Starts a command that runs until it is stopped; returns when it has logged this message.
     pub(crate) fn running(database_url: &str, arguments: &[&str], message: &str) -> Self {
+        Self::running_with(&[], database_url, arguments, message)
+    }
+
+    /// The same, with these variables.
+    pub(crate) fn running_with(
+        variables: &[(&str, &str)],
+        database_url: &str,
+        arguments: &[&str],
+        message: &str,
+    ) -> Self {
         let arguments = [arguments, &["--admin-addr", "127.0.0.1:0", "--log-format", "json"]].concat();
-        let mut child = cinegraph(database_url, &arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut program = cinegraph(database_url, &arguments);
+        let mut child = program.envs(variables.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let logged = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
         let serving = logged.into_iter().find(|line| line["message"] == message).expect("it ended before it was ready");
@@ -485,10 +496,15 @@ impl Server {
         exchange(&self.public, &(head + body))
     }
 
-    /// Asks it to stop; returns its exit code, or none where it does not stop within ten seconds.
-    pub(crate) fn stop(&mut self) -> Option<i32> {
+    /// Asks it to stop, and returns at once.
+    pub(crate) fn ask_to_stop(&self) {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Asks it to stop; returns its exit code, or none where it does not stop within ten seconds.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        self.ask_to_stop();
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(10) {
             if let Some(status) = self.child.try_wait().unwrap() {

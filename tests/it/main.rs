@@ -24,6 +24,7 @@ mod page;
 mod plans;
 mod predictions;
 mod refresh;
+mod rolling;
 mod subscriptions;
 mod support;
 mod validation;
