@@ -27,4 +27,5 @@ mod refresh;
 mod rolling;
 mod subscriptions;
 mod support;
+mod tls;
 mod validation;

@@ -1,5 +1,6 @@
 //! A service of its own for each test, on a database of its own, and films to put into it.
 
+mod certificates;
 mod crowd;
 mod films;
 mod node;
@@ -38,6 +39,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+pub(crate) use certificates::Authority;
 pub(crate) use crowd::{Crowd, From, Told, ask_once, counts};
 pub(crate) use films::{Film, credit, nominee, person, quality};
 pub(crate) use node::NodeClient;
