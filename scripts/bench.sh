@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures scoring, the service beside the query that it replaces, and kept answers, on a new private PostgreSQL. FILMS:
-# catalogue sizes; CACHED_FILMS and MIXED_SECONDS: see benches/service/main.rs.
+# Measures scoring, the service beside the query that it replaces, kept answers, telemetry and subscriptions, on a new private
+# PostgreSQL. PARTS, FILMS, CACHED_FILMS, MIXED_SECONDS, SUBSCRIPTIONS_FILMS: see benches/service/main.rs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

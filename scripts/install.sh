@@ -82,8 +82,6 @@ fi
 if [[ ${1:-} == test || ${1:-} == observe ]]; then
     command -v promtool >/dev/null || missing+=(prometheus)
     command -v prometheus-alertmanager >/dev/null || missing+=(prometheus-alertmanager)
-fi
-if [[ ${1:-} == observe ]]; then
     command -v curl >/dev/null || missing+=(curl)
 fi
 if [[ ${1:-} == bench ]]; then

@@ -71,12 +71,13 @@ impl App {
     /// # Errors
     /// When there is no PostgreSQL to start, or the URL is none.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let metrics = Metrics::new(&Inventory {
-            fields: graphql::ROOT_FIELDS,
-            loaders: graphql::LOADERS,
-            queries: crate::store::QUERY_NAMES,
-        })
-        .context("registering the metrics")?;
+        let inventory =
+            Inventory { fields: graphql::ROOT_FIELDS, loaders: graphql::LOADERS, queries: crate::store::QUERY_NAMES };
+        let metrics = if config.metrics_enabled {
+            Metrics::new(&inventory).context("registering the metrics")?
+        } else {
+            Metrics::off(&inventory)
+        };
         let (private, url) = match &config.database_url {
             Some(url) => (None, url.expose().to_owned()),
             None => {

@@ -30,7 +30,7 @@ const SELECTIONS: [&str; 3] = [
 /// Clients of the mixed load.
 pub(super) const CLIENTS: u64 = 64;
 /// Distinct operations and variables that the cached load goes round in.
-const PAIRS: usize = 1_000;
+pub(crate) const PAIRS: usize = 1_000;
 
 /// Measures all of it on a catalogue of `films`, each mixed load for `seconds`.
 pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, films: u32, seconds: u32) -> Result<()> {
@@ -106,7 +106,7 @@ async fn bare_route(page: Vec<u8>) -> Result<SocketAddr> {
 }
 
 /// One of many distinct operations with variables.
-fn pair(i: usize) -> String {
+pub(crate) fn pair(i: usize) -> String {
     let profile = PROFILES[i % 5];
     let decade = DECADES[i / 5 % 11];
     body(profile, decade, 1 + i / 55, SELECTIONS[i % 3])
@@ -121,7 +121,7 @@ fn body(profile: &str, decade: i32, first: usize, selection: &str) -> String {
 }
 
 /// What `wrk` sends: these bodies in turn.
-fn lua(bodies: &[String]) -> String {
+pub(crate) fn lua(bodies: &[String]) -> String {
     let mut script = "local bodies = {\n".to_owned();
     for body in bodies {
         let _ = writeln!(script, "[==[{body}]==],");
@@ -132,13 +132,13 @@ fn lua(bodies: &[String]) -> String {
               function request() i = i % #requests + 1 return requests[i] end\n"
 }
 
-struct Load {
-    rate: f64,
+pub(crate) struct Load {
+    pub(crate) rate: f64,
     p99: String,
     errors: u64,
 }
 
-fn wrk(address: SocketAddr, script: &Path, connections: u32) -> Result<Load> {
+pub(crate) fn wrk(address: SocketAddr, script: &Path, connections: u32) -> Result<Load> {
     let output = Command::new("wrk")
         .args(["--threads", "1", "--duration", "8s", "--latency", "--connections", &connections.to_string()])
         .arg("--script")

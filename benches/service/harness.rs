@@ -183,15 +183,19 @@ pub(crate) struct Times {
 }
 
 impl Times {
+    pub(crate) fn of(mut times: Vec<Duration>) -> Self {
+        times.sort();
+        let count = times.len();
+        Self { median: times[count / 2], p99: times[(count * 99).div_ceil(100) - 1], worst: times[count - 1] }
+    }
+
     pub(crate) fn print(&self, what: &str) {
         println!("| {what} | {} | {} | {} |", text(self.median), text(self.p99), text(self.worst));
     }
 }
 
-pub(crate) fn times(count: usize, mut ask: impl FnMut(usize) -> Result<Duration>) -> Result<Times> {
-    let mut times = (0..count).map(&mut ask).collect::<Result<Vec<_>>>()?;
-    times.sort();
-    Ok(Times { median: times[count / 2], p99: times[(count * 99).div_ceil(100) - 1], worst: times[count - 1] })
+pub(crate) fn times(count: usize, ask: impl FnMut(usize) -> Result<Duration>) -> Result<Times> {
+    Ok(Times::of((0..count).map(ask).collect::<Result<_>>()?))
 }
 
 /// Three digits that matter.

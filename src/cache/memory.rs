@@ -59,7 +59,10 @@ where
     pub fn set(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
         let partition = if custom { &self.custom } else { &self.kept };
         let left = self.measured(partition, |partition| partition.set(key, entry));
-        self.metrics.cache_evicted(self.name, Eviction::Capacity, left);
+        // Custom weights come and go by design: that they leave says nothing of the cache being too small.
+        if !custom {
+            self.metrics.cache_evicted(self.name, Eviction::Capacity, left);
+        }
     }
 
     /// Gives up a value, because of `reason`.
@@ -207,12 +210,14 @@ mod tests {
 
     #[test]
     fn custom_weights_cannot_push_out_profiles() {
-        let (memory, _) = memory(100, 1_000_000);
+        let (memory, metrics) = memory(100, 1_000_000);
         memory.set(0, entry(1), false);
         for key in 1..1_000 {
             memory.set(key, entry(1), true);
         }
         assert!(memory.get(&0).is_some());
         assert_eq!(memory.count(|_| true), 11);
+        let none = "cinegraph_cache_evictions_total{cache=\"films\",reason=\"capacity\"} 0";
+        assert!(metrics.render().contains(none), "the cache is not too small for them");
     }
 }

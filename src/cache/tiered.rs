@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::entry::{Entry, Made, Times, Verdict, judge};
 use super::memory::{Capacity, Memory};
@@ -38,14 +38,23 @@ pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {
         false
     }
 
+    /// Whether a look-up is worth a span of its own.
+    fn traced(&self) -> bool {
+        true
+    }
+
     /// Its name in the shared cache; none where its values are not shared.
     fn shared(&self) -> Option<String> {
         None
     }
 }
 
-/// There is one value.
-impl Key for () {}
+/// There is one value, which nearly every request reads: what is worth a span is to load it.
+impl Key for () {
+    fn traced(&self) -> bool {
+        false
+    }
+}
 
 /// Why a value could not be loaded. Cheap to clone, so that all who waited can be told.
 pub trait LoadError: Clone + Send + Sync + 'static {
@@ -162,18 +171,30 @@ where
     ///
     /// # Panics
     /// When `load` does.
-    pub async fn get<L>(&self, key: K, load: L) -> Result<Arc<V>, E>
+    pub fn get<L>(&self, key: K, load: L) -> impl Future<Output = Result<Arc<V>, E>> + Send
+    where
+        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+    {
+        let span = if key.traced() { self.span() } else { Span::current() };
+        self.get_in(span, key, load)
+    }
+
+    /// The same, as a part of `span`: an answer that is made from scratch is the operation itself, and no look-up in it.
+    ///
+    /// # Errors
+    /// # Panics
+    /// As [`get`](Self::get).
+    pub async fn get_in<L>(&self, span: Span, key: K, load: L) -> Result<Arc<V>, E>
     where
         L: Future<Output = Result<Made<V>, E>> + Send + 'static,
     {
         let reading = Reading::current();
-        let span = self.span();
         // Loads nest, and so do the futures of resolvers: on the heap, so that they need little stack together.
         let looked_up = self.look_up(key, load.boxed(), reading.as_deref(), &span).boxed();
         looked_up.instrument(span.clone()).await
     }
 
-    async fn look_up<L>(&self, key: K, load: L, reading: Option<&Reading>, span: &tracing::Span) -> Result<Arc<V>, E>
+    async fn look_up<L>(&self, key: K, load: L, reading: Option<&Reading>, span: &Span) -> Result<Arc<V>, E>
     where
         L: Future<Output = Result<Made<V>, E>> + Send + 'static,
     {
@@ -290,7 +311,9 @@ where
         self.0.memory.get(key).is_some()
     }
 
-    fn span(&self) -> tracing::Span {
+    /// The span of a look-up.
+    #[must_use]
+    pub fn span(&self) -> Span {
         tracing::info_span!(
             "cache",
             otel.name = format!("cache get {}", self.0.name.as_str()),
@@ -457,7 +480,7 @@ impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
     }
 
     /// Traces, and perhaps counts, a look-up that is served `entry`; says how old that is.
-    fn served(&self, entry: &Entry<V>, how: Lookup, span: &tracing::Span, counted: bool) -> Duration {
+    fn served(&self, entry: &Entry<V>, how: Lookup, span: &Span, counted: bool) -> Duration {
         let age = entry.times.age(self.around.clock.now());
         span.record("cinegraph.cache.result", how.as_str());
         span.record("cinegraph.cache.age_seconds", age.as_secs_f64());

@@ -118,7 +118,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         log_format: cli.global.log_format,
         ..Overrides::default()
     };
-    if let Command::Worker(worker::WorkerArgs { admin_addr }) = &cli.command {
+    if let Command::Worker(worker::WorkerArgs { admin_addr }) | Command::Status(status::StatusArgs { admin_addr, .. }) =
+        &cli.command
+    {
         overrides.admin_addr.clone_from(admin_addr);
     }
     if let Command::Serve(serve::ServeArgs { addresses, .. }) | Command::Demo(demo::DemoArgs { addresses, .. }) =

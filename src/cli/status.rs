@@ -24,6 +24,9 @@ pub(super) struct StatusArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Where the instance serves metrics and health to operators [default: 127.0.0.1:9464]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) admin_addr: Option<String>,
 }
 
 #[derive(Debug, Serialize)]

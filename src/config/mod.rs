@@ -96,6 +96,7 @@ pub struct Config {
     pub websocket_subscriptions_limit: usize,
     pub graphiql_enabled: bool,
     pub introspection_enabled: bool,
+    pub metrics_enabled: bool,
     pub log_format: LogFormat,
     pub log_filter: String,
     #[serde(skip)]

@@ -341,6 +341,12 @@ pub const SETTINGS: &[Setting] = &[
         description: "Whether clients may ask for the schema; GraphiQL needs it.",
     },
     Setting {
+        key: "metrics_enabled",
+        kind: Kind::Switch,
+        default: Some("true"),
+        description: "Whether /metrics counts anything. Switched off only to measure what counting costs.",
+    },
+    Setting {
         key: "log_format",
         kind: Kind::OneOf(&["auto", "json", "pretty"]),
         default: Some("auto"),

@@ -14,7 +14,7 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::documents::{Documents, TrustedDocuments};
 use super::guard::{self, DocumentLimits, TooMuch};
@@ -157,6 +157,8 @@ type Unkept = Arc<Encoded>;
 
 type ResponseKey = [u8; 32];
 
+type Responses = Cache<ResponseKey, Encoded, Unkept>;
+
 impl Key for ResponseKey {}
 
 /// Answers operations. `E` executes them: a schema, or what wraps one.
@@ -164,7 +166,7 @@ impl Key for ResponseKey {}
 pub struct Door<E> {
     pub(super) executor: E,
     pub(super) metrics: Metrics,
-    around: Option<(Cache<ResponseKey, Encoded, Unkept>, Surroundings)>,
+    around: Option<(Responses, Surroundings)>,
     limits: OperationLimits,
     pub(super) documents: Documents,
 }
@@ -224,16 +226,30 @@ impl<E: Executor> Door<E> {
             return operation.refuse(error, Stage::Refused);
         }
         let Some((responses, around)) = &self.around else {
-            if let Err(refused) = self.prepare(&mut request, transport, operation).await {
+            if let Err(refused) = Box::pin(self.prepare(&mut request, transport, operation)).await {
                 return *refused;
             }
-            return self.execute_now(request, operation).await;
+            return Box::pin(self.execute_now(request, operation)).await;
         };
         let key = key(&request);
         if let Some((encoded, times, age)) = responses.fresh(&key) {
             return self.hit(&encoded, times, age, operation);
         }
-        if !responses.has(&key) {
+        // On the heap, so that a hit does not move it about.
+        Box::pin(self.look_up(request, transport, operation, key, (responses, around))).await
+    }
+
+    /// Answers what is not both kept and fresh.
+    async fn look_up(
+        &self,
+        mut request: Request,
+        transport: Transport,
+        operation: &mut Operation,
+        key: ResponseKey,
+        (responses, around): (&Responses, &Surroundings),
+    ) -> Answer {
+        let kept = responses.has(&key);
+        if !kept {
             if let Err(refused) = self.prepare(&mut request, transport, operation).await {
                 return *refused;
             }
@@ -259,7 +275,8 @@ impl<E: Executor> Door<E> {
             let (stamp, source) = (encoded.read.stamp.clone(), Source::CacheFresh);
             Ok(Made { value: encoded, stamp, lifetime: LIFETIME, bytes, source })
         };
-        let got = Arc::clone(&reading).of(responses.get(key, load)).await;
+        let span = if kept { responses.span() } else { Span::current() };
+        let got = Arc::clone(&reading).of(responses.get_in(span, key, load)).await;
         let read = reading.so_far();
         let (encoded, kept) = match got {
             Ok(encoded) => {

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use async_graphql::parser::types::{DocumentOperations, OperationType as ParsedType};
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet};
 use async_graphql::{ServerError, Value};
+use opentelemetry::trace::TraceContextExt;
 use sha2::{Digest, Sha256};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::guard::{Size, after_text};
 use super::schema::Cost;
@@ -186,8 +188,9 @@ impl Drop for Operation {
         let (outcome, prediction) = self.end.take().unwrap_or_else(|| (Outcome::abandoned(), None));
         let elapsed = self.guard.finish(outcome);
         let Described { kind, name, root_fields } = &*self.described;
-        if *kind != OperationType::Unknown {
-            self.span.record("otel.name", kind.as_str());
+        if *kind != OperationType::Unknown && !self.span.is_disabled() {
+            // A span that has begun takes no other name by a field.
+            self.span.context().span().update_name(kind.as_str());
             self.span.record("graphql.operation.type", kind.as_str());
         }
         self.span.record("graphql.operation.name", name.as_deref());

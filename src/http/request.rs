@@ -42,7 +42,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
 
 pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
-    let span = server_span(&request, &route);
+    let (span, trace_id) = server_span(&request, &route);
     let request_id = request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok());
     let guard = (!UNMEASURED.contains(&route.as_str())).then(|| metrics.http_request(label(request.method()), route));
 
@@ -54,7 +54,6 @@ pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, ne
         span.record("error.type", status.as_str());
         span.record("otel.status_code", "ERROR");
     }
-    let trace_id = trace_id(&span);
     if let Some(id) = request_id.or_else(|| trace_id.clone()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -73,11 +72,11 @@ fn measure_body(mut response: Response, status: StatusCode, mut guard: HttpReque
     response.map(|body| Body::new(MeasuredBody::new(body, guard, span)))
 }
 
-fn server_span(request: &Request, route: &str) -> Span {
+/// The span of a request, and the name of its trace.
+fn server_span(request: &Request, route: &str) -> (Span, Option<HeaderValue>) {
     let headers = request.headers();
     let span = tracing::info_span!(
         "http",
-        otel.name = Empty,
         otel.kind = "server",
         otel.status_code = Empty,
         "http.request.method" = Empty,
@@ -95,10 +94,12 @@ fn server_span(request: &Request, route: &str) -> Span {
         // Refused only when no telemetry runs, and then there is no trace to join.
         let _ = span.set_parent(TraceContextPropagator::new().extract(&Headers(headers)));
     }
+    let context = span.context();
+    let ids = context.span().span_context().clone();
     // Most requests are not sampled, and what nobody will see need not be said.
-    if span.context().span().span_context().is_sampled() {
+    if ids.is_sampled() {
         let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
-        span.record("otel.name", format!("{} {route}", telemetry::Label::as_str(label(request.method()))));
+        context.span().update_name(format!("{} {route}", telemetry::Label::as_str(label(request.method()))));
         span.record("http.request.method", request.method().as_str());
         span.record("http.route", route);
         span.record("url.path", request.uri().path());
@@ -108,14 +109,8 @@ fn server_span(request: &Request, route: &str) -> Span {
         span.record("server.port", host.as_ref().and_then(Authority::port_u16));
         span.record("user_agent.original", text(headers, header::USER_AGENT));
     }
-    span
-}
-
-fn trace_id(span: &Span) -> Option<HeaderValue> {
-    let context = span.context();
-    let span = context.span();
-    let span = span.span_context();
-    span.is_valid().then(|| HeaderValue::from_str(&span.trace_id().to_string()).ok()).flatten()
+    let trace_id = ids.is_valid().then(|| HeaderValue::from_str(&ids.trace_id().to_string()).ok()).flatten();
+    (span, trace_id)
 }
 
 fn label(method: &Method) -> telemetry::Method {

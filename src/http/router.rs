@@ -12,9 +12,10 @@ use axum::http::header::{
     ACCEPT, AGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
 };
 use axum::http::{Method, StatusCode};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::from_fn_with_state;
 use axum::response::{Html, Response};
 use axum::routing::get;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -51,10 +52,13 @@ pub fn public<E: Executor>(state: HttpState<E>) -> Router {
             }),
         );
     }
-    let routes =
-        routes.layer(DefaultBodyLimit::max(limits.body_bytes)).layer(RequestBodyDeadlineLayer::new(limits.body_read));
+    // One stack each: every layer of its own would be a box more, and a future in it, for every request.
+    let bounded = ServiceBuilder::new()
+        .layer(RequestBodyDeadlineLayer::new(limits.body_read))
+        .layer(DefaultBodyLimit::max(limits.body_bytes));
     // Compressed after everything is measured: sizes are those before.
-    finish(routes.merge(health(probe)), metrics).layer(cors).layer(compression()).layer(map_response(weaken_tag))
+    let outside = ServiceBuilder::new().map_response(weaken_tag).layer(compression()).layer(cors);
+    finish(routes.layer(bounded).merge(health(probe)), metrics).layer(outside)
 }
 
 /// Which pages of others may ask, and what of an answer they may see.
@@ -78,7 +82,7 @@ fn compression() -> CompressionLayer<SizeAbove> {
 }
 
 /// A compressed answer has other bytes than the one that its tag was made of, and says the same.
-async fn weaken_tag(mut response: Response) -> Response {
+fn weaken_tag<B>(mut response: Response<B>) -> Response<B> {
     if response.headers().contains_key(CONTENT_ENCODING)
         && let Some(tag) = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok())
         && !tag.starts_with("W/")
@@ -107,8 +111,11 @@ fn finish(routes: Router, metrics: Metrics) -> Router {
         .method_not_allowed_fallback(|| async {
             refusal(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
         })
-        .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&counted, panic.as_ref())))
-        .layer(from_fn_with_state(metrics, observe))
+        .layer(
+            ServiceBuilder::new().layer(from_fn_with_state(metrics, observe)).layer(CatchPanicLayer::custom(
+                move |panic: Box<dyn Any + Send>| after_panic(&counted, panic.as_ref()),
+            )),
+        )
 }
 
 fn after_panic(metrics: &Metrics, panic: &(dyn Any + Send)) -> Response {

@@ -73,6 +73,9 @@ pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
     for (task, interval) in tasks(&jobs) {
         jobs.metrics.task_interval(task, interval);
     }
+    if !jobs.person_quality {
+        jobs.metrics.task_never_due(Task::PersonQuality);
+    }
     while !stop.is_cancelled() {
         let Err(error) = work(&jobs, &stop).await else { continue };
         tracing::warn!(error = %with_causes(&error), "background jobs cannot be run; trying again");

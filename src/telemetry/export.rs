@@ -39,22 +39,33 @@ pub(super) fn dropped_spans() -> u64 {
 /// # Errors
 /// [`ExporterBuildError`] when an `OTEL_*` variable makes no sense.
 pub(super) fn provider(service: &'static str) -> Result<SdkTracerProvider, ExporterBuildError> {
-    let builder = SdkTracerProvider::builder().with_resource(resource(service));
+    let resource = resource(service);
+    let builder = SdkTracerProvider::builder().with_resource(resource.clone());
     if !wanted() {
         // Log lines name their traces all the same; nothing else would ever be seen of them.
         return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
     }
-    let exporter = SpanExporter::builder().with_http().build()?;
+    let mut exporter = SpanExporter::builder().with_http().build()?;
+    // The provider tells its processors, and ours has given the exporter to a thread by then.
+    exporter.set_resource(&resource);
     Ok(builder.with_span_processor(Queue::new(exporter)).build())
 }
 
 /// Whether the environment names a collector, and does not switch traces off.
 fn wanted() -> bool {
-    let is = |name: &str, value: &str| env::var(name).is_ok_and(|text| text.eq_ignore_ascii_case(value));
     let set = |name: &str| env::var(name).is_ok_and(|text| !text.is_empty());
     (set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
-        && !is("OTEL_SDK_DISABLED", "true")
+        && !disabled()
         && !is("OTEL_TRACES_EXPORTER", "none")
+}
+
+/// Whether the environment wants no traces at all, not even their ids.
+pub(super) fn disabled() -> bool {
+    is("OTEL_SDK_DISABLED", "true")
+}
+
+fn is(name: &str, value: &str) -> bool {
+    env::var(name).is_ok_and(|text| text.eq_ignore_ascii_case(value))
 }
 
 /// Who speaks; `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` may say otherwise and more.

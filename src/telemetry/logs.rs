@@ -110,6 +110,7 @@ where
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_filter(Traced::default());
+    let traces = (!super::export::disabled()).then_some(traces);
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .event_format(Lines(format))

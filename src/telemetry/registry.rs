@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, NoopRecorder, Recorder};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::caches::CacheMetrics;
 use super::metrics as page;
@@ -43,7 +43,15 @@ impl Metrics {
             Kind::Histogram(buckets) => builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets),
             Kind::Counter | Kind::Gauge => Ok(builder),
         })?;
-        Ok(Self(Arc::new(Registry::new(Source::new(builder.build_recorder()), inventory))))
+        let recorder = builder.build_recorder();
+        Ok(Self(Arc::new(Registry::new(Source::new(recorder.handle(), recorder), inventory))))
+    }
+
+    /// A registry that keeps nothing: what is left is what the service costs unmeasured.
+    #[must_use]
+    pub fn off(inventory: &Inventory) -> Self {
+        let handle = PrometheusBuilder::new().build_recorder().handle();
+        Self(Arc::new(Registry::new(Source::new(handle, NoopRecorder), inventory)))
     }
 
     /// Moves histogram samples into their buckets. Call it every few seconds: between scrapes they pile up in memory.
@@ -122,6 +130,11 @@ impl Metrics {
     /// Says how often `task` is to run here.
     pub fn task_interval(&self, task: Task, interval: Duration) {
         self.0.tasks.at(task).interval.set(interval.as_secs_f64());
+    }
+
+    /// Says that nobody is to expect `task` here: however long ago it ran, it is not late.
+    pub fn task_never_due(&self, task: Task) {
+        self.0.tasks.at(task).interval.set(f64::INFINITY);
     }
 
     /// Notes when `task` last succeeded, in seconds since the Unix epoch.
@@ -383,14 +396,14 @@ impl FreshnessHandles {
 
 /// Makes handles for metrics of the page.
 pub(super) struct Source {
-    recorder: PrometheusRecorder,
+    recorder: Box<dyn Recorder + Send + Sync>,
     handle: PrometheusHandle,
 }
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
 impl Source {
-    fn new(recorder: PrometheusRecorder) -> Self {
+    fn new(handle: PrometheusHandle, recorder: impl Recorder + Send + Sync + 'static) -> Self {
         for Definition { name, help, kind, .. } in CATALOGUE {
             match kind {
                 Kind::Counter => recorder.describe_counter((*name).into(), None, (*help).into()),
@@ -398,7 +411,7 @@ impl Source {
                 Kind::Histogram(_) => recorder.describe_histogram((*name).into(), None, (*help).into()),
             }
         }
-        Self { handle: recorder.handle(), recorder }
+        Self { handle, recorder: Box::new(recorder) }
     }
 
     pub(super) fn counter(&self, metric: &Definition, values: &[&str]) -> Counter {

@@ -1,5 +1,7 @@
 //! What is kept, for how long, and when it may no longer be served.
 
+use std::fs;
+
 use axum::body::to_bytes;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::TimeDelta;
@@ -8,8 +10,10 @@ use cinegraph::store::Scope;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::process::Command;
 
-use crate::support::{Film, RedisServer, TestService, until};
+use crate::cli::Server;
+use crate::support::{Film, RedisServer, TestService, until, url};
 
 const PAGE: &str = "{ predictions(decade: 1990) { nodes { score movie { title } } } }";
 
@@ -87,6 +91,28 @@ async fn who_has_the_answer_is_told_so(pool: PgPool) {
     }
     let (status, ..) = sent(&service, PAGE, &[("if-none-match", "\"other\"")]).await;
     assert_eq!(status, StatusCode::OK);
+}
+
+#[sqlx::test(migrations = false)]
+async fn curl_keeps_an_answer_until_there_is_another(pool: PgPool) {
+    let service = nineties(pool.clone(), None).await;
+    let server = Server::start(&url(&pool));
+    let folder = tempfile::tempdir().unwrap();
+    let ask = async || {
+        let mut curl = Command::new("curl");
+        curl.current_dir(&folder).args(["--silent", "--get", &format!("http://{}/graphql", server.public)]);
+        curl.args(["--data-urlencode", &format!("query={PAGE}"), "--compressed", "--output", "answer"]);
+        // As it is told to remember, so it asks the next time.
+        curl.args(["--etag-save", "tag", "--etag-compare", "tag", "--write-out", "%{http_code}"]);
+        String::from_utf8(curl.output().await.unwrap().stdout).unwrap()
+    };
+    let answer = || serde_json::from_slice::<Value>(&fs::read(folder.path().join("answer")).unwrap()).unwrap();
+
+    assert_eq!(ask().await, "200");
+    assert_eq!((ask().await, first(&answer()["data"])), ("304".into(), "First"));
+    rate(&service, "Second", 10.0).await;
+    until("curl has the other", async || ask().await == "200").await;
+    assert_eq!(first(&answer()["data"]), "Second");
 }
 
 #[sqlx::test(migrations = false)]

@@ -387,7 +387,7 @@ async fn status_tells_of_the_database_and_of_a_running_instance(pool: PgPool) {
     sqlx::query("UPDATE movies SET release_date = release_date + 1").execute(&pool).await.unwrap();
     let mut server = Server::running(&url, &["serve", "--no-jobs", "--http-addr", "127.0.0.1:0"], "serving");
     let status = |admin: &str, arguments: &[&str]| {
-        let output = cinegraph(&url, arguments).env("CINEGRAPH_ADMIN_ADDR", admin).output().unwrap();
+        let output = cinegraph(&url, arguments).args(["--admin-addr", admin]).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -459,24 +459,23 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it on free ports; returns when it serves.
     pub(crate) fn start(database_url: &str) -> Self {
-        Self::running(database_url, &["serve", "--http-addr", "127.0.0.1:0"], "serving")
+        Self::with(database_url, &[])
+    }
+
+    /// The same, with settings from the environment.
+    pub(crate) fn with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::spawn(database_url, &["serve", "--http-addr", "127.0.0.1:0"], settings, "serving")
     }
 
     /// Starts a command that runs until it is stopped; returns when it has logged this message.
     pub(crate) fn running(database_url: &str, arguments: &[&str], message: &str) -> Self {
-        Self::running_with(&[], database_url, arguments, message)
+        Self::spawn(database_url, arguments, &[], message)
     }
 
-    /// The same, with these variables.
-    pub(crate) fn running_with(
-        variables: &[(&str, &str)],
-        database_url: &str,
-        arguments: &[&str],
-        message: &str,
-    ) -> Self {
+    fn spawn(database_url: &str, arguments: &[&str], settings: &[(&str, &str)], message: &str) -> Self {
         let arguments = [arguments, &["--admin-addr", "127.0.0.1:0", "--log-format", "json"]].concat();
-        let mut program = cinegraph(database_url, &arguments);
-        let mut child = program.envs(variables.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut command = cinegraph(database_url, &arguments);
+        let mut child = command.envs(settings.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let logged = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
         let serving = logged.into_iter().find(|line| line["message"] == message).expect("it ended before it was ready");
@@ -486,7 +485,17 @@ impl Server {
         Self { child, public: address("public"), admin: address("admin") }
     }
 
-    fn post(&self, path: &str, body: &str) -> (u16, String) {
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
+        let (status, _, body) = self.posted(path, body);
+        (status, body)
+    }
+
+    /// Status, head and body of the answer to an operation.
+    pub(crate) fn ask(&self, body: &str) -> (u16, String, String) {
+        self.posted("/graphql", body)
+    }
+
+    fn posted(&self, path: &str, body: &str) -> (u16, String, String) {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n",
@@ -525,16 +534,24 @@ impl Drop for Server {
 }
 
 pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
-    exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let (status, _, body) = exchange(address, &request);
+    (status, body)
 }
 
-/// Sends a request that closes its connection; returns status and body of the answer.
-fn exchange(address: &str, request: &str) -> (u16, String) {
+/// The same of servers that would send an answer to HTTP/1.1 in chunks.
+pub(crate) fn fetch(address: &str, path: &str) -> (u16, String) {
+    let (status, _, body) = exchange(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"));
+    (status, body)
+}
+
+/// Sends a request that closes its connection; returns status, head and body of the answer.
+fn exchange(address: &str, request: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
+    (status, head.to_owned(), body.to_owned())
 }

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{Crowd, From, PostgresServer, RedisServer, TestService, Told, ask_once, counts, until, url};
 
 /// One fault at a time: they are measured.
-static TURN: Mutex<()> = Mutex::const_new(());
+pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
 
 /// For how many seconds faults last.
 const SECONDS: &str = "CINEGRAPH_FAULT_SECONDS";
@@ -217,7 +217,7 @@ fn decades(number: u64) -> String {
 }
 
 /// A server with a catalogue, all scores computed.
-async fn catalogue() -> PostgresServer {
+pub(crate) async fn catalogue() -> PostgresServer {
     let server = PostgresServer::start().await;
     let pool = PgPool::connect(&server.url("postgres")).await.unwrap();
     TestService::on(pool.clone()).await.fill(FILMS).await;

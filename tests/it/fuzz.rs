@@ -15,6 +15,9 @@ use super::support::TestService;
 /// Enough to use every field and argument.
 const QUERIES: usize = 600;
 
+/// Series of a metric at most, so that whatever is asked a scrape stays small.
+const SERIES: usize = 500;
+
 /// Levels of a query at most.
 const DEEPEST: usize = 6;
 
@@ -51,6 +54,23 @@ async fn whatever_is_valid_is_answered(pool: PgPool) {
     println!("{asked} queries: {outcomes:?}");
     assert!(outcomes["data"] * 10 >= asked * 7, "{outcomes:?}");
     assert_eq!(writer.unused(), BTreeSet::new(), "never asked for");
+    let (metric, series) = largest_metric(&service);
+    println!("{metric} has the most series: {series}");
+    assert!(series <= SERIES, "{metric} has {series} series");
+}
+
+/// The metric with the most series, buckets and all, in what is scraped now.
+fn largest_metric(service: &TestService) -> (String, usize) {
+    service.metrics.upkeep();
+    let (mut of, mut series) = (String::new(), BTreeMap::<String, usize>::new());
+    for line in service.metrics.render().lines().filter(|line| !line.is_empty()) {
+        if let Some(name) = line.strip_prefix("# TYPE ") {
+            name.split(' ').next().unwrap().clone_into(&mut of);
+        } else if !line.starts_with('#') {
+            *series.entry(of.clone()).or_default() += 1;
+        }
+    }
+    series.into_iter().max_by_key(|(_, series)| *series).unwrap()
 }
 
 /// A type as the schema writes it: `!` and `[]` round a name.
@@ -81,6 +101,8 @@ struct Writer {
     used: BTreeSet<String>,
     dice: SmallRng,
     ids: Vec<String>,
+    /// Of a movie, as it is written in a query.
+    imdb_id: String,
 }
 
 impl Writer {
@@ -92,7 +114,8 @@ impl Writer {
                      profiles { id } }";
         let mut ids = Vec::new();
         collect_ids(&service.data(known).await, &mut ids);
-        Self { types, used: BTreeSet::new(), dice: SmallRng::seed_from_u64(7), ids }
+        let imdb_id = service.data("{ movie(by: { tmdbId: 8 }) { imdbId } }").await["movie"]["imdbId"].to_string();
+        Self { types, used: BTreeSet::new(), dice: SmallRng::seed_from_u64(7), ids, imdb_id }
     }
 
     fn query(&mut self) -> String {
@@ -170,7 +193,8 @@ impl Writer {
             ("INPUT_OBJECT", "MovieBy", _) => {
                 self.used.extend(["MovieBy.id", "MovieBy.tmdbId", "MovieBy.imdbId"].map(str::to_owned));
                 let id = self.value("id", &Typed(named("ID")));
-                let ways = [format!("{{ id: {id} }}"), "{ tmdbId: 7 }".into(), "{ imdbId: \"tt0000007\" }".into()];
+                let imdb_id = &self.imdb_id;
+                let ways = [format!("{{ id: {id} }}"), "{ tmdbId: 8 }".into(), format!("{{ imdbId: {imdb_id} }}")];
                 ways.choose(&mut self.dice).unwrap().clone()
             }
             ("INPUT_OBJECT", type_name, _) => {

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 
 use crate::http::Log;
-use crate::support::{Film, TestService, until};
+use crate::support::{Film, RedisServer, TestService, until};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const NEW_TOKEN: &str = "fedcba9876543210fedcba9876543210";
@@ -36,9 +36,14 @@ struct Office {
 
 impl Office {
     async fn on(pool: PgPool) -> Self {
+        Self::sharing(pool, None).await
+    }
+
+    /// The same, sharing what it keeps in a Redis.
+    async fn sharing(pool: PgPool, redis: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("tokens"), format!("ops={TOKEN}\n")).unwrap();
-        let service = TestService::administered(pool, &folder.path().join("tokens")).await;
+        let service = TestService::administered(pool, redis, &folder.path().join("tokens")).await;
         Self { service, folder }
     }
 
@@ -399,28 +404,57 @@ async fn there_is_always_one_active_default(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn answers_under_a_profile_follow_its_weights_on_every_instance(pool: PgPool) {
-    let office = Office::on(pool).await;
-    Film::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&office.service.pool).await;
-    Film::new("Praised").released("1995-01-01").reviewed(90.0, 90.0).insert(&office.service.pool).await;
-    office.service.refresh().await;
-    let twin = office.twin().await;
-    twin.service.follow();
-    let mine = json!({ "name": "Mine", "weights": weights([1.0, 0.0, 0.0, 0.0, 0.0]) });
-    let id = office.change(CREATE, json!({ "input": mine })).await["createProfile"]["id"].clone();
-    let first = async |office: &Office| {
-        let query = "{ predictions(profile: \"Mine\", decade: 1990) { nodes { movie { title } } } }";
-        let answer = office.service.ask(query, json!({})).await;
-        answer["data"]["predictions"]["nodes"][0]["movie"]["title"].clone()
-    };
-    assert_eq!(first(&office).await, "Loved");
-    until("the other instance knows the profile", async || first(&twin).await == "Loved").await;
+async fn a_profile_that_changes_is_seen_by_the_next_request_on_every_instance(pool: PgPool) {
+    for redis in [None, Some(RedisServer::start().await)] {
+        let url = redis.as_ref().map(RedisServer::url);
+        let office = Office::sharing(pool.clone(), url.as_deref()).await;
+        Film::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
+        Film::new("Praised").released("1995-01-01").reviewed(90.0, 90.0).insert(&pool).await;
+        office.service.refresh().await;
+        let twin = Office::sharing(pool.clone(), url.as_deref()).await;
+        twin.service.follow();
+        let ask = async |office: &Office, profile: &str| {
+            let query = format!(
+                "{{ predictions({profile} decade: 1990) {{ nodes {{ profile {{ name }} movie {{ title }} }} }} }}"
+            );
+            office.service.ask(&query, json!({})).await
+        };
+        let first = async |office: &Office| {
+            let answer = ask(office, "profile: \"Mine\"").await;
+            answer["data"]["predictions"]["nodes"][0]["movie"]["title"].clone()
+        };
+        let is_gone = async |office: &Office| {
+            let answer = ask(office, "profile: \"Mine\"").await;
+            answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+        };
+        let default = async |office: &Office| {
+            let answer = ask(office, "").await;
+            answer["data"]["predictions"]["nodes"][0]["profile"]["name"].clone()
+        };
+        let mine = |shares| json!({ "name": "Mine", "weights": weights(shares) });
 
-    let others = json!({ "name": "Mine", "weights": weights([0.0, 1.0, 0.0, 0.0, 0.0]) });
-    office.change(UPDATE, json!({ "id": id, "input": others })).await;
+        let loved = json!({ "input": mine([1.0, 0.0, 0.0, 0.0, 0.0]) });
+        let id = office.change(CREATE, loved).await["createProfile"]["id"].clone();
+        assert_eq!(first(&office).await, "Loved");
+        until("the other instance knows the profile", async || first(&twin).await == "Loved").await;
 
-    assert_eq!(first(&office).await, "Praised");
-    until("the other instance knows the weights", async || first(&twin).await == "Praised").await;
+        office.change(UPDATE, json!({ "id": id, "input": mine([0.0, 1.0, 0.0, 0.0, 0.0]) })).await;
+        assert_eq!(first(&office).await, "Praised");
+        until("the other instance knows the weights", async || first(&twin).await == "Praised").await;
+
+        assert_eq!([default(&office).await, default(&twin).await], ["Balanced", "Balanced"]);
+        office.change(SET_DEFAULT, json!({ "id": id })).await;
+        assert_eq!(default(&office).await, "Mine");
+        until("the other instance knows the default", async || default(&twin).await == "Mine").await;
+        office.change(SET_DEFAULT, json!({ "id": office.id("Balanced").await })).await;
+        assert_eq!(default(&office).await, "Balanced");
+        until("the other instance knows that it is none", async || default(&twin).await == "Balanced").await;
+
+        office.change(DELETE, json!({ "id": id })).await;
+        assert!(is_gone(&office).await);
+        until("the other instance knows that it is gone", async || is_gone(&twin).await).await;
+        sqlx::query("TRUNCATE movies CASCADE").execute(&pool).await.unwrap();
+    }
 }
 
 #[sqlx::test(migrations = false)]

@@ -75,7 +75,7 @@ async fn a_redis_with_tls_is_shared_by_those_who_trust_it(pool: PgPool) {
             ("CINEGRAPH_REDIS_TIMEOUT_SECONDS", "5"),
             ("SSL_CERT_FILE", trusted.to_str().unwrap()),
         ];
-        Server::running_with(&variables, &url(&pool), &["serve", "--http-addr", "127.0.0.1:0"], "serving")
+        Server::with(&url(&pool), &variables)
     };
     let is_up = |service: &Server| get(&service.admin, "/metrics").1.contains("\ncinegraph_cache_l2_up 1");
     let stored = |service: &Server| {

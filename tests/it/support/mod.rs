@@ -105,8 +105,8 @@ impl TestService {
     }
 
     /// The same, for those to administer whose tokens are in a file.
-    pub(crate) async fn administered(pool: PgPool, tokens: &Path) -> Self {
-        Self::with(pool, None, Some(tokens)).await
+    pub(crate) async fn administered(pool: PgPool, redis: Option<&str>, tokens: &Path) -> Self {
+        Self::with(pool, redis, Some(tokens)).await
     }
 
     async fn with(pool: PgPool, redis: Option<&str>, tokens: Option<&Path>) -> Self {

@@ -1,0 +1,336 @@
+//! Connections: whole lists by pages, and cursors, through the public door.
+
+use std::collections::BTreeSet;
+use std::iter;
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::support::{Film, NodeClient, Socket, TestService, credit, person};
+
+/// A decade of films with only four different scores: candidates, listed films, and some that are not full. One of these
+/// has credits.
+async fn decade_of_ties(pool: &PgPool, films: u16) {
+    let mut ids = Vec::new();
+    for number in 0..films {
+        let rating = f64::from(number * 7 % 4);
+        let mut film = Film::new(&format!("Film {number}")).released("1995-06-15").rated(rating, rating);
+        if number % 3 != 0 {
+            film = film.on(&["1001_movies"]);
+        }
+        if number % 10 == 1 {
+            film = film.soft();
+        }
+        ids.push(film.insert(pool).await);
+    }
+    for name in ["Director", "Star", "Somebody", "Somebody else"] {
+        let person = person(pool, name).await;
+        for job in [Some("Director"), Some("Editor"), Some("Producer"), None, None] {
+            credit(pool, ids[1], person, job).await;
+        }
+    }
+}
+
+/// Where a connection is found: the query around it, with `PAGE` for `first: …, after: …`, the path to it, and what is
+/// asked of its nodes.
+struct Door {
+    field: &'static str,
+    query: &'static str,
+    path: &'static str,
+    node: &'static str,
+}
+
+const PREDICTION: &str = "id rank movie { id title }";
+const RANKED: &str = "rank movie { id title }";
+const CREDIT: &str = "creditId cast person { id name }";
+
+const DOORS: [Door; 9] = [
+    Door {
+        field: "Query.predictions",
+        query: "predictions(decade: 1990, PAGE) { totalCount CONNECTION }",
+        path: "/predictions",
+        node: PREDICTION,
+    },
+    Door {
+        field: "Query.confirmedAdditions",
+        query: "confirmedAdditions(decade: 1990, PAGE) { totalCount CONNECTION }",
+        path: "/confirmedAdditions",
+        node: PREDICTION,
+    },
+    Door {
+        field: "DecadeValidation.hitFilms",
+        query: "decadeValidation(decade: 1990) { hitFilms(PAGE) { totalCount CONNECTION } }",
+        path: "/decadeValidation/hitFilms",
+        node: RANKED,
+    },
+    Door {
+        field: "DecadeValidation.missedFilms",
+        query: "decadeValidation(decade: 1990) { missedFilms(PAGE) { totalCount CONNECTION } }",
+        path: "/decadeValidation/missedFilms",
+        node: RANKED,
+    },
+    Door {
+        field: "DecadeValidation.falsePositives",
+        query: "decadeValidation(decade: 1990) { falsePositives(PAGE) { totalCount CONNECTION } }",
+        path: "/decadeValidation/falsePositives",
+        node: RANKED,
+    },
+    Door {
+        field: "Query.movies",
+        query: "movies(titleContains: \"film\", PAGE) { CONNECTION }",
+        path: "/movies",
+        node: "id title",
+    },
+    Door {
+        field: "Movie.credits",
+        query: "movie(by: { tmdbId: 2 }) { id credits(PAGE) { totalCount CONNECTION } }",
+        path: "/movie/credits",
+        node: CREDIT,
+    },
+    // Others of the same films: another order, another selection.
+    Door {
+        field: "Query.predictions",
+        query: "predictions(profile: \"Award Winner\", decade: 1990, PAGE) { totalCount CONNECTION }",
+        path: "/predictions",
+        node: PREDICTION,
+    },
+    Door {
+        field: "Movie.credits",
+        query: "movie(by: { tmdbId: 2 }) { id credits(department: \"Directing\", PAGE) { totalCount CONNECTION } }",
+        path: "/movie/credits",
+        node: CREDIT,
+    },
+];
+
+impl Door {
+    fn asked(&self, page: &str) -> String {
+        let connection = "pageInfo { hasPreviousPage hasNextPage startCursor endCursor }
+                          edges { cursor node { NODE } } nodes { NODE }";
+        let query = self.query.replace("PAGE", page).replace("CONNECTION", connection).replace("NODE", self.node);
+        format!("{{ {query} }}")
+    }
+
+    async fn page(&self, service: &TestService, first: usize, after: Option<&str>) -> Value {
+        let after = after.map(|cursor| format!(", after: \"{cursor}\"")).unwrap_or_default();
+        let mut data = service.data(&self.asked(&format!("first: {first}{after}"))).await;
+        data.pointer_mut(self.path).unwrap().take()
+    }
+
+    async fn first_cursor(&self, service: &TestService) -> String {
+        self.page(service, 1, None).await["pageInfo"]["endCursor"].as_str().unwrap().to_owned()
+    }
+
+    /// The list as it is joined of pages of these sizes.
+    async fn walked(&self, service: &TestService, sizes: impl IntoIterator<Item = usize>) -> Vec<Value> {
+        let (mut walked, mut after) = (Vec::new(), None);
+        for size in sizes {
+            let page = self.page(service, size, after.as_deref()).await;
+            assert_eq!(page["pageInfo"]["hasPreviousPage"], !walked.is_empty(), "{}", self.query);
+            walked.extend(nodes(&page));
+            after = page["pageInfo"]["endCursor"].as_str().map(str::to_owned);
+            if page["pageInfo"]["hasNextPage"] == false {
+                assert!(page.get("totalCount").is_none_or(|total| *total == walked.len()), "{}", self.query);
+                break;
+            }
+        }
+        walked
+    }
+}
+
+fn nodes(page: &Value) -> Vec<Value> {
+    let nodes: Vec<_> = page["edges"].as_array().unwrap().iter().map(|edge| edge["node"].clone()).collect();
+    assert_eq!(page["nodes"], json!(nodes));
+    nodes
+}
+
+#[sqlx::test(migrations = false)]
+async fn pages_of_any_size_joined_are_the_whole_list(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 60).await;
+    service.refresh().await;
+    for door in DOORS {
+        let whole = nodes(&door.page(&service, 100, None).await);
+        assert!((6..100).contains(&whole.len()), "{}: {} nodes", door.query, whole.len());
+        for size in 1..=whole.len() + 1 {
+            assert_eq!(door.walked(&service, iter::repeat(size)).await, whole, "{} by {size}", door.query);
+        }
+        let sizes = door.walked(&service, [3, 1, 7, 2].into_iter().cycle()).await;
+        assert_eq!(sizes, whole, "{} by different sizes", door.query);
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn pages_joined_are_what_is_streamed(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 360).await;
+    service.refresh().await;
+    let mut socket = Socket::open(service.listen().await).await;
+    let query = format!(
+        "subscription {{ predictionStream(decade: 1990, batchSize: 100) {{ complete predictions {{ {PREDICTION} }} }} }}"
+    );
+    socket.subscribe("1", &query).await;
+    let mut streamed = Vec::new();
+    loop {
+        let batch = socket.next("1").await["data"]["predictionStream"].take();
+        streamed.extend(batch["predictions"].as_array().unwrap().clone());
+        if batch["complete"] == true {
+            break;
+        }
+    }
+    assert!(streamed.len() > 100, "{} films", streamed.len());
+    for size in [9, 99, 100] {
+        assert_eq!(DOORS[0].walked(&service, iter::repeat(size)).await, streamed, "by {size}");
+    }
+}
+
+/// So that a new one is walked as well.
+#[test]
+fn every_connection_of_the_schema_has_a_door() {
+    let (mut of, mut connections) = (String::new(), BTreeSet::new());
+    let sdl = cinegraph::graphql::sdl();
+    let mut field = "";
+    for line in sdl.lines() {
+        if let Some(name) = line.strip_prefix("type ") {
+            name.split(' ').next().unwrap().clone_into(&mut of);
+        }
+        let indented = line.strip_prefix('\t').filter(|line| line.starts_with(char::is_alphabetic));
+        field = indented.and_then(|line| line.split(['(', ':']).next()).unwrap_or(field);
+        if line.starts_with('\t') && line.ends_with("Connection!") {
+            connections.insert(format!("{of}.{field}"));
+        }
+    }
+    assert_eq!(connections, DOORS.iter().map(|door| door.field.to_owned()).collect());
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_normalising_client_joins_the_pages_of_every_list(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 60).await;
+    service.refresh().await;
+    let url = format!("http://{}/graphql", service.listen().await);
+    let mut whole = Vec::new();
+    for door in &DOORS {
+        whole.push(nodes(&door.page(&service, 100, None).await));
+    }
+    // It keeps nothing of a joined connection but its nodes.
+    let query = |door: &Door| door.asked("first: $first, after: $after").replace("totalCount", "");
+    let lists = DOORS.map(|door| (door.path, format!("query ($first: Int!, $after: String) {}", query(&door))));
+
+    let mut client = NodeClient::start("graphql", &[&url, &json!(lists).to_string(), "[1, 4, 25, 100]"]).await;
+    let movies: Vec<_> = whole[0].iter().map(|node| &node["movie"]).collect();
+    for size in [1, 4, 25, 100] {
+        let told = client.tells_next().await.unwrap();
+        assert_eq!(told, json!({ "size": size, "walked": whole, "kept": whole, "found": movies }));
+    }
+    assert_eq!(client.tells_next().await, Some(json!({ "warnings": [] })));
+}
+
+#[sqlx::test(migrations = false)]
+async fn ties_are_in_the_order_of_import(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 60).await;
+    service.refresh().await;
+    let predicted = nodes(&DOORS[0].page(&service, 100, None).await);
+    let mut expected: Vec<(u16, u16)> =
+        (0..60).filter(|n| n % 3 == 0 && n % 10 != 1).map(|n| (3 - n * 7 % 4, n)).collect();
+    expected.sort_unstable();
+    let expected: Vec<_> = expected.into_iter().map(|(_, number)| format!("Film {number}")).collect();
+    let titles: Vec<_> = predicted.iter().map(|node| node["movie"]["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, expected);
+    let ranks: Vec<_> = predicted.iter().map(|node| node["rank"].clone()).collect();
+    assert_eq!(ranks, (1..=expected.len()).map(|rank| json!(rank)).collect::<Vec<_>>());
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_page_past_the_end_is_empty(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 60).await;
+    service.refresh().await;
+    for door in DOORS {
+        let last = door.page(&service, 100, None).await["pageInfo"]["endCursor"].as_str().unwrap().to_owned();
+        let page = door.page(&service, 10, Some(&last)).await;
+        let info = json!({"hasPreviousPage": true, "hasNextPage": false, "startCursor": null, "endCursor": null});
+        assert_eq!((nodes(&page), &page["pageInfo"]), (vec![], &info), "{}", door.query);
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_cursor_of_another_list_is_refused(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 60).await;
+    Film::new("Elsewhere").released("1995-01-01").on(&["other"]).insert(&service.pool).await;
+    service.refresh().await;
+    let of_predictions = DOORS[0].first_cursor(&service).await;
+    let mut cases = Vec::new();
+    for arguments in [
+        "decade: 1980",
+        "decade: 1990, list: \"other\"",
+        "decade: 1990, profile: \"Cult Classic\"",
+        "decade: 1990, weights: { popularOpinion: 2, criticalAcclaim: 1, industryRecognition: 1, culturalImpact: 1, \
+         peopleQuality: 1 }",
+        "decade: 1990, filter: { minScore: 0 }",
+        "decade: 1990, filter: { titleContains: \"Film\" }",
+    ] {
+        cases.push(format!("{{ predictions({arguments}, after: \"{of_predictions}\") {{ totalCount }} }}"));
+    }
+    for door in &DOORS {
+        let cursor = door.first_cursor(&service).await;
+        for other in DOORS.iter().filter(|other| other.query != door.query) {
+            cases.push(other.asked(&format!("after: \"{cursor}\"")));
+        }
+    }
+    let hit = DOORS[2].first_cursor(&service).await;
+    for arguments in ["decade: 1990, basis: AS_PUBLISHED", "decade: 1980", "decade: 1990, profile: \"Cult Classic\""] {
+        cases.push(format!("{{ decadeValidation({arguments}) {{ hitFilms(after: \"{hit}\") {{ totalCount }} }} }}"));
+    }
+    for cut in [1, of_predictions.len() - 4] {
+        let damaged = &of_predictions[..cut];
+        cases.push(format!("{{ predictions(decade: 1990, after: \"{damaged}\") {{ totalCount }} }}"));
+    }
+    cases.push(format!("{{ predictions(decade: 1990, after: \"{of_predictions}AAAA\") {{ totalCount }} }}"));
+    for query in cases {
+        assert_eq!(service.refusal(&query).await, ("BAD_USER_INPUT".into(), Some("after".into())), "{query}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_cursor_outlives_its_film(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 60).await;
+    service.refresh().await;
+    let before = nodes(&DOORS[0].page(&service, 100, None).await);
+    let page = DOORS[0].page(&service, 4, None).await;
+    let (title, cursor) = (&page["edges"][3]["node"]["movie"]["title"], page["edges"][3]["cursor"].as_str().unwrap());
+    let deleted = sqlx::query("DELETE FROM movies WHERE title = $1").bind(title.as_str()).execute(&service.pool).await;
+    assert_eq!(deleted.unwrap().rows_affected(), 1);
+    service.refresh().await;
+
+    let next = nodes(&DOORS[0].page(&service, 100, Some(cursor)).await);
+
+    let titles = |nodes: &[Value]| nodes.iter().map(|node| node["movie"]["title"].clone()).collect::<Vec<_>>();
+    assert_eq!(titles(&next), titles(&before[4..]));
+}
+
+#[sqlx::test(migrations = false)]
+async fn weights_and_the_profile_that_has_them_share_cursors(pool: PgPool) {
+    const WEIGHTS: &str = "popularOpinion criticalAcclaim industryRecognition culturalImpact peopleQuality";
+    let service = TestService::on(pool).await;
+    decade_of_ties(&service.pool, 60).await;
+    service.refresh().await;
+    let profiles = service.data(&format!("{{ profiles {{ name weights {{ {WEIGHTS} }} }} }}")).await;
+    for profile in profiles["profiles"].as_array().unwrap() {
+        let ask = |arguments: String| {
+            format!(
+                "{{ predictions(decade: 1990, first: 3, {arguments}) {{ nodes {{ id }} pageInfo {{ endCursor }} }} }}"
+            )
+        };
+        let by_name = service.data(&ask(format!("profile: {}", profile["name"]))).await;
+        let cursor = &by_name["predictions"]["pageInfo"]["endCursor"];
+        let weights = WEIGHTS.split(' ').map(|name| format!("{name}: {}", profile["weights"][name]));
+        let weights = format!("weights: {{ {} }}", weights.collect::<Vec<_>>().join(", "));
+
+        let by_weights = service.data(&ask(weights.clone())).await;
+        assert_eq!(by_weights, by_name, "{}", profile["name"]);
+        service.data(&ask(format!("{weights}, after: {cursor}"))).await;
+    }
+}

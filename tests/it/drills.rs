@@ -1,0 +1,374 @@
+//! What an operator sees: every expression of dashboards and rules in a real Prometheus, and drills, in which a fault of a
+//! real server fires the alert that names it, and the alert ends with the fault.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::cli::{Server, fetch, get};
+use super::faults::{TURN, catalogue};
+use super::support::{Crowd, RedisServer, Socket, until};
+
+/// By how much all durations of the shipped rules are divided; their thresholds stay.
+const FASTER: u64 = 60;
+
+/// An alert waits for its window and for its `for`, 15 minutes each at most here; both are divided.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A Prometheus that scrapes one service every second, with the shipped rules.
+struct Prometheus {
+    process: Child,
+    address: String,
+    _files: TempDir,
+}
+
+impl Prometheus {
+    async fn start(target: &str) -> Self {
+        let files = TempDir::new().unwrap();
+        let path = |name: &str| files.path().join(name);
+        for name in ["recording-rules.yml", "alert-rules.yml"] {
+            let rules = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts").join(name)).unwrap();
+            fs::write(path(name), faster(&rules)).unwrap();
+        }
+        let settings = json!({
+            "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
+            "rule_files": ["recording-rules.yml", "alert-rules.yml"],
+            "scrape_configs": [{ "job_name": "cinegraph", "static_configs": [{ "targets": [target] }] }],
+        });
+        fs::write(path("prometheus.yml"), settings.to_string()).unwrap();
+        // Free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let process = Command::new("prometheus")
+            .arg(format!("--config.file={}", path("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", path("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("prometheus is installed: scripts/install.sh test");
+        let prometheus = Self { process, address, _files: files };
+        until("Prometheus is ready", async || prometheus.answers().await).await;
+        prometheus
+    }
+
+    async fn answers(&self) -> bool {
+        TcpStream::connect(&self.address).await.is_ok() && fetch(&self.address, "/-/ready").0 == 200
+    }
+
+    fn ask(&self, path: &str) -> Value {
+        serde_json::from_str::<Value>(&fetch(&self.address, &format!("/api/v1/{path}")).1).unwrap()["data"].take()
+    }
+
+    /// The names of the alerts that fire.
+    fn firing(&self) -> BTreeSet<String> {
+        let alerts = self.ask("alerts")["alerts"].take();
+        let fire = alerts.as_array().unwrap().iter().filter(|alert| alert["state"] == "firing");
+        fire.map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits until all of these fire; returns all that do.
+    async fn fires(&self, alerts: &[&str], mut meanwhile: impl AsyncFnMut()) -> BTreeSet<String> {
+        let began = Instant::now();
+        loop {
+            meanwhile().await;
+            let firing = self.firing();
+            if alerts.iter().all(|alert| firing.contains(*alert)) {
+                let _ = writeln!(std::io::stderr(), "drill: {firing:?} after {:.0?}", began.elapsed());
+                return firing;
+            }
+            assert!(began.elapsed() < PATIENCE, "{alerts:?} do not fire, but {firing:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Waits until none of these fires.
+    async fn ends(&self, alerts: &[&str]) {
+        let began = Instant::now();
+        while alerts.iter().any(|alert| self.firing().contains(*alert)) {
+            assert!(began.elapsed() < PATIENCE, "of {alerts:?} still {:?}", self.firing());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Rules with every duration divided by [`FASTER`], and nothing else changed.
+fn faster(rules: &str) -> String {
+    const BEFORE: [&str; 4] = ["[", "offset ", "for: ", "interval: "];
+    let (mut text, mut rest) = (String::new(), rules);
+    while let Some((at, mark)) = BEFORE.iter().filter_map(|mark| Some((rest.find(mark)?, mark.len()))).min() {
+        let (before, after) = rest.split_at(at + mark);
+        text.push_str(before);
+        rest = after;
+        let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let seconds = match after[digits..].chars().next() {
+            Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 3_600,
+            Some('d') => 86_400,
+            _ => continue,
+        };
+        if let Ok(number) = after[..digits].parse::<u64>() {
+            let _ = write!(text, "{}ms", number * seconds * 1_000 / FASTER);
+            rest = &after[digits + 1..];
+        }
+    }
+    text + rest
+}
+
+#[test]
+fn only_durations_are_divided() {
+    let rules =
+        "interval: 30s\nrecord: cinegraph:cache_misses:rate5m\nfor: 2m\nrate(x{a=~\"[b]\"}[5m] offset 1h) > 120";
+    let faster = faster(rules);
+    let expected = "interval: 500ms\nrecord: cinegraph:cache_misses:rate5m\nfor: 2000ms\nrate(x{a=~\"[b]\"}[5000ms] offset 60000ms) > 120";
+    assert_eq!(faster, expected);
+}
+
+fn address(of: &str) -> SocketAddr {
+    of.parse().unwrap()
+}
+
+/// Pages that are soon kept, of five decades.
+fn kept(number: u64) -> String {
+    format!("{{ predictions(decade: {}) {{ nodes {{ rank score }} }} }}", 1950 + number % 5 * 10)
+}
+
+/// All that there is to be asked, mistakes included.
+fn everything(number: u64) -> String {
+    match number % 12 {
+        0 => format!(
+            "{{ predictions(decade: 1990, weights: {{popularOpinion: {number}, criticalAcclaim: 1, industryRecognition: 1, \
+             culturalImpact: 1, peopleQuality: 1}}) {{ nodes {{ rank movie {{ title genres {{ name }} credits {{ id }} }} }} }} }}"
+        ),
+        1 => "{ nothing }".to_owned(),
+        2 => "{ predictions(decade: 1995) { totalCount } }".to_owned(),
+        3 => "{".to_owned(),
+        4 => "mutation { refreshScores { id } }".to_owned(),
+        5 => "{ validation { overall { accuracy } } profileComparison { winner { name } } }".to_owned(),
+        6 => "{ profiles { name } lists { key } genres { name } status { dataVersion } }".to_owned(),
+        7 => format!("{{ movies(titleContains: \"{:x}\") {{ nodes {{ title }} }} }}", number % 1000),
+        8 => "{ confirmedAdditions(decade: 1980) { nodes { rank } } }".to_owned(),
+        _ => kept(number),
+    }
+}
+
+/// The sum of all series of one name with these labels.
+fn sum(metrics: &str, name: &str, labels: &[&str]) -> f64 {
+    let of_it =
+        |line: &&str| line.split(['{', ' ']).next() == Some(name) && labels.iter().all(|label| line.contains(label));
+    metrics.lines().filter(of_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
+/// What holds after any load: docs of each metric say so.
+#[track_caller]
+fn assert_laws(metrics: &str) {
+    let all = |name| sum(metrics, name, &[]);
+    let requests = sum(metrics, "http_server_request_duration_seconds_count", &["http_route=\"/graphql\""]);
+    assert!(requests > 0.0);
+    assert_eq!(all("cinegraph_slo_requests_total"), requests, "each request is good, bad or excluded");
+    for cache in ["responses", "predictions", "validation", "films", "columns", "reference"] {
+        let of = format!("cache=\"{cache}\"");
+        let lookups =
+            |result: &str| sum(metrics, "cinegraph_cache_lookups_total", &[&of, &format!("result=\"{result}\"")]);
+        let count = |name| sum(metrics, name, &[&of]);
+        assert_eq!(lookups("miss"), count("cinegraph_cache_single_flight_total"), "{cache}: misses lead or follow");
+        assert_eq!(
+            lookups("stale"),
+            count("cinegraph_cache_revalidations_total"),
+            "{cache}: what is stale is refreshed"
+        );
+        assert_eq!(
+            count("cinegraph_cache_lookups_total") - lookups("bypass"),
+            sum(metrics, "cinegraph_cache_layer_requests_total", &[&of, "layer=\"l1\""]),
+            "{cache}: each look-up asks the first tier",
+        );
+    }
+    for in_flight in [
+        "http_server_active_requests",
+        "graphql_server_request_active",
+        "cinegraph_subscriptions_active",
+        "db_client_connection_pending_requests",
+    ] {
+        assert_eq!(all(in_flight), 0.0, "{in_flight}");
+    }
+    for breaker in ["cache_l2", "score_table", "replica"] {
+        let states = sum(metrics, "cinegraph_circuit_breaker_state", &[&format!("breaker=\"{breaker}\"")]);
+        assert_eq!(states, 1.0, "{breaker} is in one state");
+    }
+    let series = metrics.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let mut counts = std::collections::BTreeMap::<_, usize>::new();
+    for line in series {
+        *counts.entry(line.split(['{', ' ']).next().unwrap()).or_default() += 1;
+    }
+    let most = counts.iter().max_by_key(|(_, count)| **count).unwrap();
+    assert!(*most.1 <= 500 && counts.values().sum::<usize>() <= 5_000, "too many series: {most:?}");
+}
+
+/// Clients that leave in the middle of what they say, and before they are answered.
+async fn hang_up(to: SocketAddr) {
+    let body = json!({ "query": everything(0) }).to_string();
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nHost: {to}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for share in [request.len() / 2, request.len() - 5, request.len()] {
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        stream.write_all(&request.as_bytes()[..share]).await.unwrap();
+        stream.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_that_dashboards_and_rules_ask_for_is_there_and_the_laws_hold() {
+    let _turn = TURN.lock().await;
+    let (database, redis) = (catalogue().await, RedisServer::start().await);
+    let settings = [("CINEGRAPH_REDIS_URL", redis.url()), ("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "1".to_owned())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let server = Server::with(&database.url("postgres"), &settings);
+    let prometheus = Prometheus::start(&server.admin).await;
+
+    let crowd = Crowd::ask(address(&server.public), 4, everything);
+    let mut socket = Socket::open(address(&server.public)).await;
+    socket.subscribe("1", "subscription { predictionStream(decade: 1990, limit: 10) { received } }").await;
+    socket.next("1").await;
+    let timings =
+        r#"[{"phase":"ttfb","seconds":0.1},{"phase":"first_list","seconds":0.2},{"phase":"rerank","seconds":0.05}]"#;
+    assert_eq!(server.post("/page/timings", timings).0, 204);
+    // A few requests run out of time while nobody can read films.
+    let mut lock = PgConnection::connect(&database.url("postgres")).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE movies IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.unwrap();
+    until("somebody ran out of time", async || {
+        hang_up(address(&server.public)).await;
+        sum(&get(&server.admin, "/metrics").1, "cinegraph_graphql_errors_total", &["code=\"TIMEOUT\""]) > 0.0
+    })
+    .await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut lock).await.unwrap();
+
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/check-dashboards.py");
+    let began = Instant::now();
+    let said = loop {
+        let url = format!("http://{}", prometheus.address);
+        let output = tokio::process::Command::new("python3").arg(&script).arg(url).output().await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            break said;
+        }
+        assert!(began.elapsed() < PATIENCE, "{said}");
+    };
+    // Nothing was stale, no replica is there, and nobody waited in vain for a connection.
+    let unmeasured: Vec<_> = said.lines().filter(|line| line.contains("has no measurements")).collect();
+    println!("{said}");
+    assert!(unmeasured.len() < 10, "{unmeasured:#?}");
+
+    drop(socket);
+    crowd.end().await;
+    until("all is quiet", async || sum(&get(&server.admin, "/metrics").1, "http_server_active_requests", &[]) < 1.5)
+        .await;
+    let metrics = get(&server.admin, "/metrics").1;
+    assert_laws(&metrics);
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed: scripts/install.sh test");
+    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let lint = promtool.wait_with_output().unwrap();
+    assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_fault_fires_the_alert_that_names_it_and_the_alert_ends_with_it() {
+    let _turn = TURN.lock().await;
+    let (database, redis) = (catalogue().await, RedisServer::start().await);
+    let settings = [("CINEGRAPH_REDIS_URL", redis.url()), ("CINEGRAPH_DATABASE_MAX_CONNECTIONS", "6".to_owned())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let server = Server::with(&database.url("postgres"), &settings);
+    let prometheus = Prometheus::start(&server.admin).await;
+    let nothing = async || ();
+
+    let readers = Crowd::ask(address(&server.public), 2, kept);
+    until("misses have a past to be compared with", async || {
+        let past = prometheus.ask("query?query=avg_over_time(cinegraph:cache_misses:rate5m%5B6m%5D%20offset%2010s)");
+        past["result"].as_array().is_some_and(|result| !result.is_empty())
+    })
+    .await;
+    let spike = ["CinegraphCacheMissSpike"];
+    let everything_changed = async || {
+        database
+            .run("SELECT cinegraph.raise_version('scores', '', decade, true) FROM generate_series(1950, 1990, 10) AS decade")
+            .await;
+    };
+    let firing = prometheus.fires(&spike, everything_changed).await;
+    assert!(!firing.contains("CinegraphCacheL2Down") && !firing.contains("CinegraphDbQuerySlow"), "{firing:?}");
+    prometheus.ends(&spike).await;
+
+    let no_redis = ["CinegraphCacheL2Down", "CinegraphOptionalBreakerOpen"];
+    redis.freeze();
+    let firing = prometheus.fires(&no_redis, nothing).await;
+    assert!(!firing.contains("CinegraphCircuitBreakerOpen"), "{firing:?}");
+    redis.thaw();
+    prometheus.ends(&no_redis).await;
+
+    let no_table = ["CinegraphCircuitBreakerOpen"];
+    database.run("ALTER TABLE cinegraph.movie_discovery_scores RENAME TO elsewhere").await;
+    prometheus.fires(&no_table, everything_changed).await;
+    database.run("ALTER TABLE cinegraph.elsewhere RENAME TO movie_discovery_scores").await;
+    prometheus.ends(&no_table).await;
+    readers.end().await;
+
+    let slow = ["CinegraphDbQuerySlow"];
+    let one = Crowd::ask(address(&server.public), 1, |number| {
+        format!("{{ movies(titleContains: \"{number:x}\") {{ nodes {{ title }} }} }}")
+    });
+    // Whatever reads films waits for three tenths of a second each time: locks are given in the order they are asked for.
+    let mut lock = PgConnection::connect(&database.url("postgres")).await.unwrap();
+    let slowness = tokio::spawn(async move {
+        loop {
+            let hold = "BEGIN; LOCK TABLE movies IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(0.3); COMMIT";
+            sqlx::raw_sql(hold).execute(&mut lock).await.unwrap();
+        }
+    });
+    let firing = prometheus.fires(&slow, nothing).await;
+    slowness.abort();
+    assert!(!firing.contains("CinegraphDbPoolSaturated"), "{firing:?}");
+    prometheus.ends(&slow).await;
+    one.end().await;
+
+    let full = ["CinegraphDbPoolSaturated"];
+    let mut lock = PgConnection::connect(&database.url("postgres")).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE movies IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.unwrap();
+    let many = Crowd::ask(address(&server.public), 16, |number| {
+        format!("{{ movies(titleContains: \"{number:x}\") {{ nodes {{ title }} }} }}")
+    });
+    prometheus.fires(&full, nothing).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut lock).await.unwrap();
+    many.end().await;
+    prometheus.ends(&full).await;
+
+    let frozen = ["CinegraphDbErrors"];
+    let readers = Crowd::ask(address(&server.public), 4, everything);
+    database.freeze();
+    prometheus.fires(&frozen, nothing).await;
+    database.thaw();
+    prometheus.ends(&frozen).await;
+    readers.end().await;
+}

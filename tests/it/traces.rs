@@ -1,0 +1,235 @@
+//! The traces of the running program, as a collector receives them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use prost::Message;
+use serde_json::json;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+
+use super::cli::{Server, get};
+use super::support::{Film, TestService, until, url};
+
+type Spans = Arc<Mutex<Vec<Span>>>;
+
+/// Takes spans by OTLP over HTTP.
+struct Collector {
+    address: SocketAddr,
+    spans: Spans,
+}
+
+impl Collector {
+    async fn start() -> Self {
+        let spans = Spans::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&spans));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, spans }
+    }
+
+    /// The spans of a trace.
+    fn trace(&self, id: &str) -> Vec<Span> {
+        self.spans.lock().unwrap().iter().filter(|span| hex(&span.trace_id) == id).cloned().collect()
+    }
+
+    /// The spans of a trace when its first one, which ends last, has come.
+    async fn whole(&self, id: &str) -> Vec<Span> {
+        let is_root = |span: &Span| span.parent_span_id.is_empty();
+        until("the trace has come", async || self.trace(id).iter().any(is_root)).await;
+        self.trace(id)
+    }
+
+    /// A span of this name that has come.
+    fn named(&self, name: &str) -> Option<Span> {
+        self.spans.lock().unwrap().iter().find(|span| span.name == name).cloned()
+    }
+}
+
+async fn take(State(spans): State<Spans>, body: Bytes) {
+    let request = ExportTraceServiceRequest::decode(body).unwrap();
+    let scopes = request.resource_spans.into_iter().flat_map(|of_resource| {
+        let resource = attributes(&of_resource.resource.unwrap().attributes);
+        assert_eq!(resource["service.name"], "cinegraph");
+        assert!(["service.version", "service.instance.id"].iter().all(|name| resource.contains_key(*name)));
+        of_resource.scope_spans
+    });
+    spans.lock().unwrap().extend(scopes.flat_map(|of_scope| of_scope.spans));
+}
+
+/// Names and kinds, the children below and to the right of their parents, by the time they began.
+fn tree(spans: &[Span]) -> String {
+    fn below(spans: &[Span], parent: &[u8], depth: usize, text: &mut String) {
+        let mut children: Vec<_> = spans.iter().filter(|span| span.parent_span_id == parent).collect();
+        children.sort_by_key(|span| span.start_time_unix_nano);
+        for span in children {
+            let kind = match span.kind() {
+                SpanKind::Server => " (server)",
+                SpanKind::Client => " (client)",
+                _ => "",
+            };
+            text.push_str(&format!("{}{}{kind}\n", "  ".repeat(depth), span.name));
+            below(spans, &span.span_id, depth + 1, text);
+        }
+    }
+    let mut text = String::new();
+    below(spans, &[], 0, &mut text);
+    text
+}
+
+fn attributes(of: &[opentelemetry_proto::tonic::common::v1::KeyValue]) -> BTreeMap<String, String> {
+    let text = |value: &Option<AnyValue>| match value.as_ref().and_then(|value| value.value.as_ref()) {
+        Some(any_value::Value::StringValue(text)) => text.clone(),
+        Some(any_value::Value::IntValue(number)) => number.to_string(),
+        Some(any_value::Value::DoubleValue(number)) => number.to_string(),
+        Some(any_value::Value::BoolValue(yes)) => yes.to_string(),
+        _ => String::new(),
+    };
+    of.iter().map(|attribute| (attribute.key.clone(), text(&attribute.value))).collect()
+}
+
+fn one<'a>(spans: &'a [Span], name: &str) -> &'a Span {
+    let mut found = spans.iter().filter(|span| span.name.starts_with(name));
+    let span = found.next().unwrap_or_else(|| panic!("no {name} in\n{}", tree(spans)));
+    assert!(found.next().is_none(), "several {name} in\n{}", tree(spans));
+    span
+}
+
+fn is_error(span: &Span) -> bool {
+    span.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Asks; returns the name of the trace, and how the answer was found.
+fn ask(server: &Server, query: &str) -> (String, String) {
+    let (status, head, _) = server.ask(&json!({ "query": query }).to_string());
+    assert_eq!(status, 200);
+    let header = |name: &str| {
+        let line = head.lines().find_map(|line| line.to_lowercase().strip_prefix(name).map(str::to_owned));
+        line.unwrap_or_default().trim_start_matches([':', ' ']).to_owned()
+    };
+    (header("x-trace-id"), header("cache-status"))
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_request_is_a_tree_of_spans_at_the_collector(pool: PgPool) {
+    let service = TestService::on(pool.clone()).await;
+    Film::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
+    service.refresh().await;
+    let collector = Collector::start().await;
+    let endpoint = format!("http://{}", collector.address);
+    let settings = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_TRACES_SAMPLER", "parentbased_always_on"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let server = Server::with(&url(&pool), &settings);
+    // Weights of nobody else, so that nothing is kept that the service has warmed.
+    let question = |selection: &str| {
+        let weights =
+            "popularOpinion: 3, criticalAcclaim: 1, industryRecognition: 4, culturalImpact: 1, peopleQuality: 5";
+        format!("query Page {{ predictions(decade: 1990, weights: {{{weights}}}) {{ nodes {{ {selection} }} }} }}")
+    };
+
+    let cold = collector.whole(&ask(&server, &question("score movie { title }")).0).await;
+    insta::assert_snapshot!("a cold query", tree(&cold));
+    let operation = attributes(&one(&cold, "query").attributes);
+    assert_eq!(operation["graphql.operation.type"], "query");
+    assert_eq!(operation["cinegraph.graphql.outcome"], "ok");
+    assert!(!operation["graphql.document"].contains('3'), "literals are told: {}", operation["graphql.document"]);
+    assert!(["cinegraph.graphql.complexity", "cinegraph.graphql.depth"].iter().all(|name| operation[*name] != "0"));
+    let http = attributes(&one(&cold, "POST /graphql").attributes);
+    assert_eq!(http["http.response.status_code"], "200");
+    assert!(cold.iter().all(|span| !is_error(span)));
+
+    let searched = collector.whole(&ask(&server, "{ movies(titleContains: \"Love\") { nodes { title } } }").0).await;
+    insta::assert_snapshot!("a query of the database", tree(&searched));
+    let statement = searched.iter().find(|span| span.kind() == SpanKind::Client).unwrap();
+    let statement = attributes(&statement.attributes);
+    for name in ["db.system.name", "db.namespace", "db.query.text", "db.query.summary", "cinegraph.db.query_name"] {
+        assert!(statement.get(name).is_some_and(|value| !value.is_empty()), "{name} in {statement:?}");
+    }
+
+    let cached = collector.whole(&ask(&server, &question("score movie { title }")).0).await;
+    insta::assert_snapshot!("a cached query", tree(&cached));
+    assert_eq!(attributes(&one(&cached, "cache get").attributes)["cinegraph.cache.result"], "hit_l1");
+
+    let executed = collector.whole(&ask(&server, &question("rank")).0).await;
+    insta::assert_snapshot!("a query executed from the result cache", tree(&executed));
+    assert_eq!(executed.len(), 7);
+
+    sqlx::query("SELECT cinegraph.raise_version('scores', '', 1990, false)").execute(&pool).await.unwrap();
+    let mut stale = String::new();
+    until("a stale answer is served", async || {
+        let (trace, how) = ask(&server, &question("rank"));
+        stale = trace;
+        how.contains("stale")
+    })
+    .await;
+    let stale = collector.whole(&stale).await;
+    insta::assert_snapshot!("a stale query", tree(&stale));
+    until("its refresh has come", async || collector.named("cache revalidate responses").is_some()).await;
+    let refresh = collector.named("cache revalidate responses").unwrap();
+    assert_ne!(refresh.trace_id, stale[0].trace_id);
+    assert_eq!(refresh.links.iter().map(|link| &link.trace_id).collect::<Vec<_>>(), [&stale[0].trace_id]);
+
+    sqlx::query("ALTER TABLE movies RENAME TO gone").execute(&pool).await.unwrap();
+    let failing = collector.whole(&ask(&server, "{ movies { nodes { title } } }").0).await;
+    insta::assert_snapshot!("a failing query", tree(&failing));
+    let statement = failing.iter().find(|span| span.kind() == SpanKind::Client && is_error(span)).unwrap();
+    assert_eq!(attributes(&statement.attributes)["db.response.status_code"], "42P01");
+    let operation = one(&failing, "query");
+    assert!(is_error(operation) && attributes(&operation.attributes)["error.type"] == "INTERNAL");
+    let refused = collector.whole(&ask(&server, "{ predictions(decade: 1995) { totalCount } }").0).await;
+    assert!(refused.iter().all(|span| !is_error(span)), "what the client did wrong is no error of ours");
+
+    until("a task has come", async || collector.named("task snapshot_refresh").is_some()).await;
+    let task = collector.named("task snapshot_refresh").unwrap();
+    assert!(task.parent_span_id.is_empty());
+    let task = attributes(&task.attributes);
+    for name in ["cinegraph.task.name", "cinegraph.task.run_id", "cinegraph.task.outcome", "cinegraph.task.items"] {
+        assert!(task.contains_key(name), "{name} in {task:?}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_collector_that_says_nothing_slows_no_request(pool: PgPool) {
+    let _service = TestService::on(pool.clone()).await;
+    // It takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let settings = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_TRACES_SAMPLER", "always_on"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let server = Server::with(&url(&pool), &settings);
+    let lost = |metrics: &str| {
+        let series = "cinegraph_telemetry_dropped_total{signal=\"spans\"} ";
+        metrics.lines().any(|line| line.strip_prefix(series).is_some_and(|count| count != "0"))
+    };
+
+    until("spans are lost, and counted", async || {
+        let asked = std::time::Instant::now();
+        let (trace, _) = ask(&server, "{ profiles { name } }");
+        assert_eq!(trace.len(), 32);
+        assert!(asked.elapsed() < std::time::Duration::from_secs(2), "a request waited for the collector");
+        lost(&get(&server.admin, "/metrics").1)
+    })
+    .await;
+}
