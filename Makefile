@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults lint generate bench observe
+.PHONY: help install run test faults soak lint generate bench observe
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -22,6 +22,12 @@ test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for car
 faults: ## Let servers fail for half a minute each, under 32 clients, and report; takes a quarter of an hour
 	@scripts/install.sh test
 	@CINEGRAPH_FAULT_SECONDS=30 scripts/test.sh --test it faults:: -- --nocapture --test-threads=1
+
+soak: ## Run under load for an hour while servers fail in turn, and report. SOAK_SECONDS=…, SOAK_RATE=…, FAULT_EVERY=…
+	@scripts/install.sh test
+	cargo build --release --bin cinegraph
+	cargo bench --no-run --bench service
+	@target/release/cinegraph postgres --temporary -- scripts/soak.sh
 
 lint: install ## Check format, dependencies, alerts, lints and documentation
 	cargo fmt --check

@@ -59,7 +59,7 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         "$@" </dev/null >&2 || return
     [[ -d /run/systemd/system ]] || return 0
-    for server in redis-server prometheus prometheus-alertmanager; do
+    for server in redis-server haproxy prometheus prometheus-alertmanager; do
         [[ " $* " != *" $server "* ]] || as_root systemctl disable --quiet "$server" || return
     done
 }
@@ -72,6 +72,8 @@ command -v cc >/dev/null || missing+=(build-essential)
 command -v make >/dev/null || missing+=(make)
 if [[ ${1:-} == test ]]; then
     command -v redis-server >/dev/null || missing+=(redis-server)
+    PATH=$PATH:/usr/sbin command -v haproxy >/dev/null || missing+=(haproxy)
+    command -v openssl >/dev/null || missing+=(openssl)
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
     command -v chromium >/dev/null || missing+=(chromium)

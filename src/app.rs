@@ -30,6 +30,10 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// How often the read replica is looked at.
 const LOOK_AT_REPLICA_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a silent database is waited for to say whether we are ready. A proxy that asks waits little longer, and takes
+/// no answer for a no.
+const PING_LIMIT: Duration = Duration::from_secs(1);
+
 /// How long to wait before listening again after the connection was lost.
 const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -131,8 +135,9 @@ impl App {
         Ok(Surroundings { versions: self.versions.clone(), clock, metrics, redis })
     }
 
-    /// Serves until `stop` is cancelled, then finishes the requests under way. `ready` is called with the addresses once
-    /// both listen and the first page is in memory. With `jobs`, background work is done here too.
+    /// Serves until `stop` is cancelled, and for `shutdown_delay_seconds` more, not ready any more; then finishes the
+    /// requests under way. `ready` is called with the addresses once both listen and the first page is in memory. With
+    /// `jobs`, background work is done here too, until `stop` is cancelled.
     ///
     /// # Errors
     /// When the database is not migrated, or an address cannot be listened on.
@@ -160,8 +165,9 @@ impl App {
         if self.config.cache_enabled {
             door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 30), &around);
         }
-        let probe = probe(self.store.clone(), Some(services));
-        let sockets = self.sockets(stop);
+        let probe = probe(self.store.clone(), Some(services), stop.clone());
+        let close = CancellationToken::new();
+        let sockets = self.sockets(&close);
         let public = http::public(HttpState {
             door,
             metrics: self.metrics.clone(),
@@ -181,11 +187,11 @@ impl App {
         let addresses = Addresses { public: public_listener.local_addr()?, admin: admin_listener.local_addr()? };
 
         let background = TaskTracker::new();
-        background.spawn(stop.clone().run_until_cancelled_owned(follow(self.store.clone(), versions)));
+        background.spawn(close.clone().run_until_cancelled_owned(follow(self.store.clone(), versions)));
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), around.redis.clone());
-        background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
-        background.spawn(stop.clone().run_until_cancelled_owned(look_at_replica(self.store.clone())));
-        background.spawn(http::serve(admin_listener, admin, ConnectionLimits::default(), stop.clone()));
+        background.spawn(close.clone().run_until_cancelled_owned(upkeep));
+        background.spawn(close.clone().run_until_cancelled_owned(look_at_replica(self.store.clone())));
+        background.spawn(http::serve(admin_listener, admin, ConnectionLimits::default(), close.clone()));
         if jobs {
             background.spawn(self.jobs().await?.run(stop.clone()));
         }
@@ -194,8 +200,10 @@ impl App {
         background.close();
 
         ready(addresses);
-        let served = tokio::spawn(http::serve(public_listener, public, self.connections(), stop.clone()));
+        let served = tokio::spawn(http::serve(public_listener, public, self.connections(), close.clone()));
         stop.cancelled().await;
+        tokio::time::sleep(self.config.shutdown_delay.unwrap_or_default()).await;
+        close.cancel();
         let finished = async {
             background.wait().await;
             sockets.closed().await;
@@ -218,7 +226,7 @@ impl App {
         self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
         let listener = listen("admin_addr", self.config.admin_addr).await?;
         let address = listener.local_addr()?;
-        let admin = http::admin(self.metrics.clone(), probe(self.store.clone(), None));
+        let admin = http::admin(self.metrics.clone(), probe(self.store.clone(), None, stop.clone()));
         let background = TaskTracker::new();
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
@@ -342,12 +350,18 @@ async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListene
     listening.with_context(|| format!("listening on {address} (another address: set {setting})"))
 }
 
-/// Ready while the database answers, or there are old answers to serve meanwhile.
-fn probe(store: Store, services: Option<Arc<Services>>) -> Probe {
+/// Ready until told to stop, while the database answers, or there are old answers to serve meanwhile.
+fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken) -> Probe {
     Probe::new(move || {
-        let (store, services) = (store.clone(), services.clone());
+        let (store, services, stopping) = (store.clone(), services.clone(), stop.is_cancelled());
         async move {
-            let database = store.ping().await.map_err(|error| error.to_string());
+            if stopping {
+                return Readiness { ready: false, checks: vec![("running", Err("it is being stopped".to_owned()))] };
+            }
+            let database = match tokio::time::timeout(PING_LIMIT, store.ping()).await {
+                Ok(answer) => answer.map_err(|error| error.to_string()),
+                Err(_) => Err("it does not answer".to_owned()),
+            };
             let has_answers = services.is_some_and(|services| services.entries_under(None) > 0);
             Readiness { ready: database.is_ok() || has_answers, checks: vec![("database", database)] }
         }

@@ -3,15 +3,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::harness::{Client, Server, catalogue, text, times};
+use super::harness::{Server, catalogue, metrics, text, times};
 use anyhow::{Context, Result, ensure};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -29,7 +28,7 @@ const SELECTIONS: [&str; 3] = [
     "rank score coverage movie { title releaseDate originalLanguage }",
 ];
 /// Clients of the mixed load.
-const CLIENTS: u64 = 64;
+pub(super) const CLIENTS: u64 = 64;
 /// Distinct operations and variables that the cached load goes round in.
 pub(crate) const PAIRS: usize = 1_000;
 
@@ -253,16 +252,13 @@ fn mixed(runtime: &tokio::runtime::Runtime, database: &str, caches: &str, second
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of requests stay far below 2^53")]
-fn as_float(count: u64) -> f64 {
+pub(super) fn as_float(count: u64) -> f64 {
     count as f64
 }
 
 /// Predictions that were answered fresh, stale, from the database and by the direct query.
 fn sources(server: &Server) -> Result<[u64; 4]> {
-    let mut stream = TcpStream::connect(server.admin)?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut metrics = String::new();
-    stream.read_to_string(&mut metrics)?;
+    let metrics = metrics(server.admin)?;
     let count = |source: &str| {
         let series = format!("cinegraph_prediction_duration_seconds_count{{source=\"{source}\"}} ");
         metrics.lines().find_map(|line| line.strip_prefix(series.as_str())?.trim().parse().ok()).unwrap_or(0)
@@ -273,29 +269,14 @@ fn sources(server: &Server) -> Result<[u64; 4]> {
 /// One client, asking until all are done.
 fn client(server: &Server, seed: u64, done: &AtomicBool, errors: &AtomicU64) -> Result<Vec<Duration>> {
     let (mut random, mut client, mut taken) = (SmallRng::seed_from_u64(seed), server.client()?, Vec::new());
-    let mut asked = 0_usize;
     while !done.load(Ordering::Relaxed) {
-        asked += 1;
-        let profile = PROFILES[zipf(&mut random, PROFILES.len())];
-        let decade = DECADES[zipf(&mut random, DECADES.len())];
-        let selection = SELECTIONS[zipf(&mut random, SELECTIONS.len())];
-        let started = Instant::now();
-        let answered = match random.random_range(0..10) {
-            0 => client.post(&never_seen(random.random_range(0..1_000_000_000), decade, 25)).map(|_| ()),
-            1 => {
-                let query = format!(
-                    "{{ decadeValidation(profile: \"{profile}\", decade: {}) {{ hits accuracy }} }}",
-                    decade - 10
-                );
-                client.post(&json!({ "query": query }).to_string()).map(|_| ())
-            }
-            _ => {
-                let filter = if asked.is_multiple_of(10) { "filter: {genres: [\"Drama\"]}" } else { "" };
-                walk(&mut client, profile, decade, selection, filter, zipf(&mut random, 4), &mut taken)
-            }
+        let mut ask = |body: &str| {
+            let started = Instant::now();
+            let answer = client.post(body);
+            taken.push(started.elapsed());
+            answer
         };
-        taken.push(started.elapsed());
-        if let Err(error) = answered {
+        if let Err(error) = visit(&mut random, &mut ask) {
             if errors.fetch_add(1, Ordering::Relaxed) < 3 {
                 eprintln!("{error:#}");
             }
@@ -305,33 +286,53 @@ fn client(server: &Server, seed: u64, done: &AtomicBool, errors: &AtomicU64) -> 
     Ok(taken)
 }
 
-/// Asks for a page, reading those before it first, as somebody does who scrolls; each counts.
+/// One question of the mixed load, or a walk through pages.
+pub(super) fn visit(random: &mut SmallRng, ask: &mut impl FnMut(&str) -> Result<Vec<u8>>) -> Result<()> {
+    let profile = PROFILES[zipf(random, PROFILES.len())];
+    let decade = DECADES[zipf(random, DECADES.len())];
+    let selection = SELECTIONS[zipf(random, SELECTIONS.len())];
+    match random.random_range(0..10) {
+        0 => whole(&ask(&never_seen(random.random_range(0..1_000_000), decade, 25))?).map(|_| ()),
+        1 => {
+            let decade = decade - 10;
+            let query = format!("{{ decadeValidation(profile: \"{profile}\", decade: {decade}) {{ hits accuracy }} }}");
+            whole(&ask(&json!({ "query": query }).to_string())?).map(|_| ())
+        }
+        _ => {
+            let filter = if random.random_range(0..10) == 0 { "filter: {genres: [\"Drama\"]}" } else { "" };
+            walk(ask, profile, decade, selection, filter, zipf(random, 4))
+        }
+    }
+}
+
+/// An answer without errors.
+fn whole(bytes: &[u8]) -> Result<Value> {
+    let answer: Value = serde_json::from_slice(bytes)?;
+    ensure!(answer.get("errors").is_none(), "{answer}");
+    Ok(answer)
+}
+
+/// Asks for a page, reading those before it first, as somebody does who scrolls.
 fn walk(
-    client: &mut Client,
+    ask: &mut impl FnMut(&str) -> Result<Vec<u8>>,
     profile: &str,
     decade: i32,
     selection: &str,
     filter: &str,
     page: usize,
-    taken: &mut Vec<Duration>,
 ) -> Result<()> {
     let mut after = String::new();
-    for page_number in 0..=page {
-        let started = Instant::now();
+    for _ in 0..=page {
         let query = format!(
             "{{ predictions(profile: \"{profile}\", decade: {decade}, {filter} {after}) {{ totalCount \
              pageInfo {{ endCursor hasNextPage }} nodes {{ {selection} }} }} }}"
         );
-        let answer: Value = serde_json::from_slice(&client.post(&json!({ "query": query }).to_string())?)?;
-        ensure!(answer.get("errors").is_none(), "{query}: {answer}");
+        let answer = whole(&ask(&json!({ "query": query }).to_string())?)?;
         let info = &answer["data"]["predictions"]["pageInfo"];
         if info["hasNextPage"] == false {
             break;
         }
         after = format!("after: {}", info["endCursor"]);
-        if page_number < page {
-            taken.push(started.elapsed());
-        }
     }
     Ok(())
 }
@@ -350,7 +351,7 @@ fn zipf(random: &mut SmallRng, count: usize) -> usize {
 }
 
 /// Changes 500 ratings a minute, one at a time, and a profile once a minute.
-async fn changes(database: &str, during: Duration) -> Result<()> {
+pub(super) async fn changes(database: &str, during: Duration) -> Result<()> {
     let mut connection = PgConnection::connect(database).await?;
     let started = Instant::now();
     let mut ticks = tokio::time::interval(Duration::from_millis(120));

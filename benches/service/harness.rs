@@ -11,6 +11,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
+/// Longer than any answer takes, the slowest first touch included.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 /// The URL of a database with this many generated films, made where it is missing.
 pub(crate) async fn catalogue(url: &str, films: u32) -> Result<String> {
     let (server, parameters) = url.split_once('?').map_or((url, String::new()), |(url, p)| (url, format!("?{p}")));
@@ -70,9 +73,7 @@ impl Server {
     }
 
     pub(crate) fn client(&self) -> Result<Client> {
-        let stream = TcpStream::connect(self.address)?;
-        stream.set_nodelay(true)?;
-        Ok(Client { stream: BufReader::new(stream) })
+        Client::connect(self.address)
     }
 
     /// Resident memory now, and the most that it was, in MB.
@@ -104,7 +105,28 @@ pub(crate) struct Client {
     stream: BufReader<TcpStream>,
 }
 
+/// What came over HTTP.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The header lines, in lower case.
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
+    }
+}
+
 impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream: BufReader::new(stream) })
+    }
+
     /// The time from the first byte sent to the last received, and the data.
     pub(crate) fn ask(&mut self, query: &str) -> Result<(Duration, Value)> {
         let body = json!({ "query": query }).to_string();
@@ -124,24 +146,34 @@ impl Client {
 
     /// The bytes of the answer to a body.
     pub(crate) fn post(&mut self, body: &str) -> Result<Vec<u8>> {
+        self.exchange(body).map(|answer| answer.body)
+    }
+
+    /// The whole answer to a body.
+    pub(crate) fn exchange(&mut self, body: &str) -> Result<Answer> {
         let head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length:";
         self.stream.get_mut().write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())?;
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            ensure!(self.stream.read_line(&mut line)? > 0, "the service closed the connection");
-            let line = line.trim_end().to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse()?;
-            }
-            if line.is_empty() {
-                break;
-            }
+        let mut answer = Answer { status: 0, head: String::new(), body: Vec::new() };
+        while !answer.head.ends_with("\r\n\r\n") {
+            ensure!(self.stream.read_line(&mut answer.head)? > 0, "the service closed the connection");
         }
-        let mut answer = vec![0; length];
-        self.stream.read_exact(&mut answer)?;
+        answer.head.make_ascii_lowercase();
+        let status = answer.head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        answer.status = status.context("no status")?;
+        answer.body = vec![0; answer.header("content-length").context("no length")?.parse()?];
+        self.stream.read_exact(&mut answer.body)?;
         Ok(answer)
     }
+}
+
+/// The text of a service's `/metrics`.
+pub(crate) fn metrics(admin: SocketAddr) -> Result<String> {
+    let mut stream = TcpStream::connect(admin)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 pub(crate) struct Times {

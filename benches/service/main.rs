@@ -1,14 +1,15 @@
 //! The budgets of the design, measured on the running service.
 //!
 //! Needs a server in DATABASE_URL on which databases can be made, and `wrk`; `make bench` brings both. PARTS: what to
-//! measure, `original`, `cached`, `telemetry` and `subscriptions`. FILMS: sizes of the catalogues beside the original query.
-//! CACHED_FILMS: size of that for kept answers. MIXED_SECONDS: how long each mixed load runs. SUBSCRIPTIONS_FILMS: size of
-//! that for subscriptions; SUBSCRIPTIONS_DATABASE: the URL of one that is there already, whose ratings may be changed.
-//! Prints Markdown.
+//! measure, `original`, `cached`, `telemetry` and `subscriptions`; or `soak`, see `make soak`. FILMS: sizes of the catalogues
+//! beside the original query. CACHED_FILMS: size of that for kept answers. MIXED_SECONDS: how long each mixed load runs.
+//! SUBSCRIPTIONS_FILMS: size of that for subscriptions; SUBSCRIPTIONS_DATABASE: the URL of one that is there already, whose
+//! ratings may be changed. Prints Markdown.
 
 mod cached;
 mod harness;
 mod original;
+mod soak;
 mod subscriptions;
 mod telemetry;
 
@@ -36,6 +37,9 @@ fn main() -> Result<()> {
     }
     if parts.contains("subscriptions") {
         runtime.block_on(subscriptions::measure(&url, setting("SUBSCRIPTIONS_FILMS", "200000")?))?;
+    }
+    if parts == "soak" {
+        soak::run(&runtime, &url)?;
     }
     Ok(())
 }

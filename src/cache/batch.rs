@@ -13,7 +13,7 @@ use tracing::Instrument;
 use super::entry::{Entry, Made, Times, Verdict, judge};
 use super::memory::Memory;
 use super::reading::{Purpose, Reading};
-use super::tiered::{CacheSettings, Key, LoadError, Surroundings};
+use super::tiered::{CacheSettings, Key, LoadError, Surroundings, Waiting};
 use crate::telemetry::{
     CacheName, CacheOperation, Done, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, Source,
     WriteReason, charged,
@@ -131,8 +131,17 @@ where
 
         self.revalidate(stale, &load);
         let wanted = missing.len();
-        let fetched = match Box::pin(self.fetch(missing, &load, reading.as_deref())).await {
+        let reason = match reading.as_deref().map(Reading::purpose) {
+            Some(Purpose::Revalidate | Purpose::Follow) => WriteReason::Revalidate,
+            Some(Purpose::Warm) => WriteReason::Warm,
+            Some(Purpose::Request) | None => WriteReason::Miss,
+        };
+        let flights = if missing.is_empty() { Vec::new() } else { self.join(missing, &load, reason) };
+        let roles = flights.iter().filter(|_| counted).map(|(_, role, _)| *role).collect();
+        let waiting = Waiting { metrics: &inner.around.metrics, cache: inner.name, roles };
+        let fetched = match Box::pin(self.land(flights, &load, reason)).await {
             Err(error) if error.is_outage() && old.len() == wanted => {
+                waiting.over();
                 for (key, entry) in old {
                     // The load that failed was its refresh.
                     inner.around.metrics.cache_revalidation(inner.name, Revalidation::Error);
@@ -142,6 +151,7 @@ where
             }
             fetched => fetched?,
         };
+        waiting.over();
         for (key, role, entry) in fetched {
             if counted {
                 inner.around.metrics.cache_flight(inner.name, role);
@@ -151,26 +161,18 @@ where
         Ok(found)
     }
 
-    /// Loads what is missing, together with nobody else: what others are loading is waited for.
-    async fn fetch<L, F>(
+    /// What flights bring.
+    async fn land<L, F>(
         &self,
-        missing: Vec<K>,
+        mut waited: Vec<(K, FlightRole, Flight<K, V, E>)>,
         load: &L,
-        reading: Option<&Reading>,
+        reason: WriteReason,
     ) -> Result<Vec<(K, FlightRole, Arc<Entry<Option<V>>>)>, E>
     where
         L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<HashMap<K, Made<Option<V>>>, E>> + Send + 'static,
     {
-        if missing.is_empty() {
-            return Ok(Vec::new());
-        }
-        let reason = match reading.map(Reading::purpose) {
-            Some(Purpose::Revalidate | Purpose::Follow) => WriteReason::Revalidate,
-            Some(Purpose::Warm) => WriteReason::Warm,
-            Some(Purpose::Request) | None => WriteReason::Miss,
-        };
-        let (mut waited, mut entries) = (self.join(missing, load, reason), Vec::new());
+        let mut entries = Vec::new();
         // A flight that set off before a change brings what was true before it: then once more.
         for last in [false, true] {
             let landed = join_all(waited.iter().map(|(_, _, flight)| flight.clone())).await;
@@ -192,7 +194,7 @@ where
         Ok(entries)
     }
 
-    /// A flight for each key: one that is under way, or the one that sets off now for all the others.
+    /// A flight for each key, so that nothing is loaded twice at a time: one that is under way, or the one that sets off now for all the others.
     fn join<L, F>(&self, keys: Vec<K>, load: &L, reason: WriteReason) -> Vec<(K, FlightRole, Flight<K, V, E>)>
     where
         L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,

@@ -201,12 +201,6 @@ where
         let inner = &self.0;
         let counted = reading.is_none_or(|reading| reading.purpose() == Purpose::Request);
         let stale_will_do = counted;
-        // Counted at its end, with the look-up itself: who leaves meanwhile is counted nowhere.
-        let count_l1 = |result: LayerResult| {
-            if counted {
-                inner.around.metrics.cache_layer(inner.name, Layer::L1, result);
-            }
-        };
         let served = |entry: &Entry<V>, how: Lookup, source: Source| {
             inner.served(entry, how, span, counted);
             if let Some(reading) = reading {
@@ -228,14 +222,17 @@ where
             Verdict::Fresh if following && !inner.is_current(entry) => Verdict::Stale,
             verdict => verdict,
         });
+        let usable = matches!(verdict, Some(Verdict::Fresh)) || verdict == Some(Verdict::Stale) && stale_will_do;
+        if counted {
+            let result = if usable { LayerResult::Hit } else { LayerResult::Miss };
+            inner.around.metrics.cache_layer(inner.name, Layer::L1, result);
+        }
         let mut old = None;
         match (kept, verdict) {
             (Some(entry), Some(Verdict::Fresh)) => {
-                count_l1(LayerResult::Hit);
                 return Ok(served(&entry, Lookup::HitL1, Source::CacheFresh));
             }
             (Some(entry), Some(Verdict::Stale)) if stale_will_do => {
-                count_l1(LayerResult::Hit);
                 self.revalidate(key, load);
                 return Ok(served(&entry, Lookup::Stale, Source::CacheStale));
             }
@@ -253,7 +250,10 @@ where
         let mut joined = 0;
         loop {
             let (flight, role) = self.join(&key, &mut load, reason, counted);
+            let roles = if counted { vec![role] } else { Vec::new() };
+            let waiting = Waiting { metrics: &inner.around.metrics, cache: inner.name, roles };
             let landed = flight.await;
+            waiting.over();
             joined += 1;
             // Whoever joined a flight that set off before a change must not be told what was true before it.
             let too_old = |landed: &Landed<V>| inner.judge(&landed.entry) == Verdict::Invalidated;
@@ -278,7 +278,6 @@ where
                     Lookup::HitL1 | Lookup::HitL2 | Lookup::Bypass => {}
                 }
             }
-            count_l1(LayerResult::Miss);
             return match landed {
                 Ok(Landed { entry, how, source }) => Ok(served(&entry, how, source)),
                 Err(error) => {
@@ -503,6 +502,29 @@ impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
 
     fn decode(&self, bytes: &[u8]) -> Option<Entry<V>> {
         self.codec.as_ref().and_then(|codec| (codec.decode)(bytes))
+    }
+}
+
+/// Look-ups that wait for values. Dropped, they are counted as misses: nothing came, or nobody waits any more.
+pub(super) struct Waiting<'a> {
+    pub(super) metrics: &'a Metrics,
+    pub(super) cache: CacheName,
+    pub(super) roles: Vec<FlightRole>,
+}
+
+impl Waiting<'_> {
+    /// Something came; whoever is served it counts it.
+    pub(super) fn over(mut self) {
+        self.roles.clear();
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        for role in &self.roles {
+            self.metrics.cache_lookup(self.cache, Lookup::Miss);
+            self.metrics.cache_flight(self.cache, *role);
+        }
     }
 }
 

@@ -79,6 +79,8 @@ pub struct Config {
     pub cors_allowed_origins: Option<Vec<String>>,
     #[serde(rename = "request_timeout_seconds", deserialize_with = "seconds")]
     pub request_timeout: Duration,
+    #[serde(rename = "shutdown_delay_seconds", default, deserialize_with = "optional_seconds")]
+    pub shutdown_delay: Option<Duration>,
     #[serde(rename = "shutdown_timeout_seconds", deserialize_with = "seconds")]
     pub shutdown_timeout: Duration,
     pub trusted_documents_file: Option<PathBuf>,
@@ -393,6 +395,10 @@ fn line_at(text: &str, offset: usize) -> usize {
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+fn optional_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    seconds(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -249,10 +249,17 @@ pub const SETTINGS: &[Setting] = &[
         description: "How long a request may take.",
     },
     Setting {
+        key: "shutdown_delay_seconds",
+        kind: Kind::Seconds,
+        default: None,
+        description: "How long a program that is told to stop goes on serving while /health/ready says no, so that a \
+                      proxy sends nothing more. When not set, it stops at once.",
+    },
+    Setting {
         key: "shutdown_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("10"),
-        description: "How long running work may take to finish when the program is told to stop.",
+        description: "How long running work may take to finish when the program stops.",
     },
     Setting {
         key: "trusted_documents_file",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Error, ErrorExtensions};
 
+use crate::cache::{Purpose, Reading};
 use crate::services::ServiceError;
 use crate::store::StoreError;
 use crate::telemetry::{ErrorCode, Label};
@@ -52,7 +53,12 @@ impl From<ServiceError> for ApiError {
             ServiceError::NotReady(what) => Self::new(ErrorCode::ServiceUnavailable, what),
             ServiceError::Store(error) => {
                 let cause = chain(&error);
-                tracing::error!(error = cause, "a request could not be answered");
+                // Of a refresh beside the requests nobody is told; the caches count it.
+                if Reading::current().is_none_or(|reading| reading.purpose() == Purpose::Request) {
+                    tracing::error!(error = cause, "a request could not be answered");
+                } else {
+                    tracing::debug!(error = cause, "a refresh failed");
+                }
                 match error {
                     StoreError::Unavailable(_) | StoreError::Silent(_) | StoreError::Busy(_) => {
                         Self::new(ErrorCode::ServiceUnavailable, "the service has no answer right now")

@@ -1,5 +1,7 @@
 //! What can go wrong between us and the database.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a statement gave no answer. Cheap to clone, so that all who waited for one load can be told.
@@ -8,6 +10,17 @@ pub enum StoreError {
     /// The server cannot be reached, or every connection was busy for too long.
     #[error("the database cannot be reached")]
     Unavailable(#[source] SharedError),
+    /// A certificate or key that a database URL names is not there.
+    #[error("{path}, the {parameter} of a database URL, cannot be read")]
+    TlsFile {
+        /// What it is to be.
+        parameter: String,
+        /// Where it should be.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// The statement ran into its time limit.
     #[error("{statement} ran into its time limit")]
     TimedOut {

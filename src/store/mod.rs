@@ -24,11 +24,11 @@ mod snapshot;
 mod transaction;
 mod versions;
 
-use std::io;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use crate::telemetry::{DbError, Metrics, Pool, StatementGuard};
 use sqlx::pool::PoolConnection;
@@ -88,6 +88,9 @@ pub const QUERY_NAMES: &[&str] = &[
 /// How much longer than the server's own time limit we wait: it says better what went wrong, if it still says anything.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// The parameters of a URL that name files.
+const TLS_FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
+
 /// A statement of a request that takes longer is logged.
 const SLOW: Duration = Duration::from_millis(200);
 
@@ -129,9 +132,9 @@ impl Store {
     /// Opens a pool; connects when the first statement asks for it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the URL is none.
+    /// [`StoreError::Unavailable`] when the URL is none, [`StoreError::TlsFile`] when it names a file that is not there.
     pub fn open(settings: &DatabaseSettings, metrics: Metrics) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(&settings.url).map_err(|e| StoreError::Unavailable(e.into()))?;
+        let options = options(&settings.url)?;
         let pool = |connections, limit| {
             PgPoolOptions::new()
                 .max_connections(connections)
@@ -360,6 +363,22 @@ impl From<error::FailureKind> for DbError {
             error::FailureKind::Other => Self::Other,
         }
     }
+}
+
+/// How to connect to the database at `url`. Files that it names are looked at now: when a connection is made, a missing one
+/// is an error that does not say which.
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(|error| StoreError::Unavailable(error.into()))?;
+    let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+    let parameters: Vec<(String, String)> = serde_urlencoded::from_str(parameters).unwrap_or_default();
+    for (parameter, path) in parameters {
+        if TLS_FILES.contains(&parameter.as_str())
+            && let Err(error) = fs::File::open(&path)
+        {
+            return Err(StoreError::TlsFile { parameter, path, source: error.into() });
+        }
+    }
+    Ok(options)
 }
 
 /// What every connection of ours is set to.

@@ -3,16 +3,15 @@
 //! An answer of the replica counts when it shows every change that we know of; all else is asked at the primary.
 
 use std::collections::VecDeque;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 
 use super::events::versions_of;
-use super::{DatabaseSettings, Lent, Store, StoreError, Versions, Within, begun, failed, session};
+use super::{DatabaseSettings, Lent, Store, StoreError, Versions, Within, begun, failed, options, session};
 use crate::breaker::{Breaker, BreakerSettings, Permit};
 use crate::scoring::Decade;
 use crate::telemetry::{BreakerName, DbError, Fallback, Pool};
@@ -71,15 +70,14 @@ impl Store {
     /// call [`look_at_replica`](Self::look_at_replica) every second.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the URL is none.
+    /// [`StoreError::Unavailable`] when the URL is none, [`StoreError::TlsFile`] when it names a file that is not there.
     pub fn reading_from(
         self,
         replica: &ReplicaSettings,
         primary: &DatabaseSettings,
         known: Versions,
     ) -> Result<Self, StoreError> {
-        let options =
-            PgConnectOptions::from_str(&replica.url).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let options = options(&replica.url)?;
         let pool = PgPoolOptions::new()
             .max_connections(primary.max_connections)
             .acquire_timeout(primary.acquire_timeout.min(PATIENCE))

@@ -353,6 +353,27 @@ async fn in_an_outage_what_is_kept_is_served_however_old_and_said_to_be(pool: Pg
 }
 
 #[sqlx::test(migrations = false)]
+async fn look_ups_that_come_to_nothing_are_counted(pool: PgPool) {
+    let service = nineties(pool, None).await;
+    service.data("{ predictions(decade: 1990) { nodes { score } } }").await;
+    for away in [OUTAGE, "ALTER TABLE external_metrics RENAME TO elsewhere"] {
+        sqlx::query(away).execute(&service.pool).await.unwrap();
+    }
+    // The details of films fail; and the first root field that fails ends the others, which wait for the same outage.
+    let details = "{ predictions(decade: 1990) { nodes { movie { metrics { source } } } } }";
+    for query in [details, "{ lists { key } profiles { name } genres { name } }"] {
+        let answer = service.ask(query, json!({})).await;
+        assert!(answer["errors"].is_array(), "{answer:#}");
+    }
+
+    let [lookups, flights] = ["cinegraph_cache_lookups_total", "cinegraph_cache_single_flight_total"];
+    let asked = service.counted("cinegraph_cache_layer_requests_total", &[("layer", "l1")]);
+    assert!(asked > 0);
+    assert_eq!(service.counted(lookups, &[]), asked);
+    assert_eq!(service.counted(lookups, &[("result", "miss")]), service.counted(flights, &[]));
+}
+
+#[sqlx::test(migrations = false)]
 async fn what_is_forbidden_is_not_served_in_an_outage_either(pool: PgPool) {
     let service = nineties(pool, None).await;
     service.data(PAGE).await;

@@ -48,7 +48,7 @@ fn cinegraph(database_url: &str, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(database_url: &str, arguments: &[&str]) -> Output {
+pub(crate) fn run(database_url: &str, arguments: &[&str]) -> Output {
     cinegraph(database_url, arguments).output().unwrap()
 }
 
@@ -66,7 +66,7 @@ fn json(database_url: &str, arguments: &[&str]) -> Value {
 }
 
 /// What it said on standard error.
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -504,10 +504,15 @@ impl Server {
         exchange(&self.public, &(head + body))
     }
 
-    /// Asks it to stop; returns its exit code, or none where it does not stop within ten seconds.
-    pub(crate) fn stop(&mut self) -> Option<i32> {
+    /// Asks it to stop, and returns at once.
+    pub(crate) fn ask_to_stop(&self) {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Asks it to stop; returns its exit code, or none where it does not stop within ten seconds.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        self.ask_to_stop();
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(10) {
             if let Some(status) = self.child.try_wait().unwrap() {

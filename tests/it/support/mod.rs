@@ -1,10 +1,12 @@
 //! A service of its own for each test, on a database of its own, and films to put into it.
 
+mod certificates;
 mod crowd;
 mod films;
 mod node;
 mod postgres;
 mod process;
+mod proxy;
 mod redis;
 mod socket;
 mod wait;
@@ -37,10 +39,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+pub(crate) use certificates::Authority;
 pub(crate) use crowd::{Crowd, From, Told, ask_once, counts};
 pub(crate) use films::{Film, credit, nominee, person, quality};
 pub(crate) use node::NodeClient;
 pub(crate) use postgres::PostgresServer;
+pub(crate) use proxy::{Proxy, free_address};
 pub(crate) use redis::RedisServer;
 pub(crate) use socket::Socket;
 pub(crate) use wait::until;

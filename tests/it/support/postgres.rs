@@ -1,7 +1,8 @@
 //! A real PostgreSQL of a test's own, to be stopped, frozen and killed; and replicas of it.
 
+use std::fs::{self, Permissions};
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
+use super::certificates::Identity;
 use super::process::{children_of, signal};
 use super::until;
 
@@ -98,6 +100,23 @@ impl PostgresServer {
     /// Where a database of it is.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Starts it again as a server that shows who it is, and that takes no connection without TLS.
+    pub(crate) async fn require_tls(&mut self, identity: &Identity) {
+        self.stop();
+        let data = self.data();
+        for (from, to) in [(&identity.certificate, "server.crt"), (&identity.key, "server.key")] {
+            let to = data.join(to);
+            fs::copy(from, &to).unwrap();
+            fs::set_permissions(&to, Permissions::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = self.programs.account {
+                chown(&to, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        fs::write(data.join("postgresql.auto.conf"), "ssl = on\n").unwrap();
+        fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n").unwrap();
+        self.start_again().await;
     }
 
     /// Runs statements as the superuser, in the database `postgres`.

@@ -1,10 +1,12 @@
 //! A real Redis of a test's own, from the system's packages.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::certificates::{Authority, Identity};
 use super::process::signal;
 use super::until;
 
@@ -21,8 +23,28 @@ impl RedisServer {
         // Free a moment ago: no other test gets the same one before this one is bound again.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let directory = TempDir::new().unwrap();
-        let server = Self { process: spawn(port, &directory), port, directory };
+        let server = Self { process: spawn(&["--port", &port.to_string()], &directory), port, directory };
         server.answers().await;
+        server
+    }
+
+    /// Starts one that shows who it is, and that takes no connection without TLS.
+    pub(crate) async fn with_tls(authority: &Authority, identity: &Identity) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
+        let trusted = path(&authority.certificate());
+        let tls = [
+            ("--port", "0".to_owned()),
+            ("--tls-port", port.to_string()),
+            ("--tls-cert-file", path(&identity.certificate)),
+            ("--tls-key-file", path(&identity.key)),
+            ("--tls-ca-cert-file", trusted.clone()),
+            ("--tls-auth-clients", "no".to_owned()),
+        ];
+        let directory = TempDir::new().unwrap();
+        let settings: Vec<_> = tls.iter().flat_map(|(name, value)| [*name, value]).collect();
+        let server = Self { process: spawn(&settings, &directory), port, directory };
+        until("Redis answers", async || server.command(&["--tls", "--cacert", &trusted, "PING"]) == "PONG").await;
         server
     }
 
@@ -51,7 +73,7 @@ impl RedisServer {
 
     /// Starts it again where it was, with nothing in it.
     pub(crate) async fn start_again(&mut self) {
-        self.process = spawn(self.port, &self.directory);
+        self.process = spawn(&["--port", &self.port.to_string()], &self.directory);
         self.answers().await;
     }
 
@@ -70,9 +92,10 @@ impl RedisServer {
     }
 }
 
-fn spawn(port: u16, directory: &TempDir) -> Child {
+fn spawn(settings: &[&str], directory: &TempDir) -> Child {
     Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(settings)
         .current_dir(directory.path())
         .stdout(Stdio::null())
         .spawn()
