@@ -192,7 +192,7 @@ async fn a_request_is_a_tree_of_spans_at_the_collector(pool: PgPool) {
     assert_eq!(refresh.links.iter().map(|link| &link.trace_id).collect::<Vec<_>>(), [&stale[0].trace_id]);
 
     sqlx::query("ALTER TABLE movies RENAME TO gone").execute(&pool).await.unwrap();
-    let failing = collector.whole(&ask(&server, "{ movies { nodes { title } } }").0).await;
+    let failing = collector.whole(&ask(&server, "{ movies(titleContains: \"Lo\") { nodes { title } } }").0).await;
     insta::assert_snapshot!("a failing query", tree(&failing));
     let statement = failing.iter().find(|span| span.kind() == SpanKind::Client && is_error(span)).unwrap();
     assert_eq!(attributes(&statement.attributes)["db.response.status_code"], "42P01");
