@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
+use tracing::{Instrument, Span};
 
 use super::error::ApiError;
 use crate::scoring::MovieId;
@@ -65,6 +66,16 @@ pub(super) struct QualityOf(pub(super) Of<PersonId>);
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct LiveScoreOf(pub(super) MovieId);
 
+fn batch_span(loader: &'static str, keys: usize) -> Span {
+    tracing::info_span!(
+        "batch",
+        otel.name = format!("dataloader {loader}"),
+        graphql.processing.r#type = "dataloader_batch",
+        graphql.dataloader.name = loader,
+        graphql.dataloader.batch.size = keys,
+    )
+}
+
 /// A loader: its key, what it gives, its name, and the look-up that serves it.
 macro_rules! loader {
     ($key:ty => $value:ty, $name:literal, |$services:ident, $ids:ident: $id:ty| $load:expr, $unwrap:expr, $wrap:expr) => {
@@ -76,7 +87,7 @@ macro_rules! loader {
                 self.metrics.loader_batch($name, keys.len());
                 let $services = &self.services;
                 let $ids: Vec<$id> = keys.iter().map($unwrap).collect();
-                let found = $load.await?;
+                let found = $load.instrument(batch_span($name, keys.len())).await?;
                 Ok(found.into_iter().map(|(id, value)| ($wrap(id), value)).collect())
             }
         }

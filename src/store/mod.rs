@@ -167,15 +167,15 @@ impl Store {
 
     /// Tells the metrics how many connections are open and idle.
     pub fn measure_pool(&self) {
-        let measure = |name, pools: &[&PgPool]| {
-            let idle = pools.iter().map(|pool| pool.num_idle()).sum();
-            let open: usize = pools.iter().map(|pool| pool.size() as usize).sum();
-            let max = pools.iter().map(|pool| pool.options().get_max_connections() as usize).sum();
+        let measure = |name, pool: &PgPool| {
+            let (idle, open) = (pool.num_idle(), pool.size() as usize);
+            let max = pool.options().get_max_connections() as usize;
             self.metrics.connections(name, idle, open.saturating_sub(idle), max);
         };
-        measure(Pool::Primary, &[&self.pool, &self.direct.pool]);
+        // Without the connections of the direct query: while nobody needs that, a full pool would look half empty.
+        measure(Pool::Primary, &self.pool);
         if let Some(replica) = &self.replica {
-            measure(Pool::Replica, &[replica.pool()]);
+            measure(Pool::Replica, replica.pool());
         }
     }
 
@@ -224,17 +224,30 @@ impl Store {
         match Box::pin(acquire).await {
             Ok(connection) => {
                 wait.acquired();
-                Ok((connection, self.metrics.statement(name)))
+                Ok((connection, begun(&self.metrics, name, &self.pool)))
             }
             Err(error) => {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
-                self.metrics.statement(name).finish_err(DbError::Connection);
+                begun(&self.metrics, name, &self.pool).finish_err(DbError::Connection, None);
                 Err(StoreError::of(name, error))
             }
         }
     }
+}
+
+/// Starts to measure a statement that goes to the server of `pool`.
+fn begun(metrics: &Metrics, name: &'static str, pool: &PgPool) -> StatementGuard {
+    let (measured, server) = (metrics.statement(name), pool.connect_options());
+    measured.sent_to(server.get_host(), server.get_port(), server.get_database());
+    measured
+}
+
+/// Ends the measurement of a statement that failed.
+fn failed(measured: StatementGuard, error: &sqlx::Error) {
+    let sqlstate = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    measured.finish_err(error::FailureKind::of(error).into(), sqlstate.as_deref());
 }
 
 /// One statement being run: its connection, and its measurement, which ends with it on every way out.
@@ -333,7 +346,7 @@ impl Statement {
                 Ok(value)
             }
             Err(error) => {
-                self.measured.finish_err(error::FailureKind::of(&error).into());
+                failed(self.measured, &error);
                 Err(StoreError::of(self.name, error))
             }
         }

@@ -11,7 +11,7 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 
 use super::events::versions_of;
-use super::{DatabaseSettings, Lent, Store, StoreError, Versions, Within, error, options, session};
+use super::{DatabaseSettings, Lent, Store, StoreError, Versions, Within, begun, failed, options, session};
 use crate::breaker::{Breaker, BreakerSettings, Permit};
 use crate::scoring::Decade;
 use crate::telemetry::{BreakerName, DbError, Fallback, Pool};
@@ -160,12 +160,12 @@ impl Store {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
-                self.metrics.statement(Q::NAME).finish_err(DbError::Connection);
+                begun(&self.metrics, Q::NAME, &replica.pool).finish_err(DbError::Connection, None);
                 return Err(StoreError::of(Q::NAME, error));
             }
         };
         wait.acquired();
-        let measured = self.metrics.statement(Q::NAME);
+        let measured = begun(&self.metrics, Q::NAME, &replica.pool);
         let read = async {
             // One state of the database, so that the versions are those of the very rows.
             let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
@@ -183,7 +183,7 @@ impl Store {
                 Ok(value)
             }
             Err(error) => {
-                measured.finish_err(error::FailureKind::of(&error).into());
+                failed(measured, &error);
                 Err(StoreError::of(Q::NAME, error))
             }
         }

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
-use super::{Store, StoreError, error};
+use super::{Store, StoreError};
 use crate::telemetry::StatementGuard;
 
 /// A transaction, measured as one statement. Dropped before [`commit`](Self::commit), it is undone.
@@ -38,7 +38,7 @@ impl OpenTransaction {
 
 fn failure(name: &'static str, measured: Option<StatementGuard>, error: sqlx::Error) -> StoreError {
     if let Some(measured) = measured {
-        measured.finish_err(error::FailureKind::of(&error).into());
+        super::failed(measured, &error);
     }
     StoreError::of(name, error)
 }

@@ -3,6 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::Span;
+use tracing::field::Empty;
+
 use super::metrics as page;
 use super::metrics::{
     DbError, Done, Label, Method, OperationType, Outcome, Pool, SLO_ROUTE, Slo, Source, Task, TaskOutcome,
@@ -53,7 +56,22 @@ impl Metrics {
     /// Starts measuring a statement, from when it is sent.
     #[must_use]
     pub fn statement(&self, query_name: &'static str) -> StatementGuard {
-        StatementGuard { metrics: self.clone(), started: Instant::now(), query_name }
+        let span = tracing::info_span!(
+            "statement",
+            otel.name = query_name,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            db.system.name = "postgresql",
+            db.namespace = Empty,
+            db.query.summary = query_name,
+            cinegraph.db.query_name = query_name,
+            db.response.returned_rows = Empty,
+            db.response.status_code = Empty,
+            error.r#type = Empty,
+            server.address = Empty,
+            server.port = Empty,
+        );
+        StatementGuard { metrics: self.clone(), started: Instant::now(), query_name, span }
     }
 
     /// Starts waiting for a connection of `pool`.
@@ -225,18 +243,30 @@ pub struct StatementGuard {
     metrics: Metrics,
     started: Instant,
     query_name: &'static str,
+    span: Span,
 }
 
 impl StatementGuard {
+    /// Says to the trace where it is sent.
+    pub fn sent_to(&self, host: &str, port: u16, database: Option<&str>) {
+        self.span.record("server.address", host);
+        self.span.record("server.port", port);
+        self.span.record("db.namespace", database);
+    }
+
     /// All its rows are read; says how long that took.
     #[must_use = "slow statements are logged"]
     pub fn finish_ok(self, rows: usize) -> Duration {
+        self.span.record("db.response.returned_rows", rows);
         self.metrics.0.queries.get(self.query_name).1.rows.record(number(rows));
         self.started.elapsed()
     }
 
-    /// It failed.
-    pub fn finish_err(self, error: DbError) {
+    /// It failed, with this SQLSTATE if the server said so.
+    pub fn finish_err(self, error: DbError, sqlstate: Option<&str>) {
+        self.span.record("otel.status_code", "ERROR");
+        self.span.record("error.type", error.as_str());
+        self.span.record("db.response.status_code", sqlstate);
         self.metrics.0.queries.get(self.query_name).1.errors.at(error).increment(1);
     }
 }
@@ -426,7 +456,7 @@ mod tests {
         metrics.field("predictions").finish(Done::Ok);
         drop(metrics.field("predictions"));
         let _ = metrics.statement("film").finish_ok(25);
-        metrics.statement("unheard_of").finish_err(DbError::Timeout);
+        metrics.statement("unheard_of").finish_err(DbError::Timeout, None);
         let run = metrics.task(Task::ScoreRefresh);
         run.items(Done::Ok, 3);
         assert_has(&metrics, &[r#"cinegraph_task_running{task="score_refresh"} 1"#]);

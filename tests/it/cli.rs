@@ -395,8 +395,7 @@ async fn status_tells_of_the_database_and_of_a_running_instance(pool: PgPool) {
     let answered: Value = serde_json::from_str(&status(&server.admin, &["status", "--json"])).unwrap();
     assert_eq!((&answered["scored_films"], &answered["queue"]["films"]), (&json!(40), &json!(40)));
     assert!(answered["last_success"]["snapshot_refresh"].is_string(), "{answered:#}");
-    // Those of requests, and those of direct queries.
-    assert_eq!(answered["instance"]["pools"]["primary"]["max"], 10.0 + 2.0);
+    assert_eq!(answered["instance"]["pools"]["primary"]["max"], 10.0);
     assert!(answered["instance"]["caches"]["columns"]["entries"].as_f64().unwrap() > 0.0, "{answered:#}");
     let table = status(&server.admin, &["status"]);
     assert!(["Films waiting for scores", "predictions", "primary"].iter().all(|text| table.contains(text)), "{table}");

@@ -353,7 +353,7 @@ async fn each_fault_fires_the_alert_that_names_it_and_the_alert_ends_with_it() {
     prometheus.ends(&slow).await;
     one.end().await;
 
-    let full = ["CinegraphDbPoolSaturated"];
+    let full = ["CinegraphDbPoolSaturated", "CinegraphDbPoolTimeouts"];
     let mut lock = PgConnection::connect(&database.url("postgres")).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE movies IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.unwrap();
     let many = Crowd::ask(address(&server.public), 16, |number| {
