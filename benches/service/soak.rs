@@ -34,6 +34,9 @@ const GROWTH: f64 = 1.1;
 /// How many answers that should not be are printed, of each line's and in the end.
 const COMPLAINTS: usize = 3;
 
+/// A run that lasts less is still filling its caches.
+const JUDGED_FROM: Duration = Duration::from_mins(20);
+
 /// How long the last refreshes may take after the last question.
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -59,10 +62,10 @@ pub(crate) fn run(runtime: &Runtime, database: &str) -> Result<()> {
     println!("\nin all: {}", total.line());
 
     let mut problems = total.problems();
-    problems.extend(grown(&memory));
+    problems.extend(grown(&memory).filter(|_| lasts >= JUDGED_FROM));
     problems.extend(disagreements(&total, admin)?);
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
-    println!("All errors were announced, memory is flat, and the service counted what its clients did.");
+    println!("All is as it must be.");
     Ok(())
 }
 
