@@ -222,11 +222,14 @@ fn watch(admin: SocketAddr, lasts: Duration, told: &Mutex<Told>) -> Result<(Told
         let lately = mem::take(&mut *told.lock().map_err(|_| anyhow!("a client panicked"))?);
         let instead = sum(&metrics, "cinegraph_fallback_requests_total", "");
         println!(
-            "{:5.0} s  {}  {:.0} loads by the direct query  {:.1} MB",
+            "{:5.0} s  {}  {:.0} loads by the direct query  {:.1} MB, {:.1} allocated, {:.1} of that kept",
             printed.as_secs_f64(),
             lately.line(),
             instead - direct,
-            memory.last().copied().unwrap_or_default() / 1e6
+            memory.last().copied().unwrap_or_default() / 1e6,
+            // What grows here and not in the caches is lost.
+            sum(&metrics, "cinegraph_allocator_bytes", "state=\"allocated\"") / 1e6,
+            sum(&metrics, "cinegraph_cache_estimated_bytes", "") / 1e6
         );
         direct = instead;
         total = total.and(lately);
