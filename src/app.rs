@@ -178,6 +178,7 @@ impl App {
             },
             places: Arc::new(Semaphore::new(self.config.http_concurrency_limit)),
             origins: self.config.cors_allowed_origins.clone().unwrap_or_default(),
+            trusted_peers: self.config.trusted_peers.clone(),
             sockets: sockets.clone(),
             graphiql: self.config.graphiql_enabled,
         });

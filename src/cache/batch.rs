@@ -211,7 +211,7 @@ where
                 let landing = landing;
                 cache.fly(&landing.keys, load, reason).await.map(Arc::new)
             };
-            let flown = tokio::spawn(charged(flown).in_current_span());
+            let flown = tokio::spawn(charged(flown));
             let flight = async move {
                 match flown.await {
                     Ok(landed) => landed,

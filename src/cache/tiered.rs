@@ -395,7 +395,7 @@ where
             let landing = landing;
             cache.fly(&landing.key, load, reason, counted).await
         };
-        let flown = tokio::spawn(charged(Reading::new(purpose).of(flown)).in_current_span());
+        let flown = tokio::spawn(charged(Reading::new(purpose).of(flown)));
         let flight = async move {
             match flown.await {
                 Ok(landed) => landed,
@@ -459,7 +459,7 @@ where
                     }
                 };
                 // Nobody waits for it: a slow Redis must not slow an answer.
-                tokio::spawn(store.in_current_span());
+                tokio::spawn(charged(store));
             }
         }
         Ok(Landed { entry, how: Lookup::Miss, source: source.max(read.source.unwrap_or(Source::CacheFresh)) })

@@ -16,6 +16,7 @@ use std::{env, fs, io, iter};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 pub use admin_tokens::{AdminToken, AdminTokens, AdminTokensError};
@@ -77,6 +78,7 @@ pub struct Config {
     pub http_connections_limit: usize,
     pub http_concurrency_limit: usize,
     pub cors_allowed_origins: Option<Vec<String>>,
+    pub trusted_peers: Vec<IpNet>,
     #[serde(rename = "request_timeout_seconds", deserialize_with = "seconds")]
     pub request_timeout: Duration,
     #[serde(rename = "shutdown_delay_seconds", default, deserialize_with = "optional_seconds")]

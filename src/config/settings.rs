@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use figment::value::Value;
+use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
 use super::PREFIX;
@@ -52,6 +53,8 @@ pub enum Kind {
     Seconds,
     /// Several texts, at least one.
     List,
+    /// Several ranges of IP addresses, or none.
+    Networks,
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// Which log lines are written.
@@ -243,6 +246,13 @@ pub const SETTINGS: &[Setting] = &[
                       set: only pages of this service.",
     },
     Setting {
+        key: "trusted_peers",
+        kind: Kind::Networks,
+        default: Some("127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7"),
+        description: "Networks whose requests may be part of a trace that their sender began, and sampled as it says. \
+                      A proxy in one of them passes on what its clients send, unless told otherwise.",
+    },
+    Setting {
         key: "request_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("10"),
@@ -396,7 +406,8 @@ impl Kind {
             Self::Whole { .. } | Self::Seconds => {
                 text.parse().map(u64::into).ok().or_else(|| text.parse().map(f64::into).ok())
             }
-            Self::List => Some(text.split(',').map(str::trim).collect::<Vec<_>>().into()),
+            Self::Networks if text.is_empty() => Some(Vec::<String>::new().into()),
+            Self::List | Self::Networks => Some(text.split(',').map(str::trim).collect::<Vec<_>>().into()),
             Self::DatabaseUrl | Self::RedisUrl | Self::Path | Self::Address | Self::OneOf(_) | Self::LogFilter => None,
         };
         parsed.unwrap_or_else(|| text.into())
@@ -417,6 +428,7 @@ impl Kind {
             Self::List => value
                 .deserialize()
                 .is_ok_and(|texts: Vec<String>| !texts.is_empty() && texts.iter().all(|text| !text.is_empty())),
+            Self::Networks => value.deserialize::<Vec<IpNet>>().is_ok(),
         }
     }
 
@@ -442,6 +454,7 @@ impl fmt::Display for Kind {
             Self::Whole { unit, min, max } => write!(f, "a whole number of {unit}, {min} to {max}"),
             Self::Seconds => write!(f, "seconds, {} to {}", SECONDS.start(), SECONDS.end()),
             Self::List => f.write_str("a list such as [\"1001_movies\"], in a variable separated by commas"),
+            Self::Networks => f.write_str("a list such as [\"10.0.0.0/8\"], in a variable separated by commas"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::LogFilter => f.write_str("a filter such as info,sqlx::query=debug"),
         }

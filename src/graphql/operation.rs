@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use async_graphql::parser::types::{DocumentOperations, OperationType as ParsedType};
 use async_graphql::parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet};
 use async_graphql::{ServerError, Value};
+use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use sha2::{Digest, Sha256};
 use tracing::field::Empty;
@@ -67,6 +68,8 @@ impl Described {
 pub(super) struct Operation {
     metrics: Metrics,
     guard: OperationGuard,
+    /// The request's trace, for the line of an operation that ends outside of it.
+    context: Context,
     span: Span,
     pub(super) described: Arc<Described>,
     codes: Vec<ErrorCode>,
@@ -94,11 +97,13 @@ impl Operation {
             cinegraph.graphql.outcome = Empty,
             cinegraph.graphql.complexity = Empty,
             cinegraph.graphql.depth = Empty,
+            cinegraph.trace.truncated = Empty,
             error.r#type = Empty,
         );
         Self {
             metrics: metrics.clone(),
             guard: metrics.operation(),
+            context: Context::current(),
             span,
             described: Arc::default(),
             codes: Vec::new(),
@@ -197,10 +202,14 @@ impl Drop for Operation {
         self.span.record("cinegraph.graphql.outcome", outcome.as_str());
         let complexity = self.cost.points();
         self.span.record("cinegraph.graphql.complexity", complexity);
+        if self.spent.is_trace_truncated() {
+            self.span.record("cinegraph.trace.truncated", true);
+        }
         if outcome == Outcome::Error {
             self.span.record("otel.status_code", "ERROR");
             self.span.record("error.type", self.codes.first().map_or("panic", |code| code.as_str()));
         }
+        let _attached = self.context.clone().attach();
         let _entered = self.span.enter();
         tracing::info!(
             operation_type = kind.as_str(),

@@ -18,6 +18,7 @@ mod websocket;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
 
 use crate::graphql::Door;
@@ -42,6 +43,8 @@ pub struct HttpState<E> {
     pub places: Arc<Semaphore>,
     /// Origins whose pages may ask; `*` for all.
     pub origins: Vec<String>,
+    /// Networks whose requests may join a trace that they bring.
+    pub trusted_peers: Vec<IpNet>,
     /// Connections by WebSocket.
     pub sockets: Sockets,
     /// Whether GraphiQL is served.

@@ -1,22 +1,25 @@
-//! What every request gets: a server span in the caller's trace, its trace id in the answer, and its measurement, which
+//! What every request gets: a server span, in its caller's trace if that is trusted, its trace id in the answer, and its measurement, which
 //! lasts until the last byte of the body is ready.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
+use ipnet::IpNet;
+use opentelemetry::context::FutureExt;
+use opentelemetry::global::BoxedTracer;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{Link, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::{Context as Trace, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tracing::field::Empty;
-use tracing::{Instrument, Span};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::telemetry::metrics::UNMATCHED;
 use crate::telemetry::{self, HttpRequestGuard, Metrics, OperationEnd};
@@ -40,20 +43,40 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
     text(headers, REQUEST_ID).filter(sane)
 }
 
-pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
-    let (span, trace_id) = server_span(&request, &route);
-    let request_id = request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok());
-    let guard = (!UNMEASURED.contains(&route.as_str())).then(|| metrics.http_request(label(request.method()), route));
+/// Observes requests.
+#[derive(Clone)]
+pub(super) struct Observer {
+    pub(super) metrics: Metrics,
+    tracer: Arc<BoxedTracer>,
+    /// From where a request may be part of a trace that others have begun.
+    trusted: Arc<[IpNet]>,
+}
 
-    let mut response = next.run(request).instrument(span.clone()).await;
-
-    let status = response.status();
-    span.record("http.response.status_code", status.as_u16());
-    if status.is_server_error() {
-        span.record("error.type", status.as_str());
-        span.record("otel.status_code", "ERROR");
+impl Observer {
+    pub(super) fn new(metrics: Metrics, trusted: &[IpNet]) -> Self {
+        Self { metrics, tracer: Arc::new(telemetry::tracer()), trusted: trusted.into() }
     }
+}
+
+pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
+    let trace = observer.begin(&request, &route);
+    let request_id = request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok());
+    let guard =
+        (!UNMEASURED.contains(&route.as_str())).then(|| observer.metrics.http_request(label(request.method()), route));
+
+    let mut response = next.run(request).with_context(trace.clone()).await;
+
+    let (status, span) = (response.status(), trace.span());
+    if span.is_recording() {
+        span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
+        if status.is_server_error() {
+            span.set_attribute(KeyValue::new("error.type", status.as_u16().to_string()));
+            span.set_status(Status::error(""));
+        }
+    }
+    let ids = span.span_context();
+    let trace_id = ids.is_valid().then(|| HeaderValue::from_str(&ids.trace_id().to_string()).ok()).flatten();
     if let Some(id) = request_id.or_else(|| trace_id.clone()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -61,56 +84,65 @@ pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, ne
         response.headers_mut().insert(TRACE_ID, trace_id);
     }
     match guard {
-        Some(guard) => measure_body(response, status, guard, span),
+        Some(guard) => measure_body(response, status, guard, trace),
         None => response,
     }
 }
 
-fn measure_body(mut response: Response, status: StatusCode, mut guard: HttpRequestGuard, span: Span) -> Response {
+fn measure_body(mut response: Response, status: StatusCode, mut guard: HttpRequestGuard, trace: Trace) -> Response {
     let end = response.extensions_mut().remove::<OperationEnd>();
     guard.answered(status.as_u16(), end);
-    response.map(|body| Body::new(MeasuredBody::new(body, guard, span)))
+    response.map(|body| Body::new(MeasuredBody::new(body, guard, trace)))
 }
 
-/// The span of a request, and the name of its trace.
-fn server_span(request: &Request, route: &str) -> (Span, Option<HeaderValue>) {
-    let headers = request.headers();
-    let span = tracing::info_span!(
-        "http",
-        otel.kind = "server",
-        otel.status_code = Empty,
-        "http.request.method" = Empty,
-        "http.route" = Empty,
-        "http.response.status_code" = Empty,
-        "url.path" = Empty,
-        "url.scheme" = Empty,
-        "network.protocol.version" = Empty,
-        "server.address" = Empty,
-        "server.port" = Empty,
-        "user_agent.original" = Empty,
-        "error.type" = Empty,
-    );
-    if headers.contains_key(TRACEPARENT) {
-        // Refused only when no telemetry runs, and then there is no trace to join.
-        let _ = span.set_parent(TraceContextPropagator::new().extract(&Headers(headers)));
+impl Observer {
+    /// Begins the span of a request. Not one of `tracing`: most requests are not sampled, and then this costs hardly more
+    /// than their ids.
+    fn begin(&self, request: &Request, route: &str) -> Trace {
+        let headers = request.headers();
+        let mut span = SpanBuilder::from_name("http").with_kind(SpanKind::Server);
+        let mut parent = Trace::new();
+        if headers.contains_key(TRACEPARENT) {
+            let caller = TraceContextPropagator::new().extract_with_context(&parent, &Headers(headers));
+            if self.trusts(request) {
+                parent = caller;
+            } else {
+                // A stranger decides neither what is sampled nor which trace it is part of.
+                span = span.with_links(vec![Link::with_context(caller.span().span_context().clone())]);
+            }
+        }
+        let trace = parent.with_span(self.tracer.build_with_context(span, &parent));
+        let span = trace.span();
+        if span.is_recording() {
+            let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
+            let attribute = |name, value: Option<&str>| value.map(|value| KeyValue::new(name, value.to_owned()));
+            let port = host.as_ref().and_then(Authority::port_u16);
+            span.update_name(format!("{} {route}", telemetry::Label::as_str(label(request.method()))));
+            span.set_attributes(
+                [
+                    attribute("http.request.method", Some(request.method().as_str())),
+                    attribute("http.route", Some(route)),
+                    attribute("url.path", Some(request.uri().path())),
+                    attribute("url.scheme", Some("http")),
+                    attribute("network.protocol.version", protocol(request.version())),
+                    attribute("server.address", host.as_ref().map(Authority::host)),
+                    port.map(|port| KeyValue::new("server.port", i64::from(port))),
+                    attribute("user_agent.original", text(headers, header::USER_AGENT)),
+                ]
+                .into_iter()
+                .flatten(),
+            );
+        }
+        trace
     }
-    let context = span.context();
-    let ids = context.span().span_context().clone();
-    // Most requests are not sampled, and what nobody will see need not be said.
-    if ids.is_sampled() {
-        let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
-        context.span().update_name(format!("{} {route}", telemetry::Label::as_str(label(request.method()))));
-        span.record("http.request.method", request.method().as_str());
-        span.record("http.route", route);
-        span.record("url.path", request.uri().path());
-        span.record("url.scheme", "http");
-        span.record("network.protocol.version", protocol(request.version()));
-        span.record("server.address", host.as_ref().map(Authority::host));
-        span.record("server.port", host.as_ref().and_then(Authority::port_u16));
-        span.record("user_agent.original", text(headers, header::USER_AGENT));
+
+    fn trusts(&self, request: &Request) -> bool {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        peer.is_some_and(|ConnectInfo(peer)| {
+            let address = peer.ip().to_canonical();
+            self.trusted.iter().any(|network| network.contains(&address))
+        })
     }
-    let trace_id = ids.is_valid().then(|| HeaderValue::from_str(&ids.trace_id().to_string()).ok()).flatten();
-    (span, trace_id)
 }
 
 fn label(method: &Method) -> telemetry::Method {
@@ -152,12 +184,18 @@ impl Extractor for Headers<'_> {
 struct MeasuredBody {
     body: Body,
     guard: Option<HttpRequestGuard>,
-    _span: Span,
+    trace: Trace,
+}
+
+impl Drop for MeasuredBody {
+    fn drop(&mut self) {
+        self.trace.span().end();
+    }
 }
 
 impl MeasuredBody {
-    fn new(body: Body, guard: HttpRequestGuard, span: Span) -> Self {
-        let mut measured = Self { body, guard: Some(guard), _span: span };
+    fn new(body: Body, guard: HttpRequestGuard, trace: Trace) -> Self {
+        let mut measured = Self { body, guard: Some(guard), trace };
         measured.finish_if_ended();
         measured
     }

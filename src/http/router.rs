@@ -25,7 +25,7 @@ use tower_http::timeout::RequestBodyDeadlineLayer;
 use super::admin::scrape;
 use super::error::refusal;
 use super::health::{Probe, live, ready};
-use super::request::observe;
+use super::request::{Observer, observe};
 use super::{HttpState, graphql, page, websocket};
 use crate::telemetry::{ErrorCode, Metrics};
 
@@ -37,7 +37,7 @@ const PREFLIGHT_KEPT: Duration = Duration::from_hours(1);
 
 /// What clients may ask for.
 pub fn public<E: Executor>(state: HttpState<E>) -> Router {
-    let (metrics, probe) = (state.metrics.clone(), state.probe.clone());
+    let (observer, probe) = (Observer::new(state.metrics.clone(), &state.trusted_peers), state.probe.clone());
     let (limits, graphiql, cors) = (state.limits, state.graphiql, cors(&state.origins));
     let mut routes = Router::new()
         .route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>))
@@ -58,7 +58,7 @@ pub fn public<E: Executor>(state: HttpState<E>) -> Router {
         .layer(DefaultBodyLimit::max(limits.body_bytes));
     // Compressed after everything is measured: sizes are those before.
     let outside = ServiceBuilder::new().map_response(weaken_tag).layer(compression()).layer(cors);
-    finish(routes.layer(bounded).merge(health(probe)), metrics).layer(outside)
+    finish(routes.layer(bounded).merge(health(probe)), observer).layer(outside)
 }
 
 /// Which pages of others may ask, and what of an answer they may see.
@@ -96,7 +96,7 @@ fn weaken_tag<B>(mut response: Response<B>) -> Response<B> {
 /// What those who run the service may ask for.
 pub fn admin(metrics: Metrics, probe: Probe) -> Router {
     let routes = Router::new().route("/metrics", get(scrape)).with_state(metrics.clone());
-    finish(routes.merge(health(probe)), metrics)
+    finish(routes.merge(health(probe)), Observer::new(metrics, &[]))
 }
 
 fn health(probe: Probe) -> Router {
@@ -104,16 +104,16 @@ fn health(probe: Probe) -> Router {
 }
 
 /// Answers what no route answers, and observes everything. Outermost: the measurement, which sees panics as answers.
-fn finish(routes: Router, metrics: Metrics) -> Router {
-    let counted = metrics.clone();
+fn finish(routes: Router, observer: Observer) -> Router {
+    let metrics = observer.metrics.clone();
     routes
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             refusal(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
         })
         .layer(
-            ServiceBuilder::new().layer(from_fn_with_state(metrics, observe)).layer(CatchPanicLayer::custom(
-                move |panic: Box<dyn Any + Send>| after_panic(&counted, panic.as_ref()),
+            ServiceBuilder::new().layer(from_fn_with_state(observer, observe)).layer(CatchPanicLayer::custom(
+                move |panic: Box<dyn Any + Send>| after_panic(&metrics, panic.as_ref()),
             )),
         )
 }

@@ -1,9 +1,12 @@
 //! Connections: accepted within a limit, their heads awaited no longer than a limit, ended gracefully.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -11,6 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::util::MapRequest;
 
 /// How long to wait where no connection can be accepted, mostly for want of file descriptors.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -38,9 +42,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_read);
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
-    while let Some(stream) = stop.run_until_cancelled(accept(&listener)).await {
+    while let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await {
         let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
-        let service = TowerToHyperService::new(router.clone());
+        let service = TowerToHyperService::new(MapRequest::new(router.clone(), sent_by(peer)));
         let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
             // hyper's time-out begins with the first byte.
@@ -60,13 +64,21 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
     graceful.shutdown().await;
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+/// Tells a request who sent it.
+fn sent_by<B>(peer: SocketAddr) -> impl Fn(Request<B>) -> Request<B> + Clone {
+    move |mut request| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    }
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are written whole: nothing is gained by waiting for more.
                 let _ = stream.set_nodelay(true);
-                return stream;
+                return (stream, peer);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");

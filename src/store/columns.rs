@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
-use sqlx::PgConnection;
 
 use super::error::ScoreTableFault;
 use super::records::{Reader, Unreadable};
 use super::replica::Question;
+use super::traced::Traced;
 use super::{Store, StoreError, Within};
 use crate::scoring::{
     Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, FilmRow, Inputs, MovieId, ScoreVector,
@@ -194,7 +194,7 @@ impl Question for InTable {
         self.0
     }
 
-    async fn ask(&self, connection: &mut PgConnection) -> Result<Self::Answer, sqlx::Error> {
+    async fn ask(&self, connection: Traced<'_>) -> Result<Self::Answer, sqlx::Error> {
         let (from, until) = (self.0.first_day(), self.0.end());
         let mut columns = DecadeColumnsBuilder::default();
         let mut usable = Ok(());

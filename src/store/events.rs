@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::PgExecutor;
 use sqlx::postgres::PgListener;
 
 use super::versions::{Scope, Version, Versions};
@@ -58,7 +58,7 @@ impl Store {
 }
 
 /// The versions that a server shows.
-pub(super) async fn versions_of(connection: &mut PgConnection) -> Result<HashMap<Scope, Version>, sqlx::Error> {
+pub(super) async fn versions_of(connection: impl PgExecutor<'_>) -> Result<HashMap<Scope, Version>, sqlx::Error> {
     let rows = sqlx::query_as!(Row, "SELECT scope, list_key, decade, version, floor FROM cinegraph.data_versions")
         .fetch_all(connection)
         .await?;

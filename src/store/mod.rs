@@ -21,6 +21,7 @@ mod records;
 mod refresh;
 mod replica;
 mod snapshot;
+mod traced;
 mod transaction;
 mod versions;
 
@@ -37,6 +38,7 @@ use sqlx::{PgConnection, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use replica::Replica;
+use traced::Traced;
 
 pub use attach::{Detached, Found, Migrated};
 pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
@@ -314,7 +316,13 @@ trait Within: Future {
 impl<F: Future> Within for F {}
 
 impl Statement {
-    fn connection(&mut self) -> &mut PgConnection {
+    /// Where it is sent.
+    fn connection(&mut self) -> Traced<'_> {
+        Traced { connection: &mut self.connection, measured: &self.measured }
+    }
+
+    /// The connection, for what takes more than one statement.
+    fn session(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
 

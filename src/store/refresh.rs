@@ -173,7 +173,7 @@ impl Store {
         let lock = PgAdvisoryLock::new("cinegraph snapshot");
         let refreshed = async {
             // Before the transaction: its snapshot of the data must be younger than what another refresh committed.
-            let mut held = lock.acquire(statement.connection()).await?;
+            let mut held = lock.acquire(statement.session()).await?;
             let mut transaction = held.as_mut().begin().await?;
             sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *transaction).await?;
             without_limit(&mut transaction).await?;
@@ -219,7 +219,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let mut statement = self.statement(name).await?;
         let result = async {
-            let mut transaction = statement.connection().begin().await?;
+            let mut transaction = statement.session().begin().await?;
             without_limit(&mut transaction).await?;
             let result = step(&mut transaction).await;
             match &result {

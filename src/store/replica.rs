@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sqlx::Connection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::{Connection, PgConnection};
 
 use super::events::versions_of;
+use super::traced::Traced;
 use super::{DatabaseSettings, Lent, Store, StoreError, Versions, Within, begun, failed, options, session};
 use crate::breaker::{Breaker, BreakerSettings, Permit};
 use crate::scoring::Decade;
@@ -59,7 +60,7 @@ pub(super) trait Question: Sync {
     /// What it is about.
     fn decade(&self) -> Decade;
 
-    fn ask(&self, connection: &mut PgConnection) -> impl Future<Output = Result<Self::Answer, sqlx::Error>> + Send;
+    fn ask(&self, connection: Traced<'_>) -> impl Future<Output = Result<Self::Answer, sqlx::Error>> + Send;
 
     /// How many rows an answer has.
     fn rows(answer: &Self::Answer) -> usize;
@@ -169,9 +170,13 @@ impl Store {
         let read = async {
             // One state of the database, so that the versions are those of the very rows.
             let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-            let shown = versions_of(&mut snapshot).await?;
+            let shown = versions_of(&mut *snapshot).await?;
             let shows_all = replica.known.are_in(&shown, question.decade());
-            let answer = if shows_all { Some(question.ask(&mut snapshot).await?) } else { None };
+            let answer = if shows_all {
+                Some(question.ask(Traced { connection: &mut snapshot, measured: &measured }).await?)
+            } else {
+                None
+            };
             snapshot.commit().await?;
             Ok(answer)
         };

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
-use sqlx::PgConnection;
 
 use super::records::{Reader, Unreadable};
 use super::replica::Question;
+use super::traced::Traced;
 use super::{Store, StoreError, Within};
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
@@ -85,7 +85,7 @@ impl Question for InSnapshot<'_> {
         self.decade
     }
 
-    async fn ask(&self, connection: &mut PgConnection) -> Result<Self::Answer, sqlx::Error> {
+    async fn ask(&self, connection: Traced<'_>) -> Result<Self::Answer, sqlx::Error> {
         let (from, until) = (self.decade.first_day(), self.decade.end());
         let mut columns = SnapshotColumnsBuilder::default();
         let mut read = Ok(0);
@@ -117,7 +117,7 @@ impl Question for NotFull<'_> {
         self.decade
     }
 
-    async fn ask(&self, connection: &mut PgConnection) -> Result<Self::Answer, sqlx::Error> {
+    async fn ask(&self, connection: Traced<'_>) -> Result<Self::Answer, sqlx::Error> {
         let (from, until) = (self.decade.first_day(), self.decade.end());
         sqlx::query_file_scalar!("src/store/sql/unhittable_movies.sql", self.list, from, until)
             .fetch_all(connection)

@@ -176,6 +176,6 @@ pub fn revalidation_span(cache: CacheName) -> tracing::Span {
         otel.name = format!("cache revalidate {}", cache.as_str()),
         cinegraph.cache.name = cache.as_str(),
     );
-    span.add_link(tracing::Span::current().context().span().span_context().clone());
+    span.add_link(opentelemetry::Context::current().span().span_context().clone());
     span
 }

@@ -1,10 +1,13 @@
 //! One guard per measured thing. A guard also records when it is dropped: a client that hangs up drops the handler's
 //! future, and code after its `.await` never runs.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use opentelemetry::Context;
+use opentelemetry::trace::{Span as _, SpanBuilder, TraceContextExt};
 use tracing::Span;
 use tracing::field::Empty;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::metrics as page;
 use super::metrics::{
@@ -12,6 +15,9 @@ use super::metrics::{
 };
 use super::registry::{Metrics, number};
 use super::spent::Spent;
+
+/// A wait for a connection that is worth a span.
+const LONG_WAIT: Duration = Duration::from_millis(1);
 
 /// The status counted for a client that left before the answer, as nginx logs it.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -63,7 +69,9 @@ impl Metrics {
             otel.status_code = Empty,
             db.system.name = "postgresql",
             db.namespace = Empty,
-            db.query.summary = query_name,
+            db.operation.name = Empty,
+            db.query.summary = Empty,
+            db.query.text = Empty,
             cinegraph.db.query_name = query_name,
             db.response.returned_rows = Empty,
             db.response.status_code = Empty,
@@ -254,6 +262,22 @@ impl StatementGuard {
         self.span.record("db.namespace", database);
     }
 
+    /// Says to the trace what is sent, with placeholders in it.
+    pub fn sends(&self, sql: &str) {
+        if self.span.is_disabled() {
+            return;
+        }
+        let operation = match sql.split_whitespace().next().unwrap_or_default() {
+            "WITH" => "SELECT",
+            word => word,
+        };
+        let summary = format!("{operation} {}", self.query_name);
+        self.span.record("db.operation.name", operation);
+        self.span.record("db.query.summary", &summary);
+        self.span.record("db.query.text", sql);
+        self.span.context().span().update_name(summary);
+    }
+
     /// All its rows are read; says how long that took.
     #[must_use = "slow statements are logged"]
     pub fn finish_ok(self, rows: usize) -> Duration {
@@ -290,18 +314,31 @@ pub struct WaitGuard {
 impl WaitGuard {
     /// It got one.
     pub fn acquired(self) {
-        self.metrics.0.pools.at(self.pool).wait.record(self.started.elapsed());
+        let waited = self.started.elapsed();
+        self.metrics.0.pools.at(self.pool).wait.record(waited);
+        trace_wait(waited);
     }
 
     /// It gave up.
     pub fn timed_out(self) {
         self.metrics.0.pools.at(self.pool).timeouts.increment(1);
+        trace_wait(self.started.elapsed());
     }
 }
 
 impl Drop for WaitGuard {
     fn drop(&mut self) {
         self.metrics.0.pools.at(self.pool).pending.decrement(1.0);
+    }
+}
+
+/// Shows a wait in the trace that it was part of, if it was long.
+fn trace_wait(waited: Duration) {
+    let trace = Context::current();
+    if waited > LONG_WAIT && trace.span().is_recording() && Spent::allows_span() {
+        let started = SystemTime::now().checked_sub(waited).unwrap_or_else(SystemTime::now);
+        let tracer = super::tracer();
+        SpanBuilder::from_name("db pool acquire").with_start_time(started).start_with_context(&tracer, &trace).end();
     }
 }
 

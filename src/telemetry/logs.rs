@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde::Serializer as _;
@@ -23,6 +24,9 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
+
+use super::buffer::{LastLines, LineBuffer};
+use super::spent::Spent;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,19 +60,26 @@ pub enum TelemetryError {
     /// An `OTEL_*` variable makes no sense.
     #[error("traces cannot be exported as the OTEL_* variables say")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The system gives us no thread that writes lines.
+    #[error("log lines cannot be written")]
+    Thread(#[source] std::io::Error),
     /// The process already logs.
     #[error("telemetry is already running")]
     Running(#[from] SetGlobalDefaultError),
 }
 
-/// Keeps traces flowing; dropped, it hands over what is left and ends them.
+/// Keeps lines and traces flowing; dropped, it hands over what is left and ends them.
 #[derive(Debug)]
 #[must_use = "traces end when this is dropped"]
-pub struct TelemetryGuard(SdkTracerProvider);
+pub struct TelemetryGuard {
+    traces: SdkTracerProvider,
+    /// Only held: its drop writes what is left.
+    lines: Option<LastLines>,
+}
 
 impl Drop for TelemetryGuard {
     fn drop(&mut self) {
-        if let Err(error) = self.0.shutdown() {
+        if let Err(error) = self.traces.shutdown() {
             tracing::warn!(%error, "traces were lost at the end");
         }
     }
@@ -79,12 +90,19 @@ impl Drop for TelemetryGuard {
 /// # Errors
 /// [`TelemetryError`] when the filter is wrong or when it was started before.
 pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<TelemetryGuard, TelemetryError> {
-    let writer = match output {
-        LogOutput::Stdout => BoxMakeWriter::new(std::io::stdout),
-        LogOutput::Stderr => BoxMakeWriter::new(std::io::stderr),
+    let (writer, lines) = match output {
+        LogOutput::Stdout => {
+            let (buffer, lines) = LineBuffer::before(std::io::stdout()).map_err(TelemetryError::Thread)?;
+            (BoxMakeWriter::new(move || buffer.clone()), Some(lines))
+        }
+        LogOutput::Stderr => (BoxMakeWriter::new(std::io::stderr), None),
     };
-    let (subscriber, guard) = subscriber(format, filter, writer)?;
+    let (subscriber, mut guard) = subscriber(format, filter, writer)?;
     tracing::subscriber::set_global_default(subscriber)?;
+    guard.lines = lines;
+    if !super::export::disabled() {
+        opentelemetry::global::set_tracer_provider(guard.traces.clone());
+    }
     Ok(guard)
 }
 
@@ -118,12 +136,19 @@ where
         .with_writer(writer)
         // Of spans, lines need their ids alone, which OpenTelemetry knows.
         .with_filter(filter_fn(|metadata| !metadata.is_span()).and(filter).and(Tempered::default()));
-    Ok((Registry::default().with(traces).with(lines), TelemetryGuard(provider)))
+    Ok((Registry::default().with(traces).with(lines), TelemetryGuard { traces: provider, lines: None }))
+}
+
+/// What begins the spans of requests: that of the process, and without one, one that does nothing.
+#[must_use]
+pub fn tracer() -> BoxedTracer {
+    opentelemetry::global::tracer(SERVICE)
 }
 
 const SERVICE: &str = "cinegraph";
 
-/// What becomes part of a trace: nothing below a span that is not sampled, so that nothing is spent on it.
+/// What becomes part of a trace: nothing below a span that is not sampled, so that nothing is spent on it, and of one
+/// operation no more than [`Spent`] allows.
 struct Traced(Targets);
 
 impl Default for Traced {
@@ -135,8 +160,11 @@ impl Default for Traced {
 
 impl<S: Subscriber> Filter<S> for Traced {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
-        let begins_one = || metadata.is_span() && NEW_TRACES.contains(&metadata.name());
-        Filter::enabled(&self.0, metadata, context) && (begins_one() || !is_unsampled())
+        if !Filter::enabled(&self.0, metadata, context) {
+            return false;
+        }
+        let begins_one = metadata.is_span() && NEW_TRACES.contains(&metadata.name());
+        begins_one || !is_unsampled() && (!metadata.is_span() || Spent::allows_span())
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -149,18 +177,23 @@ impl<S: Subscriber> Filter<S> for Traced {
     }
 }
 
-/// Lines of one kind of warning in a second at most: under load the first ones say it all.
+/// Lines of one kind of warning or error in a second at most: under load the first ones say it all.
 const WARNINGS_PER_SECOND: u32 = 10;
 
-/// Warnings that were left out.
+/// Lines that nobody will read.
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
-/// How many log lines were left out since the process began.
+/// How many log lines were left out, or lost, since the process began.
 pub(super) fn dropped_lines() -> u64 {
     LEFT_OUT.load(Ordering::Relaxed)
 }
 
-/// Leaves out warnings that come too fast, each place in the code counted apart.
+/// Counts lines that are left out, or lost.
+pub(super) fn lines_lost(lines: usize) {
+    LEFT_OUT.fetch_add(lines as u64, Ordering::Relaxed);
+}
+
+/// Leaves out warnings and errors that come too fast, each place in the code counted apart.
 struct Tempered {
     started: Instant,
     /// By place: the second of its last line, and how many it has had in that.
@@ -183,7 +216,7 @@ impl<S: Subscriber> Filter<S> for Tempered {
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        if *event.metadata().level() != Level::WARN {
+        if *event.metadata().level() > Level::WARN {
             return true;
         }
         let now = self.started.elapsed().as_secs();
@@ -195,14 +228,14 @@ impl<S: Subscriber> Filter<S> for Tempered {
         *lines += 1;
         let within = *lines <= WARNINGS_PER_SECOND;
         if !within {
-            LEFT_OUT.fetch_add(1, Ordering::Relaxed);
+            lines_lost(1);
         }
         within
     }
 }
 
 /// Spans that begin a trace, whatever goes on around them.
-const NEW_TRACES: [&str; 3] = ["http", "revalidate", "task"];
+const NEW_TRACES: [&str; 2] = ["revalidate", "task"];
 
 /// Whether the current trace is recorded by nobody.
 fn is_unsampled() -> bool {
@@ -413,7 +446,7 @@ mod tests {
     #[test]
     fn below_an_unsampled_span_lines_bear_its_id() {
         let captured = capture(LogFormat::Json, "info", || {
-            let _request = tracing::info_span!("http").entered();
+            let _request = tracing::info_span!("revalidate").entered();
             tracing::info!("outside");
             tracing::info_span!("operation").in_scope(|| tracing::info!("inside"));
             tracing::info_span!(parent: None, "task").in_scope(|| tracing::info!("apart"));

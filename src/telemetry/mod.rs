@@ -3,6 +3,7 @@
 //! [`metrics`] names everything that is measured; [`Metrics`] keeps it and hands out guards; [`init`] starts the logs
 //! and traces. Imports nothing of ours and may be used from any storey but `scoring`.
 
+mod buffer;
 mod caches;
 mod export;
 mod guards;
@@ -16,7 +17,7 @@ pub use caches::revalidation_span;
 pub use guards::{
     FieldGuard, HttpRequestGuard, OperationEnd, OperationGuard, StatementGuard, SubscriptionGuard, TaskGuard, WaitGuard,
 };
-pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber};
+pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber, tracer};
 pub use metrics::{
     BreakerName, BreakerState, CacheName, CacheOperation, DbError, Done, Dropped, ErrorCode, Eviction, Fallback,
     FlightRole, Label, Layer, LayerResult, Lookup, Method, OperationType, Outcome, PagePhase, Phase, Pool, Rejection,

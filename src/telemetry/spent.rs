@@ -1,18 +1,26 @@
-//! What an operation costs the database, gathered while its statements run, for its log line.
+//! What an operation spends, gathered while it runs: statements and their time, for its log line, and spans, of which one
+//! operation gets only so many.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+
+use opentelemetry::context::FutureExt;
+use tracing::Instrument;
+
+/// The most spans below that of an operation; with it and the request's that makes a hundred.
+const SPANS: u32 = 98;
 
 tokio::task_local! {
     static CURRENT: Arc<Spent>;
 }
 
-/// Statements and their time, so far.
+/// Statements and their time, and spans, so far.
 #[derive(Debug, Default)]
 pub struct Spent {
     statements: AtomicU64,
     nanoseconds: AtomicU64,
+    spans: AtomicU32,
 }
 
 impl Spent {
@@ -33,6 +41,17 @@ impl Spent {
         Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
     }
 
+    /// Whether its trace lacks spans, because they were too many.
+    #[must_use]
+    pub fn is_trace_truncated(&self) -> bool {
+        self.spans.load(Ordering::Relaxed) > SPANS
+    }
+
+    /// Whether whatever this task works for may have another span, which is counted.
+    pub(super) fn allows_span() -> bool {
+        CURRENT.try_with(|spent| spent.spans.fetch_add(1, Ordering::Relaxed) < SPANS).unwrap_or(true)
+    }
+
     /// Counts a statement for whatever this task works for.
     pub(super) fn note(took: Duration) {
         // Work for nobody in particular is not counted.
@@ -43,7 +62,8 @@ impl Spent {
     }
 }
 
-/// `work` for a task of its own that works for the same operation as this one.
+/// `work` for a task of its own that works for the same operation as this one, in the same trace.
 pub fn charged<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    CURRENT.try_with(Arc::clone).unwrap_or_default().on(work)
+    let spent = CURRENT.try_with(Arc::clone).unwrap_or_default();
+    spent.on(work).in_current_span().with_current_context()
 }

@@ -9,12 +9,14 @@ use std::time::Duration;
 use async_graphql::{EmptySubscription, Error, ErrorExtensions, Object, Schema};
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use cinegraph::graphql::{Door, OperationLimits, TrustedDocuments};
 use cinegraph::http::{
     ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, admin, public, serve,
 };
 use cinegraph::telemetry::{Inventory, LogFormat, Metrics, TelemetryGuard, subscriber};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -116,6 +118,7 @@ impl Shell {
             limits: http,
             places: Arc::new(Semaphore::new(PLACES)),
             origins: vec!["https://films.example".into()],
+            trusted_peers: vec!["10.0.0.0/8".parse().unwrap()],
             sockets,
             graphiql: true,
         };
@@ -215,6 +218,12 @@ fn post(body: impl Into<Body>) -> Request<Body> {
 /// whether anybody listens. With a second one it asks them both.
 static BYSTANDER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
+/// As in the program, requests are traced and nothing leaves it.
+static TRACES: LazyLock<()> = LazyLock::new(|| {
+    let provider = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build();
+    opentelemetry::global::set_tracer_provider(provider);
+});
+
 /// What this thread logs, until it is dropped.
 pub(crate) struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
@@ -224,6 +233,7 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn start() -> Self {
         LazyLock::force(&BYSTANDER);
+        LazyLock::force(&TRACES);
         let lines = Arc::default();
         let writer = Writer(Arc::clone(&lines));
         let (subscriber, guard) = subscriber(LogFormat::Json, "info", move || writer.clone()).unwrap();
@@ -460,6 +470,7 @@ async fn an_operation_is_one_log_line_in_its_callers_trace() {
     );
     let traceparent = format!("00-{CALLERS_TRACE}-00f067aa0ba902b7-01");
     request.headers_mut().insert("traceparent", traceparent.parse().unwrap());
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 1, 2, 3], 4321))));
 
     let answer = shell.send(request).await;
 
@@ -491,6 +502,20 @@ async fn an_operation_is_one_log_line_in_its_callers_trace() {
             "cache_misses": 0,
         })
     );
+}
+
+#[tokio::test]
+async fn a_stranger_does_not_choose_its_trace() {
+    let _log = Log::start();
+    let shell = Shell::new();
+    let mut request = post(json!({ "query": "{ film }" }).to_string());
+    request.headers_mut().insert("traceparent", format!("00-{CALLERS_TRACE}-00f067aa0ba902b7-01").parse().unwrap());
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4321))));
+
+    let answer = shell.send(request).await;
+
+    let trace = answer.header("x-trace-id");
+    assert!(trace.len() == 32 && trace != CALLERS_TRACE, "{trace}");
 }
 
 #[tokio::test]

@@ -95,6 +95,7 @@ impl Shell {
             limits: HttpLimits::default(),
             places: Arc::new(Semaphore::new(100)),
             origins: vec![],
+            trusted_peers: vec![],
             sockets: sockets.clone(),
             graphiql: false,
         });

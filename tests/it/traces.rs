@@ -164,9 +164,13 @@ async fn a_request_is_a_tree_of_spans_at_the_collector(pool: PgPool) {
     insta::assert_snapshot!("a query of the database", tree(&searched));
     let statement = searched.iter().find(|span| span.kind() == SpanKind::Client).unwrap();
     let statement = attributes(&statement.attributes);
-    for name in ["db.system.name", "db.namespace", "db.query.summary", "cinegraph.db.query_name"] {
+    for name in ["db.system.name", "db.namespace", "cinegraph.db.query_name"] {
         assert!(statement.get(name).is_some_and(|value| !value.is_empty()), "{name} in {statement:?}");
     }
+    assert_eq!(statement["db.operation.name"], "SELECT");
+    assert_eq!(statement["db.query.summary"], "SELECT movies_by_title");
+    let text = &statement["db.query.text"];
+    assert!(text.contains("$1") && !text.contains("Love"), "{text}");
 
     let cached = collector.whole(&ask(&server, &question("score movie { title }")).0).await;
     insta::assert_snapshot!("a cached query", tree(&cached));
@@ -200,6 +204,19 @@ async fn a_request_is_a_tree_of_spans_at_the_collector(pool: PgPool) {
     assert!(is_error(operation) && attributes(&operation.attributes)["error.type"] == "INTERNAL");
     let refused = collector.whole(&ask(&server, "{ predictions(decade: 1995) { totalCount } }").0).await;
     assert!(refused.iter().all(|span| !is_error(span)), "what the client did wrong is no error of ours");
+
+    let weights = "criticalAcclaim: 1, industryRecognition: 2, culturalImpact: 1, peopleQuality: 5";
+    let page = |n: u8| {
+        let films = "nodes { movie { genres { name } countries { name } } }";
+        format!(
+            "p{n}: predictions(decade: {}, weights: {{popularOpinion: {n}, {weights}}}) {{ {films} }} ",
+            1900 + u32::from(n) % 12 * 10
+        )
+    };
+    let many = format!("{{ {} }}", (1..=30).map(page).collect::<String>());
+    let truncated = collector.whole(&ask(&server, &many).0).await;
+    assert_eq!(truncated.len(), 100);
+    assert_eq!(attributes(&one(&truncated, "query").attributes)["cinegraph.trace.truncated"], "true");
 
     let task = collector.named("task cache_warm").unwrap();
     assert!(task.parent_span_id.is_empty());

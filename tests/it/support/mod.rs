@@ -157,6 +157,7 @@ impl TestService {
             limits: HttpLimits::default(),
             places: Arc::new(Semaphore::new(1024)),
             origins: vec![],
+            trusted_peers: vec![],
             sockets: Sockets::new(SocketLimits::default(), vec![], stop.clone(), metrics.clone()),
             graphiql: true,
         });

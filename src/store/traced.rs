@@ -1,0 +1,85 @@
+//! A connection that tells the measurement of a statement what is sent: with `$1` in the place of values.
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Describe, Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr};
+
+use crate::telemetry::StatementGuard;
+
+/// Where a measured statement is sent.
+#[derive(Debug)]
+pub(super) struct Traced<'c> {
+    pub(super) connection: &'c mut PgConnection,
+    pub(super) measured: &'c StatementGuard,
+}
+
+impl<'c> Executor<'c> for Traced<'c> {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.connection.fetch_many(told(query, self.measured))
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.connection.fetch_optional(told(query, self.measured))
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, types: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>
+    where
+        'c: 'e,
+    {
+        self.connection.prepare_with(sql, types)
+    }
+
+    /// Hidden, and asked for where statements are checked as they are compiled, which is elsewhere.
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
+    where
+        'c: 'e,
+    {
+        self.connection.describe(sql)
+    }
+}
+
+/// The same statement, its text told.
+fn told<'q, E: Execute<'q, Postgres>>(mut query: E, measured: &StatementGuard) -> Told {
+    let (statement, arguments) = (query.statement().cloned(), query.take_arguments());
+    let persistent = query.persistent();
+    let sql = query.sql();
+    measured.sends(sql.as_str());
+    Told { sql, statement, arguments: Some(arguments), persistent }
+}
+
+struct Told {
+    sql: SqlStr,
+    statement: Option<PgStatement>,
+    arguments: Option<Result<Option<PgArguments>, BoxDynError>>,
+    persistent: bool,
+}
+
+impl Execute<'_, Postgres> for Told {
+    fn sql(self) -> SqlStr {
+        self.sql
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        self.statement.as_ref()
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
+        self.arguments.take().unwrap_or(Ok(None))
+    }
+
+    fn persistent(&self) -> bool {
+        self.persistent
+    }
+}
