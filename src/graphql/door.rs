@@ -3,6 +3,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,7 +156,9 @@ struct Encoded {
 /// An answer that may not be kept: it has errors, or nothing says how old it may become.
 type Unkept = Arc<Encoded>;
 
-type ResponseKey = [u8; 32];
+/// Of an operation and its variables; two halves that depend on secrets of this process, so that nobody can make two
+/// questions that share one.
+type ResponseKey = [u64; 2];
 
 type Responses = Cache<ResponseKey, Encoded, Unkept>;
 
@@ -167,6 +170,7 @@ pub struct Door<E> {
     pub(super) executor: E,
     pub(super) metrics: Metrics,
     around: Option<(Responses, Surroundings)>,
+    secrets: [RandomState; 2],
     limits: OperationLimits,
     pub(super) documents: Documents,
 }
@@ -190,7 +194,14 @@ impl<E: Executor> Door<E> {
     /// A door that keeps nothing and trusts everybody.
     #[must_use]
     pub fn new(executor: E, metrics: Metrics, limits: OperationLimits) -> Self {
-        Self { executor, metrics, around: None, limits, documents: Documents::new(TrustedDocuments::default()) }
+        Self {
+            executor,
+            metrics,
+            around: None,
+            secrets: [RandomState::new(), RandomState::new()],
+            limits,
+            documents: Documents::new(TrustedDocuments::default()),
+        }
     }
 
     /// The same door, knowing these documents.
@@ -231,12 +242,19 @@ impl<E: Executor> Door<E> {
             }
             return Box::pin(self.execute_now(request, operation)).await;
         };
-        let key = key(&request);
+        let key = self.key(&request);
         if let Some((encoded, times, age)) = responses.fresh(&key) {
             return self.hit(&encoded, times, age, operation);
         }
         // On the heap, so that a hit does not move it about.
         Box::pin(self.look_up(request, transport, operation, key, (responses, around))).await
+    }
+
+    /// The same for the same operation and variables.
+    fn key(&self, request: &Request) -> ResponseKey {
+        let variables = serde_json::to_vec(&request.variables).unwrap_or_default();
+        let asked = (request.query.as_str(), request.operation_name.as_deref().unwrap_or_default(), variables);
+        self.secrets.each_ref().map(|secret| secret.hash_one(&asked))
     }
 
     /// Answers what is not both kept and fresh.
@@ -491,19 +509,6 @@ impl Described {
     fn all_of(&self, fields: &[&str]) -> bool {
         !self.root_fields.is_empty() && self.root_fields.iter().all(|field| fields.contains(field))
     }
-}
-
-/// The same for the same operation and variables.
-fn key(request: &Request) -> ResponseKey {
-    let mut hash = Sha256::new();
-    let name = request.operation_name.as_deref().unwrap_or_default();
-    for part in [request.query.as_str(), name] {
-        // The length keeps ("a", "bc") apart from ("ab", "c").
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
-    hash.update(serde_json::to_vec(&request.variables).unwrap_or_default());
-    hash.finalize().into()
 }
 
 fn encode(response: &Response) -> Bytes {

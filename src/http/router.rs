@@ -52,13 +52,18 @@ pub fn public<E: Executor>(state: HttpState<E>) -> Router {
             }),
         );
     }
-    // One stack each: every layer of its own would be a box more, and a future in it, for every request.
-    let bounded = ServiceBuilder::new()
-        .layer(RequestBodyDeadlineLayer::new(limits.body_read))
-        .layer(DefaultBodyLimit::max(limits.body_bytes));
-    // Compressed after everything is measured: sizes are those before.
-    let outside = ServiceBuilder::new().map_response(weaken_tag).layer(compression()).layer(cors);
-    finish(routes.layer(bounded).merge(health(probe)), observer).layer(outside)
+    // One stack: every layer of its own would be a box more, and a future in it, for every request.
+    complete(routes.merge(health(probe))).layer(
+        ServiceBuilder::new()
+            .map_response(weaken_tag)
+            .layer(compression())
+            .layer(cors)
+            // Before it is compressed: sizes are those that we made.
+            .layer(from_fn_with_state(observer.clone(), observe))
+            .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref())))
+            .layer(RequestBodyDeadlineLayer::new(limits.body_read))
+            .layer(DefaultBodyLimit::max(limits.body_bytes)),
+    )
 }
 
 /// Which pages of others may ask, and what of an answer they may see.
@@ -96,35 +101,34 @@ fn weaken_tag<B>(mut response: Response<B>) -> Response<B> {
 /// What those who run the service may ask for.
 pub fn admin(metrics: Metrics, probe: Probe) -> Router {
     let routes = Router::new().route("/metrics", get(scrape)).with_state(metrics.clone());
-    finish(routes.merge(health(probe)), Observer::new(metrics, &[]))
+    let observer = Observer::new(metrics, &[]);
+    complete(routes.merge(health(probe))).layer(
+        ServiceBuilder::new()
+            .layer(from_fn_with_state(observer.clone(), observe))
+            .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref()))),
+    )
 }
 
 fn health(probe: Probe) -> Router {
     Router::new().route("/health/live", get(live)).route("/health/ready", get(ready)).with_state(probe)
 }
 
-/// Answers what no route answers, and observes everything. Outermost: the measurement, which sees panics as answers.
-fn finish(routes: Router, observer: Observer) -> Router {
-    let metrics = observer.metrics.clone();
+/// Answers what no route answers.
+fn complete(routes: Router) -> Router {
     routes
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             refusal(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
         })
-        .layer(
-            ServiceBuilder::new().layer(from_fn_with_state(observer, observe)).layer(CatchPanicLayer::custom(
-                move |panic: Box<dyn Any + Send>| after_panic(&metrics, panic.as_ref()),
-            )),
-        )
 }
 
-fn after_panic(metrics: &Metrics, panic: &(dyn Any + Send)) -> Response {
+fn after_panic(observer: &Observer, panic: &(dyn Any + Send)) -> Response {
     let reason = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&'static str>().copied())
         .unwrap_or("unknown");
     tracing::error!(reason, "a request panicked");
-    metrics.graphql_error(ErrorCode::Internal);
+    observer.metrics.graphql_error(ErrorCode::Internal);
     refusal(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error")
 }

@@ -9,7 +9,6 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::metrics as page;
 use super::metrics::{
     DbError, Done, Label, Method, OperationType, Outcome, Pool, SLO_ROUTE, Slo, Source, Task, TaskOutcome,
 };
@@ -151,15 +150,14 @@ impl Drop for HttpRequestGuard {
         if self.route == SLO_ROUTE {
             registry.slo.at(self.slo()).increment(1);
         }
-        let status = self.answer.map_or(CLIENT_CLOSED_REQUEST, |(status, _)| status).to_string();
-        let duration = registry.source.histogram(&page::HTTP_DURATION, &[self.method.as_str(), &self.route, &status]);
+        let status = self.answer.map_or(CLIENT_CLOSED_REQUEST, |(status, _)| status);
         let elapsed = self.started.elapsed();
-        duration.record(elapsed);
+        registry.answered(self.method, &self.route, status, elapsed);
         if let Some((_, Some(OperationEnd { outcome: Outcome::Ok, prediction: Some(source) }))) = self.answer {
             self.metrics.prediction(source, elapsed);
         }
         if self.complete {
-            registry.source.histogram(&page::HTTP_BODY_SIZE, &[&self.route]).record(number(self.bytes));
+            registry.answer_size(&self.route, self.bytes);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write as _;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, NoopRecorder, Recorder};
@@ -14,8 +14,8 @@ use super::caches::CacheMetrics;
 use super::metrics as page;
 use super::metrics::{
     BreakerName, BreakerState, CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Fallback,
-    Kind, Label, Method, OTHER, OperationType, Outcome, PagePhase, Phase, Pool, Rejection, Signal, Slo, Task,
-    TaskOutcome,
+    Kind, Label, Method, OTHER, OperationType, Outcome, PagePhase, Phase, Pool, Rejection, SLO_ROUTE, Signal, Slo,
+    Task, TaskOutcome,
 };
 
 /// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].
@@ -207,6 +207,8 @@ pub(super) fn number(value: impl TryInto<u64>) -> f64 {
 pub(super) struct Registry {
     pub(super) source: Source,
     pub(super) http_active: Family<Method, Gauge>,
+    answered: Family<Method, OnceLock<Histogram>>,
+    answer_sizes: OnceLock<Histogram>,
     pub(super) slo: Family<Slo, Counter>,
     pub(super) operations: Family<OperationType, OperationHandles>,
     pub(super) fields: Named<FieldHandles>,
@@ -279,6 +281,8 @@ impl Registry {
     fn new(source: Source, inventory: &Inventory) -> Self {
         Self {
             http_active: Family::of(|method: Method| source.gauge(&page::HTTP_ACTIVE, &[method.as_str()])),
+            answered: Family::of(|_| OnceLock::new()),
+            answer_sizes: OnceLock::new(),
             slo: Family::of(|result: Slo| source.counter(&page::SLO_REQUESTS, &[result.as_str()])),
             operations: Family::of(|kind| OperationHandles::new(&source, kind)),
             fields: Named::of(inventory.fields, page::FIELD_CEILING, |field| FieldHandles::new(&source, field)),
@@ -303,6 +307,28 @@ impl Registry {
                 source.histogram(&page::LOADER_BATCH_SIZE, &[loader])
             }),
             source,
+        }
+    }
+}
+
+impl Registry {
+    /// Records an answer by HTTP. Nearly all are those of [`SLO_ROUTE`] that went well: theirs is found without a search.
+    pub(super) fn answered(&self, method: Method, route: &str, status: u16, took: Duration) {
+        let make = || self.source.histogram(&page::HTTP_DURATION, &[method.as_str(), route, &status.to_string()]);
+        if route == SLO_ROUTE && status == 200 {
+            self.answered.at(method).get_or_init(make).record(took);
+        } else {
+            make().record(took);
+        }
+    }
+
+    /// Records the size of an answer by HTTP.
+    pub(super) fn answer_size(&self, route: &str, bytes: u64) {
+        let make = || self.source.histogram(&page::HTTP_BODY_SIZE, &[route]);
+        if route == SLO_ROUTE {
+            self.answer_sizes.get_or_init(make).record(number(bytes));
+        } else {
+            make().record(number(bytes));
         }
     }
 }
