@@ -406,7 +406,6 @@ impl Kind {
             Self::Whole { .. } | Self::Seconds => {
                 text.parse().map(u64::into).ok().or_else(|| text.parse().map(f64::into).ok())
             }
-            Self::Networks if text.is_empty() => Some(Vec::<String>::new().into()),
             Self::List | Self::Networks => Some(text.split(',').map(str::trim).collect::<Vec<_>>().into()),
             Self::DatabaseUrl | Self::RedisUrl | Self::Path | Self::Address | Self::OneOf(_) | Self::LogFilter => None,
         };
