@@ -127,8 +127,8 @@ where
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(Traced::default());
-    let traces = (!super::export::disabled()).then_some(traces);
+        .with_filter(traced());
+    let enabled = !super::export::disabled();
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .event_format(Lines(format))
@@ -136,7 +136,11 @@ where
         .with_writer(writer)
         // Of spans, lines need their ids alone, which OpenTelemetry knows.
         .with_filter(filter_fn(|metadata| !metadata.is_span()).and(filter).and(Tempered::default()));
-    Ok((Registry::default().with(traces).with(lines), TelemetryGuard { traces: provider, lines: None }))
+    let spans = Spans(enabled.then(traced));
+    Ok((
+        Registry::default().with(enabled.then_some(traces)).with(lines).with(spans),
+        TelemetryGuard { traces: provider, lines: None },
+    ))
 }
 
 /// What begins the spans of requests: that of the process, and without one, one that does nothing.
@@ -147,33 +151,38 @@ pub fn tracer() -> BoxedTracer {
 
 const SERVICE: &str = "cinegraph";
 
-/// What becomes part of a trace: nothing below a span that is not sampled, so that nothing is spent on it, and of one
-/// operation no more than [`Spent`] allows.
-struct Traced(Targets);
+/// What becomes part of a trace.
+fn traced() -> Targets {
+    // The job library opens spans for each look at its tables; ours say what a task does.
+    Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF)
+}
 
-impl Default for Traced {
-    fn default() -> Self {
-        // The job library opens spans for each look at its tables; ours say what a task does.
-        Self(Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF))
+/// Which spans there are: none below one that is not sampled, so that nothing is spent on it, and of one operation no more
+/// than [`Spent`] allows. A layer that is asked before all others: what only their filters refuse, the registry makes.
+struct Spans(Option<Targets>);
+
+impl Spans {
+    fn may_have(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.as_ref().is_some_and(|traced| traced.would_enable(metadata.target(), metadata.level()))
     }
 }
 
-impl<S: Subscriber> Filter<S> for Traced {
-    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
-        if !Filter::enabled(&self.0, metadata, context) {
-            return false;
+impl<S: Subscriber> Layer<S> for Spans {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        match metadata.is_span() {
+            true if self.may_have(metadata) => Interest::sometimes(),
+            true => Interest::never(),
+            false => Interest::always(),
         }
-        let begins_one = metadata.is_span() && NEW_TRACES.contains(&metadata.name());
-        begins_one || !is_unsampled() && (!metadata.is_span() || Spent::allows_span())
     }
 
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        let interest = Filter::<S>::callsite_enabled(&self.0, metadata);
-        if interest.is_never() { interest } else { Interest::sometimes() }
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let begins_trace = || NEW_TRACES.contains(&metadata.name());
+        !metadata.is_span() || self.may_have(metadata) && (begins_trace() || !is_unsampled() && Spent::allows_span())
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Filter::<S>::max_level_hint(&self.0)
+        Some(LevelFilter::INFO)
     }
 }
 
@@ -211,8 +220,9 @@ impl<S: Subscriber> Filter<S> for Tempered {
         true
     }
 
-    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::always()
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // An event that no filter was asked about must not be refused by one later: the library's own check fails then.
+        if *metadata.level() > Level::WARN { Interest::always() } else { Interest::sometimes() }
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
