@@ -1,5 +1,5 @@
-//! What every request gets: a server span, in its caller's trace if that is trusted, its trace id in the answer, and its measurement, which
-//! lasts until the last byte of the body is ready.
+//! What every request gets: a server span, in its caller's trace if that is trusted, its trace id in the answer, and its
+//! measurement, which lasts until the last byte of the body is ready.
 
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -458,7 +458,9 @@ mod tests {
         let captured = capture(LogFormat::Json, "info", || {
             let _request = tracing::info_span!("revalidate").entered();
             tracing::info!("outside");
-            tracing::info_span!("operation").in_scope(|| tracing::info!("inside"));
+            let operation = tracing::info_span!("operation");
+            assert!(operation.is_disabled(), "something is spent on a span that nobody sees");
+            operation.in_scope(|| tracing::info!("inside"));
             tracing::info_span!(parent: None, "task").in_scope(|| tracing::info!("apart"));
         });
 
