@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -160,7 +159,11 @@ impl App {
         };
         let warming = self.warming(&services);
         let executor = graphql::api(Arc::clone(&services), self.metrics.clone(), limits);
-        let limits = OperationLimits { time: self.config.request_timeout, document: self.document_limits() };
+        let limits = OperationLimits {
+            time: self.config.request_timeout,
+            document: self.document_limits(),
+            concurrent: self.config.http_concurrency_limit,
+        };
         let mut door = Door::new(executor, self.metrics.clone(), limits).trusting(self.trusted_documents()?);
         if self.config.cache_enabled {
             door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 30), &around);
@@ -176,7 +179,6 @@ impl App {
                 body_bytes: self.config.http_body_limit_bytes,
                 body_read: self.config.http_body_timeout,
             },
-            places: Arc::new(Semaphore::new(self.config.http_concurrency_limit)),
             origins: self.config.cors_allowed_origins.clone().unwrap_or_default(),
             trusted_peers: self.config.trusted_peers.clone(),
             sockets: sockets.clone(),

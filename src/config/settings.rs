@@ -236,7 +236,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "http_concurrency_limit",
         kind: Kind::Whole { unit: "operations", min: 1, max: 1_000_000 },
         default: Some("1024"),
-        description: "How many operations by HTTP are answered at a time; one more is told to come again, by 503.",
+        description: "How many operations by HTTP, the pages' among them, are answered at a time; one more is told to come \
+                      again, by 503.",
     },
     Setting {
         key: "cors_allowed_origins",

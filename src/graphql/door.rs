@@ -15,9 +15,11 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use tracing::{Instrument, Span};
 
 use super::documents::{Documents, TrustedDocuments};
+use super::error::RETRY_AFTER_SECONDS;
 use super::guard::{self, DocumentLimits, TooMuch};
 use super::operation::{Described, Operation, coded, outcome, phase, settle, syntax_error};
 use super::schema::too_complex;
@@ -95,6 +97,8 @@ pub enum Stage {
     Refused,
     /// It would have changed something, which a GET may not.
     NotByGet,
+    /// Nobody has looked at it: too many others are being answered.
+    Shed,
     /// Its time was over.
     TimedOut,
     /// It was executed, and our code failed.
@@ -115,6 +119,7 @@ impl Stage {
             }
             Self::Refused => 400,
             Self::NotByGet => 405,
+            Self::Shed => 503,
             Self::TimedOut => 504,
             Self::Panicked => 500,
             Self::Executed => 200,
@@ -172,6 +177,7 @@ pub struct Door<E> {
     around: Option<(Responses, Surroundings)>,
     secrets: [RandomState; 2],
     limits: OperationLimits,
+    places: Arc<Semaphore>,
     pub(super) documents: Documents,
 }
 
@@ -182,11 +188,13 @@ pub struct OperationLimits {
     pub time: Duration,
     /// How large its document may be.
     pub document: DocumentLimits,
+    /// How many others may be under way, not counting those by WebSocket, whose connections are counted.
+    pub concurrent: usize,
 }
 
 impl Default for OperationLimits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(10), document: DocumentLimits::default() }
+        Self { time: Duration::from_secs(10), document: DocumentLimits::default(), concurrent: 1024 }
     }
 }
 
@@ -200,6 +208,7 @@ impl<E: Executor> Door<E> {
             around: None,
             secrets: [RandomState::new(), RandomState::new()],
             limits,
+            places: Arc::new(Semaphore::new(limits.concurrent)),
             documents: Documents::new(TrustedDocuments::default()),
         }
     }
@@ -218,6 +227,7 @@ impl<E: Executor> Door<E> {
 
     /// Answers one operation.
     pub async fn answer(&self, request: Request, transport: Transport) -> Answer {
+        let Ok(_place) = self.places.try_acquire() else { return self.shed() };
         let mut operation = Operation::start(&self.metrics);
         if let Some(RequestId(id)) = of_data(&request) {
             operation.requested_as(id.clone());
@@ -228,6 +238,22 @@ impl<E: Executor> Door<E> {
         operation.answered(answer.stage.status(transport));
         operation.end(answer.outcome, answer.prediction);
         answer
+    }
+
+    /// Sends somebody away at once, so that those who are here are answered in time.
+    fn shed(&self) -> Answer {
+        self.metrics.rejected(Rejection::RateLimit);
+        self.metrics.graphql_error(ErrorCode::ServiceUnavailable);
+        let mut error = coded(ErrorCode::ServiceUnavailable, "too many requests are being answered");
+        error.extensions.get_or_insert_default().set("retryAfter", RETRY_AFTER_SECONDS);
+        Answer {
+            body: encode(&Response::from_errors(vec![error])),
+            stage: Stage::Shed,
+            outcome: Outcome::Error,
+            prediction: None,
+            kept: None,
+            unavailable: true,
+        }
     }
 
     pub(super) async fn pass(&self, mut request: Request, transport: Transport, operation: &mut Operation) -> Answer {

@@ -127,13 +127,6 @@ async fn answer<E: Executor>(
     mut request: Request,
     transport: Transport,
 ) -> Response {
-    let Ok(_place) = state.places.try_acquire() else {
-        state.metrics.rejected(Rejection::RateLimit);
-        let problem = "too many requests are being answered";
-        let mut response = refused(state, StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, problem);
-        response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
-        return response;
-    };
     if let Some(bearer) = bearer(headers) {
         request = request.data(bearer);
     }
@@ -167,15 +160,11 @@ fn bearer(headers: &HeaderMap) -> Option<Bearer> {
 
 /// Refuses a request that holds no operation.
 fn bad_request<E>(state: &HttpState<E>, status: StatusCode, message: &str) -> Response {
-    refused(state, status, ErrorCode::BadUserInput, message)
+    state.metrics.graphql_error(ErrorCode::BadUserInput);
+    refusal(status, ErrorCode::BadUserInput, message)
 }
 
 fn not_acceptable<E>(state: &HttpState<E>) -> Response {
     let problem = "answers are application/graphql-response+json or application/json";
     bad_request(state, StatusCode::NOT_ACCEPTABLE, problem)
-}
-
-fn refused<E>(state: &HttpState<E>, status: StatusCode, code: ErrorCode, message: &str) -> Response {
-    state.metrics.graphql_error(code);
-    refusal(status, code, message)
 }

@@ -15,11 +15,9 @@ mod router;
 mod serve;
 mod websocket;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio::sync::Semaphore;
 
 use crate::graphql::Door;
 use crate::telemetry::Metrics;
@@ -39,8 +37,6 @@ pub struct HttpState<E> {
     pub probe: Probe,
     /// What a request may cost.
     pub limits: HttpLimits,
-    /// A place for each operation that is answered at a time.
-    pub places: Arc<Semaphore>,
     /// Origins whose pages may ask; `*` for all.
     pub origins: Vec<String>,
     /// Networks whose requests may join a trace that they bring.

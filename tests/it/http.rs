@@ -20,7 +20,6 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::Dispatch;
@@ -107,7 +106,7 @@ impl Shell {
             let database = if ready { Ok(()) } else { Err("unreachable".to_owned()) };
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
-        let limits = OperationLimits { time: execution, ..OperationLimits::default() };
+        let limits = OperationLimits { time: execution, concurrent: PLACES, ..OperationLimits::default() };
         let door =
             Door::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), limits).trusting(documents);
         let sockets = Sockets::new(SocketLimits::default(), vec![], CancellationToken::new(), metrics.clone());
@@ -116,7 +115,6 @@ impl Shell {
             metrics: metrics.clone(),
             probe: probe.clone(),
             limits: http,
-            places: Arc::new(Semaphore::new(PLACES)),
             origins: vec!["https://films.example".into()],
             trusted_peers: vec!["10.0.0.0/8".parse().unwrap()],
             sockets,
@@ -668,6 +666,8 @@ async fn one_operation_too_many_is_told_to_come_again() {
 
     assert_eq!((answer.status, answer.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"));
     assert_eq!(answer.header(header::RETRY_AFTER), "1");
+    let page = shell.get("/").await;
+    assert_eq!((page.status, page.header(header::RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "1"));
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
     until(|| shell.in_flight() == 0).await;
     assert_eq!(shell.query("{ film }").await.status, StatusCode::OK);

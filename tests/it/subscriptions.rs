@@ -2,7 +2,6 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::{EmptyMutation, Object, Schema, Subscription};
@@ -18,7 +17,6 @@ use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +91,6 @@ impl Shell {
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
-            places: Arc::new(Semaphore::new(100)),
             origins: vec![],
             trusted_peers: vec![],
             sockets: sockets.clone(),

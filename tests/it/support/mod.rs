@@ -35,7 +35,6 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -155,7 +154,6 @@ impl TestService {
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
-            places: Arc::new(Semaphore::new(1024)),
             origins: vec![],
             trusted_peers: vec![],
             sockets: Sockets::new(SocketLimits::default(), vec![], stop.clone(), metrics.clone()),
