@@ -175,7 +175,11 @@ mod tests {
         assert!(dropped_lines() - before >= (LIMIT / line.len()) as u64);
         assert_eq!(buffer.0.waiting().lines.len(), LIMIT);
         // What follows is taken at once.
-        let release = std::thread::spawn(move || (0..3).for_each(|_| drop(barrier.wait())));
+        let release = std::thread::spawn(move || {
+            for _ in 0..3 {
+                barrier.wait();
+            }
+        });
         drop(last);
         release.join().unwrap();
         assert_eq!(output.0.lock().unwrap().len(), LIMIT + line.len());
