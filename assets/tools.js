@@ -45,8 +45,8 @@ function startSliders(go) {
     const ranked = go(params, { replace: address.isTuned(before), marks: true });
     show(params);
     await ranked;
-    // Painted, and nothing has moved since: what the hand waited for.
-    requestAnimationFrame(() => since === moved && note("rerank", performance.now() - since));
+    // Painted is what comes after a frame. Nothing has moved since: it is what the hand waited for.
+    requestAnimationFrame(() => setTimeout(() => since === moved && note("rerank", performance.now() - since)));
   };
   byId("weights").addEventListener("input", () => {
     moved = performance.now();
