@@ -11,7 +11,37 @@ export const WEIGHTS = Object.keys(CRITERIA);
 const FILTERS = ["genre", "country", "q", "min"];
 const films = () => document.getElementById("films");
 
-export const read = () => new URLSearchParams(location.search);
+// While the hand moves, the address bar waits until it rests: to change it costs a browser more than to show the list,
+// and Safari refuses after a hundred changes in half a minute.
+const REST = 250;
+let ahead = null; // What is shown, and the bar does not say yet.
+let timer = 0;
+
+export const read = () => new URLSearchParams(ahead?.query ?? location.search);
+
+// Writes what is shown from now on; `replace` keeps the step back.
+export function write(params, { replace = false, moving = false }) {
+  if (!moving) settle();
+  clearTimeout(timer);
+  ahead = { query: params.toString(), replace: replace && (ahead?.replace ?? true) };
+  if (moving) timer = setTimeout(settle, REST);
+  else settle();
+}
+
+function settle() {
+  clearTimeout(timer);
+  if (!ahead) return;
+  const href = link(location.pathname, ahead.query);
+  history[ahead.replace ? "replaceState" : "pushState"](history.state, "", href);
+  ahead = null;
+}
+
+// A link leads back to what was shown when it was followed.
+addEventListener("click", (event) => event.target.closest("a") && settle(), { capture: true });
+addEventListener("popstate", () => {
+  clearTimeout(timer);
+  ahead = null;
+});
 
 // The same films from the first on.
 export function fromStart(params) {

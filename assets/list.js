@@ -2,7 +2,7 @@
 import { QUESTIONS, Refused, ask } from "./api.js";
 import * as address from "./address.js";
 import { number } from "./format.js";
-import { flash, make, mark, unmark } from "./row.js";
+import { fill, flash, make, mark, put, unmark } from "./row.js";
 import { subscribe } from "./socket.js";
 import { startTools, showTools } from "./tools.js";
 import { followUpdates } from "./live.js";
@@ -10,6 +10,7 @@ import { followUpdates } from "./live.js";
 const FIRST = 25;
 const NEXT = 50;
 const STREAMED = 500;
+const SLOW = 150; // From then on a list that is asked anew looks so; sooner, it would be painted twice for nothing.
 const MARGIN = 800; // Pixels below the window: films are there before they are scrolled to.
 const byId = (id) => document.getElementById(id);
 
@@ -48,10 +49,9 @@ export function startList() {
   follow();
 }
 
-// Shows the films of another address. `replace` keeps the step back; `marks` says what rose and fell.
+// Shows the films of another address. `replace` keeps the step back; `marks` says what rose and fell as the hand moves.
 export function go(params, { replace = false, marks = false }) {
-  const href = address.link(location.pathname, params);
-  history[replace ? "replaceState" : "pushState"](history.state, "", href);
+  address.write(params, { replace, moving: marks });
   return rank({ marks });
 }
 
@@ -62,7 +62,7 @@ async function rank({ marks = false }) {
   const params = address.read();
   // On the way nothing else may grow the list that is about to go.
   cursor = "";
-  films.classList.add("busy");
+  const slow = setTimeout(() => films.classList.add("busy"), SLOW);
   try {
     const asked = { ...address.variables(params), first: FIRST, after: params.get("after") || undefined };
     const { data, stale } = await ask(QUESTIONS[kind], asked, question.signal);
@@ -83,21 +83,26 @@ async function rank({ marks = false }) {
     complain("The films cannot be reached. Trying again as soon as the network is back.");
     addEventListener("online", () => rank({ marks }), { once: true });
   } finally {
+    clearTimeout(slow);
     if (question === asking) films.classList.remove("busy");
   }
 }
 
 const next = ({ hasNextPage, endCursor }) => (hasNextPage ? endCursor : "");
 
+// The rows stay where they are and show other films: much less to style, lay out and paint than new ones.
 function replace(predictions, marks) {
   rows.clear();
-  const made = predictions.map((prediction) => {
-    const row = make(prediction);
-    rows.set(prediction.movie.id, row);
+  const there = [...films.children];
+  predictions.forEach((prediction, index) => {
+    const row = there[index] ?? films.appendChild(make(prediction));
+    row.classList.remove("changed");
+    fill(row, prediction);
     if (marks) mark(row, baseline.get(prediction.movie.id));
-    return row;
+    else unmark(row);
+    rows.set(prediction.movie.id, row);
   });
-  films.replaceChildren(...made);
+  for (const row of there.slice(predictions.length)) row.remove();
 }
 
 // Adds those that are not there yet; says how many.
@@ -191,14 +196,14 @@ function follow() {
 }
 
 function settle(progress) {
-  byId("count").textContent = number(total);
+  put(byId("count"), number(total));
   byId("empty").hidden = films.children.length > 0 || total > 0;
   byId("more").hidden = !cursor || Boolean(stopStream);
   const all = byId("all");
   const streams = kind === "predictions" && !address.isFiltered(address.read()) && rows.size < Math.min(total, STREAMED);
   all.hidden = !streams || !cursor;
   all.disabled = Boolean(stopStream);
-  all.textContent = progress && stopStream ? progress : `The best ${number(Math.min(total, STREAMED))} at once`;
+  put(all, progress && stopStream ? progress : `The best ${number(Math.min(total, STREAMED))} at once`);
   byId("first").hidden = !address.read().get("after");
 }
 

@@ -2,6 +2,7 @@
 import * as address from "./address.js";
 import { note } from "./timings.js";
 import { number } from "./format.js";
+import { put, set } from "./row.js";
 
 // While the hand moves: at most one question in this time, the last one always asked.
 const PACE = 40;
@@ -36,6 +37,7 @@ function startSliders(go) {
   let moved = 0;
   let asked = -PACE;
   const rank = async () => {
+    clearTimeout(timer);
     timer = 0;
     asked = performance.now();
     const since = moved;
@@ -45,13 +47,15 @@ function startSliders(go) {
     const ranked = go(params, { replace: address.isTuned(before), marks: true });
     show(params);
     await ranked;
-    // Painted, and nothing has moved since: what the hand waited for.
-    requestAnimationFrame(() => since === moved && note("rerank", performance.now() - since));
+    // Painted is what comes after a frame. Nothing has moved since: it is what the hand waited for.
+    requestAnimationFrame(() => setTimeout(() => since === moved && note("rerank", performance.now() - since)));
   };
   byId("weights").addEventListener("input", () => {
     moved = performance.now();
+    const wait = asked + PACE - moved;
+    if (wait <= 0) rank();
+    else timer ||= setTimeout(rank, wait);
     outputs();
-    timer ||= setTimeout(rank, Math.max(0, asked + PACE - moved));
   });
   byId("weights").addEventListener("submit", (event) => event.preventDefault());
   byId("reset").addEventListener("click", (event) => {
@@ -106,27 +110,27 @@ function chosen(params) {
 
 function outputs() {
   for (const slider of sliders()) {
-    slider.parentElement.querySelector("output").textContent = number(Math.round(Number(slider.value)));
+    put(slider.parentElement.querySelector("output"), number(Math.round(Number(slider.value))));
   }
 }
 
 // What says in words or links what is ranked.
 function show(params) {
   const chip = chosen(params);
-  byId("taste").textContent = chip?.dataset.profile ?? "weights of your own";
+  put(byId("taste"), chip?.dataset.profile ?? "weights of your own");
   for (const each of chips()) {
     if (each === chip) each.setAttribute("aria-current", "true");
     else each.removeAttribute("aria-current");
     const theirs = address.untuned(params);
     if (isDefault(each)) theirs.delete("profile");
     else theirs.set("profile", each.dataset.profile);
-    each.setAttribute("href", address.link(location.pathname, theirs));
+    set(each, "href", address.link(location.pathname, theirs));
   }
-  byId("reset").setAttribute("href", address.link(location.pathname, address.untuned(params)));
+  set(byId("reset"), "href", address.link(location.pathname, address.untuned(params)));
   for (const tab of document.querySelectorAll(".tabs a")) {
-    tab.setAttribute("href", address.link(tab.pathname, address.unfiltered(params)));
+    set(tab, "href", address.link(tab.pathname, address.unfiltered(params)));
   }
   const { decade, list } = byId("filters").elements;
-  byId("decade-name").textContent = decade.selectedOptions[0]?.textContent ?? "";
-  if (list?.selectedOptions) byId("list-name").textContent = list.selectedOptions[0]?.textContent ?? "";
+  put(byId("decade-name"), decade.selectedOptions[0]?.textContent ?? "");
+  if (list?.selectedOptions) put(byId("list-name"), list.selectedOptions[0]?.textContent ?? "");
 }
