@@ -28,7 +28,7 @@ const LINE_EVERY: Duration = Duration::from_mins(1);
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// How much larger memory may be in the last quarter than in the first.
+/// How much larger memory beside the caches may be in the last quarter than in the first.
 const GROWTH: f64 = 1.1;
 
 /// How many answers that should not be are printed, of each line's and in the end.
@@ -207,14 +207,17 @@ async fn change(database: &str, lasts: Duration) {
 }
 
 /// Prints what was told, sixty times and once a minute at least; returns all of it, and the resident memory meanwhile.
-fn watch(admin: SocketAddr, lasts: Duration, told: &Mutex<Told>) -> Result<(Told, Vec<f64>)> {
+fn watch(admin: SocketAddr, lasts: Duration, told: &Mutex<Told>) -> Result<(Told, Vec<Memory>)> {
     let (started, mut printed) = (Instant::now(), Duration::ZERO);
     let print_every = (lasts / 60).clamp(LOOK_EVERY, LINE_EVERY);
     let (mut total, mut memory, mut direct) = (Told::default(), Vec::new(), 0.0);
     while started.elapsed() < lasts {
         thread::sleep(LOOK_EVERY);
         let metrics = metrics(admin)?;
-        memory.push(sum(&metrics, "process_resident_memory_bytes", ""));
+        let bytes = |name| sum(&metrics, name, "") / 1e6;
+        let now =
+            Memory { resident: bytes("process_resident_memory_bytes"), kept: bytes("cinegraph_cache_estimated_bytes") };
+        memory.push(now);
         if started.elapsed() < printed + print_every {
             continue;
         }
@@ -226,10 +229,10 @@ fn watch(admin: SocketAddr, lasts: Duration, told: &Mutex<Told>) -> Result<(Told
             printed.as_secs_f64(),
             lately.line(),
             instead - direct,
-            memory.last().copied().unwrap_or_default() / 1e6,
+            now.resident,
             // What grows here and not in the caches is lost.
             sum(&metrics, "cinegraph_allocator_bytes", "state=\"allocated\"") / 1e6,
-            sum(&metrics, "cinegraph_cache_estimated_bytes", "") / 1e6
+            now.kept
         );
         direct = instead;
         total = total.and(lately);
@@ -243,13 +246,26 @@ fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
     metrics.lines().filter(of_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
-/// Says when the last quarter needs more memory than the first.
-fn grown(memory: &[f64]) -> Option<String> {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / as_float(values.len().max(1) as u64) / 1e6;
+/// What the service holds at a time, in MB.
+#[derive(Clone, Copy)]
+struct Memory {
+    resident: f64,
+    /// By caches, which have a limit.
+    kept: f64,
+}
+
+/// Says when the last quarter needs more memory than the first, beside what caches keep: those may fill.
+fn grown(memory: &[Memory]) -> Option<String> {
     let quarter = memory.len() / 4;
-    let (first, last) = (mean(&memory[..quarter]), mean(&memory[memory.len() - quarter..]));
-    println!("resident memory: {first:.1} MB in the first quarter, {last:.1} MB in the last");
-    (last > first * GROWTH).then(|| format!("memory grew from {first:.1} to {last:.1} MB"))
+    let (first, last) = (&memory[..quarter], &memory[memory.len() - quarter..]);
+    let mean =
+        |of: fn(&Memory) -> f64, part: &[Memory]| part.iter().map(of).sum::<f64>() / as_float(part.len().max(1) as u64);
+    let [resident, kept] =
+        [|memory: &Memory| memory.resident, |memory: &Memory| memory.kept].map(|of| (mean(of, first), mean(of, last)));
+    println!("resident memory: {:.1} MB in the first quarter, {:.1} MB in the last", resident.0, resident.1);
+    println!("of that kept by caches: {:.1} MB, {:.1} MB", kept.0, kept.1);
+    let (first, last) = (resident.0 - kept.0, resident.1 - kept.1);
+    (last > first * GROWTH).then(|| format!("memory beside the caches grew from {first:.1} to {last:.1} MB"))
 }
 
 /// Where the service's counters are not what its clients counted, or do not agree with each other.
