@@ -71,6 +71,8 @@ function lost() {
   }
   if (!running.size) return tell("");
   tell("lost");
+  // Without a network only "online" is worth an attempt; one now and then, for a browser that is wrong about it.
+  if (!navigator.onLine) wait = LONGEST_WAIT;
   // Spread, so that all pages of a server that was restarted do not come at once.
   timer = setTimeout(connect, wait * (0.75 + Math.random() / 2));
   wait = Math.min(wait * 2, LONGEST_WAIT);
@@ -92,4 +94,10 @@ addEventListener("online", () => {
   wait = FIRST_WAIT;
   connect();
 });
-addEventListener("offline", () => socket?.close());
+// Told at once: a close that nobody answers takes a browser a minute.
+addEventListener("offline", () => {
+  const left = socket;
+  if (!left) return;
+  lost();
+  left.close();
+});
