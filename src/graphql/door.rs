@@ -5,14 +5,15 @@ use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_graphql::futures_util::FutureExt;
 use async_graphql::{Executor, Request, Response, ServerError, Value};
 use axum::body::Bytes;
 use axum::http::HeaderValue;
+use cached::{Cached, LruCache};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -24,7 +25,9 @@ use super::guard::{self, DocumentLimits, TooMuch};
 use super::operation::{Described, Operation, coded, outcome, phase, settle, syntax_error};
 use super::schema::too_complex;
 use crate::cache::{Cache, CacheSettings, Key, Lifetime, LoadError, Made, Purpose, Read, Reading, Surroundings, Times};
-use crate::telemetry::{Done, ErrorCode, Lookup, Metrics, OperationType, Outcome, Phase, Rejection, Source};
+use crate::telemetry::{
+    Done, ErrorCode, Lookup, Metrics, OperationEnd, OperationType, Outcome, Phase, Rejection, Source,
+};
 
 /// Longer than any part of an answer is kept, so that its parts decide.
 const LIFETIME: Lifetime = Lifetime::of(Duration::from_hours(24));
@@ -88,6 +91,14 @@ pub struct Answer {
     pub kept: Option<Kept>,
     /// Whether the service could not answer now, and may be asked again soon.
     pub unavailable: bool,
+}
+
+impl Answer {
+    /// How the operation of the request ended.
+    #[must_use]
+    pub fn end(&self) -> OperationEnd {
+        OperationEnd { outcome: self.outcome, prediction: self.prediction }
+    }
 }
 
 /// How far an operation came.
@@ -169,12 +180,27 @@ type Responses = Cache<ResponseKey, Encoded, Unkept>;
 
 impl Key for ResponseKey {}
 
+/// What a client has sent, to the letter; by secrets of this process too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wording([u64; 2]);
+
+/// Which operation and variables a wording is of, those used least recently forgotten first.
+type Wordings = Arc<Mutex<LruCache<Wording, ResponseKey>>>;
+
+/// Answers that are kept.
+#[derive(Clone)]
+struct KeptAnswers {
+    responses: Responses,
+    wordings: Wordings,
+    around: Surroundings,
+}
+
 /// Answers operations. `E` executes them: a schema, or what wraps one.
 #[derive(Clone)]
 pub struct Door<E> {
     pub(super) executor: E,
     pub(super) metrics: Metrics,
-    around: Option<(Responses, Surroundings)>,
+    kept: Option<KeptAnswers>,
     secrets: [RandomState; 2],
     limits: OperationLimits,
     places: Arc<Semaphore>,
@@ -205,7 +231,7 @@ impl<E: Executor> Door<E> {
         Self {
             executor,
             metrics,
-            around: None,
+            kept: None,
             secrets: [RandomState::new(), RandomState::new()],
             limits,
             places: Arc::new(Semaphore::new(limits.concurrent)),
@@ -222,7 +248,37 @@ impl<E: Executor> Door<E> {
     /// The same door, keeping answers.
     #[must_use]
     pub fn keeping(self, settings: CacheSettings, around: &Surroundings) -> Self {
-        Self { around: Some((Cache::new(settings, around), around.clone())), ..self }
+        let wordings = LruCache::builder().max_size(settings.capacity.entries.max(1)).build();
+        let kept = KeptAnswers {
+            responses: Cache::new(settings, around),
+            wordings: Arc::new(Mutex::new(wordings.expect("no capacity is 0"))),
+            around: around.clone(),
+        };
+        Self { kept: Some(kept), ..self }
+    }
+
+    /// By what the answer to `sent` is found [at hand](Self::at_hand); `transport` tells a body from a query string.
+    pub fn wording(&self, transport: Transport, sent: &[u8]) -> Wording {
+        let by_get = matches!(transport, Transport::Get(_));
+        Wording(self.secrets.each_ref().map(|secret| secret.hash_one((by_get, sent))))
+    }
+
+    /// The answer to a request, none of which has been read, if one in the same words has been answered before, and that
+    /// answer is kept and fresh. It takes nobody's place: it costs less than to be sent away.
+    pub fn at_hand(&self, wording: Wording, transport: Transport, request_id: Option<&str>) -> Option<Answer> {
+        let kept = self.kept.as_ref()?;
+        let key = *lock(&kept.wordings).cache_get(&wording)?;
+        let found = kept.responses.find_fresh(&key)?;
+        let mut operation = Operation::start(&self.metrics);
+        if let Some(id) = request_id {
+            operation.requested_as(id.to_owned());
+        }
+        let span = operation.span();
+        let _entered = span.enter();
+        let answer = self.hit(kept.responses.serve(found), &mut operation);
+        operation.answered(answer.stage.status(transport));
+        operation.end(answer.outcome, answer.prediction);
+        Some(answer)
     }
 
     /// Answers one operation.
@@ -262,18 +318,24 @@ impl<E: Executor> Door<E> {
         {
             return operation.refuse(error, Stage::Refused);
         }
-        let Some((responses, around)) = &self.around else {
+        let Some(kept) = &self.kept else {
             if let Err(refused) = Box::pin(self.prepare(&mut request, transport, operation)).await {
                 return *refused;
             }
             return Box::pin(self.execute_now(request, operation)).await;
         };
-        let key = self.key(&request);
-        if let Some((encoded, times, age)) = responses.fresh(&key) {
-            return self.hit(&encoded, times, age, operation);
+        let (key, wording) = (self.key(&request), of_data(&request).copied());
+        let answer = match kept.responses.find_fresh(&key) {
+            Some(found) => self.hit(kept.responses.serve(found), operation),
+            // On the heap, so that a hit does not move it about.
+            None => Box::pin(self.look_up(request, transport, operation, key, kept)).await,
+        };
+        if let Some(wording) = wording
+            && answer.kept.is_some()
+        {
+            lock(&kept.wordings).cache_set(wording, key);
         }
-        // On the heap, so that a hit does not move it about.
-        Box::pin(self.look_up(request, transport, operation, key, (responses, around))).await
+        answer
     }
 
     /// The same for the same operation and variables.
@@ -290,7 +352,7 @@ impl<E: Executor> Door<E> {
         transport: Transport,
         operation: &mut Operation,
         key: ResponseKey,
-        (responses, around): (&Responses, &Surroundings),
+        KeptAnswers { responses, around, .. }: &KeptAnswers,
     ) -> Answer {
         let kept = responses.has(&key);
         if !kept {
@@ -430,7 +492,7 @@ impl<E: Executor> Door<E> {
     }
 
     /// Answers at once by what is kept.
-    fn hit(&self, encoded: &Encoded, times: Times, age: Duration, operation: &mut Operation) -> Answer {
+    fn hit(&self, (encoded, times, age): (Arc<Encoded>, Times, Duration), operation: &mut Operation) -> Answer {
         operation.note_hit(&encoded.described);
         self.count_fields(&encoded.described);
         Answer {
@@ -510,6 +572,10 @@ impl From<TooMuch> for ServerError {
         };
         too_complex(problem, figure, requested, allowed)
     }
+}
+
+fn lock<T>(wordings: &Mutex<T>) -> MutexGuard<'_, T> {
+    wordings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a panic says of itself.

@@ -27,7 +27,7 @@ mod validation;
 
 pub use crate::services::Bearer;
 pub use documents::{DocumentId, TrustedDocuments};
-pub use door::{Answer, Door, Kept, MediaType, OperationLimits, RequestId, Stage, Transport};
+pub use door::{Answer, Door, Kept, MediaType, OperationLimits, RequestId, Stage, Transport, Wording};
 pub use error::RETRY_AFTER_SECONDS;
 pub use guard::DocumentLimits;
 pub use query::ROOT_FIELDS;

@@ -1,6 +1,5 @@
 //! What caches on the way are told of an answer: `Cache-Control`, `ETag`, `Age` and `Cache-Status`.
 
-use axum::body::Body;
 use axum::http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -15,7 +14,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Adds the headers to an answer; answers 304 where the client has this very answer. What is not kept here must not be
 /// kept elsewhere: errors, changes, and whatever nothing is known of.
-pub(super) fn describe(mut response: Response, kept: Option<&Kept>, request: &HeaderMap) -> Response {
+pub(super) fn describe<B: Default>(mut response: Response<B>, kept: Option<&Kept>, request: &HeaderMap) -> Response<B> {
     let Some(kept) = kept else {
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
         return response;
@@ -44,7 +43,7 @@ pub(super) fn describe(mut response: Response, kept: Option<&Kept>, request: &He
     headers.append(VARY, HeaderValue::from_static("accept"));
     if has_it(request, &kept.etag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        *response.body_mut() = Body::empty();
+        *response.body_mut() = B::default();
     }
     response
 }

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use async_graphql::{Executor, Extensions, Request, Variables};
 use axum::Extension;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::{Query, RawQuery, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use http_body_util::Full;
 use serde::Deserialize;
 
 use super::error::{JSON, refusal};
 use super::media::{accepted, is_json};
 use super::request::request_id;
 use super::{HttpState, caching};
-use crate::graphql::{Bearer, DocumentId, MediaType, RETRY_AFTER_SECONDS, RequestId, Transport};
-use crate::telemetry::{ErrorCode, OperationEnd, Rejection};
+use crate::graphql::{Answer, Bearer, DocumentId, MediaType, RETRY_AFTER_SECONDS, RequestId, Stage, Transport};
+use crate::telemetry::{ErrorCode, Rejection};
 
 /// `POST /graphql`.
 pub(super) async fn post<E: Executor>(
@@ -44,7 +45,7 @@ pub(super) async fn post<E: Executor>(
         return bad_request(&state, StatusCode::BAD_REQUEST, "send one operation, not an array of them");
     }
     match serde_json::from_slice(&body).ok().and_then(Asked::into_request) {
-        Some(request) => answer(&state, &headers, request, Transport::Post(media)).await,
+        Some(request) => answer(&state, &headers, request, (Transport::Post(media), &body)).await,
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
@@ -57,11 +58,15 @@ pub(super) async fn post<E: Executor>(
 pub(super) async fn get<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
     headers: HeaderMap,
+    RawQuery(sent): RawQuery,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
     let Some(media) = accepted(&headers) else { return not_acceptable(&state) };
     match parameters.ok().and_then(|Query(parameters)| parameters.into_request()) {
-        Some(request) => answer(&state, &headers, request, Transport::Get(media)).await,
+        Some(request) => {
+            let sent = sent.as_deref().unwrap_or_default().as_bytes();
+            answer(&state, &headers, request, (Transport::Get(media), sent)).await
+        }
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
@@ -125,8 +130,9 @@ async fn answer<E: Executor>(
     state: &HttpState<E>,
     headers: &HeaderMap,
     mut request: Request,
-    transport: Transport,
+    (transport, sent): (Transport, &[u8]),
 ) -> Response {
+    request = request.data(state.door.wording(transport, sent));
     if let Some(bearer) = bearer(headers) {
         request = request.data(bearer);
     }
@@ -134,21 +140,35 @@ async fn answer<E: Executor>(
         request = request.data(RequestId(id.to_owned()));
     }
     let answer = state.door.answer(request, transport).await;
-    let status = StatusCode::from_u16(answer.stage.status(transport)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let content_type = match transport {
-        Transport::Post(MediaType::GraphqlResponse) | Transport::Get(MediaType::GraphqlResponse) => GRAPHQL_RESPONSE,
-        _ => JSON,
-    };
     // The middleware takes the end out again, to judge the request by it.
-    let end = OperationEnd { outcome: answer.outcome, prediction: answer.prediction };
-    let mut response = (status, Extension(end), [(CONTENT_TYPE, content_type)], answer.body).into_response();
-    if answer.unavailable {
-        response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+    let end = Extension(answer.end());
+    (end, response(answer, transport, headers).map(Body::new)).into_response()
+}
+
+/// An answer, as it is sent.
+pub(super) fn response(answer: Answer, transport: Transport, request: &HeaderMap) -> Response<Full<Bytes>> {
+    let Answer { body, stage, kept, unavailable, .. } = answer;
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = StatusCode::from_u16(stage.status(transport)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    // Enough for all that follows and for what the layers add.
+    headers.reserve(12);
+    headers.insert(
+        CONTENT_TYPE,
+        match transport {
+            Transport::Post(MediaType::GraphqlResponse) | Transport::Get(MediaType::GraphqlResponse) => {
+                GRAPHQL_RESPONSE
+            }
+            _ => JSON,
+        },
+    );
+    if unavailable {
+        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
     }
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    if stage == Stage::NotByGet {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
-    caching::describe(response, answer.kept.as_ref(), headers)
+    caching::describe(response, kept.as_ref(), request)
 }
 
 const GRAPHQL_RESPONSE: HeaderValue = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");

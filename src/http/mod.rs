@@ -4,6 +4,7 @@
 //! asks for is `graphql`'s; no SQL and no scores here.
 
 mod admin;
+mod at_hand;
 mod caching;
 mod error;
 mod graphql;
@@ -24,7 +25,7 @@ use crate::telemetry::Metrics;
 
 pub use health::{Probe, Readiness};
 pub use router::{admin, public};
-pub use serve::{ConnectionLimits, serve};
+pub use serve::{Answers, ConnectionLimits, serve};
 pub use websocket::{SocketLimits, Sockets};
 
 /// What the handlers need. `E` executes operations: a schema, or whatever wraps one.

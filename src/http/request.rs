@@ -1,15 +1,17 @@
 //! What every request gets: a server span, in its caller's trace if that is trusted, its trace id in the answer, and its
 //! measurement, which lasts until the last byte of the body is ready.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
@@ -58,47 +60,72 @@ impl Observer {
     }
 }
 
+/// Observes a request to any route that is not looked at before.
 pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
-    let trace = observer.begin(&request, &route);
-    let request_id = request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok());
-    let guard =
-        (!UNMEASURED.contains(&route.as_str())).then(|| observer.metrics.http_request(label(request.method()), route));
-
-    let mut response = next.run(request).with_context(trace.clone()).await;
-
-    let (status, span) = (response.status(), trace.span());
-    if span.is_recording() {
-        span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
-        if status.is_server_error() {
-            span.set_attribute(KeyValue::new("error.type", status.as_u16().to_string()));
-            span.set_status(Status::error(""));
-        }
-    }
-    let ids = span.span_context();
-    let trace_id = ids.is_valid().then(|| HeaderValue::from_str(&ids.trace_id().to_string()).ok()).flatten();
-    if let Some(id) = request_id.or_else(|| trace_id.clone()) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    if let Some(trace_id) = trace_id {
-        response.headers_mut().insert(TRACE_ID, trace_id);
-    }
-    match guard {
-        Some(guard) => measure_body(response, status, guard, trace),
-        None => response,
-    }
+    let observation = observer.begin(&request, route.into());
+    let mut response = next.run(request).with_context(observation.trace()).await;
+    let end = response.extensions_mut().remove::<OperationEnd>();
+    observation.finish(response, end)
 }
 
-fn measure_body(mut response: Response, status: StatusCode, mut guard: HttpRequestGuard, trace: Trace) -> Response {
-    let end = response.extensions_mut().remove::<OperationEnd>();
-    guard.answered(status.as_u16(), end);
-    response.map(|body| Body::new(MeasuredBody::new(body, guard, trace)))
+/// A request under observation.
+pub(super) struct Observation {
+    trace: Trace,
+    guard: Option<HttpRequestGuard>,
+    request_id: Option<HeaderValue>,
+}
+
+impl Observation {
+    /// What is done for the request is a part of this.
+    pub(super) fn trace(&self) -> Trace {
+        self.trace.clone()
+    }
+
+    /// Names the request in its answer, which is observed until its last byte is ready.
+    pub(super) fn finish<B>(self, mut response: Response<B>, end: Option<OperationEnd>) -> Response
+    where
+        B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
+    {
+        let (status, span) = (response.status(), self.trace.span());
+        if span.is_recording() {
+            span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
+            if status.is_server_error() {
+                span.set_attribute(KeyValue::new("error.type", status.as_u16().to_string()));
+                span.set_status(Status::error(""));
+            }
+        }
+        let ids = span.span_context();
+        let trace_id = ids.is_valid().then(|| HeaderValue::from_str(&ids.trace_id().to_string()).ok()).flatten();
+        if let Some(id) = self.request_id.or_else(|| trace_id.clone()) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        if let Some(trace_id) = trace_id {
+            response.headers_mut().insert(TRACE_ID, trace_id);
+        }
+        match self.guard {
+            Some(mut guard) => {
+                guard.answered(status.as_u16(), end);
+                response.map(|body| Body::new(MeasuredBody::new(body, guard, self.trace)))
+            }
+            None => response.map(Body::new),
+        }
+    }
 }
 
 impl Observer {
+    /// Begins to observe a request to `route`, a template.
+    pub(super) fn begin(&self, request: &Request, route: Cow<'static, str>) -> Observation {
+        Observation {
+            trace: self.trace(request, &route),
+            request_id: request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok()),
+            guard: (!UNMEASURED.contains(&&*route)).then(|| self.metrics.http_request(label(request.method()), route)),
+        }
+    }
+
     /// Begins the span of a request. Not one of `tracing`: most requests are not sampled, and then this costs hardly more
     /// than their ids.
-    fn begin(&self, request: &Request, route: &str) -> Trace {
+    fn trace(&self, request: &Request, route: &str) -> Trace {
         let headers = request.headers();
         let mut span = SpanBuilder::from_name("http").with_kind(SpanKind::Server);
         let mut parent = Trace::new();
@@ -181,20 +208,20 @@ impl Extractor for Headers<'_> {
 }
 
 /// A body that holds its request's measurement and span until its last byte is ready.
-struct MeasuredBody {
-    body: Body,
+struct MeasuredBody<B> {
+    body: B,
     guard: Option<HttpRequestGuard>,
     trace: Trace,
 }
 
-impl Drop for MeasuredBody {
+impl<B> Drop for MeasuredBody<B> {
     fn drop(&mut self) {
         self.trace.span().end();
     }
 }
 
-impl MeasuredBody {
-    fn new(body: Body, guard: HttpRequestGuard, trace: Trace) -> Self {
+impl<B: HttpBody> MeasuredBody<B> {
+    fn new(body: B, guard: HttpRequestGuard, trace: Trace) -> Self {
         let mut measured = Self { body, guard: Some(guard), trace };
         measured.finish_if_ended();
         measured
@@ -214,9 +241,9 @@ impl MeasuredBody {
     }
 }
 
-impl HttpBody for MeasuredBody {
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for MeasuredBody<B> {
     type Data = Bytes;
-    type Error = axum::Error;
+    type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_graphql::Executor;
 use async_graphql::http::GraphiQLSource;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{
     ACCEPT, AGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
@@ -23,10 +24,13 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
 use super::admin::scrape;
+use super::at_hand::AtHand;
 use super::error::refusal;
 use super::health::{Probe, live, ready};
 use super::request::{Observer, observe};
+use super::serve::Answers;
 use super::{HttpState, graphql, page, websocket};
+use crate::telemetry::metrics::SLO_ROUTE;
 use crate::telemetry::{ErrorCode, Metrics};
 
 /// Answers shorter than this are sent as they are, in bytes.
@@ -36,49 +40,56 @@ const COMPRESSED_FROM: u64 = 1024;
 const PREFLIGHT_KEPT: Duration = Duration::from_hours(1);
 
 /// What clients may ask for.
-pub fn public<E: Executor>(state: HttpState<E>) -> Router {
-    let (observer, probe) = (Observer::new(state.metrics.clone(), &state.trusted_peers), state.probe.clone());
+pub fn public<E: Executor>(state: HttpState<E>) -> impl Answers {
+    let observer = Observer::new(state.metrics.clone(), &state.trusted_peers);
     let (limits, graphiql, cors) = (state.limits, state.graphiql, cors(&state.origins));
-    let mut routes = Router::new()
-        .route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>))
-        .route("/graphql/ws", get(websocket::upgrade::<E>))
-        .merge(page::routes())
-        .with_state(Arc::new(state));
+    let state = Arc::new(state);
+    let graphql = Router::new().route(SLO_ROUTE, get(graphql::get::<E>).post(graphql::post::<E>));
+    let mut others = Router::new().route("/graphql/ws", get(websocket::upgrade::<E>)).merge(page::routes());
     if graphiql {
-        routes = routes.route(
+        others = others.route(
             "/graphiql",
             get(|| async {
                 Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql/ws").finish())
             }),
         );
     }
-    // One stack: every layer of its own would be a box more, and a future in it, for every request.
-    complete(routes.merge(health(probe))).layer(
-        ServiceBuilder::new()
-            .map_response(weaken_tag)
-            .layer(compression())
-            .layer(cors)
-            // Before it is compressed: sizes are those that we made.
-            .layer(from_fn_with_state(observer.clone(), observe))
-            .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref())))
-            .layer(RequestBodyDeadlineLayer::new(limits.body_read))
-            .layer(DefaultBodyLimit::max(limits.body_bytes)),
-    )
+    let after_panic = {
+        let observer = observer.clone();
+        CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref()))
+    };
+    let limited = ServiceBuilder::new()
+        .layer(after_panic)
+        .layer(RequestBodyDeadlineLayer::new(limits.body_read))
+        .layer(DefaultBodyLimit::max(limits.body_bytes));
+    let others = complete(others.with_state(Arc::clone(&state)).merge(health(state.probe.clone())))
+        .layer(ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(limited.clone()));
+    let graphql = refusing_methods(graphql.with_state(Arc::clone(&state))).layer(limited);
+    ServiceBuilder::new()
+        .map_response(|response| weaken_tag(response).map(Body::new))
+        // After it is observed: sizes are those that we made.
+        .layer(compression())
+        .option_layer(cors)
+        .service(AtHand::before(graphql.merge(others), state, observer))
 }
 
 /// Which pages of others may ask, and what of an answer they may see.
-fn cors(origins: &[String]) -> CorsLayer {
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
     let allowed = if origins.iter().any(|origin| origin == "*") {
         AllowOrigin::any()
     } else {
         AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, HeaderName::from_static("x-request-id")])
         .expose_headers([AGE, ETAG, HeaderName::from_static("cache-status"), HeaderName::from_static("x-trace-id")])
-        .max_age(PREFLIGHT_KEPT)
+        .max_age(PREFLIGHT_KEPT);
+    Some(layer)
 }
 
 /// By gzip, br or zstd, as the client likes; not what is small.
@@ -115,11 +126,15 @@ fn health(probe: Probe) -> Router {
 
 /// Answers what no route answers.
 fn complete(routes: Router) -> Router {
-    routes
+    refusing_methods(routes)
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is nothing at this path") })
-        .method_not_allowed_fallback(|| async {
-            refusal(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
-        })
+}
+
+/// Answers methods that a route does not take.
+fn refusing_methods(routes: Router) -> Router {
+    routes.method_not_allowed_fallback(|| async {
+        refusal(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
+    })
 }
 
 fn after_panic(observer: &Observer, panic: &(dyn Any + Send)) -> Response {

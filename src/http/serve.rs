@@ -1,12 +1,14 @@
 //! Connections: accepted within a limit, their heads awaited no longer than a limit, ended gracefully.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::BoxError;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -14,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 use tower::util::MapRequest;
 
 /// How long to wait where no connection can be accepted, mostly for want of file descriptors.
@@ -34,9 +37,20 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Serves `router` until `stop` is cancelled, then takes no more connections and finishes the requests in flight. How
+/// What answers every request, such as a router.
+pub trait Answers:
+    Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static
+{
+}
+
+/// Serves what `service` answers until `stop` is cancelled, then takes no more connections and finishes the requests in flight. How
 /// long that may take is the caller's to limit.
-pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimits, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, service: impl Answers, limits: ConnectionLimits, stop: CancellationToken) {
     // HTTP/2 without TLS is for nobody but proxies, and while its preface is awaited no time-out runs.
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_read);
@@ -44,7 +58,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
     let graceful = GracefulShutdown::new();
     while let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await {
         let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
-        let service = TowerToHyperService::new(MapRequest::new(router.clone(), sent_by(peer)));
+        let service = TowerToHyperService::new(MapRequest::new(service.clone(), sent_by(peer)));
         let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
             // hyper's time-out begins with the first byte.
@@ -65,8 +79,12 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ConnectionLimi
 }
 
 /// Tells a request who sent it.
-fn sent_by<B>(peer: SocketAddr) -> impl Fn(Request<B>) -> Request<B> + Clone {
-    move |mut request| {
+fn sent_by<B>(peer: SocketAddr) -> impl Fn(axum::http::Request<B>) -> Request + Clone
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    move |request| {
+        let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         request
     }

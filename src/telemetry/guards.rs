@@ -1,6 +1,7 @@
 //! One guard per measured thing. A guard also records when it is dropped: a client that hangs up drops the handler's
 //! future, and code after its `.await` never runs.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::Context;
@@ -24,7 +25,7 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 impl Metrics {
     /// Starts measuring a request to `route`, a template.
     #[must_use]
-    pub fn http_request(&self, method: Method, route: String) -> HttpRequestGuard {
+    pub fn http_request(&self, method: Method, route: Cow<'static, str>) -> HttpRequestGuard {
         self.0.http_active.at(method).increment(1.0);
         HttpRequestGuard {
             metrics: self.clone(),
@@ -111,7 +112,7 @@ pub struct HttpRequestGuard {
     metrics: Metrics,
     started: Instant,
     method: Method,
-    route: String,
+    route: Cow<'static, str>,
     answer: Option<(u16, Option<OperationEnd>)>,
     bytes: u64,
     complete: bool,
@@ -393,7 +394,7 @@ mod tests {
     fn a_request_counts_until_its_last_byte() {
         let metrics = metrics();
 
-        let mut request = metrics.http_request(Method::Post, "/graphql".to_owned());
+        let mut request = metrics.http_request(Method::Post, "/graphql".into());
         request.answered(200, Some(OperationEnd { outcome: Outcome::Ok, prediction: None }));
         request.sent(300);
         assert_has(&metrics, &[r#"http_server_active_requests{http_request_method="POST"} 1"#]);
@@ -422,7 +423,7 @@ mod tests {
         ];
         for (status, outcome, result) in cases {
             let metrics = metrics();
-            let mut request = metrics.http_request(Method::Post, "/graphql".to_owned());
+            let mut request = metrics.http_request(Method::Post, "/graphql".into());
             request.answered(status, outcome.map(|outcome| OperationEnd { outcome, prediction: None }));
             request.sent_all();
             assert_has(&metrics, &[&format!(r#"cinegraph_slo_requests_total{{result="{result}"}} 1"#)]);
@@ -433,7 +434,7 @@ mod tests {
     fn a_client_that_leaves_is_counted_and_excluded() {
         let metrics = metrics();
 
-        drop(metrics.http_request(Method::Post, "/graphql".to_owned()));
+        drop(metrics.http_request(Method::Post, "/graphql".into()));
 
         assert_has(
             &metrics,

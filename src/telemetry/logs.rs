@@ -19,7 +19,6 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
@@ -274,6 +273,14 @@ impl<'writer> FormatFields<'writer> for NoFields {
     }
 }
 
+/// Longer than nearly all lines.
+const LINE_BYTES: usize = 1024;
+
+/// The time, as RFC 3339 writes it, to the microsecond.
+fn now() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
+}
+
 struct Lines(LogFormat);
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -284,13 +291,12 @@ where
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         match self.0 {
             LogFormat::Json => {
-                let mut line = Vec::with_capacity(256);
+                let mut line = Vec::with_capacity(LINE_BYTES);
                 write_json(&mut line, event).map_err(|_| fmt::Error)?;
                 writeln!(writer, "{}", str::from_utf8(&line).map_err(|_| fmt::Error)?)
             }
             LogFormat::Pretty => {
-                SystemTime.format_time(&mut writer)?;
-                write!(writer, " {:>5} {}: ", event.metadata().level(), event.metadata().target())?;
+                write!(writer, "{} {:>5} {}: ", now(), event.metadata().level(), event.metadata().target())?;
                 DefaultFields::new().format_fields(writer.by_ref(), event)?;
                 if let Some(span) = current_span() {
                     write!(writer, " trace_id={}", span.trace_id())?;
@@ -302,12 +308,9 @@ where
 }
 
 fn write_json(line: &mut Vec<u8>, event: &Event<'_>) -> Result<(), serde_json::Error> {
-    let mut timestamp = String::new();
-    SystemTime.format_time(&mut Writer::new(&mut timestamp)).map_err(serde::ser::Error::custom)?;
-
     let mut serializer = serde_json::Serializer::new(line);
     let mut map = serializer.serialize_map(None)?;
-    map.serialize_entry("timestamp", &timestamp)?;
+    map.serialize_entry("timestamp", &now())?;
     map.serialize_entry("level", event.metadata().level().as_str())?;
     map.serialize_entry("target", event.metadata().target())?;
     let mut fields = Fields { map: &mut map, result: Ok(()) };

@@ -512,7 +512,7 @@ mod tests {
     async fn a_scrape_shows_exactly_the_catalogue() {
         let metrics = metrics();
         metrics.build_info("abc", "def");
-        metrics.http_request(Method::Get, "/graphql".to_owned()).sent_all();
+        metrics.http_request(Method::Get, "/graphql".into()).sent_all();
 
         let expected: BTreeMap<_, _> = CATALOGUE
             .iter()

@@ -1,13 +1,16 @@
 //! What is kept, for how long, and when it may no longer be served.
 
+use std::convert::Infallible;
 use std::fs;
 
-use axum::body::to_bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use chrono::TimeDelta;
 use cinegraph::scoring::Decade;
 use cinegraph::store::Scope;
 use futures_util::future::join_all;
+use futures_util::stream;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::process::Command;
@@ -77,6 +80,45 @@ async fn the_same_question_is_answered_without_asking_anybody(pool: PgPool) {
     assert_eq!(service.counted("cinegraph_graphql_field_requests_total", &field), 2);
     assert_eq!(service.counted("cinegraph_prediction_duration_seconds_count", &[("source", "cache_fresh")]), 1);
     assert_eq!(service.counted("cinegraph_prediction_duration_seconds_count", &[]), 2);
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_same_words_are_found_again_however_they_come(pool: PgPool) {
+    let service = nineties(pool, None).await;
+    let json = ("content-type", "application/json");
+    let words = json!({ "query": PAGE }).to_string();
+    // In one piece that says its length, and in some that do not.
+    let whole = async |headers: &[(&str, &str)]| service.post(Body::from(words.clone()), headers).await;
+    let pieces = words.as_bytes().chunks(20).map(|piece| Ok::<_, Infallible>(Bytes::copy_from_slice(piece)));
+    let pieces = Body::from_stream(stream::iter(pieces.collect::<Vec<_>>()));
+    let address = "/graphql?query=%7Bgenres%7Bname%7D%7D&unknown=1";
+    let parse = [("graphql_processing_type", "parse")];
+    let parsed = || service.counted("graphql_server_processing_duration_seconds_count", &parse);
+    let hits = || service.counted("cinegraph_cache_lookups_total", &[("cache", "responses"), ("result", "hit_l1")]);
+
+    let first = whole(&[json]).await;
+    let same = whole(&[json, ("origin", "https://films.example"), ("x-request-id", "mine")]).await;
+    let other_type = whole(&[json, ("accept", "application/graphql-response+json")]).await;
+    let in_pieces = service.post(pieces, &[json]).await;
+    let (by_get, again) = (service.get(address).await, service.get(address).await);
+
+    let status = |response: &Response| header(response.headers(), "cache-status").split(';').nth(1).map(str::to_owned);
+    let all = [&first, &same, &other_type, &in_pieces, &by_get, &again].map(status);
+    let (miss, hit) = (Some(" fwd=miss".to_owned()), Some(" hit".to_owned()));
+    assert_eq!(all, [&miss, &hit, &hit, &hit, &miss, &hit].map(Clone::clone));
+    assert_eq!((parsed(), hits()), (2, 4));
+    let content_type = |response: &Response| header(response.headers(), "content-type").to_owned();
+    assert_eq!(content_type(&same), "application/json; charset=utf-8");
+    assert_eq!(content_type(&other_type), "application/graphql-response+json; charset=utf-8");
+    assert_eq!(header(same.headers(), "x-request-id"), "mine");
+
+    // What is not asked as it has to be is refused, whatever is kept for these words.
+    let as_text = whole(&[("content-type", "text/plain")]).await;
+    let for_html = whole(&[json, ("accept", "text/html")]).await;
+    let query = address.split_once('?').unwrap().1;
+    let address_by_post = service.post(Body::from(query), &[json]).await;
+    assert_eq!([as_text, for_html, address_by_post].map(|response| response.status().as_u16()), [415, 406, 400]);
+    assert_eq!(hits(), 4);
 }
 
 #[sqlx::test(migrations = false)]

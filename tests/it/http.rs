@@ -120,7 +120,7 @@ impl Shell {
             sockets,
             graphiql: true,
         };
-        Self { public: public(state), admin: admin(metrics.clone(), probe), metrics }
+        Self { public: Router::new().fallback_service(public(state)), admin: admin(metrics.clone(), probe), metrics }
     }
 
     fn trusting(documents: TrustedDocuments) -> Self {

@@ -68,10 +68,12 @@ async fn take(State(spans): State<Spans>, body: Bytes) {
     spans.lock().unwrap().extend(scopes.flat_map(|of_scope| of_scope.spans));
 }
 
-/// Names and kinds, the children below and to the right of their parents, by the time they began.
+/// Names and kinds, the children below and to the right of their parents, by the time they began. Not the waits for a
+/// connection: those of over a millisecond are shown, which is a matter of what else the machine does.
 fn tree(spans: &[Span]) -> String {
     fn below(spans: &[Span], parent: &[u8], depth: usize, text: &mut String) {
-        let mut children: Vec<_> = spans.iter().filter(|span| span.parent_span_id == parent).collect();
+        let of_it = |span: &&Span| span.parent_span_id == parent && span.name != "db pool acquire";
+        let mut children: Vec<_> = spans.iter().filter(of_it).collect();
         children.sort_by_key(|span| span.start_time_unix_nano);
         for span in children {
             let kind = match span.kind() {

@@ -41,8 +41,8 @@ pub(super) async fn ask<T: DeserializeOwned, E: Executor>(
     match (envelope.data, envelope.errors.first()) {
         (Some(data), None) => Ok(Asked {
             data,
-            stale: answer.kept.is_some_and(|kept| kept.how == Lookup::Stale),
-            end: OperationEnd { outcome: answer.outcome, prediction: answer.prediction },
+            stale: answer.kept.as_ref().is_some_and(|kept| kept.how == Lookup::Stale),
+            end: answer.end(),
         }),
         (_, Some(wrong)) => Err(Problem::told(wrong, answer.unavailable.then_some(RETRY_AFTER_SECONDS))),
         (None, None) => Err(Problem::ours()),

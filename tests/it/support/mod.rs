@@ -148,7 +148,7 @@ impl TestService {
         let services = Arc::new(Services::new(&store, &around, &config));
         let limits = ApiLimits { complexity: config.query_complexity_limit, introspection: true };
         let in_time = OperationLimits { time: Duration::from_mins(1), ..OperationLimits::default() };
-        let router = http::public(HttpState {
+        let service = http::public(HttpState {
             door: Door::new(graphql::api(services, metrics.clone(), limits), metrics.clone(), in_time)
                 .keeping(CacheLimits::from(&config).settings(CacheName::Responses, 30), &around),
             metrics: metrics.clone(),
@@ -159,6 +159,7 @@ impl TestService {
             sockets: Sockets::new(SocketLimits::default(), vec![], stop.clone(), metrics.clone()),
             graphiql: true,
         });
+        let router = axum::Router::new().fallback_service(service);
         Self { store, metrics, pool, versions, config, stop, router, clock: hand }
     }
 
@@ -210,11 +211,16 @@ impl TestService {
     /// Sends a query with more headers and returns what came over HTTP.
     pub(crate) async fn send(&self, query: &str, variables: Value, headers: &[(&str, &str)]) -> Response {
         let body = json!({ "query": query, "variables": variables }).to_string();
-        let mut request = Request::post("/graphql").header("content-type", "application/json");
+        self.post(Body::from(body), &[&[("content-type", "application/json")], headers].concat()).await
+    }
+
+    /// Sends whatever this is by POST.
+    pub(crate) async fn post(&self, body: Body, headers: &[(&str, &str)]) -> Response {
+        let mut request = Request::post("/graphql");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
+        self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
     /// Sends a query and returns the whole answer.

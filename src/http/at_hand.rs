@@ -1,0 +1,129 @@
+//! Answers that are at hand, given before a request is routed or read: nearly all of them are, and to go through routes,
+//! extractors and a parser takes longer than to find one. Whatever is not at hand goes that way.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_graphql::Executor;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use axum::{BoxError, Router};
+use futures_util::future::BoxFuture;
+use futures_util::stream;
+use http_body_util::BodyExt;
+use opentelemetry::Context as Trace;
+use opentelemetry::context::FutureExt;
+use tokio::time::timeout;
+use tower::Service;
+
+use super::HttpState;
+use super::graphql::response;
+use super::media::{accepted, is_json};
+use super::request::{Observer, request_id};
+use crate::graphql::{Answer, MediaType, Transport};
+use crate::telemetry::metrics::SLO_ROUTE;
+
+/// Observes what comes to `/graphql`, and answers it or has it routed.
+pub(super) struct AtHand<E>(Arc<Inner<E>>);
+
+struct Inner<E> {
+    state: Arc<HttpState<E>>,
+    observer: Observer,
+    routes: Router,
+}
+
+impl<E: Executor> AtHand<E> {
+    /// In front of `routes`.
+    pub(super) fn before(routes: Router, state: Arc<HttpState<E>>, observer: Observer) -> Self {
+        Self(Arc::new(Inner { state, observer, routes }))
+    }
+}
+
+impl<E> Clone for AtHand<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<E: Executor> Service<Request> for AtHand<E> {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let inner = Arc::clone(&self.0);
+        if request.uri().path() == SLO_ROUTE {
+            Box::pin(async move { inner.answer(request).await })
+        } else {
+            Box::pin(inner.routes.clone().call(request))
+        }
+    }
+}
+
+impl<E: Executor> Inner<E> {
+    async fn answer(&self, request: Request) -> Result<Response, Infallible> {
+        let observation = self.observer.begin(&request, SLO_ROUTE.into());
+        let trace = observation.trace();
+        let (parts, mut body) = request.into_parts();
+        let limits = self.state.limits;
+        let found = match parts.method {
+            Method::GET => {
+                let sent = parts.uri.query().unwrap_or_default().as_bytes();
+                self.find(Transport::Get, sent, &parts.headers, &trace)
+            }
+            // What does not say how long it will be, or is too long, is the routes' to read.
+            Method::POST if body.size_hint().upper().is_some_and(|bytes| bytes <= limits.body_bytes as u64) => {
+                let sent = whole(body, limits.body_read).await;
+                let bytes = sent.as_ref().ok().filter(|_| is_json(&parts.headers));
+                let found = bytes.and_then(|bytes| self.find(Transport::Post, bytes, &parts.headers, &trace));
+                body = match sent {
+                    _ if found.is_some() => Body::empty(),
+                    Ok(bytes) => Body::from(bytes),
+                    Err(error) => Body::from_stream(stream::iter([Err::<Bytes, _>(error)])),
+                };
+                found
+            }
+            _ => None,
+        };
+        if let Some((answer, transport)) = found {
+            let end = answer.end();
+            return Ok(observation.finish(response(answer, transport, &parts.headers), Some(end)));
+        }
+        let routed = Box::pin(self.routes.clone().call(Request::from_parts(parts, body)));
+        let mut response = routed.with_context(trace).await?;
+        let end = response.extensions_mut().remove();
+        Ok(observation.finish(response, end))
+    }
+
+    fn find(
+        &self,
+        by: fn(MediaType) -> Transport,
+        sent: &[u8],
+        headers: &HeaderMap,
+        trace: &Trace,
+    ) -> Option<(Answer, Transport)> {
+        let (door, transport) = (&self.state.door, by(accepted(headers)?));
+        let _attached = trace.clone().attach();
+        Some((door.at_hand(door.wording(transport, sent), transport, request_id(headers))?, transport))
+    }
+}
+
+/// A body that arrives in time. What comes with its head, as short ones do, is taken without a timer.
+async fn whole(body: Body, limit: Duration) -> Result<Bytes, BoxError> {
+    let mut collected = pin!(body.collect());
+    let collected = match poll_fn(|context| Poll::Ready(collected.as_mut().poll(context))).await {
+        Poll::Ready(collected) => collected,
+        Poll::Pending => timeout(limit, collected).await?,
+    };
+    Ok(collected?.to_bytes())
+}
