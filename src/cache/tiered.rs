@@ -307,6 +307,7 @@ where
     }
 
     /// Serves what was found, as a look-up that hit; says when it was made and how old it is.
+    #[must_use]
     pub fn serve(&self, Found { entry, started }: Found<V>) -> (Arc<V>, Times, Duration) {
         let inner = &self.0;
         let metrics = &inner.around.metrics;

@@ -195,6 +195,17 @@ struct KeptAnswers {
     around: Surroundings,
 }
 
+impl KeptAnswers {
+    fn new(settings: CacheSettings, around: &Surroundings) -> Self {
+        let wordings = LruCache::builder().max_size(settings.capacity.entries.max(1)).build();
+        Self {
+            responses: Cache::new(settings, around),
+            wordings: Arc::new(Mutex::new(wordings.expect("no capacity is 0"))),
+            around: around.clone(),
+        }
+    }
+}
+
 /// Answers operations. `E` executes them: a schema, or what wraps one.
 #[derive(Clone)]
 pub struct Door<E> {
@@ -248,12 +259,7 @@ impl<E: Executor> Door<E> {
     /// The same door, keeping answers.
     #[must_use]
     pub fn keeping(self, settings: CacheSettings, around: &Surroundings) -> Self {
-        let wordings = LruCache::builder().max_size(settings.capacity.entries.max(1)).build();
-        let kept = KeptAnswers {
-            responses: Cache::new(settings, around),
-            wordings: Arc::new(Mutex::new(wordings.expect("no capacity is 0"))),
-            around: around.clone(),
-        };
+        let kept = KeptAnswers::new(settings, around);
         Self { kept: Some(kept), ..self }
     }
 
