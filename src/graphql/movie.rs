@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use chrono::{DateTime, Datelike, Utc};
+use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::connection::{Connection, CountFields, CursorScope, Edge, TitleCursor, page_size};
@@ -110,7 +111,7 @@ impl Movie {
 
     /// The lists that it is on, by key.
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<ListMembership>, ApiError> {
-        let names = &scope(ctx).reference().await?.lists;
+        let names = &scope(ctx).reference().boxed().await?.lists;
         let membership = |on: &store::Membership| ListMembership {
             name: names.iter().find(|list| list.key == on.list_key).map_or(&on.list_key, |list| &list.name).clone(),
             key: on.list_key.clone(),
@@ -214,7 +215,7 @@ impl Movie {
             let question = scope.question(profile, weights, list).await?;
             Prediction::of_movie(scope, &self.0, Arc::new(question)).await
         };
-        Some(predict.await)
+        Some(predict.boxed().await)
     }
 }
 

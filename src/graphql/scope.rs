@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::batches::{AtOnce, Waiting};
@@ -68,13 +70,14 @@ impl RequestScope {
         &self.services
     }
 
-    /// One value, loaded together with those that other resolvers ask for.
-    pub(super) async fn load<K>(&self, key: K) -> Result<Option<<Loaders as Loader<K>>::Value>, ApiError>
+    /// One value, loaded together with those that other resolvers ask for. On the heap: the future of every field of a
+    /// type, a mere title's too, is as large as that of its largest, and is moved about.
+    pub(super) fn load<K>(&self, key: K) -> BoxFuture<'_, Result<Option<<Loaders as Loader<K>>::Value>, ApiError>>
     where
         K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
         Loaders: Loader<K, Error = ApiError>,
     {
-        self.loaders.load_one(key).await
+        self.loaders.load_one(key).boxed()
     }
 
     /// All profiles, by name.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -60,6 +60,8 @@ pub struct Versions(Arc<Held>);
 #[derive(Debug, Default)]
 struct Held {
     read: watch::Sender<Snapshot>,
+    /// How often something was new in what was read.
+    readings: AtomicU64,
     doubted: AtomicBool,
 }
 
@@ -76,19 +78,28 @@ impl Versions {
     pub fn stamp(&self, scopes: impl IntoIterator<Item = Scope>) -> Stamp {
         let read = self.read();
         let current = |scope: Scope| (read.get(&scope).map_or(0, |version| version.current), scope);
-        Stamp { scopes: scopes.into_iter().map(current).map(|(version, scope)| (scope, version)).collect(), all: None }
+        Stamp::of(scopes.into_iter().map(current).map(|(version, scope)| (scope, version)).collect())
     }
 
     /// What is made of anything that is counted, from now on.
     #[must_use]
     pub fn stamp_all(&self) -> Stamp {
-        Stamp { scopes: Vec::new(), all: Some(self.read()) }
+        Stamp { all: Some(self.read()), ..Stamp::default() }
     }
 
     /// Whether what bears `stamp` may be served.
     #[must_use]
     pub fn judge(&self, stamp: &Stamp) -> Currency {
-        let currency = stamp.judged_by(&self.read());
+        // Known before the versions are: what is read meanwhile is looked at the next time.
+        let reading = self.0.readings.load(Ordering::Acquire) + 1;
+        let currency = if stamp.current_in.0.load(Ordering::Relaxed) == reading {
+            Currency::Current
+        } else {
+            stamp.judged_by(&self.read())
+        };
+        if currency == Currency::Current {
+            stamp.current_in.0.store(reading, Ordering::Relaxed);
+        }
         if self.0.doubted.load(Ordering::Acquire) { currency.max(Currency::Unknown) } else { currency }
     }
 
@@ -127,6 +138,8 @@ impl Versions {
             let changed = **held != read;
             if changed {
                 *held = Arc::new(read);
+                // While nobody can read the old ones: who knows of this reading sees what it brought.
+                self.0.readings.fetch_add(1, Ordering::Release);
             }
             changed
         });
@@ -178,9 +191,26 @@ pub struct Stamp {
     /// Depends on everything; never leaves the process.
     #[serde(skip)]
     all: Option<Snapshot>,
+    #[serde(skip)]
+    current_in: LastCurrent,
+}
+
+/// In which reading of the versions, counted from 1, a stamp was last found current: nearly every look-up judges one that
+/// was judged a moment ago. A copy knows nothing of it.
+#[derive(Debug, Default)]
+struct LastCurrent(AtomicU64);
+
+impl Clone for LastCurrent {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Stamp {
+    fn of(scopes: Vec<(Scope, i64)>) -> Self {
+        Self { scopes, ..Self::default() }
+    }
+
     /// Whether it names nothing, so that nothing could make it old.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -208,11 +238,12 @@ impl Stamp {
     pub fn only(&self, scope: Option<Scope>) -> Self {
         let version = |scope: &Scope| self.all.as_ref()?.get(scope).map(|version| version.current);
         let scopes = scope.into_iter().map(|scope| (version(&scope).unwrap_or_default(), scope));
-        Self { scopes: scopes.map(|(version, scope)| (scope, version)).collect(), all: None }
+        Self::of(scopes.map(|(version, scope)| (scope, version)).collect())
     }
 
     /// Makes this the stamp of something that is made of `other` too: of each scope, the older version counts.
     pub fn add(&mut self, other: &Self) {
+        self.current_in = LastCurrent::default();
         for (scope, version) in &other.scopes {
             match self.scopes.iter_mut().find(|(of, _)| of == scope) {
                 Some((_, made_of)) => *made_of = (*made_of).min(*version),
@@ -278,12 +309,26 @@ mod tests {
     fn in_doubt_nothing_is_current_until_the_versions_are_read_again() {
         let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 2, 2)]);
         let stamp = versions.stamp([Scope::Snapshot]);
-        let forbidden = Stamp { scopes: vec![(Scope::Profiles, 1)], all: None };
+        let forbidden = Stamp::of(vec![(Scope::Profiles, 1)]);
         versions.doubt();
         assert_eq!(versions.judge(&stamp), Currency::Unknown);
         assert_eq!(versions.judge(&forbidden), Currency::Forbidden);
         set(&versions, &[(Scope::Snapshot, 3, 1), (Scope::Profiles, 2, 2)]);
         assert_eq!(versions.judge(&stamp), Currency::Current);
+    }
+
+    #[test]
+    fn what_was_current_a_moment_ago_is_judged_by_what_is_new() {
+        let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
+        let stamp = versions.stamp([Scope::Snapshot]);
+        assert_eq!([versions.judge(&stamp), versions.judge(&stamp)], [Currency::Current; 2]);
+        set(&versions, &[(Scope::Profiles, 2, 2)]);
+        assert_eq!([versions.judge(&stamp), versions.judge(&stamp)], [Currency::Current; 2]);
+        let mut older = stamp.clone();
+        older.add(&Stamp::of(vec![(Scope::Snapshot, 2)]));
+        assert_eq!(versions.judge(&older), Currency::Behind);
+        set(&versions, &[(Scope::Snapshot, 4, 4)]);
+        assert_eq!(versions.judge(&stamp), Currency::Forbidden);
     }
 
     #[test]
