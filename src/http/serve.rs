@@ -48,8 +48,8 @@ impl<S> Answers for S where
 {
 }
 
-/// Serves what `service` answers until `stop` is cancelled, then takes no more connections and finishes the requests in flight. How
-/// long that may take is the caller's to limit.
+/// Serves what `service` answers until `stop` is cancelled, then takes no more connections and finishes the requests in
+/// flight. How long that may take is the caller's to limit.
 pub async fn serve(listener: TcpListener, service: impl Answers, limits: ConnectionLimits, stop: CancellationToken) {
     // HTTP/2 without TLS is for nobody but proxies, and while its preface is awaited no time-out runs.
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
