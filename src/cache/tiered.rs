@@ -117,12 +117,6 @@ impl<V> Clone for Landed<V> {
     }
 }
 
-/// A kept and fresh value, found and not yet served.
-pub struct Found<V> {
-    entry: Arc<Entry<V>>,
-    started: Instant,
-}
-
 impl<K, V, E> Clone for Cache<K, V, E> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
@@ -300,21 +294,20 @@ where
     /// What is kept for `key`, if it is fresh, to be [served](Self::serve). Where this is none, [`get`](Self::get) is to
     /// follow; nothing is counted until then.
     #[must_use]
-    pub fn find_fresh(&self, key: &K) -> Option<Found<V>> {
-        let started = Instant::now();
-        let entry = self.0.memory.get(key).filter(|entry| self.0.judge(entry) == Verdict::Fresh)?;
-        Some(Found { entry, started })
-    }
-
-    /// Serves what was found, as a look-up that hit; says when it was made and how old it is.
-    #[must_use]
-    pub fn serve(&self, Found { entry, started }: Found<V>) -> (Arc<V>, Times, Duration) {
+    pub fn find_fresh(&self, key: &K) -> Option<Arc<Entry<V>>> {
         let inner = &self.0;
+        let started = Instant::now();
+        let entry = inner.memory.get(key).filter(|entry| inner.judge(entry) == Verdict::Fresh)?;
         let metrics = &inner.around.metrics;
         metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
         metrics.cache_layer(inner.name, Layer::L1, LayerResult::Hit);
-        let age = inner.served(&entry, Lookup::HitL1, &self.span(), true);
-        (Arc::clone(&entry.value), entry.times, age)
+        Some(entry)
+    }
+
+    /// Serves what was found fresh, as a look-up that hit; says how old it is.
+    #[must_use]
+    pub fn serve(&self, found: &Entry<V>) -> Duration {
+        self.0.served(found, Lookup::HitL1, &self.span(), true)
     }
 
     /// Whether something is kept for `key`, fresh or not.

@@ -24,7 +24,9 @@ use super::error::RETRY_AFTER_SECONDS;
 use super::guard::{self, DocumentLimits, TooMuch};
 use super::operation::{Described, Operation, coded, outcome, phase, settle, syntax_error};
 use super::schema::too_complex;
-use crate::cache::{Cache, CacheSettings, Key, Lifetime, LoadError, Made, Purpose, Read, Reading, Surroundings, Times};
+use crate::cache::{
+    Cache, CacheSettings, Entry, Key, Lifetime, LoadError, Made, Purpose, Read, Reading, Surroundings, Times,
+};
 use crate::telemetry::{
     Done, ErrorCode, Lookup, Metrics, OperationEnd, OperationType, Outcome, Phase, Rejection, Source,
 };
@@ -185,13 +187,13 @@ impl Key for ResponseKey {}
 pub struct Wording([u64; 2]);
 
 /// Which operation and variables a wording is of, those used least recently forgotten first.
-type Wordings = Arc<Mutex<LruCache<Wording, ResponseKey>>>;
+type Wordings = LruCache<Wording, ResponseKey>;
 
 /// Answers that are kept.
 #[derive(Clone)]
 struct KeptAnswers {
     responses: Responses,
-    wordings: Wordings,
+    wordings: Arc<Mutex<Wordings>>,
     around: Surroundings,
 }
 
@@ -203,6 +205,10 @@ impl KeptAnswers {
             wordings: Arc::new(Mutex::new(wordings.expect("no capacity is 0"))),
             around: around.clone(),
         }
+    }
+
+    fn wordings(&self) -> MutexGuard<'_, Wordings> {
+        self.wordings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -259,8 +265,7 @@ impl<E: Executor> Door<E> {
     /// The same door, keeping answers.
     #[must_use]
     pub fn keeping(self, settings: CacheSettings, around: &Surroundings) -> Self {
-        let kept = KeptAnswers::new(settings, around);
-        Self { kept: Some(kept), ..self }
+        Self { kept: Some(KeptAnswers::new(settings, around)), ..self }
     }
 
     /// By what the answer to `sent` is found [at hand](Self::at_hand); `transport` tells a body from a query string.
@@ -273,7 +278,7 @@ impl<E: Executor> Door<E> {
     /// answer is kept and fresh. It takes nobody's place: it costs less than to be sent away.
     pub fn at_hand(&self, wording: Wording, transport: Transport, request_id: Option<&str>) -> Option<Answer> {
         let kept = self.kept.as_ref()?;
-        let key = *lock(&kept.wordings).cache_get(&wording)?;
+        let key = *kept.wordings().cache_get(&wording)?;
         let found = kept.responses.find_fresh(&key)?;
         let mut operation = Operation::start(&self.metrics);
         if let Some(id) = request_id {
@@ -281,7 +286,7 @@ impl<E: Executor> Door<E> {
         }
         let span = operation.span();
         let _entered = span.enter();
-        let answer = self.hit(kept.responses.serve(found), &mut operation);
+        let answer = self.hit(&kept.responses, &found, &mut operation);
         operation.answered(answer.stage.status(transport));
         operation.end(answer.outcome, answer.prediction);
         Some(answer)
@@ -332,14 +337,14 @@ impl<E: Executor> Door<E> {
         };
         let (key, wording) = (self.key(&request), of_data(&request).copied());
         let answer = match kept.responses.find_fresh(&key) {
-            Some(found) => self.hit(kept.responses.serve(found), operation),
+            Some(found) => self.hit(&kept.responses, &found, operation),
             // On the heap, so that a hit does not move it about.
             None => Box::pin(self.look_up(request, transport, operation, key, kept)).await,
         };
         if let Some(wording) = wording
             && answer.kept.is_some()
         {
-            lock(&kept.wordings).cache_set(wording, key);
+            kept.wordings().cache_set(wording, key);
         }
         answer
     }
@@ -498,7 +503,8 @@ impl<E: Executor> Door<E> {
     }
 
     /// Answers at once by what is kept.
-    fn hit(&self, (encoded, times, age): (Arc<Encoded>, Times, Duration), operation: &mut Operation) -> Answer {
+    fn hit(&self, responses: &Responses, found: &Entry<Encoded>, operation: &mut Operation) -> Answer {
+        let (encoded, times, age) = (&found.value, found.times, responses.serve(found));
         operation.note_hit(&encoded.described);
         self.count_fields(&encoded.described);
         Answer {
@@ -578,10 +584,6 @@ impl From<TooMuch> for ServerError {
         };
         too_complex(problem, figure, requested, allowed)
     }
-}
-
-fn lock<T>(wordings: &Mutex<T>) -> MutexGuard<'_, T> {
-    wordings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a panic says of itself.

@@ -15,10 +15,9 @@ use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use axum::{BoxError, Router};
 use futures_util::future::BoxFuture;
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use http_body_util::BodyExt;
 use opentelemetry::Context as Trace;
-use opentelemetry::context::FutureExt;
 use tokio::time::timeout;
 use tower::Service;
 
@@ -63,7 +62,7 @@ impl<E: Executor> Service<Request> for AtHand<E> {
     fn call(&mut self, request: Request) -> Self::Future {
         let inner = Arc::clone(&self.0);
         if request.uri().path() == SLO_ROUTE {
-            Box::pin(async move { inner.answer(request).await })
+            Box::pin(async move { Ok(inner.answer(request).await) })
         } else {
             Box::pin(inner.routes.clone().call(request))
         }
@@ -71,7 +70,7 @@ impl<E: Executor> Service<Request> for AtHand<E> {
 }
 
 impl<E: Executor> Inner<E> {
-    async fn answer(&self, request: Request) -> Result<Response, Infallible> {
+    async fn answer(&self, request: Request) -> Response {
         let observation = self.observer.begin(&request, SLO_ROUTE.into());
         let trace = observation.trace();
         let (parts, mut body) = request.into_parts();
@@ -97,12 +96,10 @@ impl<E: Executor> Inner<E> {
         };
         if let Some((answer, transport)) = found {
             let end = answer.end();
-            return Ok(observation.finish(response(answer, transport, &parts.headers), Some(end)));
+            return observation.finish(response(answer, transport, &parts.headers), Some(end));
         }
-        let routed = Box::pin(self.routes.clone().call(Request::from_parts(parts, body)));
-        let mut response = routed.with_context(trace).await?;
-        let end = response.extensions_mut().remove();
-        Ok(observation.finish(response, end))
+        let routed = self.routes.clone().call(Request::from_parts(parts, body));
+        Box::pin(observation.of(routed.map(|Ok(response)| response))).await
     }
 
     fn find(

@@ -63,10 +63,7 @@ impl Observer {
 /// Observes a request to any route that is not looked at before.
 pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
-    let observation = observer.begin(&request, route.into());
-    let mut response = next.run(request).with_context(observation.trace()).await;
-    let end = response.extensions_mut().remove::<OperationEnd>();
-    observation.finish(response, end)
+    observer.begin(&request, route.into()).of(next.run(request)).await
 }
 
 /// A request under observation.
@@ -80,6 +77,13 @@ impl Observation {
     /// What is done for the request is a part of this.
     pub(super) fn trace(&self) -> Trace {
         self.trace.clone()
+    }
+
+    /// Observes how the request is answered.
+    pub(super) async fn of(self, answer: impl Future<Output = Response>) -> Response {
+        let mut response = answer.with_context(self.trace()).await;
+        let end = response.extensions_mut().remove();
+        self.finish(response, end)
     }
 
     /// Names the request in its answer, which is observed until its last byte is ready.

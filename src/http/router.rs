@@ -17,7 +17,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{Html, Response};
 use axum::routing::get;
 use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -54,12 +54,8 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl Answers {
             }),
         );
     }
-    let after_panic = {
-        let observer = observer.clone();
-        CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref()))
-    };
     let limited = ServiceBuilder::new()
-        .layer(after_panic)
+        .layer(catching_panics(observer.clone()))
         .layer(RequestBodyDeadlineLayer::new(limits.body_read))
         .layer(DefaultBodyLimit::max(limits.body_bytes));
     let others = complete(others.with_state(Arc::clone(&state)).merge(health(state.probe.clone())))
@@ -114,9 +110,7 @@ pub fn admin(metrics: Metrics, probe: Probe) -> Router {
     let routes = Router::new().route("/metrics", get(scrape)).with_state(metrics.clone());
     let observer = Observer::new(metrics, &[]);
     complete(routes.merge(health(probe))).layer(
-        ServiceBuilder::new()
-            .layer(from_fn_with_state(observer.clone(), observe))
-            .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref()))),
+        ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(catching_panics(observer)),
     )
 }
 
@@ -135,6 +129,11 @@ fn refusing_methods(routes: Router) -> Router {
     routes.method_not_allowed_fallback(|| async {
         refusal(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
     })
+}
+
+/// Answers where our code panics.
+fn catching_panics(observer: Observer) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body>> {
+    CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref()))
 }
 
 fn after_panic(observer: &Observer, panic: &(dyn Any + Send)) -> Response {

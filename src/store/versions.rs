@@ -92,13 +92,12 @@ impl Versions {
     pub fn judge(&self, stamp: &Stamp) -> Currency {
         // Known before the versions are: what is read meanwhile is looked at the next time.
         let reading = self.0.readings.load(Ordering::Acquire) + 1;
-        let currency = if stamp.current_in.0.load(Ordering::Relaxed) == reading {
-            Currency::Current
-        } else {
-            stamp.judged_by(&self.read())
-        };
-        if currency == Currency::Current {
-            stamp.current_in.0.store(reading, Ordering::Relaxed);
+        let mut currency = Currency::Current;
+        if stamp.current_in.0.load(Ordering::Relaxed) != reading {
+            currency = stamp.judged_by(&self.read());
+            if currency == Currency::Current {
+                stamp.current_in.0.store(reading, Ordering::Relaxed);
+            }
         }
         if self.0.doubted.load(Ordering::Acquire) { currency.max(Currency::Unknown) } else { currency }
     }
