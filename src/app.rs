@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,7 +16,9 @@ use crate::cache::{L2Settings, Redis, Surroundings};
 use crate::clock::Clock;
 use crate::config::{AdminTokens, Config, Secret};
 use crate::graphql::{self, ApiLimits, DocumentLimits, Door, OperationLimits, TrustedDocuments};
-use crate::http::{self, ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets};
+use crate::http::{
+    self, ConnectionLimits, ConnectionThreads, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets,
+};
 use crate::jobs::warming::Warming;
 use crate::jobs::{Jobs, Pace};
 use crate::private_postgres::{self, PrivatePostgres};
@@ -183,18 +186,20 @@ impl App {
             trusted_peers: self.config.trusted_peers.clone(),
             sockets: sockets.clone(),
             graphiql: self.config.graphiql_enabled,
+            runtime: Handle::current(),
         });
         let admin = http::admin(self.metrics.clone(), probe);
         let public_listener = listen("http_addr", self.config.http_addr).await?;
         let admin_listener = listen("admin_addr", self.config.admin_addr).await?;
         let addresses = Addresses { public: public_listener.local_addr()?, admin: admin_listener.local_addr()? };
 
+        let threads = ConnectionThreads::start().context("starting the threads of connections")?;
         let background = TaskTracker::new();
         background.spawn(close.clone().run_until_cancelled_owned(follow(self.store.clone(), versions)));
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), around.redis.clone());
         background.spawn(close.clone().run_until_cancelled_owned(upkeep));
         background.spawn(close.clone().run_until_cancelled_owned(look_at_replica(self.store.clone())));
-        background.spawn(http::serve(admin_listener, admin, ConnectionLimits::default(), close.clone()));
+        background.spawn(serve_admin(admin_listener, admin, close.clone()));
         if jobs {
             background.spawn(self.jobs().await?.run(stop.clone()));
         }
@@ -203,7 +208,8 @@ impl App {
         background.close();
 
         ready(addresses);
-        let served = tokio::spawn(http::serve(public_listener, public, self.connections(), close.clone()));
+        let served =
+            tokio::spawn(http::serve(public_listener, public, self.connections(), threads.runtimes(), close.clone()));
         stop.cancelled().await;
         tokio::time::sleep(self.config.shutdown_delay.unwrap_or_default()).await;
         close.cancel();
@@ -233,7 +239,7 @@ impl App {
         let background = TaskTracker::new();
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
-        background.spawn(http::serve(listener, admin, ConnectionLimits::default(), stop.clone()));
+        background.spawn(serve_admin(listener, admin, stop.clone()));
         background.spawn(jobs.run(stop.clone()));
         background.close();
 
@@ -346,6 +352,15 @@ pub struct Addresses {
     pub public: SocketAddr,
     /// Metrics and health, for operators.
     pub admin: SocketAddr,
+}
+
+/// Serves those who run the service, beside the rest of its work.
+fn serve_admin(
+    listener: TcpListener,
+    admin: impl http::Answers,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    http::serve(listener, admin, ConnectionLimits::default(), vec![Handle::current()], stop)
 }
 
 async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -1,8 +1,10 @@
 //! Answers that are at hand, given before a request is routed or read: nearly all of them are, and to go through routes,
-//! extractors and a parser takes longer than to find one. Whatever is not at hand goes that way.
+//! extractors and a parser takes longer than to find one. Whatever is not at hand goes that way, and off the thread of its
+//! connection, so that those who ask for what is do not wait.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +13,7 @@ use std::time::Duration;
 use async_graphql::Executor;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use axum::{BoxError, Router};
 use futures_util::future::BoxFuture;
@@ -19,13 +21,16 @@ use futures_util::{FutureExt, stream};
 use http_body_util::BodyExt;
 use opentelemetry::Context as Trace;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 use tower::Service;
 
 use super::HttpState;
+use super::error::refusal;
 use super::graphql::response;
 use super::media::{accepted, is_json};
 use super::request::{Observer, request_id};
 use crate::graphql::{Answer, MediaType, Transport};
+use crate::telemetry::ErrorCode;
 use crate::telemetry::metrics::SLO_ROUTE;
 
 /// Observes what comes to `/graphql`, and answers it or has it routed.
@@ -61,11 +66,13 @@ impl<E: Executor> Service<Request> for AtHand<E> {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let inner = Arc::clone(&self.0);
-        if request.uri().path() == SLO_ROUTE {
-            Box::pin(async move { Ok(inner.answer(request).await) })
-        } else {
-            Box::pin(inner.routes.clone().call(request))
-        }
+        Box::pin(async move {
+            Ok(if request.uri().path() == SLO_ROUTE {
+                inner.answer(request).await
+            } else {
+                inner.work_out(inner.route(request)).await
+            })
+        })
     }
 }
 
@@ -98,8 +105,20 @@ impl<E: Executor> Inner<E> {
             let end = answer.end();
             return observation.finish(response(answer, transport, &parts.headers), Some(end));
         }
-        let routed = self.routes.clone().call(Request::from_parts(parts, body));
-        Box::pin(observation.of(routed.map(|Ok(response)| response))).await
+        self.work_out(observation.of(self.route(Request::from_parts(parts, body)))).await
+    }
+
+    fn route(&self, request: Request) -> impl Future<Output = Response> + use<E> {
+        self.routes.clone().call(request).map(|Ok(response)| response)
+    }
+
+    /// Waits for what is worked out where there is time for it, no longer than the client does.
+    async fn work_out(&self, work: impl Future<Output = Response> + Send + 'static) -> Response {
+        let done = AbortOnDropHandle::new(self.state.runtime.spawn(work)).await;
+        done.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, "the service is ending"),
+        })
     }
 
     fn find(

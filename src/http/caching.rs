@@ -40,7 +40,8 @@ pub(super) fn describe<B: Default>(mut response: Response<B>, kept: Option<&Kept
             headers.insert(name, value);
         }
     }
-    headers.append(VARY, HeaderValue::from_static("accept"));
+    // In one line with what compression would add to it.
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
     if has_it(request, &kept.etag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = B::default();

@@ -19,13 +19,14 @@ mod websocket;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tokio::runtime::Handle;
 
 use crate::graphql::Door;
 use crate::telemetry::Metrics;
 
 pub use health::{Probe, Readiness};
 pub use router::{admin, public};
-pub use serve::{Answers, ConnectionLimits, serve};
+pub use serve::{Answers, ConnectionLimits, ConnectionThreads, serve};
 pub use websocket::{SocketLimits, Sockets};
 
 /// What the handlers need. `E` executes operations: a schema, or whatever wraps one.
@@ -46,6 +47,8 @@ pub struct HttpState<E> {
     pub sockets: Sockets,
     /// Whether GraphiQL is served.
     pub graphiql: bool,
+    /// Where everything is worked out that is not at hand.
+    pub runtime: Handle,
 }
 
 /// What a request may cost.

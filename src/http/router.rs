@@ -8,15 +8,17 @@ use async_graphql::Executor;
 use async_graphql::http::GraphiQLSource;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::{
-    ACCEPT, AGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
+    ACCEPT, ACCEPT_ENCODING, AGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    IF_NONE_MATCH,
 };
 use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{Html, Response};
 use axum::routing::get;
-use tower::ServiceBuilder;
+use futures_util::FutureExt;
+use tower::{Service, ServiceBuilder, service_fn};
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -61,12 +63,20 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl Answers {
     let others = complete(others.with_state(Arc::clone(&state)).merge(health(state.probe.clone())))
         .layer(ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(limited.clone()));
     let graphql = refusing_methods(graphql.with_state(Arc::clone(&state))).layer(limited);
-    ServiceBuilder::new()
+    let plain = AtHand::before(graphql.merge(others), state, observer);
+    // After it is observed: sizes are those that we made.
+    let compressed = ServiceBuilder::new()
         .map_response(|response| weaken_tag(response).map(Body::new))
-        // After it is observed: sizes are those that we made.
         .layer(compression())
-        .option_layer(cors)
-        .service(AtHand::before(graphql.merge(others), state, observer))
+        .service(plain.clone());
+    ServiceBuilder::new().option_layer(cors).service(service_fn(move |request: Request| {
+        // Who accepts no encoding is spared the layers that would find that out.
+        if request.uri().path() == SLO_ROUTE && !request.headers().contains_key(ACCEPT_ENCODING) {
+            plain.clone().call(request).left_future()
+        } else {
+            compressed.clone().call(request).right_future()
+        }
+    }))
 }
 
 /// Which pages of others may ask, and what of an answer they may see.

@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
@@ -14,8 +16,9 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder as RuntimeBuilder, Handle};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Service;
 use tower::util::MapRequest;
 
@@ -37,6 +40,40 @@ impl Default for ConnectionLimits {
     }
 }
 
+/// Threads for connections alone, one for each that the machine runs at once. A connection stays with its thread: to hand
+/// it to whichever is idle, as a runtime of many threads does, takes longer than to give an answer that is at hand. So
+/// nothing that takes longer may be done on them.
+#[derive(Debug)]
+pub struct ConnectionThreads {
+    runtimes: Vec<Handle>,
+    /// Only held: its drop ends them.
+    _running: DropGuard,
+}
+
+impl ConnectionThreads {
+    /// Starts them. They last until this is dropped, for the longest of their connections.
+    ///
+    /// # Errors
+    /// When the system gives us no thread.
+    pub fn start() -> io::Result<Self> {
+        let running = CancellationToken::new();
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let runtimes = (0..threads).map(|_| {
+            let runtime = RuntimeBuilder::new_current_thread().enable_all().build()?;
+            let (handle, ended) = (runtime.handle().clone(), running.clone().cancelled_owned());
+            thread::Builder::new().name("connections".to_owned()).spawn(move || runtime.block_on(ended))?;
+            Ok(handle)
+        });
+        Ok(Self { runtimes: runtimes.collect::<io::Result<_>>()?, _running: running.drop_guard() })
+    }
+
+    /// What runs on each of them.
+    #[must_use]
+    pub fn runtimes(&self) -> Vec<Handle> {
+        self.runtimes.clone()
+    }
+}
+
 /// What answers every request, such as a router.
 pub trait Answers:
     Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static
@@ -48,19 +85,28 @@ impl<S> Answers for S where
 {
 }
 
-/// Serves what `service` answers until `stop` is cancelled, then takes no more connections and finishes the requests in
-/// flight. How long that may take is the caller's to limit.
-pub async fn serve(listener: TcpListener, service: impl Answers, limits: ConnectionLimits, stop: CancellationToken) {
+/// Serves what `service` answers, a connection to each of `runtimes` in turn, until `stop` is cancelled, then takes no more
+/// connections and finishes the requests in flight. How long that may take is the caller's to limit.
+pub async fn serve(
+    listener: TcpListener,
+    service: impl Answers,
+    limits: ConnectionLimits,
+    runtimes: Vec<Handle>,
+    stop: CancellationToken,
+) {
     // HTTP/2 without TLS is for nobody but proxies, and while its preface is awaited no time-out runs.
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_read);
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
+    let mut turns = runtimes.iter().cycle();
     while let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await {
         let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
+        let (Some(runtime), Ok(stream)) = (turns.next(), stream.into_std()) else { continue };
         let service = TowerToHyperService::new(MapRequest::new(service.clone(), sent_by(peer)));
         let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
-        tokio::spawn(async move {
+        runtime.spawn(async move {
+            let Ok(stream) = TcpStream::from_std(stream) else { return };
             // hyper's time-out begins with the first byte.
             let mut first = [0];
             let first_byte = tokio::time::timeout(limits.head_read, stream.peek(&mut first));

@@ -17,6 +17,7 @@ use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -95,10 +96,12 @@ impl Shell {
             trusted_peers: vec![],
             sockets: sockets.clone(),
             graphiql: false,
+            runtime: Handle::current(),
         });
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, router, ConnectionLimits::default(), CancellationToken::new()));
+        let (limits, runtimes) = (ConnectionLimits::default(), vec![Handle::current()]);
+        tokio::spawn(serve(listener, router, limits, runtimes, CancellationToken::new()));
         Self { address, metrics, stop, sockets }
     }
 

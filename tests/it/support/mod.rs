@@ -35,6 +35,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -158,6 +159,7 @@ impl TestService {
             trusted_peers: vec![],
             sockets: Sockets::new(SocketLimits::default(), vec![], stop.clone(), metrics.clone()),
             graphiql: true,
+            runtime: Handle::current(),
         });
         let router = axum::Router::new().fallback_service(service);
         Self { store, metrics, pool, versions, config, stop, router, clock: hand }
@@ -167,7 +169,8 @@ impl TestService {
     pub(crate) async fn listen(&self) -> SocketAddr {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(http::serve(listener, self.router.clone(), ConnectionLimits::default(), self.stop.clone()));
+        let (limits, runtimes) = (ConnectionLimits::default(), vec![Handle::current()]);
+        tokio::spawn(http::serve(listener, self.router.clone(), limits, runtimes, self.stop.clone()));
         address
     }
 
