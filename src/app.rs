@@ -169,7 +169,7 @@ impl App {
         };
         let mut door = Door::new(executor, self.metrics.clone(), limits).trusting(self.trusted_documents()?);
         if self.config.cache_enabled {
-            door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 30), &around);
+            door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 40), &around);
         }
         let probe = probe(self.store.clone(), Some(services), stop.clone());
         let close = CancellationToken::new();

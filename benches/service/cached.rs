@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -32,8 +32,10 @@ const SELECTIONS: [&str; 3] = [
 ];
 /// Clients of the mixed load.
 pub(super) const CLIENTS: u64 = 64;
-/// Distinct operations and variables that the cached load goes round in.
-pub(crate) const PAIRS: usize = 1_000;
+/// Distinct pages that the cached load goes round in.
+const PAGES: usize = 1_000;
+/// The most of them that are of one profile and decade.
+const PAGES_OF_ONE: usize = 30;
 
 /// How often each side is measured.
 const ROUNDS: usize = 5;
@@ -56,48 +58,41 @@ pub(crate) fn measure_mixed(runtime: &tokio::runtime::Runtime, url: &str, films:
     mixed(runtime, &database, "off", seconds)
 }
 
-/// Cached pages beside the same bytes from a route without any of our layers, asked by `wrk` in turn: one of 25 films, and
-/// a thousand of many sizes.
+/// A thousand cached pages beside the same bytes from a route without any of our layers, asked by `wrk` in turn.
 fn cached_page(runtime: &tokio::runtime::Runtime, database: &str) -> Result<()> {
     let server = Server::start(database, &[])?;
-    let mut client = server.client()?;
-    let page = body(PROFILES[0], 2020, 25, SELECTIONS[0]);
-    fs::create_dir_all("target/bench")?;
-    println!(
-        "| connections | answers | bytes of one | bare static route | cached | ratio | median of ratios | p99 | errors |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
-    for (name, bodies) in [("pairs", (0..PAIRS).map(pair).collect()), ("page", vec![page])] {
-        let answers = bodies.iter().map(|body| client.post(body)).collect::<Result<Vec<_>>>()?;
-        let bytes = answers.iter().map(Vec::len).sum::<usize>() / answers.len();
-        let bare = runtime.block_on(bare_route(answers))?;
-        let script = Path::new("target/bench").join(name).with_extension("lua");
-        fs::write(&script, lua(&bodies))?;
-        for connections in [32, 320] {
-            // In turn, since others share the machine.
-            let rounds = (0..ROUNDS)
-                .map(|_| Ok((wrk(bare, &script, connections)?, wrk(server.address, &script, connections)?)))
-                .collect::<Result<Vec<_>>>()?;
-            let best = |side: fn(&(Load, Load)) -> &Load| {
-                let all = rounds.iter().map(side);
-                all.max_by(|a, b| a.rate.total_cmp(&b.rate)).context("there are rounds")
-            };
-            let (bare, cached) = (best(|round| &round.0)?, best(|round| &round.1)?);
-            let mut ratios: Vec<_> = rounds.iter().map(|(bare, cached)| cached.rate / bare.rate).collect();
-            ratios.sort_by(f64::total_cmp);
-            println!(
-                "| {connections} | {} | {bytes} | {:.0}/s | {:.0}/s | {:.2} | {:.2} | {} | {} |",
-                bodies.len(),
-                bare.rate,
-                cached.rate,
-                cached.rate / bare.rate,
-                ratios[ROUNDS / 2],
-                cached.p99,
-                rounds.iter().map(|(_, cached)| cached.errors).sum::<u64>()
-            );
-        }
+    let (questions, answers): (Vec<_>, Vec<_>) = pages(&server)?.into_iter().unzip();
+    println!("{PAGES} pages in turn, of {} bytes in the mean\n", answers.iter().map(Vec::len).sum::<usize>() / PAGES);
+    println!("| connections | bare static route | cached | ratio | median of the rounds | p99 | errors |");
+    println!("|---|---|---|---|---|---|---|");
+    let bare = runtime.block_on(bare_route(answers))?;
+    let script = script(&questions)?;
+    for connections in [32, 320] {
+        // In turn, since others share the machine.
+        let rounds = (0..ROUNDS)
+            .map(|_| Ok((wrk(bare, &script, connections)?, wrk(server.address, &script, connections)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let best = |side: fn(&(Load, Load)) -> &Load| {
+            let all = rounds.iter().map(side);
+            all.max_by(|a, b| a.rate.total_cmp(&b.rate)).context("there are rounds")
+        };
+        let (bare, cached) = (best(|round| &round.0)?, best(|round| &round.1)?);
+        println!(
+            "| {connections} | {:.0}/s | {:.0}/s | {:.2} | {:.2} | {} | {} |",
+            bare.rate,
+            cached.rate,
+            cached.rate / bare.rate,
+            median(rounds.iter().map(|(bare, cached)| cached.rate / bare.rate).collect()),
+            cached.p99,
+            rounds.iter().map(|(_, cached)| cached.errors).sum::<u64>()
+        );
     }
     Ok(())
+}
+
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// The same HTTP server, the same answers in turn, and nothing else.
@@ -114,31 +109,46 @@ async fn bare_route(answers: Vec<Vec<u8>>) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// One of many distinct operations with variables.
-pub(crate) fn pair(i: usize) -> String {
-    let profile = PROFILES[i % 5];
-    let decade = DECADES[i / 5 % 11];
-    body(profile, decade, 1 + i / 55, SELECTIONS[i % 3])
-}
-
-fn body(profile: &str, decade: i32, first: usize, selection: &str) -> String {
+/// Questions for pages of 25 films with breakdown, as who scrolls through every decade by every profile asks for them, and
+/// their answers, which are kept then.
+pub(crate) fn pages(server: &Server) -> Result<Vec<(String, Vec<u8>)>> {
     let query = format!(
-        "query Page($profile: String, $decade: Int!, $first: Int!) {{ predictions(profile: $profile, decade: $decade, \
-         first: $first) {{ totalCount pageInfo {{ endCursor hasNextPage }} nodes {{ {selection} }} }} }}"
+        "query Page($profile: String, $decade: Int!, $after: String) {{ predictions(profile: $profile, decade: $decade, \
+         first: 25, after: $after) {{ totalCount pageInfo {{ endCursor hasNextPage }} nodes {{ {} }} }} }}",
+        SELECTIONS[0]
     );
-    json!({ "query": query, "variables": { "profile": profile, "decade": decade, "first": first } }).to_string()
+    let (mut client, mut pages) = (server.client()?, Vec::new());
+    for (profile, decade) in PROFILES.iter().flat_map(|profile| DECADES.map(|decade| (profile, decade))) {
+        let mut after = Value::Null;
+        for _ in 0..PAGES_OF_ONE {
+            let variables = json!({ "profile": profile, "decade": decade, "after": after });
+            let question = json!({ "query": query, "variables": variables }).to_string();
+            let answer = client.post(&question)?;
+            let info = serde_json::from_slice::<Value>(&answer)?["data"]["predictions"]["pageInfo"].take();
+            if info["hasNextPage"] != true || pages.len() == PAGES {
+                break;
+            }
+            pages.push((question, answer));
+            after = info["endCursor"].clone();
+        }
+    }
+    ensure!(pages.len() == PAGES, "there are only {} pages", pages.len());
+    Ok(pages)
 }
 
-/// What `wrk` sends: these bodies in turn.
-pub(crate) fn lua(bodies: &[String]) -> String {
+/// The script by which `wrk` sends these bodies in turn.
+pub(crate) fn script(bodies: &[String]) -> Result<PathBuf> {
     let mut script = "local bodies = {\n".to_owned();
     for body in bodies {
         let _ = writeln!(script, "[==[{body}]==],");
     }
-    script
-        + "}\nlocal headers = { [\"Content-Type\"] = \"application/json\" }\nlocal requests, i = {}, 0\n\
-              for n, body in ipairs(bodies) do requests[n] = wrk.format(\"POST\", \"/graphql\", headers, body) end\n\
-              function request() i = i % #requests + 1 return requests[i] end\n"
+    script += "}\nlocal headers = { [\"Content-Type\"] = \"application/json\" }\nlocal requests, i = {}, 0\n\
+               for n, body in ipairs(bodies) do requests[n] = wrk.format(\"POST\", \"/graphql\", headers, body) end\n\
+               function request() i = i % #requests + 1 return requests[i] end\n";
+    let path = Path::new("target/bench/pages.lua");
+    fs::create_dir_all("target/bench")?;
+    fs::write(path, script)?;
+    Ok(path.to_owned())
 }
 
 pub(crate) struct Load {
@@ -172,11 +182,9 @@ pub(crate) fn wrk(address: SocketAddr, script: &Path, connections: u32) -> Resul
 /// What one request costs that finds its answer, finds an old one, or finds none.
 fn costs(runtime: &tokio::runtime::Runtime, database: &str) -> Result<()> {
     let server = Server::start(database, &[])?;
+    let pages = pages(&server)?;
     let mut client = server.client()?;
-    for i in 0..PAIRS {
-        client.post(&pair(i))?;
-    }
-    let hit = times(PAIRS, |i| client.timed(&pair(i)))?;
+    let hit = times(PAGES, |i| client.timed(&pages[i].0))?;
     runtime.block_on(async {
         let mut connection = PgConnection::connect(database).await?;
         let raise =
@@ -187,8 +195,8 @@ fn costs(runtime: &tokio::runtime::Runtime, database: &str) -> Result<()> {
     thread::sleep(Duration::from_secs(7));
     // The service has closed the idle connection meanwhile.
     let mut client = server.client()?;
-    let stale = times(PAIRS / 4, |i| client.timed(&pair(i * 4)))?;
-    let miss = times(PAIRS, |i| client.timed(&never_seen(i, 2020, 25)))?;
+    let stale = times(PAGES / 4, |i| client.timed(&pages[i * 4].0))?;
+    let miss = times(PAGES, |i| client.timed(&never_seen(i, 2020, 25)))?;
     println!("\n| one request after the other | median | p99 | worst |\n|---|---|---|---|");
     hit.print("hit");
     stale.print("stale, its refresh running beside");

@@ -1,24 +1,18 @@
 //! What it costs to be observed: kept answers with telemetry off, and with more and more of it.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
 
-use super::cached::{PAIRS, lua, pair, wrk};
+use super::cached::{median, pages, script, wrk};
 use super::harness::{Server, catalogue};
 
 /// Kept answers a second on a catalogue of `films`, by how much is measured, traced and logged, in turn.
 pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, films: u32) -> Result<()> {
     let database = runtime.block_on(catalogue(url, films))?;
     let collector = format!("http://{}", runtime.block_on(collector())?);
-    let bodies: Vec<String> = (0..PAIRS).map(pair).collect();
-    let script = Path::new("target/bench/pairs.lua");
-    fs::write(script, lua(&bodies))?;
-
     let (unmeasured, quiet) = (("CINEGRAPH_METRICS_ENABLED", "false"), ("CINEGRAPH_LOG_FILTER", "off"));
     let untraced = ("OTEL_SDK_DISABLED", "true");
     let (sent, sampler) =
@@ -32,19 +26,17 @@ pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, films: u32) 
         ("metrics, log, traces of 1 %", sampled("0.01").to_vec()),
         ("metrics, log, traces of 100 %", sampled("1").to_vec()),
     ];
-    let mut servers = Vec::new();
+    let (mut servers, mut questions) = (Vec::new(), Vec::new());
     for (name, settings) in kinds {
         let server = Server::start(&database, &settings)?;
-        let mut client = server.client()?;
-        for body in &bodies {
-            client.post(body)?;
-        }
+        questions = pages(&server)?.into_iter().map(|(question, _)| question).collect();
         servers.push((name, server, Vec::new()));
     }
+    let script = script(&questions)?;
     // In turn, since others share the machine: each against what was off in the same round.
     for _ in 0..5 {
         for (_, server, rates) in &mut servers {
-            rates.push(wrk(server.address, script, 32)?.rate);
+            rates.push(wrk(server.address, &script, 32)?.rate);
         }
     }
     println!("\n## What telemetry costs: kept answers, {films} films, 32 connections\n");
@@ -56,11 +48,6 @@ pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, films: u32) 
         println!("| {name} | {:.0} | {:.2} |", median(rates), median(shares));
     }
     Ok(())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Takes all traces and forgets them.

@@ -26,7 +26,8 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use crate::telemetry::metrics::UNMATCHED;
 use crate::telemetry::{self, HttpRequestGuard, Metrics, OperationEnd};
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The trace that a request brings.
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 

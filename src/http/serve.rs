@@ -22,6 +22,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Service;
 use tower::util::MapRequest;
 
+use super::request::TRACEPARENT;
+
 /// How long to wait where no connection can be accepted, mostly for want of file descriptors.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
@@ -124,14 +126,17 @@ pub async fn serve(
     graceful.shutdown().await;
 }
 
-/// Tells a request who sent it.
+/// Tells a request that brings a trace who sent it.
 fn sent_by<B>(peer: SocketAddr) -> impl Fn(axum::http::Request<B>) -> Request + Clone
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     move |request| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
+        // Nobody else is asked whom they are.
+        if request.headers().contains_key(TRACEPARENT) {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
         request
     }
 }

@@ -186,7 +186,7 @@ impl Predictions {
             metrics: around.metrics.clone(),
             limits: *limits,
             columns: Cache::new(limits.settings(CacheName::Columns, 50), around),
-            windows: keep.then(|| Cache::shared(limits.settings(CacheName::Predictions, 25), around)),
+            windows: keep.then(|| Cache::shared(limits.settings(CacheName::Predictions, 15), around)),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Logs and traces: one JSON object per line on stdout, each with the trace it belongs to.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
@@ -17,13 +18,12 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{Interest, SetGlobalDefaultError};
 use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
-use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::registry::Registry;
 
 use super::buffer::{LastLines, LineBuffer};
 use super::spent::Spent;
@@ -129,13 +129,9 @@ where
         .with_tracked_inactivity(false)
         .with_filter(traced());
     let enabled = !super::export::disabled();
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .event_format(Lines(format))
-        .fmt_fields(NoFields)
-        .with_writer(writer)
-        // Of spans, lines need their ids alone, which OpenTelemetry knows.
-        .with_filter(filter_fn(|metadata| !metadata.is_span()).and(filter).and(Tempered::default()));
+    // Of spans, lines need their ids alone, which OpenTelemetry knows.
+    let filter = filter_fn(|metadata| !metadata.is_span()).and(filter).and(Tempered::default());
+    let lines = Lines { format, writer }.with_filter(filter);
     let spans = Spans(enabled.then(traced));
     Ok((
         Registry::default().with(enabled.then_some(traces)).with(lines).with(spans),
@@ -265,15 +261,6 @@ fn current_span() -> Option<SpanContext> {
     span.is_valid().then_some(span)
 }
 
-/// Lines name their trace and nothing else of their spans, whose fields are therefore never written out.
-struct NoFields;
-
-impl<'writer> FormatFields<'writer> for NoFields {
-    fn format_fields<R: RecordFields>(&self, _: Writer<'writer>, _: R) -> fmt::Result {
-        Ok(())
-    }
-}
-
 /// Longer than nearly all lines.
 const LINE_BYTES: usize = 1024;
 
@@ -282,34 +269,39 @@ fn now() -> String {
     DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-struct Lines(LogFormat);
+/// Writes a line for each event, by one write.
+struct Lines<W> {
+    format: LogFormat,
+    writer: W,
+}
 
-impl<S, N> FormatEvent<S, N> for Lines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        match self.0 {
-            LogFormat::Json => {
-                let mut line = Vec::with_capacity(LINE_BYTES);
-                write_json(&mut line, event).map_err(|_| fmt::Error)?;
-                writeln!(writer, "{}", str::from_utf8(&line).map_err(|_| fmt::Error)?)
-            }
-            LogFormat::Pretty => {
-                write!(writer, "{} {:>5} {}: ", now(), event.metadata().level(), event.metadata().target())?;
-                DefaultFields::new().format_fields(writer.by_ref(), event)?;
-                if let Some(span) = current_span() {
-                    write!(writer, " trace_id={}", span.trace_id())?;
-                }
-                writeln!(writer)
-            }
+impl<S: Subscriber, W: for<'a> MakeWriter<'a> + 'static> Layer<S> for Lines<W> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let line = match self.format {
+            LogFormat::Json => json(event).map_err(io::Error::from),
+            LogFormat::Pretty => pretty(event).map_err(io::Error::other),
+        };
+        let written = line.and_then(|line| self.writer.make_writer_for(event.metadata()).write_all(&line));
+        if written.is_err() {
+            lines_lost(1);
         }
     }
 }
 
-fn write_json(line: &mut Vec<u8>, event: &Event<'_>) -> Result<(), serde_json::Error> {
-    let mut serializer = serde_json::Serializer::new(line);
+fn pretty(event: &Event<'_>) -> Result<Vec<u8>, fmt::Error> {
+    let mut line = String::with_capacity(LINE_BYTES);
+    write!(line, "{} {:>5} {}: ", now(), event.metadata().level(), event.metadata().target())?;
+    DefaultFields::new().format_fields(Writer::new(&mut line), event)?;
+    if let Some(span) = current_span() {
+        write!(line, " trace_id={}", span.trace_id())?;
+    }
+    line.push('\n');
+    Ok(line.into_bytes())
+}
+
+fn json(event: &Event<'_>) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = Vec::with_capacity(LINE_BYTES);
+    let mut serializer = serde_json::Serializer::new(&mut line);
     let mut map = serializer.serialize_map(None)?;
     map.serialize_entry("timestamp", &now())?;
     map.serialize_entry("level", event.metadata().level().as_str())?;
@@ -323,7 +315,9 @@ fn write_json(line: &mut Vec<u8>, event: &Event<'_>) -> Result<(), serde_json::E
         map.serialize_entry("trace_id", &format_args!("{}", span.trace_id()))?;
         map.serialize_entry("span_id", &format_args!("{}", span.span_id()))?;
     }
-    map.end()
+    map.end()?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// Writes an event's fields, the message among them, and keeps the first failure.
@@ -368,8 +362,7 @@ impl<M: SerializeMap> Visit for Fields<'_, M> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use serde_json::Value;
     use tracing::Instrument;
@@ -490,6 +483,26 @@ mod tests {
         assert!([10, 20].contains(&count("again")), "{}", count("again"));
         assert_eq!((count("fine"), count("something else")), (100, 1));
         assert!(dropped_lines() - before >= 80);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_is_counted() {
+        struct Full;
+        impl io::Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (subscriber, _guard) = subscriber(LogFormat::Json, "info", || Full).unwrap();
+        let before = dropped_lines();
+
+        tracing::subscriber::with_default(subscriber, || tracing::info!("lost"));
+
+        assert!(dropped_lines() > before);
     }
 
     #[test]
