@@ -9,12 +9,17 @@ export SQLX_OFFLINE=true
 export INSTA_UPDATE=no INSTA_FORCE_PASS=0
 export CARGO_TERM_COLOR=never
 
+# A file, for a pipe that programs under test make non-blocking would lose what is written too fast.
 output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+tail -n +1 -f "$output" &
+viewer=$!
+trap 'kill "$viewer"; rm -f "$output"' EXIT
 
 cargo build --bin cinegraph &&
-    target/debug/cinegraph postgres --temporary -- cargo test --no-fail-fast "$@" 2>&1 | tee "$output"
+    target/debug/cinegraph postgres --temporary -- cargo test --no-fail-fast "$@" >"$output" 2>&1
 status=$?
+# Longer than the viewer takes to show the last of it.
+sleep 2
 
 # test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s
 read -r passed failed skipped < <(awk '
