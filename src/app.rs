@@ -1,6 +1,7 @@
 //! Puts the parts together, starts them and stops them in order.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use tokio_util::task::TaskTracker;
 use crate::breaker::BreakerSettings;
 use crate::cache::{L2Settings, Redis, Surroundings};
 use crate::clock::Clock;
-use crate::config::{AdminTokens, Config, Secret};
+use crate::config::{AdminTokens, AllowedOrigins, Config, Secret};
 use crate::graphql::{self, ApiLimits, DocumentLimits, Door, OperationLimits, TrustedDocuments};
 use crate::http::{
-    self, ConnectionLimits, ConnectionThreads, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets,
+    self, ConnectionLimits, ConnectionThreads, Explorer, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets,
 };
 use crate::jobs::warming::Warming;
 use crate::jobs::{Jobs, Pace};
@@ -46,6 +47,9 @@ const JOB_CONNECTIONS: u32 = 6;
 /// How long background work waits for one of them.
 const JOB_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Counts statements, one series for each name.
+const STATEMENT_COUNT: &str = "db_client_operation_duration_seconds_count{";
+
 /// The commit that was built, where the build says so.
 const REVISION: Option<&str> = option_env!("CINEGRAPH_REVISION");
 
@@ -67,6 +71,10 @@ pub struct App {
     private: Option<PrivatePostgres>,
 }
 
+fn data_dir(config: &Config) -> PathBuf {
+    config.data_dir.clone().unwrap_or_else(private_postgres::default_data_dir)
+}
+
 impl App {
     /// Connects to the configured database, or starts the private one.
     ///
@@ -83,8 +91,8 @@ impl App {
         let (private, url) = match &config.database_url {
             Some(url) => (None, url.expose().to_owned()),
             None => {
-                let data_dir = config.data_dir.clone().unwrap_or_else(private_postgres::default_data_dir);
-                let cluster = PrivatePostgres::start(private_postgres::Options { data_dir, temporary: false })
+                let options = private_postgres::Options { data_dir: data_dir(&config), temporary: false };
+                let cluster = PrivatePostgres::start(options)
                     .await
                     .context("starting the private PostgreSQL (set database_url to use a server of your own)")?;
                 let url = cluster.url(PRIVATE_DATABASE);
@@ -114,6 +122,20 @@ impl App {
         Ok(Self { config, store, versions, metrics, clock: Clock::system(), private })
     }
 
+    /// Where the program keeps files: the embedded PostgreSQL, and the last result of `cinegraph prove`.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        data_dir(&self.config)
+    }
+
+    /// How many statements have been run so far.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        let text = self.metrics.render();
+        let counts = text.lines().filter_map(|line| line.strip_prefix(STATEMENT_COUNT)?.rsplit_once(' '));
+        counts.filter_map(|(_, count)| count.parse::<u64>().ok()).sum()
+    }
+
     /// The use cases, over data versions as they are now; nobody keeps them current.
     ///
     /// # Errors
@@ -138,15 +160,14 @@ impl App {
     }
 
     /// Serves until `stop` is cancelled, and for `shutdown_delay_seconds` more, not ready any more; then finishes the
-    /// requests under way. `ready` is called with the addresses once both listen and the first page is in memory. With
-    /// `jobs`, background work is done here too, until `stop` is cancelled.
+    /// requests under way. `ready` is called with the addresses once both listen and the first page is in memory.
     ///
     /// # Errors
     /// When the database is not migrated, or an address cannot be listened on.
     pub async fn serve(
         &self,
         stop: &CancellationToken,
-        jobs: bool,
+        options: ServeOptions,
         ready: impl FnOnce(Addresses),
     ) -> anyhow::Result<()> {
         self.store.installation().await?;
@@ -182,10 +203,12 @@ impl App {
                 body_bytes: self.config.http_body_limit_bytes,
                 body_read: self.config.http_body_timeout,
             },
-            origins: self.config.cors_allowed_origins.clone().unwrap_or_default(),
+            origins: self.allowed_origins(),
+            cors_headers: self.config.cors_allowed_headers.clone().unwrap_or_default(),
             trusted_peers: self.config.trusted_peers.clone(),
             sockets: sockets.clone(),
-            graphiql: self.config.graphiql_enabled,
+            data_dir: self.data_dir(),
+            explorer: self.config.graphiql_enabled.then(|| self.explorer()),
             runtime: Handle::current(),
         });
         let admin = http::admin(self.metrics.clone(), probe);
@@ -200,11 +223,13 @@ impl App {
         background.spawn(close.clone().run_until_cancelled_owned(upkeep));
         background.spawn(close.clone().run_until_cancelled_owned(look_at_replica(self.store.clone())));
         background.spawn(serve_admin(admin_listener, admin, close.clone()));
-        if jobs {
+        if options.jobs {
             background.spawn(self.jobs().await?.run(stop.clone()));
         }
-        warming.first().await;
-        background.spawn(warming.run(stop.clone()));
+        if options.warming {
+            warming.first().await;
+            background.spawn(warming.run(stop.clone()));
+        }
         background.close();
 
         ready(addresses);
@@ -285,12 +310,16 @@ impl App {
             shutdown: self.config.shutdown_timeout.mul_f64(0.7),
             ..SocketLimits::default()
         };
-        Sockets::new(
-            limits,
-            self.config.cors_allowed_origins.clone().unwrap_or_default(),
-            stop.clone(),
-            self.metrics.clone(),
-        )
+        Sockets::new(limits, self.allowed_origins(), stop.clone(), self.metrics.clone())
+    }
+
+    fn allowed_origins(&self) -> AllowedOrigins {
+        self.config.cors_allowed_origins.clone().unwrap_or_default()
+    }
+
+    fn explorer(&self) -> Explorer {
+        let schema = self.config.introspection_enabled.then(graphql::sdl);
+        Explorer::new(self.config.graphiql_dir.clone(), schema)
     }
 
     fn document_limits(&self) -> DocumentLimits {
@@ -343,6 +372,15 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// What a service does beside its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// Background work (scores, snapshots), until it is told to stop.
+    pub jobs: bool,
+    /// Filling caches before the first request, and again after changes.
+    pub warming: bool,
 }
 
 /// Where a service listens.

@@ -1,98 +1,186 @@
 //! `cinegraph demo`: from nothing to a serving API in one command.
 
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::output::Output;
 use super::serve::{AddressArgs, interrupted, until_interrupted};
 use super::{generate, import, refresh};
-use crate::app::{Addresses, App};
+use crate::app::{Addresses, App, ServeOptions};
 use crate::services::import::Generated;
-use crate::store::{CatalogueOrigin, Installation};
+use crate::store::{CatalogueOrigin, DataOrigin, Installation};
 
-/// Films of a first start.
-const FILMS: u32 = 20_000;
+/// Movies generated at a first start.
+const MOVIES: u32 = 20_000;
 
-/// What they are invented from.
+/// Seed of the generator.
 const SEED: u64 = 1;
+
+/// An operation to try first, short enough for one line of a terminal.
+const FIRST_QUERY: &str = "{predictions(first:3){nodes{rank score movie{title year}}}}";
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// How many films to invent [default: 20000 at the first start, later whatever is there]
+    /// How many movies to generate [default: 20000 at the first start, later the movies that are there]
     #[arg(long, conflicts_with = "data")]
     films: Option<u32>,
-    /// Import this directory of CSV files instead; invented films are replaced
+    /// Import this directory of CSV files instead; generated movies are replaced
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]
     pub(super) addresses: AddressArgs,
 }
 
-pub(super) async fn run(app: &App, args: DemoArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(app: &App, output: Output, args: DemoArgs) -> anyhow::Result<ExitCode> {
     tokio::select! {
-        filled = fill(app, args.films, args.data) => filled?,
+        filled = fill(app, output, args.films, args.data) => filled?,
         () = interrupted() => return Ok(ExitCode::from(super::INTERRUPTED)),
     }
+    let data_origin = app.store.installation().await?.data_origin();
+    let explorer = app.config.graphiql_enabled;
+    let quiet = app.config.log_filter == super::QUIET_LOG_FILTER;
+    let ready = |addresses: Addresses| welcome(output, &Links::new(addresses, explorer), data_origin, quiet);
     let stop = CancellationToken::new();
-    until_interrupted(&stop, app.serve(&stop, true, welcome)).await
+    until_interrupted(&stop, app.serve(&stop, ServeOptions { jobs: true, warming: true }, ready)).await
 }
 
-/// Makes sure that there are films with scores.
-async fn fill(app: &App, films: Option<u32>, data: Option<PathBuf>) -> anyhow::Result<()> {
+/// Makes sure that there are movies with scores.
+async fn fill(app: &App, output: Output, movies: Option<u32>, data: Option<PathBuf>) -> anyhow::Result<()> {
     app.store.migrate().await?;
     let Installation { owns_catalogue, origin } = app.store.installation().await?;
-    match (films, data) {
+    match (movies, data) {
         (_, Some(dir)) => {
-            import::csv(app, &dir, Generated::Replace).await?;
-            refresh::all(app).await
+            import::csv(app, output, &dir, Generated::Replace).await?;
+            refresh::all(app, output).await
         }
         (Some(films), None) if origin != Some(CatalogueOrigin::Generated { films, seed: SEED }) => {
-            generate::fill(app, films, SEED).await?;
-            refresh::all(app).await
+            generate::fill(app, output, films, SEED).await?;
+            refresh::all(app, output).await
         }
         (None, None) if origin.is_none() && owns_catalogue => {
-            generate::fill(app, FILMS, SEED).await?;
-            refresh::all(app).await
+            generate::fill(app, output, MOVIES, SEED).await?;
+            refresh::all(app, output).await
         }
-        // A start that was interrupted after the films and before the scores.
-        _ if app.store.snapshot().await?.is_none() => refresh::all(app).await,
+        // A start that was interrupted after the movies and before the scores.
+        _ if app.store.snapshot().await?.is_none() => refresh::all(app, output).await,
         _ => Ok(()),
     }
 }
 
-fn welcome(addresses: Addresses) {
-    let base = format!("http://{}", addresses.public);
-    let text = format!(
+/// Where a running demo can be reached.
+struct Links {
+    addresses: Addresses,
+    page: String,
+    api: String,
+    explorer: Option<String>,
+    metrics: String,
+}
+
+impl Links {
+    fn new(addresses: Addresses, explorer: bool) -> Self {
+        let base = format!("http://{}", addresses.public);
+        Self {
+            addresses,
+            page: format!("{base}/"),
+            api: format!("{base}/graphql"),
+            explorer: explorer.then(|| format!("{base}/graphiql")),
+            metrics: format!("http://{}/metrics", addresses.admin),
+        }
+    }
+
+    fn curl(&self) -> String {
+        format!("curl -G {} --data-urlencode 'query={FIRST_QUERY}'", self.api)
+    }
+}
+
+fn welcome(output: Output, links: &Links, data_origin: DataOrigin, quiet: bool) {
+    match output {
+        Output::Text => {
+            // A closed standard output is no reason not to serve.
+            let _ = super::print(&welcome_text(links, data_origin, quiet));
+        }
+        Output::Log => tracing::info!(
+            public = %links.addresses.public,
+            admin = %links.addresses.admin,
+            page = links.page,
+            api = links.api,
+            explorer = links.explorer,
+            metrics = links.metrics,
+            curl = links.curl(),
+            generated = data_origin == DataOrigin::Generated,
+            "serving"
+        ),
+    }
+}
+
+fn welcome_text(links: &Links, data_origin: DataOrigin, quiet: bool) -> String {
+    let explorer = links.explorer.iter().map(|url| format!("  Explorer  {url}\n")).collect::<String>();
+    let origin = if data_origin == DataOrigin::Generated { generated_text() } else { String::new() };
+    let logs = if quiet { "Only warnings are logged here; CINEGRAPH_LOG_FILTER=info logs every request. " } else { "" };
+    format!(
         "
-Cinegraph predicts at
+  Page      {}
+  API       {}
+{explorer}  Metrics   {}
 
-    {base}/
-
-and serves {base}/graphql; ask it in a browser at
-
-    {base}/graphiql
-
-Three questions to try:
-
-  The films of the 2020s most likely to join the list, and why
-    {{ predictions(first: 5) {{ nodes {{ rank score likelihood movie {{ title year }}
-                                      breakdown {{ criterion contribution }} }} }} }}
-
-  How well the same ranking would have found earlier additions
-    {{ validation {{ overall {{ hits listed accuracy interval {{ low high }} }}
-                   decades {{ decade hits listed accuracy lift }} }} }}
-
-  The nineties under weights of your own: acclaim counts most, popularity not at all
-    {{ predictions(decade: 1990, first: 5, weights: {{ popularOpinion: 0, criticalAcclaim: 3,
-         industryRecognition: 1, culturalImpact: 1, peopleQuality: 1 }}) {{ nodes {{ rank score movie {{ title }} }} }} }}
-
-Metrics and health: http://{admin}/metrics. Stop with Ctrl-C; the films are kept.
+  {}
+{origin}
+{logs}Ctrl-C stops everything; the movies are kept.
 
 ",
-        admin = addresses.admin
-    );
-    // A closed standard output is no reason not to serve.
-    let _ = super::print(&text);
+        links.page,
+        links.api,
+        links.metrics,
+        links.curl()
+    )
+}
+
+/// How to get from generated movies to real ones, by the name under which this program was started.
+fn generated_text() -> String {
+    let program = env::args().next().unwrap_or_else(|| "cinegraph".to_owned());
+    format!(
+        "
+Demo data: these movies are generated and do not exist. To load real ones, also while this runs:
+
+  {program} import csv DIR --replace-generated     your own files
+  {program} import imdb DIR --replace-generated    IMDb's public files, from https://datasets.imdbws.com
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links() -> Links {
+        let address = |port| ([127, 0, 0, 1], port).into();
+        Links::new(Addresses { public: address(8080), admin: address(9464) }, true)
+    }
+
+    #[test]
+    fn the_welcome_names_every_address_and_one_command() {
+        let text = welcome_text(&links(), DataOrigin::Imported, false);
+        for part in [
+            "Page      http://127.0.0.1:8080/\n",
+            "API       http://127.0.0.1:8080/graphql\n",
+            "Explorer  http://127.0.0.1:8080/graphiql\n",
+            "Metrics   http://127.0.0.1:9464/metrics\n",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert_eq!(text.matches("curl").count(), 1, "{text}");
+        assert!(!text.contains("generated"), "{text}");
+    }
+
+    #[test]
+    fn the_welcome_says_that_movies_are_generated_and_how_to_load_real_ones() {
+        let text = welcome_text(&links(), DataOrigin::Generated, true);
+        assert!(text.contains("generated and do not exist"), "{text}");
+        assert!(text.contains("import csv DIR --replace-generated"), "{text}");
+        assert!(text.contains("CINEGRAPH_LOG_FILTER"), "{text}");
+    }
 }

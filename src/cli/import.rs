@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::output::Output;
 use super::progress::Steps;
 use crate::app::App;
 use crate::services::import::{Generated, Progress, import_csv, import_imdb};
@@ -20,9 +21,8 @@ enum Source {
     Csv {
         /// The directory
         dir: PathBuf,
-        /// Leave the scores as they are; `cinegraph refresh all` computes them later
-        #[arg(long)]
-        no_refresh: bool,
+        #[command(flatten)]
+        options: ImportOptions,
     },
     /// A directory of IMDb's public dumps: title.basics.tsv.gz and title.ratings.tsv.gz, and, for credits,
     /// title.principals.tsv.gz and name.basics.tsv.gz
@@ -32,42 +32,57 @@ enum Source {
         /// Leave out films with fewer votes; 0 takes the long tail that nobody has voted for, too
         #[arg(long, value_name = "N", default_value_t = 100)]
         min_votes: u32,
-        /// Leave the scores as they are; `cinegraph refresh all` computes them later
-        #[arg(long)]
-        no_refresh: bool,
+        #[command(flatten)]
+        options: ImportOptions,
     },
+}
+
+#[derive(Debug, Args)]
+struct ImportOptions {
+    /// Replace generated movies (those of `cinegraph demo`); without this they are left and nothing is imported
+    #[arg(long)]
+    replace_generated: bool,
+    /// Leave the scores as they are; `cinegraph refresh all` computes them later
+    #[arg(long)]
+    no_refresh: bool,
+}
+
+impl ImportOptions {
+    fn generated(&self) -> Generated {
+        if self.replace_generated { Generated::Replace } else { Generated::Refuse }
+    }
 }
 
 pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
     app.store.installation().await?;
-    let no_refresh = match args.source {
-        Source::Csv { dir, no_refresh } => {
-            csv(app, &dir, Generated::Refuse).await?;
-            no_refresh
+    let options = match args.source {
+        Source::Csv { dir, options } => {
+            csv(app, Output::Text, &dir, options.generated()).await?;
+            options
         }
-        Source::Imdb { dir, min_votes, no_refresh } => {
-            imdb(app, &dir, min_votes).await?;
-            no_refresh
+        Source::Imdb { dir, min_votes, options } => {
+            imdb(app, &dir, min_votes, options.generated()).await?;
+            options
         }
     };
-    if no_refresh { Ok(()) } else { super::refresh::all(app).await }
+    if options.no_refresh { Ok(()) } else { super::refresh::all(app, Output::Text).await }
 }
 
 /// Imports a directory of CSV files.
-pub(super) async fn csv(app: &App, dir: &Path, generated: Generated) -> anyhow::Result<()> {
-    let mut steps = Steps::default();
+pub(super) async fn csv(app: &App, output: Output, dir: &Path, generated: Generated) -> anyhow::Result<()> {
+    let mut steps = output.steps();
     let mut show = |progress| show(&mut steps, progress);
     let summary = import_csv(app.store.pool(), dir, generated, &app.clock, &mut show).await?;
     steps.finish();
-    super::print(&format!("{summary}\n"))
+    output.report(&summary.to_string())
 }
 
-async fn imdb(app: &App, dir: &Path, min_votes: u32) -> anyhow::Result<()> {
-    let mut steps = Steps::default();
+async fn imdb(app: &App, dir: &Path, min_votes: u32, generated: Generated) -> anyhow::Result<()> {
+    let mut steps = Output::Text.steps();
     let mut show = |progress| show(&mut steps, progress);
-    let summary = import_imdb(app.store.pool(), dir, min_votes, &app.clock, &mut show).await?;
+    let summary = import_imdb(app.store.pool(), dir, min_votes, generated, &app.clock, &mut show).await?;
     steps.finish();
-    super::print(&format!("{summary}\n"))
+    Output::Text.report(&summary.to_string())
 }
 
 fn show(steps: &mut Steps, progress: Progress) {

@@ -8,6 +8,7 @@ mod import;
 mod invalidate;
 mod jobs;
 mod migrate;
+mod output;
 mod postgres;
 mod predict;
 mod progress;
@@ -23,9 +24,17 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use self::output::Output;
 use crate::app::App;
-use crate::config::{Config, Overrides, Secret};
+use crate::config::{AllowedOrigins, Config, Overrides, Secret};
 use crate::telemetry::{self, LogFormat, LogOutput};
+
+/// What `demo` logs in a terminal unless `log_filter` is set: no line for each request.
+const QUIET_LOG_FILTER: &str = "warn,sqlx::query=off,graphile_worker::runner::release=off";
+
+/// Stack of each worker thread. Tokio's default of 2 MiB is too little for the nested futures of a GraphQL operation in
+/// a build without optimisation; what is not used takes no memory.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Exit code of a program that was interrupted, as shells report it.
 const INTERRUPTED: u8 = 130;
@@ -60,7 +69,7 @@ struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve films at once: private PostgreSQL, generated or imported films, scores
+    /// Start everything at once: embedded PostgreSQL, generated or imported movies, scores, page and API
     Demo(demo::DemoArgs),
     /// Serve the API
     Serve(serve::ServeArgs),
@@ -68,9 +77,9 @@ enum Command {
     Worker(worker::WorkerArgs),
     /// Bring the database's schema up to date, or attach to the database of another application
     Migrate(migrate::MigrateArgs),
-    /// Import films from files
+    /// Import movies from files
     Import(import::ImportArgs),
-    /// Fill the database with invented films
+    /// Fill the database with generated movies
     Generate(generate::GenerateArgs),
     /// Compute person quality, scores and the validation snapshot anew
     Refresh(refresh::RefreshArgs),
@@ -96,7 +105,8 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK_BYTES).enable_all().build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
@@ -133,9 +143,26 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         print(&crate::graphql::sdl())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let config = Config::load(&overrides)?;
-    let serves = matches!(cli.command, Command::Serve(_) | Command::Demo(_) | Command::Worker(_));
-    let _telemetry = start_logs(&config, serves)?;
+    let mut config = Config::load(&overrides)?;
+    let is_demo = matches!(cli.command, Command::Demo(_));
+    let serves = is_demo || matches!(cli.command, Command::Serve(_) | Command::Worker(_));
+    let on_terminal = if serves { std::io::stdout().is_terminal() } else { std::io::stderr().is_terminal() };
+    let log_format = if config.log_format.is_json(on_terminal) { LogFormat::Json } else { LogFormat::Pretty };
+    let output = if serves && log_format == LogFormat::Json { Output::Log } else { Output::Text };
+    if is_demo {
+        // Frontends of a developer run on this machine.
+        config.cors_allowed_origins.get_or_insert_with(AllowedOrigins::loopback);
+        if on_terminal && output == Output::Text && config.has_default_log_filter() {
+            // A line for each request would push the addresses off the screen.
+            QUIET_LOG_FILTER.clone_into(&mut config.log_filter);
+        }
+    }
+    // Logs are the product of a service; for other commands standard output is for the result.
+    let log_output = if serves { LogOutput::Stdout } else { LogOutput::Stderr };
+    let _telemetry = telemetry::init(log_format, &config.log_filter, log_output)?;
+    if is_demo && config.database_url.is_none() {
+        output.report("Starting the embedded PostgreSQL")?;
+    }
     match cli.command {
         Command::Schema => Ok(ExitCode::SUCCESS),
         Command::Config => config::run(&config),
@@ -147,7 +174,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             // The private PostgreSQL stops with the program, whatever ends it.
             let app = App::start(config).await?;
             let done = match command {
-                Command::Demo(args) => demo::run(&app, args).await,
+                Command::Demo(args) => demo::run(&app, output, args).await,
                 Command::Serve(args) => serve::run(&app, args).await,
                 Command::Worker(_) => worker::run(&app).await,
                 command => tokio::select! {
@@ -182,17 +209,6 @@ async fn run_to_end(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         | Command::Postgres(_) => {}
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Logs go to standard output where they are the product, to standard error where something else is.
-fn start_logs(config: &Config, serves: bool) -> anyhow::Result<telemetry::TelemetryGuard> {
-    let (output, terminal) = if serves {
-        (LogOutput::Stdout, std::io::stdout().is_terminal())
-    } else {
-        (LogOutput::Stderr, std::io::stderr().is_terminal())
-    };
-    let format = if config.log_format.is_json(terminal) { LogFormat::Json } else { LogFormat::Pretty };
-    Ok(telemetry::init(format, &config.log_filter, output)?)
 }
 
 /// Writes text to standard output. A reader that has seen enough (`| head`) is no error.

@@ -7,19 +7,25 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Between two log lines of one piece of work.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// One bar after the other, a new one for each step. Hidden where standard error is no terminal.
-#[derive(Default)]
+/// One bar after the other, a new one for each step. Log lines where bars are not wanted or standard error is not a
+/// terminal.
 pub(super) struct Steps {
+    bars: bool,
     current: Option<(String, ProgressBar)>,
     logged: Option<Instant>,
 }
 
 impl Steps {
+    pub(super) fn new(bars: bool) -> Self {
+        Self { bars, current: None, logged: None }
+    }
+
     /// Shows how far a step is.
     pub(super) fn at(&mut self, step: &str, done: u64, total: u64) {
         if self.current.as_ref().is_none_or(|(current, _)| current != step) {
             self.finish();
-            self.current = Some((step.to_owned(), bar(step)));
+            let bar = if self.bars { bar(step) } else { ProgressBar::hidden() };
+            self.current = Some((step.to_owned(), bar));
         }
         if let Some((_, bar)) = &self.current {
             bar.set_length(total);

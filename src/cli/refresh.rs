@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+use super::output::Output;
 use super::progress::Steps;
 use crate::app::App;
 use crate::services::refresh::{self, Progress};
@@ -33,52 +34,52 @@ pub(super) async fn run(app: &App, args: &RefreshArgs) -> anyhow::Result<()> {
                 "another application maintains the quality of people here; to compute it all the same, set \
                  person_quality_enabled to true"
             );
-            people(app).await
+            people(app, Output::Text).await
         }
         What::Scores => {
             app.store.installation().await?;
-            scores(app).await
+            scores(app, Output::Text).await
         }
         What::Snapshot => {
             app.store.installation().await?;
-            snapshot(app).await
+            snapshot(app, Output::Text).await
         }
-        What::All => all(app).await,
+        What::All => all(app, Output::Text).await,
     }
 }
 
 /// Computes everything that is derived.
-pub(super) async fn all(app: &App) -> anyhow::Result<()> {
+pub(super) async fn all(app: &App, output: Output) -> anyhow::Result<()> {
     if computes_person_quality(app).await? {
-        people(app).await?;
+        people(app, output).await?;
     }
-    scores(app).await?;
-    snapshot(app).await
+    scores(app, output).await?;
+    snapshot(app, output).await
 }
 
 async fn computes_person_quality(app: &App) -> anyhow::Result<bool> {
     Ok(refresh::computes_person_quality(&app.store, app.config.person_quality_enabled).await?)
 }
 
-async fn people(app: &App) -> anyhow::Result<()> {
-    let mut steps = Steps::default();
+async fn people(app: &App, output: Output) -> anyhow::Result<()> {
+    let mut steps = output.steps();
     let changes = refresh::person_quality(&app.store, &mut report(&mut steps)).await?;
     steps.finish();
-    super::print(&format!("Quality of {} people computed, {} changed.\n", changes.rows, changes.changed))
+    output.report(&format!("Quality of {} people computed, {} changed.", changes.rows, changes.changed))
 }
 
-async fn scores(app: &App) -> anyhow::Result<()> {
-    let mut steps = Steps::default();
+async fn scores(app: &App, output: Output) -> anyhow::Result<()> {
+    let mut steps = output.steps();
     let changes = refresh::scores(&app.store, &mut report(&mut steps)).await?;
     steps.finish();
-    super::print(&format!("Scores of {} films computed, {} changed.\n", changes.rows, changes.changed))
+    output.report(&format!("Scores of {} movies computed, {} changed.", changes.rows, changes.changed))
 }
 
-async fn snapshot(app: &App) -> anyhow::Result<()> {
-    let mut steps = Steps::default();
+async fn snapshot(app: &App, output: Output) -> anyhow::Result<()> {
+    let mut steps = output.steps();
     refresh::snapshot(&app.store, &app.config.target_lists, &mut report(&mut steps)).await?;
     steps.finish();
-    super::print(&format!("Snapshot taken for {}.\n", app.config.target_lists.join(", ")))
+    output.report(&format!("Validation snapshot taken for {}.", app.config.target_lists.join(", ")))
 }
 
 fn report(steps: &mut Steps) -> impl FnMut(Progress) + Send {

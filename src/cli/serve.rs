@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{Addresses, App};
+use crate::app::{Addresses, App, ServeOptions};
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -32,7 +32,7 @@ pub(super) async fn run(app: &App, args: ServeArgs) -> anyhow::Result<ExitCode> 
         tracing::info!(public = %addresses.public, admin = %addresses.admin, "serving");
     };
     let stop = CancellationToken::new();
-    until_interrupted(&stop, app.serve(&stop, !args.no_jobs, ready)).await
+    until_interrupted(&stop, app.serve(&stop, ServeOptions { jobs: !args.no_jobs, warming: true }, ready)).await
 }
 
 /// Goes on until asked to stop; being asked is no failure.

@@ -4,6 +4,7 @@
 //! is called, means and may be stands in [`SETTINGS`]; here it gets its type and is read.
 
 mod admin_tokens;
+mod origins;
 mod secret;
 mod settings;
 
@@ -20,6 +21,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 pub use admin_tokens::{AdminToken, AdminTokens, AdminTokensError};
+pub use origins::{AllowedOrigins, OriginError};
 pub use secret::Secret;
 pub use settings::{Kind, SETTINGS, Setting};
 
@@ -77,7 +79,8 @@ pub struct Config {
     pub http_body_timeout: Duration,
     pub http_connections_limit: usize,
     pub http_concurrency_limit: usize,
-    pub cors_allowed_origins: Option<Vec<String>>,
+    pub cors_allowed_origins: Option<AllowedOrigins>,
+    pub cors_allowed_headers: Option<Vec<String>>,
     pub trusted_peers: Vec<IpNet>,
     #[serde(rename = "request_timeout_seconds", deserialize_with = "seconds")]
     pub request_timeout: Duration,
@@ -97,6 +100,7 @@ pub struct Config {
     pub websocket_connections_limit: usize,
     pub websocket_subscriptions_limit: usize,
     pub graphiql_enabled: bool,
+    pub graphiql_dir: Option<PathBuf>,
     pub introspection_enabled: bool,
     pub metrics_enabled: bool,
     pub log_format: LogFormat,
@@ -179,6 +183,12 @@ impl Config {
         let description = checked_description(&merged)?;
         let config: Self = merged.extract().map_err(Box::new)?;
         Ok(Self { description, ..config })
+    }
+
+    /// Whether `log_filter` is what it is without any configuration.
+    #[must_use]
+    pub fn has_default_log_filter(&self) -> bool {
+        Setting::named("log_filter").and_then(|setting| setting.default) == Some(&self.log_filter)
     }
 
     /// The effective configuration as commented TOML: what each setting means, where its value is from, and no secrets.

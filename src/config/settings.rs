@@ -4,11 +4,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
+use axum::http::HeaderName;
 use figment::value::Value;
 use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
 use super::PREFIX;
+use super::origins::AllowedOrigins;
 use super::secret::without_password;
 
 /// A time-out of less than a millisecond would reach PostgreSQL as 0, which means none.
@@ -59,6 +61,10 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// Which log lines are written.
     LogFilter,
+    /// Origins of web pages.
+    Origins,
+    /// Names of HTTP headers.
+    HeaderNames,
 }
 
 /// Every setting, in the order of [`Config`](super::Config)'s fields.
@@ -241,10 +247,16 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "cors_allowed_origins",
-        kind: Kind::List,
+        kind: Kind::Origins,
         default: None,
-        description: "Origins, as https://example.org, whose pages may ask by HTTP and WebSocket; * for all. When not \
-                      set: only pages of this service.",
+        description: "Origins whose pages may call the API by HTTP and WebSocket. When not set: only pages of this \
+                      service, and for `cinegraph demo` those of this machine (loopback).",
+    },
+    Setting {
+        key: "cors_allowed_headers",
+        kind: Kind::HeaderNames,
+        default: None,
+        description: "Request headers that these pages may send, beside those that GraphQL clients and OpenTelemetry use.",
     },
     Setting {
         key: "trusted_peers",
@@ -343,7 +355,14 @@ pub const SETTINGS: &[Setting] = &[
         key: "graphiql_enabled",
         kind: Kind::Switch,
         default: Some("true"),
-        description: "Whether GraphiQL, the page to write queries in, is served.",
+        description: "Whether GraphiQL, the API explorer, is served at /graphiql.",
+    },
+    Setting {
+        key: "graphiql_dir",
+        kind: Kind::Path,
+        default: None,
+        description: "Where GraphiQL's files are (scripts/graphiql.sh fetches them). When not set: \
+                      ../share/cinegraph/graphiql, seen from the program's directory.",
     },
     Setting {
         key: "introspection_enabled",
@@ -407,7 +426,9 @@ impl Kind {
             Self::Whole { .. } | Self::Seconds => {
                 text.parse().map(u64::into).ok().or_else(|| text.parse().map(f64::into).ok())
             }
-            Self::List | Self::Networks => Some(text.split(',').map(str::trim).collect::<Vec<_>>().into()),
+            Self::List | Self::Networks | Self::Origins | Self::HeaderNames => {
+                Some(text.split(',').map(str::trim).collect::<Vec<_>>().into())
+            }
             Self::DatabaseUrl | Self::RedisUrl | Self::Path | Self::Address | Self::OneOf(_) | Self::LogFilter => None,
         };
         parsed.unwrap_or_else(|| text.into())
@@ -429,6 +450,10 @@ impl Kind {
                 .deserialize()
                 .is_ok_and(|texts: Vec<String>| !texts.is_empty() && texts.iter().all(|text| !text.is_empty())),
             Self::Networks => value.deserialize::<Vec<IpNet>>().is_ok(),
+            Self::Origins => value.deserialize::<AllowedOrigins>().is_ok(),
+            Self::HeaderNames => value
+                .deserialize()
+                .is_ok_and(|names: Vec<String>| names.iter().all(|name| name.parse::<HeaderName>().is_ok())),
         }
     }
 
@@ -455,6 +480,12 @@ impl fmt::Display for Kind {
             Self::Seconds => write!(f, "seconds, {} to {}", SECONDS.start(), SECONDS.end()),
             Self::List => f.write_str("a list such as [\"1001_movies\"], in a variable separated by commas"),
             Self::Networks => f.write_str("a list such as [\"10.0.0.0/8\"], in a variable separated by commas"),
+            Self::Origins => f.write_str(
+                "a list of origins such as [\"https://films.example\"] (scheme, host, perhaps a port; no path, no wildcard \
+                 inside), \"loopback\" for pages of this machine on any port, or \"*\" for all; in a variable separated by \
+                 commas",
+            ),
+            Self::HeaderNames => f.write_str("a list such as [\"x-tenant\"], in a variable separated by commas"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::LogFilter => f.write_str("a filter such as info,sqlx::query=debug"),
         }

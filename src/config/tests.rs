@@ -233,3 +233,16 @@ fn the_description_can_be_used_as_a_file() {
     assert_eq!(again.target_lists, ["a\"b", "c"]);
     assert_eq!(again.request_timeout, described.request_timeout);
 }
+
+#[test]
+fn origins_are_normalised_and_those_that_can_never_match_are_refused_by_name() {
+    let config = from_variables(&[("CINEGRAPH_CORS_ALLOWED_ORIGINS", "https://films.example/, loopback")]).unwrap();
+    let origins = config.cors_allowed_origins.unwrap();
+    assert!(origins.allows("https://films.example") && origins.allows("http://localhost:5173"));
+    for origin in ["https://*.films.example", "films.example", "https://films.example/app", ""] {
+        let error = from_variables(&[("CINEGRAPH_CORS_ALLOWED_ORIGINS", origin)]).unwrap_err().to_string();
+        assert!(error.starts_with("cors_allowed_origins is ") && error.contains("no path, no wildcard"), "{error}");
+    }
+    assert!(from_variables(&[("CINEGRAPH_CORS_ALLOWED_HEADERS", "x-tenant,x-y")]).is_ok());
+    assert!(from_variables(&[("CINEGRAPH_CORS_ALLOWED_HEADERS", "not a header")]).is_err());
+}

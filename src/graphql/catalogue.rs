@@ -1,6 +1,6 @@
 //! Lists with their numbers, and how the service is.
 
-use async_graphql::SimpleObject;
+use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use crate::services::status::Status;
@@ -47,6 +47,20 @@ impl From<&store::ListSummary> for MovieList {
             decades: decades.collect(),
         }
     }
+}
+
+/// Where the movies of this service come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "store::DataOrigin")]
+pub(super) enum DataOrigin {
+    /// Generated for demonstration: these movies do not exist.
+    Generated,
+    /// Imported from files.
+    Imported,
+    /// The tables of the host application that this service is attached to.
+    Host,
+    /// Nothing has been imported or generated yet.
+    Unknown,
 }
 
 /// How the service is.

@@ -38,6 +38,7 @@ const LIFETIME: Lifetime = Lifetime::of(Duration::from_hours(24));
 const KEPT_FIELDS: &[&str] = &[
     "confirmedAdditions",
     "countries",
+    "dataOrigin",
     "decadeValidation",
     "genres",
     "lists",

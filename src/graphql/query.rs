@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Interface, Object, OneofObject, connection};
 
-use super::catalogue::{MovieList, ServiceStatus};
+use super::catalogue::{DataOrigin, MovieList, ServiceStatus};
 use super::connection::{CursorScope, Edge, RankingFields, TitleCursor, page_size};
 use super::error::ApiError;
 use super::filter::PredictionFilter;
@@ -26,6 +26,7 @@ pub const ROOT_FIELDS: &[&str] = &[
     "confirmedAdditions",
     "countries",
     "createProfile",
+    "dataOrigin",
     "decadeValidation",
     "deleteProfile",
     "genres",
@@ -353,6 +354,12 @@ impl Query {
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
         let scope = scope(ctx);
         root(ctx, async { Ok(scope.reference().await?.countries.iter().map(Into::into).collect()) }).await
+    }
+
+    /// Where the movies come from. Say so to your users when it is `GENERATED`.
+    async fn data_origin(&self, ctx: &Context<'_>) -> Result<DataOrigin, ApiError> {
+        let scope = scope(ctx);
+        root(ctx, async { Ok(scope.reference().await?.origin.into()) }).await
     }
 
     /// How the service is.

@@ -8,16 +8,16 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, RawQuery, State};
-use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
 use serde::Deserialize;
 
 use super::error::{JSON, refusal};
-use super::media::{accepted, is_json};
+use super::media::{accepted, is_json, prefers_html};
 use super::request::request_id;
-use super::{HttpState, caching};
+use super::{HttpState, caching, explorer};
 use crate::graphql::{Answer, Bearer, DocumentId, MediaType, RETRY_AFTER_SECONDS, RequestId, Stage, Transport};
 use crate::telemetry::{ErrorCode, Rejection};
 
@@ -54,13 +54,16 @@ pub(super) async fn post<E: Executor>(
     }
 }
 
-/// `GET /graphql?query=…`.
+/// `GET /graphql?query=…`. A browser that opens the address without a query is sent to the explorer.
 pub(super) async fn get<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
     headers: HeaderMap,
     RawQuery(sent): RawQuery,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Response {
+    if state.explorer.is_some() && sent.as_deref().unwrap_or_default().is_empty() && prefers_html(&headers) {
+        return (StatusCode::SEE_OTHER, [(LOCATION, explorer::PATH), (VARY, "accept")]).into_response();
+    }
     let Some(media) = accepted(&headers) else { return not_acceptable(&state) };
     match parameters.ok().and_then(|Query(parameters)| parameters.into_request()) {
         Some(request) => {

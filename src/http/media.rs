@@ -11,8 +11,7 @@ pub(super) fn accepted(headers: &HeaderMap) -> Option<MediaType> {
     if !headers.contains_key(ACCEPT) {
         return Some(MediaType::Json);
     }
-    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    let ranges: Vec<_> = lines.flat_map(|line| line.split(',')).map(Range::of).collect();
+    let ranges = ranges(headers);
     let (graphql_named, graphql) = liking(&ranges, "application/graphql-response+json");
     let (_, json) = liking(&ranges, "application/json");
     if graphql == 0.0 && json == 0.0 {
@@ -22,6 +21,19 @@ pub(super) fn accepted(headers: &HeaderMap) -> Option<MediaType> {
     } else {
         Some(MediaType::Json)
     }
+}
+
+/// Whether the client names HTML, and nothing that this API sends at the same quality: a browser that opens a URL.
+pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
+    let ranges = ranges(headers);
+    let (named, html) = liking(&ranges, "text/html");
+    let json = ["application/graphql-response+json", "application/json"].map(|name| liking(&ranges, name).1);
+    named && json.iter().all(|quality| html > *quality)
+}
+
+fn ranges(headers: &HeaderMap) -> Vec<Range<'_>> {
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(Range::of).collect()
 }
 
 /// How much a media type is liked, from 0 to 1, and whether by its own name.
@@ -92,6 +104,23 @@ mod tests {
         ] {
             assert_eq!(of_accept(accept), expected, "{accept}");
         }
+    }
+
+    #[test]
+    fn a_browser_is_known_by_preferring_html() {
+        let html =
+            |value: &'static str| prefers_html(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]));
+        for browser in [
+            "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+            "text/html, */*;q=0.1",
+            "TEXT/HTML",
+        ] {
+            assert!(html(browser), "{browser}");
+        }
+        for client in ["*/*", "application/json", "text/html, application/json", "text/*", "text/html;q=0", ""] {
+            assert!(!html(client), "{client}");
+        }
+        assert!(!prefers_html(&HeaderMap::new()));
     }
 
     #[test]

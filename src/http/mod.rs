@@ -6,9 +6,12 @@
 mod admin;
 mod at_hand;
 mod caching;
+mod cors;
 mod error;
+mod explorer;
 mod graphql;
 mod health;
+mod html;
 mod media;
 mod page;
 mod request;
@@ -16,14 +19,17 @@ mod router;
 mod serve;
 mod websocket;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::runtime::Handle;
 
+use crate::config::AllowedOrigins;
 use crate::graphql::Door;
 use crate::telemetry::Metrics;
 
+pub use explorer::Explorer;
 pub use health::{Probe, Readiness};
 pub use router::{admin, public};
 pub use serve::{Answers, ConnectionLimits, ConnectionThreads, serve};
@@ -39,14 +45,18 @@ pub struct HttpState<E> {
     pub probe: Probe,
     /// What a request may cost.
     pub limits: HttpLimits,
-    /// Origins whose pages may ask; `*` for all.
-    pub origins: Vec<String>,
+    /// Origins whose pages may call the API.
+    pub origins: AllowedOrigins,
+    /// Request headers that these pages may send, beside the usual ones.
+    pub cors_headers: Vec<String>,
     /// Networks whose requests may join a trace that they bring.
     pub trusted_peers: Vec<IpNet>,
     /// Connections by WebSocket.
     pub sockets: Sockets,
-    /// Whether GraphiQL is served.
-    pub graphiql: bool,
+    /// Where the last result of `cinegraph prove` lies.
+    pub data_dir: PathBuf,
+    /// The API explorer, where it is served.
+    pub explorer: Option<Explorer>,
     /// Where everything is worked out that is not at hand.
     pub runtime: Handle,
 }

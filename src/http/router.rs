@@ -1,34 +1,30 @@
 //! All routes on one page.
 
 use std::any::Any;
+use std::future::ready;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_graphql::Executor;
-use async_graphql::http::GraphiQLSource;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::{
-    ACCEPT, ACCEPT_ENCODING, AGE, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    IF_NONE_MATCH,
-};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, HeaderValue};
 use axum::middleware::from_fn_with_state;
-use axum::response::{Html, Response};
+use axum::response::Response;
 use axum::routing::get;
 use futures_util::FutureExt;
 use tower::{Service, ServiceBuilder, service_fn};
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
-use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
 use super::admin::scrape;
 use super::at_hand::AtHand;
+use super::cors::Cors;
 use super::error::refusal;
-use super::health::{Probe, live, ready};
+use super::health::{self, Probe};
 use super::request::{Observer, observe};
 use super::serve::Answers;
 use super::{HttpState, graphql, page, websocket};
@@ -38,23 +34,15 @@ use crate::telemetry::{ErrorCode, Metrics};
 /// Answers shorter than this are sent as they are, in bytes.
 const COMPRESSED_FROM: u64 = 1024;
 
-/// How long a browser may remember what pages of another origin may ask.
-const PREFLIGHT_KEPT: Duration = Duration::from_hours(1);
-
 /// What clients may ask for.
 pub fn public<E: Executor>(state: HttpState<E>) -> impl Answers {
     let observer = Observer::new(state.metrics.clone(), &state.trusted_peers);
-    let (limits, graphiql, cors) = (state.limits, state.graphiql, cors(&state.origins));
+    let (limits, cors) = (state.limits, Cors::new(state.origins.clone(), state.cors_headers.clone()));
     let state = Arc::new(state);
     let graphql = Router::new().route(SLO_ROUTE, get(graphql::get::<E>).post(graphql::post::<E>));
     let mut others = Router::new().route("/graphql/ws", get(websocket::upgrade::<E>)).merge(page::routes());
-    if graphiql {
-        others = others.route(
-            "/graphiql",
-            get(|| async {
-                Html(GraphiQLSource::build().endpoint("/graphql").subscription_endpoint("/graphql/ws").finish())
-            }),
-        );
+    if let Some(explorer) = state.explorer.clone() {
+        others = others.merge(explorer.routes());
     }
     let limited = ServiceBuilder::new()
         .layer(catching_panics(observer.clone()))
@@ -69,36 +57,21 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl Answers {
         .map_response(|response| weaken_tag(response).map(Body::new))
         .layer(compression())
         .service(plain.clone());
-    ServiceBuilder::new().option_layer(cors).service(service_fn(move |request: Request| {
-        // Who accepts no encoding is spared the layers that would find that out.
+    let shared = ServiceBuilder::new().option_layer(cors.layer()).service(service_fn(move |request: Request| {
+        // A client that accepts no encoding skips the layers that would find that out.
         if request.uri().path() == SLO_ROUTE && !request.headers().contains_key(ACCEPT_ENCODING) {
             plain.clone().call(request).left_future()
         } else {
             compressed.clone().call(request).right_future()
         }
-    }))
+    }));
+    service_fn(move |request: Request| match cors.reject(&request) {
+        Some(response) => ready(Ok(response)).left_future(),
+        None => shared.clone().call(request).right_future(),
+    })
 }
 
-/// Which pages of others may ask, and what of an answer they may see.
-fn cors(origins: &[String]) -> Option<CorsLayer> {
-    if origins.is_empty() {
-        return None;
-    }
-    let allowed = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
-    };
-    let layer = CorsLayer::new()
-        .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH, HeaderName::from_static("x-request-id")])
-        .expose_headers([AGE, ETAG, HeaderName::from_static("cache-status"), HeaderName::from_static("x-trace-id")])
-        .max_age(PREFLIGHT_KEPT);
-    Some(layer)
-}
-
-/// By gzip, br or zstd, as the client likes; not what is small.
+/// Compresses by br or gzip, whichever the client prefers. Not zstd: some clients announce it and cannot decode it.
 fn compression() -> CompressionLayer<SizeAbove> {
     CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED_FROM))
 }
@@ -125,7 +98,7 @@ pub fn admin(metrics: Metrics, probe: Probe) -> Router {
 }
 
 fn health(probe: Probe) -> Router {
-    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready)).with_state(probe)
+    Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready)).with_state(probe)
 }
 
 /// Answers what no route answers.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
@@ -11,14 +12,14 @@ use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder as RuntimeBuilder, Handle};
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use tower::Service;
 use tower::util::MapRequest;
 
@@ -97,33 +98,44 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     // HTTP/2 without TLS is for nobody but proxies, and while its preface is awaited no time-out runs.
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_read);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head_read);
     let places = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
+    let open = TaskTracker::new();
     let mut turns = runtimes.iter().cycle();
     while let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await {
         let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
         let (Some(runtime), Ok(stream)) = (turns.next(), stream.into_std()) else { continue };
         let service = TowerToHyperService::new(MapRequest::new(service.clone(), sent_by(peer)));
-        let (builder, watcher, stop) = (builder.clone(), graceful.watcher(), stop.clone());
-        runtime.spawn(async move {
-            let Ok(stream) = TcpStream::from_std(stream) else { return };
-            // hyper's time-out begins with the first byte.
-            let mut first = [0];
-            let first_byte = tokio::time::timeout(limits.head_read, stream.peek(&mut first));
-            if let Some(Ok(Ok(1))) = stop.run_until_cancelled(first_byte).await {
-                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-                // It ends with an error when the client breaks off or is too slow: that is the client's.
-                if let Err(error) = watcher.watch(connection).await {
-                    tracing::debug!(error, "a connection broke");
+        let (builder, stop) = (builder.clone(), stop.clone());
+        open.spawn_on(
+            async move {
+                let Ok(stream) = TcpStream::from_std(stream) else { return };
+                // hyper's time-out begins with the first byte.
+                let mut first = [0];
+                let first_byte = tokio::time::timeout(limits.head_read, stream.peek(&mut first));
+                if let Some(Ok(Ok(1))) = stop.run_until_cancelled(first_byte).await {
+                    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+                    let ended = match stop.run_until_cancelled(connection.as_mut()).await {
+                        Some(ended) => ended,
+                        None => {
+                            connection.as_mut().graceful_shutdown();
+                            connection.await
+                        }
+                    };
+                    // It ends with an error when the client breaks off or is too slow: that is the client's.
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection broke");
+                    }
                 }
-            }
-            drop(place);
-        });
+                drop(place);
+            },
+            runtime,
+        );
     }
     drop(listener);
-    graceful.shutdown().await;
+    open.close();
+    open.wait().await;
 }
 
 /// Tells a request that brings a trace who sent it.

@@ -31,7 +31,9 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::HttpState;
+use super::cors::origin_problem;
 use super::error::refusal;
+use crate::config::AllowedOrigins;
 use crate::graphql::{Door, Event, Opened};
 use crate::telemetry::{Dropped, ErrorCode, Label, Metrics};
 
@@ -95,7 +97,7 @@ pub struct Sockets(Arc<AllSockets>);
 #[derive(Debug)]
 struct AllSockets {
     limits: SocketLimits,
-    origins: Vec<String>,
+    origins: AllowedOrigins,
     seats: Arc<Semaphore>,
     open: TaskTracker,
     stop: CancellationToken,
@@ -105,7 +107,7 @@ struct AllSockets {
 impl Sockets {
     /// No connection yet. Pages of `origins` may connect, beside our own; once `stop` is cancelled, nobody may.
     #[must_use]
-    pub fn new(limits: SocketLimits, origins: Vec<String>, stop: CancellationToken, metrics: Metrics) -> Self {
+    pub fn new(limits: SocketLimits, origins: AllowedOrigins, stop: CancellationToken, metrics: Metrics) -> Self {
         let seats = Arc::new(Semaphore::new(limits.connections));
         Self(Arc::new(AllSockets { limits, origins, seats, open: TaskTracker::new(), stop, metrics }))
     }
@@ -120,8 +122,7 @@ impl Sockets {
     fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
-        let named = |allowed: &String| allowed == "*" || allowed.eq_ignore_ascii_case(origin);
-        self.0.origins.iter().any(named) || is_of_host(origin, headers)
+        self.0.origins.allows(origin) || is_of_host(origin, headers)
     }
 
     /// A place for one more connection; none where all are taken or we are stopping.
@@ -183,7 +184,8 @@ pub(super) async fn upgrade<E: Executor>(
         return response;
     };
     if !sockets.admits(&headers) {
-        return refused(StatusCode::FORBIDDEN, ErrorCode::Forbidden, "pages of this origin may not connect");
+        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+        return refused(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &origin_problem(origin));
     }
     let upgrade = upgrade.protocols([PROTOCOL]);
     if upgrade.selected_protocol().is_none() {

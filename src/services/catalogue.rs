@@ -10,8 +10,8 @@ use crate::cache::{BatchCache, Cache, Key, Made, Reading, Surroundings, Times};
 use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
 use crate::store::{
-    Country, Credit, FestivalEntry, Genre, ListName, ListSummary, LiveScore, Metric, Movie, MovieKey, PersonId,
-    PersonQuality, Scope, Stamp, Store, StoreError, Versions,
+    Country, Credit, DataOrigin, FestivalEntry, Genre, ListName, ListSummary, LiveScore, Metric, Movie, MovieKey,
+    PersonId, PersonQuality, Scope, Stamp, Store, StoreError, Versions,
 };
 use crate::telemetry::{CacheName, Source};
 
@@ -66,6 +66,8 @@ pub struct Reference {
     pub genres: Vec<Genre>,
     /// All production countries, by code.
     pub countries: Vec<Country>,
+    /// Where the movies come from.
+    pub origin: DataOrigin,
     /// Their ids by code, in lower case.
     country_ids: HashMap<String, i64>,
 }
@@ -272,7 +274,8 @@ impl Catalogue {
             let country_ids = countries.iter().map(|(id, country)| (country.code.to_lowercase(), *id)).collect();
             let countries = countries.into_iter().map(|(_, country)| country).collect();
             let (lists, genres) = (store.list_names().await?, store.genres().await?);
-            let value = Reference { lists, genres, countries, country_ids };
+            let origin = store.installation().await?.data_origin();
+            let value = Reference { lists, genres, countries, origin, country_ids };
             let bytes = bytes_of(&value, 50_000);
             Ok(Made { value, stamp, lifetime: limits.profiles(), bytes, source: Source::Database })
         };

@@ -331,9 +331,9 @@ pub async fn finish_catalogue(connection: &mut PgConnection, films: u32, seed: u
         "UPDATE cinegraph.installation SET catalogue_origin = 'generated', catalogue_detail = $1",
         serde_json::json!({ "films": films, "seed": seed })
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    super::invalidation::invalidate_reference(connection).await
 }
 
 /// Counts what was written, so that the next query is planned well.

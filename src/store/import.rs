@@ -228,6 +228,8 @@ impl Import {
         )
         .execute(&mut *self.transaction)
         .await?;
+        // A running service shows new lists and genres, and that the movies are no longer generated.
+        super::invalidation::invalidate_reference(&mut self.transaction).await?;
         self.transaction.commit().await
     }
 

@@ -25,6 +25,32 @@ pub struct Installation {
     pub origin: Option<CatalogueOrigin>,
 }
 
+/// Where the movies come from, as clients see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataOrigin {
+    /// Our generator: they do not exist.
+    Generated,
+    /// Files.
+    Imported,
+    /// The tables of another application.
+    Host,
+    /// Nothing was imported or generated here yet.
+    Unknown,
+}
+
+impl Installation {
+    /// Where the movies come from.
+    #[must_use]
+    pub fn data_origin(&self) -> DataOrigin {
+        match self.origin {
+            Some(CatalogueOrigin::Generated { .. }) => DataOrigin::Generated,
+            Some(CatalogueOrigin::Imported) => DataOrigin::Imported,
+            None if self.owns_catalogue => DataOrigin::Unknown,
+            None => DataOrigin::Host,
+        }
+    }
+}
+
 impl Store {
     /// What this database is.
     ///

@@ -1,5 +1,7 @@
 //! Invalidation by hand: what was made of these data may not be served any more, not even while it is made anew.
 
+use sqlx::PgConnection;
+
 use super::versions::Scope;
 use super::{Store, StoreError, Within};
 use crate::scoring::Decade;
@@ -40,6 +42,13 @@ impl Store {
         transaction.commit().await?;
         Ok(usize::try_from(raised).unwrap_or_default())
     }
+}
+
+/// Invalidates what depends on reference data: lists, genres, countries, and where the movies come from.
+pub(super) async fn invalidate_reference(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let (scope, key, decade) = row(&Scope::Reference);
+    sqlx::query!("SELECT cinegraph.raise_version($1, $2, $3, true)", scope, key, decade).execute(connection).await?;
+    Ok(())
 }
 
 /// A scope as the columns scope, list_key and decade have it.

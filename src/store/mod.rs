@@ -44,7 +44,7 @@ pub use attach::{Detached, Found, Migrated};
 pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
 pub use error::{SchemaError, ScoreTableFault, SharedError, StatementLimits, StoreError};
 pub use events::VersionsListener;
-pub use installation::{CatalogueOrigin, Installation};
+pub use installation::{CatalogueOrigin, DataOrigin, Installation};
 pub use jobs::{JOBS_SCHEMA, Job};
 pub use lists::{ListDecade, ListName, ListSummary};
 pub use movies::{

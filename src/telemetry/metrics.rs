@@ -279,10 +279,10 @@ pub const UNMATCHED: &str = "unmatched";
 pub const SLO_ROUTE: &str = "/graphql";
 
 /// The most root fields that get a label value of their own.
-pub(super) const FIELD_CEILING: usize = 25;
+pub(super) const FIELD_CEILING: usize = 40;
 
 /// The most statements that get a label value of their own.
-pub(super) const QUERY_CEILING: usize = 25;
+pub(super) const QUERY_CEILING: usize = 33;
 
 /// The most data loaders that get a label value of their own.
 pub(super) const LOADER_CEILING: usize = 8;

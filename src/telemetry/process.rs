@@ -3,10 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tikv_jemalloc_ctl::{epoch, stats};
-
 use super::metrics as page;
-use super::metrics::{Allocated, Label};
 use super::registry::{Metrics, number};
 
 impl Metrics {
@@ -41,8 +38,13 @@ impl Metrics {
         process.cpu_seconds_total.unwrap_or_default()
     }
 
-    /// Sets the allocator's gauges.
+    /// Sets the allocator's gauges. Other allocators than jemalloc report nothing, so there are no gauges then.
+    #[cfg(feature = "jemalloc")]
     pub(super) fn sample_allocator(&self) {
+        use tikv_jemalloc_ctl::{epoch, stats};
+
+        use super::metrics::{Allocated, Label};
+
         // Its figures stand still between two steps.
         if epoch::advance().is_err() {
             return;

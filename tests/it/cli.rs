@@ -38,7 +38,7 @@ const COMMANDS: [&str; 18] = [
 ];
 
 /// The program on a database, with none of the caller's settings.
-fn cinegraph(database_url: &str, arguments: &[&str]) -> Command {
+pub(crate) fn cinegraph(database_url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
     for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("CINEGRAPH_")) {
         command.env_remove(variable);
@@ -71,7 +71,7 @@ pub(crate) fn said(output: &Output) -> String {
 }
 
 /// Forty films of two decades, some listed, with ratings that tie.
-fn catalogue() -> TempDir {
+pub(crate) fn catalogue() -> TempDir {
     let dir = TempDir::new().unwrap();
     let mut files = [
         ("movies.csv", "tmdb_id,imdb_id,title,release_date,adult,import_status,original_language\n".to_owned()),
@@ -96,7 +96,7 @@ fn catalogue() -> TempDir {
 }
 
 /// A migrated database with these films; returns its URL.
-fn imported(pool: &PgPool) -> String {
+pub(crate) fn imported(pool: &PgPool) -> String {
     let (url, dir) = (url(pool), catalogue());
     printed(&url, &["migrate"]);
     printed(&url, &["import", "csv", dir.path().to_str().unwrap()]);
@@ -469,6 +469,11 @@ impl Server {
     /// Starts a command that runs until it is stopped; returns when it has logged this message.
     pub(crate) fn running(database_url: &str, arguments: &[&str], message: &str) -> Self {
         Self::spawn(database_url, arguments, &[], message)
+    }
+
+    /// The same, with settings from the environment.
+    pub(crate) fn configured(database_url: &str, arguments: &[&str], settings: &[(&str, &str)], message: &str) -> Self {
+        Self::spawn(database_url, arguments, settings, message)
     }
 
     fn spawn(database_url: &str, arguments: &[&str], settings: &[(&str, &str)], message: &str) -> Self {

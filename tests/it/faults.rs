@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cinegraph::app::App;
+use cinegraph::app::{App, ServeOptions};
 use cinegraph::config::{Config, Overrides};
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ impl Service {
         let (serving, token) = (Arc::clone(&app), stop.clone());
         let served = tokio::spawn(async move {
             let ready = |addresses: cinegraph::app::Addresses| _ = ready.send(addresses.public);
-            serving.serve(&token, false, ready).await.unwrap();
+            serving.serve(&token, ServeOptions { jobs: false, warming: true }, ready).await.unwrap();
         });
         Self { app, address: started.await.unwrap(), stop, served }
     }

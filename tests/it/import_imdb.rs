@@ -94,7 +94,7 @@ impl Dumps {
     }
 
     async fn import_with(&self, pool: &PgPool, min_votes: u32) -> Result<ImportSummary, ImportError> {
-        import_imdb(pool, self.0.path(), min_votes, &Clock::system(), &mut |_| ()).await
+        import_imdb(pool, self.0.path(), min_votes, Generated::Refuse, &Clock::system(), &mut |_| ()).await
     }
 }
 
@@ -466,6 +466,9 @@ async fn films_of_others_and_generated_ones_are_left_alone(pool: PgPool) {
     let generated = "UPDATE cinegraph.installation SET catalogue_origin = 'generated'";
     sqlx::query(generated).execute(&pool).await.unwrap();
     assert!(matches!(Dumps::new().import(&pool).await, Err(ImportError::GeneratedCatalogue)));
+    let replace = Generated::Replace;
+    let replaced = import_imdb(&pool, Dumps::new().0.path(), 100, replace, &Clock::system(), &mut |_| ()).await;
+    assert!(replaced.is_ok(), "{replaced:?}");
 
     let foreign = "UPDATE cinegraph.installation SET owns_catalogue = false, catalogue_origin = NULL";
     sqlx::query(foreign).execute(&pool).await.unwrap();

@@ -9,6 +9,7 @@ mod catalogue;
 mod cli;
 mod columns;
 mod connections;
+mod demo;
 mod documents;
 mod drills;
 mod faults;

@@ -1,6 +1,5 @@
 //! The predictions page: complete by links and forms alone, made by the door, and bringing nothing from elsewhere.
 
-use std::path::Path;
 use std::time::Duration;
 
 use axum::body::to_bytes;
@@ -10,7 +9,7 @@ use sqlx::PgPool;
 use tokio::process::Command;
 
 use crate::cli::{Server, get};
-use crate::support::{Film, TestService, url};
+use crate::support::{Film, NodeClient, TestService, url};
 
 /// A page as it came.
 struct Page {
@@ -263,11 +262,7 @@ async fn keep_changing(pool: &PgPool) {
 async fn people_find_their_way_in_a_browser(pool: PgPool) {
     drop(catalogue(&pool).await);
     let server = Server::start(&url(&pool));
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/page");
-    if !folder.join("node_modules").exists() {
-        let installed = Command::new("npm").arg("ci").current_dir(&folder).output().await.expect("npm is there");
-        assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
-    }
+    let folder = NodeClient::install("page").await;
 
     let mut node = Command::new("node");
     node.args(["--test", "--test-timeout=300000"]).current_dir(&folder).kill_on_drop(true);

@@ -2,11 +2,13 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_graphql::{EmptyMutation, Object, Schema, Subscription};
 use axum::http::{Response, StatusCode};
 use chrono::TimeDelta;
+use cinegraph::config::AllowedOrigins;
 use cinegraph::graphql::{Door, OperationLimits};
 use cinegraph::http::{
     ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, public, serve,
@@ -85,17 +87,20 @@ impl Shell {
     async fn with(limits: SocketLimits) -> Self {
         let metrics = Metrics::new(&Inventory::default()).unwrap();
         let stop = CancellationToken::new();
-        let sockets = Sockets::new(limits, vec!["https://films.example".into()], stop.clone(), metrics.clone());
+        let origins = AllowedOrigins::parse(["https://films.example"]).unwrap();
+        let sockets = Sockets::new(limits, origins, stop.clone(), metrics.clone());
         let schema = Schema::new(Toy, EmptyMutation, ToySubscription);
         let router = public(HttpState {
             door: Door::new(schema, metrics.clone(), OperationLimits::default()),
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
-            origins: vec![],
+            origins: AllowedOrigins::default(),
+            cors_headers: vec![],
             trusted_peers: vec![],
             sockets: sockets.clone(),
-            graphiql: false,
+            data_dir: PathBuf::new(),
+            explorer: None,
             runtime: Handle::current(),
         });
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
@@ -135,6 +140,14 @@ async fn only_who_speaks_the_protocol_may_connect() {
     }
     let shaken = Socket::shake_hands(shell.address, &[("upgrade", "h2c")]).await;
     assert_eq!(refused(shaken), StatusCode::UPGRADE_REQUIRED);
+}
+
+#[tokio::test]
+async fn pages_of_origins_that_are_not_allowed_are_told_the_setting() {
+    let shell = Shell::new().await;
+    let refused = Socket::shake_hands(shell.address, &[("origin", "https://elsewhere.example")]).await.err().unwrap();
+    let body = String::from_utf8(refused.body().clone().unwrap_or_default()).unwrap();
+    assert!(body.contains("https://elsewhere.example is not in the setting cors_allowed_origins"), "{body}");
 }
 
 #[tokio::test]

@@ -53,11 +53,20 @@ pub(super) async fn ask<T: DeserializeOwned, E: Executor>(
 pub(super) const FRAME: &str = include_str!("queries/frame.graphql");
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Frame {
+    data_origin: String,
     pub(super) profiles: Vec<Profile>,
     pub(super) lists: Vec<List>,
     pub(super) genres: Vec<Named>,
     pub(super) countries: Vec<Country>,
+}
+
+impl Frame {
+    /// Whether the movies are invented, which people must be told.
+    pub(super) fn is_generated(&self) -> bool {
+        self.data_origin == "GENERATED"
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -54,7 +54,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Where an asset is.
-pub(super) fn path(name: &str) -> String {
+pub(in crate::http) fn path(name: &str) -> String {
     format!("/assets/{}/{name}", *VERSION)
 }
 

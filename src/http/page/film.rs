@@ -138,7 +138,7 @@ pub(super) async fn get<E: Executor>(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let opened = Opened::at(&state.door, query.as_deref(), Tab::None).await;
+    let opened = Opened::at(&state, query.as_deref(), Tab::None).await;
     let asked = async {
         let mut variables = opened.address()?.taste()?;
         variables.insert("by".to_owned(), json!({ "id": id }));

@@ -17,27 +17,23 @@ use std::sync::Arc;
 use askama::Template;
 use async_graphql::Executor;
 use axum::extract::{DefaultBodyLimit, RawQuery, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
-};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
 use self::address::Address;
 use self::answers::{ADDITIONS, FRAME, Frame, PREDICTIONS, Ranked, ask};
+pub(super) use self::assets::path as asset_path;
 use self::problem::Problem;
 use self::timings::Gate;
 use self::views::{Chrome, ListPage, ProblemPage, Tab};
-use super::HttpState;
-use crate::graphql::Door;
+use super::{HttpState, html};
 
 /// Nothing but what this page brings may run or be shown in it.
-const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-     base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-);
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The routes of the page.
 pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
@@ -57,22 +53,22 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
 
 /// `GET /`: films that are not on the list.
 async fn predictions<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
-    list(&state.door, query.as_deref(), Tab::Predictions).await
+    list(&state, query.as_deref(), Tab::Predictions).await
 }
 
 /// `GET /additions`: films that are on it.
 async fn additions<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
-    list(&state.door, query.as_deref(), Tab::Additions).await
+    list(&state, query.as_deref(), Tab::Additions).await
 }
 
-async fn list<E: Executor>(door: &Door<E>, query: Option<&str>, tab: Tab) -> Response {
-    let opened = Opened::at(door, query, tab).await;
+async fn list<E: Executor>(state: &HttpState<E>, query: Option<&str>, tab: Tab) -> Response {
+    let opened = Opened::at(state, query, tab).await;
     let asked = async {
         let (document, address) = match tab {
             Tab::Additions => (ADDITIONS, opened.address()?.without_filter()),
             _ => (PREDICTIONS, opened.address()?.clone()),
         };
-        ask::<Ranked, E>(door, document, address.page()?).await
+        ask::<Ranked, E>(&state.door, document, address.page()?).await
     };
     match asked.await {
         Ok(asked) => {
@@ -93,18 +89,18 @@ struct Opened {
 }
 
 impl Opened {
-    async fn at<E: Executor>(door: &Door<E>, query: Option<&str>, tab: Tab) -> Self {
+    async fn at<E: Executor>(state: &HttpState<E>, query: Option<&str>, tab: Tab) -> Self {
         let (address, mut problem) = match Address::read(query) {
             Ok(address) => (address, None),
             Err(problem) => (Address::default(), Some(problem)),
         };
-        let frame = ask::<Frame, E>(door, FRAME, serde_json::Map::new()).await.map(|asked| asked.data);
+        let frame = ask::<Frame, E>(&state.door, FRAME, serde_json::Map::new()).await.map(|asked| asked.data);
         let frame = frame.unwrap_or_else(|unavailable| {
             problem.get_or_insert(unavailable);
             Frame::default()
         });
         let again = address.link(tab.path());
-        Self { page: Chrome { tab, address, frame }, problem, again }
+        Self { page: Chrome { tab, address, frame, explorer: state.explorer.is_some() }, problem, again }
     }
 
     fn address(&self) -> Result<&Address, Problem> {
@@ -122,14 +118,5 @@ impl Opened {
 }
 
 fn html(status: StatusCode, view: &impl Template) -> Response {
-    let Ok(text) = view.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-        (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-        // The films change while the address stays.
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    (status, headers, text).into_response()
+    html::respond(status, view, POLICY)
 }

@@ -145,7 +145,7 @@ struct DecadePage {
 
 /// `GET /validation`.
 pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
-    let opened = Opened::at(&state.door, query.as_deref(), Tab::Validation).await;
+    let opened = Opened::at(&state, query.as_deref(), Tab::Validation).await;
     let asked = async {
         let page = &opened.address().map(|_| &opened.page)?;
         let (report, basis) = blind_if_possible::<OfAll, E>(&state.door, VALIDATION, page, None).await?;
@@ -167,7 +167,7 @@ pub(super) async fn decade<E: Executor>(
     Path(decade): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let opened = Opened::at(&state.door, query.as_deref(), Tab::Validation).await;
+    let opened = Opened::at(&state, query.as_deref(), Tab::Validation).await;
     let asked = async {
         let page = &opened.address().map(|_| &opened.page)?;
         let decade = decade.parse().map_err(|_| Problem::bad_address("the decade"))?;

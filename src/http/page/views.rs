@@ -48,6 +48,8 @@ pub(super) struct Chrome {
     pub(super) tab: Tab,
     pub(super) address: Address,
     pub(super) frame: Frame,
+    /// Whether the API explorer is served.
+    pub(super) explorer: bool,
 }
 
 /// A link to the same page in another state.

@@ -46,8 +46,8 @@ pub enum ImportError {
     ForeignCatalogue,
     /// Generated films must not mix with real ones.
     #[error(
-        "this database holds generated films, which must not mix with real ones: import into an empty database or \
-         data directory, or let `cinegraph demo --data DIR` replace the generated films"
+        "this database holds generated movies, which must not mix with real ones: add --replace-generated to replace \
+         them, or import into an empty database or data directory"
     )]
     GeneratedCatalogue,
     /// The database did not answer, or refused a statement.

@@ -13,7 +13,7 @@ mod wait;
 mod world;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +24,11 @@ use chrono::TimeDelta;
 use cinegraph::breaker::BreakerSettings;
 use cinegraph::cache::{L2Settings, Redis, Surroundings};
 use cinegraph::clock::{Clock, ClockHand};
-use cinegraph::config::{Config, Overrides};
+use cinegraph::config::{AllowedOrigins, Config, Overrides};
 use cinegraph::graphql::{self, ApiLimits, Door, OperationLimits};
-use cinegraph::http::{self, ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets};
+use cinegraph::http::{
+    self, ConnectionLimits, Explorer, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets,
+};
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{CacheLimits, Services, refresh};
 use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store, Versions};
@@ -155,10 +157,12 @@ impl TestService {
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
-            origins: vec![],
+            origins: AllowedOrigins::default(),
+            cors_headers: vec![],
             trusted_peers: vec![],
-            sockets: Sockets::new(SocketLimits::default(), vec![], stop.clone(), metrics.clone()),
-            graphiql: true,
+            sockets: Sockets::new(SocketLimits::default(), AllowedOrigins::default(), stop.clone(), metrics.clone()),
+            data_dir: PathBuf::from("/nowhere"),
+            explorer: Some(Explorer::new(None, Some(graphql::sdl()))),
             runtime: Handle::current(),
         });
         let router = axum::Router::new().fallback_service(service);

@@ -1,6 +1,6 @@
 //! Clients that people use, from npm, in tests/clients.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -16,16 +16,24 @@ pub(crate) struct NodeClient {
 impl NodeClient {
     /// Starts `tests/clients/NAME/client.mjs`, and installs what it needs if that is not there.
     pub(crate) async fn start(name: &str, arguments: &[&str]) -> Self {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name);
-        if !directory.join("node_modules").exists() {
-            let installed = Command::new("npm").arg("ci").current_dir(&directory).output().await.expect("npm is there");
-            assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
-        }
+        let directory = Self::install(name).await;
         let mut command = Command::new("node");
         command.arg("client.mjs").args(arguments).current_dir(&directory).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("node is there");
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { _child: child, lines }
+    }
+
+    /// Installs what `tests/clients/NAME` needs if that is not there, once at a time; its directory.
+    pub(crate) async fn install(name: &str) -> PathBuf {
+        static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name);
+        let _turn = ONE_AT_A_TIME.lock().await;
+        if !directory.join("node_modules").exists() {
+            let installed = Command::new("npm").arg("ci").current_dir(&directory).output().await.expect("npm is there");
+            assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+        }
+        directory
     }
 
     /// The next thing that it tells; none when it has ended.

@@ -79,6 +79,7 @@ pub async fn import_imdb(
     pool: &PgPool,
     dir: &Path,
     min_votes: u32,
+    generated: Generated,
     clock: &Clock,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<ImportSummary, ImportError> {
@@ -91,7 +92,7 @@ pub async fn import_imdb(
     if min_votes > 0 && RATINGS.find(dir).is_none() {
         return Err(ImportError::NoRatings(dir.to_owned()));
     }
-    let mut import = super::begin(pool, Generated::Refuse, clock).await?;
+    let mut import = super::begin(pool, generated, clock).await?;
     let mut summary = ImportSummary::default();
     let staged = stage_all(&mut import, dir, min_votes, &mut summary.missing_files, progress).await?;
     for (dump, staged) in staged {

@@ -1,0 +1,113 @@
+//! Cross-origin requests (the Fetch standard's CORS protocol): which pages of other origins may call the API.
+//!
+//! `tower-http` answers preflights; one that would fail is rejected here first, with the setting that would allow it,
+//! because a browser tells a developer only that it failed.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::header::{
+    ACCEPT, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AGE, AUTHORIZATION, CONTENT_TYPE, ETAG,
+    HeaderName, IF_NONE_MATCH, ORIGIN,
+};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use super::error::refusal;
+use crate::config::AllowedOrigins;
+use crate::telemetry::ErrorCode;
+
+/// How long a browser may cache the response to a preflight.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
+
+/// Longest origin or header name that is repeated in a message, in characters.
+const ECHO_MAX: usize = 100;
+
+/// Request headers that GraphQL clients and OpenTelemetry's browser instrumentation send.
+const REQUEST_HEADERS: [HeaderName; 8] = [
+    ACCEPT,
+    AUTHORIZATION,
+    CONTENT_TYPE,
+    IF_NONE_MATCH,
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+];
+
+/// Apollo's clients name themselves by headers that begin so: `-name`, `-version`, and what later versions add.
+const APOLLO_PREFIX: &str = "apollographql-client-";
+
+/// The rules for requests from pages of other origins.
+#[derive(Debug, Clone)]
+pub(super) struct Cors {
+    origins: AllowedOrigins,
+    /// Allowed beside [`REQUEST_HEADERS`].
+    headers: Vec<String>,
+}
+
+impl Cors {
+    pub(super) fn new(origins: AllowedOrigins, headers: Vec<String>) -> Self {
+        Self { origins, headers }
+    }
+
+    /// Adds the CORS headers to responses; none where no other origin is allowed.
+    pub(super) fn layer(&self) -> Option<CorsLayer> {
+        if self.origins == AllowedOrigins::default() {
+            return None;
+        }
+        let origin = if self.origins.is_any() {
+            AllowOrigin::any()
+        } else {
+            let origins = self.origins.clone();
+            AllowOrigin::predicate(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allows(origin)))
+        };
+        let layer = CorsLayer::new()
+            .allow_origin(origin)
+            .allow_methods([Method::GET, Method::POST])
+            // `reject` has refused every header that is not allowed.
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers([AGE, ETAG, HeaderName::from_static("cache-status"), HeaderName::from_static("x-trace-id")])
+            .max_age(PREFLIGHT_MAX_AGE);
+        Some(layer)
+    }
+
+    /// The response to a preflight that is not allowed; none for any other request.
+    pub(super) fn reject(&self, request: &Request) -> Option<Response> {
+        let headers = request.headers();
+        if request.method() != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            return None;
+        }
+        let origin = headers.get(ORIGIN)?.to_str().unwrap_or_default();
+        let problem = if self.origins.allows(origin) {
+            let header = self.first_disallowed(headers)?;
+            format!("the request header {} is not in the setting cors_allowed_headers", excerpt(&header))
+        } else {
+            origin_problem(origin)
+        };
+        tracing::info!(problem, "cross-origin preflight rejected");
+        Some(refusal(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &problem))
+    }
+
+    fn first_disallowed(&self, headers: &HeaderMap) -> Option<String> {
+        let lines = headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
+        let names = lines.flat_map(|line| line.to_str().unwrap_or("(not text)").split(',')).map(str::trim);
+        names.filter(|name| !name.is_empty()).find(|name| !self.allows_header(name)).map(str::to_owned)
+    }
+
+    fn allows_header(&self, name: &str) -> bool {
+        REQUEST_HEADERS.iter().any(|allowed| name.eq_ignore_ascii_case(allowed.as_str()))
+            || self.headers.iter().any(|allowed| name.eq_ignore_ascii_case(allowed))
+            || name.to_ascii_lowercase().starts_with(APOLLO_PREFIX)
+    }
+}
+
+/// What is wrong with an origin that is not allowed, and the setting that would allow it.
+pub(super) fn origin_problem(origin: &str) -> String {
+    format!("the origin {} is not in the setting cors_allowed_origins", excerpt(origin))
+}
+
+fn excerpt(text: &str) -> String {
+    text.chars().take(ECHO_MAX).collect()
+}
