@@ -27,6 +27,7 @@ pub mod graphql;
 pub mod http;
 pub mod jobs;
 pub mod private_postgres;
+pub mod proof;
 pub mod scoring;
 pub mod services;
 pub mod store;

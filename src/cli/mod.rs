@@ -12,6 +12,7 @@ mod output;
 mod postgres;
 mod predict;
 mod progress;
+mod prove;
 mod refresh;
 mod serve;
 mod status;
@@ -29,7 +30,7 @@ use crate::app::App;
 use crate::config::{AllowedOrigins, Config, Overrides, Secret};
 use crate::telemetry::{self, LogFormat, LogOutput};
 
-/// What `demo` logs in a terminal unless `log_filter` is set: no line for each request.
+/// What `demo` logs in a terminal, and `prove`, unless `log_filter` is set: no line for each request.
 const QUIET_LOG_FILTER: &str = "warn,sqlx::query=off,graphile_worker::runner::release=off";
 
 /// Stack of each worker thread. Tokio's default of 2 MiB is too little for the nested futures of a GraphQL operation in
@@ -87,6 +88,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Print how well the ranking would have found earlier additions
     Validate(validate::ValidateArgs),
+    /// Measure this service beside the query that it replaces, on the data that is loaded; changes nothing
+    Prove(prove::ProveArgs),
     /// Print how the service is: scores, snapshot, queue, jobs, and what a running instance says of its caches
     Status(status::StatusArgs),
     /// Take cached answers away, on every instance, so that the next question computes them anew
@@ -157,6 +160,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             QUIET_LOG_FILTER.clone_into(&mut config.log_filter);
         }
     }
+    if matches!(cli.command, Command::Prove(_)) {
+        prove::configure(&mut config);
+        if config.has_default_log_filter() {
+            QUIET_LOG_FILTER.clone_into(&mut config.log_filter);
+        }
+    }
     // Logs are the product of a service; for other commands standard output is for the result.
     let log_output = if serves { LogOutput::Stdout } else { LogOutput::Stderr };
     let _telemetry = telemetry::init(log_format, &config.log_filter, log_output)?;
@@ -198,6 +207,7 @@ async fn run_to_end(app: &App, command: Command) -> anyhow::Result<ExitCode> {
         Command::Refresh(args) => refresh::run(app, &args).await?,
         Command::Predict(args) => predict::run(app, args).await?,
         Command::Validate(args) => validate::run(app, args).await?,
+        Command::Prove(args) => return prove::run(app, &args).await,
         Command::Status(args) => status::run(app, &args).await?,
         Command::Invalidate(args) => invalidate::run(app, args).await?,
         Command::Jobs(args) => jobs::run(app, args).await?,

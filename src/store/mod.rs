@@ -15,6 +15,7 @@ mod invalidation;
 mod jobs;
 mod lists;
 mod movies;
+mod original;
 mod profiles;
 mod queue;
 mod records;
@@ -50,6 +51,7 @@ pub use lists::{ListDecade, ListName, ListSummary};
 pub use movies::{
     Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
 };
+pub use original::{ORIGINAL_PREDICTIONS, original_validation};
 pub use profiles::{Profile, ProfileChanges, ProfileDraft, ProfileId};
 pub use queue::{Drained, QueueLength, RefreshRequest};
 pub use refresh::{Batch, Changes, FullRefresh, ScoreBatch};
@@ -75,6 +77,7 @@ pub const QUERY_NAMES: &[&str] = &[
     "movie_id",
     "movies_by_id",
     "movies_by_title",
+    "original_query",
     "profiles",
     "qualities_of_people",
     "reference",

@@ -22,7 +22,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("http", &["clock", "config", "graphql", "telemetry"]),
+    ("http", &["clock", "config", "graphql", "proof", "telemetry"]),
     ("graphql", &["cache", "scoring", "services", "store", "telemetry"]),
     ("jobs", &["clock", "services", "store", "telemetry"]),
     ("services", &["breaker", "cache", "clock", "config", "scoring", "store", "telemetry"]),
@@ -33,6 +33,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
     ("private_postgres", &[]),
+    ("proof", &[]),
     ("telemetry", &[]),
 ];
 

@@ -16,7 +16,7 @@ use crate::support::{TestService, url};
 /// A database that nobody connects to.
 const NOWHERE: &str = "postgres://nobody:hunter2@127.0.0.1:1/nothing";
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "config",
     "demo",
     "generate",
@@ -29,6 +29,7 @@ const COMMANDS: [&str; 18] = [
     "migrate",
     "postgres",
     "predict",
+    "prove",
     "refresh",
     "schema",
     "serve",

@@ -1,14 +1,17 @@
-//! The first ten minutes: what `cinegraph demo` says and allows.
+//! The first ten minutes: what `cinegraph demo` says and allows, and what `cinegraph prove` measures.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::cli::{Server, catalogue, cinegraph, get, run, said};
+use crate::cli::{Server, catalogue, cinegraph, get, imported, run, said};
 use crate::support::{NodeClient, url};
 
 /// The start of the banner of generated movies.
@@ -90,4 +93,83 @@ async fn frontends_and_the_explorer_work_in_a_browser_without_a_network(pool: Pg
 
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
+}
+
+/// What `prove` must leave as it is.
+async fn state(pool: &PgPool) -> Vec<String> {
+    let tables = "SELECT 'versions ' || string_agg(v::text, ' ' ORDER BY v) FROM cinegraph.data_versions v
+                  UNION ALL SELECT 'queue ' || count(*) FROM cinegraph.score_refresh_queue
+                  UNION ALL SELECT 'scores ' || md5(string_agg(s::text, ' ' ORDER BY movie_id))
+                            FROM cinegraph.movie_discovery_scores s
+                  UNION ALL SELECT 'tasks ' || coalesce(string_agg(t::text, ' ' ORDER BY t), '') FROM cinegraph.tasks t";
+    sqlx::query_scalar(tables).fetch_all(pool).await.unwrap()
+}
+
+#[sqlx::test(migrations = false)]
+async fn prove_measures_every_criterion_changes_nothing_and_the_page_shows_the_result(pool: PgPool) {
+    let (database, data_dir) = (imported(&pool), TempDir::new().unwrap());
+    let data_dir = data_dir.path().to_str().unwrap();
+    let server = Server::configured(
+        &database,
+        &["serve", "--no-jobs", "--http-addr", "127.0.0.1:0"],
+        &[("CINEGRAPH_DATA_DIR", data_dir)],
+        "serving",
+    );
+    assert!(get(&server.public, "/proof").1.contains("Nothing has been measured"));
+    let before = state(&pool).await;
+
+    let mut command = cinegraph(&database, &["prove", "--json", "--load-time", "1"]);
+    let output = command.env("CINEGRAPH_DATA_DIR", data_dir).output().unwrap();
+
+    let proof: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    assert_eq!(state(&pool).await, before);
+    let positive = |pointer: &str| proof.pointer(pointer).and_then(Value::as_f64).is_some_and(|number| number > 0.0);
+    for figure in [
+        "/page_load/original_seconds",
+        "/page_load/cold_seconds",
+        "/page_load/cached_seconds",
+        "/hit_ratio/hits",
+        "/statements/ours",
+        "/progressive/first_seconds",
+        "/users/0/requests",
+        "/users/1/p99_seconds",
+    ] {
+        assert!(positive(figure), "{figure}: {proof:#}");
+    }
+    // Two statements of the original for the two decades: predictions of the 2020s, validation of the 1990s.
+    let names = proof["page_load"]["original_statements"].as_array().unwrap();
+    let names: Vec<_> = names.iter().map(|statement| statement["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["predictions, 2020s", "validation, 1990s"]);
+    let requests = |load: usize| proof["users"][load]["requests"].as_u64().unwrap();
+    assert_eq!(proof["statements"]["requests"].as_u64(), Some(requests(0) + requests(1)));
+    assert_eq!((&proof["users"][0]["errors"], &proof["users"][1]["errors"]), (&json!(0), &json!(0)));
+    let page = get(&server.public, "/proof").1;
+    for part in ["Page load", "Cache hit ratio", "Database statements", "Progressive loading", "Ten times the users"] {
+        assert!(page.contains(part), "{part} is missing");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_original_that_takes_longer_than_its_limit_is_stopped(pool: PgPool) {
+    let store = crate::support::migrated(&pool, crate::support::metrics()).await;
+    let decade = cinegraph::scoring::Decade::CURRENT;
+    let weights = cinegraph::scoring::Weights::normalised([1.0; 5]).unwrap();
+    let time = async |query: &str, limit| store.time_original(query, decade, &weights, limit).await;
+
+    let slow = "SELECT pg_sleep(60), $1, $2, $3, $4, $5, $6::date, $7::date";
+    assert_eq!(time(slow, Duration::from_millis(50)).await.unwrap(), None);
+    let writing = "WITH w AS (DELETE FROM movies RETURNING 1) SELECT $1, $2, $3, $4, $5, $6::date, $7::date FROM w";
+    assert!(time(writing, Duration::from_secs(10)).await.is_err(), "it is read-only");
+    let original = time(cinegraph::store::ORIGINAL_PREDICTIONS, Duration::from_secs(30)).await.unwrap();
+    assert!(original.is_some());
+}
+
+#[sqlx::test(migrations = false)]
+async fn prove_without_movies_says_what_to_do(pool: PgPool) {
+    assert!(run(&url(&pool), &["migrate"]).status.success());
+    let output = run(&url(&pool), &["prove"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("cinegraph demo") || said(&output).contains("1001_movies"), "{}", said(&output));
+    assert!(!fs::exists(std::env::temp_dir().join("proof.json")).unwrap());
 }

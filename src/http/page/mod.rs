@@ -8,6 +8,7 @@ mod answers;
 mod assets;
 mod film;
 mod problem;
+mod proof;
 mod timings;
 mod validation;
 mod views;
@@ -43,6 +44,7 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
         .route("/validation", get(validation::all::<E>))
         .route("/validation/{decade}", get(validation::decade::<E>))
         .route("/films/{id}", get(film::get::<E>))
+        .route("/proof", get(proof::get::<E>))
         .route("/assets/{version}/{name}", get(assets::get));
     let timings = Router::new()
         .route("/page/timings", post(timings::post::<E>))

@@ -1,0 +1,238 @@
+//! `cinegraph prove`: measures the five success criteria on the data that is loaded, beside the query that is replaced.
+
+mod client;
+mod load;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use self::client::Client;
+use self::load::Mix;
+use super::output::Output;
+use super::progress::Steps;
+use super::table::table;
+use crate::app::{App, ServeOptions};
+use crate::config::Config;
+use crate::proof::{OriginalStatement, PageLoad, Proof};
+use crate::scoring::{Decade, Weights};
+use crate::store::{DataOrigin, ListDecade, ORIGINAL_PREDICTIONS, original_validation};
+
+/// The list that the original query is written for.
+const LIST: &str = "1001_movies";
+
+/// How often each statement of the original runs; the fastest run counts, as its data are in memory then.
+const ORIGINAL_RUNS: usize = 2;
+
+/// Users of the usual load; the other load has ten times as many.
+const USERS: usize = 32;
+
+#[derive(Debug, Args)]
+pub(super) struct ProveArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Seconds that all statements of the original query may take together
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    original_limit: u64,
+    /// Seconds that each of the two loads lasts
+    #[arg(long, value_name = "SECONDS", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
+    load_time: u64,
+}
+
+/// Settings under which a service is measured: addresses of its own, nothing shared with running instances.
+pub(super) fn configure(config: &mut Config) {
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    (config.http_addr, config.admin_addr) = (any_port, any_port);
+    config.redis_url = None;
+    config.shutdown_delay = None;
+}
+
+pub(super) async fn run(app: &App, args: &ProveArgs) -> anyhow::Result<ExitCode> {
+    let proof = measure(app, Duration::from_secs(args.original_limit), Duration::from_secs(args.load_time)).await?;
+    let saved = proof.write(&app.data_dir());
+    if args.json {
+        super::print_json(&proof)?;
+    } else {
+        super::print(&printed(&proof))?;
+    }
+    if let Err(error) = saved {
+        tracing::warn!(%error, "the result cannot be saved, so the page /proof does not show it");
+    }
+    Ok(if proof.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn measure(app: &App, original_limit: Duration, load_time: Duration) -> anyhow::Result<Proof> {
+    let subject = Subject::of(app).await?;
+    let mut steps = Output::Text.steps();
+    let original = subject.original(app, original_limit, &mut steps).await?;
+    let stop = CancellationToken::new();
+    let (ready, addresses) = oneshot::channel();
+    let options = ServeOptions { jobs: false, warming: false };
+    let served = app.serve(&stop, options, |addresses| {
+        let _ = ready.send(addresses);
+    });
+    let measured = async {
+        let address = addresses.await.context("the service did not start")?.public;
+        let result = subject.service(app, address, original, load_time, &mut steps).await;
+        steps.finish();
+        stop.cancel();
+        result
+    };
+    let (served, measured) = tokio::join!(served, measured);
+    served.and(measured)
+}
+
+/// What is measured.
+struct Subject {
+    generated: bool,
+    movies: usize,
+    /// The latest decade that has candidates.
+    decade: Decade,
+    /// Earlier decades with movies, which the original page validates.
+    validated: Vec<Decade>,
+    /// All decades with candidates, the latest first.
+    decades: Vec<Decade>,
+    profiles: Vec<String>,
+    weights: Weights,
+}
+
+/// What the original took.
+struct Original {
+    statements: Vec<OriginalStatement>,
+    seconds: f64,
+    complete: bool,
+}
+
+impl Subject {
+    async fn of(app: &App) -> anyhow::Result<Self> {
+        let services = app.services().await?;
+        let lists = services.catalogue.list_summaries().await?;
+        let list = lists.iter().find(|list| list.key == LIST);
+        let Some(list) = list else {
+            bail!("the original query predicts the list {LIST}, which this database does not have")
+        };
+        let with = |has: fn(&ListDecade) -> bool| {
+            let years = list.decades.iter().rev().filter(|decade| has(decade)).map(|decade| decade.decade);
+            years.filter_map(|year| Decade::starting(year).ok()).collect::<Vec<_>>()
+        };
+        let decades = with(|decade| decade.candidates > 0);
+        let Some(&decade) = decades.first() else {
+            bail!("there are no movies yet: run `cinegraph demo`, or `cinegraph import csv DIR`")
+        };
+        let validated = with(|decade| decade.listed + decade.candidates > 0);
+        let profiles = services.profiles.all().await?;
+        let active = profiles.iter().filter(|profile| profile.active);
+        let default = profiles.iter().find(|profile| profile.is_default).context("there is no default profile")?;
+        Ok(Self {
+            generated: app.store.installation().await?.data_origin() == DataOrigin::Generated,
+            movies: services.status.now().await?.scored_films,
+            decade,
+            validated: validated.into_iter().filter(|earlier| *earlier < decade).collect(),
+            decades,
+            profiles: active.map(|profile| profile.name.clone()).collect(),
+            weights: default.weights,
+        })
+    }
+
+    /// Runs the statements of the original page, until the limit is used up.
+    async fn original(&self, app: &App, limit: Duration, steps: &mut Steps) -> anyhow::Result<Original> {
+        let validation = original_validation();
+        let predictions = (format!("predictions, {}", self.decade), ORIGINAL_PREDICTIONS, self.decade);
+        let validations = self.validated.iter().map(|decade| (format!("validation, {decade}"), &*validation, *decade));
+        let mut original = Original { statements: Vec::new(), seconds: 0.0, complete: true };
+        let started = Instant::now();
+        for (name, query, decade) in std::iter::once(predictions).chain(validations) {
+            steps.at("original query", original.statements.len() as u64, self.validated.len() as u64 + 1);
+            let mut fastest: Option<Duration> = None;
+            for _ in 0..ORIGINAL_RUNS {
+                let left = limit.saturating_sub(started.elapsed());
+                if left.is_zero() {
+                    break;
+                }
+                let run = app.store.time_original(query, decade, &self.weights, left).await?;
+                fastest = [fastest, run].into_iter().flatten().min();
+            }
+            let Some(fastest) = fastest else {
+                original.complete = false;
+                original.seconds = original.seconds.max(limit.as_secs_f64());
+                break;
+            };
+            original.seconds += fastest.as_secs_f64();
+            original.statements.push(OriginalStatement { name, seconds: fastest.as_secs_f64() });
+        }
+        Ok(original)
+    }
+
+    /// Measures the service at `address`, which has nothing in memory yet.
+    async fn service(
+        &self,
+        app: &App,
+        address: SocketAddr,
+        original: Original,
+        load_time: Duration,
+        steps: &mut Steps,
+    ) -> anyhow::Result<Proof> {
+        let mut client = Client::connect(address).await?;
+        // Opens connections to the database, so that the cold page does not wait for that.
+        client.query("{ profiles { name } lists { key } }").await?;
+        steps.at("page loads", 0, 1);
+        let cold_seconds = self.load_page(&mut client).await?;
+        let cached_seconds = self.load_page(&mut client).await?;
+        let progressive = client::stream(address, self.decade).await?;
+        let mix = Mix::new(&self.profiles, &self.decades);
+        let before = app.statements();
+        steps.at(&format!("load of {USERS} users"), 0, 1);
+        let usual = load::run(address, &mix, USERS, load_time).await?;
+        steps.at(&format!("load of {} users", 10 * USERS), 0, 1);
+        let tenfold = load::run(address, &mix, 10 * USERS, load_time).await?;
+        let ours = app.statements() - before;
+        let counts = usual.counts + tenfold.counts;
+        Ok(Proof {
+            measured_at: app.clock.now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            movies: self.movies,
+            generated: self.generated,
+            decade: self.decade.year(),
+            page_load: PageLoad {
+                original_seconds: original.seconds,
+                original_complete: original.complete,
+                original_statements: original.statements,
+                cold_seconds,
+                cached_seconds,
+            },
+            hit_ratio: counts.hit_ratio(),
+            statements: counts.statements(ours, self.validated.len()),
+            progressive,
+            users: [usual.load, tenfold.load],
+        })
+    }
+
+    /// Seconds until both pages are there that show what the original page shows.
+    async fn load_page(&self, client: &mut Client) -> anyhow::Result<f64> {
+        let started = Instant::now();
+        client.get(&format!("/?decade={}", self.decade.year())).await?;
+        client.get("/validation").await?;
+        Ok(started.elapsed().as_secs_f64())
+    }
+}
+
+fn printed(proof: &Proof) -> String {
+    let row = |criterion: crate::proof::SuccessCriterion| {
+        let result = if criterion.met { "met" } else { "NOT MET" };
+        [criterion.name.to_owned(), criterion.original, criterion.now, criterion.required, result.to_owned()]
+    };
+    let rows = proof.criteria().map(row).to_vec();
+    let kind = if proof.generated { "generated movies" } else { "movies" };
+    format!(
+        "Cinegraph {} on {} {kind}; the original query on the same data, with the indexes that are there.\n\n{}\n",
+        proof.version,
+        proof.movies,
+        table(["Criterion", "Original", "Cinegraph", "Required", "Result"], rows, &[])
+    )
+}

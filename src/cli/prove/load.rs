@@ -1,0 +1,280 @@
+//! The mixed load: rankings by profiles and by custom weights, and validations, each kind as often as people ask for it.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::ops::Add;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tokio::task::JoinSet;
+
+use super::client::Client;
+use crate::proof::{HitRatio, Load, Statements};
+use crate::scoring::Decade;
+
+/// How long a user looks at a response before the next request.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// One request in so many ranks by weights that nobody has sent before.
+const CUSTOM_ONE_IN: u32 = 10;
+
+/// One request in so many is a validation of all decades.
+const VALIDATION_ONE_IN: u32 = 10;
+
+/// What the users ask for.
+pub(super) struct Mix {
+    validations: Vec<String>,
+    /// By decade, the most popular first, then by profile.
+    predictions: Vec<Vec<String>>,
+    decades: Vec<Decade>,
+}
+
+/// One request, and how it counts.
+struct Planned {
+    query: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Profile,
+    Custom,
+    Validation,
+}
+
+/// Counts over all users.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Predictions by a profile or custom weights, one statement each for the original.
+    predictions: u64,
+    /// Validations, one statement for each decade.
+    validations: u64,
+    /// Of these, those by a profile, which a cache may serve.
+    by_profile: u64,
+    /// And those that one did serve.
+    hits: u64,
+}
+
+/// What one load was like.
+pub(super) struct Outcome {
+    pub(super) load: Load,
+    pub(super) counts: Counts,
+}
+
+#[derive(Default)]
+struct User {
+    counts: Counts,
+    times: Vec<Duration>,
+    errors: u64,
+}
+
+impl Mix {
+    pub(super) fn new(profiles: &[String], decades: &[Decade]) -> Self {
+        let by_profile = |query: &dyn Fn(&str) -> String| profiles.iter().map(|name| query(&json_text(name))).collect();
+        Self {
+            validations: by_profile(&|profile| {
+                format!(
+                    "{{ validation(profile: {profile}) {{ overall {{ hits listed accuracy }} \
+                     decades {{ decade hits listed accuracy lift }} }} }}"
+                )
+            }),
+            predictions: decades
+                .iter()
+                .map(|decade| by_profile(&|profile| predictions(*decade, &format!("profile: {profile}"))))
+                .collect(),
+            decades: decades.to_vec(),
+        }
+    }
+
+    fn next(&self, rng: &mut ChaCha8Rng) -> Planned {
+        let decade = power_law(rng, self.decades.len());
+        if rng.random_ratio(1, CUSTOM_ONE_IN) {
+            let mut weights = String::new();
+            for name in ["popularOpinion", "criticalAcclaim", "industryRecognition", "culturalImpact", "peopleQuality"]
+            {
+                let _ = write!(weights, "{name}: {} ", rng.random_range(1..=1_000_000));
+            }
+            let query = predictions(self.decades[decade], &format!("weights: {{{weights}}}"));
+            return Planned { query, kind: Kind::Custom };
+        }
+        let profile = power_law(rng, self.validations.len());
+        if rng.random_ratio(1, VALIDATION_ONE_IN) {
+            Planned { query: self.validations[profile].clone(), kind: Kind::Validation }
+        } else {
+            Planned { query: self.predictions[decade][profile].clone(), kind: Kind::Profile }
+        }
+    }
+}
+
+fn predictions(decade: Decade, selection: &str) -> String {
+    format!(
+        "{{ predictions(decade: {}, first: 25, {selection}) {{ totalCount pageInfo {{ endCursor }} nodes {{ rank score \
+         likelihood breakdown {{ contribution }} movie {{ title year genres {{ name }} }} }} }} }}",
+        decade.year()
+    )
+}
+
+/// A text as GraphQL and JSON alike write it.
+fn json_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// An index below `count`; the first are drawn most often, as people open the latest decade more often than others.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "small counts"
+)]
+fn power_law(rng: &mut ChaCha8Rng, count: usize) -> usize {
+    let at: f64 = rng.random();
+    ((count as f64 * at.powi(3)) as usize).min(count.saturating_sub(1))
+}
+
+/// Lets users send requests for some time.
+pub(super) async fn run(address: SocketAddr, mix: &Mix, users: usize, lasting: Duration) -> anyhow::Result<Outcome> {
+    let started = Instant::now();
+    let mut running = JoinSet::new();
+    for number in 0..users {
+        // Each user begins at another moment of the first pause.
+        let begin = PAUSE.mul_f64(ratio(number, users));
+        let mut rng = ChaCha8Rng::seed_from_u64((users * 1000 + number) as u64);
+        // Drawn before, so that the load is the service's alone.
+        let plan: Vec<Planned> = (0..lasting.as_millis() / PAUSE.as_millis()).map(|_| mix.next(&mut rng)).collect();
+        running.spawn(async move {
+            tokio::time::sleep(begin).await;
+            user(address, plan, started + lasting).await
+        });
+    }
+    let mut all = User::default();
+    while let Some(user) = running.join_next().await {
+        let user = user?;
+        all.counts = all.counts + user.counts;
+        all.errors += user.errors;
+        all.times.extend(user.times);
+    }
+    ensure!(!all.times.is_empty(), "no request was answered under load");
+    all.times.sort_unstable();
+    let percentile = |percent: usize| all.times[(all.times.len() * percent).div_ceil(100) - 1].as_secs_f64();
+    let load = Load {
+        users,
+        requests: all.times.len() as u64,
+        errors: all.errors,
+        seconds: started.elapsed().as_secs_f64(),
+        p50_seconds: percentile(50),
+        p99_seconds: percentile(99),
+    };
+    Ok(Outcome { load, counts: all.counts })
+}
+
+/// One user: a request, its response, a pause, until the plan or the time is over.
+async fn user(address: SocketAddr, plan: Vec<Planned>, until: Instant) -> User {
+    let mut user = User::default();
+    let mut client = None;
+    for Planned { query, kind } in plan {
+        if Instant::now() >= until {
+            break;
+        }
+        let sent = Instant::now();
+        let reply = match &mut client {
+            Some(client) => Client::query(client, &query).await,
+            None => match Client::connect(address).await {
+                Ok(connected) => client.insert(connected).query(&query).await,
+                Err(error) => Err(error),
+            },
+        };
+        match reply {
+            Ok(reply) => {
+                user.times.push(sent.elapsed());
+                let status = reply.headers.get("cache-status").and_then(|status| status.to_str().ok());
+                user.counts.count(kind, status.is_some_and(|status| status.contains("; hit")));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a request of the load failed");
+                user.errors += 1;
+                client = None;
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    user
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole as f64
+}
+
+impl Counts {
+    fn count(&mut self, kind: Kind, hit: bool) {
+        if kind == Kind::Validation {
+            self.validations += 1;
+        } else {
+            self.predictions += 1;
+        }
+        if kind != Kind::Custom {
+            self.by_profile += 1;
+            self.hits += u64::from(hit);
+        }
+    }
+
+    pub(super) fn hit_ratio(self) -> HitRatio {
+        HitRatio { requests: self.by_profile, hits: self.hits }
+    }
+
+    /// Against the original, which runs one statement for predictions and one for each decade of a validation.
+    pub(super) fn statements(self, ours: u64, validated_decades: usize) -> Statements {
+        Statements {
+            requests: self.predictions + self.validations,
+            original: self.predictions + self.validations * validated_decades as u64,
+            ours,
+        }
+    }
+}
+
+impl Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            predictions: self.predictions + other.predictions,
+            validations: self.validations + other.validations,
+            by_profile: self.by_profile + other.by_profile,
+            hits: self.hits + other.hits,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_original_pays_a_statement_for_each_validated_decade() {
+        let mut counts = Counts::default();
+        counts.count(Kind::Profile, true);
+        counts.count(Kind::Custom, false);
+        counts.count(Kind::Validation, false);
+        assert_eq!(counts.statements(3, 12), Statements { requests: 3, original: 14, ours: 3 });
+        assert_eq!(counts.hit_ratio(), HitRatio { requests: 2, hits: 1 });
+    }
+
+    #[test]
+    fn the_mix_has_every_kind_and_prefers_the_first_decade() {
+        let decades: Vec<Decade> = [2020, 2010, 2000].map(|year| Decade::starting(year).unwrap()).to_vec();
+        let mix = Mix::new(&["A \"B\"".to_owned(), "C".to_owned()], &decades);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let drawn: Vec<Planned> = (0..1000).map(|_| mix.next(&mut rng)).collect();
+        let of = |kind| drawn.iter().filter(|planned| planned.kind == kind).count();
+        assert!((50..200).contains(&of(Kind::Custom)), "{}", of(Kind::Custom));
+        assert!((50..200).contains(&of(Kind::Validation)), "{}", of(Kind::Validation));
+        let latest = drawn.iter().filter(|planned| planned.query.contains("decade: 2020")).count();
+        let earliest = drawn.iter().filter(|planned| planned.query.contains("decade: 2000")).count();
+        assert!(latest > 2 * earliest && earliest > 0, "{latest}, {earliest}");
+        for planned in drawn {
+            async_graphql::parser::parse_query(&planned.query).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}

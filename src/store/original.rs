@@ -1,0 +1,64 @@
+//! The query that Cinegraph replaces, for comparison: one decade ranked from the base tables in one statement.
+
+use std::time::{Duration, Instant};
+
+use sqlx::AssertSqlSafe;
+
+use super::{Store, StoreError, Within};
+use crate::scoring::{Decade, Weights};
+
+/// Ranks the candidates of a decade.
+pub const ORIGINAL_PREDICTIONS: &str = include_str!("../../benches/original-query.sql");
+
+/// The lines of it that make validation another statement: listed movies count there, and all of them.
+const ONLY_PREDICTIONS: [&str; 2] = ["\n  AND (m.canonical_sources -> '1001_movies') IS NULL", "\nLIMIT 500;"];
+
+/// Ranks all movies of a decade, as the original did to validate it.
+#[must_use]
+pub fn original_validation() -> String {
+    ONLY_PREDICTIONS.iter().fold(ORIGINAL_PREDICTIONS.to_owned(), |query, line| query.replace(line, ""))
+}
+
+impl Store {
+    /// How long a statement of the original takes for a decade, its rows included; none where it takes longer than `limit`.
+    /// Read-only.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database does not answer, or lacks the columns that the original reads.
+    pub async fn time_original(
+        &self,
+        query: &str,
+        decade: Decade,
+        weights: &Weights,
+        limit: Duration,
+    ) -> Result<Option<Duration>, StoreError> {
+        let mut transaction = self.transaction("original_query").await?;
+        let settings = format!("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}", limit.as_millis().max(1));
+        let set = sqlx::raw_sql(AssertSqlSafe(settings)).execute(transaction.connection()).await;
+        transaction.checked(set)?;
+        let mut statement = sqlx::query(AssertSqlSafe(query.to_owned()));
+        for share in weights.shares() {
+            statement = statement.bind(share);
+        }
+        let statement = statement.bind(decade.first_day()).bind(decade.end());
+        let started = Instant::now();
+        let rows = statement.fetch_all(transaction.connection()).within(limit).await;
+        let taken = started.elapsed();
+        match transaction.checked(rows) {
+            Ok(_) => Ok(Some(taken)),
+            Err(StoreError::TimedOut { .. } | StoreError::Silent(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validation_is_the_same_query_without_its_list_and_its_limit() {
+        let removed: usize = ONLY_PREDICTIONS.iter().map(|line| line.len()).sum();
+        assert_eq!(original_validation().len(), ORIGINAL_PREDICTIONS.len() - removed);
+    }
+}
