@@ -16,9 +16,10 @@ use crate::breaker::BreakerSettings;
 use crate::cache::{L2Settings, Redis, Surroundings};
 use crate::clock::Clock;
 use crate::config::{AdminTokens, AllowedOrigins, Config, Secret};
-use crate::graphql::{self, ApiLimits, DocumentLimits, Door, OperationLimits, TrustedDocuments};
+use crate::graphql::{self, DocumentLimits, OperationLimits, OperationPipeline, QueryLimits, TrustedDocuments};
 use crate::http::{
-    self, ConnectionLimits, ConnectionThreads, Explorer, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets,
+    self, ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpState, PerCoreRuntimes, Probe, Readiness,
+    WebSocketLimits,
 };
 use crate::jobs::warming::Warming;
 use crate::jobs::{Jobs, Pace};
@@ -177,7 +178,7 @@ impl App {
         let versions = around.versions.clone();
         self.store.read_versions(&versions).await?;
         let services = Arc::new(Services::new(&self.store, &around, &self.config));
-        let limits = ApiLimits {
+        let limits = QueryLimits {
             complexity: self.config.query_complexity_limit,
             introspection: self.config.introspection_enabled,
         };
@@ -188,15 +189,17 @@ impl App {
             document: self.document_limits(),
             concurrent: self.config.http_concurrency_limit,
         };
-        let mut door = Door::new(executor, self.metrics.clone(), limits).trusting(self.trusted_documents()?);
+        let mut pipeline = OperationPipeline::new(executor, self.metrics.clone(), limits)
+            .with_trusted_documents(self.trusted_documents()?);
         if self.config.cache_enabled {
-            door = door.keeping(CacheLimits::from(&self.config).settings(CacheName::Responses, 40), &around);
+            pipeline = pipeline
+                .with_response_cache(CacheLimits::from(&self.config).settings(CacheName::Responses, 40), &around);
         }
         let probe = probe(self.store.clone(), Some(services), stop.clone());
         let close = CancellationToken::new();
         let sockets = self.sockets(&close);
         let public = http::public(HttpState {
-            door,
+            pipeline,
             metrics: self.metrics.clone(),
             probe: probe.clone(),
             limits: HttpLimits {
@@ -216,7 +219,7 @@ impl App {
         let admin_listener = listen("admin_addr", self.config.admin_addr).await?;
         let addresses = Addresses { public: public_listener.local_addr()?, admin: admin_listener.local_addr()? };
 
-        let threads = ConnectionThreads::start().context("starting the threads of connections")?;
+        let threads = PerCoreRuntimes::start().context("starting the threads of connections")?;
         let background = TaskTracker::new();
         background.spawn(close.clone().run_until_cancelled_owned(follow(self.store.clone(), versions)));
         let upkeep = upkeep(self.store.clone(), self.metrics.clone(), around.redis.clone());
@@ -302,15 +305,15 @@ impl App {
     }
 
     /// Connections by WebSocket, within the configured limits.
-    fn sockets(&self, stop: &CancellationToken) -> Sockets {
-        let limits = SocketLimits {
+    fn sockets(&self, stop: &CancellationToken) -> ConnectionLimiter {
+        let limits = WebSocketLimits {
             connections: self.config.websocket_connections_limit,
             subscriptions: self.config.websocket_subscriptions_limit,
             // The rest is for the last of them to say goodbye.
             shutdown: self.config.shutdown_timeout.mul_f64(0.7),
-            ..SocketLimits::default()
+            ..WebSocketLimits::default()
         };
-        Sockets::new(limits, self.allowed_origins(), stop.clone(), self.metrics.clone())
+        ConnectionLimiter::new(limits, self.allowed_origins(), stop.clone(), self.metrics.clone())
     }
 
     fn allowed_origins(&self) -> AllowedOrigins {
@@ -395,7 +398,7 @@ pub struct Addresses {
 /// Serves those who run the service, beside the rest of its work.
 fn serve_admin(
     listener: TcpListener,
-    admin: impl http::Answers,
+    admin: impl http::HttpService,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + Send + 'static {
     http::serve(listener, admin, ConnectionLimits::default(), vec![Handle::current()], stop)

@@ -10,7 +10,7 @@ use crate::services::profiles::{Taste, taste};
 
 /// Which ranking is meant.
 #[derive(Debug, Args)]
-pub(super) struct QuestionArgs {
+pub(super) struct RankingArgs {
     /// Name of a weight profile [default: the default profile]
     #[arg(long, conflicts_with = "weights")]
     profile: Option<String>,
@@ -22,7 +22,7 @@ pub(super) struct QuestionArgs {
     pub(super) list: String,
 }
 
-impl QuestionArgs {
+impl RankingArgs {
     /// The weights meant, once the list is known to be there.
     pub(super) async fn taste(&self, services: &Services) -> anyhow::Result<Taste> {
         known_list(services, &self.list).await?;

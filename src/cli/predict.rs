@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clap::Args;
 use serde::Serialize;
 
-use super::arguments::{QuestionArgs, decade};
+use super::arguments::{RankingArgs, decade};
 use super::table::table;
 use crate::app::App;
 use crate::scoring::{Decade, Filter, MovieId, likelihood};
@@ -25,7 +25,7 @@ pub(super) struct PredictArgs {
     #[arg(long)]
     confirmed: bool,
     #[command(flatten)]
-    question: QuestionArgs,
+    question: RankingArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::arguments::{QuestionArgs, decade, known_list};
+use super::arguments::{RankingArgs, decade, known_list};
 use super::table::table;
 use crate::app::App;
 use crate::scoring::{Basis, Decade, Totals};
@@ -22,7 +22,7 @@ pub(super) struct ValidateArgs {
     #[arg(long, value_enum, default_value_t = BasisArg::Blind)]
     basis: BasisArg,
     #[command(flatten)]
-    question: QuestionArgs,
+    question: RankingArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,

@@ -14,10 +14,10 @@ use crate::scoring::{MovieId, Place, Standing};
 const PAGE_MAX: i32 = 100;
 
 /// What a text is told that is no cursor.
-const NO_CURSOR: &str = "is no cursor of this service";
+const INVALID_CURSOR: &str = "is no cursor of this service";
 
 /// What a cursor is told that comes from elsewhere.
-const OTHER_LIST: &str = "is a cursor of another list: all arguments but `first` must be the same";
+const CURSOR_MISMATCH: &str = "is a cursor of another list: all arguments but `first` must be the same";
 
 /// The layout of a cursor; another one is refused, not misread.
 const CURSOR_VERSION: u8 = 1;
@@ -75,7 +75,7 @@ impl CursorScope {
         let refused = |why| ApiError::bad_input("after", why);
         let cursor = Cursor::decode_cursor(after).map_err(refused)?;
         if cursor.scope != self {
-            return Err(refused(OTHER_LIST));
+            return Err(refused(CURSOR_MISMATCH));
         }
         Ok(Some(cursor.standing))
     }
@@ -84,7 +84,7 @@ impl CursorScope {
     pub(super) fn read_title(self, after: &str) -> Result<TitleCursor, ApiError> {
         match TitleCursor::decode_cursor(after) {
             Ok(cursor) if cursor.scope == self => Ok(cursor),
-            Ok(_) => Err(ApiError::bad_input("after", OTHER_LIST)),
+            Ok(_) => Err(ApiError::bad_input("after", CURSOR_MISMATCH)),
             Err(problem) => Err(ApiError::bad_input("after", problem)),
         }
     }
@@ -105,13 +105,13 @@ impl CursorType for Cursor {
     type Error = &'static str;
 
     fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NO_CURSOR)?;
-        let [CURSOR_VERSION, rest @ ..] = bytes.as_slice() else { return Err(NO_CURSOR) };
-        let words: [[u8; 8]; 3] = rest.as_chunks().0.try_into().map_err(|_| NO_CURSOR)?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| INVALID_CURSOR)?;
+        let [CURSOR_VERSION, rest @ ..] = bytes.as_slice() else { return Err(INVALID_CURSOR) };
+        let words: [[u8; 8]; 3] = rest.as_chunks().0.try_into().map_err(|_| INVALID_CURSOR)?;
         let [scope, score, id] = words;
         let standing = Standing { score: f64::from_be_bytes(score), id: MovieId(i64::from_be_bytes(id)) };
         if rest.len() != 24 || standing.score.is_nan() {
-            return Err(NO_CURSOR);
+            return Err(INVALID_CURSOR);
         }
         Ok(Self { scope: CursorScope(scope), standing })
     }
@@ -138,17 +138,17 @@ impl CursorType for TitleCursor {
     type Error = &'static str;
 
     fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NO_CURSOR)?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| INVALID_CURSOR)?;
         let (&[scope, id], title) = bytes
             .strip_prefix(&[CURSOR_VERSION])
             .and_then(|rest| {
                 let (words, title) = rest.split_at_checked(16)?;
                 Some((<&[[u8; 8]; 2]>::try_from(words.as_chunks().0).ok()?, title))
             })
-            .ok_or(NO_CURSOR)?;
-        let title = String::from_utf8(title.to_vec()).map_err(|_| NO_CURSOR)?;
+            .ok_or(INVALID_CURSOR)?;
+        let title = String::from_utf8(title.to_vec()).map_err(|_| INVALID_CURSOR)?;
         if title.contains('\0') {
-            return Err(NO_CURSOR);
+            return Err(INVALID_CURSOR);
         }
         Ok(Self { scope: CursorScope(scope), title, id: MovieId(i64::from_be_bytes(id)) })
     }

@@ -34,7 +34,7 @@ impl ApiError {
     }
 
     /// The same error about an argument that is part of another one.
-    pub(super) fn within(self, argument: &str) -> Self {
+    pub(super) fn prefix_field(self, argument: &str) -> Self {
         let field = self.field.map(|field| format!("{argument}.{field}").into());
         Self { field, ..self }
     }

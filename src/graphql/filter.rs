@@ -2,9 +2,9 @@
 
 use async_graphql::InputObject;
 
+use super::context::RequestContext;
 use super::error::ApiError;
 use super::scalars::Date;
-use super::scope::RequestScope;
 use crate::scoring::Filter;
 use crate::services::catalogue::Reference;
 
@@ -35,7 +35,7 @@ pub(super) struct PredictionFilter {
 
 impl PredictionFilter {
     /// Checks the filter and looks its names up.
-    pub(super) async fn resolve(self, scope: &RequestScope) -> Result<Filter, ApiError> {
+    pub(super) async fn resolve(self, context: &RequestContext) -> Result<Filter, ApiError> {
         if let Some(score) = self.min_score
             && !(0.0..=100.0).contains(&score)
         {
@@ -50,8 +50,8 @@ impl PredictionFilter {
         text("filter.titleContains", self.title_contains.as_deref())?;
         Ok(Filter {
             min_score: self.min_score,
-            genres: ids(scope, "filter.genres", self.genres, Reference::genre_ids).await?,
-            countries: ids(scope, "filter.countries", self.countries, Reference::country_ids).await?,
+            genres: ids(context, "filter.genres", self.genres, Reference::genre_ids).await?,
+            countries: ids(context, "filter.countries", self.countries, Reference::country_ids).await?,
             language: self.original_language,
             title: self.title_contains,
             released_from: self.released_from.map(|day| day.0),
@@ -62,7 +62,7 @@ impl PredictionFilter {
 
 /// The ids of names; those that name nothing match no film.
 async fn ids(
-    scope: &RequestScope,
+    context: &RequestContext,
     field: &str,
     names: Option<Vec<String>>,
     of: impl Fn(&Reference, &[String]) -> Vec<u32>,
@@ -74,7 +74,7 @@ async fn ids(
     for name in &names {
         text(field, Some(name))?;
     }
-    Ok(Some(of(scope.reference().await?, &names)))
+    Ok(Some(of(context.reference().await?, &names)))
 }
 
 pub(super) fn text(field: &str, text: Option<&str>) -> Result<(), ApiError> {

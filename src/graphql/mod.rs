@@ -2,34 +2,37 @@
 //!
 //! A resolver converts, calls a service, converts. It holds no rule, no SQL and no cache key.
 
-mod batches;
+mod batch_scheduler;
 mod catalogue;
 mod connection;
-mod documents;
-mod door;
+mod context;
+mod document_limits;
 mod error;
 mod filter;
-mod guard;
 mod id;
 mod loaders;
 mod movie;
 mod mutation;
 mod operation;
+mod persisted_documents;
+mod pipeline;
 mod prediction;
 mod profile;
 mod query;
 mod scalars;
 mod schema;
-mod scope;
 mod streaming;
 mod subscription;
 mod validation;
 
 pub use crate::services::Bearer;
-pub use documents::{DocumentId, TrustedDocuments};
-pub use door::{Answer, Door, Kept, MediaType, OperationLimits, RequestId, Stage, Transport, Wording};
+pub use document_limits::DocumentLimits;
 pub use error::RETRY_AFTER_SECONDS;
-pub use guard::DocumentLimits;
+pub use persisted_documents::{DocumentId, TrustedDocuments};
+pub use pipeline::{
+    CacheMetadata, ExecutionStatus, MediaType, OperationLimits, OperationPipeline, OperationResponse,
+    RequestFingerprint, RequestId, Transport,
+};
 pub use query::ROOT_FIELDS;
-pub use schema::{Api, ApiLimits, ApiSchema, LOADERS, api, schema_hash, sdl};
-pub use streaming::{Event, Opened, Streaming};
+pub use schema::{Api, ApiSchema, LOADERS, QueryLimits, api, schema_hash, sdl};
+pub use streaming::{Event, Execution, SubscriptionStream};

@@ -8,18 +8,18 @@ use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::connection::{Connection, CountFields, CursorScope, Edge, TitleCursor, page_size};
+use super::context::{RequestContext, context};
 use super::error::ApiError;
 use super::id::NodeId;
 use super::loaders::{CountriesOf, CreditsOf, FestivalsOf, GenresOf, LiveScoreOf, MetricsOf, QualityOf};
 use super::prediction::{Prediction, WeightsInput};
 use super::scalars::Date;
-use super::scope::{RequestScope, scope};
 use crate::scoring::{Decade, MovieId, Standing};
 use crate::services::catalogue::Of;
 use crate::store;
 use crate::telemetry::ErrorCode;
 
-impl RequestScope {
+impl RequestContext {
     /// A movie that an answer speaks of.
     pub(super) async fn movie(&self, id: MovieId) -> Result<Movie, ApiError> {
         self.load(id).await?.map(Movie).ok_or_else(gone)
@@ -99,19 +99,19 @@ impl Movie {
 
     /// Its genres, by name.
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
-        let genres = scope(ctx).load(GenresOf(self.of())).await?;
+        let genres = context(ctx).load(GenresOf(self.of())).await?;
         Ok(each(genres, |genre| Genre::from(genre)))
     }
 
     /// The countries that produced it, by code.
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
-        let countries = scope(ctx).load(CountriesOf(self.of())).await?;
+        let countries = context(ctx).load(CountriesOf(self.of())).await?;
         Ok(each(countries, |country| country.into()))
     }
 
     /// The lists that it is on, by key.
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<ListMembership>, ApiError> {
-        let names = &scope(ctx).reference().boxed().await?.lists;
+        let names = &context(ctx).reference().boxed().await?.lists;
         let membership = |on: &store::Membership| ListMembership {
             name: names.iter().find(|list| list.key == on.list_key).map_or(&on.list_key, |list| &list.name).clone(),
             key: on.list_key.clone(),
@@ -123,7 +123,7 @@ impl Movie {
 
     /// What others measured of it, by source and type.
     async fn metrics(&self, ctx: &Context<'_>) -> Result<Vec<Metric>, ApiError> {
-        let metrics = scope(ctx).load(MetricsOf(self.of())).await?;
+        let metrics = context(ctx).load(MetricsOf(self.of())).await?;
         Ok(each(metrics, |metric| Metric {
             source: metric.source.clone(),
             r#type: metric.metric_type.clone(),
@@ -134,7 +134,7 @@ impl Movie {
 
     /// Its nominations and wins.
     async fn festivals(&self, ctx: &Context<'_>) -> Result<FestivalRecord, ApiError> {
-        let entries = scope(ctx).load(FestivalsOf(self.of())).await?;
+        let entries = context(ctx).load(FestivalsOf(self.of())).await?;
         let entries = each(entries, |entry| FestivalEntry {
             organization: entry.organization.clone(),
             year: entry.year,
@@ -154,7 +154,7 @@ impl Movie {
         #[graphql(desc = "People at most, 1 to 100", default = 10)] first: i32,
     ) -> Result<Vec<CreditedPerson>, ApiError> {
         let first = page_size(first)?;
-        let credits = scope(ctx).load(CreditsOf(self.of())).await?;
+        let credits = context(ctx).load(CreditsOf(self.of())).await?;
         let mut people: Vec<CreditedPerson> = Vec::new();
         for credit in credits.iter().flat_map(|credits| credits.iter()) {
             let role = role(credit);
@@ -183,7 +183,7 @@ impl Movie {
         let scope_of = [&self.0.id.to_string(), department.as_deref().unwrap_or("*")];
         let cursors = CursorScope::of(&["credits", scope_of[0], scope_of[1]]);
         let after = cursors.read(after.as_deref())?;
-        let credits = scope(ctx).load(CreditsOf(self.of())).await?;
+        let credits = context(ctx).load(CreditsOf(self.of())).await?;
         let wanted = |credit: &&store::Credit| department.as_deref().is_none_or(|name| in_department(credit, name));
         let credits: Vec<_> = credits.iter().flat_map(|credits| credits.iter()).filter(wanted).cloned().collect();
         let standing = |place: usize| Standing { score: 0.0, id: MovieId(i64::try_from(place).unwrap_or(i64::MAX)) };
@@ -210,10 +210,10 @@ impl Movie {
         #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
         #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
     ) -> Option<Result<Prediction, ApiError>> {
-        let scope = scope(ctx);
+        let context = context(ctx);
         let predict = async {
-            let question = scope.question(profile, weights, list).await?;
-            Prediction::of_movie(scope, &self.0, Arc::new(question)).await
+            let params = context.ranking_params(profile, weights, list).await?;
+            Prediction::of_movie(context, &self.0, Arc::new(params)).await
         };
         Some(predict.boxed().await)
     }
@@ -395,7 +395,7 @@ impl Person {
 
     /// How much their record speaks for a movie; null where it was not computed.
     async fn quality(&self, ctx: &Context<'_>) -> Option<Result<PersonQuality, ApiError>> {
-        let quality = scope(ctx).load(QualityOf(Of { id: self.person.id, decade: self.decade })).await.transpose()?;
+        let quality = context(ctx).load(QualityOf(Of { id: self.person.id, decade: self.decade })).await.transpose()?;
         Some(quality.map(|quality| PersonQuality {
             score: quality.score,
             components: Json(quality.components.clone()),

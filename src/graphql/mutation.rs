@@ -3,11 +3,11 @@
 use async_graphql::{Context, ID, InputObject, Object, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
 
+use super::context::context;
 use super::error::ApiError;
 use super::id::{NodeId, opaque};
 use super::profile::{Profile, ProfileInput};
-use super::query::measured;
-use super::scope::scope;
+use super::query::instrument_field;
 use crate::services::invalidation::{self, Target};
 use crate::services::{Administrator, Bearer, Services};
 use crate::store::Scope;
@@ -108,8 +108,8 @@ async fn root<T>(
     ctx: &Context<'_>,
     change: impl AsyncFnOnce(&Services, Administrator) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
-    measured("Mutation", ctx, async {
-        let services = scope(ctx).services();
+    instrument_field("Mutation", ctx, async {
+        let services = context(ctx).services();
         let admin = services.administrators.admit(ctx.data_opt::<Bearer>()).await?;
         change(services, admin).await
     })

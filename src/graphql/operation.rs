@@ -14,7 +14,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::guard::{Size, after_text};
+use super::document_limits::{Size, skip_string};
 use super::schema::Cost;
 use crate::cache::Read;
 use crate::telemetry::{
@@ -35,23 +35,23 @@ const SYNTAX_ERROR_LIMIT: usize = 200;
 
 /// What a document says about the operation that is to be executed.
 #[derive(Debug)]
-pub(super) struct Described {
+pub(super) struct OperationInfo {
     pub(super) kind: OperationType,
     pub(super) name: Option<String>,
     pub(super) root_fields: Vec<&'static str>,
 }
 
-impl Default for Described {
+impl Default for OperationInfo {
     /// Nothing is known yet.
     fn default() -> Self {
         Self { kind: OperationType::Unknown, name: None, root_fields: Vec::new() }
     }
 }
 
-impl Described {
+impl OperationInfo {
     /// Of a document, `name` being the operation that the client chose.
     pub(super) fn of(document: &ExecutableDocument, name: Option<&str>, metrics: &Metrics) -> Self {
-        let Some((own_name, definition)) = chosen(document, name) else { return Self::default() };
+        let Some((own_name, definition)) = selected_operation(document, name) else { return Self::default() };
         let kind = match definition.ty {
             ParsedType::Query => OperationType::Query,
             ParsedType::Mutation => OperationType::Mutation,
@@ -71,7 +71,7 @@ pub(super) struct Operation {
     /// The request's trace, for the line of an operation that ends outside of it.
     context: Context,
     span: Span,
-    pub(super) described: Arc<Described>,
+    pub(super) info: Arc<OperationInfo>,
     codes: Vec<ErrorCode>,
     hits: u32,
     stale: u32,
@@ -105,7 +105,7 @@ impl Operation {
             guard: metrics.operation(),
             context: Context::current(),
             span,
-            described: Arc::default(),
+            info: Arc::default(),
             codes: Vec::new(),
             hits: 0,
             stale: 0,
@@ -123,7 +123,7 @@ impl Operation {
     }
 
     /// Where its statements are counted.
-    pub(super) fn spent(&self) -> Arc<Spent> {
+    pub(super) fn usage(&self) -> Arc<Spent> {
         Arc::clone(&self.spent)
     }
 
@@ -133,21 +133,21 @@ impl Operation {
     }
 
     /// Notes what its client calls it.
-    pub(super) fn requested_as(&mut self, id: String) {
+    pub(super) fn set_request_id(&mut self, id: String) {
         self.request_id = Some(id);
     }
 
     /// Notes how its HTTP answer begins.
-    pub(super) fn answered(&mut self, status: u16) {
+    pub(super) fn record_status(&mut self, status: u16) {
         self.status = Some(status);
     }
 
     /// Notes its size and text, where somebody will see them.
-    pub(super) fn measured(&self, query: &str, size: Size) {
+    pub(super) fn record_limits(&self, query: &str, size: Size) {
         self.metrics.depth(size.depth);
         if !self.span.is_disabled() {
             self.span.record("cinegraph.graphql.depth", size.depth);
-            self.span.record("graphql.document", without_literals(query));
+            self.span.record("graphql.document", redact_literals(query));
             self.span.record("graphql.document.hash", hex(&Sha256::digest(query)));
         }
     }
@@ -158,13 +158,13 @@ impl Operation {
     }
 
     /// Notes what it is.
-    pub(super) fn describe(&mut self, described: Arc<Described>) {
-        self.guard.kind(described.kind);
-        self.described = described;
+    pub(super) fn describe(&mut self, info: Arc<OperationInfo>) {
+        self.guard.kind(info.kind);
+        self.info = info;
     }
 
     /// Notes what its answer says and was made of; of a subscription, each of its events.
-    pub(super) fn note(&mut self, codes: &[ErrorCode], read: &Read) {
+    pub(super) fn record(&mut self, codes: &[ErrorCode], read: &Read) {
         for &code in codes {
             self.metrics.graphql_error(code);
             // It may go on for days: each code once.
@@ -178,8 +178,8 @@ impl Operation {
     }
 
     /// Notes that its answer was at hand.
-    pub(super) fn note_hit(&mut self, described: &Arc<Described>) {
-        self.describe(Arc::clone(described));
+    pub(super) fn record_hit(&mut self, info: &Arc<OperationInfo>) {
+        self.describe(Arc::clone(info));
         self.hits = 1;
     }
 
@@ -192,7 +192,7 @@ impl Drop for Operation {
     fn drop(&mut self) {
         let (outcome, prediction) = self.end.take().unwrap_or_else(|| (Outcome::abandoned(), None));
         let elapsed = self.guard.finish(outcome);
-        let Described { kind, name, root_fields } = &*self.described;
+        let OperationInfo { kind, name, root_fields } = &*self.info;
         if *kind != OperationType::Unknown && !self.span.is_disabled() {
             // A span that has begun takes no other name by a field.
             self.span.context().span().update_name(kind.as_str());
@@ -236,7 +236,7 @@ impl Drop for Operation {
 }
 
 /// One phase of an operation: measured, and a span.
-pub(super) async fn phase<T>(metrics: &Metrics, phase: Phase, work: impl Future<Output = T>) -> T {
+pub(super) async fn instrument_phase<T>(metrics: &Metrics, phase: Phase, work: impl Future<Output = T>) -> T {
     let name = phase.as_str();
     let span = tracing::info_span!("phase", otel.name = format!("graphql {name}"), graphql.processing.r#type = name);
     let started = Instant::now();
@@ -246,7 +246,7 @@ pub(super) async fn phase<T>(metrics: &Metrics, phase: Phase, work: impl Future<
 }
 
 /// A document whose texts and numbers are question marks, so that it tells nothing of its user; 2 KiB at most.
-fn without_literals(query: &str) -> String {
+fn redact_literals(query: &str) -> String {
     let mut text = String::with_capacity(query.len().min(DOCUMENT_LIMIT));
     let mut characters = query.char_indices().peekable();
     let mut in_word = false;
@@ -255,7 +255,7 @@ fn without_literals(query: &str) -> String {
             break;
         }
         let literal = match character {
-            '"' => query.len() - at - after_text(&query.as_bytes()[at..]).len(),
+            '"' => query.len() - at - skip_string(&query.as_bytes()[at..]).len(),
             '0'..='9' | '-' if !in_word => {
                 let end = query[at..].find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
                 end.unwrap_or(query.len() - at)
@@ -285,7 +285,7 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 /// The operation that the library will execute, with the name that the document gives it. `None` if it will refuse.
-pub(super) fn chosen<'a>(
+pub(super) fn selected_operation<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,
 ) -> Option<(Option<&'a str>, &'a OperationDefinition)> {
@@ -340,10 +340,10 @@ impl<'a> RootFields<'a> {
 pub(super) fn syntax_error(error: &ServerError) -> ServerError {
     let reason = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
     let message = format!("syntax error: {}", reason.chars().take(SYNTAX_ERROR_LIMIT).collect::<String>());
-    ServerError { locations: error.locations.clone(), ..coded(ErrorCode::ParseFailed, message) }
+    ServerError { locations: error.locations.clone(), ..error_with_code(ErrorCode::ParseFailed, message) }
 }
 
-pub(super) fn coded(code: ErrorCode, message: impl Into<String>) -> ServerError {
+pub(super) fn error_with_code(code: ErrorCode, message: impl Into<String>) -> ServerError {
     let mut error = ServerError::new(message, None);
     set_code(&mut error, code);
     error
@@ -351,7 +351,7 @@ pub(super) fn coded(code: ErrorCode, message: impl Into<String>) -> ServerError 
 
 /// Gives an error its code. The library's own errors come without one, and so does whatever a resolver let through by
 /// mistake: that is ours, and its text stays here.
-pub(super) fn settle(error: &mut ServerError) -> ErrorCode {
+pub(super) fn assign_code(error: &mut ServerError) -> ErrorCode {
     if let Some(Value::String(name)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
         return ErrorCode::named(name).unwrap_or(ErrorCode::Internal);
     }

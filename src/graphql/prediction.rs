@@ -6,11 +6,11 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::connection::{Connection, RankingFields};
+use super::context::{RankingParams, RequestContext, context};
 use super::error::ApiError;
 use super::id::opaque;
 use super::movie::Movie;
 use super::profile::Profile;
-use super::scope::{Question, RequestScope, scope};
 use crate::scoring::{self, Criterion, Decade, Weights, WeightsError, likelihood};
 use crate::services::predictions::ScoredFilm;
 use crate::store::{self, ColumnsSource};
@@ -154,31 +154,31 @@ impl From<scoring::Contribution> for ScoreContribution {
 pub(super) struct Prediction {
     film: ScoredFilm,
     unranked: Option<UnrankedReason>,
-    question: Arc<Question>,
+    params: Arc<RankingParams>,
 }
 
 impl Prediction {
     /// Of a film of a decade's ranking.
-    pub(super) fn ranked(film: ScoredFilm, question: Arc<Question>) -> Self {
+    pub(super) fn ranked(film: ScoredFilm, params: Arc<RankingParams>) -> Self {
         let unranked = film.listed.then_some(UnrankedReason::Listed);
-        Self { film, unranked, question }
+        Self { film, unranked, params }
     }
 
     /// Of any movie: from its decade's ranking if it is in one, else computed for it alone.
     pub(super) async fn of_movie(
-        scope: &RequestScope,
+        context: &RequestContext,
         movie: &store::Movie,
-        question: Arc<Question>,
+        params: Arc<RankingParams>,
     ) -> Result<Self, ApiError> {
         if let Some(decade) = movie.release_date.and_then(Decade::of) {
-            let predictions = &scope.services().predictions;
-            let film = predictions.film(movie.id, decade, &question.list, question.taste.weights).await?;
+            let predictions = &context.services().predictions;
+            let film = predictions.film(movie.id, decade, &params.list, params.taste.weights).await?;
             if let Some(film) = film {
-                return Ok(Self::ranked(film, question));
+                return Ok(Self::ranked(film, params));
             }
         }
-        let live = scope.live_score(movie.id).await?;
-        let listed = live.list_keys.contains(&question.list);
+        let live = context.live_score(movie.id).await?;
+        let listed = live.list_keys.contains(&params.list);
         let unranked = if !live.full {
             Some(UnrankedReason::NotFull)
         } else if live.release_date.and_then(Decade::of).is_none() {
@@ -189,14 +189,14 @@ impl Prediction {
         let film = ScoredFilm {
             id: movie.id,
             rank: None,
-            score: live.vector.score(question.taste.weights),
+            score: live.vector.score(params.taste.weights),
             vector: live.vector,
             listed,
             coverage: live.coverage,
             computed_at: live.computed_at,
             source: ColumnsSource::DirectQuery,
         };
-        Ok(Self { film, unranked, question })
+        Ok(Self { film, unranked, params })
     }
 }
 
@@ -205,7 +205,7 @@ impl Prediction {
 impl Prediction {
     /// The same for the same movie, list and weights.
     async fn id(&self) -> ID {
-        opaque(format!("Prediction:{}:{}", self.film.id, self.question.key()).as_bytes())
+        opaque(format!("Prediction:{}:{}", self.film.id, self.params.key()).as_bytes())
     }
 
     /// Its place among all candidates of its decade, whatever the filter; null where it is no candidate.
@@ -220,7 +220,7 @@ impl Prediction {
 
     /// The movie.
     async fn movie(&self, ctx: &Context<'_>) -> Result<Movie, ApiError> {
-        scope(ctx).movie(self.film.id).await
+        context(ctx).movie(self.film.id).await
     }
 
     /// 0 to 100, unrounded.
@@ -235,7 +235,7 @@ impl Prediction {
 
     /// What each of the five criteria adds, in their order.
     async fn breakdown(&self) -> Vec<ScoreContribution> {
-        self.film.vector.breakdown(self.question.taste.weights).map(Into::into).into()
+        self.film.vector.breakdown(self.params.taste.weights).map(Into::into).into()
     }
 
     /// Whether it is on the list.
@@ -260,6 +260,6 @@ impl Prediction {
 
     /// The profile that it was scored under; null for weights of your own.
     async fn profile(&self) -> Option<Profile> {
-        self.question.taste.profile.clone().map(Profile)
+        self.params.taste.profile.clone().map(Profile)
     }
 }

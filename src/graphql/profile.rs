@@ -81,7 +81,7 @@ impl TryFrom<ProfileInput> for ProfileDraft {
     type Error = ApiError;
 
     fn try_from(input: ProfileInput) -> Result<Self, ApiError> {
-        let weights = input.weights.try_into().map_err(|error: ApiError| error.within("input"))?;
+        let weights = input.weights.try_into().map_err(|error: ApiError| error.prefix_field("input"))?;
         Ok(Self { name: input.name, description: input.description, weights, active: input.active })
     }
 }

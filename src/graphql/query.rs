@@ -6,14 +6,14 @@ use async_graphql::{Context, ID, Interface, Object, OneofObject, connection};
 
 use super::catalogue::{DataOrigin, MovieList, ServiceStatus};
 use super::connection::{CursorScope, Edge, RankingFields, TitleCursor, page_size};
+use super::context::{RankingParams, RequestContext, context};
 use super::error::ApiError;
 use super::filter::PredictionFilter;
 use super::id::NodeId;
 use super::movie::{Country, Genre, Movie, MovieConnection};
 use super::prediction::{Prediction, PredictionConnection, WeightsInput};
 use super::profile::Profile;
-use super::scope::{Question, RequestScope, scope};
-use super::validation::{DecadeValidation, ProfileComparison, ScoreBasis, Tested, Validation};
+use super::validation::{DecadeValidation, ProfileComparison, ScoreBasis, Validation, ValidationParams};
 use crate::cache::{Purpose, Reading};
 use crate::scoring::{Decade, Filter};
 use crate::services::ServiceError;
@@ -51,18 +51,18 @@ pub const ROOT_FIELDS: &[&str] = &[
 ];
 
 /// Ids of one question at most.
-const IDS_MAX: usize = 100;
+const MAX_NODE_IDS: usize = 100;
 
 /// A root field of a query. Not async: that would hold each resolver's future twice.
 fn root<T>(
     ctx: &Context<'_>,
     resolve: impl Future<Output = Result<T, ApiError>>,
 ) -> impl Future<Output = Result<T, ApiError>> {
-    measured("Query", ctx, resolve)
+    instrument_field("Query", ctx, resolve)
 }
 
 /// Measures a root field: one span, one duration, one outcome, also when the client goes away.
-pub(super) async fn measured<T>(
+pub(super) async fn instrument_field<T>(
     of_type: &str,
     ctx: &Context<'_>,
     resolve: impl Future<Output = Result<T, ApiError>>,
@@ -100,7 +100,7 @@ enum MovieBy {
 
 impl MovieBy {
     /// The movie; none where there is no such one.
-    async fn find(self, scope: &RequestScope) -> Result<Option<Movie>, ApiError> {
+    async fn find(self, context: &RequestContext) -> Result<Option<Movie>, ApiError> {
         let key = match self {
             Self::Id(id) => MovieKey::Id(NodeId::movie(&id, "by.id")?),
             Self::TmdbId(id) if id < 0 => return Err(ApiError::bad_input("by.tmdbId", "is negative")),
@@ -108,8 +108,8 @@ impl MovieBy {
             Self::ImdbId(id) if id.contains('\0') => return Ok(None),
             Self::ImdbId(id) => MovieKey::Imdb(id),
         };
-        match scope.services().catalogue.movie_id(&key).await? {
-            Some(id) => Ok(scope.load(id).await?.map(Movie)),
+        match context.services().catalogue.movie_id(&key).await? {
+            Some(id) => Ok(context.load(id).await?.map(Movie)),
             None => Ok(None),
         }
     }
@@ -125,11 +125,11 @@ pub(super) enum Node {
 
 impl Node {
     /// What an id names; none where it names nothing that is there.
-    async fn find(scope: &RequestScope, id: &ID) -> Result<Option<Self>, ApiError> {
+    async fn find(context: &RequestContext, id: &ID) -> Result<Option<Self>, ApiError> {
         match NodeId::read(id) {
-            Some(NodeId::Movie(id)) => Ok(scope.load(id).await?.map(|movie| Self::Movie(Movie(movie)))),
+            Some(NodeId::Movie(id)) => Ok(context.load(id).await?.map(|movie| Self::Movie(Movie(movie)))),
             Some(NodeId::Profile(id)) => {
-                let profile = scope.profiles().await?.iter().find(|profile| profile.id == id);
+                let profile = context.profiles().await?.iter().find(|profile| profile.id == id);
                 Ok(profile.cloned().map(|profile| Self::Profile(Profile(profile))))
             }
             Some(NodeId::Person(_)) | None => Ok(None),
@@ -161,11 +161,11 @@ impl Query {
         #[graphql(desc = "Movies at most, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor of the last movie of the page before")] after: Option<String>,
     ) -> Result<PredictionConnection, ApiError> {
-        let scope = scope(ctx);
+        let context = context(ctx);
         root(ctx, async {
-            let question = scope.question(profile, weights, list).await?;
-            let filter = filter.unwrap_or_default().resolve(scope).await?;
-            shelf(scope, question, decade, Shelf::Candidates, filter, first, after.as_deref()).await
+            let params = context.ranking_params(profile, weights, list).await?;
+            let filter = filter.unwrap_or_default().resolve(context).await?;
+            shelf(context, params, decade, Shelf::Candidates, filter, first, after.as_deref()).await
         })
         .await
     }
@@ -182,11 +182,11 @@ impl Query {
         #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
         #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
     ) -> Option<Result<Prediction, ApiError>> {
-        let scope = scope(ctx);
+        let context = context(ctx);
         root(ctx, async {
-            let question = Arc::new(scope.question(profile, weights, list).await?);
-            match by.find(scope).await? {
-                Some(movie) => Prediction::of_movie(scope, &movie.0, question).await.map(Some),
+            let params = Arc::new(context.ranking_params(profile, weights, list).await?);
+            match by.find(context).await? {
+                Some(movie) => Prediction::of_movie(context, &movie.0, params).await.map(Some),
                 None => Ok(None),
             }
         })
@@ -209,10 +209,10 @@ impl Query {
         #[graphql(desc = "Movies at most, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor of the last movie of the page before")] after: Option<String>,
     ) -> Result<PredictionConnection, ApiError> {
-        let scope = scope(ctx);
+        let context = context(ctx);
         root(ctx, async {
-            let question = scope.question(profile, weights, list).await?;
-            shelf(scope, question, decade, Shelf::Listed, Filter::default(), first, after.as_deref()).await
+            let params = context.ranking_params(profile, weights, list).await?;
+            shelf(context, params, decade, Shelf::Listed, Filter::default(), first, after.as_deref()).await
         })
         .await
     }
@@ -229,12 +229,12 @@ impl Query {
         #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
         #[graphql(desc = "Which scores to rank by", default)] basis: ScoreBasis,
     ) -> Result<Validation, ApiError> {
-        let scope = scope(ctx);
+        let context = context(ctx);
         root(ctx, async {
-            let question = Arc::new(scope.question(profile, weights, list).await?);
-            let services = scope.services();
-            let report = services.validation.of_all(&question.list, question.tested(), basis.into()).await?;
-            Ok(Validation { report, tested: Tested { question, basis } })
+            let params = Arc::new(context.ranking_params(profile, weights, list).await?);
+            let services = context.services();
+            let report = services.validation.of_all(&params.list, params.for_validation(), basis.into()).await?;
+            Ok(Validation { report, tested: ValidationParams { params, basis } })
         })
         .await
     }
@@ -252,13 +252,13 @@ impl Query {
         #[graphql(desc = "First year of the decade, such as 1990")] decade: i32,
         #[graphql(desc = "Which scores to rank by", default)] basis: ScoreBasis,
     ) -> Result<DecadeValidation, ApiError> {
-        let scope = scope(ctx);
+        let context = context(ctx);
         root(ctx, async {
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
-            let question = Arc::new(scope.question(profile, weights, list).await?);
-            let (services, weights) = (scope.services(), question.tested());
-            let report = services.validation.of_decade(&question.list, decade, weights, basis.into()).await?;
-            Ok(DecadeValidation { report, tested: Tested { question, basis } })
+            let params = Arc::new(context.ranking_params(profile, weights, list).await?);
+            let (services, weights) = (context.services(), params.for_validation());
+            let report = services.validation.of_decade(&params.list, decade, weights, basis.into()).await?;
+            Ok(DecadeValidation { report, tested: ValidationParams { params, basis } })
         })
         .await
     }
@@ -271,11 +271,11 @@ impl Query {
         #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
         #[graphql(desc = "Which scores to rank by", default)] basis: ScoreBasis,
     ) -> Result<ProfileComparison, ApiError> {
-        let scope = scope(ctx);
+        let context = context(ctx);
         root(ctx, async {
-            let list = scope.list(list).await?;
-            let active: Vec<_> = scope.profiles().await?.iter().filter(|profile| profile.active).cloned().collect();
-            let reports = scope.services().validation.compare(&list, active, basis.into()).await?;
+            let list = context.list(list).await?;
+            let active: Vec<_> = context.profiles().await?.iter().filter(|profile| profile.active).cloned().collect();
+            let reports = context.services().validation.compare(&list, active, basis.into()).await?;
             Ok(ProfileComparison { reports, list, basis })
         })
         .await
@@ -289,7 +289,7 @@ impl Query {
         #[graphql(desc = "Whether to leave out those that can't be asked for", default = true)] active_only: bool,
     ) -> Result<Vec<Profile>, ApiError> {
         root(ctx, async {
-            let profiles = scope(ctx).profiles().await?.iter();
+            let profiles = context(ctx).profiles().await?.iter();
             Ok(profiles.filter(|profile| profile.active || !active_only).cloned().map(Profile).collect())
         })
         .await
@@ -302,7 +302,7 @@ impl Query {
         #[graphql(desc = "Its name")] name: String,
     ) -> Option<Result<Profile, ApiError>> {
         root(ctx, async {
-            let profiles = scope(ctx).profiles().await?;
+            let profiles = context(ctx).profiles().await?;
             Ok(profiles.iter().find(|profile| profile.name == name).cloned().map(Profile))
         })
         .await
@@ -315,7 +315,7 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "Which movie")] by: MovieBy,
     ) -> Option<Result<Movie, ApiError>> {
-        root(ctx, by.find(scope(ctx))).await.transpose()
+        root(ctx, by.find(context(ctx))).await.transpose()
     }
 
     /// Movies whose title contains a text, by title.
@@ -327,16 +327,16 @@ impl Query {
         #[graphql(desc = "Movies at most, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor of the last movie of the page before")] after: Option<String>,
     ) -> Result<MovieConnection, ApiError> {
-        let scope = scope(ctx);
-        root(ctx, search(scope, &title_contains, first, after.as_deref())).await
+        let context = context(ctx);
+        root(ctx, search(context, &title_contains, first, after.as_deref())).await
     }
 
     /// All lists, by key, with their movies counted by decade.
     #[graphql(complexity = "50 + 10 * child_complexity")]
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<MovieList>, ApiError> {
-        let scope = scope(ctx);
+        let context = context(ctx);
         root(ctx, async {
-            let lists = scope.services().catalogue.list_summaries().await?;
+            let lists = context.services().catalogue.list_summaries().await?;
             Ok(lists.iter().map(Into::into).collect())
         })
         .await
@@ -345,32 +345,32 @@ impl Query {
     /// All genres, by name.
     #[graphql(complexity = "20 * child_complexity")]
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
-        let scope = scope(ctx);
-        root(ctx, async { Ok(scope.reference().await?.genres.iter().map(Into::into).collect()) }).await
+        let context = context(ctx);
+        root(ctx, async { Ok(context.reference().await?.genres.iter().map(Into::into).collect()) }).await
     }
 
     /// All countries that produced a movie, by code.
     #[graphql(complexity = "20 * child_complexity")]
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
-        let scope = scope(ctx);
-        root(ctx, async { Ok(scope.reference().await?.countries.iter().map(Into::into).collect()) }).await
+        let context = context(ctx);
+        root(ctx, async { Ok(context.reference().await?.countries.iter().map(Into::into).collect()) }).await
     }
 
     /// Where the movies come from. Say so to your users when it is `GENERATED`.
     async fn data_origin(&self, ctx: &Context<'_>) -> Result<DataOrigin, ApiError> {
-        let scope = scope(ctx);
-        root(ctx, async { Ok(scope.reference().await?.origin.into()) }).await
+        let context = context(ctx);
+        root(ctx, async { Ok(context.reference().await?.origin.into()) }).await
     }
 
     /// How the service is.
     async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus, ApiError> {
-        let scope = scope(ctx);
-        root(ctx, async { Ok(scope.services().status.now().await?.into()) }).await
+        let context = context(ctx);
+        root(ctx, async { Ok(context.services().status.now().await?.into()) }).await
     }
 
     /// Anything by its global id. Null: the id names nothing that is there.
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Global id")] id: ID) -> Option<Result<Node, ApiError>> {
-        root(ctx, Node::find(scope(ctx), &id)).await.transpose()
+        root(ctx, Node::find(context(ctx), &id)).await.transpose()
     }
 
     /// Several things by their global ids, in the order of the ids; null where one names nothing that is there.
@@ -381,10 +381,13 @@ impl Query {
         #[graphql(desc = "Global ids, 100 at most")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Node>>, ApiError> {
         root(ctx, async {
-            if ids.len() > IDS_MAX {
-                return Err(ApiError::bad_input("ids", format!("has {} ids, expected {IDS_MAX} at most", ids.len())));
+            if ids.len() > MAX_NODE_IDS {
+                return Err(ApiError::bad_input(
+                    "ids",
+                    format!("has {} ids, expected {MAX_NODE_IDS} at most", ids.len()),
+                ));
             }
-            futures_util::future::try_join_all(ids.iter().map(|id| Node::find(scope(ctx), id))).await
+            futures_util::future::try_join_all(ids.iter().map(|id| Node::find(context(ctx), id))).await
         })
         .await
     }
@@ -392,7 +395,7 @@ impl Query {
 
 /// A page of movies whose title contains a text.
 async fn search(
-    scope: &RequestScope,
+    context: &RequestContext,
     contains: &str,
     first: i32,
     after: Option<&str>,
@@ -405,12 +408,12 @@ async fn search(
     let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;
     let has_previous = after.is_some();
     let after = after.map(|after| (after.title, after.id));
-    let mut found = scope.services().catalogue.titled(contains, after.as_ref(), first + 1).await?;
+    let mut found = context.services().catalogue.titled(contains, after.as_ref(), first + 1).await?;
     let has_next = found.len() > first;
     found.truncate(first);
     let mut connection = MovieConnection::new(has_previous, has_next);
     let movies = found.into_iter().map(|(title, id)| async move {
-        let movie = scope.movie(id).await?;
+        let movie = context.movie(id).await?;
         Ok::<_, ApiError>(connection::Edge::new(TitleCursor { scope: cursors, title, id }, movie))
     });
     connection.edges = futures_util::future::try_join_all(movies).await?;
@@ -419,8 +422,8 @@ async fn search(
 
 /// A page of a decade's candidates or listed movies.
 async fn shelf(
-    scope: &RequestScope,
-    question: Question,
+    context: &RequestContext,
+    params: RankingParams,
     decade: i32,
     shelf: Shelf,
     filter: Filter,
@@ -428,25 +431,24 @@ async fn shelf(
     after: Option<&str>,
 ) -> Result<PredictionConnection, ApiError> {
     let decade = Decade::starting(decade).map_err(ServiceError::from)?;
-    let cursors =
-        CursorScope::of(&[&format!("{shelf:?}"), &question.key(), &decade.to_string(), &format!("{filter:?}")]);
+    let cursors = CursorScope::of(&[&format!("{shelf:?}"), &params.key(), &decade.to_string(), &format!("{filter:?}")]);
     let request = PageRequest {
-        list: question.list.clone(),
+        list: params.list.clone(),
         decade,
-        weights: question.taste.weights,
-        custom: question.custom,
+        weights: params.taste.weights,
+        custom: params.custom,
         shelf,
         filter,
         after: cursors.read(after)?,
         first: page_size(first)?,
     };
-    let page = scope.services().predictions.page(request).await?;
+    let page = context.services().predictions.page(request).await?;
     let fields = RankingFields { total_count: page.total, data_version: page.data_version, as_of: page.as_of };
     let mut connection = PredictionConnection::with_additional_fields(page.has_previous, page.has_next, fields);
-    let question = Arc::new(question);
+    let params = Arc::new(params);
     connection.edges.extend(page.films.into_iter().map(|film| {
         let cursor = cursors.cursor(film.standing());
-        Edge::new(cursor, Prediction::ranked(film, Arc::clone(&question)))
+        Edge::new(cursor, Prediction::ranked(film, Arc::clone(&params)))
     }));
     Ok(connection)
 }

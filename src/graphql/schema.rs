@@ -11,11 +11,11 @@ use async_graphql::futures_util::stream::{BoxStream, StreamExt, once, unfold};
 use async_graphql::{Data, Executor, Request, Response, Schema, ServerError, ValidationMode, ValidationResult, value};
 use sha2::{Digest, Sha256};
 
-use super::batches::Waiting;
+use super::batch_scheduler::PendingBatches;
+use super::context::RequestContext;
 use super::mutation::Mutation;
-use super::operation::{coded, phase};
+use super::operation::{error_with_code, instrument_phase};
 use super::query::Query;
-use super::scope::RequestScope;
 use super::subscription::Subscription;
 use crate::services::Services;
 use crate::telemetry::{ErrorCode, Metrics, Phase};
@@ -27,7 +27,7 @@ pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 
 /// How much one operation may ask for.
 #[derive(Debug, Clone, Copy)]
-pub struct ApiLimits {
+pub struct QueryLimits {
     /// Points: fields, times the sizes of the pages that they are on.
     pub complexity: usize,
     /// Whether the schema may be asked for.
@@ -41,14 +41,14 @@ pub struct Api {
     checks: ApiSchema,
     schema: ApiSchema,
     streams: ApiSchema,
-    limits: ApiLimits,
+    limits: QueryLimits,
     services: Arc<Services>,
     metrics: Metrics,
 }
 
 /// The API over a set of services.
 #[must_use]
-pub fn api(services: Arc<Services>, metrics: Metrics, limits: ApiLimits) -> Api {
+pub fn api(services: Arc<Services>, metrics: Metrics, limits: QueryLimits) -> Api {
     let limited = || {
         let schema = builder().data(metrics.clone());
         if limits.introspection { schema } else { schema.disable_introspection() }
@@ -56,7 +56,7 @@ pub fn api(services: Arc<Services>, metrics: Metrics, limits: ApiLimits) -> Api 
     // What is executed has been validated: once is enough.
     let executing = || limited().validation_mode(ValidationMode::Fast);
     let streams = executing().extension(ScopePerEvent(Arc::clone(&services), metrics.clone())).finish();
-    let checks = limited().extension(CheckOnly).finish();
+    let checks = limited().extension(ValidateOnly).finish();
     Api { checks, schema: executing().finish(), streams, limits, services, metrics }
 }
 
@@ -102,11 +102,11 @@ impl Api {
     }
 
     async fn checked(&self, request: &mut Request) -> Result<(), Response> {
-        phase(&self.metrics, Phase::Validate, self.check(request)).await.map_err(Response::from_errors)
+        instrument_phase(&self.metrics, Phase::Validate, self.check(request)).await.map_err(Response::from_errors)
     }
 
-    fn scoped(&self, request: Request, waiting: Waiting) -> Request {
-        request.data(RequestScope::new(Arc::clone(&self.services), self.metrics.clone(), waiting))
+    fn scoped(&self, request: Request, batches: PendingBatches) -> Request {
+        request.data(RequestContext::new(Arc::clone(&self.services), self.metrics.clone(), batches))
     }
 }
 
@@ -115,9 +115,9 @@ impl Executor for Api {
         if let Err(refused) = self.checked(&mut request).await {
             return refused;
         }
-        let waiting = Waiting::default();
-        let executed = waiting.run(self.schema.execute(self.scoped(request, waiting.clone())));
-        phase(&self.metrics, Phase::Execute, executed).await
+        let batches = PendingBatches::default();
+        let executed = batches.run(self.schema.execute(self.scoped(request, batches.clone())));
+        instrument_phase(&self.metrics, Phase::Execute, executed).await
     }
 
     fn execute_stream(&self, mut request: Request, session_data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
@@ -126,14 +126,14 @@ impl Executor for Api {
             if let Err(refused) = api.checked(&mut request).await {
                 return once(ready(refused)).boxed();
             }
-            let waiting = Waiting::default();
-            let request = api.scoped(request, waiting.clone()).data(waiting.clone());
+            let batches = PendingBatches::default();
+            let request = api.scoped(request, batches.clone()).data(batches.clone());
             let responses = Executor::execute_stream(&api.streams, request, session_data);
-            let next = |(mut responses, waiting): (BoxStream<'static, Response>, Waiting)| async {
-                let response = waiting.run(responses.next()).await?;
-                Some((response, (responses, waiting)))
+            let next = |(mut responses, batches): (BoxStream<'static, Response>, PendingBatches)| async {
+                let response = batches.run(responses.next()).await?;
+                Some((response, (responses, batches)))
             };
-            unfold((responses, waiting), next).boxed()
+            unfold((responses, batches), next).boxed()
         };
         responses.flatten_stream().boxed()
     }
@@ -158,7 +158,7 @@ impl Cost {
 type Checked = Arc<OnceLock<ValidationResult>>;
 
 /// Gives each event of a subscription a scope of its own: what one event has looked up may have changed before the next.
-/// A schema of its own, as [`CheckOnly`] has.
+/// A schema of its own, as [`ValidateOnly`] has.
 struct ScopePerEvent(Arc<Services>, Metrics);
 
 impl ExtensionFactory for ScopePerEvent {
@@ -175,24 +175,24 @@ impl Extension for ScopePerEvent {
         operation_name: Option<&str>,
         next: NextExecute<'_>,
     ) -> Response {
-        let waiting = ctx.data_unchecked::<Waiting>().clone();
+        let batches = ctx.data_unchecked::<PendingBatches>().clone();
         let mut data = Data::default();
-        data.insert(RequestScope::new(Arc::clone(&self.0), self.1.clone(), waiting));
+        data.insert(RequestContext::new(Arc::clone(&self.0), self.1.clone(), batches));
         next.run_with_data(ctx, operation_name, data).await
     }
 }
 
 /// Ends what is valid after its validation. A schema of its own, because one extension makes every field slower.
-struct CheckOnly;
+struct ValidateOnly;
 
-impl ExtensionFactory for CheckOnly {
+impl ExtensionFactory for ValidateOnly {
     fn create(&self) -> Arc<dyn Extension> {
         Arc::new(Self)
     }
 }
 
 #[async_trait]
-impl Extension for CheckOnly {
+impl Extension for ValidateOnly {
     async fn validation(
         &self,
         ctx: &ExtensionContext<'_>,
@@ -206,7 +206,7 @@ impl Extension for CheckOnly {
 }
 
 pub(super) fn too_complex(problem: String, figure: &str, requested: usize, allowed: usize) -> ServerError {
-    let mut error = coded(ErrorCode::QueryTooComplex, problem);
+    let mut error = error_with_code(ErrorCode::QueryTooComplex, problem);
     error.extensions.get_or_insert_default().set(figure, value!({ "requested": requested, "allowed": allowed }));
     error
 }

@@ -8,17 +8,17 @@ use async_graphql::{Executor, PathSegment, Request, Response, Value};
 use axum::body::Bytes;
 use tracing::Instrument;
 
-use super::door::{Answer, Door, Stage, Transport};
-use super::operation::{Operation, chosen, coded, outcome, settle};
+use super::operation::{Operation, assign_code, error_with_code, outcome, selected_operation};
+use super::pipeline::{ExecutionStatus, OperationPipeline, OperationResponse, Transport};
 use crate::cache::{Purpose, Reading};
 use crate::telemetry::{ErrorCode, OperationType, Outcome};
 
 /// An operation that came over a socket.
-pub enum Opened {
+pub enum Execution {
     /// It has one result.
-    Answered(Answer),
+    Response(OperationResponse),
     /// It has many.
-    Streaming(Streaming),
+    Stream(SubscriptionStream),
 }
 
 /// One result of a subscription.
@@ -27,77 +27,80 @@ pub enum Event {
     /// A response, as JSON.
     Next(Bytes),
     /// There will be none, because of these errors: a list, as JSON.
-    Refused(Bytes),
+    Error(Bytes),
 }
 
 /// A subscription in flight, measured and logged when it is dropped.
-pub struct Streaming {
+pub struct SubscriptionStream {
     responses: BoxStream<'static, Response>,
     operation: Operation,
     worst: Outcome,
     over: bool,
 }
 
-impl<E: Executor> Door<E> {
+impl<E: Executor> OperationPipeline<E> {
     /// Answers a query or a mutation, or opens a subscription.
-    pub async fn open(&self, mut request: Request) -> Opened {
+    pub async fn subscribe(&self, mut request: Request) -> Execution {
         let mut operation = Operation::start(&self.metrics);
         let span = operation.span();
-        let resolved =
-            self.documents.resolve(&mut request).map_err(|error| Box::new(operation.refuse(error, Stage::Refused)));
+        let resolved = self
+            .documents
+            .resolve(&mut request)
+            .map_err(|error| Box::new(operation.reject(error, ExecutionStatus::Rejected)));
         let prepared = match resolved {
             Ok(()) => self.prepare(&mut request, Transport::Socket, &mut operation).instrument(span.clone()).await,
             refused => refused,
         };
-        let answer = match prepared {
+        let response = match prepared {
             Err(refused) => *refused,
-            Ok(()) if operation.described.kind == OperationType::Subscription => {
+            Ok(()) if operation.info.kind == OperationType::Subscription => {
                 if !has_one_root_field(&mut request) {
                     let problem = "a subscription selects one field, not in a fragment";
-                    let refused = operation.refuse(coded(ErrorCode::ValidationFailed, problem), Stage::Refused);
+                    let refused = operation
+                        .reject(error_with_code(ErrorCode::ValidationFailed, problem), ExecutionStatus::Rejected);
                     operation.end(refused.outcome, None);
-                    return Opened::Answered(refused);
+                    return Execution::Response(refused);
                 }
                 let responses = self.executor.execute_stream(request, None);
-                return Opened::Streaming(Streaming { responses, operation, worst: Outcome::Ok, over: false });
+                return Execution::Stream(SubscriptionStream { responses, operation, worst: Outcome::Ok, over: false });
             }
             Ok(()) => {
-                let spent = operation.spent();
-                spent.on(self.pass(request, Transport::Socket, &mut operation)).instrument(span).await
+                let usage = operation.usage();
+                usage.on(self.run(request, Transport::Socket, &mut operation)).instrument(span).await
             }
         };
-        operation.end(answer.outcome, answer.prediction);
-        Opened::Answered(answer)
+        operation.end(response.outcome, response.prediction);
+        Execution::Response(response)
     }
 }
 
-impl Answer {
+impl OperationResponse {
     /// What a socket is told: refused before it was executed, or the response.
     #[must_use]
     pub fn event(self) -> Event {
-        match self.stage {
-            Stage::Executed => Event::Next(self.body),
-            _ => Event::Refused(errors_of(&self.body)),
+        match self.status {
+            ExecutionStatus::Executed => Event::Next(self.body),
+            _ => Event::Error(errors_of(&self.body)),
         }
     }
 }
 
-impl Streaming {
-    /// The next result; none when there are no more. After [`Event::Refused`] there are none.
+impl SubscriptionStream {
+    /// The next result; none when there are no more. After [`Event::Error`] there are none.
     pub async fn next(&mut self) -> Option<Event> {
         if self.over {
             return None;
         }
         let reading = Reading::new(Purpose::Request);
-        let spent = self.operation.spent();
-        let next = spent.on(Arc::clone(&reading).of(self.responses.next()));
+        let usage = self.operation.usage();
+        let next = usage.on(Arc::clone(&reading).of(self.responses.next()));
         let Some(mut response) = next.instrument(self.operation.span()).await else {
             self.over = true;
             return None;
         };
-        let codes: Vec<_> = response.errors.iter_mut().map(settle).collect();
-        self.operation.note(&codes, &reading.so_far());
-        self.worst = worse(self.worst, outcome(&codes, &response.data));
+        let codes: Vec<_> = response.errors.iter_mut().map(assign_code).collect();
+        self.operation.record(&codes, &reading.so_far());
+        self.worst = worst_of(self.worst, outcome(&codes, &response.data));
         self.operation.end(self.worst, None);
         // What concerns no part of a result concerns the subscription itself.
         let is_its_own = |path: &[PathSegment]| path.len() <= 1;
@@ -106,7 +109,7 @@ impl Streaming {
             && response.errors.iter().all(|error| is_its_own(&error.path));
         let body = if self.over { serde_json::to_vec(&response.errors) } else { serde_json::to_vec(&response) };
         let body = Bytes::from(body.unwrap_or_default());
-        Some(if self.over { Event::Refused(body) } else { Event::Next(body) })
+        Some(if self.over { Event::Error(body) } else { Event::Next(body) })
     }
 }
 
@@ -120,12 +123,12 @@ fn errors_of(body: &[u8]) -> Bytes {
 fn has_one_root_field(request: &mut Request) -> bool {
     let name = request.operation_name.clone();
     let Ok(document) = request.parsed_query() else { return false };
-    let Some((_, operation)) = chosen(document, name.as_deref()) else { return false };
+    let Some((_, operation)) = selected_operation(document, name.as_deref()) else { return false };
     let items = &operation.selection_set.node.items;
     matches!(items.as_slice(), [item] if matches!(item.node, Selection::Field(_)))
 }
 
-fn worse(one: Outcome, other: Outcome) -> Outcome {
+fn worst_of(one: Outcome, other: Outcome) -> Outcome {
     let rank = |outcome| match outcome {
         Outcome::Ok => 0,
         Outcome::Cancelled => 1,

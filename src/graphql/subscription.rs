@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_graphql::futures_util::stream::{BoxStream, Stream, StreamExt, iter, unfold};
 use async_graphql::{Context, Enum, SimpleObject};
 
+use super::context::{RankingParams, context};
 use super::error::ApiError;
 use super::prediction::{Prediction, WeightsInput};
-use super::query::measured;
-use super::scope::{Question, scope};
+use super::query::instrument_field;
 use crate::cache::Reading;
 use crate::scoring::Decade;
 use crate::services::ServiceError;
@@ -90,15 +90,15 @@ impl Subscription {
         #[graphql(desc = "Movies at most, 1 to 2,000", default = 500)] limit: i32,
         #[graphql(desc = "Movies of a batch, 1 to 100", default = 25)] batch_size: i32,
     ) -> Result<BoxStream<'static, PredictionBatch>, ApiError> {
-        let scope = scope(ctx);
-        measured("Subscription", ctx, async {
-            let (limit, size) = (within("limit", limit, LIMIT_MAX)?, within("batchSize", batch_size, BATCH_MAX)?);
+        let context = context(ctx);
+        instrument_field("Subscription", ctx, async {
+            let (limit, size) = (bounded("limit", limit, LIMIT_MAX)?, bounded("batchSize", batch_size, BATCH_MAX)?);
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
-            let question = Arc::new(scope.question(profile, weights, list).await?);
-            let predictions = &scope.services().predictions;
-            let top = predictions.top(&question.list, decade, question.taste.weights, limit, &[]).await?;
+            let params = Arc::new(context.ranking_params(profile, weights, list).await?);
+            let predictions = &context.services().predictions;
+            let top = predictions.top(&params.list, decade, params.taste.weights, limit, &[]).await?;
             let stale = Reading::current().is_some_and(|reading| reading.so_far().stale > 0);
-            Ok(batches(top.films, size, question, stale, open(ctx)))
+            Ok(batches(top.films, size, params, stale, open(ctx)))
         })
         .await
     }
@@ -114,13 +114,13 @@ impl Subscription {
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
         #[graphql(desc = "How many movies from the best on, 1 to 500", default = 100)] top: i32,
     ) -> Result<BoxStream<'static, Result<PredictionUpdate, ApiError>>, ApiError> {
-        let scope = scope(ctx);
-        measured("Subscription", ctx, async {
-            let top = within("top", top, TOP_MAX)?;
+        let context = context(ctx);
+        instrument_field("Subscription", ctx, async {
+            let top = bounded("top", top, TOP_MAX)?;
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
-            let list = scope.list(list).await?;
+            let list = context.list(list).await?;
             let followed = Followed { profile, list: list.clone(), decade, top };
-            let follower = Follower::start(Arc::clone(scope.services()), followed).await?;
+            let follower = Follower::start(Arc::clone(context.services()), followed).await?;
             Ok(updates(follower, list, open(ctx), ctx.data_unchecked::<Metrics>().clone()))
         })
         .await
@@ -128,7 +128,7 @@ impl Subscription {
 }
 
 /// A number of movies, checked.
-fn within(field: &str, given: i32, max: i32) -> Result<usize, ApiError> {
+fn bounded(field: &str, given: i32, max: i32) -> Result<usize, ApiError> {
     match usize::try_from(given) {
         Ok(count) if (1..=max).contains(&given) => Ok(count),
         _ => Err(ApiError::bad_input(field, format!("is {given}, expected 1 to {max}"))),
@@ -143,7 +143,7 @@ fn open(ctx: &Context<'_>) -> SubscriptionGuard {
 fn batches(
     films: Vec<ScoredFilm>,
     size: usize,
-    question: Arc<Question>,
+    params: Arc<RankingParams>,
     stale: bool,
     open: SubscriptionGuard,
 ) -> BoxStream<'static, PredictionBatch> {
@@ -151,7 +151,7 @@ fn batches(
     let starts: Vec<usize> = (0..total.max(1)).step_by(size).collect();
     let batch = move |start: usize| {
         let end = (start + size).min(total);
-        let prediction = |film: &ScoredFilm| Prediction::ranked(film.clone(), Arc::clone(&question));
+        let prediction = |film: &ScoredFilm| Prediction::ranked(film.clone(), Arc::clone(&params));
         let predictions = films[start..end].iter().map(prediction).collect();
         PredictionBatch { predictions, received: end, total, complete: end == total, stale }
     };
@@ -194,9 +194,9 @@ fn updates(
 
 fn told(change: Change, list: String) -> Vec<Result<PredictionUpdate, ApiError>> {
     let Change { updates, taste, data_version } = change;
-    let question = Arc::new(Question { taste, custom: false, list });
+    let params = Arc::new(RankingParams { taste, custom: false, list });
     let told = |Update { kind, film, previous_rank }| {
-        let prediction = Prediction::ranked(film, Arc::clone(&question));
+        let prediction = Prediction::ranked(film, Arc::clone(&params));
         Ok(PredictionUpdate { kind: kind.into(), prediction, previous_rank, data_version })
     };
     updates.into_iter().map(told).collect()

@@ -6,10 +6,10 @@ use async_graphql::{Context, Enum, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::connection::{Connection, CountFields, CursorScope, Listed, page_of};
+use super::context::{RankingParams, context};
 use super::error::ApiError;
 use super::movie::Movie;
 use super::profile::Profile;
-use super::scope::{Question, scope};
 use crate::scoring::{self, Basis, DecadeReport, Era, Totals};
 use crate::services::profiles::Taste;
 use crate::services::validation::{ProfileReport, Report};
@@ -30,15 +30,15 @@ pub(super) enum ScoreBasis {
 
 /// A validation's question: which ranking is tested against which list.
 #[derive(Clone)]
-pub(super) struct Tested {
-    pub(super) question: Arc<Question>,
+pub(super) struct ValidationParams {
+    pub(super) params: Arc<RankingParams>,
     pub(super) basis: ScoreBasis,
 }
 
 /// How well a ranking would have found the listed films of earlier decades.
 pub(super) struct Validation {
     pub(super) report: Report,
-    pub(super) tested: Tested,
+    pub(super) tested: ValidationParams,
 }
 
 /// How well a ranking would have found the listed films of earlier decades.
@@ -71,7 +71,7 @@ impl Validation {
     }
 }
 
-fn decades(report: &Report, tested: &Tested) -> Vec<DecadeValidation> {
+fn decades(report: &Report, tested: &ValidationParams) -> Vec<DecadeValidation> {
     let decade = |report: &DecadeReport| DecadeValidation { report: report.clone(), tested: tested.clone() };
     report.decades.iter().map(decade).collect()
 }
@@ -79,7 +79,7 @@ fn decades(report: &Report, tested: &Tested) -> Vec<DecadeValidation> {
 /// How well a ranking would have found the listed films of one decade.
 pub(super) struct DecadeValidation {
     pub(super) report: DecadeReport,
-    pub(super) tested: Tested,
+    pub(super) tested: ValidationParams,
 }
 
 impl DecadeValidation {
@@ -96,8 +96,8 @@ impl DecadeValidation {
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
         let decade = self.report.decade.to_string();
         let basis = format!("{:?}", Basis::from(self.tested.basis));
-        let scope = CursorScope::of(&[which, &self.tested.question.key(), &decade, &basis]);
-        page_of(films, scope, first, after, RankedMovie)
+        let context = CursorScope::of(&[which, &self.tested.params.key(), &decade, &basis]);
+        page_of(films, context, first, after, RankedMovie)
     }
 }
 
@@ -213,7 +213,7 @@ impl RankedMovie {
 
     /// The movie.
     async fn movie(&self, ctx: &Context<'_>) -> Result<Movie, ApiError> {
-        scope(ctx).movie(self.0.id()).await
+        context(ctx).movie(self.0.id()).await
     }
 }
 
@@ -314,8 +314,8 @@ impl ProfileComparison {
     async fn profiles(&self) -> Vec<ProfileValidation> {
         let validation = |one: &ProfileReport| {
             let taste = Taste::of(&one.profile);
-            let question = Arc::new(Question { taste, custom: false, list: self.list.clone() });
-            let tested = Tested { question, basis: self.basis };
+            let params = Arc::new(RankingParams { taste, custom: false, list: self.list.clone() });
+            let tested = ValidationParams { params, basis: self.basis };
             ProfileValidation { profile: Profile(Arc::clone(&one.profile)), report: one.report.clone(), tested }
         };
         self.reports.iter().map(validation).collect()
@@ -332,7 +332,7 @@ impl ProfileComparison {
 pub(super) struct ProfileValidation {
     profile: Profile,
     report: Report,
-    tested: Tested,
+    tested: ValidationParams,
 }
 
 /// How well one profile would have done.

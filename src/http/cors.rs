@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use super::error::refusal;
+use super::error::error_response;
 use crate::config::AllowedOrigins;
 use crate::telemetry::ErrorCode;
 
@@ -87,7 +87,7 @@ impl Cors {
             origin_problem(origin)
         };
         tracing::info!(problem, "cross-origin preflight rejected");
-        Some(refusal(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &problem))
+        Some(error_response(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &problem))
     }
 
     fn first_disallowed(&self, headers: &HeaderMap) -> Option<String> {

@@ -10,7 +10,7 @@ use crate::telemetry::{ErrorCode, Label};
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// An answer with one error and no data.
-pub(super) fn refusal(status: StatusCode, code: ErrorCode, message: &str) -> Response {
+pub(super) fn error_response(status: StatusCode, code: ErrorCode, message: &str) -> Response {
     let body = json!({ "errors": [{ "message": message, "extensions": { "code": code.as_str() } }] });
     (status, [(CONTENT_TYPE, JSON)], body.to_string()).into_response()
 }

@@ -20,7 +20,7 @@ use axum::routing::get;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
-use super::error::refusal;
+use super::error::error_response;
 use super::html;
 use super::page::asset_path;
 use crate::telemetry::ErrorCode;
@@ -178,7 +178,7 @@ async fn file(State(Explorer(files)): State<Explorer>, Path((version, name)): Pa
         }
     };
     let Some(content) = found else {
-        return refusal(StatusCode::NOT_FOUND, ErrorCode::NotFound, "this version has no such file");
+        return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "this version has no such file");
     };
     let is_style = std::path::Path::new(&name).extension().is_some_and(|extension| extension == "css");
     let headers = [

@@ -1,4 +1,4 @@
-//! `/graphql`: from a request's bytes to an operation, and from its answer to a response, as the specification "GraphQL
+//! `/graphql`: from a request's bytes to an operation, and from its response to a response, as the specification "GraphQL
 //! over HTTP" says.
 
 use std::sync::Arc;
@@ -14,11 +14,13 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
 use serde::Deserialize;
 
-use super::error::{JSON, refusal};
-use super::media::{accepted, is_json, prefers_html};
-use super::request::request_id;
-use super::{HttpState, caching, explorer};
-use crate::graphql::{Answer, Bearer, DocumentId, MediaType, RETRY_AFTER_SECONDS, RequestId, Stage, Transport};
+use super::content_negotiation::{is_json, negotiate, prefers_html};
+use super::error::{JSON, error_response};
+use super::observability::request_id;
+use super::{HttpState, cache_headers, explorer};
+use crate::graphql::{
+    Bearer, DocumentId, ExecutionStatus, MediaType, OperationResponse, RETRY_AFTER_SECONDS, RequestId, Transport,
+};
 use crate::telemetry::{ErrorCode, Rejection};
 
 /// `POST /graphql`.
@@ -27,7 +29,7 @@ pub(super) async fn post<E: Executor>(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Some(media) = accepted(&headers) else { return not_acceptable(&state) };
+    let Some(media) = negotiate(&headers) else { return not_acceptable(&state) };
     if !is_json(&headers) {
         let problem = "send Content-Type: application/json, in UTF-8";
         return bad_request(&state, StatusCode::UNSUPPORTED_MEDIA_TYPE, problem);
@@ -44,8 +46,8 @@ pub(super) async fn post<E: Executor>(
     if body.trim_ascii_start().starts_with(b"[") {
         return bad_request(&state, StatusCode::BAD_REQUEST, "send one operation, not an array of them");
     }
-    match serde_json::from_slice(&body).ok().and_then(Asked::into_request) {
-        Some(request) => answer(&state, &headers, request, (Transport::Post(media), &body)).await,
+    match serde_json::from_slice(&body).ok().and_then(GraphqlRequest::into_request) {
+        Some(request) => execute(&state, &headers, request, (Transport::Post(media), &body)).await,
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
@@ -64,11 +66,11 @@ pub(super) async fn get<E: Executor>(
     if state.explorer.is_some() && sent.as_deref().unwrap_or_default().is_empty() && prefers_html(&headers) {
         return (StatusCode::SEE_OTHER, [(LOCATION, explorer::PATH), (VARY, "accept")]).into_response();
     }
-    let Some(media) = accepted(&headers) else { return not_acceptable(&state) };
+    let Some(media) = negotiate(&headers) else { return not_acceptable(&state) };
     match parameters.ok().and_then(|Query(parameters)| parameters.into_request()) {
         Some(request) => {
             let sent = sent.as_deref().unwrap_or_default().as_bytes();
-            answer(&state, &headers, request, (Transport::Get(media), sent)).await
+            execute(&state, &headers, request, (Transport::Get(media), sent)).await
         }
         None => bad_request(
             &state,
@@ -81,7 +83,7 @@ pub(super) async fn get<E: Executor>(
 /// A request's body. What else is in it is left alone, as the specification wants.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked {
+struct GraphqlRequest {
     query: Option<String>,
     document_id: Option<String>,
     operation_name: Option<String>,
@@ -89,7 +91,7 @@ struct Asked {
     extensions: Option<Extensions>,
 }
 
-impl Asked {
+impl GraphqlRequest {
     /// None where nothing is asked for.
     fn into_request(self) -> Option<Request> {
         let extensions = self.extensions.unwrap_or_default();
@@ -125,34 +127,39 @@ impl Parameters {
         let variables = given(self.variables).map(|json| serde_json::from_str(&json)).transpose().ok()?;
         let extensions = given(self.extensions).map(|json| serde_json::from_str(&json)).transpose().ok()?;
         let Self { query, document_id, operation_name, .. } = self;
-        Asked { query, document_id, operation_name, variables, extensions }.into_request()
+        GraphqlRequest { query, document_id, operation_name, variables, extensions }.into_request()
     }
 }
 
-async fn answer<E: Executor>(
+async fn execute<E: Executor>(
     state: &HttpState<E>,
     headers: &HeaderMap,
     mut request: Request,
     (transport, sent): (Transport, &[u8]),
 ) -> Response {
-    request = request.data(state.door.wording(transport, sent));
+    request = request.data(state.pipeline.fingerprint(transport, sent));
     if let Some(bearer) = bearer(headers) {
         request = request.data(bearer);
     }
     if let Some(id) = request_id(headers) {
         request = request.data(RequestId(id.to_owned()));
     }
-    let answer = state.door.answer(request, transport).await;
-    // The middleware takes the end out again, to judge the request by it.
-    let end = Extension(answer.end());
-    (end, response(answer, transport, headers).map(Body::new)).into_response()
+    let executed = state.pipeline.execute(request, transport).await;
+    // The middleware removes the extension again: it classifies the request for the service level objective.
+    let end = Extension(executed.end());
+    (end, http_response(executed, transport, headers).map(Body::new)).into_response()
 }
 
-/// An answer, as it is sent.
-pub(super) fn response(answer: Answer, transport: Transport, request: &HeaderMap) -> Response<Full<Bytes>> {
-    let Answer { body, stage, kept, unavailable, .. } = answer;
+/// The HTTP response to an operation.
+pub(super) fn http_response(
+    executed: OperationResponse,
+    transport: Transport,
+    request: &HeaderMap,
+) -> Response<Full<Bytes>> {
+    let OperationResponse { body, status, cache, unavailable, .. } = executed;
     let mut response = Response::new(Full::new(body));
-    *response.status_mut() = StatusCode::from_u16(stage.status(transport)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status.http_status(transport)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     // Enough for all that follows and for what the layers add.
     headers.reserve(12);
@@ -168,10 +175,10 @@ pub(super) fn response(answer: Answer, transport: Transport, request: &HeaderMap
     if unavailable {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
     }
-    if stage == Stage::NotByGet {
+    if status == ExecutionStatus::MethodNotAllowed {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
-    caching::describe(response, kept.as_ref(), request)
+    cache_headers::apply(response, cache.as_ref(), request)
 }
 
 const GRAPHQL_RESPONSE: HeaderValue = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
@@ -184,7 +191,7 @@ fn bearer(headers: &HeaderMap) -> Option<Bearer> {
 /// Refuses a request that holds no operation.
 fn bad_request<E>(state: &HttpState<E>, status: StatusCode, message: &str) -> Response {
     state.metrics.graphql_error(ErrorCode::BadUserInput);
-    refusal(status, ErrorCode::BadUserInput, message)
+    error_response(status, ErrorCode::BadUserInput, message)
 }
 
 fn not_acceptable<E>(state: &HttpState<E>) -> Response {

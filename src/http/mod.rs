@@ -4,19 +4,19 @@
 //! asks for is `graphql`'s; no SQL and no scores here.
 
 mod admin;
-mod at_hand;
-mod caching;
+mod cache_headers;
+mod content_negotiation;
 mod cors;
 mod error;
 mod explorer;
+mod fast_path;
 mod graphql;
 mod health;
 mod html;
-mod media;
+mod observability;
 mod page;
-mod request;
 mod router;
-mod serve;
+mod server;
 mod websocket;
 
 use std::path::PathBuf;
@@ -26,19 +26,19 @@ use ipnet::IpNet;
 use tokio::runtime::Handle;
 
 use crate::config::AllowedOrigins;
-use crate::graphql::Door;
+use crate::graphql::OperationPipeline;
 use crate::telemetry::Metrics;
 
 pub use explorer::Explorer;
 pub use health::{Probe, Readiness};
 pub use router::{admin, public};
-pub use serve::{Answers, ConnectionLimits, ConnectionThreads, serve};
-pub use websocket::{SocketLimits, Sockets};
+pub use server::{ConnectionLimits, HttpService, PerCoreRuntimes, serve};
+pub use websocket::{ConnectionLimiter, WebSocketLimits};
 
 /// What the handlers need. `E` executes operations: a schema, or whatever wraps one.
 pub struct HttpState<E> {
     /// Answers operations.
-    pub door: Door<E>,
+    pub pipeline: OperationPipeline<E>,
     /// Where requests are measured.
     pub metrics: Metrics,
     /// Says whether the service is ready.
@@ -52,7 +52,7 @@ pub struct HttpState<E> {
     /// Networks whose requests may join a trace that they bring.
     pub trusted_peers: Vec<IpNet>,
     /// Connections by WebSocket.
-    pub sockets: Sockets,
+    pub sockets: ConnectionLimiter,
     /// Where the last result of `cinegraph prove` lies.
     pub data_dir: PathBuf,
     /// The API explorer, where it is served.

@@ -21,12 +21,12 @@ use tower_http::compression::predicate::SizeAbove;
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
 use super::admin::scrape;
-use super::at_hand::AtHand;
 use super::cors::Cors;
-use super::error::refusal;
+use super::error::error_response;
+use super::fast_path::CachedResponseService;
 use super::health::{self, Probe};
-use super::request::{Observer, observe};
-use super::serve::Answers;
+use super::observability::{RequestObserver, observe};
+use super::server::HttpService;
 use super::{HttpState, graphql, page, websocket};
 use crate::telemetry::metrics::SLO_ROUTE;
 use crate::telemetry::{ErrorCode, Metrics};
@@ -35,8 +35,8 @@ use crate::telemetry::{ErrorCode, Metrics};
 const COMPRESSED_FROM: u64 = 1024;
 
 /// What clients may ask for.
-pub fn public<E: Executor>(state: HttpState<E>) -> impl Answers {
-    let observer = Observer::new(state.metrics.clone(), &state.trusted_peers);
+pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
+    let observer = RequestObserver::new(state.metrics.clone(), &state.trusted_peers);
     let (limits, cors) = (state.limits, Cors::new(state.origins.clone(), state.cors_headers.clone()));
     let state = Arc::new(state);
     let graphql = Router::new().route(SLO_ROUTE, get(graphql::get::<E>).post(graphql::post::<E>));
@@ -45,16 +45,16 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl Answers {
         others = others.merge(explorer.routes());
     }
     let limited = ServiceBuilder::new()
-        .layer(catching_panics(observer.clone()))
+        .layer(catch_panic_layer(observer.clone()))
         .layer(RequestBodyDeadlineLayer::new(limits.body_read))
         .layer(DefaultBodyLimit::max(limits.body_bytes));
-    let others = complete(others.with_state(Arc::clone(&state)).merge(health(state.probe.clone())))
+    let others = with_fallbacks(others.with_state(Arc::clone(&state)).merge(health(state.probe.clone())))
         .layer(ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(limited.clone()));
-    let graphql = refusing_methods(graphql.with_state(Arc::clone(&state))).layer(limited);
-    let plain = AtHand::before(graphql.merge(others), state, observer);
+    let graphql = with_method_fallback(graphql.with_state(Arc::clone(&state))).layer(limited);
+    let plain = CachedResponseService::wrap(graphql.merge(others), state, observer);
     // After it is observed: sizes are those that we made.
     let compressed = ServiceBuilder::new()
-        .map_response(|response| weaken_tag(response).map(Body::new))
+        .map_response(|response| weaken_etag(response).map(Body::new))
         .layer(compression())
         .service(plain.clone());
     let shared = ServiceBuilder::new().option_layer(cors.layer()).service(service_fn(move |request: Request| {
@@ -77,7 +77,7 @@ fn compression() -> CompressionLayer<SizeAbove> {
 }
 
 /// A compressed answer has other bytes than the one that its tag was made of, and says the same.
-fn weaken_tag<B>(mut response: Response<B>) -> Response<B> {
+fn weaken_etag<B>(mut response: Response<B>) -> Response<B> {
     if response.headers().contains_key(CONTENT_ENCODING)
         && let Some(tag) = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok())
         && !tag.starts_with("W/")
@@ -91,9 +91,9 @@ fn weaken_tag<B>(mut response: Response<B>) -> Response<B> {
 /// What those who run the service may ask for.
 pub fn admin(metrics: Metrics, probe: Probe) -> Router {
     let routes = Router::new().route("/metrics", get(scrape)).with_state(metrics.clone());
-    let observer = Observer::new(metrics, &[]);
-    complete(routes.merge(health(probe))).layer(
-        ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(catching_panics(observer)),
+    let observer = RequestObserver::new(metrics, &[]);
+    with_fallbacks(routes.merge(health(probe))).layer(
+        ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(catch_panic_layer(observer)),
     )
 }
 
@@ -102,24 +102,25 @@ fn health(probe: Probe) -> Router {
 }
 
 /// Answers what no route answers.
-fn complete(routes: Router) -> Router {
-    refusing_methods(routes)
-        .fallback(|| async { refusal(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is nothing at this path") })
+fn with_fallbacks(routes: Router) -> Router {
+    with_method_fallback(routes).fallback(|| async {
+        error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is nothing at this path")
+    })
 }
 
 /// Answers methods that a route does not take.
-fn refusing_methods(routes: Router) -> Router {
+fn with_method_fallback(routes: Router) -> Router {
     routes.method_not_allowed_fallback(|| async {
-        refusal(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
+        error_response(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
     })
 }
 
 /// Answers where our code panics.
-fn catching_panics(observer: Observer) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body>> {
+fn catch_panic_layer(observer: RequestObserver) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body>> {
     CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref()))
 }
 
-fn after_panic(observer: &Observer, panic: &(dyn Any + Send)) -> Response {
+fn after_panic(observer: &RequestObserver, panic: &(dyn Any + Send)) -> Response {
     let reason = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -127,5 +128,5 @@ fn after_panic(observer: &Observer, panic: &(dyn Any + Send)) -> Response {
         .unwrap_or("unknown");
     tracing::error!(reason, "a request panicked");
     observer.metrics.graphql_error(ErrorCode::Internal);
-    refusal(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error")
+    error_response(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error")
 }

@@ -32,9 +32,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::HttpState;
 use super::cors::origin_problem;
-use super::error::refusal;
+use super::error::error_response;
 use crate::config::AllowedOrigins;
-use crate::graphql::{Door, Event, Opened};
+use crate::graphql::{Event, Execution, OperationPipeline};
 use crate::telemetry::{Dropped, ErrorCode, Label, Metrics};
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -46,7 +46,7 @@ const ID_MAX: usize = 256;
 const MESSAGE_MIN: usize = 64;
 
 /// How long to wait for the client's side of a close.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// When we stop, this many connections a second are closed, or more if time is short: their clients come back, elsewhere.
 const CLOSED_PER_SECOND: f64 = 100.0;
@@ -56,7 +56,7 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 /// What connections may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SocketLimits {
+pub struct WebSocketLimits {
     /// Connections at a time.
     pub connections: usize,
     /// Operations at a time on one connection.
@@ -75,7 +75,7 @@ pub struct SocketLimits {
     pub shutdown: Duration,
 }
 
-impl Default for SocketLimits {
+impl Default for WebSocketLimits {
     fn default() -> Self {
         Self {
             connections: 2000,
@@ -92,24 +92,24 @@ impl Default for SocketLimits {
 
 /// All connections of this instance.
 #[derive(Debug, Clone)]
-pub struct Sockets(Arc<AllSockets>);
+pub struct ConnectionLimiter(Arc<SharedLimiter>);
 
 #[derive(Debug)]
-struct AllSockets {
-    limits: SocketLimits,
+struct SharedLimiter {
+    limits: WebSocketLimits,
     origins: AllowedOrigins,
-    seats: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     open: TaskTracker,
     stop: CancellationToken,
     metrics: Metrics,
 }
 
-impl Sockets {
+impl ConnectionLimiter {
     /// No connection yet. Pages of `origins` may connect, beside our own; once `stop` is cancelled, nobody may.
     #[must_use]
-    pub fn new(limits: SocketLimits, origins: AllowedOrigins, stop: CancellationToken, metrics: Metrics) -> Self {
-        let seats = Arc::new(Semaphore::new(limits.connections));
-        Self(Arc::new(AllSockets { limits, origins, seats, open: TaskTracker::new(), stop, metrics }))
+    pub fn new(limits: WebSocketLimits, origins: AllowedOrigins, stop: CancellationToken, metrics: Metrics) -> Self {
+        let permits = Arc::new(Semaphore::new(limits.connections));
+        Self(Arc::new(SharedLimiter { limits, origins, permits, open: TaskTracker::new(), stop, metrics }))
     }
 
     /// Waits until all connections are closed; none comes when we are stopping.
@@ -119,16 +119,16 @@ impl Sockets {
     }
 
     /// Whether a page of that origin may connect. Programs that are no browsers have none, and no cookies to abuse.
-    fn admits(&self, headers: &HeaderMap) -> bool {
+    fn is_origin_allowed(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
         self.0.origins.allows(origin) || is_of_host(origin, headers)
     }
 
     /// A place for one more connection; none where all are taken or we are stopping.
-    fn seat(&self) -> Option<Seat> {
-        let seat = Arc::clone(&self.0.seats).try_acquire_owned().ok().filter(|_| !self.0.stop.is_cancelled())?;
-        Some(Seat { _seat: seat, _open: self.0.open.token(), all: Arc::clone(&self.0) })
+    fn permit(&self) -> Option<ConnectionPermit> {
+        let permit = Arc::clone(&self.0.permits).try_acquire_owned().ok().filter(|_| !self.0.stop.is_cancelled())?;
+        Some(ConnectionPermit { _seat: permit, _open: self.0.open.token(), all: Arc::clone(&self.0) })
     }
 }
 
@@ -148,18 +148,18 @@ fn is_of_host(origin: &str, headers: &HeaderMap) -> bool {
 }
 
 /// A place among the connections, free again when dropped.
-struct Seat {
+struct ConnectionPermit {
     _seat: OwnedSemaphorePermit,
     _open: TaskTrackerToken,
-    all: Arc<AllSockets>,
+    all: Arc<SharedLimiter>,
 }
 
-impl Seat {
+impl ConnectionPermit {
     /// Waits until this connection is to be closed because we stop: each a little later than the last.
     async fn stopped(&self) {
-        let AllSockets { stop, limits, seats, .. } = &*self.all;
+        let SharedLimiter { stop, limits, permits, .. } = &*self.all;
         stop.cancelled().await;
-        let open = u32::try_from(limits.connections - seats.available_permits()).unwrap_or(u32::MAX);
+        let open = u32::try_from(limits.connections - permits.available_permits()).unwrap_or(u32::MAX);
         let window = Duration::from_secs_f64(f64::from(open) / CLOSED_PER_SECOND).min(limits.shutdown);
         sleep(window.mul_f64(rand::random())).await;
     }
@@ -171,10 +171,10 @@ pub(super) async fn upgrade<E: Executor>(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let (door, sockets) = (state.door.clone(), state.sockets.clone());
+    let (pipeline, sockets) = (state.pipeline.clone(), state.sockets.clone());
     let refused = |status, code, message: &str| {
         sockets.0.metrics.graphql_error(code);
-        refusal(status, code, message)
+        error_response(status, code, message)
     };
     let Ok(upgrade) = upgrade else {
         let problem = "this path takes WebSockets only";
@@ -183,7 +183,7 @@ pub(super) async fn upgrade<E: Executor>(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         return response;
     };
-    if !sockets.admits(&headers) {
+    if !sockets.is_origin_allowed(&headers) {
         let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
         return refused(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &origin_problem(origin));
     }
@@ -192,27 +192,27 @@ pub(super) async fn upgrade<E: Executor>(
         let problem = "the subprotocol graphql-transport-ws is spoken here, and no other";
         return refused(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, problem);
     }
-    let Some(seat) = sockets.seat() else {
+    let Some(permit) = sockets.permit() else {
         let problem = "there are too many connections; try again";
         let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, problem);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         return response;
     };
-    let limits = seat.all.limits;
+    let limits = permit.all.limits;
     upgrade
         .max_message_size(limits.message_bytes)
         .max_frame_size(limits.message_bytes)
         .read_buffer_size(READ_BUFFER_BYTES)
-        .on_upgrade(move |socket| converse(socket, door, seat))
+        .on_upgrade(move |socket| handle_connection(socket, pipeline, permit))
 }
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+enum CloseReason {
     /// The client closed it, or is gone.
     Left,
     /// It no longer answers.
-    Silent,
+    ConnectionLost,
     /// It reads too slowly.
     Slow,
     /// We stop.
@@ -221,16 +221,16 @@ enum Ending {
     Broke(u16, &'static str),
 }
 
-const BAD_MESSAGE: Ending = Ending::Broke(4400, "Bad request");
-const UNAUTHORIZED: Ending = Ending::Broke(4401, "Unauthorized");
-const INIT_TIMEOUT: Ending = Ending::Broke(4408, "Connection initialisation timeout");
-const ID_IN_USE: Ending = Ending::Broke(4409, "Subscriber already exists");
-const SECOND_INIT: Ending = Ending::Broke(4429, "Too many initialisation requests");
+const BAD_MESSAGE: CloseReason = CloseReason::Broke(4400, "Bad request");
+const UNAUTHORIZED: CloseReason = CloseReason::Broke(4401, "Unauthorized");
+const INIT_TIMEOUT: CloseReason = CloseReason::Broke(4408, "Connection initialisation timeout");
+const ID_IN_USE: CloseReason = CloseReason::Broke(4409, "Subscriber already exists");
+const SECOND_INIT: CloseReason = CloseReason::Broke(4429, "Too many initialisation requests");
 
-impl Ending {
+impl CloseReason {
     fn close(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
-            Self::Left | Self::Silent => return None,
+            Self::Left | Self::ConnectionLost => return None,
             Self::Slow => (4410, "Too slow"),
             Self::Stopping => (1001, "Going away"),
             Self::Broke(code, reason) => (code, reason),
@@ -243,7 +243,7 @@ impl Ending {
             Self::Left => None,
             Self::Slow => Some(Dropped::Slow),
             Self::Stopping => Some(Dropped::Shutdown),
-            Self::Silent | Self::Broke(..) => Some(Dropped::Error),
+            Self::ConnectionLost | Self::Broke(..) => Some(Dropped::Error),
         }
     }
 }
@@ -251,7 +251,7 @@ impl Ending {
 /// What a client says.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Said {
+enum ClientMessage {
     ConnectionInit {
         #[serde(rename = "payload")]
         _payload: Option<Map<String, Value>>,
@@ -265,7 +265,7 @@ enum Said {
     },
     Subscribe {
         id: String,
-        payload: Asked,
+        payload: SubscribePayload,
     },
     Complete {
         id: String,
@@ -275,24 +275,24 @@ enum Said {
 /// An operation.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked {
+struct SubscribePayload {
     query: Option<String>,
     operation_name: Option<String>,
     variables: Option<Variables>,
     extensions: Option<Extensions>,
 }
 
-async fn converse<E: Executor>(socket: WebSocket, door: Door<E>, seat: Seat) {
+async fn handle_connection<E: Executor>(socket: WebSocket, pipeline: OperationPipeline<E>, permit: ConnectionPermit) {
     let (mut sink, mut stream) = socket.split();
-    let limits = seat.all.limits;
+    let limits = permit.all.limits;
     let (outbox, queue) = outbox(limits);
-    let metrics = seat.all.metrics.clone();
-    let connection = Connection { door, outbox, limits, metrics, running: Mutex::default() };
+    let metrics = permit.all.metrics.clone();
+    let connection = Connection { pipeline, outbox, limits, metrics, running: Mutex::default() };
     let ending = tokio::select! {
         ending = connection.listen(&mut stream) => ending,
-        () = write(&mut sink, queue) => Ending::Left,
-        () = connection.outbox.overflow.notified() => Ending::Slow,
-        () = seat.stopped() => Ending::Stopping,
+        () = write(&mut sink, queue) => CloseReason::Left,
+        () = connection.outbox.overflow.notified() => CloseReason::Slow,
+        () = permit.stopped() => CloseReason::Stopping,
     };
     if let Some(reason) = ending.dropped() {
         connection.metrics.subscriptions_dropped(reason, connection.streams());
@@ -306,15 +306,15 @@ async fn converse<E: Executor>(socket: WebSocket, door: Door<E>, seat: Seat) {
         // Until the client has closed its side too; what it still says is heard by nobody.
         while let Some(Ok(_)) = stream.next().await {}
     };
-    if ending != Ending::Silent {
+    if ending != CloseReason::ConnectionLost {
         // A client that takes longer has had its chance.
-        let _ = timeout(FAREWELL, farewell).await;
+        let _ = timeout(CLOSE_TIMEOUT, farewell).await;
     }
 }
 
 /// Writes what waits, until the client is gone.
-async fn write(sink: &mut SplitSink<WebSocket, Message>, mut queue: mpsc::UnboundedReceiver<Waiting>) {
-    while let Some(Waiting { message, _room }) = queue.recv().await {
+async fn write(sink: &mut SplitSink<WebSocket, Message>, mut queue: mpsc::UnboundedReceiver<PendingFrames>) {
+    while let Some(PendingFrames { message, _room }) = queue.recv().await {
         if sink.send(message).await.is_err() {
             return;
         }
@@ -322,29 +322,29 @@ async fn write(sink: &mut SplitSink<WebSocket, Message>, mut queue: mpsc::Unboun
 }
 
 /// A message that waits for the client to read what came before, and the room that it takes.
-struct Waiting {
+struct PendingFrames {
     message: Message,
     _room: OwnedSemaphorePermit,
 }
 
 /// What a client has yet to read; bounded by bytes.
-struct Outbox {
+struct SendQueue {
     /// Bounded by `room`, of which each message in it holds a part.
-    queue: mpsc::UnboundedSender<Waiting>,
+    queue: mpsc::UnboundedSender<PendingFrames>,
     room: Arc<Semaphore>,
     capacity: usize,
     slow_after: Duration,
     overflow: Notify,
 }
 
-fn outbox(limits: SocketLimits) -> (Outbox, mpsc::UnboundedReceiver<Waiting>) {
+fn outbox(limits: WebSocketLimits) -> (SendQueue, mpsc::UnboundedReceiver<PendingFrames>) {
     let (queue, receiver) = mpsc::unbounded_channel();
     let (capacity, slow_after) = (limits.queue_bytes.max(MESSAGE_MIN), limits.slow_after);
     let room = Arc::new(Semaphore::new(capacity));
-    (Outbox { queue, room, capacity, slow_after, overflow: Notify::new() }, receiver)
+    (SendQueue { queue, room, capacity, slow_after, overflow: Notify::new() }, receiver)
 }
 
-impl Outbox {
+impl SendQueue {
     /// Queues a message as soon as there is room; never returns where there is none for too long, for the connection is
     /// closed then.
     async fn send(&self, message: Message) {
@@ -368,7 +368,7 @@ impl Outbox {
 
     fn put(&self, message: Message, room: OwnedSemaphorePermit) {
         // Fails when the writer has ended, and the connection ends with it.
-        let _ = self.queue.send(Waiting { message, _room: room });
+        let _ = self.queue.send(PendingFrames { message, _room: room });
     }
 
     async fn say(&self, message: Value) {
@@ -386,9 +386,9 @@ fn message_bytes(message: &Message) -> usize {
 
 /// One connection, between its opening and its end.
 struct Connection<E> {
-    door: Door<E>,
-    outbox: Outbox,
-    limits: SocketLimits,
+    pipeline: OperationPipeline<E>,
+    outbox: SendQueue,
+    limits: WebSocketLimits,
     metrics: Metrics,
     running: Mutex<HashMap<String, Running>>,
 }
@@ -401,7 +401,7 @@ struct Running {
 }
 
 /// How long to wait for a client's next word.
-struct Patience {
+struct IdleTimer {
     until: Instant,
     introduced: bool,
     pinged: bool,
@@ -409,8 +409,8 @@ struct Patience {
 
 impl<E: Executor> Connection<E> {
     /// Hears the client and runs what it asks for, until one of the two ends the connection.
-    async fn listen(&self, stream: &mut SplitStream<WebSocket>) -> Ending {
-        let mut patience = Patience { until: Instant::now() + self.limits.init, introduced: false, pinged: false };
+    async fn listen(&self, stream: &mut SplitStream<WebSocket>) -> CloseReason {
+        let mut patience = IdleTimer { until: Instant::now() + self.limits.init, introduced: false, pinged: false };
         let mut running = FuturesUnordered::new();
         loop {
             let heard = tokio::select! {
@@ -423,38 +423,42 @@ impl<E: Executor> Connection<E> {
             };
             let Ok(said) = serde_json::from_str(&text) else { return BAD_MESSAGE };
             match said {
-                Said::ConnectionInit { .. } if patience.introduced => return SECOND_INIT,
-                Said::ConnectionInit { .. } => {
+                ClientMessage::ConnectionInit { .. } if patience.introduced => return SECOND_INIT,
+                ClientMessage::ConnectionInit { .. } => {
                     patience.introduced = true;
                     patience.until = Instant::now() + self.limits.silence;
                     self.outbox.say(json!({ "type": "connection_ack" })).await;
                 }
-                Said::Ping { payload: None } => self.outbox.say(json!({ "type": "pong" })).await,
-                Said::Ping { payload } => self.outbox.say(json!({ "type": "pong", "payload": payload })).await,
-                Said::Pong { .. } => {}
-                Said::Subscribe { .. } if !patience.introduced => return UNAUTHORIZED,
-                Said::Subscribe { id, payload } => {
+                ClientMessage::Ping { payload: None } => self.outbox.say(json!({ "type": "pong" })).await,
+                ClientMessage::Ping { payload } => self.outbox.say(json!({ "type": "pong", "payload": payload })).await,
+                ClientMessage::Pong { .. } => {}
+                ClientMessage::Subscribe { .. } if !patience.introduced => return UNAUTHORIZED,
+                ClientMessage::Subscribe { id, payload } => {
                     let Some(request) = payload.into_request().filter(|_| (1..=ID_MAX).contains(&id.len())) else {
                         return BAD_MESSAGE;
                     };
                     match self.register(&id) {
                         Err(ending) => return ending,
-                        Ok(None) => self.refuse_one_more(&id).await,
+                        Ok(None) => self.reject_over_limit(&id).await,
                         Ok(Some(registration)) => running.push(Abortable::new(self.operate(id, request), registration)),
                     }
                 }
-                Said::Complete { id } => self.complete(&id),
+                ClientMessage::Complete { id } => self.with_fallbacks(&id),
             }
         }
     }
 
     /// The next text that the client sends. Pings it when it is silent.
-    async fn hear(&self, stream: &mut SplitStream<WebSocket>, patience: &mut Patience) -> Result<Utf8Bytes, Ending> {
+    async fn hear(
+        &self,
+        stream: &mut SplitStream<WebSocket>,
+        patience: &mut IdleTimer,
+    ) -> Result<Utf8Bytes, CloseReason> {
         loop {
             let heard = match timeout_at(patience.until, stream.next()).await {
                 Ok(heard) => heard,
                 Err(_) if !patience.introduced => return Err(INIT_TIMEOUT),
-                Err(_) if patience.pinged => return Err(Ending::Silent),
+                Err(_) if patience.pinged => return Err(CloseReason::ConnectionLost),
                 Err(_) => {
                     self.outbox.ping();
                     patience.pinged = true;
@@ -469,15 +473,15 @@ impl<E: Executor> Connection<E> {
             match heard {
                 Some(Ok(Message::Text(text))) => return Ok(text),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                None | Some(Ok(Message::Close(_))) => return Err(Ending::Left),
+                None | Some(Ok(Message::Close(_))) => return Err(CloseReason::Left),
                 Some(Ok(Message::Binary(_))) => return Err(BAD_MESSAGE),
-                Some(Err(error)) => return Err(if is_unreadable(error) { BAD_MESSAGE } else { Ending::Left }),
+                Some(Err(error)) => return Err(if is_unreadable(error) { BAD_MESSAGE } else { CloseReason::Left }),
             }
         }
     }
 
     /// Makes room for an operation; none where there are too many already.
-    fn register(&self, id: &str) -> Result<Option<AbortRegistration>, Ending> {
+    fn register(&self, id: &str) -> Result<Option<AbortRegistration>, CloseReason> {
         let mut running = self.running();
         if running.contains_key(id) {
             return Err(ID_IN_USE);
@@ -490,7 +494,7 @@ impl<E: Executor> Connection<E> {
         Ok(Some(registration))
     }
 
-    async fn refuse_one_more(&self, id: &str) {
+    async fn reject_over_limit(&self, id: &str) {
         let allowed = self.limits.subscriptions;
         let problem = format!("{allowed} operations run on this connection already: complete one first");
         self.metrics.graphql_error(ErrorCode::RateLimited);
@@ -499,7 +503,7 @@ impl<E: Executor> Connection<E> {
     }
 
     /// The client wants no more of an operation. It is not polled again, so nothing more is said of it.
-    fn complete(&self, id: &str) {
+    fn with_fallbacks(&self, id: &str) {
         if let Some(operation) = self.running().remove(id) {
             operation.abort.abort();
         }
@@ -521,15 +525,15 @@ impl<E: Executor> Connection<E> {
 
     /// Sends the results of an operation; says what is left to say when there are no more, if it is not `complete`.
     async fn run(&self, id: &str, request: Request) -> Option<String> {
-        let mut streaming = match self.door.open(request).await {
-            Opened::Answered(answer) => return self.pass_on(id, answer.event()).await.err(),
-            Opened::Streaming(streaming) => streaming,
+        let mut streaming = match self.pipeline.subscribe(request).await {
+            Execution::Response(answer) => return self.forward_events(id, answer.event()).await.err(),
+            Execution::Stream(streaming) => streaming,
         };
         if let Some(operation) = self.running().get_mut(id) {
             operation.streams = true;
         }
         while let Some(event) = streaming.next().await {
-            if let Err(last) = self.pass_on(id, event).await {
+            if let Err(last) = self.forward_events(id, event).await {
                 return Some(last);
             }
         }
@@ -537,13 +541,13 @@ impl<E: Executor> Connection<E> {
     }
 
     /// Sends a result, or gives back what is the last word.
-    async fn pass_on(&self, id: &str, event: Event) -> Result<(), String> {
+    async fn forward_events(&self, id: &str, event: Event) -> Result<(), String> {
         match event {
             Event::Next(body) => {
                 self.outbox.send(Message::Text(message(id, "next", &body).into())).await;
                 Ok(())
             }
-            Event::Refused(body) => Err(message(id, "error", &body)),
+            Event::Error(body) => Err(message(id, "error", &body)),
         }
     }
 
@@ -557,7 +561,7 @@ impl<E: Executor> Connection<E> {
     }
 }
 
-impl Asked {
+impl SubscribePayload {
     /// The request; none where there is nothing to execute.
     fn into_request(self) -> Option<Request> {
         let extensions = self.extensions.unwrap_or_default();

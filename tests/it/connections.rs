@@ -33,7 +33,7 @@ async fn decade_of_ties(pool: &PgPool, films: u16) {
 
 /// Where a connection is found: the query around it, with `PAGE` for `first: …, after: …`, the path to it, and what is
 /// asked of its nodes.
-struct Door {
+struct OperationPipeline {
     field: &'static str,
     query: &'static str,
     path: &'static str,
@@ -44,57 +44,57 @@ const PREDICTION: &str = "id rank movie { id title }";
 const RANKED: &str = "rank movie { id title }";
 const CREDIT: &str = "creditId cast person { id name }";
 
-const DOORS: [Door; 9] = [
-    Door {
+const DOORS: [OperationPipeline; 9] = [
+    OperationPipeline {
         field: "Query.predictions",
         query: "predictions(decade: 1990, PAGE) { totalCount CONNECTION }",
         path: "/predictions",
         node: PREDICTION,
     },
-    Door {
+    OperationPipeline {
         field: "Query.confirmedAdditions",
         query: "confirmedAdditions(decade: 1990, PAGE) { totalCount CONNECTION }",
         path: "/confirmedAdditions",
         node: PREDICTION,
     },
-    Door {
+    OperationPipeline {
         field: "DecadeValidation.hitFilms",
         query: "decadeValidation(decade: 1990) { hitFilms(PAGE) { totalCount CONNECTION } }",
         path: "/decadeValidation/hitFilms",
         node: RANKED,
     },
-    Door {
+    OperationPipeline {
         field: "DecadeValidation.missedFilms",
         query: "decadeValidation(decade: 1990) { missedFilms(PAGE) { totalCount CONNECTION } }",
         path: "/decadeValidation/missedFilms",
         node: RANKED,
     },
-    Door {
+    OperationPipeline {
         field: "DecadeValidation.falsePositives",
         query: "decadeValidation(decade: 1990) { falsePositives(PAGE) { totalCount CONNECTION } }",
         path: "/decadeValidation/falsePositives",
         node: RANKED,
     },
-    Door {
+    OperationPipeline {
         field: "Query.movies",
         query: "movies(titleContains: \"film\", PAGE) { CONNECTION }",
         path: "/movies",
         node: "id title",
     },
-    Door {
+    OperationPipeline {
         field: "Movie.credits",
         query: "movie(by: { tmdbId: 2 }) { id credits(PAGE) { totalCount CONNECTION } }",
         path: "/movie/credits",
         node: CREDIT,
     },
     // Others of the same films: another order, another selection.
-    Door {
+    OperationPipeline {
         field: "Query.predictions",
         query: "predictions(profile: \"Award Winner\", decade: 1990, PAGE) { totalCount CONNECTION }",
         path: "/predictions",
         node: PREDICTION,
     },
-    Door {
+    OperationPipeline {
         field: "Movie.credits",
         query: "movie(by: { tmdbId: 2 }) { id credits(department: \"Directing\", PAGE) { totalCount CONNECTION } }",
         path: "/movie/credits",
@@ -102,7 +102,7 @@ const DOORS: [Door; 9] = [
     },
 ];
 
-impl Door {
+impl OperationPipeline {
     fn asked(&self, page: &str) -> String {
         let connection = "pageInfo { hasPreviousPage hasNextPage startCursor endCursor }
                           edges { cursor node { NODE } } nodes { NODE }";
@@ -148,14 +148,14 @@ async fn pages_of_any_size_joined_are_the_whole_list(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
-    for door in DOORS {
-        let whole = nodes(&door.page(&service, 100, None).await);
-        assert!((6..100).contains(&whole.len()), "{}: {} nodes", door.query, whole.len());
+    for pipeline in DOORS {
+        let whole = nodes(&pipeline.page(&service, 100, None).await);
+        assert!((6..100).contains(&whole.len()), "{}: {} nodes", pipeline.query, whole.len());
         for size in 1..=whole.len() + 1 {
-            assert_eq!(door.walked(&service, iter::repeat(size)).await, whole, "{} by {size}", door.query);
+            assert_eq!(pipeline.walked(&service, iter::repeat(size)).await, whole, "{} by {size}", pipeline.query);
         }
-        let sizes = door.walked(&service, [3, 1, 7, 2].into_iter().cycle()).await;
-        assert_eq!(sizes, whole, "{} by different sizes", door.query);
+        let sizes = pipeline.walked(&service, [3, 1, 7, 2].into_iter().cycle()).await;
+        assert_eq!(sizes, whole, "{} by different sizes", pipeline.query);
     }
 }
 
@@ -199,7 +199,7 @@ fn every_connection_of_the_schema_has_a_door() {
             connections.insert(format!("{of}.{field}"));
         }
     }
-    assert_eq!(connections, DOORS.iter().map(|door| door.field.to_owned()).collect());
+    assert_eq!(connections, DOORS.iter().map(|pipeline| pipeline.field.to_owned()).collect());
 }
 
 #[sqlx::test(migrations = false)]
@@ -209,12 +209,13 @@ async fn a_normalising_client_joins_the_pages_of_every_list(pool: PgPool) {
     service.refresh().await;
     let url = format!("http://{}/graphql", service.listen().await);
     let mut whole = Vec::new();
-    for door in &DOORS {
-        whole.push(nodes(&door.page(&service, 100, None).await));
+    for pipeline in &DOORS {
+        whole.push(nodes(&pipeline.page(&service, 100, None).await));
     }
     // It keeps nothing of a joined connection but its nodes.
-    let query = |door: &Door| door.asked("first: $first, after: $after").replace("totalCount", "");
-    let lists = DOORS.map(|door| (door.path, format!("query ($first: Int!, $after: String) {}", query(&door))));
+    let query = |pipeline: &OperationPipeline| pipeline.asked("first: $first, after: $after").replace("totalCount", "");
+    let lists =
+        DOORS.map(|pipeline| (pipeline.path, format!("query ($first: Int!, $after: String) {}", query(&pipeline))));
 
     let mut client = NodeClient::start("graphql", &[&url, &json!(lists).to_string(), "[1, 4, 25, 100]"]).await;
     let movies: Vec<_> = whole[0].iter().map(|node| &node["movie"]).collect();
@@ -246,11 +247,11 @@ async fn a_page_past_the_end_is_empty(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
-    for door in DOORS {
-        let last = door.page(&service, 100, None).await["pageInfo"]["endCursor"].as_str().unwrap().to_owned();
-        let page = door.page(&service, 10, Some(&last)).await;
+    for pipeline in DOORS {
+        let last = pipeline.page(&service, 100, None).await["pageInfo"]["endCursor"].as_str().unwrap().to_owned();
+        let page = pipeline.page(&service, 10, Some(&last)).await;
         let info = json!({"hasPreviousPage": true, "hasNextPage": false, "startCursor": null, "endCursor": null});
-        assert_eq!((nodes(&page), &page["pageInfo"]), (vec![], &info), "{}", door.query);
+        assert_eq!((nodes(&page), &page["pageInfo"]), (vec![], &info), "{}", pipeline.query);
     }
 }
 
@@ -273,9 +274,9 @@ async fn a_cursor_of_another_list_is_refused(pool: PgPool) {
     ] {
         cases.push(format!("{{ predictions({arguments}, after: \"{of_predictions}\") {{ totalCount }} }}"));
     }
-    for door in &DOORS {
-        let cursor = door.first_cursor(&service).await;
-        for other in DOORS.iter().filter(|other| other.query != door.query) {
+    for pipeline in &DOORS {
+        let cursor = pipeline.first_cursor(&service).await;
+        for other in DOORS.iter().filter(|other| other.query != pipeline.query) {
             cases.push(other.asked(&format!("after: \"{cursor}\"")));
         }
     }

@@ -14,10 +14,10 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use cinegraph::config::AllowedOrigins;
-use cinegraph::graphql::{Door, OperationLimits, TrustedDocuments};
+use cinegraph::graphql::{OperationLimits, OperationPipeline, TrustedDocuments};
 use cinegraph::http::{
-    ConnectionLimits, ConnectionThreads, Explorer, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets,
-    admin, public, serve,
+    ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpState, PerCoreRuntimes, Probe, Readiness,
+    WebSocketLimits, admin, public, serve,
 };
 use cinegraph::telemetry::{Inventory, LogFormat, Metrics, TelemetryGuard, subscriber};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
@@ -127,12 +127,16 @@ impl Shell {
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
         let limits = OperationLimits { time: execution, concurrent: PLACES, ..OperationLimits::default() };
-        let door =
-            Door::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), limits).trusting(documents);
-        let sockets =
-            Sockets::new(SocketLimits::default(), AllowedOrigins::default(), CancellationToken::new(), metrics.clone());
+        let pipeline = OperationPipeline::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), limits)
+            .with_trusted_documents(documents);
+        let sockets = ConnectionLimiter::new(
+            WebSocketLimits::default(),
+            AllowedOrigins::default(),
+            CancellationToken::new(),
+            metrics.clone(),
+        );
         let state = HttpState {
-            door,
+            pipeline,
             metrics: metrics.clone(),
             probe: probe.clone(),
             limits: http,
@@ -865,7 +869,7 @@ async fn what_is_not_at_hand_is_worked_out_off_the_threads_of_connections() {
     let shell = Shell::new();
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (threads, stop) = (ConnectionThreads::start().unwrap(), CancellationToken::new());
+    let (threads, stop) = (PerCoreRuntimes::start().unwrap(), CancellationToken::new());
     let (limits, runtimes) = (ConnectionLimits::default(), threads.runtimes());
     let server = tokio::spawn(serve(listener, shell.public.clone(), limits, runtimes, stop.clone()));
 

@@ -9,9 +9,9 @@ use async_graphql::{EmptyMutation, Object, Schema, Subscription};
 use axum::http::{Response, StatusCode};
 use chrono::TimeDelta;
 use cinegraph::config::AllowedOrigins;
-use cinegraph::graphql::{Door, OperationLimits};
+use cinegraph::graphql::{OperationLimits, OperationPipeline};
 use cinegraph::http::{
-    ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets, public, serve,
+    ConnectionLimiter, ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, WebSocketLimits, public, serve,
 };
 use cinegraph::telemetry::{Inventory, Metrics};
 use futures_util::StreamExt;
@@ -76,22 +76,22 @@ struct Shell {
     address: SocketAddr,
     metrics: Metrics,
     stop: CancellationToken,
-    sockets: Sockets,
+    sockets: ConnectionLimiter,
 }
 
 impl Shell {
     async fn new() -> Self {
-        Self::with(SocketLimits::default()).await
+        Self::with(WebSocketLimits::default()).await
     }
 
-    async fn with(limits: SocketLimits) -> Self {
+    async fn with(limits: WebSocketLimits) -> Self {
         let metrics = Metrics::new(&Inventory::default()).unwrap();
         let stop = CancellationToken::new();
         let origins = AllowedOrigins::parse(["https://films.example"]).unwrap();
-        let sockets = Sockets::new(limits, origins, stop.clone(), metrics.clone());
+        let sockets = ConnectionLimiter::new(limits, origins, stop.clone(), metrics.clone());
         let schema = Schema::new(Toy, EmptyMutation, ToySubscription);
         let router = public(HttpState {
-            door: Door::new(schema, metrics.clone(), OperationLimits::default()),
+            pipeline: OperationPipeline::new(schema, metrics.clone(), OperationLimits::default()),
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
@@ -170,7 +170,7 @@ async fn only_pages_that_are_allowed_may_connect() {
 
 #[tokio::test]
 async fn connections_are_limited_and_their_places_come_free() {
-    let shell = Shell::with(SocketLimits { connections: 2, ..SocketLimits::default() }).await;
+    let shell = Shell::with(WebSocketLimits { connections: 2, ..WebSocketLimits::default() }).await;
     let (one, _two) = (Socket::open(shell.address).await, Socket::open(shell.address).await);
 
     let refused = Socket::shake_hands(shell.address, &[]).await.err().unwrap();
@@ -225,7 +225,7 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
 
 #[tokio::test]
 async fn who_does_not_introduce_himself_is_closed() {
-    let shell = Shell::with(SocketLimits { init: Duration::from_millis(50), ..SocketLimits::default() }).await;
+    let shell = Shell::with(WebSocketLimits { init: Duration::from_millis(50), ..WebSocketLimits::default() }).await;
     let mut socket = Socket::connect(shell.address).await;
     socket.say(json!({ "type": "pong" })).await;
     assert_eq!(socket.closed().await, (4408, "Connection initialisation timeout".to_owned()));
@@ -316,7 +316,7 @@ async fn pings_are_answered_with_what_they_carry() {
 
 #[tokio::test]
 async fn operations_of_a_connection_are_limited() {
-    let shell = Shell::with(SocketLimits { subscriptions: 3, ..SocketLimits::default() }).await;
+    let shell = Shell::with(WebSocketLimits { subscriptions: 3, ..WebSocketLimits::default() }).await;
     let mut socket = Socket::open(shell.address).await;
     for id in ["1", "2", "3", "4"] {
         socket.subscribe(id, "subscription { never }").await;
@@ -344,7 +344,7 @@ async fn a_connection_that_is_lost_ends_its_operations() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_dropped() {
-    let limits = SocketLimits { slow_after: Duration::from_millis(300), ..SocketLimits::default() };
+    let limits = WebSocketLimits { slow_after: Duration::from_millis(300), ..WebSocketLimits::default() };
     let shell = Shell::with(limits).await;
     let mut socket = Socket::open(shell.address).await;
     socket.subscribe("1", "subscription { flood }").await;
@@ -357,7 +357,8 @@ async fn a_client_that_does_not_read_is_dropped() {
 
 #[tokio::test]
 async fn who_is_silent_is_pinged_and_who_does_not_answer_is_dropped() {
-    let shell = Shell::with(SocketLimits { silence: Duration::from_millis(100), ..SocketLimits::default() }).await;
+    let shell =
+        Shell::with(WebSocketLimits { silence: Duration::from_millis(100), ..WebSocketLimits::default() }).await;
     let (mut alive, mut dead) = (Socket::open(shell.address).await, Socket::open(shell.address).await);
     for socket in [&mut alive, &mut dead] {
         socket.subscribe("1", "subscription { never }").await;

@@ -11,7 +11,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use crate::http::error::refusal;
+use crate::http::error::error_response;
 use crate::telemetry::ErrorCode;
 
 const CSS: &str = "text/css; charset=utf-8";
@@ -68,7 +68,7 @@ pub(super) async fn get(Path((version, name)): Path<(String, String)>) -> Respon
     let found = ASSETS.iter().find(|(known, ..)| *known == name).filter(|_| version == *VERSION);
     // An old page asks for what this program no longer has: it must not be given another version for ever.
     let Some((_, kind, content)) = found else {
-        return refusal(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is no such file in this version");
+        return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is no such file in this version");
     };
     let headers: [(HeaderName, &str); 3] = [
         (CONTENT_TYPE, kind),

@@ -13,11 +13,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::answers::{Country, Named, Part, Prediction, ask};
-use super::problem::Problem;
+use super::problem::PageError;
+use super::queries::{Country, Named, Part, Prediction, ask};
 use super::views::{CRITERIA, Chrome, Segment, Tab, one_decimal};
-use super::{Opened, html};
-use crate::graphql::Door;
+use super::{PageContext, html};
+use crate::graphql::OperationPipeline;
 use crate::http::HttpState;
 
 const FILM: &str = include_str!("queries/film.graphql");
@@ -138,13 +138,13 @@ pub(super) async fn get<E: Executor>(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let opened = Opened::at(&state, query.as_deref(), Tab::None).await;
+    let opened = PageContext::at(&state, query.as_deref(), Tab::None).await;
     let asked = async {
         let mut variables = opened.address()?.taste()?;
         variables.insert("by".to_owned(), json!({ "id": id }));
-        let asked = ask::<Answer, E>(&state.door, FILM, variables).await?;
-        let explained = asked.data.prediction.ok_or_else(Problem::no_film)?;
-        Ok((explained, standings(&state.door, &opened.page, &id).await?, asked.end))
+        let asked = ask::<Answer, E>(&state.pipeline, FILM, variables).await?;
+        let explained = asked.data.prediction.ok_or_else(PageError::no_film)?;
+        Ok((explained, standings(&state.pipeline, &opened.page, &id).await?, asked.end))
     };
     match asked.await {
         Ok((explained, standings, end)) => {
@@ -156,7 +156,11 @@ pub(super) async fn get<E: Executor>(
 }
 
 /// How the film does under every profile, in one operation.
-async fn standings<E: Executor>(door: &Door<E>, page: &Chrome, id: &str) -> Result<Vec<(String, Standing)>, Problem> {
+async fn standings<E: Executor>(
+    pipeline: &OperationPipeline<E>,
+    page: &Chrome,
+    id: &str,
+) -> Result<Vec<(String, Standing)>, PageError> {
     let mut variables: Map<String, Value> = Map::new();
     variables.insert("by".to_owned(), json!({ "id": id }));
     variables.insert("list".to_owned(), page.address.list().into());
@@ -175,7 +179,7 @@ async fn standings<E: Executor>(door: &Door<E>, page: &Chrome, id: &str) -> Resu
         return Ok(Vec::new());
     }
     let document = format!("query PageRanks($by: MovieBy!, $list: String!{declared}) {{{fields} }}");
-    let mut found = ask::<HashMap<String, Option<Standing>>, E>(door, document, variables).await?.data;
+    let mut found = ask::<HashMap<String, Option<Standing>>, E>(pipeline, document, variables).await?.data;
     let standing = |(place, name): (usize, &&str)| Some(((*name).to_owned(), found.remove(&format!("p{place}"))??));
     Ok(names.iter().enumerate().filter_map(standing).collect())
 }
@@ -216,7 +220,7 @@ impl FilmPage {
 
     fn back(&self) -> String {
         let decade = self.explained.movie.decade.map(|decade| decade.to_string()).unwrap_or_default();
-        super::address::Address { decade, ..self.page.address.unfiltered() }.link("/")
+        super::page_query::PageQuery { decade, ..self.page.address.unfiltered() }.link("/")
     }
 
     fn reasons(&self) -> Vec<Reason> {

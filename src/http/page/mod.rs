@@ -3,12 +3,12 @@
 //! It asks through the same door as every client, so an answer that is kept makes a page without a computation. All of
 //! it works by links and forms; the scripts in `assets/` only make it quicker.
 
-mod address;
-mod answers;
 mod assets;
 mod film;
+mod page_query;
 mod problem;
 mod proof;
+mod queries;
 mod timings;
 mod validation;
 mod views;
@@ -24,11 +24,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
-use self::address::Address;
-use self::answers::{ADDITIONS, FRAME, Frame, PREDICTIONS, Ranked, ask};
 pub(super) use self::assets::path as asset_path;
-use self::problem::Problem;
-use self::timings::Gate;
+use self::page_query::PageQuery;
+use self::problem::PageError;
+use self::queries::{ADDITIONS, FRAME, Frame, PREDICTIONS, Ranked, ask};
+use self::timings::RateLimiter;
 use self::views::{Chrome, ListPage, ProblemPage, Tab};
 use super::{HttpState, html};
 
@@ -48,7 +48,7 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
         .route("/assets/{version}/{name}", get(assets::get));
     let timings = Router::new()
         .route("/page/timings", post(timings::post::<E>))
-        .layer(Extension(Gate::new()))
+        .layer(Extension(RateLimiter::new()))
         .layer(DefaultBodyLimit::max(timings::BODY_BYTES));
     pages.merge(timings)
 }
@@ -64,18 +64,19 @@ async fn additions<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery
 }
 
 async fn list<E: Executor>(state: &HttpState<E>, query: Option<&str>, tab: Tab) -> Response {
-    let opened = Opened::at(state, query, tab).await;
+    let opened = PageContext::at(state, query, tab).await;
     let asked = async {
         let (document, address) = match tab {
             Tab::Additions => (ADDITIONS, opened.address()?.without_filter()),
             _ => (PREDICTIONS, opened.address()?.clone()),
         };
-        ask::<Ranked, E>(&state.door, document, address.page()?).await
+        ask::<Ranked, E>(&state.pipeline, document, address.page()?).await
     };
     match asked.await {
         Ok(asked) => {
             let ranking = asked.data.ranking;
-            let view = ListPage { page: opened.page, ranking, stale: asked.stale, blank: views::blank() };
+            let view =
+                ListPage { page: opened.page, ranking, stale: asked.stale, placeholder_row: views::placeholder_row() };
             (Extension(asked.end), html(StatusCode::OK, &view)).into_response()
         }
         Err(problem) => opened.fail(problem),
@@ -83,20 +84,20 @@ async fn list<E: Executor>(state: &HttpState<E>, query: Option<&str>, tab: Tab) 
 }
 
 /// A page whose surroundings are known.
-struct Opened {
+struct PageContext {
     page: Chrome,
     /// Why they are not.
-    problem: Option<Problem>,
+    problem: Option<PageError>,
     again: String,
 }
 
-impl Opened {
+impl PageContext {
     async fn at<E: Executor>(state: &HttpState<E>, query: Option<&str>, tab: Tab) -> Self {
-        let (address, mut problem) = match Address::read(query) {
+        let (address, mut problem) = match PageQuery::read(query) {
             Ok(address) => (address, None),
-            Err(problem) => (Address::default(), Some(problem)),
+            Err(problem) => (PageQuery::default(), Some(problem)),
         };
-        let frame = ask::<Frame, E>(&state.door, FRAME, serde_json::Map::new()).await.map(|asked| asked.data);
+        let frame = ask::<Frame, E>(&state.pipeline, FRAME, serde_json::Map::new()).await.map(|asked| asked.data);
         let frame = frame.unwrap_or_else(|unavailable| {
             problem.get_or_insert(unavailable);
             Frame::default()
@@ -105,11 +106,11 @@ impl Opened {
         Self { page: Chrome { tab, address, frame, explorer: state.explorer.is_some() }, problem, again }
     }
 
-    fn address(&self) -> Result<&Address, Problem> {
+    fn address(&self) -> Result<&PageQuery, PageError> {
         self.problem.clone().map_or(Ok(&self.page.address), Err)
     }
 
-    fn fail(self, problem: Problem) -> Response {
+    fn fail(self, problem: PageError) -> Response {
         let (status, retry_after) = (problem.status, problem.retry_after);
         let mut response = html(status, &ProblemPage { page: self.page, problem, again: self.again });
         if let Some(seconds) = retry_after {

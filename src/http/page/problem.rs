@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 /// What stands in the way.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Problem {
+pub(super) struct PageError {
     pub(super) status: StatusCode,
     pub(super) title: &'static str,
     pub(super) text: String,
@@ -28,7 +28,7 @@ struct Extensions {
     field: Option<String>,
 }
 
-impl Problem {
+impl PageError {
     /// A part of the address makes no sense.
     pub(super) fn bad_address(part: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "That address makes no sense", format!("{part} cannot be read"))
@@ -40,13 +40,13 @@ impl Problem {
     }
 
     /// What nobody who reads a page can do anything about.
-    pub(super) fn ours() -> Self {
+    pub(super) fn internal() -> Self {
         let text = "Something went wrong on our side. It has been noted.".to_owned();
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "This page failed", text)
     }
 
     /// What the API says.
-    pub(super) fn told(wrong: &Wrong, retry_after: Option<u32>) -> Self {
+    pub(super) fn from_graphql(wrong: &Wrong, retry_after: Option<u32>) -> Self {
         let text = match &wrong.extensions.field {
             Some(field) => format!("{field} {}", wrong.message),
             None => wrong.message.clone(),
@@ -56,7 +56,7 @@ impl Problem {
             "NOT_FOUND" => (StatusCode::NOT_FOUND, "That is not there"),
             "TIMEOUT" => (StatusCode::GATEWAY_TIMEOUT, "That took too long"),
             "SERVICE_UNAVAILABLE" => (StatusCode::SERVICE_UNAVAILABLE, "The films cannot be reached right now"),
-            _ => return Self::ours(),
+            _ => return Self::internal(),
         };
         Self { retry_after, ..Self::new(status, title, text) }
     }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use crate::http::HttpState;
-use crate::http::error::refusal;
+use crate::http::error::error_response;
 use crate::telemetry::{ErrorCode, PagePhase};
 
 /// The largest report. The page sends some dozens of numbers at most.
@@ -41,9 +41,9 @@ enum Phase {
 
 /// Counts the reports of a second.
 #[derive(Debug, Clone)]
-pub(super) struct Gate(Arc<Mutex<(Instant, u32)>>);
+pub(super) struct RateLimiter(Arc<Mutex<(Instant, u32)>>);
 
-impl Gate {
+impl RateLimiter {
     pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new((Instant::now(), 0))))
     }
@@ -62,15 +62,21 @@ impl Gate {
 /// `POST /page/timings`.
 pub(super) async fn post<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
-    Extension(gate): Extension<Gate>,
+    Extension(gate): Extension<RateLimiter>,
     report: Result<Json<Vec<Timing>>, JsonRejection>,
 ) -> Response {
     if !gate.passes() {
-        return refusal(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, "too many reports in this second");
+        return error_response(
+            StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::RateLimited,
+            "too many reports in this second",
+        );
     }
     let Json(timings) = match report {
         Ok(timings) => timings,
-        Err(rejection) => return refusal(rejection.status(), ErrorCode::BadUserInput, "this is no list of timings"),
+        Err(rejection) => {
+            return error_response(rejection.status(), ErrorCode::BadUserInput, "this is no list of timings");
+        }
     };
     for Timing { phase, seconds } in timings {
         // A range that neither NaN nor a clock that was set back lies in.

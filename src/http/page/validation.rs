@@ -12,11 +12,11 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::answers::ask;
-use super::problem::Problem;
+use super::problem::PageError;
+use super::queries::ask;
 use super::views::{Chrome, Tab, one_decimal};
-use super::{Opened, html};
-use crate::graphql::Door;
+use super::{PageContext, html};
+use crate::graphql::OperationPipeline;
 use crate::http::HttpState;
 
 const VALIDATION: &str = include_str!("queries/validation.graphql");
@@ -145,12 +145,12 @@ struct DecadePage {
 
 /// `GET /validation`.
 pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
-    let opened = Opened::at(&state, query.as_deref(), Tab::Validation).await;
+    let opened = PageContext::at(&state, query.as_deref(), Tab::Validation).await;
     let asked = async {
         let page = &opened.address().map(|_| &opened.page)?;
-        let (report, basis) = blind_if_possible::<OfAll, E>(&state.door, VALIDATION, page, None).await?;
-        let published = on::<OfAll, E>(&state.door, VALIDATION, page, None, PUBLISHED).await?;
-        let compared = on::<Compared, E>(&state.door, COMPARISON, page, None, basis).await?;
+        let (report, basis) = blind_if_possible::<OfAll, E>(&state.pipeline, VALIDATION, page, None).await?;
+        let published = on::<OfAll, E>(&state.pipeline, VALIDATION, page, None, PUBLISHED).await?;
+        let compared = on::<Compared, E>(&state.pipeline, COMPARISON, page, None, basis).await?;
         Ok((report.validation, basis, published.validation, compared.profile_comparison))
     };
     match asked.await {
@@ -167,11 +167,11 @@ pub(super) async fn decade<E: Executor>(
     Path(decade): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let opened = Opened::at(&state, query.as_deref(), Tab::Validation).await;
+    let opened = PageContext::at(&state, query.as_deref(), Tab::Validation).await;
     let asked = async {
         let page = &opened.address().map(|_| &opened.page)?;
-        let decade = decade.parse().map_err(|_| Problem::bad_address("the decade"))?;
-        blind_if_possible::<OfDecade, E>(&state.door, DECADE, page, Some(decade)).await
+        let decade = decade.parse().map_err(|_| PageError::bad_address("the decade"))?;
+        blind_if_possible::<OfDecade, E>(&state.pipeline, DECADE, page, Some(decade)).await
     };
     match asked.await {
         Ok((found, basis)) => {
@@ -183,27 +183,27 @@ pub(super) async fn decade<E: Executor>(
 
 /// Blind is honest, but only configured lists can be hidden from their scores.
 async fn blind_if_possible<T: DeserializeOwned, E: Executor>(
-    door: &Door<E>,
+    pipeline: &OperationPipeline<E>,
     document: &'static str,
     page: &Chrome,
     decade: Option<i32>,
-) -> Result<(T, &'static str), Problem> {
-    match on(door, document, page, decade, BLIND).await {
+) -> Result<(T, &'static str), PageError> {
+    match on(pipeline, document, page, decade, BLIND).await {
         Ok(found) => Ok((found, BLIND)),
         Err(refused) if refused.status == StatusCode::BAD_REQUEST => {
-            on(door, document, page, decade, PUBLISHED).await.map(|found| (found, PUBLISHED))
+            on(pipeline, document, page, decade, PUBLISHED).await.map(|found| (found, PUBLISHED))
         }
         Err(problem) => Err(problem),
     }
 }
 
 async fn on<T: DeserializeOwned, E: Executor>(
-    door: &Door<E>,
+    pipeline: &OperationPipeline<E>,
     document: &'static str,
     page: &Chrome,
     decade: Option<i32>,
     basis: &'static str,
-) -> Result<T, Problem> {
+) -> Result<T, PageError> {
     let mut variables = page.address.taste()?;
     if document == COMPARISON {
         // It is of all profiles, so an answer for one is an answer for all.
@@ -213,7 +213,7 @@ async fn on<T: DeserializeOwned, E: Executor>(
     if let Some(decade) = decade {
         variables.insert("decade".to_owned(), decade.into());
     }
-    Ok(ask::<T, E>(door, document, variables).await?.data)
+    Ok(ask::<T, E>(pipeline, document, variables).await?.data)
 }
 
 /// As people read shares; `–` where there is nothing to share.

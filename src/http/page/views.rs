@@ -4,10 +4,10 @@
 
 use askama::Template;
 
-use super::address::Address;
-use super::answers::{Frame, Part, Prediction, Ranking};
 use super::assets;
-use super::problem::Problem;
+use super::page_query::PageQuery;
+use super::problem::PageError;
+use super::queries::{Frame, Part, Prediction, Ranking};
 
 /// Key, name and meaning of the five criteria, in their order.
 pub(super) const CRITERIA: [(&str, &str, &str); 5] = [
@@ -46,7 +46,7 @@ impl Tab {
 /// What surrounds the subject of every page.
 pub(super) struct Chrome {
     pub(super) tab: Tab,
-    pub(super) address: Address,
+    pub(super) address: PageQuery,
     pub(super) frame: Frame,
     /// Whether the API explorer is served.
     pub(super) explorer: bool,
@@ -89,7 +89,7 @@ impl Chrome {
     }
 
     /// The profile that ranks; none where weights of one's own do.
-    pub(super) fn profile(&self) -> Option<&super::answers::Profile> {
+    pub(super) fn profile(&self) -> Option<&super::queries::Profile> {
         let mut profiles = self.frame.profiles.iter();
         match self.address.profile.as_str() {
             _ if self.address.is_tuned() => None,
@@ -104,7 +104,7 @@ impl Chrome {
 
     pub(super) fn profiles(&self) -> Vec<Choice> {
         let chosen = self.profile().map(|profile| &profile.name);
-        let choice = |profile: &super::answers::Profile| Choice {
+        let choice = |profile: &super::queries::Profile| Choice {
             // The default needs no name, so that the link follows when another one becomes it.
             href: self.address.under(if profile.is_default { "" } else { &profile.name }).link(self.path()),
             name: profile.name.clone(),
@@ -154,8 +154,8 @@ impl Chrome {
     }
 
     /// What a form must send beside its own fields.
-    pub(super) fn carried(&self, but: &[&str]) -> Vec<(String, String)> {
-        self.address.carried(but)
+    pub(super) fn hidden_fields(&self, but: &[&str]) -> Vec<(String, String)> {
+        self.address.hidden_fields(but)
     }
 
     fn film_link(&self, film: &Prediction) -> String {
@@ -224,7 +224,7 @@ pub(super) struct ListPage {
     pub(super) ranking: Ranking,
     pub(super) stale: bool,
     /// A film that is none, for the script to fill.
-    pub(super) blank: Prediction,
+    pub(super) placeholder_row: Prediction,
 }
 
 impl ListPage {
@@ -254,13 +254,13 @@ impl ListPage {
 #[template(path = "problem.html")]
 pub(super) struct ProblemPage {
     pub(super) page: Chrome,
-    pub(super) problem: Problem,
+    pub(super) problem: PageError,
     /// The address that failed, to try again.
     pub(super) again: String,
 }
 
 /// A film of no name, whose parts the template shows.
-pub(super) fn blank() -> Prediction {
+pub(super) fn placeholder_row() -> Prediction {
     let part = || Part::default();
     Prediction { rank: Some(0), breakdown: std::iter::repeat_with(part).take(5).collect(), ..Prediction::default() }
 }

@@ -25,9 +25,9 @@ use cinegraph::breaker::BreakerSettings;
 use cinegraph::cache::{L2Settings, Redis, Surroundings};
 use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{AllowedOrigins, Config, Overrides};
-use cinegraph::graphql::{self, ApiLimits, Door, OperationLimits};
+use cinegraph::graphql::{self, OperationLimits, OperationPipeline, QueryLimits};
 use cinegraph::http::{
-    self, ConnectionLimits, Explorer, HttpLimits, HttpState, Probe, Readiness, SocketLimits, Sockets,
+    self, ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpState, Probe, Readiness, WebSocketLimits,
 };
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{CacheLimits, Services, refresh};
@@ -149,18 +149,23 @@ impl TestService {
         let redis = redis.map(|url| Redis::open(&settings(url), metrics.clone()).unwrap());
         let around = Surroundings { versions: versions.clone(), clock, metrics: metrics.clone(), redis };
         let services = Arc::new(Services::new(&store, &around, &config));
-        let limits = ApiLimits { complexity: config.query_complexity_limit, introspection: true };
+        let limits = QueryLimits { complexity: config.query_complexity_limit, introspection: true };
         let in_time = OperationLimits { time: Duration::from_mins(1), ..OperationLimits::default() };
         let service = http::public(HttpState {
-            door: Door::new(graphql::api(services, metrics.clone(), limits), metrics.clone(), in_time)
-                .keeping(CacheLimits::from(&config).settings(CacheName::Responses, 30), &around),
+            pipeline: OperationPipeline::new(graphql::api(services, metrics.clone(), limits), metrics.clone(), in_time)
+                .with_response_cache(CacheLimits::from(&config).settings(CacheName::Responses, 30), &around),
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
             origins: AllowedOrigins::default(),
             cors_headers: vec![],
             trusted_peers: vec![],
-            sockets: Sockets::new(SocketLimits::default(), AllowedOrigins::default(), stop.clone(), metrics.clone()),
+            sockets: ConnectionLimiter::new(
+                WebSocketLimits::default(),
+                AllowedOrigins::default(),
+                stop.clone(),
+                metrics.clone(),
+            ),
             data_dir: PathBuf::from("/nowhere"),
             explorer: Some(Explorer::new(None, Some(graphql::sdl()))),
             runtime: Handle::current(),

@@ -23,10 +23,10 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tower::util::MapRequest;
 
-use super::request::TRACEPARENT;
+use super::observability::TRACEPARENT;
 
 /// How long to wait where no connection can be accepted, mostly for want of file descriptors.
-const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
 /// What connections may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +47,13 @@ impl Default for ConnectionLimits {
 /// it to whichever is idle, as a runtime of many threads does, takes longer than to give an answer that is at hand. So
 /// nothing that takes longer may be done on them.
 #[derive(Debug)]
-pub struct ConnectionThreads {
+pub struct PerCoreRuntimes {
     runtimes: Vec<Handle>,
     /// Only held: its drop ends them.
     _running: DropGuard,
 }
 
-impl ConnectionThreads {
+impl PerCoreRuntimes {
     /// Starts them. They last until this is dropped, for the longest of their connections.
     ///
     /// # Errors
@@ -78,12 +78,12 @@ impl ConnectionThreads {
 }
 
 /// What answers every request, such as a router.
-pub trait Answers:
+pub trait HttpService:
     Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static
 {
 }
 
-impl<S> Answers for S where
+impl<S> HttpService for S where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static
 {
 }
@@ -92,7 +92,7 @@ impl<S> Answers for S where
 /// connections and finishes the requests in flight. How long that may take is the caller's to limit.
 pub async fn serve(
     listener: TcpListener,
-    service: impl Answers,
+    service: impl HttpService,
     limits: ConnectionLimits,
     runtimes: Vec<Handle>,
     stop: CancellationToken,
@@ -106,7 +106,7 @@ pub async fn serve(
     while let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await {
         let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
         let (Some(runtime), Ok(stream)) = (turns.next(), stream.into_std()) else { continue };
-        let service = TowerToHyperService::new(MapRequest::new(service.clone(), sent_by(peer)));
+        let service = TowerToHyperService::new(MapRequest::new(service.clone(), attach_peer_address(peer)));
         let (builder, stop) = (builder.clone(), stop.clone());
         open.spawn_on(
             async move {
@@ -139,7 +139,7 @@ pub async fn serve(
 }
 
 /// Tells a request that brings a trace who sent it.
-fn sent_by<B>(peer: SocketAddr) -> impl Fn(axum::http::Request<B>) -> Request + Clone
+fn attach_peer_address<B>(peer: SocketAddr) -> impl Fn(axum::http::Request<B>) -> Request + Clone
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
@@ -163,7 +163,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }

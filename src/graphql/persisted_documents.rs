@@ -8,7 +8,7 @@ use async_graphql::{Request, ServerError, Value};
 use cached::{Cached, LruCache};
 use sha2::{Digest, Sha256};
 
-use super::operation::coded;
+use super::operation::error_with_code;
 use crate::telemetry::ErrorCode;
 
 /// Documents that are remembered at most.
@@ -55,14 +55,14 @@ impl Documents {
         if let Some(id) = request.data.get(&std::any::TypeId::of::<DocumentId>()) {
             let id = id.downcast_ref::<DocumentId>().map(|id| id.0.as_str()).unwrap_or_default();
             let Some(document) = self.trusted.by_id.get(id) else {
-                return Err(coded(ErrorCode::PersistedQueryNotFound, NOT_FOUND));
+                return Err(error_with_code(ErrorCode::PersistedQueryNotFound, NOT_FOUND));
             };
             request.query.clone_from(document);
             return Ok(());
         }
         let Some(hash) = persisted_hash(request)? else {
             return if self.trusted.only && !self.digests.contains_key(&digest(&request.query)) {
-                Err(coded(ErrorCode::Forbidden, "only the operations of a fixed list may be executed here"))
+                Err(error_with_code(ErrorCode::Forbidden, "only the operations of a fixed list may be executed here"))
             } else {
                 Ok(())
             };
@@ -72,19 +72,22 @@ impl Documents {
             return Ok(());
         }
         if self.trusted.only {
-            return Err(coded(ErrorCode::Forbidden, "only the operations of a fixed list may be executed here"));
+            return Err(error_with_code(
+                ErrorCode::Forbidden,
+                "only the operations of a fixed list may be executed here",
+            ));
         }
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if request.query.is_empty() {
             let Some(document) = remembered.cache_get(&hash) else {
-                return Err(coded(ErrorCode::PersistedQueryNotFound, NOT_FOUND));
+                return Err(error_with_code(ErrorCode::PersistedQueryNotFound, NOT_FOUND));
             };
             request.query = document.to_string();
             return Ok(());
         }
         if digest(&request.query) != hash {
             let problem = "extensions.persistedQuery.sha256Hash is not that of the query";
-            return Err(coded(ErrorCode::BadUserInput, problem));
+            return Err(error_with_code(ErrorCode::BadUserInput, problem));
         }
         if request.query.len() <= LONGEST {
             remembered.cache_set(hash, request.query.as_str().into());
@@ -96,7 +99,8 @@ impl Documents {
 /// The hash of `extensions.persistedQuery`, where there is one.
 fn persisted_hash(request: &Request) -> Result<Option<[u8; 32]>, ServerError> {
     let Some(Value::Object(persisted)) = request.extensions.get("persistedQuery") else { return Ok(None) };
-    let wrong = || coded(ErrorCode::BadUserInput, "extensions.persistedQuery needs version 1 and a sha256Hash");
+    let wrong =
+        || error_with_code(ErrorCode::BadUserInput, "extensions.persistedQuery needs version 1 and a sha256Hash");
     if !matches!(persisted.get("version"), Some(Value::Number(version)) if version.as_u64() == Some(1)) {
         return Err(wrong());
     }

@@ -19,10 +19,12 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tracing::{Instrument, Span};
 
-use super::documents::{Documents, TrustedDocuments};
+use super::document_limits::{self, DocumentLimits, LimitExceeded};
 use super::error::RETRY_AFTER_SECONDS;
-use super::guard::{self, DocumentLimits, TooMuch};
-use super::operation::{Described, Operation, coded, outcome, phase, settle, syntax_error};
+use super::operation::{
+    Operation, OperationInfo, assign_code, error_with_code, instrument_phase, outcome, syntax_error,
+};
+use super::persisted_documents::{Documents, TrustedDocuments};
 use super::schema::too_complex;
 use crate::cache::{
     Cache, CacheSettings, Entry, Key, Lifetime, LoadError, Made, Purpose, Read, Reading, Surroundings, Times,
@@ -35,7 +37,7 @@ use crate::telemetry::{
 const LIFETIME: Lifetime = Lifetime::of(Duration::from_hours(24));
 
 /// Root fields whose answers may be kept. What they have read says for how long.
-const KEPT_FIELDS: &[&str] = &[
+const CACHEABLE_FIELDS: &[&str] = &[
     "confirmedAdditions",
     "countries",
     "dataOrigin",
@@ -67,7 +69,7 @@ pub enum Transport {
     /// By WebSocket.
     Socket,
     /// From our own pages, whose documents are as they should be.
-    Own,
+    Internal,
 }
 
 /// What an answer by HTTP is written in.
@@ -81,22 +83,22 @@ pub enum MediaType {
 
 /// What became of an operation.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct OperationResponse {
     /// The response, as JSON.
     pub body: Bytes,
     /// How far it came.
-    pub stage: Stage,
+    pub status: ExecutionStatus,
     /// How it ended.
     pub outcome: Outcome,
     /// The slowest source used, if all that it asked for was predictions.
     pub prediction: Option<Source>,
     /// How the response cache served it; none where it may not be kept.
-    pub kept: Option<Kept>,
+    pub cache: Option<CacheMetadata>,
     /// Whether the service could not answer now, and may be asked again soon.
     pub unavailable: bool,
 }
 
-impl Answer {
+impl OperationResponse {
     /// How the operation of the request ended.
     #[must_use]
     pub fn end(&self) -> OperationEnd {
@@ -106,11 +108,11 @@ impl Answer {
 
 /// How far an operation came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum ExecutionStatus {
     /// It was refused before execution: it cannot be parsed, is not valid, or asks for too much.
-    Refused,
+    Rejected,
     /// It would have changed something, which a GET may not.
-    NotByGet,
+    MethodNotAllowed,
     /// Nobody has looked at it: too many others are being answered.
     Shed,
     /// Its time was over.
@@ -121,18 +123,18 @@ pub enum Stage {
     Executed,
 }
 
-impl Stage {
+impl ExecutionStatus {
     /// The status of an answer by HTTP.
     #[must_use]
-    pub fn status(self, transport: Transport) -> u16 {
+    pub fn http_status(self, transport: Transport) -> u16 {
         match self {
-            Self::Refused
+            Self::Rejected
                 if matches!(transport, Transport::Post(MediaType::Json) | Transport::Get(MediaType::Json)) =>
             {
                 200
             }
-            Self::Refused => 400,
-            Self::NotByGet => 405,
+            Self::Rejected => 400,
+            Self::MethodNotAllowed => 405,
             Self::Shed => 503,
             Self::TimedOut => 504,
             Self::Panicked => 500,
@@ -147,7 +149,7 @@ pub struct RequestId(pub String);
 
 /// What caches on the way may know of an answer.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct CacheMetadata {
     /// How it was found.
     pub how: Lookup,
     /// When it was made, and until when it may be served.
@@ -160,68 +162,68 @@ pub struct Kept {
 
 /// An encoded answer.
 #[derive(Debug)]
-struct Encoded {
+struct CachedResponse {
     body: Bytes,
     etag: HeaderValue,
-    stage: Stage,
+    status: ExecutionStatus,
     outcome: Outcome,
     codes: Vec<ErrorCode>,
-    described: Arc<Described>,
+    info: Arc<OperationInfo>,
     read: Read,
     /// Whether the one for whom it was executed has taken it: its root fields were measured by that.
     taken: AtomicBool,
 }
 
 /// An answer that may not be kept: it has errors, or nothing says how old it may become.
-type Unkept = Arc<Encoded>;
+type UncacheableResponse = Arc<CachedResponse>;
 
 /// Of an operation and its variables; two halves that depend on secrets of this process, so that nobody can make two
 /// questions that share one.
 type ResponseKey = [u64; 2];
 
-type Responses = Cache<ResponseKey, Encoded, Unkept>;
+type Responses = Cache<ResponseKey, CachedResponse, UncacheableResponse>;
 
 impl Key for ResponseKey {}
 
 /// What a client has sent, to the letter; by secrets of this process too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Wording([u64; 2]);
+pub struct RequestFingerprint([u64; 2]);
 
 /// Which operation and variables a wording is of, those used least recently forgotten first.
-type Wordings = LruCache<Wording, ResponseKey>;
+type FingerprintIndex = LruCache<RequestFingerprint, ResponseKey>;
 
 /// Answers that are kept.
 #[derive(Clone)]
-struct KeptAnswers {
+struct ResponseCache {
     responses: Responses,
-    wordings: Arc<Mutex<Wordings>>,
+    fingerprints: Arc<Mutex<FingerprintIndex>>,
     around: Surroundings,
 }
 
-impl KeptAnswers {
+impl ResponseCache {
     fn new(settings: CacheSettings, around: &Surroundings) -> Self {
-        let wordings = LruCache::builder().max_size(settings.capacity.entries.max(1)).build();
+        let fingerprints = LruCache::builder().max_size(settings.capacity.entries.max(1)).build();
         Self {
             responses: Cache::new(settings, around),
-            wordings: Arc::new(Mutex::new(wordings.expect("no capacity is 0"))),
+            fingerprints: Arc::new(Mutex::new(fingerprints.expect("no capacity is 0"))),
             around: around.clone(),
         }
     }
 
-    fn wordings(&self) -> MutexGuard<'_, Wordings> {
-        self.wordings.lock().unwrap_or_else(PoisonError::into_inner)
+    fn fingerprints(&self) -> MutexGuard<'_, FingerprintIndex> {
+        self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Answers operations. `E` executes them: a schema, or what wraps one.
 #[derive(Clone)]
-pub struct Door<E> {
+pub struct OperationPipeline<E> {
     pub(super) executor: E,
     pub(super) metrics: Metrics,
-    kept: Option<KeptAnswers>,
+    cache: Option<ResponseCache>,
     secrets: [RandomState; 2],
     limits: OperationLimits,
-    places: Arc<Semaphore>,
+    concurrency: Arc<Semaphore>,
     pub(super) documents: Documents,
 }
 
@@ -242,112 +244,122 @@ impl Default for OperationLimits {
     }
 }
 
-impl<E: Executor> Door<E> {
+impl<E: Executor> OperationPipeline<E> {
     /// A door that keeps nothing and trusts everybody.
     #[must_use]
     pub fn new(executor: E, metrics: Metrics, limits: OperationLimits) -> Self {
         Self {
             executor,
             metrics,
-            kept: None,
+            cache: None,
             secrets: [RandomState::new(), RandomState::new()],
             limits,
-            places: Arc::new(Semaphore::new(limits.concurrent)),
+            concurrency: Arc::new(Semaphore::new(limits.concurrent)),
             documents: Documents::new(TrustedDocuments::default()),
         }
     }
 
     /// The same door, knowing these documents.
     #[must_use]
-    pub fn trusting(self, documents: TrustedDocuments) -> Self {
+    pub fn with_trusted_documents(self, documents: TrustedDocuments) -> Self {
         Self { documents: Documents::new(documents), ..self }
     }
 
     /// The same door, keeping answers.
     #[must_use]
-    pub fn keeping(self, settings: CacheSettings, around: &Surroundings) -> Self {
-        Self { kept: Some(KeptAnswers::new(settings, around)), ..self }
+    pub fn with_response_cache(self, settings: CacheSettings, around: &Surroundings) -> Self {
+        Self { cache: Some(ResponseCache::new(settings, around)), ..self }
     }
 
-    /// By what the answer to `sent` is found [at hand](Self::at_hand); `transport` tells a body from a query string.
-    pub fn wording(&self, transport: Transport, sent: &[u8]) -> Wording {
+    /// By what the answer to `sent` is found [at hand](Self::get_cached); `transport` tells a body from a query string.
+    pub fn fingerprint(&self, transport: Transport, sent: &[u8]) -> RequestFingerprint {
         let by_get = matches!(transport, Transport::Get(_));
-        Wording(self.secrets.each_ref().map(|secret| secret.hash_one((by_get, sent))))
+        RequestFingerprint(self.secrets.each_ref().map(|secret| secret.hash_one((by_get, sent))))
     }
 
     /// The answer to a request, none of which has been read, if one in the same words has been answered before, and that
     /// answer is kept and fresh. It takes nobody's place: it costs less than to be sent away.
-    pub fn at_hand(&self, wording: Wording, transport: Transport, request_id: Option<&str>) -> Option<Answer> {
-        let kept = self.kept.as_ref()?;
-        let key = *kept.wordings().cache_get(&wording)?;
+    pub fn get_cached(
+        &self,
+        fingerprint: RequestFingerprint,
+        transport: Transport,
+        request_id: Option<&str>,
+    ) -> Option<OperationResponse> {
+        let kept = self.cache.as_ref()?;
+        let key = *kept.fingerprints().cache_get(&fingerprint)?;
         let found = kept.responses.find_fresh(&key)?;
         let mut operation = Operation::start(&self.metrics);
         if let Some(id) = request_id {
-            operation.requested_as(id.to_owned());
+            operation.set_request_id(id.to_owned());
         }
         let span = operation.span();
         let _entered = span.enter();
-        let answer = self.hit(&kept.responses, &found, &mut operation);
-        operation.answered(answer.stage.status(transport));
-        operation.end(answer.outcome, answer.prediction);
-        Some(answer)
+        let response = self.serve_cached(&kept.responses, &found, &mut operation);
+        operation.record_status(response.status.http_status(transport));
+        operation.end(response.outcome, response.prediction);
+        Some(response)
     }
 
     /// Answers one operation.
-    pub async fn answer(&self, request: Request, transport: Transport) -> Answer {
-        let Ok(_place) = self.places.try_acquire() else { return self.shed() };
+    pub async fn execute(&self, request: Request, transport: Transport) -> OperationResponse {
+        let Ok(_permit) = self.concurrency.try_acquire() else { return self.shed() };
         let mut operation = Operation::start(&self.metrics);
-        if let Some(RequestId(id)) = of_data(&request) {
-            operation.requested_as(id.clone());
+        if let Some(RequestId(id)) = request_data(&request) {
+            operation.set_request_id(id.clone());
         }
         let span = operation.span();
-        let spent = operation.spent();
-        let answer = spent.on(self.pass(request, transport, &mut operation)).instrument(span).await;
-        operation.answered(answer.stage.status(transport));
-        operation.end(answer.outcome, answer.prediction);
-        answer
+        let usage = operation.usage();
+        let response = usage.on(self.run(request, transport, &mut operation)).instrument(span).await;
+        operation.record_status(response.status.http_status(transport));
+        operation.end(response.outcome, response.prediction);
+        response
     }
 
     /// Sends somebody away at once, so that those who are here are answered in time.
-    fn shed(&self) -> Answer {
+    fn shed(&self) -> OperationResponse {
         self.metrics.rejected(Rejection::RateLimit);
         self.metrics.graphql_error(ErrorCode::ServiceUnavailable);
-        let mut error = coded(ErrorCode::ServiceUnavailable, "too many requests are being answered");
+        let mut error = error_with_code(ErrorCode::ServiceUnavailable, "too many requests are being answered");
         error.extensions.get_or_insert_default().set("retryAfter", RETRY_AFTER_SECONDS);
-        Answer {
+        OperationResponse {
             body: encode(&Response::from_errors(vec![error])),
-            stage: Stage::Shed,
+            status: ExecutionStatus::Shed,
             outcome: Outcome::Error,
             prediction: None,
-            kept: None,
+            cache: None,
             unavailable: true,
         }
     }
 
-    pub(super) async fn pass(&self, mut request: Request, transport: Transport, operation: &mut Operation) -> Answer {
-        if transport != Transport::Own
+    pub(super) async fn run(
+        &self,
+        mut request: Request,
+        transport: Transport,
+        operation: &mut Operation,
+    ) -> OperationResponse {
+        if transport != Transport::Internal
             && let Err(error) = self.documents.resolve(&mut request)
         {
-            return operation.refuse(error, Stage::Refused);
+            return operation.reject(error, ExecutionStatus::Rejected);
         }
-        let Some(kept) = &self.kept else {
+        let Some(kept) = &self.cache else {
             if let Err(refused) = Box::pin(self.prepare(&mut request, transport, operation)).await {
                 return *refused;
             }
-            return Box::pin(self.execute_now(request, operation)).await;
+            return Box::pin(self.execute_uncached(request, operation)).await;
         };
-        let (key, wording) = (self.key(&request), of_data(&request).copied());
-        let answer = match kept.responses.find_fresh(&key) {
-            Some(found) => self.hit(&kept.responses, &found, operation),
+        let (key, fingerprint) = (self.key(&request), request_data(&request).copied());
+        let response = match kept.responses.find_fresh(&key) {
+            Some(found) => self.serve_cached(&kept.responses, &found, operation),
             // On the heap, so that a hit does not move it about.
-            None => Box::pin(self.look_up(request, transport, operation, key, kept)).await,
+            None => Box::pin(self.execute_cached(request, transport, operation, key, kept)).await,
         };
-        if let Some(wording) = wording
-            && answer.kept.is_some()
+        if let Some(fingerprint) = fingerprint
+            && response.cache.is_some()
         {
-            kept.wordings().cache_set(wording, key);
+            kept.fingerprints().cache_set(fingerprint, key);
         }
-        answer
+        response
     }
 
     /// The same for the same operation and variables.
@@ -358,38 +370,38 @@ impl<E: Executor> Door<E> {
     }
 
     /// Answers what is not both kept and fresh.
-    async fn look_up(
+    async fn execute_cached(
         &self,
         mut request: Request,
         transport: Transport,
         operation: &mut Operation,
         key: ResponseKey,
-        KeptAnswers { responses, around, .. }: &KeptAnswers,
-    ) -> Answer {
+        ResponseCache { responses, around, .. }: &ResponseCache,
+    ) -> OperationResponse {
         let kept = responses.has(&key);
         if !kept {
             if let Err(refused) = self.prepare(&mut request, transport, operation).await {
                 return *refused;
             }
-            if !operation.described.may_be_kept() {
-                return self.execute_now(request, operation).await;
+            if !operation.info.is_cacheable() {
+                return self.execute_uncached(request, operation).await;
             }
         }
         let reading = Reading::new(Purpose::Request);
         let this = self.clone();
-        let (name, described) = (request.operation_name.clone(), Arc::clone(&operation.described));
+        let (name, info) = (request.operation_name.clone(), Arc::clone(&operation.info));
         let load = async move {
-            let described = match (described.kind, request.parsed_query()) {
+            let info = match (info.kind, request.parsed_query()) {
                 (OperationType::Unknown, Ok(document)) => {
-                    Arc::new(Described::of(document, name.as_deref(), &this.metrics))
+                    Arc::new(OperationInfo::of(document, name.as_deref(), &this.metrics))
                 }
-                _ => described,
+                _ => info,
             };
-            let encoded = Box::pin(this.execute(request, described)).await;
+            let encoded = Box::pin(this.execute_operation(request, info)).await;
             if encoded.outcome != Outcome::Ok || encoded.read.stamp.is_empty() {
                 return Err(Arc::new(encoded));
             }
-            let bytes = encoded.body.len() + size_of::<Encoded>() + encoded.etag.len();
+            let bytes = encoded.body.len() + size_of::<CachedResponse>() + encoded.etag.len();
             let (stamp, source) = (encoded.read.stamp.clone(), Source::CacheFresh);
             Ok(Made { value: encoded, stamp, lifetime: LIFETIME, bytes, source })
         };
@@ -407,21 +419,21 @@ impl<E: Executor> Door<E> {
                 };
                 let kept = read.times.map(|times| {
                     let age = times.age(around.clock.now());
-                    Kept { how, times, age, etag: encoded.etag.clone() }
+                    CacheMetadata { how, times, age, etag: encoded.etag.clone() }
                 });
                 (encoded, kept)
             }
             Err(unkept) => (unkept, None),
         };
-        self.take(&encoded, operation);
+        self.record(&encoded, operation);
         let source = read.source.or(encoded.read.source).unwrap_or(Source::Database);
-        let Encoded { body, stage, outcome, .. } = &*encoded;
-        Answer {
+        let CachedResponse { body, status, outcome, .. } = &*encoded;
+        OperationResponse {
             body: body.clone(),
-            stage: *stage,
+            status: *status,
             outcome: *outcome,
-            prediction: operation.described.is_prediction().then_some(source),
-            kept,
+            prediction: operation.info.is_prediction().then_some(source),
+            cache: kept,
             unavailable: encoded.is_unavailable(),
         }
     }
@@ -432,130 +444,142 @@ impl<E: Executor> Door<E> {
         request: &mut Request,
         transport: Transport,
         operation: &mut Operation,
-    ) -> Result<(), Box<Answer>> {
-        if operation.described.kind != OperationType::Unknown {
+    ) -> Result<(), Box<OperationResponse>> {
+        if operation.info.kind != OperationType::Unknown {
             // A socket looks at its operations before, to see whether they stream.
             return Ok(());
         }
-        let limits = if transport == Transport::Own { &DocumentLimits::NONE } else { &self.limits.document };
-        if let Err(too_much) = guard::scan(&request.query, limits) {
-            return Err(operation.refuse(too_much.into(), Stage::Refused).into());
+        let limits = if transport == Transport::Internal { &DocumentLimits::NONE } else { &self.limits.document };
+        if let Err(too_much) = document_limits::check_tokens(&request.query, limits) {
+            return Err(operation.reject(too_much.into(), ExecutionStatus::Rejected).into());
         }
         let name = request.operation_name.clone();
-        let parsed = phase(&self.metrics, Phase::Parse, async {
+        let parsed = instrument_phase(&self.metrics, Phase::Parse, async {
             let document = request.parsed_query().map_err(|error| syntax_error(&error))?;
-            let described = Described::of(document, name.as_deref(), &self.metrics);
-            Ok((described, guard::measure(document, name.as_deref(), limits)?))
+            let info = OperationInfo::of(document, name.as_deref(), &self.metrics);
+            Ok((info, document_limits::measure(document, name.as_deref(), limits)?))
         });
-        let (described, size) =
-            parsed.await.map_err(|error: ServerError| Box::new(operation.refuse(error, Stage::Refused)))?;
-        operation.measured(&request.query, size);
-        operation.describe(Arc::new(described));
-        let reads = matches!(operation.described.kind, OperationType::Query | OperationType::Unknown);
+        let (info, size) =
+            parsed.await.map_err(|error: ServerError| Box::new(operation.reject(error, ExecutionStatus::Rejected)))?;
+        operation.record_limits(&request.query, size);
+        operation.describe(Arc::new(info));
+        let reads = matches!(operation.info.kind, OperationType::Query | OperationType::Unknown);
         if matches!(transport, Transport::Get(_)) && !reads {
-            let error = coded(ErrorCode::BadUserInput, "only queries may be sent by GET");
-            return Err(operation.refuse(error, Stage::NotByGet).into());
+            let error = error_with_code(ErrorCode::BadUserInput, "only queries may be sent by GET");
+            return Err(operation.reject(error, ExecutionStatus::MethodNotAllowed).into());
         }
         let cost = operation.cost();
         request.data.insert(cost);
         Ok(())
     }
 
-    async fn execute_now(&self, request: Request, operation: &mut Operation) -> Answer {
-        let described = Arc::clone(&operation.described);
-        let encoded = Reading::new(Purpose::Request).of(Box::pin(self.execute(request, described))).await;
-        self.take(&encoded, operation);
+    async fn execute_uncached(&self, request: Request, operation: &mut Operation) -> OperationResponse {
+        let info = Arc::clone(&operation.info);
+        let encoded = Reading::new(Purpose::Request).of(Box::pin(self.execute_operation(request, info))).await;
+        self.record(&encoded, operation);
         let source = encoded.read.source.unwrap_or(Source::Database);
-        let prediction = operation.described.is_prediction().then_some(source);
+        let prediction = operation.info.is_prediction().then_some(source);
         let unavailable = encoded.is_unavailable();
-        let Encoded { body, stage, outcome, .. } = encoded;
-        Answer { body, stage, outcome, prediction, kept: None, unavailable }
+        let CachedResponse { body, status, outcome, .. } = encoded;
+        OperationResponse { body, status, outcome, prediction, cache: None, unavailable }
     }
 
     /// Executes in the reading of this task.
-    async fn execute(&self, request: Request, described: Arc<Described>) -> Encoded {
-        let mut stage = Stage::Executed;
+    async fn execute_operation(&self, request: Request, info: Arc<OperationInfo>) -> CachedResponse {
+        let mut status = ExecutionStatus::Executed;
         let executed = AssertUnwindSafe(self.executor.execute(request)).catch_unwind();
         let limit = self.limits.time;
         let mut response = match tokio::time::timeout(limit, Box::pin(executed)).await {
             Ok(Ok(response)) => response,
             Ok(Err(panic)) => {
-                stage = Stage::Panicked;
+                status = ExecutionStatus::Panicked;
                 tracing::error!(reason = panic_text(panic.as_ref()), "an operation panicked");
-                Response::from_errors(vec![coded(ErrorCode::Internal, "internal error")])
+                Response::from_errors(vec![error_with_code(ErrorCode::Internal, "internal error")])
             }
             Err(_) => {
-                stage = Stage::TimedOut;
+                status = ExecutionStatus::TimedOut;
                 let problem = format!("the operation took longer than {} s", limit.as_secs_f64());
-                Response::from_errors(vec![coded(ErrorCode::Timeout, problem)])
+                Response::from_errors(vec![error_with_code(ErrorCode::Timeout, problem)])
             }
         };
-        let codes: Vec<_> = response.errors.iter_mut().map(settle).collect();
+        let codes: Vec<_> = response.errors.iter_mut().map(assign_code).collect();
         let outcome = outcome(&codes, &response.data);
-        if stage == Stage::Executed && response.errors.iter().any(|error| error.path.is_empty()) {
-            stage = Stage::Refused;
+        if status == ExecutionStatus::Executed && response.errors.iter().any(|error| error.path.is_empty()) {
+            status = ExecutionStatus::Rejected;
             let too_complex = codes.contains(&ErrorCode::QueryTooComplex);
             self.metrics.rejected(if too_complex { Rejection::Complexity } else { Rejection::Validation });
         }
         let read = Reading::current().map(|reading| reading.so_far()).unwrap_or_default();
         let body = encode(&response);
         let etag = etag(&body);
-        Encoded { body, etag, stage, outcome, codes, described, read, taken: AtomicBool::new(false) }
+        CachedResponse { body, etag, status, outcome, codes, info, read, taken: AtomicBool::new(false) }
     }
 
     /// Answers at once by what is kept.
-    fn hit(&self, responses: &Responses, found: &Entry<Encoded>, operation: &mut Operation) -> Answer {
+    fn serve_cached(
+        &self,
+        responses: &Responses,
+        found: &Entry<CachedResponse>,
+        operation: &mut Operation,
+    ) -> OperationResponse {
         let (encoded, times, age) = (&found.value, found.times, responses.serve(found));
-        operation.note_hit(&encoded.described);
-        self.count_fields(&encoded.described);
-        Answer {
+        operation.record_hit(&encoded.info);
+        self.count_fields(&encoded.info);
+        OperationResponse {
             body: encoded.body.clone(),
-            stage: encoded.stage,
+            status: encoded.status,
             outcome: encoded.outcome,
-            prediction: encoded.described.is_prediction().then_some(Source::CacheFresh),
-            kept: Some(Kept { how: Lookup::HitL1, times, age, etag: encoded.etag.clone() }),
+            prediction: encoded.info.is_prediction().then_some(Source::CacheFresh),
+            cache: Some(CacheMetadata { how: Lookup::HitL1, times, age, etag: encoded.etag.clone() }),
             unavailable: false,
         }
     }
 
     /// Counts an answer as that of `operation`.
-    fn take(&self, encoded: &Encoded, operation: &mut Operation) {
-        operation.describe(Arc::clone(&encoded.described));
-        operation.note(&encoded.codes, &encoded.read);
+    fn record(&self, encoded: &CachedResponse, operation: &mut Operation) {
+        operation.describe(Arc::clone(&encoded.info));
+        operation.record(&encoded.codes, &encoded.read);
         if encoded.taken.swap(true, Ordering::AcqRel) {
-            self.count_fields(&encoded.described);
+            self.count_fields(&encoded.info);
         }
     }
 
     /// Counts root fields that nobody has executed for this request.
-    fn count_fields(&self, described: &Described) {
-        for &field in &described.root_fields {
+    fn count_fields(&self, info: &OperationInfo) {
+        for &field in &info.root_fields {
             self.metrics.field(field).finish(Done::Ok);
         }
     }
 }
 
-impl LoadError for Unkept {
+impl LoadError for UncacheableResponse {
     fn is_outage(&self) -> bool {
         matches!(self.outcome, Outcome::Error | Outcome::Partial)
     }
 }
 
-impl Encoded {
+impl CachedResponse {
     fn is_unavailable(&self) -> bool {
         self.codes.contains(&ErrorCode::ServiceUnavailable)
     }
 }
 
 impl Operation {
-    pub(super) fn refuse(&mut self, mut error: ServerError, stage: Stage) -> Answer {
-        let code = settle(&mut error);
-        self.note(&[code], &Read::default());
+    pub(super) fn reject(&mut self, mut error: ServerError, status: ExecutionStatus) -> OperationResponse {
+        let code = assign_code(&mut error);
+        self.record(&[code], &Read::default());
         if let Some(reason) = rejection(code, &error) {
             self.rejected(reason);
         }
         let body = encode(&Response::from_errors(vec![error]));
-        Answer { body, stage, outcome: Outcome::Rejected, prediction: None, kept: None, unavailable: false }
+        OperationResponse {
+            body,
+            status,
+            outcome: Outcome::Rejected,
+            prediction: None,
+            cache: None,
+            unavailable: false,
+        }
     }
 }
 
@@ -573,8 +597,8 @@ fn rejection(code: ErrorCode, error: &ServerError) -> Option<Rejection> {
     }
 }
 
-impl From<TooMuch> for ServerError {
-    fn from(TooMuch { what, requested, allowed }: TooMuch) -> Self {
+impl From<LimitExceeded> for ServerError {
+    fn from(LimitExceeded { what, requested, allowed }: LimitExceeded) -> Self {
         let (problem, figure) = match what {
             "depth" => (format!("the operation nests {requested} fields deep, {allowed} are allowed"), what),
             "root fields" => {
@@ -594,13 +618,13 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// What the transport has put into the data of a request.
-fn of_data<T: Any + Send + Sync>(request: &Request) -> Option<&T> {
+fn request_data<T: Any + Send + Sync>(request: &Request) -> Option<&T> {
     request.data.get(&TypeId::of::<T>())?.downcast_ref()
 }
 
-impl Described {
-    fn may_be_kept(&self) -> bool {
-        self.kind == OperationType::Query && self.all_of(KEPT_FIELDS)
+impl OperationInfo {
+    fn is_cacheable(&self) -> bool {
+        self.kind == OperationType::Query && self.all_of(CACHEABLE_FIELDS)
     }
 
     fn is_prediction(&self) -> bool {

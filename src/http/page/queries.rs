@@ -5,12 +5,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::problem::{Problem, Wrong};
-use crate::graphql::{Door, RETRY_AFTER_SECONDS, Transport};
+use super::problem::{PageError, Wrong};
+use crate::graphql::{OperationPipeline, RETRY_AFTER_SECONDS, Transport};
 use crate::telemetry::{Lookup, OperationEnd};
 
 /// An answer that was read.
-pub(super) struct Asked<T> {
+pub(super) struct QueryResult<T> {
     pub(super) data: T,
     /// Whether newer data are on their way.
     pub(super) stale: bool,
@@ -27,25 +27,25 @@ struct Envelope<T> {
 
 /// Asks one question.
 pub(super) async fn ask<T: DeserializeOwned, E: Executor>(
-    door: &Door<E>,
+    pipeline: &OperationPipeline<E>,
     document: impl Into<String>,
     variables: Map<String, Value>,
-) -> Result<Asked<T>, Problem> {
+) -> Result<QueryResult<T>, PageError> {
     let request = Request::new(document).variables(Variables::from_json(Value::Object(variables)));
-    let answer = door.answer(request, Transport::Own).await;
+    let answer = pipeline.execute(request, Transport::Internal).await;
     let envelope: Envelope<T> = serde_json::from_slice(&answer.body).map_err(|error| {
         // The schema and the structs below disagree.
         tracing::error!(%error, "the page cannot read an answer");
-        Problem::ours()
+        PageError::internal()
     })?;
     match (envelope.data, envelope.errors.first()) {
-        (Some(data), None) => Ok(Asked {
+        (Some(data), None) => Ok(QueryResult {
             data,
-            stale: answer.kept.as_ref().is_some_and(|kept| kept.how == Lookup::Stale),
+            stale: answer.cache.as_ref().is_some_and(|kept| kept.how == Lookup::Stale),
             end: answer.end(),
         }),
-        (_, Some(wrong)) => Err(Problem::told(wrong, answer.unavailable.then_some(RETRY_AFTER_SECONDS))),
-        (None, None) => Err(Problem::ours()),
+        (_, Some(wrong)) => Err(PageError::from_graphql(wrong, answer.unavailable.then_some(RETRY_AFTER_SECONDS))),
+        (None, None) => Err(PageError::internal()),
     }
 }
 

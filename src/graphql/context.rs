@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use super::batches::{AtOnce, Waiting};
+use super::batch_scheduler::{NoDelay, PendingBatches};
 use super::error::ApiError;
 use super::loaders::Loaders;
 use super::prediction::WeightsInput;
@@ -24,7 +24,7 @@ use crate::telemetry::Metrics;
 const BATCH_MAX: usize = 1_000_000;
 
 /// Shared by the resolvers of one operation, and by nobody else.
-pub(super) struct RequestScope {
+pub(super) struct RequestContext {
     services: Arc<Services>,
     loaders: DataLoader<Loaders, HashMapCache>,
     profiles: OnceCell<Arc<Vec<Arc<Profile>>>>,
@@ -33,16 +33,16 @@ pub(super) struct RequestScope {
 
 /// The weights and the list that a question is about.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
+pub(super) struct RankingParams {
     pub(super) taste: Taste,
     /// Whether no profile has these weights.
     pub(super) custom: bool,
     pub(super) list: String,
 }
 
-impl Question {
+impl RankingParams {
     /// Its weights, as a validation takes them.
-    pub(super) fn tested(&self) -> TestedWeights {
+    pub(super) fn for_validation(&self) -> TestedWeights {
         TestedWeights { weights: self.taste.weights, custom: self.custom }
     }
 
@@ -53,11 +53,11 @@ impl Question {
     }
 }
 
-impl RequestScope {
+impl RequestContext {
     /// A scope whose look-ups wait in `waiting` until they are run.
-    pub(super) fn new(services: Arc<Services>, metrics: Metrics, waiting: Waiting) -> Self {
+    pub(super) fn new(services: Arc<Services>, metrics: Metrics, batches: PendingBatches) -> Self {
         let loaders = Loaders::new(Arc::clone(&services), metrics);
-        let loaders = DataLoader::with_cache(loaders, waiting, AtOnce, HashMapCache::default());
+        let loaders = DataLoader::with_cache(loaders, batches, NoDelay, HashMapCache::default());
         Self {
             services,
             loaders: loaders.max_batch_size(BATCH_MAX),
@@ -102,12 +102,12 @@ impl RequestScope {
     }
 
     /// The three arguments that every question about scores takes.
-    pub(super) async fn question(
+    pub(super) async fn ranking_params(
         &self,
         profile: Option<String>,
         weights: Option<WeightsInput>,
         list: String,
-    ) -> Result<Question, ApiError> {
+    ) -> Result<RankingParams, ApiError> {
         let taste = match (profile, weights) {
             (Some(_), Some(_)) => {
                 return Err(ApiError::bad_input("weights", "exclude a profile: give one of the two, or neither"));
@@ -118,11 +118,11 @@ impl RequestScope {
         let weights = taste.weights;
         let custom =
             taste.profile.is_none() && !self.profiles().await?.iter().any(|profile| profile.weights == weights);
-        Ok(Question { taste, custom, list: self.list(list).await? })
+        Ok(RankingParams { taste, custom, list: self.list(list).await? })
     }
 }
 
 /// The scope of the operation that a resolver belongs to.
-pub(super) fn scope<'a>(ctx: &Context<'a>) -> &'a RequestScope {
+pub(super) fn context<'a>(ctx: &Context<'a>) -> &'a RequestContext {
     ctx.data_unchecked()
 }

@@ -16,9 +16,9 @@ use futures_util::task::{AtomicWaker, FutureObj, Spawn, SpawnError};
 
 /// Look-ups of one operation that have not begun.
 #[derive(Clone, Default)]
-pub(super) struct Waiting(Arc<Mutex<Vec<FutureObj<'static, ()>>>>);
+pub(super) struct PendingBatches(Arc<Mutex<Vec<FutureObj<'static, ()>>>>);
 
-impl Waiting {
+impl PendingBatches {
     fn take(&self) -> Vec<FutureObj<'static, ()>> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -27,7 +27,7 @@ impl Waiting {
     pub(super) async fn run<T>(&self, resolvers: impl Future<Output = T>) -> T {
         let mut resolvers = pin!(resolvers);
         let mut under_way = FuturesUnordered::new();
-        let woken = Arc::new(Woken { since_polled: AtomicBool::new(true), operation: AtomicWaker::new() });
+        let woken = Arc::new(WakeFlag { since_polled: AtomicBool::new(true), operation: AtomicWaker::new() });
         let waker = Waker::from(Arc::clone(&woken));
         poll_fn(|cx| {
             woken.operation.register(cx.waker());
@@ -52,7 +52,7 @@ impl Waiting {
     }
 }
 
-impl Spawn for Waiting {
+impl Spawn for PendingBatches {
     fn spawn_obj(&self, look_up: FutureObj<'static, ()>) -> Result<(), SpawnError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(look_up);
         Ok(())
@@ -60,21 +60,21 @@ impl Spawn for Waiting {
 }
 
 /// No time: that a look-up was begun says that there is nothing to wait for.
-pub(super) struct AtOnce;
+pub(super) struct NoDelay;
 
-impl Timer for AtOnce {
+impl Timer for NoDelay {
     fn delay(&self, _: Duration) -> BoxFuture<'static, ()> {
         Box::pin(ready(()))
     }
 }
 
 /// Knows whether a resolver can go on.
-struct Woken {
+struct WakeFlag {
     since_polled: AtomicBool,
     operation: AtomicWaker,
 }
 
-impl Wake for Woken {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.since_polled.store(true, Ordering::Release);
         self.operation.wake();
@@ -105,15 +105,15 @@ mod tests {
 
     #[tokio::test]
     async fn keys_go_out_together_however_long_the_resolvers_take() {
-        let waiting = Waiting::default();
-        let loader = DataLoader::with_cache(Counting, waiting.clone(), AtOnce, HashMapCache::default());
+        let batches = PendingBatches::default();
+        let loader = DataLoader::with_cache(Counting, batches.clone(), NoDelay, HashMapCache::default());
         let resolver = async |key: usize| {
             // All together, longer than a timer would wait.
             std::thread::sleep(Duration::from_millis(1));
             let first = loader.load_one(key).await.unwrap();
             (first, loader.load_one(1_000 + key).await.unwrap())
         };
-        let answers = waiting.run(join_all((0..50).map(resolver))).await;
+        let answers = batches.run(join_all((0..50).map(resolver))).await;
         assert_eq!(answers, [(Some(50), Some(50)); 50]);
     }
 }

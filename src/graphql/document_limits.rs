@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
 
-use super::operation::chosen;
+use super::operation::selected_operation;
 
 /// How large a document may be, whatever it asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Default for DocumentLimits {
 
 /// What a document has too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TooMuch {
+pub(super) struct LimitExceeded {
     /// Of what.
     pub(super) what: &'static str,
     /// How many it has; of what is not counted to its end, one more than allowed.
@@ -53,14 +53,14 @@ pub(super) struct TooMuch {
     pub(super) allowed: usize,
 }
 
-impl TooMuch {
+impl LimitExceeded {
     fn check(what: &'static str, requested: usize, allowed: usize) -> Result<(), Self> {
         if requested > allowed { Err(Self { what, requested, allowed }) } else { Ok(()) }
     }
 }
 
 /// Counts brackets and tokens in one sweep, before a parser that recurses sees them.
-pub(super) fn scan(query: &str, limits: &DocumentLimits) -> Result<(), TooMuch> {
+pub(super) fn check_tokens(query: &str, limits: &DocumentLimits) -> Result<(), LimitExceeded> {
     let mut rest = query.as_bytes();
     let (mut nesting, mut tokens) = (0_usize, 0_usize);
     while let [first, after @ ..] = rest {
@@ -73,10 +73,10 @@ pub(super) fn scan(query: &str, limits: &DocumentLimits) -> Result<(), TooMuch> 
                 rest = after.iter().position(|byte| matches!(byte, b'\n' | b'\r')).map_or(&[], |end| &after[end..]);
                 continue;
             }
-            b'"' => after_text(rest),
+            b'"' => skip_string(rest),
             b'{' | b'(' | b'[' => {
                 nesting += 1;
-                TooMuch::check("nesting", nesting, limits.nesting)?;
+                LimitExceeded::check("nesting", nesting, limits.nesting)?;
                 after
             }
             b'}' | b')' | b']' => {
@@ -90,7 +90,7 @@ pub(super) fn scan(query: &str, limits: &DocumentLimits) -> Result<(), TooMuch> 
             _ => after,
         };
         tokens += 1;
-        TooMuch::check("tokens", tokens, limits.tokens)?;
+        LimitExceeded::check("tokens", tokens, limits.tokens)?;
     }
     Ok(())
 }
@@ -100,7 +100,7 @@ fn is_of_word(byte: u8) -> bool {
 }
 
 /// What follows the text that begins here; nothing if it has no end.
-pub(super) fn after_text(text: &[u8]) -> &[u8] {
+pub(super) fn skip_string(text: &[u8]) -> &[u8] {
     if let Some(block) = text.strip_prefix(b"\"\"\"") {
         let mut from = 0;
         while let Some(end) = block[from..].windows(3).position(|bytes| bytes == b"\"\"\"") {
@@ -136,7 +136,7 @@ pub(super) struct Size {
 
 impl Size {
     /// Beside another one.
-    fn and(self, other: Self) -> Self {
+    fn add(self, other: Self) -> Self {
         Self {
             fields: self.fields.saturating_add(other.fields),
             aliases: self.aliases.saturating_add(other.aliases),
@@ -152,27 +152,27 @@ pub(super) fn measure(
     document: &ExecutableDocument,
     name: Option<&str>,
     limits: &DocumentLimits,
-) -> Result<Size, TooMuch> {
-    let Some((_, operation)) = chosen(document, name) else { return Ok(Size::default()) };
-    let mut measuring = Measuring { document, fragments: HashMap::new() };
+) -> Result<Size, LimitExceeded> {
+    let Some((_, operation)) = selected_operation(document, name) else { return Ok(Size::default()) };
+    let mut measuring = Measurer { document, fragments: HashMap::new() };
     let size = measuring.set(&operation.selection_set.node);
-    TooMuch::check("fields", size.fields, limits.fields)?;
-    TooMuch::check("aliases", size.aliases, limits.aliases)?;
-    TooMuch::check("root fields", size.top, limits.root_fields)?;
-    TooMuch::check("depth", size.depth, limits.depth)?;
+    LimitExceeded::check("fields", size.fields, limits.fields)?;
+    LimitExceeded::check("aliases", size.aliases, limits.aliases)?;
+    LimitExceeded::check("root fields", size.top, limits.root_fields)?;
+    LimitExceeded::check("depth", size.depth, limits.depth)?;
     Ok(size)
 }
 
-struct Measuring<'a> {
+struct Measurer<'a> {
     document: &'a ExecutableDocument,
     /// None while it is being measured: a fragment within itself counts nothing, and validation refuses it.
     fragments: HashMap<&'a str, Option<Size>>,
 }
 
-impl<'a> Measuring<'a> {
+impl<'a> Measurer<'a> {
     fn set(&mut self, set: &'a SelectionSet) -> Size {
         set.items.iter().fold(Size::default(), |size, selection| {
-            size.and(match &selection.node {
+            size.add(match &selection.node {
                 Selection::Field(field) => self.field(&field.node),
                 Selection::InlineFragment(fragment) => self.set(&fragment.node.selection_set.node),
                 Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node),
@@ -210,18 +210,18 @@ mod tests {
 
     use super::*;
 
-    fn scanned(query: &str) -> Result<(), TooMuch> {
-        scan(query, &DocumentLimits { nesting: 3, tokens: 10, ..DocumentLimits::default() })
+    fn scanned(query: &str) -> Result<(), LimitExceeded> {
+        check_tokens(query, &DocumentLimits { nesting: 3, tokens: 10, ..DocumentLimits::default() })
     }
 
-    fn measured(query: &str) -> Result<Size, TooMuch> {
+    fn instrument_field(query: &str) -> Result<Size, LimitExceeded> {
         measure(&parse_query(query).unwrap(), None, &DocumentLimits::default())
     }
 
     #[test]
     fn brackets_and_tokens_are_counted_outside_of_texts_and_comments() {
         assert_eq!(scanned("{ a { b { c } } }"), Ok(()));
-        assert_eq!(scanned("{{{{"), Err(TooMuch { what: "nesting", requested: 4, allowed: 3 }));
+        assert_eq!(scanned("{{{{"), Err(LimitExceeded { what: "nesting", requested: 4, allowed: 3 }));
         assert_eq!(scanned("{ a(b: [{ c: 1 }]) }").unwrap_err().what, "nesting");
         assert_eq!(scanned(r#"{ a(b: "((((((\"((((") } # ((((("#), Ok(()));
         assert_eq!(scanned("{ a(b: \"\"\"(((( \\\"\"\" ((((\"\"\") }"), Ok(()));
@@ -232,13 +232,13 @@ mod tests {
 
     #[test]
     fn fragments_count_where_they_are_spread() {
-        let size = measured("{ a: x { ...F } b: x { ...F } } fragment F on T { c: y { z } }").unwrap();
+        let size = instrument_field("{ a: x { ...F } b: x { ...F } } fragment F on T { c: y { z } }").unwrap();
         assert_eq!(size, Size { fields: 6, aliases: 4, depth: 3, top: 2 });
     }
 
     #[test]
     fn introspection_has_no_depth() {
-        let size = measured("{ __schema { types { fields { type { name } } } } x { y } }").unwrap();
+        let size = instrument_field("{ __schema { types { fields { type { name } } } } x { y } }").unwrap();
         assert_eq!(size.depth, 2);
     }
 
@@ -249,26 +249,26 @@ mod tests {
             query += &format!("fragment F{n} on Query {{ ...F{} ...F{} }} ", n + 1, n + 1);
         }
         query += "fragment F60 on Query { x }";
-        assert_eq!(measured(&query).unwrap_err().what, "fields");
-        assert!(measured("{ ...A } fragment A on Query { x ...B } fragment B on Query { ...A ...A }").is_ok());
+        assert_eq!(instrument_field(&query).unwrap_err().what, "fields");
+        assert!(instrument_field("{ ...A } fragment A on Query { x ...B } fragment B on Query { ...A ...A }").is_ok());
     }
 
     #[test]
     fn each_limit_is_named() {
         let many = |start: &str, n: usize, end: &str| start.to_owned() + &"x ".repeat(n) + end;
-        assert_eq!(measured(&many("{ ", 31, "}")).unwrap_err().what, "root fields");
+        assert_eq!(instrument_field(&many("{ ", 31, "}")).unwrap_err().what, "root fields");
         let aliased: String = (0..31).map(|n| format!("a{n}: x ")).collect();
-        assert_eq!(measured(&format!("{{ y {{ {aliased} }} }}")).unwrap_err().what, "aliases");
+        assert_eq!(instrument_field(&format!("{{ y {{ {aliased} }} }}")).unwrap_err().what, "aliases");
         let deep = "{ x ".repeat(21) + &"}".repeat(21);
-        assert_eq!(measured(&deep), Err(TooMuch { what: "depth", requested: 21, allowed: 20 }));
-        assert_eq!(measured(&many("{ y { ", 5_000, "} }")).unwrap_err().what, "fields");
+        assert_eq!(instrument_field(&deep), Err(LimitExceeded { what: "depth", requested: 21, allowed: 20 }));
+        assert_eq!(instrument_field(&many("{ y { ", 5_000, "} }")).unwrap_err().what, "fields");
     }
 
     proptest! {
         #[test]
         fn a_sweep_ends_and_never_counts_more_than_there_is(query in r#"[{}\[\]()"\\# \na-z0-9!]{0,200}"#) {
             let limits = DocumentLimits { nesting: usize::MAX, tokens: query.len(), ..DocumentLimits::default() };
-            prop_assert_eq!(scan(&query, &limits), Ok(()));
+            prop_assert_eq!(check_tokens(&query, &limits), Ok(()));
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::problem::Problem;
+use super::problem::PageError;
 
 /// The list of a page whose address names none.
 pub(super) const DEFAULT_LIST: &str = "1001_movies";
@@ -20,7 +20,7 @@ const TRAIL_MAX: usize = 20;
 /// The query of an address. All of it is text: a form that was left empty sends empty values.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
-pub(super) struct Address {
+pub(super) struct PageQuery {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) decade: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -51,20 +51,20 @@ pub(super) struct Address {
     pub(super) trail: String,
 }
 
-impl Address {
+impl PageQuery {
     /// Reads what stands behind `?` in an address. What a page does not know is passed over.
-    pub(super) fn read(query: Option<&str>) -> Result<Self, Problem> {
-        serde_urlencoded::from_str(query.unwrap_or_default()).map_err(|_| Problem::bad_address("the address"))
+    pub(super) fn read(query: Option<&str>) -> Result<Self, PageError> {
+        serde_urlencoded::from_str(query.unwrap_or_default()).map_err(|_| PageError::bad_address("the address"))
     }
 
     pub(super) fn list(&self) -> &str {
         if self.list.is_empty() { DEFAULT_LIST } else { &self.list }
     }
 
-    pub(super) fn decade(&self) -> Result<i32, Problem> {
+    pub(super) fn decade(&self) -> Result<i32, PageError> {
         match self.decade.as_str() {
             "" => Ok(DEFAULT_DECADE),
-            text => text.parse().map_err(|_| Problem::bad_address("decade")),
+            text => text.parse().map_err(|_| PageError::bad_address("decade")),
         }
     }
 
@@ -88,7 +88,7 @@ impl Address {
     }
 
     /// The arguments `list`, and `weights` or `profile`, of a question about its films.
-    pub(super) fn taste(&self) -> Result<Map<String, Value>, Problem> {
+    pub(super) fn taste(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = Map::new();
         variables.insert("list".to_owned(), self.list().into());
         if self.is_tuned() {
@@ -104,7 +104,7 @@ impl Address {
     }
 
     /// The arguments of a page of its films.
-    pub(super) fn page(&self) -> Result<Map<String, Value>, Problem> {
+    pub(super) fn page(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = self.taste()?;
         variables.insert("decade".to_owned(), self.decade()?.into());
         if self.has_filter() {
@@ -178,7 +178,7 @@ impl Address {
     }
 
     /// Its parts but for those named, as a form must carry them.
-    pub(super) fn carried(&self, but: &[&str]) -> Vec<(String, String)> {
+    pub(super) fn hidden_fields(&self, but: &[&str]) -> Vec<(String, String)> {
         let text = serde_urlencoded::to_string(self.at_start()).unwrap_or_default();
         let mut parts: Vec<(String, String)> = serde_urlencoded::from_str(&text).unwrap_or_default();
         parts.retain(|(name, _)| !but.contains(&name.as_str()));
@@ -187,11 +187,13 @@ impl Address {
 }
 
 /// A number that may be left out.
-fn number(name: &'static str, text: &str) -> Result<Option<f64>, Problem> {
+fn number(name: &'static str, text: &str) -> Result<Option<f64>, PageError> {
     match text {
         "" => Ok(None),
         // JSON has no word for what is not finite.
-        text => text.parse().ok().filter(|number: &f64| number.is_finite()).map(Some).ok_or(Problem::bad_address(name)),
+        text => {
+            text.parse().ok().filter(|number: &f64| number.is_finite()).map(Some).ok_or(PageError::bad_address(name))
+        }
     }
 }
 
@@ -202,14 +204,14 @@ mod tests {
     #[test]
     fn a_link_leads_to_the_address_that_it_was_made_of() {
         let query = "decade=1990&profile=Critics+Choice&genre=Sci-Fi+%26+Fantasy&q=am%C3%A9lie&min=40";
-        let address = Address::read(Some(query)).unwrap();
+        let address = PageQuery::read(Some(query)).unwrap();
 
         assert_eq!(address.link("/"), format!("/?{query}"));
     }
 
     #[test]
     fn pages_are_gone_back_the_way_they_were_come() {
-        let first = Address::default();
+        let first = PageQuery::default();
         let third = first.next("a").next("b");
 
         assert_eq!(third.after, "b");
@@ -219,17 +221,17 @@ mod tests {
 
     #[test]
     fn a_long_way_is_remembered_in_part() {
-        let far = (0..100).fold(Address::default(), |address, page| address.next(&page.to_string()));
+        let far = (0..100).fold(PageQuery::default(), |address, page| address.next(&page.to_string()));
 
         let back = (0..TRAIL_MAX).fold(far.clone(), |address, _| address.previous());
         assert_eq!(back.after, "79");
-        assert_eq!(back.previous(), Address::default());
+        assert_eq!(back.previous(), PageQuery::default());
         assert!(far.link("/").len() < 200);
     }
 
     #[test]
     fn one_weight_makes_the_others_nothing() {
-        let tuned = Address::read(Some("profile=Balanced&people=30&cultural=")).unwrap().taste().unwrap();
+        let tuned = PageQuery::read(Some("profile=Balanced&people=30&cultural=")).unwrap().taste().unwrap();
 
         assert_eq!(tuned["weights"]["peopleQuality"], 30.0);
         assert_eq!(tuned["weights"]["culturalImpact"], 0.0);
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_named() {
-        let problem = Address::read(Some("min=inf")).unwrap().page().unwrap_err();
+        let problem = PageQuery::read(Some("min=inf")).unwrap().page().unwrap_err();
 
         assert!(problem.text.contains("min"));
     }

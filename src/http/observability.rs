@@ -48,33 +48,33 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
 
 /// Observes requests.
 #[derive(Clone)]
-pub(super) struct Observer {
+pub(super) struct RequestObserver {
     pub(super) metrics: Metrics,
     tracer: Arc<BoxedTracer>,
     /// From where a request may be part of a trace that others have begun.
     trusted: Arc<[IpNet]>,
 }
 
-impl Observer {
+impl RequestObserver {
     pub(super) fn new(metrics: Metrics, trusted: &[IpNet]) -> Self {
         Self { metrics, tracer: Arc::new(telemetry::tracer()), trusted: trusted.into() }
     }
 }
 
 /// Observes a request to any route that is not looked at before.
-pub(super) async fn observe(State(observer): State<Observer>, request: Request, next: Next) -> Response {
+pub(super) async fn observe(State(observer): State<RequestObserver>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
     observer.begin(&request, route.into()).of(next.run(request)).await
 }
 
 /// A request under observation.
-pub(super) struct Observation {
+pub(super) struct RequestGuard {
     trace: Trace,
     guard: Option<HttpRequestGuard>,
     request_id: Option<HeaderValue>,
 }
 
-impl Observation {
+impl RequestGuard {
     /// What is done for the request is a part of this.
     pub(super) fn trace(&self) -> Trace {
         self.trace.clone()
@@ -111,17 +111,17 @@ impl Observation {
         match self.guard {
             Some(mut guard) => {
                 guard.answered(status.as_u16(), end);
-                response.map(|body| Body::new(MeasuredBody::new(body, guard, self.trace)))
+                response.map(|body| Body::new(InstrumentedBody::new(body, guard, self.trace)))
             }
             None => response.map(Body::new),
         }
     }
 }
 
-impl Observer {
+impl RequestObserver {
     /// Begins to observe a request to `route`, a template.
-    pub(super) fn begin(&self, request: &Request, route: Cow<'static, str>) -> Observation {
-        Observation {
+    pub(super) fn begin(&self, request: &Request, route: Cow<'static, str>) -> RequestGuard {
+        RequestGuard {
             trace: self.trace(request, &route),
             request_id: request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok()),
             guard: (!UNMEASURED.contains(&&*route)).then(|| self.metrics.http_request(label(request.method()), route)),
@@ -136,7 +136,7 @@ impl Observer {
         let mut parent = Trace::new();
         if headers.contains_key(TRACEPARENT) {
             let caller = TraceContextPropagator::new().extract_with_context(&parent, &Headers(headers));
-            if self.trusts(request) {
+            if self.trusts_peer(request) {
                 parent = caller;
             } else {
                 // A stranger decides neither what is sampled nor which trace it is part of.
@@ -168,7 +168,7 @@ impl Observer {
         trace
     }
 
-    fn trusts(&self, request: &Request) -> bool {
+    fn trusts_peer(&self, request: &Request) -> bool {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         peer.is_some_and(|ConnectInfo(peer)| {
             let address = peer.ip().to_canonical();
@@ -213,19 +213,19 @@ impl Extractor for Headers<'_> {
 }
 
 /// A body that holds its request's measurement and span until its last byte is ready.
-struct MeasuredBody<B> {
+struct InstrumentedBody<B> {
     body: B,
     guard: Option<HttpRequestGuard>,
     trace: Trace,
 }
 
-impl<B> Drop for MeasuredBody<B> {
+impl<B> Drop for InstrumentedBody<B> {
     fn drop(&mut self) {
         self.trace.span().end();
     }
 }
 
-impl<B: HttpBody> MeasuredBody<B> {
+impl<B: HttpBody> InstrumentedBody<B> {
     fn new(body: B, guard: HttpRequestGuard, trace: Trace) -> Self {
         let mut measured = Self { body, guard: Some(guard), trace };
         measured.finish_if_ended();
@@ -246,7 +246,7 @@ impl<B: HttpBody> MeasuredBody<B> {
     }
 }
 
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for MeasuredBody<B> {
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for InstrumentedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 

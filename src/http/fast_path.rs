@@ -25,37 +25,37 @@ use tokio_util::task::AbortOnDropHandle;
 use tower::Service;
 
 use super::HttpState;
-use super::error::refusal;
-use super::graphql::response;
-use super::media::{accepted, is_json};
-use super::request::{Observer, request_id};
-use crate::graphql::{Answer, MediaType, Transport};
+use super::content_negotiation::{is_json, negotiate};
+use super::error::error_response;
+use super::graphql::http_response;
+use super::observability::{RequestObserver, request_id};
+use crate::graphql::{MediaType, OperationResponse, Transport};
 use crate::telemetry::ErrorCode;
 use crate::telemetry::metrics::SLO_ROUTE;
 
 /// Observes what comes to `/graphql`, and answers it or has it routed.
-pub(super) struct AtHand<E>(Arc<Inner<E>>);
+pub(super) struct CachedResponseService<E>(Arc<Inner<E>>);
 
 struct Inner<E> {
     state: Arc<HttpState<E>>,
-    observer: Observer,
+    observer: RequestObserver,
     routes: Router,
 }
 
-impl<E: Executor> AtHand<E> {
+impl<E: Executor> CachedResponseService<E> {
     /// In front of `routes`.
-    pub(super) fn before(routes: Router, state: Arc<HttpState<E>>, observer: Observer) -> Self {
+    pub(super) fn wrap(routes: Router, state: Arc<HttpState<E>>, observer: RequestObserver) -> Self {
         Self(Arc::new(Inner { state, observer, routes }))
     }
 }
 
-impl<E> Clone for AtHand<E> {
+impl<E> Clone for CachedResponseService<E> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<E: Executor> Service<Request> for AtHand<E> {
+impl<E: Executor> Service<Request> for CachedResponseService<E> {
     type Response = Response;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Response, Infallible>>;
@@ -68,16 +68,16 @@ impl<E: Executor> Service<Request> for AtHand<E> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             Ok(if request.uri().path() == SLO_ROUTE {
-                inner.answer(request).await
+                inner.execute(request).await
             } else {
-                inner.work_out(inner.route(request)).await
+                inner.spawn_on_service_runtime(inner.route(request)).await
             })
         })
     }
 }
 
 impl<E: Executor> Inner<E> {
-    async fn answer(&self, request: Request) -> Response {
+    async fn execute(&self, request: Request) -> Response {
         let observation = self.observer.begin(&request, SLO_ROUTE.into());
         let trace = observation.trace();
         let (parts, mut body) = request.into_parts();
@@ -85,13 +85,13 @@ impl<E: Executor> Inner<E> {
         let found = match parts.method {
             Method::GET => {
                 let sent = parts.uri.query().unwrap_or_default().as_bytes();
-                self.find(Transport::Get, sent, &parts.headers, &trace)
+                self.get_cached(Transport::Get, sent, &parts.headers, &trace)
             }
             // What does not say how long it will be, or is too long, is the routes' to read.
             Method::POST if body.size_hint().upper().is_some_and(|bytes| bytes <= limits.body_bytes as u64) => {
-                let sent = whole(body, limits.body_read).await;
+                let sent = read_body(body, limits.body_read).await;
                 let bytes = sent.as_ref().ok().filter(|_| is_json(&parts.headers));
-                let found = bytes.and_then(|bytes| self.find(Transport::Post, bytes, &parts.headers, &trace));
+                let found = bytes.and_then(|bytes| self.get_cached(Transport::Post, bytes, &parts.headers, &trace));
                 body = match sent {
                     _ if found.is_some() => Body::empty(),
                     Ok(bytes) => Body::from(bytes),
@@ -101,11 +101,11 @@ impl<E: Executor> Inner<E> {
             }
             _ => None,
         };
-        if let Some((answer, transport)) = found {
-            let end = answer.end();
-            return observation.finish(response(answer, transport, &parts.headers), Some(end));
+        if let Some((cached, transport)) = found {
+            let end = cached.end();
+            return observation.finish(http_response(cached, transport, &parts.headers), Some(end));
         }
-        self.work_out(observation.of(self.route(Request::from_parts(parts, body)))).await
+        self.spawn_on_service_runtime(observation.of(self.route(Request::from_parts(parts, body)))).await
     }
 
     fn route(&self, request: Request) -> impl Future<Output = Response> + use<E> {
@@ -113,29 +113,31 @@ impl<E: Executor> Inner<E> {
     }
 
     /// Waits for what is worked out where there is time for it, no longer than the client does.
-    async fn work_out(&self, work: impl Future<Output = Response> + Send + 'static) -> Response {
+    async fn spawn_on_service_runtime(&self, work: impl Future<Output = Response> + Send + 'static) -> Response {
         let done = AbortOnDropHandle::new(self.state.runtime.spawn(work)).await;
         done.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, "the service is ending"),
+            Err(_) => {
+                error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, "the service is ending")
+            }
         })
     }
 
-    fn find(
+    fn get_cached(
         &self,
         by: fn(MediaType) -> Transport,
         sent: &[u8],
         headers: &HeaderMap,
         trace: &Trace,
-    ) -> Option<(Answer, Transport)> {
-        let (door, transport) = (&self.state.door, by(accepted(headers)?));
+    ) -> Option<(OperationResponse, Transport)> {
+        let (pipeline, transport) = (&self.state.pipeline, by(negotiate(headers)?));
         let _attached = trace.clone().attach();
-        Some((door.at_hand(door.wording(transport, sent), transport, request_id(headers))?, transport))
+        Some((pipeline.get_cached(pipeline.fingerprint(transport, sent), transport, request_id(headers))?, transport))
     }
 }
 
 /// A body that arrives in time. What comes with its head, as short ones do, is taken without a timer.
-async fn whole(body: Body, limit: Duration) -> Result<Bytes, BoxError> {
+async fn read_body(body: Body, limit: Duration) -> Result<Bytes, BoxError> {
     let mut collected = pin!(body.collect());
     let collected = match poll_fn(|context| Poll::Ready(collected.as_mut().poll(context))).await {
         Poll::Ready(collected) => collected,

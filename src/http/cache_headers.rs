@@ -4,7 +4,7 @@ use axum::http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName, IF_NONE_MATCH, VA
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
-use crate::graphql::Kept;
+use crate::graphql::CacheMetadata;
 use crate::telemetry::Lookup;
 
 /// How the response cache served a request (RFC 9211).
@@ -14,7 +14,11 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Adds the headers to an answer; answers 304 where the client has this very answer. What is not kept here must not be
 /// kept elsewhere: errors, changes, and whatever nothing is known of.
-pub(super) fn describe<B: Default>(mut response: Response<B>, kept: Option<&Kept>, request: &HeaderMap) -> Response<B> {
+pub(super) fn apply<B: Default>(
+    mut response: Response<B>,
+    kept: Option<&CacheMetadata>,
+    request: &HeaderMap,
+) -> Response<B> {
     let Some(kept) = kept else {
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
         return response;
@@ -42,7 +46,7 @@ pub(super) fn describe<B: Default>(mut response: Response<B>, kept: Option<&Kept
     }
     // In one line with what compression would add to it.
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if has_it(request, &kept.etag) {
+    if etag_matches(request, &kept.etag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = B::default();
     }
@@ -50,7 +54,7 @@ pub(super) fn describe<B: Default>(mut response: Response<B>, kept: Option<&Kept
 }
 
 /// Whether a request names the answer among those that it has. Weak comparison, as RFC 9110 wants it.
-fn has_it(request: &HeaderMap, etag: &HeaderValue) -> bool {
+fn etag_matches(request: &HeaderMap, etag: &HeaderValue) -> bool {
     let lines = request.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
     let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || etag == tag.strip_prefix("W/").unwrap_or(tag))

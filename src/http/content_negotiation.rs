@@ -7,13 +7,13 @@ use crate::graphql::MediaType;
 
 /// The media type that a client likes best among ours; none where it accepts neither. Of a client that does not say, or
 /// does not care, we know nothing: it gets what the oldest ones expect.
-pub(super) fn accepted(headers: &HeaderMap) -> Option<MediaType> {
+pub(super) fn negotiate(headers: &HeaderMap) -> Option<MediaType> {
     if !headers.contains_key(ACCEPT) {
         return Some(MediaType::Json);
     }
     let ranges = ranges(headers);
-    let (graphql_named, graphql) = liking(&ranges, "application/graphql-response+json");
-    let (_, json) = liking(&ranges, "application/json");
+    let (graphql_named, graphql) = quality_of(&ranges, "application/graphql-response+json");
+    let (_, json) = quality_of(&ranges, "application/json");
     if graphql == 0.0 && json == 0.0 {
         None
     } else if graphql > json || graphql == json && graphql_named {
@@ -26,8 +26,8 @@ pub(super) fn accepted(headers: &HeaderMap) -> Option<MediaType> {
 /// Whether the client names HTML, and nothing that this API sends at the same quality: a browser that opens a URL.
 pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
     let ranges = ranges(headers);
-    let (named, html) = liking(&ranges, "text/html");
-    let json = ["application/graphql-response+json", "application/json"].map(|name| liking(&ranges, name).1);
+    let (named, html) = quality_of(&ranges, "text/html");
+    let json = ["application/graphql-response+json", "application/json"].map(|name| quality_of(&ranges, name).1);
     named && json.iter().all(|quality| html > *quality)
 }
 
@@ -37,7 +37,7 @@ fn ranges(headers: &HeaderMap) -> Vec<Range<'_>> {
 }
 
 /// How much a media type is liked, from 0 to 1, and whether by its own name.
-fn liking(ranges: &[Range<'_>], media_type: &str) -> (bool, f64) {
+fn quality_of(ranges: &[Range<'_>], media_type: &str) -> (bool, f64) {
     let of = |name: &str| ranges.iter().find(|range| range.name.eq_ignore_ascii_case(name)).map(|range| range.quality);
     match of(media_type) {
         Some(quality) => (true, quality),
@@ -79,13 +79,13 @@ mod tests {
     use super::*;
 
     fn of_accept(value: &'static str) -> Option<MediaType> {
-        accepted(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]))
+        negotiate(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]))
     }
 
     #[test]
     fn the_client_chooses_the_media_type() {
         let (graphql, json) = (Some(MediaType::GraphqlResponse), Some(MediaType::Json));
-        assert_eq!(accepted(&HeaderMap::new()), json);
+        assert_eq!(negotiate(&HeaderMap::new()), json);
         for (accept, expected) in [
             ("*/*", json),
             ("application/*", json),
