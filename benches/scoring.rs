@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Days, NaiveDate};
 use cinegraph::scoring::{
-    Basis, Decade, DecadeColumns, DecadeColumnsBuilder, DecadeReport, FilmRow, Filter, Membership, MovieId, Ranking,
+    Basis, Decade, DecadeColumns, DecadeColumnsBuilder, DecadeReport, Filter, Membership, MovieId, MovieRow, Ranking,
     ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow, Standing, Weights, likelihood,
 };
 use divan::{Bencher, black_box};
@@ -33,7 +33,7 @@ fn decade() -> DecadeColumns {
     let words = ["The Return", "of Autumn", "Night", "a Stranger", "in Lisbon", "without End"];
     for film in 0..FILMS {
         let word = |divisor: u32| words[(film / divisor) as usize % words.len()];
-        columns.push(FilmRow {
+        columns.push(MovieRow {
             id: MovieId(i64::from(film)),
             vector: vector(film),
             release_day: NaiveDate::default() + Days::new(u64::from(film % 3652)),

@@ -13,33 +13,34 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::breaker::BreakerSettings;
-use crate::cache::{L2Settings, Redis, Surroundings};
+use crate::cache::{CacheContext, L2Settings, Redis};
 use crate::clock::Clock;
 use crate::config::{AdminTokens, AllowedOrigins, Config, Secret};
+use crate::embedded_postgres::{self, EmbeddedPostgres};
 use crate::graphql::{self, DocumentLimits, OperationLimits, OperationPipeline, QueryLimits, TrustedDocuments};
 use crate::http::{
     self, ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpState, PerCoreRuntimes, Probe, Readiness,
     WebSocketLimits,
 };
 use crate::jobs::warming::Warming;
-use crate::jobs::{Jobs, Pace};
-use crate::private_postgres::{self, PrivatePostgres};
+use crate::jobs::{Jobs, PollIntervals};
 use crate::services::{CacheLimits, Services, refresh};
-use crate::store::{DatabaseSettings, ReplicaSettings, StatementLimits, Store, Versions};
+use crate::store::{DatabaseSettings, ReplicaSettings, StatementLimits, Store};
 use crate::telemetry::{CacheName, Inventory, Metrics};
+use crate::versions::Versions;
 
 /// How often samples are sorted into their buckets and the pool is looked at.
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often the read replica is looked at.
-const LOOK_AT_REPLICA_EVERY: Duration = Duration::from_secs(1);
+const REPLICA_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a silent database is waited for to say whether we are ready. A proxy that asks waits little longer, and takes
 /// no answer for a no.
 const PING_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long to wait before listening again after the connection was lost.
-const LISTEN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Connections for background work: two jobs, one of which may hold a lock beside its statements, the drain, the worker
 /// and its listener.
@@ -69,11 +70,11 @@ pub struct App {
     /// What time it is.
     pub clock: Clock,
     versions: Versions,
-    private: Option<PrivatePostgres>,
+    private: Option<EmbeddedPostgres>,
 }
 
 fn data_dir(config: &Config) -> PathBuf {
-    config.data_dir.clone().unwrap_or_else(private_postgres::default_data_dir)
+    config.data_dir.clone().unwrap_or_else(embedded_postgres::default_data_dir)
 }
 
 impl App {
@@ -92,8 +93,8 @@ impl App {
         let (private, url) = match &config.database_url {
             Some(url) => (None, url.expose().to_owned()),
             None => {
-                let options = private_postgres::Options { data_dir: data_dir(&config), temporary: false };
-                let cluster = PrivatePostgres::start(options)
+                let options = embedded_postgres::Options { data_dir: data_dir(&config), temporary: false };
+                let cluster = EmbeddedPostgres::start(options)
                     .await
                     .context("starting the private PostgreSQL (set database_url to use a server of your own)")?;
                 let url = cluster.url(PRIVATE_DATABASE);
@@ -118,7 +119,7 @@ impl App {
                 max_lag: config.replica_max_lag,
                 breaker: BreakerSettings::from(&config),
             };
-            store = store.reading_from(&replica, &settings, versions.clone()).context("reading replica_url")?;
+            store = store.with_replica(&replica, &settings, versions.clone()).context("reading replica_url")?;
         }
         Ok(Self { config, store, versions, metrics, clock: Clock::system(), private })
     }
@@ -143,13 +144,13 @@ impl App {
     /// When the database does not answer, or is not migrated.
     pub async fn services(&self) -> anyhow::Result<Services> {
         self.store.installation().await?;
-        let around = self.surroundings()?;
-        self.store.read_versions(&around.versions).await?;
-        Ok(Services::new(&self.store, &around, &self.config))
+        let cache_context = self.cache_context()?;
+        self.store.read_versions(&cache_context.versions).await?;
+        Ok(Services::new(&self.store, &cache_context, &self.config))
     }
 
     /// What caches share.
-    fn surroundings(&self) -> anyhow::Result<Surroundings> {
+    fn cache_context(&self) -> anyhow::Result<CacheContext> {
         let open = |url: &Secret| {
             let breaker = BreakerSettings::from(&self.config);
             let settings = L2Settings { url: url.expose().to_owned(), timeout: self.config.redis_timeout, breaker };
@@ -157,7 +158,7 @@ impl App {
         };
         let redis = self.config.redis_url.as_ref().map(open).transpose().context("reading redis_url")?;
         let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
-        Ok(Surroundings { versions: self.versions.clone(), clock, metrics, redis })
+        Ok(CacheContext { versions: self.versions.clone(), clock, metrics, redis })
     }
 
     /// Serves until `stop` is cancelled, and for `shutdown_delay_seconds` more, not ready any more; then finishes the
@@ -174,10 +175,10 @@ impl App {
         self.store.installation().await?;
         self.check_admin_tokens()?;
         self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
-        let around = self.surroundings()?;
-        let versions = around.versions.clone();
+        let cache_context = self.cache_context()?;
+        let versions = cache_context.versions.clone();
         self.store.read_versions(&versions).await?;
-        let services = Arc::new(Services::new(&self.store, &around, &self.config));
+        let services = Arc::new(Services::new(&self.store, &cache_context, &self.config));
         let limits = QueryLimits {
             complexity: self.config.query_complexity_limit,
             introspection: self.config.introspection_enabled,
@@ -192,12 +193,14 @@ impl App {
         let mut pipeline = OperationPipeline::new(executor, self.metrics.clone(), limits)
             .with_trusted_documents(self.trusted_documents()?);
         if self.config.cache_enabled {
-            pipeline = pipeline
-                .with_response_cache(CacheLimits::from(&self.config).settings(CacheName::Responses, 40), &around);
+            pipeline = pipeline.with_response_cache(
+                CacheLimits::from(&self.config).settings(CacheName::Responses, 40),
+                &cache_context,
+            );
         }
         let probe = probe(self.store.clone(), Some(services), stop.clone());
         let close = CancellationToken::new();
-        let sockets = self.sockets(&close);
+        let sockets = self.websocket_limiter(&close);
         let public = http::public(HttpState {
             pipeline,
             metrics: self.metrics.clone(),
@@ -221,10 +224,10 @@ impl App {
 
         let threads = PerCoreRuntimes::start().context("starting the threads of connections")?;
         let background = TaskTracker::new();
-        background.spawn(close.clone().run_until_cancelled_owned(follow(self.store.clone(), versions)));
-        let upkeep = upkeep(self.store.clone(), self.metrics.clone(), around.redis.clone());
+        background.spawn(close.clone().run_until_cancelled_owned(follow_versions(self.store.clone(), versions)));
+        let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.clone(), cache_context.redis.clone());
         background.spawn(close.clone().run_until_cancelled_owned(upkeep));
-        background.spawn(close.clone().run_until_cancelled_owned(look_at_replica(self.store.clone())));
+        background.spawn(close.clone().run_until_cancelled_owned(poll_replica_lag(self.store.clone())));
         background.spawn(serve_admin(admin_listener, admin, close.clone()));
         if options.jobs {
             background.spawn(self.jobs().await?.run(stop.clone()));
@@ -258,14 +261,14 @@ impl App {
     ///
     /// # Errors
     /// When the database is not migrated, or the address cannot be listened on.
-    pub async fn work(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+    pub async fn run_worker(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
         let jobs = self.jobs().await?;
         self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
         let listener = listen("admin_addr", self.config.admin_addr).await?;
         let address = listener.local_addr()?;
         let admin = http::admin(self.metrics.clone(), probe(self.store.clone(), None, stop.clone()));
         let background = TaskTracker::new();
-        let upkeep = upkeep(self.store.clone(), self.metrics.clone(), None);
+        let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
         background.spawn(serve_admin(listener, admin, stop.clone()));
         background.spawn(jobs.run(stop.clone()));
@@ -281,7 +284,7 @@ impl App {
 
     /// Background work.
     async fn jobs(&self) -> anyhow::Result<Jobs> {
-        let store = self.store.apart(JOB_CONNECTIONS, JOB_ACQUIRE_TIMEOUT);
+        let store = self.store.with_dedicated_pool(JOB_CONNECTIONS, JOB_ACQUIRE_TIMEOUT);
         Ok(Jobs {
             person_quality: refresh::computes_person_quality(&store, self.config.person_quality_enabled).await?,
             store,
@@ -290,7 +293,7 @@ impl App {
             target_lists: self.config.target_lists.clone(),
             // The other half is for giving back what has not finished.
             grace: self.config.shutdown_timeout / 2,
-            pace: Pace::default(),
+            intervals: PollIntervals::default(),
         })
     }
 
@@ -305,7 +308,7 @@ impl App {
     }
 
     /// Connections by WebSocket, within the configured limits.
-    fn sockets(&self, stop: &CancellationToken) -> ConnectionLimiter {
+    fn websocket_limiter(&self, stop: &CancellationToken) -> ConnectionLimiter {
         let limits = WebSocketLimits {
             connections: self.config.websocket_connections_limit,
             subscriptions: self.config.websocket_subscriptions_limit,
@@ -421,36 +424,36 @@ fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken)
                 Ok(answer) => answer.map_err(|error| error.to_string()),
                 Err(_) => Err("it does not answer".to_owned()),
             };
-            let has_answers = services.is_some_and(|services| services.entries_under(None) > 0);
+            let has_answers = services.is_some_and(|services| services.count_entries(None) > 0);
             Readiness { ready: database.is_ok() || has_answers, checks: vec![("database", database)] }
         }
     })
 }
 
 /// Keeps the data versions current, also after the connection was lost.
-async fn follow(store: Store, versions: Versions) {
+async fn follow_versions(store: Store, versions: Versions) {
     loop {
         let followed = async { store.listen().await?.follow(&versions).await };
         if let Err(error) = followed.await {
-            versions.doubt();
+            versions.mark_unknown();
             tracing::warn!(%error, "data versions are not followed; trying again");
         }
-        tokio::time::sleep(LISTEN_AGAIN_AFTER).await;
+        tokio::time::sleep(LISTEN_RETRY_DELAY).await;
     }
 }
 
 /// Knows whether the read replica may be asked.
-async fn look_at_replica(store: Store) {
-    let mut every = tokio::time::interval(LOOK_AT_REPLICA_EVERY);
+async fn poll_replica_lag(store: Store) {
+    let mut every = tokio::time::interval(REPLICA_POLL_INTERVAL);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        store.look_at_replica().await;
+        store.poll_replica_lag().await;
     }
 }
 
-async fn upkeep(store: Store, metrics: Metrics, redis: Option<Redis>) {
-    let mut every = tokio::time::interval(UPKEEP_EVERY);
+async fn run_metrics_upkeep(store: Store, metrics: Metrics, redis: Option<Redis>) {
+    let mut every = tokio::time::interval(UPKEEP_INTERVAL);
     loop {
         every.tick().await;
         metrics.upkeep();

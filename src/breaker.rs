@@ -38,9 +38,9 @@ impl From<&Config> for BreakerSettings {
 pub struct Breaker(Arc<Inner>);
 
 struct Inner {
-    machine: StateMachine<ConsecutiveFailures<EqualJittered>, Turns>,
+    machine: StateMachine<ConsecutiveFailures<EqualJittered>, TransitionObserver>,
     state: Arc<AtomicUsize>,
-    trying: AtomicBool,
+    probing: AtomicBool,
 }
 
 /// The right to make one call. Dropped without a result, it says nothing about what it called.
@@ -48,7 +48,7 @@ struct Inner {
 #[must_use = "its result decides whether the next call is let through"]
 pub struct Permit {
     breaker: Breaker,
-    trying: bool,
+    probing: bool,
 }
 
 impl Breaker {
@@ -58,8 +58,8 @@ impl Breaker {
         let state = Arc::new(AtomicUsize::new(BreakerState::Closed.index()));
         let pauses = equal_jittered(FIRST_PAUSE, settings.pause.max(FIRST_PAUSE));
         let policy = consecutive_failures(settings.failures, pauses);
-        let turns = Turns { name, metrics, state: Arc::clone(&state) };
-        Self(Arc::new(Inner { machine: StateMachine::new(policy, turns), state, trying: AtomicBool::new(false) }))
+        let turns = TransitionObserver { name, metrics, state: Arc::clone(&state) };
+        Self(Arc::new(Inner { machine: StateMachine::new(policy, turns), state, probing: AtomicBool::new(false) }))
     }
 
     /// Asks to make a call; none while the breaker is open, or while another call tries whether things work again.
@@ -68,11 +68,11 @@ impl Breaker {
         if !self.0.machine.is_call_permitted() {
             return None;
         }
-        let trying = self.0.state.load(Ordering::Acquire) == BreakerState::HalfOpen.index();
-        if trying && self.0.trying.swap(true, Ordering::AcqRel) {
+        let probing = self.0.state.load(Ordering::Acquire) == BreakerState::HalfOpen.index();
+        if probing && self.0.probing.swap(true, Ordering::AcqRel) {
             return None;
         }
-        Some(Permit { breaker: self.clone(), trying })
+        Some(Permit { breaker: self.clone(), probing })
     }
 }
 
@@ -90,8 +90,8 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.trying {
-            self.breaker.0.trying.store(false, Ordering::Release);
+        if self.probing {
+            self.breaker.0.probing.store(false, Ordering::Release);
         }
     }
 }
@@ -103,13 +103,13 @@ impl fmt::Debug for Breaker {
 }
 
 /// Tells metrics and log of each change.
-struct Turns {
+struct TransitionObserver {
     name: BreakerName,
     metrics: Metrics,
     state: Arc<AtomicUsize>,
 }
 
-impl Turns {
+impl TransitionObserver {
     fn to(&self, state: BreakerState) {
         // A new machine says that it is closed, which is no change.
         if self.state.swap(state.index(), Ordering::AcqRel) != state.index() {
@@ -119,7 +119,7 @@ impl Turns {
     }
 }
 
-impl Instrument for Turns {
+impl Instrument for TransitionObserver {
     fn on_call_rejected(&self) {}
 
     fn on_open(&self) {

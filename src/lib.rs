@@ -14,7 +14,7 @@
 //! | [`store`] | every SQL statement, rows to domain values |
 //! | [`scoring`] | weights, decades, scores, accuracy: pure |
 //!
-//! [`config`], [`clock`], [`telemetry`] and [`private_postgres`] stand beside it and import nothing of ours; so does
+//! [`config`], [`clock`], [`telemetry`] and [`embedded_postgres`] stand beside it and import nothing of ours; so does
 //! [`breaker`], but for its settings and measurements.
 
 pub mod app;
@@ -23,12 +23,13 @@ pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod embedded_postgres;
 pub mod graphql;
 pub mod http;
 pub mod jobs;
-pub mod private_postgres;
 pub mod proof;
 pub mod scoring;
 pub mod services;
 pub mod store;
 pub mod telemetry;
+pub mod versions;

@@ -13,16 +13,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{Instrument, Span};
 
-use super::entry::{Entry, Made, Times, Verdict, judge};
-use super::memory::{Capacity, Memory};
-use super::reading::{Purpose, Reading};
-use super::redis::Redis;
+use super::dependencies::{DependencyScope, ReadMode};
+use super::entry::{Entry, EntryState, Loaded, Validity, state_of};
+use super::l1::{Capacity, Memory};
+use super::l2::Redis;
 use crate::clock::Clock;
-use crate::store::{Currency, Stamp, Versions};
 use crate::telemetry::{
     CacheName, CacheOperation, Done, Eviction, FlightRole, Label, Layer, LayerResult, Lookup, Metrics, Revalidation,
-    Source, WriteReason, charged,
+    Source, WriteReason, in_current_operation,
 };
+use crate::versions::{Staleness, VersionSet, Versions};
 
 /// A refresh that takes longer has failed: its key must not stay claimed.
 const REFRESH_LIMIT: Duration = Duration::from_mins(1);
@@ -34,7 +34,7 @@ const ATTEMPTS: usize = 3;
 pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {
     /// Whether it belongs to weights that no profile has: such values have a small partition of their own, and are not
     /// shared.
-    fn custom(&self) -> bool {
+    fn is_custom(&self) -> bool {
         false
     }
 
@@ -73,7 +73,7 @@ pub struct CacheSettings {
 
 /// What all caches of a service share.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct CacheContext {
     /// How new values must be.
     pub versions: Versions,
     /// What time it is.
@@ -91,9 +91,9 @@ struct Inner<K, V, E> {
     name: CacheName,
     memory: Memory<K, V>,
     codec: Option<Codec<V>>,
-    flights: Mutex<HashMap<K, Flight<V, E>>>,
+    flights: Mutex<HashMap<K, InFlight<V, E>>>,
     refreshing: ClaimRegistry<K>,
-    around: Surroundings,
+    cache_context: CacheContext,
 }
 
 /// How values travel to the shared cache and back.
@@ -102,16 +102,16 @@ struct Codec<V> {
     decode: fn(&[u8]) -> Option<Entry<V>>,
 }
 
-type Flight<V, E> = Shared<BoxFuture<'static, Result<Landed<V>, E>>>;
+type InFlight<V, E> = Shared<BoxFuture<'static, Result<LoadOutcome<V>, E>>>;
 
 /// What a flight came back with.
-struct Landed<V> {
+struct LoadOutcome<V> {
     entry: Arc<Entry<V>>,
     how: Lookup,
     source: Source,
 }
 
-impl<V> Clone for Landed<V> {
+impl<V> Clone for LoadOutcome<V> {
     fn clone(&self) -> Self {
         Self { entry: Arc::clone(&self.entry), how: self.how, source: self.source }
     }
@@ -131,35 +131,35 @@ where
 {
     /// A cache in this process alone.
     #[must_use]
-    pub fn new(settings: CacheSettings, around: &Surroundings) -> Self {
-        Self::with(settings, around, None)
+    pub fn new(settings: CacheSettings, cache_context: &CacheContext) -> Self {
+        Self::with(settings, cache_context, None)
     }
 
     /// A cache that is shared where there is a Redis.
     #[must_use]
-    pub fn shared(settings: CacheSettings, around: &Surroundings) -> Self
+    pub fn shared(settings: CacheSettings, cache_context: &CacheContext) -> Self
     where
         V: Serialize + DeserializeOwned,
     {
         let codec = Codec {
-            encode: |entry| postcard::to_stdvec(&(&entry.stamp, entry.times, entry.bytes, &*entry.value)).ok(),
+            encode: |entry| postcard::to_stdvec(&(&entry.version_set, entry.times, entry.bytes, &*entry.value)).ok(),
             decode: |bytes| {
-                let (stamp, times, bytes, value) = postcard::from_bytes::<(_, _, _, V)>(bytes).ok()?;
-                Some(Entry { value: Arc::new(value), stamp, times, bytes })
+                let (version_set, times, bytes, value) = postcard::from_bytes::<(_, _, _, V)>(bytes).ok()?;
+                Some(Entry { value: Arc::new(value), version_set, times, bytes })
             },
         };
-        Self::with(settings, around, Some(codec))
+        Self::with(settings, cache_context, Some(codec))
     }
 
-    fn with(settings: CacheSettings, around: &Surroundings, codec: Option<Codec<V>>) -> Self {
+    fn with(settings: CacheSettings, cache_context: &CacheContext, codec: Option<Codec<V>>) -> Self {
         let CacheSettings { name, capacity } = settings;
         Self(Arc::new(Inner {
             name,
-            memory: Memory::new(name, capacity, around.metrics.clone()),
+            memory: Memory::new(name, capacity, cache_context.metrics.clone()),
             codec,
             flights: Mutex::default(),
             refreshing: ClaimRegistry::new(),
-            around: around.clone(),
+            cache_context: cache_context.clone(),
         }))
     }
 
@@ -173,10 +173,10 @@ where
     /// When `load` does.
     pub fn get<L>(&self, key: K, load: L) -> impl Future<Output = Result<Arc<V>, E>> + Send
     where
-        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+        L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
         let span = if key.traced() { self.span() } else { Span::current() };
-        self.get_in(span, key, load)
+        self.get_traced(span, key, load)
     }
 
     /// The same, as a part of `span`: an answer that is made from scratch is the operation itself, and no look-up in it.
@@ -184,27 +184,27 @@ where
     /// # Errors
     /// # Panics
     /// As [`get`](Self::get).
-    pub async fn get_in<L>(&self, span: Span, key: K, load: L) -> Result<Arc<V>, E>
+    pub async fn get_traced<L>(&self, span: Span, key: K, load: L) -> Result<Arc<V>, E>
     where
-        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+        L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
-        let reading = Reading::current();
+        let reading = DependencyScope::current();
         // Loads nest, and so do the futures of resolvers: on the heap, so that they need little stack together.
-        let looked_up = self.look_up(key, load.boxed(), reading.as_deref(), &span).boxed();
+        let looked_up = self.get_or_load(key, load.boxed(), reading.as_deref(), &span).boxed();
         looked_up.instrument(span.clone()).await
     }
 
-    async fn look_up<L>(&self, key: K, load: L, reading: Option<&Reading>, span: &Span) -> Result<Arc<V>, E>
+    async fn get_or_load<L>(&self, key: K, load: L, reading: Option<&DependencyScope>, span: &Span) -> Result<Arc<V>, E>
     where
-        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+        L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
         let inner = &self.0;
-        let counted = reading.is_none_or(|reading| reading.purpose() == Purpose::Request);
+        let counted = reading.is_none_or(|reading| reading.purpose() == ReadMode::Request);
         let stale_will_do = counted;
         let served = |entry: &Entry<V>, how: Lookup, source: Source| {
-            inner.served(entry, how, span, counted);
+            inner.record_hit(entry, how, span, counted);
             if let Some(reading) = reading {
-                reading.note(&entry.stamp, entry.times, source);
+                reading.record(&entry.version_set, entry.times, source);
                 reading.count(|read| match how {
                     Lookup::HitL1 | Lookup::HitL2 => read.hits += 1,
                     Lookup::Stale => read.stale += 1,
@@ -216,74 +216,74 @@ where
 
         let started = Instant::now();
         let kept = inner.memory.get(&key);
-        inner.around.metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
-        let following = reading.is_some_and(|reading| reading.purpose() == Purpose::Follow);
-        let verdict = kept.as_deref().map(|entry| match inner.judge(entry) {
-            Verdict::Fresh if following && !inner.is_current(entry) => Verdict::Stale,
+        inner.cache_context.metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
+        let following = reading.is_some_and(|reading| reading.purpose() == ReadMode::Latest);
+        let verdict = kept.as_deref().map(|entry| match inner.state(entry) {
+            EntryState::Fresh if following && !inner.is_current(entry) => EntryState::Stale,
             verdict => verdict,
         });
-        let usable = matches!(verdict, Some(Verdict::Fresh)) || verdict == Some(Verdict::Stale) && stale_will_do;
+        let usable = matches!(verdict, Some(EntryState::Fresh)) || verdict == Some(EntryState::Stale) && stale_will_do;
         if counted {
             let result = if usable { LayerResult::Hit } else { LayerResult::Miss };
-            inner.around.metrics.cache_layer(inner.name, Layer::L1, result);
+            inner.cache_context.metrics.cache_layer(inner.name, Layer::L1, result);
         }
         let mut old = None;
         match (kept, verdict) {
-            (Some(entry), Some(Verdict::Fresh)) => {
+            (Some(entry), Some(EntryState::Fresh)) => {
                 return Ok(served(&entry, Lookup::HitL1, Source::CacheFresh));
             }
-            (Some(entry), Some(Verdict::Stale)) if stale_will_do => {
+            (Some(entry), Some(EntryState::Stale)) if stale_will_do => {
                 self.revalidate(key, load);
                 return Ok(served(&entry, Lookup::Stale, Source::CacheStale));
             }
-            (Some(_), Some(Verdict::Invalidated)) => inner.memory.remove(&key, Eviction::Invalidated),
+            (Some(_), Some(EntryState::Invalidated)) => inner.memory.remove(&key, Eviction::Invalidated),
             // Kept, however old, in case there is nothing newer to be had.
             (entry, _) => old = entry.filter(|_| counted),
         }
 
-        let reason = match reading.map(Reading::purpose) {
-            Some(Purpose::Revalidate | Purpose::Follow) => WriteReason::Revalidate,
-            Some(Purpose::Warm) => WriteReason::Warm,
-            Some(Purpose::Request) | None => WriteReason::Miss,
+        let reason = match reading.map(DependencyScope::purpose) {
+            Some(ReadMode::Revalidate | ReadMode::Latest) => WriteReason::Revalidate,
+            Some(ReadMode::Warm) => WriteReason::Warm,
+            Some(ReadMode::Request) | None => WriteReason::Miss,
         };
         let mut load = Some(load);
         let mut joined = 0;
         loop {
-            let (flight, role) = self.join(&key, &mut load, reason, counted);
+            let (flight, role) = self.join_or_start(&key, &mut load, reason, counted);
             let roles = if counted { vec![role] } else { Vec::new() };
-            let waiting = Waiting { metrics: &inner.around.metrics, cache: inner.name, roles };
+            let waiting = WaitTimer { metrics: &inner.cache_context.metrics, cache: inner.name, roles };
             let landed = flight.await;
             waiting.over();
             joined += 1;
             // Whoever joined a flight that set off before a change must not be told what was true before it.
-            let too_old = |landed: &Landed<V>| inner.judge(&landed.entry) == Verdict::Invalidated;
+            let too_old = |landed: &LoadOutcome<V>| inner.state(&landed.entry) == EntryState::Invalidated;
             if role == FlightRole::Follower && load.is_some() && joined < ATTEMPTS && landed.as_ref().is_ok_and(too_old)
             {
                 continue;
             }
             let landed = match (landed, old.take()) {
                 (Err(error), Some(entry)) if error.is_outage() => {
-                    Ok(Landed { entry, how: Lookup::Stale, source: Source::CacheStale })
+                    Ok(LoadOutcome { entry, how: Lookup::Stale, source: Source::CacheStale })
                 }
                 (landed, _) => landed,
             };
             if counted {
                 match landed.as_ref().map_or(Lookup::Miss, |landed| landed.how) {
                     Lookup::Miss => {
-                        inner.around.metrics.cache_flight(inner.name, role);
+                        inner.cache_context.metrics.cache_flight(inner.name, role);
                         span.record("cinegraph.cache.single_flight.role", role.as_str());
                     }
                     // The load that failed was its refresh.
-                    Lookup::Stale => inner.around.metrics.cache_revalidation(inner.name, Revalidation::Error),
+                    Lookup::Stale => inner.cache_context.metrics.cache_revalidation(inner.name, Revalidation::Error),
                     Lookup::HitL1 | Lookup::HitL2 | Lookup::Bypass => {}
                 }
             }
             return match landed {
-                Ok(Landed { entry, how, source }) => Ok(served(&entry, how, source)),
+                Ok(LoadOutcome { entry, how, source }) => Ok(served(&entry, how, source)),
                 Err(error) => {
                     span.record("cinegraph.cache.result", Lookup::Miss.as_str());
                     if counted {
-                        inner.around.metrics.cache_lookup(inner.name, Lookup::Miss);
+                        inner.cache_context.metrics.cache_lookup(inner.name, Lookup::Miss);
                     }
                     Err(error)
                 }
@@ -297,8 +297,8 @@ where
     pub fn find_fresh(&self, key: &K) -> Option<Arc<Entry<V>>> {
         let inner = &self.0;
         let started = Instant::now();
-        let entry = inner.memory.get(key).filter(|entry| inner.judge(entry) == Verdict::Fresh)?;
-        let metrics = &inner.around.metrics;
+        let entry = inner.memory.get(key).filter(|entry| inner.state(entry) == EntryState::Fresh)?;
+        let metrics = &inner.cache_context.metrics;
         metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
         metrics.cache_layer(inner.name, Layer::L1, LayerResult::Hit);
         Some(entry)
@@ -307,7 +307,7 @@ where
     /// Serves what was found fresh, as a look-up that hit; says how old it is.
     #[must_use]
     pub fn serve(&self, found: &Entry<V>) -> Duration {
-        self.0.served(found, Lookup::HitL1, &self.span(), true)
+        self.0.record_hit(found, Lookup::HitL1, &self.span(), true)
     }
 
     /// Whether something is kept for `key`, fresh or not.
@@ -330,16 +330,16 @@ where
     }
 
     /// How many kept values `wanted` says yes to, judging by what they were made of.
-    pub fn count(&self, wanted: impl Fn(&Stamp) -> bool) -> usize {
-        self.0.memory.count(|entry| wanted(&entry.stamp))
+    pub fn count(&self, wanted: impl Fn(&VersionSet) -> bool) -> usize {
+        self.0.memory.count(|entry| wanted(&entry.version_set))
     }
 
     /// Refreshes a stale value beside the request that was served it, in a trace of its own.
     fn revalidate<L>(&self, key: K, load: L)
     where
-        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+        L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
-        let metrics = &self.0.around.metrics;
+        let metrics = &self.0.cache_context.metrics;
         let Some(claim) = self.0.refreshing.claim(key.clone()) else {
             metrics.cache_revalidation(self.0.name, Revalidation::Skipped);
             return;
@@ -348,17 +348,17 @@ where
         let cache = self.clone();
         let refresh = async move {
             let _claim = claim;
-            let metrics = &cache.0.around.metrics;
-            let shared = key.shared().zip(cache.0.around.redis.as_ref()).filter(|_| cache.0.codec.is_some());
+            let metrics = &cache.0.cache_context.metrics;
+            let shared = key.shared().zip(cache.0.cache_context.redis.as_ref()).filter(|_| cache.0.codec.is_some());
             if let Some((name, redis)) = &shared
                 && !redis.claim(name).await
             {
                 // Another instance is at it; what it stores is found when this key is asked for again.
-                cache.adopt(&key, name, redis).await;
+                cache.load_from_l2(&key, name, redis).await;
                 metrics.cache_revalidation(cache.0.name, Revalidation::Skipped);
                 return;
             }
-            let (flight, _) = cache.join(&key, &mut Some(load), WriteReason::Revalidate, false);
+            let (flight, _) = cache.join_or_start(&key, &mut Some(load), WriteReason::Revalidate, false);
             let outcome = match tokio::time::timeout(REFRESH_LIMIT, flight).await {
                 Ok(Ok(landed)) if landed.how != Lookup::Stale => Revalidation::Ok,
                 Ok(_) | Err(_) => Revalidation::Error,
@@ -368,21 +368,27 @@ where
             }
             metrics.cache_revalidation(cache.0.name, outcome);
         };
-        tokio::spawn(Reading::new(Purpose::Revalidate).of(refresh).instrument(span));
+        tokio::spawn(DependencyScope::new(ReadMode::Revalidate).of(refresh).instrument(span));
     }
 
     /// Takes over what another instance has stored, if it is fresh.
-    async fn adopt(&self, key: &K, name: &str, redis: &Redis) {
+    async fn load_from_l2(&self, key: &K, name: &str, redis: &Redis) {
         let stored = redis.get(self.0.name, name, false).await.and_then(|bytes| self.0.decode(&bytes));
-        if let Some(entry) = stored.filter(|entry| self.0.judge(entry) == Verdict::Fresh) {
-            self.0.keep(key.clone(), Arc::new(entry), key.custom());
+        if let Some(entry) = stored.filter(|entry| self.0.state(entry) == EntryState::Fresh) {
+            self.0.insert(key.clone(), Arc::new(entry), key.is_custom());
         }
     }
 
     /// The flight for `key`: one that is under way, or a new one. It goes on when those who wait for it leave.
-    fn join<L>(&self, key: &K, load: &mut Option<L>, reason: WriteReason, counted: bool) -> (Flight<V, E>, FlightRole)
+    fn join_or_start<L>(
+        &self,
+        key: &K,
+        load: &mut Option<L>,
+        reason: WriteReason,
+        counted: bool,
+    ) -> (InFlight<V, E>, FlightRole)
     where
-        L: Future<Output = Result<Made<V>, E>> + Send + 'static,
+        L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
         let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(key) {
@@ -392,15 +398,15 @@ where
             // Only who has not set off asks again.
             unreachable!("a flight is asked for with a load");
         };
-        let landing = Landing { cache: self.clone(), key: key.clone() };
+        let guard = InFlightGuard { cache: self.clone(), key: key.clone() };
         let (cache, key) = (self.clone(), key.clone());
-        let purpose = if counted { Purpose::Request } else { Purpose::Revalidate };
+        let purpose = if counted { ReadMode::Request } else { ReadMode::Revalidate };
         let flown = async move {
             // Dropped when the flight ends, also by a panic: then the next to ask sets off anew.
-            let landing = landing;
-            cache.fly(&landing.key, load, reason, counted).await
+            let guard = guard;
+            cache.run_load(&guard.key, load, reason, counted).await
         };
-        let flown = tokio::spawn(charged(Reading::new(purpose).of(flown)));
+        let flown = tokio::spawn(in_current_operation(DependencyScope::new(purpose).of(flown)));
         let flight = async move {
             match flown.await {
                 Ok(landed) => landed,
@@ -412,93 +418,93 @@ where
         (flight, FlightRole::Leader)
     }
 
-    async fn fly(
+    async fn run_load(
         &self,
         key: &K,
-        load: impl Future<Output = Result<Made<V>, E>> + Send,
+        load: impl Future<Output = Result<Loaded<V>, E>> + Send,
         reason: WriteReason,
         counted: bool,
-    ) -> Result<Landed<V>, E> {
+    ) -> Result<LoadOutcome<V>, E> {
         let inner = &self.0;
-        let shared = inner.around.redis.as_ref().zip(key.shared()).filter(|_| inner.codec.is_some());
+        let shared = inner.cache_context.redis.as_ref().zip(key.shared()).filter(|_| inner.codec.is_some());
         let mut old = None;
         if let Some((redis, name)) = &shared {
             let stored = redis.get(inner.name, name, counted).await.and_then(|bytes| inner.decode(&bytes));
-            let stored = stored.map(|entry| (inner.judge(&entry), Arc::new(entry)));
-            if let Some((Verdict::Fresh, entry)) = stored {
-                inner.keep(key.clone(), Arc::clone(&entry), key.custom());
-                return Ok(Landed { entry, how: Lookup::HitL2, source: Source::CacheFresh });
+            let stored = stored.map(|entry| (inner.state(&entry), Arc::new(entry)));
+            if let Some((EntryState::Fresh, entry)) = stored {
+                inner.insert(key.clone(), Arc::clone(&entry), key.is_custom());
+                return Ok(LoadOutcome { entry, how: Lookup::HitL2, source: Source::CacheFresh });
             }
-            old = stored.filter(|(verdict, _)| counted && *verdict != Verdict::Invalidated).map(|(_, entry)| entry);
+            old = stored.filter(|(verdict, _)| counted && *verdict != EntryState::Invalidated).map(|(_, entry)| entry);
         }
-        let (started, made_at) = (Instant::now(), inner.around.clock.now());
+        let (started, made_at) = (Instant::now(), inner.cache_context.clock.now());
         let made = load.await;
         let done = if made.is_ok() { Done::Ok } else { Done::Error };
-        inner.around.metrics.cache_loaded(inner.name, started.elapsed(), done);
-        let Made { value, mut stamp, lifetime, bytes, source } = match (made, old) {
+        inner.cache_context.metrics.cache_loaded(inner.name, started.elapsed(), done);
+        let Loaded { value, mut version_set, lifetime, bytes, source } = match (made, old) {
             (Ok(made), _) => made,
             (Err(error), Some(entry)) if error.is_outage() => {
-                inner.memory.set(key.clone(), Arc::clone(&entry), key.custom());
-                return Ok(Landed { entry, how: Lookup::Stale, source: Source::CacheStale });
+                inner.memory.set(key.clone(), Arc::clone(&entry), key.is_custom());
+                return Ok(LoadOutcome { entry, how: Lookup::Stale, source: Source::CacheStale });
             }
             (Err(error), _) => return Err(error),
         };
 
-        let read = Reading::current().map(|reading| reading.so_far()).unwrap_or_default();
-        stamp.add(&read.stamp);
-        let times = Times::new(made_at, lifetime.jittered(rand::random()));
-        let times = read.times.map_or(times, |parts| times.within(&parts));
-        let entry = Arc::new(Entry { value: Arc::new(value), stamp, times, bytes });
+        let read = DependencyScope::current().map(|reading| reading.snapshot()).unwrap_or_default();
+        version_set.add(&read.version_set);
+        let times = Validity::new(made_at, lifetime.jittered(rand::random()));
+        let times = read.times.map_or(times, |parts| times.min(&parts));
+        let entry = Arc::new(Entry { value: Arc::new(value), version_set, times, bytes });
         // What was made of something stale is old already, and its parts are being refreshed.
         if read.stale == 0 {
-            inner.keep(key.clone(), Arc::clone(&entry), key.custom() || read.custom);
-            inner.around.metrics.cache_written(inner.name, Layer::L1, reason);
+            inner.insert(key.clone(), Arc::clone(&entry), key.is_custom() || read.custom);
+            inner.cache_context.metrics.cache_written(inner.name, Layer::L1, reason);
             if let Some((redis, name)) = shared
                 && let Some(bytes) = inner.encode(&entry)
             {
                 let keep = (times.stale_until - made_at).to_std().unwrap_or_default();
-                let (redis, metrics, cache) = (redis.clone(), inner.around.metrics.clone(), inner.name);
+                let (redis, metrics, cache) = (redis.clone(), inner.cache_context.metrics.clone(), inner.name);
                 let store = async move {
                     if redis.set(&name, &bytes, keep).await {
                         metrics.cache_written(cache, Layer::L2, reason);
                     }
                 };
                 // Nobody waits for it: a slow Redis must not slow an answer.
-                tokio::spawn(charged(store));
+                tokio::spawn(in_current_operation(store));
             }
         }
-        Ok(Landed { entry, how: Lookup::Miss, source: source.max(read.source.unwrap_or(Source::CacheFresh)) })
+        Ok(LoadOutcome { entry, how: Lookup::Miss, source: source.max(read.source.unwrap_or(Source::CacheFresh)) })
     }
 }
 
 impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
     /// Puts a new value in the place of the old one.
-    fn keep(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
-        if self.memory.get(&key).is_some_and(|old| self.judge(&old) == Verdict::Expired) {
+    fn insert(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
+        if self.memory.get(&key).is_some_and(|old| self.state(&old) == EntryState::Expired) {
             self.memory.remove(&key, Eviction::Expired);
         }
         self.memory.set(key, entry, custom);
     }
 
-    fn judge(&self, entry: &Entry<V>) -> Verdict {
-        judge(&entry.times, &entry.stamp, &self.around.versions, self.around.clock.now())
+    fn state(&self, entry: &Entry<V>) -> EntryState {
+        state_of(&entry.times, &entry.version_set, &self.cache_context.versions, self.cache_context.clock.now())
     }
 
     /// Traces, and perhaps counts, a look-up that is served `entry`; says how old that is.
-    fn served(&self, entry: &Entry<V>, how: Lookup, span: &Span, counted: bool) -> Duration {
-        let age = entry.times.age(self.around.clock.now());
+    fn record_hit(&self, entry: &Entry<V>, how: Lookup, span: &Span, counted: bool) -> Duration {
+        let age = entry.times.age(self.cache_context.clock.now());
         span.record("cinegraph.cache.result", how.as_str());
         span.record("cinegraph.cache.age_seconds", age.as_secs_f64());
         if counted {
-            self.around.metrics.cache_lookup(self.name, how);
-            self.around.metrics.cache_served(self.name, age);
+            self.cache_context.metrics.cache_lookup(self.name, how);
+            self.cache_context.metrics.cache_served(self.name, age);
         }
         age
     }
 
     /// Whether it lacks no change, not even one of the last seconds.
     fn is_current(&self, entry: &Entry<V>) -> bool {
-        self.around.versions.judge(&entry.stamp) == Currency::Current
+        self.cache_context.versions.staleness(&entry.version_set) == Staleness::Current
     }
 
     fn encode(&self, entry: &Entry<V>) -> Option<Vec<u8>> {
@@ -511,20 +517,20 @@ impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
 }
 
 /// Look-ups that wait for values. Dropped, they are counted as misses: nothing came, or nobody waits any more.
-pub(super) struct Waiting<'a> {
+pub(super) struct WaitTimer<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) cache: CacheName,
     pub(super) roles: Vec<FlightRole>,
 }
 
-impl Waiting<'_> {
+impl WaitTimer<'_> {
     /// Something came; whoever is served it counts it.
     pub(super) fn over(mut self) {
         self.roles.clear();
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitTimer<'_> {
     fn drop(&mut self) {
         for role in &self.roles {
             self.metrics.cache_lookup(self.cache, Lookup::Miss);
@@ -534,12 +540,12 @@ impl Drop for Waiting<'_> {
 }
 
 /// Takes a flight off the list when it ends, however it does.
-struct Landing<K: Key, V, E> {
+struct InFlightGuard<K: Key, V, E> {
     cache: Cache<K, V, E>,
     key: K,
 }
 
-impl<K: Key, V, E> Drop for Landing<K, V, E> {
+impl<K: Key, V, E> Drop for InFlightGuard<K, V, E> {
     fn drop(&mut self) {
         self.cache.0.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }

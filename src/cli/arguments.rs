@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::scoring::{Criterion, Decade, Weights};
 use crate::services::Services;
-use crate::services::profiles::{Taste, taste};
+use crate::services::profiles::{WeightSelection, selection};
 
 /// Which ranking is meant.
 #[derive(Debug, Args)]
@@ -24,11 +24,11 @@ pub(super) struct RankingArgs {
 
 impl RankingArgs {
     /// The weights meant, once the list is known to be there.
-    pub(super) async fn taste(&self, services: &Services) -> anyhow::Result<Taste> {
+    pub(super) async fn selection(&self, services: &Services) -> anyhow::Result<WeightSelection> {
         known_list(services, &self.list).await?;
         match &self.weights {
-            Some(WeightsArg(weights)) => Ok(Taste { weights: *weights, profile: None }),
-            None => Ok(taste(&services.profiles.all().await?, self.profile.as_deref())?),
+            Some(WeightsArg(weights)) => Ok(WeightSelection { weights: *weights, profile: None }),
+            None => Ok(selection(&services.profiles.all().await?, self.profile.as_deref())?),
         }
     }
 }

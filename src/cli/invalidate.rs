@@ -6,7 +6,7 @@ use clap::Args;
 use super::arguments::{decade, known_list};
 use crate::app::App;
 use crate::scoring::Decade;
-use crate::store::Scope;
+use crate::versions::Scope;
 
 #[derive(Debug, Args)]
 #[group(required = true)]
@@ -44,7 +44,7 @@ pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
                 let known: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
                 format!("there is no profile \"{name}\"; there are: {}", known.join(", "))
             })?;
-            (Scope::Taste(profile.weights.fingerprint()), format!("under the weights of {name}"))
+            (Scope::Weights(profile.weights.fingerprint()), format!("under the weights of {name}"))
         }
         _ => anyhow::bail!("say what to invalidate: --all, --list with --decade, or --profile"),
     };

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::app::App;
-use crate::store::Found;
+use crate::store::SchemaVariant;
 
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {
@@ -18,7 +18,7 @@ pub(super) async fn run(app: &App, args: &MigrateArgs) -> anyhow::Result<()> {
 
 async fn migrate(app: &App) -> anyhow::Result<()> {
     let done = app.store.migrate().await?;
-    let mut text = format!("Found {}.\n", done.found);
+    let mut text = format!("SchemaVariant {}.\n", done.found);
     text += &line("Migrations applied", &done.migrations);
     text += &line("Indexes built", &done.indexes);
     text += &line("Triggers put on", &done.triggers);
@@ -28,11 +28,11 @@ async fn migrate(app: &App) -> anyhow::Result<()> {
 
 async fn detach(app: &App) -> anyhow::Result<()> {
     let done = app.store.detach().await?;
-    let mut text = format!("Found {}.\n", done.found);
+    let mut text = format!("SchemaVariant {}.\n", done.found);
     text += &line("Triggers removed from", &done.triggers);
     text += &line("Indexes dropped", &done.indexes);
     text += "Nothing is left of the schemas cinegraph and cinegraph_jobs.\n";
-    if done.found == Found::Ours {
+    if done.found == SchemaVariant::Ours {
         text += "The film tables stay, and from now on count as another application's: `cinegraph migrate` attaches to \
                  them, but nothing can be imported. Drop the database to start anew.\n";
     }

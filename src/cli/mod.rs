@@ -176,7 +176,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Schema => Ok(ExitCode::SUCCESS),
         Command::Config => config::run(&config),
         Command::Postgres(args) => {
-            let data_dir = config.data_dir.unwrap_or_else(crate::private_postgres::default_data_dir);
+            let data_dir = config.data_dir.unwrap_or_else(crate::embedded_postgres::default_data_dir);
             postgres::run(args, data_dir).await
         }
         command => {

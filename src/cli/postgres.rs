@@ -10,7 +10,7 @@ use clap::Args;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::private_postgres::{Options, PrivatePostgres};
+use crate::embedded_postgres::{EmbeddedPostgres, Options};
 
 const DATABASE: &str = "cinegraph";
 
@@ -41,7 +41,7 @@ pub(super) async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result
     let data_dir = if args.temporary { temporary_dir()? } else { data_dir };
     let options = Options { data_dir, temporary: args.temporary };
     let postgres = tokio::select! {
-        started = PrivatePostgres::start(options) => started?,
+        started = EmbeddedPostgres::start(options) => started?,
         _ = interrupt.recv() => return Ok(signalled(SignalKind::interrupt())),
         _ = terminate.recv() => return Ok(signalled(SignalKind::terminate())),
         _ = hang_up.recv() => return Ok(signalled(SignalKind::hangup())),

@@ -10,7 +10,7 @@ use super::table::table;
 use crate::app::App;
 use crate::scoring::{Decade, Filter, MovieId, likelihood};
 use crate::services::Services;
-use crate::services::predictions::{PageRequest, ScoredFilm, Shelf};
+use crate::services::predictions::{ListStatus, PageRequest, ScoredMovie};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -57,9 +57,9 @@ struct Row {
 
 pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
     let services = app.services().await?;
-    let taste = args.question.taste(&services).await?;
+    let selection = args.question.selection(&services).await?;
     if args.all {
-        let films = services.predictions.all(&args.question.list, args.decade, taste.weights).await?;
+        let films = services.predictions.all(&args.question.list, args.decade, selection.weights).await?;
         let rows = rows(&services, &films).await?;
         return match (args.csv, args.json) {
             (true, _) => print_csv(&services, args.decade, &rows).await,
@@ -71,8 +71,8 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
         list: args.question.list.clone(),
         custom: true,
         decade: args.decade,
-        weights: taste.weights,
-        shelf: if args.confirmed { Shelf::Listed } else { Shelf::Candidates },
+        weights: selection.weights,
+        status: if args.confirmed { ListStatus::Listed } else { ListStatus::Candidates },
         filter: Filter::default(),
         after: None,
         first: args.first,
@@ -83,9 +83,9 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
         return super::print_json(&rows);
     }
     let kind = if args.confirmed { "films on the list" } else { "candidates" };
-    let taste = taste.profile.map_or_else(|| "weights of your own".to_owned(), |profile| profile.name.clone());
+    let selection = selection.profile.map_or_else(|| "weights of your own".to_owned(), |profile| profile.name.clone());
     super::print(&format!(
-        "{} of {} {kind} of the {} for {}, by {taste}\n\n{}\n",
+        "{} of {} {kind} of the {} for {}, by {selection}\n\n{}\n",
         rows.len(),
         page.total,
         args.decade,
@@ -151,10 +151,10 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
     super::print(&String::from_utf8(csv.into_inner()?)?)
 }
 
-async fn rows(services: &Services, films: &[ScoredFilm]) -> anyhow::Result<Vec<Row>> {
+async fn rows(services: &Services, films: &[ScoredMovie]) -> anyhow::Result<Vec<Row>> {
     let ids: Vec<_> = films.iter().map(|film| film.id).collect();
     let mut movies = services.catalogue.movies(&ids).await?;
-    let row = |film: &ScoredFilm| {
+    let row = |film: &ScoredMovie| {
         // A film that was deleted since it was ranked has nothing left to show.
         let movie = movies.remove(&film.id)?;
         let [popular_opinion, critical_acclaim, industry_recognition, cultural_impact, people_quality] = film.vector.0;

@@ -88,7 +88,7 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
         let compared = services.validation.compare(list, active, basis).await?;
         return Ok(compared.iter().map(|one| Row::new(&one.profile.name, one.report.overall())).collect());
     }
-    let tested = TestedWeights { weights: args.question.taste(services).await?.weights, custom: true };
+    let tested = TestedWeights { weights: args.question.selection(services).await?.weights, custom: true };
     if let Some(decade) = args.decade {
         let report = services.validation.of_decade(list, decade, tested, basis).await?;
         return Ok(vec![Row::new(decade, report.totals())]);

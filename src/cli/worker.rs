@@ -18,5 +18,5 @@ pub(super) struct WorkerArgs {
 pub(super) async fn run(app: &App) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let ready = |admin| tracing::info!(%admin, "doing background work");
-    until_interrupted(&stop, app.work(&stop, ready)).await
+    until_interrupted(&stop, app.run_worker(&stop, ready)).await
 }

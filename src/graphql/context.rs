@@ -14,7 +14,7 @@ use super::loaders::Loaders;
 use super::prediction::WeightsInput;
 use crate::scoring::Weights;
 use crate::services::catalogue::Reference;
-use crate::services::profiles::{Taste, taste};
+use crate::services::profiles::{WeightSelection, selection};
 use crate::services::validation::TestedWeights;
 use crate::services::{ServiceError, Services};
 use crate::store::Profile;
@@ -34,7 +34,7 @@ pub(super) struct RequestContext {
 /// The weights and the list that a question is about.
 #[derive(Debug, Clone)]
 pub(super) struct RankingParams {
-    pub(super) taste: Taste,
+    pub(super) selection: WeightSelection,
     /// Whether no profile has these weights.
     pub(super) custom: bool,
     pub(super) list: String,
@@ -43,12 +43,12 @@ pub(super) struct RankingParams {
 impl RankingParams {
     /// Its weights, as a validation takes them.
     pub(super) fn for_validation(&self) -> TestedWeights {
-        TestedWeights { weights: self.taste.weights, custom: self.custom }
+        TestedWeights { weights: self.selection.weights, custom: self.custom }
     }
 
     /// The same for the same ranking, whatever the profile is called.
     pub(super) fn key(&self) -> String {
-        let shares = self.taste.weights.shares().map(|share| format!("{:016x}", share.to_bits()));
+        let shares = self.selection.weights.shares().map(|share| format!("{:016x}", share.to_bits()));
         format!("{} {}", self.list, shares.join(" "))
     }
 }
@@ -108,17 +108,17 @@ impl RequestContext {
         weights: Option<WeightsInput>,
         list: String,
     ) -> Result<RankingParams, ApiError> {
-        let taste = match (profile, weights) {
+        let selection = match (profile, weights) {
             (Some(_), Some(_)) => {
                 return Err(ApiError::bad_input("weights", "exclude a profile: give one of the two, or neither"));
             }
-            (None, Some(weights)) => Taste { weights: Weights::try_from(weights)?, profile: None },
-            (profile, None) => taste(self.profiles().await?, profile.as_deref())?,
+            (None, Some(weights)) => WeightSelection { weights: Weights::try_from(weights)?, profile: None },
+            (profile, None) => selection(self.profiles().await?, profile.as_deref())?,
         };
-        let weights = taste.weights;
+        let weights = selection.weights;
         let custom =
-            taste.profile.is_none() && !self.profiles().await?.iter().any(|profile| profile.weights == weights);
-        Ok(RankingParams { taste, custom, list: self.list(list).await? })
+            selection.profile.is_none() && !self.profiles().await?.iter().any(|profile| profile.weights == weights);
+        Ok(RankingParams { selection, custom, list: self.list(list).await? })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Error, ErrorExtensions};
 
-use crate::cache::{Purpose, Reading};
+use crate::cache::{DependencyScope, ReadMode};
 use crate::services::ServiceError;
 use crate::store::StoreError;
 use crate::telemetry::{ErrorCode, Label};
@@ -54,13 +54,13 @@ impl From<ServiceError> for ApiError {
             ServiceError::Store(error) => {
                 let cause = chain(&error);
                 // Of a refresh beside the requests nobody is told; the caches count it.
-                if Reading::current().is_none_or(|reading| reading.purpose() == Purpose::Request) {
+                if DependencyScope::current().is_none_or(|reading| reading.purpose() == ReadMode::Request) {
                     tracing::error!(error = cause, "a request could not be answered");
                 } else {
                     tracing::debug!(error = cause, "a refresh failed");
                 }
                 match error {
-                    StoreError::Unavailable(_) | StoreError::Silent(_) | StoreError::Busy(_) => {
+                    StoreError::Unavailable(_) | StoreError::Unresponsive(_) | StoreError::TooManyDirectQueries(_) => {
                         Self::new(ErrorCode::ServiceUnavailable, "the service has no answer right now")
                     }
                     StoreError::TimedOut { .. } => Self::new(ErrorCode::Timeout, "the answer took too long"),

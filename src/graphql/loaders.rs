@@ -10,7 +10,7 @@ use tracing::{Instrument, Span};
 use super::error::ApiError;
 use crate::scoring::MovieId;
 use crate::services::Services;
-use crate::services::catalogue::Of;
+use crate::services::catalogue::DetailKey;
 use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, PersonId, PersonQuality};
 use crate::telemetry::Metrics;
 
@@ -40,27 +40,27 @@ impl Loaders {
 
 /// Genres of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct GenresOf(pub(super) Of<MovieId>);
+pub(super) struct GenresOf(pub(super) DetailKey<MovieId>);
 
 /// Production countries of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct CountriesOf(pub(super) Of<MovieId>);
+pub(super) struct CountriesOf(pub(super) DetailKey<MovieId>);
 
 /// Metrics of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct MetricsOf(pub(super) Of<MovieId>);
+pub(super) struct MetricsOf(pub(super) DetailKey<MovieId>);
 
 /// Nominations of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct FestivalsOf(pub(super) Of<MovieId>);
+pub(super) struct FestivalsOf(pub(super) DetailKey<MovieId>);
 
 /// Credits of a movie.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct CreditsOf(pub(super) Of<MovieId>);
+pub(super) struct CreditsOf(pub(super) DetailKey<MovieId>);
 
 /// The quality of a person.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct QualityOf(pub(super) Of<PersonId>);
+pub(super) struct QualityOf(pub(super) DetailKey<PersonId>);
 
 /// The score of a movie that is in no decade's columns.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -95,10 +95,10 @@ macro_rules! loader {
 }
 
 loader!(MovieId => Arc<Movie>, "movie_by_id", |s, ids: MovieId| s.catalogue.movies(&ids), |key| *key, |id| id);
-loader!(GenresOf => Arc<Vec<Genre>>, "genres_by_movie", |s, ids: Of<MovieId>| s.catalogue.genres_of(&ids), |key| key.0, GenresOf);
-loader!(CountriesOf => Arc<Vec<Country>>, "countries_by_movie", |s, ids: Of<MovieId>| s.catalogue.countries_of(&ids), |key| key.0, CountriesOf);
-loader!(MetricsOf => Arc<Vec<Metric>>, "metrics_by_movie", |s, ids: Of<MovieId>| s.catalogue.metrics_of(&ids), |key| key.0, MetricsOf);
-loader!(FestivalsOf => Arc<Vec<FestivalEntry>>, "festivals_by_movie", |s, ids: Of<MovieId>| s.catalogue.festival_entries_of(&ids), |key| key.0, FestivalsOf);
-loader!(CreditsOf => Arc<Vec<Credit>>, "credits_by_movie", |s, ids: Of<MovieId>| s.catalogue.credits_of(&ids), |key| key.0, CreditsOf);
-loader!(QualityOf => Arc<PersonQuality>, "quality_by_person", |s, ids: Of<PersonId>| s.catalogue.qualities_of(&ids), |key| key.0, QualityOf);
+loader!(GenresOf => Arc<Vec<Genre>>, "genres_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.genres_of(&ids), |key| key.0, GenresOf);
+loader!(CountriesOf => Arc<Vec<Country>>, "countries_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.countries_of(&ids), |key| key.0, CountriesOf);
+loader!(MetricsOf => Arc<Vec<Metric>>, "metrics_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.metrics_of(&ids), |key| key.0, MetricsOf);
+loader!(FestivalsOf => Arc<Vec<FestivalEntry>>, "festivals_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.festival_entries_of(&ids), |key| key.0, FestivalsOf);
+loader!(CreditsOf => Arc<Vec<Credit>>, "credits_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.credits_of(&ids), |key| key.0, CreditsOf);
+loader!(QualityOf => Arc<PersonQuality>, "quality_by_person", |s, ids: DetailKey<PersonId>| s.catalogue.qualities_of(&ids), |key| key.0, QualityOf);
 loader!(LiveScoreOf => LiveScore, "live_score_by_movie", |s, ids: MovieId| s.catalogue.live_scores(&ids), |key| key.0, LiveScoreOf);

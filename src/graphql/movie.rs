@@ -15,7 +15,7 @@ use super::loaders::{CountriesOf, CreditsOf, FestivalsOf, GenresOf, LiveScoreOf,
 use super::prediction::{Prediction, WeightsInput};
 use super::scalars::Date;
 use crate::scoring::{Decade, MovieId, Standing};
-use crate::services::catalogue::Of;
+use crate::services::catalogue::DetailKey;
 use crate::store;
 use crate::telemetry::ErrorCode;
 
@@ -44,8 +44,8 @@ pub(super) struct Movie(pub(super) Arc<store::Movie>);
 
 impl Movie {
     /// Whose details these are, and the decade whose changes they follow.
-    fn of(&self) -> Of<MovieId> {
-        Of { id: self.0.id, decade: self.0.release_date.and_then(Decade::of) }
+    fn of(&self) -> DetailKey<MovieId> {
+        DetailKey { id: self.0.id, decade: self.0.release_date.and_then(Decade::of) }
     }
 }
 
@@ -395,7 +395,8 @@ impl Person {
 
     /// How much their record speaks for a movie; null where it was not computed.
     async fn quality(&self, ctx: &Context<'_>) -> Option<Result<PersonQuality, ApiError>> {
-        let quality = context(ctx).load(QualityOf(Of { id: self.person.id, decade: self.decade })).await.transpose()?;
+        let quality =
+            context(ctx).load(QualityOf(DetailKey { id: self.person.id, decade: self.decade })).await.transpose()?;
         Some(quality.map(|quality| PersonQuality {
             score: quality.score,
             components: Json(quality.components.clone()),

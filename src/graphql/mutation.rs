@@ -10,7 +10,7 @@ use super::profile::{Profile, ProfileInput};
 use super::query::instrument_field;
 use crate::services::invalidation::{self, Target};
 use crate::services::{Administrator, Bearer, Services};
-use crate::store::Scope;
+use crate::versions::Scope;
 
 /// Everything that can be changed. Takes an admin token: the header `Authorization: Bearer …`.
 pub struct Mutation;
@@ -110,7 +110,7 @@ async fn root<T>(
 ) -> Result<T, ApiError> {
     instrument_field("Mutation", ctx, async {
         let services = context(ctx).services();
-        let admin = services.administrators.admit(ctx.data_opt::<Bearer>()).await?;
+        let admin = services.auth.authenticate(ctx.data_opt::<Bearer>()).await?;
         change(services, admin).await
     })
     .await

@@ -16,9 +16,9 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::document_limits::{Size, skip_string};
 use super::schema::Cost;
-use crate::cache::Read;
+use crate::cache::Dependencies;
 use crate::telemetry::{
-    ErrorCode, Label, Metrics, OperationGuard, OperationType, Outcome, Phase, Rejection, Source, Spent,
+    ErrorCode, Label, Metrics, OperationGuard, OperationType, OperationUsage, Outcome, Phase, Rejection, Source,
 };
 
 /// The longest operation name that is logged, in characters.
@@ -76,7 +76,7 @@ pub(super) struct Operation {
     hits: u32,
     stale: u32,
     misses: u32,
-    spent: Arc<Spent>,
+    spent: Arc<OperationUsage>,
     cost: Cost,
     status: Option<u16>,
     request_id: Option<String>,
@@ -123,7 +123,7 @@ impl Operation {
     }
 
     /// Where its statements are counted.
-    pub(super) fn usage(&self) -> Arc<Spent> {
+    pub(super) fn usage(&self) -> Arc<OperationUsage> {
         Arc::clone(&self.spent)
     }
 
@@ -164,7 +164,7 @@ impl Operation {
     }
 
     /// Notes what its answer says and was made of; of a subscription, each of its events.
-    pub(super) fn record(&mut self, codes: &[ErrorCode], read: &Read) {
+    pub(super) fn record(&mut self, codes: &[ErrorCode], read: &Dependencies) {
         for &code in codes {
             self.metrics.graphql_error(code);
             // It may go on for days: each code once.

@@ -27,14 +27,15 @@ use super::operation::{
 use super::persisted_documents::{Documents, TrustedDocuments};
 use super::schema::too_complex;
 use crate::cache::{
-    Cache, CacheSettings, Entry, Key, Lifetime, LoadError, Made, Purpose, Read, Reading, Surroundings, Times,
+    Cache, CacheContext, CacheSettings, Dependencies, DependencyScope, Entry, Key, LoadError, Loaded, ReadMode, Ttl,
+    Validity,
 };
 use crate::telemetry::{
     Done, ErrorCode, Lookup, Metrics, OperationEnd, OperationType, Outcome, Phase, Rejection, Source,
 };
 
 /// Longer than any part of an answer is kept, so that its parts decide.
-const LIFETIME: Lifetime = Lifetime::of(Duration::from_hours(24));
+const LIFETIME: Ttl = Ttl::of(Duration::from_hours(24));
 
 /// Root fields whose answers may be kept. What they have read says for how long.
 const CACHEABLE_FIELDS: &[&str] = &[
@@ -153,7 +154,7 @@ pub struct CacheMetadata {
     /// How it was found.
     pub how: Lookup,
     /// When it was made, and until when it may be served.
-    pub times: Times,
+    pub times: Validity,
     /// Its age now.
     pub age: Duration,
     /// Tells it from every other answer.
@@ -169,7 +170,7 @@ struct CachedResponse {
     outcome: Outcome,
     codes: Vec<ErrorCode>,
     info: Arc<OperationInfo>,
-    read: Read,
+    read: Dependencies,
     /// Whether the one for whom it was executed has taken it: its root fields were measured by that.
     taken: AtomicBool,
 }
@@ -197,16 +198,16 @@ type FingerprintIndex = LruCache<RequestFingerprint, ResponseKey>;
 struct ResponseCache {
     responses: Responses,
     fingerprints: Arc<Mutex<FingerprintIndex>>,
-    around: Surroundings,
+    cache_context: CacheContext,
 }
 
 impl ResponseCache {
-    fn new(settings: CacheSettings, around: &Surroundings) -> Self {
+    fn new(settings: CacheSettings, cache_context: &CacheContext) -> Self {
         let fingerprints = LruCache::builder().max_size(settings.capacity.entries.max(1)).build();
         Self {
-            responses: Cache::new(settings, around),
+            responses: Cache::new(settings, cache_context),
             fingerprints: Arc::new(Mutex::new(fingerprints.expect("no capacity is 0"))),
-            around: around.clone(),
+            cache_context: cache_context.clone(),
         }
     }
 
@@ -267,8 +268,8 @@ impl<E: Executor> OperationPipeline<E> {
 
     /// The same door, keeping answers.
     #[must_use]
-    pub fn with_response_cache(self, settings: CacheSettings, around: &Surroundings) -> Self {
-        Self { cache: Some(ResponseCache::new(settings, around)), ..self }
+    pub fn with_response_cache(self, settings: CacheSettings, cache_context: &CacheContext) -> Self {
+        Self { cache: Some(ResponseCache::new(settings, cache_context)), ..self }
     }
 
     /// By what the answer to `sent` is found [at hand](Self::get_cached); `transport` tells a body from a query string.
@@ -309,7 +310,7 @@ impl<E: Executor> OperationPipeline<E> {
         }
         let span = operation.span();
         let usage = operation.usage();
-        let response = usage.on(self.run(request, transport, &mut operation)).instrument(span).await;
+        let response = usage.scope(self.run(request, transport, &mut operation)).instrument(span).await;
         operation.record_status(response.status.http_status(transport));
         operation.end(response.outcome, response.prediction);
         response
@@ -376,7 +377,7 @@ impl<E: Executor> OperationPipeline<E> {
         transport: Transport,
         operation: &mut Operation,
         key: ResponseKey,
-        ResponseCache { responses, around, .. }: &ResponseCache,
+        ResponseCache { responses, cache_context, .. }: &ResponseCache,
     ) -> OperationResponse {
         let kept = responses.has(&key);
         if !kept {
@@ -387,7 +388,7 @@ impl<E: Executor> OperationPipeline<E> {
                 return self.execute_uncached(request, operation).await;
             }
         }
-        let reading = Reading::new(Purpose::Request);
+        let reading = DependencyScope::new(ReadMode::Request);
         let this = self.clone();
         let (name, info) = (request.operation_name.clone(), Arc::clone(&operation.info));
         let load = async move {
@@ -398,16 +399,16 @@ impl<E: Executor> OperationPipeline<E> {
                 _ => info,
             };
             let encoded = Box::pin(this.execute_operation(request, info)).await;
-            if encoded.outcome != Outcome::Ok || encoded.read.stamp.is_empty() {
+            if encoded.outcome != Outcome::Ok || encoded.read.version_set.is_empty() {
                 return Err(Arc::new(encoded));
             }
             let bytes = encoded.body.len() + size_of::<CachedResponse>() + encoded.etag.len();
-            let (stamp, source) = (encoded.read.stamp.clone(), Source::CacheFresh);
-            Ok(Made { value: encoded, stamp, lifetime: LIFETIME, bytes, source })
+            let (version_set, source) = (encoded.read.version_set.clone(), Source::CacheFresh);
+            Ok(Loaded { value: encoded, version_set, lifetime: LIFETIME, bytes, source })
         };
         let span = if kept { responses.span() } else { Span::current() };
-        let got = Arc::clone(&reading).of(responses.get_in(span, key, load)).await;
-        let read = reading.so_far();
+        let got = Arc::clone(&reading).of(responses.get_traced(span, key, load)).await;
+        let read = reading.snapshot();
         let (encoded, kept) = match got {
             Ok(encoded) => {
                 let how = match (read.hits, read.stale) {
@@ -418,7 +419,7 @@ impl<E: Executor> OperationPipeline<E> {
                     _ => Lookup::Miss,
                 };
                 let kept = read.times.map(|times| {
-                    let age = times.age(around.clock.now());
+                    let age = times.age(cache_context.clock.now());
                     CacheMetadata { how, times, age, etag: encoded.etag.clone() }
                 });
                 (encoded, kept)
@@ -475,7 +476,7 @@ impl<E: Executor> OperationPipeline<E> {
 
     async fn execute_uncached(&self, request: Request, operation: &mut Operation) -> OperationResponse {
         let info = Arc::clone(&operation.info);
-        let encoded = Reading::new(Purpose::Request).of(Box::pin(self.execute_operation(request, info))).await;
+        let encoded = DependencyScope::new(ReadMode::Request).of(Box::pin(self.execute_operation(request, info))).await;
         self.record(&encoded, operation);
         let source = encoded.read.source.unwrap_or(Source::Database);
         let prediction = operation.info.is_prediction().then_some(source);
@@ -509,7 +510,7 @@ impl<E: Executor> OperationPipeline<E> {
             let too_complex = codes.contains(&ErrorCode::QueryTooComplex);
             self.metrics.rejected(if too_complex { Rejection::Complexity } else { Rejection::Validation });
         }
-        let read = Reading::current().map(|reading| reading.so_far()).unwrap_or_default();
+        let read = DependencyScope::current().map(|reading| reading.snapshot()).unwrap_or_default();
         let body = encode(&response);
         let etag = etag(&body);
         CachedResponse { body, etag, status, outcome, codes, info, read, taken: AtomicBool::new(false) }
@@ -567,7 +568,7 @@ impl CachedResponse {
 impl Operation {
     pub(super) fn reject(&mut self, mut error: ServerError, status: ExecutionStatus) -> OperationResponse {
         let code = assign_code(&mut error);
-        self.record(&[code], &Read::default());
+        self.record(&[code], &Dependencies::default());
         if let Some(reason) = rejection(code, &error) {
             self.rejected(reason);
         }

@@ -12,7 +12,7 @@ use super::id::opaque;
 use super::movie::Movie;
 use super::profile::Profile;
 use crate::scoring::{self, Criterion, Decade, Weights, WeightsError, likelihood};
-use crate::services::predictions::ScoredFilm;
+use crate::services::predictions::ScoredMovie;
 use crate::store::{self, ColumnsSource};
 
 /// Pages of predictions.
@@ -152,14 +152,14 @@ impl From<scoring::Contribution> for ScoreContribution {
 
 /// How one movie scores under one set of weights, for one list.
 pub(super) struct Prediction {
-    film: ScoredFilm,
+    film: ScoredMovie,
     unranked: Option<UnrankedReason>,
     params: Arc<RankingParams>,
 }
 
 impl Prediction {
     /// Of a film of a decade's ranking.
-    pub(super) fn ranked(film: ScoredFilm, params: Arc<RankingParams>) -> Self {
+    pub(super) fn ranked(film: ScoredMovie, params: Arc<RankingParams>) -> Self {
         let unranked = film.listed.then_some(UnrankedReason::Listed);
         Self { film, unranked, params }
     }
@@ -172,7 +172,7 @@ impl Prediction {
     ) -> Result<Self, ApiError> {
         if let Some(decade) = movie.release_date.and_then(Decade::of) {
             let predictions = &context.services().predictions;
-            let film = predictions.film(movie.id, decade, &params.list, params.taste.weights).await?;
+            let film = predictions.film(movie.id, decade, &params.list, params.selection.weights).await?;
             if let Some(film) = film {
                 return Ok(Self::ranked(film, params));
             }
@@ -186,10 +186,10 @@ impl Prediction {
         } else {
             listed.then_some(UnrankedReason::Listed)
         };
-        let film = ScoredFilm {
+        let film = ScoredMovie {
             id: movie.id,
             rank: None,
-            score: live.vector.score(params.taste.weights),
+            score: live.vector.score(params.selection.weights),
             vector: live.vector,
             listed,
             coverage: live.coverage,
@@ -235,7 +235,7 @@ impl Prediction {
 
     /// What each of the five criteria adds, in their order.
     async fn breakdown(&self) -> Vec<ScoreContribution> {
-        self.film.vector.breakdown(self.params.taste.weights).map(Into::into).into()
+        self.film.vector.breakdown(self.params.selection.weights).map(Into::into).into()
     }
 
     /// Whether it is on the list.
@@ -260,6 +260,6 @@ impl Prediction {
 
     /// The profile that it was scored under; null for weights of your own.
     async fn profile(&self) -> Option<Profile> {
-        self.params.taste.profile.clone().map(Profile)
+        self.params.selection.profile.clone().map(Profile)
     }
 }

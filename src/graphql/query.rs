@@ -14,10 +14,10 @@ use super::movie::{Country, Genre, Movie, MovieConnection};
 use super::prediction::{Prediction, PredictionConnection, WeightsInput};
 use super::profile::Profile;
 use super::validation::{DecadeValidation, ProfileComparison, ScoreBasis, Validation, ValidationParams};
-use crate::cache::{Purpose, Reading};
+use crate::cache::{DependencyScope, ReadMode};
 use crate::scoring::{Decade, Filter};
 use crate::services::ServiceError;
-use crate::services::predictions::{PageRequest, Shelf};
+use crate::services::predictions::{ListStatus, PageRequest};
 use crate::store::MovieKey;
 use crate::telemetry::{Done, Metrics};
 
@@ -72,7 +72,7 @@ pub(super) async fn instrument_field<T>(
     let metrics = ctx.data_unchecked::<Metrics>();
     let field = metrics.field_name(ctx.field().name());
     // A refresh in the background is no request.
-    let asked = Reading::current().is_none_or(|reading| reading.purpose() == Purpose::Request);
+    let asked = DependencyScope::current().is_none_or(|reading| reading.purpose() == ReadMode::Request);
     let measured = asked.then(|| metrics.field(field));
     let span = tracing::info_span!(
         "resolve",
@@ -165,7 +165,7 @@ impl Query {
         root(ctx, async {
             let params = context.ranking_params(profile, weights, list).await?;
             let filter = filter.unwrap_or_default().resolve(context).await?;
-            shelf(context, params, decade, Shelf::Candidates, filter, first, after.as_deref()).await
+            status(context, params, decade, ListStatus::Candidates, filter, first, after.as_deref()).await
         })
         .await
     }
@@ -212,7 +212,7 @@ impl Query {
         let context = context(ctx);
         root(ctx, async {
             let params = context.ranking_params(profile, weights, list).await?;
-            shelf(context, params, decade, Shelf::Listed, Filter::default(), first, after.as_deref()).await
+            status(context, params, decade, ListStatus::Listed, Filter::default(), first, after.as_deref()).await
         })
         .await
     }
@@ -421,23 +421,24 @@ async fn search(
 }
 
 /// A page of a decade's candidates or listed movies.
-async fn shelf(
+async fn status(
     context: &RequestContext,
     params: RankingParams,
     decade: i32,
-    shelf: Shelf,
+    status: ListStatus,
     filter: Filter,
     first: i32,
     after: Option<&str>,
 ) -> Result<PredictionConnection, ApiError> {
     let decade = Decade::starting(decade).map_err(ServiceError::from)?;
-    let cursors = CursorScope::of(&[&format!("{shelf:?}"), &params.key(), &decade.to_string(), &format!("{filter:?}")]);
+    let cursors =
+        CursorScope::of(&[&format!("{status:?}"), &params.key(), &decade.to_string(), &format!("{filter:?}")]);
     let request = PageRequest {
         list: params.list.clone(),
         decade,
-        weights: params.taste.weights,
+        weights: params.selection.weights,
         custom: params.custom,
-        shelf,
+        status,
         filter,
         after: cursors.read(after)?,
         first: page_size(first)?,

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::operation::{Operation, assign_code, error_with_code, outcome, selected_operation};
 use super::pipeline::{ExecutionStatus, OperationPipeline, OperationResponse, Transport};
-use crate::cache::{Purpose, Reading};
+use crate::cache::{DependencyScope, ReadMode};
 use crate::telemetry::{ErrorCode, OperationType, Outcome};
 
 /// An operation that came over a socket.
@@ -66,7 +66,7 @@ impl<E: Executor> OperationPipeline<E> {
             }
             Ok(()) => {
                 let usage = operation.usage();
-                usage.on(self.run(request, Transport::Socket, &mut operation)).instrument(span).await
+                usage.scope(self.run(request, Transport::Socket, &mut operation)).instrument(span).await
             }
         };
         operation.end(response.outcome, response.prediction);
@@ -91,15 +91,15 @@ impl SubscriptionStream {
         if self.over {
             return None;
         }
-        let reading = Reading::new(Purpose::Request);
+        let reading = DependencyScope::new(ReadMode::Request);
         let usage = self.operation.usage();
-        let next = usage.on(Arc::clone(&reading).of(self.responses.next()));
+        let next = usage.scope(Arc::clone(&reading).of(self.responses.next()));
         let Some(mut response) = next.instrument(self.operation.span()).await else {
             self.over = true;
             return None;
         };
         let codes: Vec<_> = response.errors.iter_mut().map(assign_code).collect();
-        self.operation.record(&codes, &reading.so_far());
+        self.operation.record(&codes, &reading.snapshot());
         self.worst = worst_of(self.worst, outcome(&codes, &response.data));
         self.operation.end(self.worst, None);
         // What concerns no part of a result concerns the subscription itself.

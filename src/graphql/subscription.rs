@@ -9,11 +9,11 @@ use super::context::{RankingParams, context};
 use super::error::ApiError;
 use super::prediction::{Prediction, WeightsInput};
 use super::query::instrument_field;
-use crate::cache::Reading;
+use crate::cache::DependencyScope;
 use crate::scoring::Decade;
 use crate::services::ServiceError;
-use crate::services::predictions::ScoredFilm;
-use crate::services::updates::{self, Change, Followed, Follower, Update};
+use crate::services::live_updates::{self, Change, Update, UpdateParams, UpdateStream};
+use crate::services::predictions::ScoredMovie;
 use crate::telemetry::{Dropped, Metrics, SubscriptionGuard};
 
 /// Movies of one stream at most.
@@ -42,7 +42,7 @@ pub(super) struct PredictionBatch {
 
 /// What became of a movie among the best.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "updates::UpdateKind")]
+#[graphql(remote = "live_updates::UpdateKind")]
 pub(super) enum UpdateKind {
     /// It is among the best now.
     Entered,
@@ -96,8 +96,8 @@ impl Subscription {
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
             let params = Arc::new(context.ranking_params(profile, weights, list).await?);
             let predictions = &context.services().predictions;
-            let top = predictions.top(&params.list, decade, params.taste.weights, limit, &[]).await?;
-            let stale = Reading::current().is_some_and(|reading| reading.so_far().stale > 0);
+            let top = predictions.top(&params.list, decade, params.selection.weights, limit, &[]).await?;
+            let stale = DependencyScope::current().is_some_and(|reading| reading.snapshot().stale > 0);
             Ok(batches(top.films, size, params, stale, open(ctx)))
         })
         .await
@@ -119,8 +119,8 @@ impl Subscription {
             let top = bounded("top", top, TOP_MAX)?;
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
             let list = context.list(list).await?;
-            let followed = Followed { profile, list: list.clone(), decade, top };
-            let follower = Follower::start(Arc::clone(context.services()), followed).await?;
+            let params = UpdateParams { profile, list: list.clone(), decade, top };
+            let follower = UpdateStream::start(Arc::clone(context.services()), params).await?;
             Ok(updates(follower, list, open(ctx), ctx.data_unchecked::<Metrics>().clone()))
         })
         .await
@@ -141,7 +141,7 @@ fn open(ctx: &Context<'_>) -> SubscriptionGuard {
 }
 
 fn batches(
-    films: Vec<ScoredFilm>,
+    films: Vec<ScoredMovie>,
     size: usize,
     params: Arc<RankingParams>,
     stale: bool,
@@ -151,7 +151,7 @@ fn batches(
     let starts: Vec<usize> = (0..total.max(1)).step_by(size).collect();
     let batch = move |start: usize| {
         let end = (start + size).min(total);
-        let prediction = |film: &ScoredFilm| Prediction::ranked(film.clone(), Arc::clone(&params));
+        let prediction = |film: &ScoredMovie| Prediction::ranked(film.clone(), Arc::clone(&params));
         let predictions = films[start..end].iter().map(prediction).collect();
         PredictionBatch { predictions, received: end, total, complete: end == total, stale }
     };
@@ -171,12 +171,12 @@ fn holding<T: Send + 'static>(
 }
 
 fn updates(
-    follower: Follower,
+    follower: UpdateStream,
     list: String,
     open: SubscriptionGuard,
     metrics: Metrics,
 ) -> BoxStream<'static, Result<PredictionUpdate, ApiError>> {
-    let next = move |follower: Option<Follower>| {
+    let next = move |follower: Option<UpdateStream>| {
         let (list, metrics) = (list.clone(), metrics.clone());
         async move {
             let mut follower = follower?;
@@ -193,8 +193,8 @@ fn updates(
 }
 
 fn told(change: Change, list: String) -> Vec<Result<PredictionUpdate, ApiError>> {
-    let Change { updates, taste, data_version } = change;
-    let params = Arc::new(RankingParams { taste, custom: false, list });
+    let Change { updates, selection, data_version } = change;
+    let params = Arc::new(RankingParams { selection, custom: false, list });
     let told = |Update { kind, film, previous_rank }| {
         let prediction = Prediction::ranked(film, Arc::clone(&params));
         Ok(PredictionUpdate { kind: kind.into(), prediction, previous_rank, data_version })

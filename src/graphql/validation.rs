@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::movie::Movie;
 use super::profile::Profile;
 use crate::scoring::{self, Basis, DecadeReport, Era, Totals};
-use crate::services::profiles::Taste;
+use crate::services::profiles::WeightSelection;
 use crate::services::validation::{ProfileReport, Report};
 
 /// Decades of a validation, roughly: what a query that asks for all of them costs.
@@ -313,8 +313,8 @@ impl ProfileComparison {
     /// Best overall accuracy first, ties by name.
     async fn profiles(&self) -> Vec<ProfileValidation> {
         let validation = |one: &ProfileReport| {
-            let taste = Taste::of(&one.profile);
-            let params = Arc::new(RankingParams { taste, custom: false, list: self.list.clone() });
+            let selection = WeightSelection::of(&one.profile);
+            let params = Arc::new(RankingParams { selection, custom: false, list: self.list.clone() });
             let tested = ValidationParams { params, basis: self.basis };
             ProfileValidation { profile: Profile(Arc::clone(&one.profile)), report: one.report.clone(), tested }
         };

@@ -26,7 +26,7 @@ pub(super) fn apply<B: Default>(
     let headers = response.headers_mut();
     let seconds = |time: chrono::TimeDelta| time.num_seconds().max(0);
     let age = i64::try_from(kept.age.as_secs()).unwrap_or(i64::MAX);
-    let fresh = seconds(kept.times.fresh_until - kept.times.made);
+    let fresh = seconds(kept.times.fresh_until - kept.times.created_at);
     // What is stale here may be within its time: others must not take it for fresh.
     let fresh = if kept.how == Lookup::Stale { fresh.min(age) } else { fresh };
     let stale = seconds(kept.times.stale_until - kept.times.fresh_until);

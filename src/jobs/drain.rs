@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::Jobs;
-use super::run::{self, Ended};
+use super::instrument::{self, JobOutcome};
 use crate::services::drain::{Drain, Step};
 use crate::telemetry::Task;
 
@@ -24,19 +24,19 @@ const NOTED_EVERY: Duration = Duration::from_mins(1);
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
     // Of how often other instances hear of a success, and scrapes see one; 250 ms would always seem missed.
     jobs.metrics.task_interval(Task::ScoreDrain, NOTED_EVERY);
-    stop.run_until_cancelled_owned(Box::pin(forever(jobs))).await;
+    stop.run_until_cancelled_owned(Box::pin(run_loop(jobs))).await;
 }
 
-async fn forever(jobs: Jobs) {
+async fn run_loop(jobs: Jobs) {
     let mut drain = Drain::of(&jobs.store);
     let (mut runs, mut pause) = (0_u64, FIRST_PAUSE);
     let mut noted: Option<Instant> = None;
     loop {
-        match turn(&jobs, &mut drain, &mut runs).await {
+        match poll_once(&jobs, &mut drain, &mut runs).await {
             Ok(true) => pause = FIRST_PAUSE,
             Ok(false) => {
                 pause = FIRST_PAUSE;
-                run::succeeded(Task::ScoreDrain, &jobs.metrics, &jobs.clock);
+                instrument::succeeded(Task::ScoreDrain, &jobs.metrics, &jobs.clock);
                 if noted.is_none_or(|at| at.elapsed() > NOTED_EVERY)
                     && jobs.store.note_success(Task::ScoreDrain).await.is_ok()
                 {
@@ -53,7 +53,7 @@ async fn forever(jobs: Jobs) {
 }
 
 /// One look at the queue, and one step where something waits. Whether more may wait; what failed is in the log.
-async fn turn(jobs: &Jobs, drain: &mut Drain, runs: &mut u64) -> Result<bool, ()> {
+async fn poll_once(jobs: &Jobs, drain: &mut Drain, runs: &mut u64) -> Result<bool, ()> {
     match drain.is_due().await {
         Ok(false) => return Ok(false),
         Ok(true) => {}
@@ -65,14 +65,14 @@ async fn turn(jobs: &Jobs, drain: &mut Drain, runs: &mut u64) -> Result<bool, ()
     *runs += 1;
     let step = async {
         Ok(match drain.step().await? {
-            Step::Drained { films, .. } => Ended::Done(films),
-            Step::Idle => Ended::Done(0),
-            Step::Elsewhere => Ended::Skipped,
+            Step::Drained { films, .. } => JobOutcome::Done(films),
+            Step::Idle => JobOutcome::Done(0),
+            Step::Elsewhere => JobOutcome::Skipped,
         })
     };
-    let ended = run::run(Task::ScoreDrain, &runs.to_string(), &jobs.metrics, &jobs.clock, step).await;
+    let ended = instrument::run(Task::ScoreDrain, &runs.to_string(), &jobs.metrics, &jobs.clock, step).await;
     match ended {
-        Ok(ended) => Ok(ended != Ended::Skipped),
+        Ok(ended) => Ok(ended != JobOutcome::Skipped),
         Err(_) => Err(()),
     }
 }

@@ -5,9 +5,9 @@
 //! one has left. The `drain` takes turns by a lock; `warming` is each instance's own, since only it can fill its memory.
 
 mod drain;
-mod freshness;
+mod gauges;
+mod instrument;
 mod person_quality;
-mod run;
 mod score_refresh;
 mod snapshot_refresh;
 pub mod warming;
@@ -21,7 +21,7 @@ use crate::clock::Clock;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-pub use worker::Pace;
+pub use worker::PollIntervals;
 
 /// What background work needs.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub struct Jobs {
     /// How long a running job may go on after it was asked to stop; it is given back then.
     pub grace: Duration,
     /// How often it looks around.
-    pub pace: Pace,
+    pub intervals: PollIntervals,
 }
 
 impl Jobs {
@@ -47,7 +47,7 @@ impl Jobs {
     pub async fn run(self, stop: CancellationToken) {
         tokio::join!(
             drain::run(self.clone(), stop.clone()),
-            stop.clone().run_until_cancelled_owned(freshness::run(self.clone())),
+            stop.clone().run_until_cancelled_owned(gauges::run(self.clone())),
             worker::run(self, stop),
         );
     }

@@ -3,7 +3,7 @@
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
-use super::run::Ended;
+use super::instrument::JobOutcome;
 use super::worker::{self, Daily};
 use crate::services::refresh;
 use crate::telemetry::Task;
@@ -20,7 +20,7 @@ impl TaskHandler for PersonQuality {
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         worker::job(&context, Task::PersonQuality, async |jobs| {
             let changes = refresh::person_quality(&jobs.store, &mut |_| ()).await?;
-            Ok(Ended::Done(changes.rows))
+            Ok(JobOutcome::Done(changes.rows))
         })
         .await
     }

@@ -3,7 +3,7 @@
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
-use super::run::Ended;
+use super::instrument::JobOutcome;
 use super::worker::{self, Daily};
 use crate::services::refresh;
 use crate::telemetry::Task;
@@ -20,13 +20,13 @@ impl TaskHandler for ScoreRefresh {
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         worker::job(&context, Task::ScoreRefresh, async |jobs| {
             let Some(reconciled) = refresh::reconcile(&jobs.store, &mut |_| ()).await? else {
-                return Ok(Ended::Skipped);
+                return Ok(JobOutcome::Skipped);
             };
             jobs.metrics.reconcile_differences(reconciled.corrected);
             if reconciled.corrected > 0 {
                 tracing::warn!(films = reconciled.corrected, "scores had not followed their films, and were corrected");
             }
-            Ok(Ended::Done(reconciled.changes.rows))
+            Ok(JobOutcome::Done(reconciled.changes.rows))
         })
         .await
     }

@@ -3,7 +3,7 @@
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
-use super::run::Ended;
+use super::instrument::JobOutcome;
 use super::worker;
 use crate::services::refresh;
 use crate::telemetry::Task;
@@ -20,7 +20,7 @@ impl TaskHandler for SnapshotRefresh {
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         worker::job(&context, Task::SnapshotRefresh, async |jobs| {
             refresh::snapshot(&jobs.store, &jobs.target_lists, &mut |_| ()).await?;
-            Ok(Ended::Done(jobs.target_lists.len() as u64))
+            Ok(JobOutcome::Done(jobs.target_lists.len() as u64))
         })
         .await
     }

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::run::{self, Ended};
+use super::instrument::{self, JobOutcome};
 use crate::clock::Clock;
 use crate::services::warming::{warm, warm_first};
 use crate::services::{ServiceError, Services};
-use crate::store::{Scope, Store};
+use crate::store::Store;
 use crate::telemetry::{Metrics, Task};
+use crate::versions::Scope;
 
 /// How often everything is warmed.
 const EVERY: Duration = Duration::from_mins(10);
@@ -55,10 +56,10 @@ impl Warming {
     /// Warms everything now, every ten minutes, and whenever something was invalidated, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         self.metrics.task_interval(Task::CacheWarm, EVERY);
-        stop.run_until_cancelled_owned(Box::pin(self.forever())).await;
+        stop.run_until_cancelled_owned(Box::pin(self.run_loop())).await;
     }
 
-    async fn forever(self) {
+    async fn run_loop(self) {
         for round in 1_u64.. {
             let seen = self.invalidations();
             let began = Instant::now();
@@ -66,10 +67,10 @@ impl Warming {
                 let warmed = Box::pin(warm(&self.services, &self.target_lists)).await?;
                 match warmed.error {
                     Some(error) => Err(error),
-                    None => Ok(Ended::Done(warmed.ready)),
+                    None => Ok(JobOutcome::Done(warmed.ready)),
                 }
             };
-            if run::run(Task::CacheWarm, &round.to_string(), &self.metrics, &self.clock, work).await.is_ok()
+            if instrument::run(Task::CacheWarm, &round.to_string(), &self.metrics, &self.clock, work).await.is_ok()
                 && let Err(error) = self.store.note_success(Task::CacheWarm).await
             {
                 tracing::debug!(%error, "a success is not written down");
@@ -83,6 +84,6 @@ impl Warming {
     /// Another value than before says that answers were taken away, or that validations have a new snapshot.
     fn invalidations(&self) -> (i64, i64) {
         let versions = &self.services.versions;
-        (versions.floors(), versions.of(&Scope::Snapshot))
+        (versions.min_valid_sum(), versions.of(&Scope::Snapshot))
     }
 }

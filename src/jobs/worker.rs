@@ -10,8 +10,8 @@ use graphile_worker::{
 use tokio_util::sync::CancellationToken;
 
 use super::Jobs;
+use super::instrument::{self, JobError, JobOutcome, with_causes};
 use super::person_quality::{self, PersonQuality};
-use super::run::{self, Ended, Failed, with_causes};
 use super::score_refresh::{self, ScoreRefresh};
 use super::snapshot_refresh::{self, SnapshotRefresh};
 use crate::services::ServiceError;
@@ -32,7 +32,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 /// How often an instance looks around.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct PollIntervals {
     /// How often to look for jobs that are due. New ones are announced; this is for those that wait for their time.
     pub poll_every: Duration,
     /// How often an instance says that it is alive, and looks for those that are not.
@@ -41,7 +41,7 @@ pub struct Pace {
     pub dead_after: Duration,
 }
 
-impl Default for Pace {
+impl Default for PollIntervals {
     fn default() -> Self {
         let poll_every = Duration::from_secs(2);
         Self { poll_every, alive_every: Duration::from_secs(15), dead_after: Duration::from_mins(1) }
@@ -57,7 +57,7 @@ pub(super) struct Daily {
 
 /// Why the worker has ended.
 #[derive(Debug, thiserror::Error)]
-enum Ending {
+enum StopReason {
     #[error("the worker cannot be started")]
     Start(#[from] WorkerBuildError),
     #[error("a task's time is none")]
@@ -77,28 +77,28 @@ pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
         jobs.metrics.task_never_due(Task::PersonQuality);
     }
     while !stop.is_cancelled() {
-        let Err(error) = work(&jobs, &stop).await else { continue };
+        let Err(error) = run_until_stopped(&jobs, &stop).await else { continue };
         tracing::warn!(error = %with_causes(&error), "background jobs cannot be run; trying again");
         stop.run_until_cancelled(tokio::time::sleep(START_AGAIN_AFTER)).await;
     }
 }
 
-async fn work(jobs: &Jobs, stop: &CancellationToken) -> Result<(), Ending> {
+async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), StopReason> {
     let mut options = WorkerOptions::default()
         .schema(JOBS_SCHEMA)
         .pg_pool(jobs.store.pool().clone())
         .concurrency(AT_ONCE)
-        .poll_interval(jobs.pace.poll_every)
+        .poll_interval(jobs.intervals.poll_every)
         .add_extension(jobs.clone())
         .define_job::<ScoreRefresh>()
         .define_job::<SnapshotRefresh>()
         .with_cron(daily::<ScoreRefresh>(score_refresh::AT)?)
-        .with_cron(once(Cron::hourly_at::<SnapshotRefresh>(snapshot_refresh::AT_MINUTE)?))
+        .with_cron(enqueue_unique(Cron::hourly_at::<SnapshotRefresh>(snapshot_refresh::AT_MINUTE)?))
         .worker_recovery(
             WorkerRecoveryConfig::default()
-                .heartbeat_interval(jobs.pace.alive_every)
-                .sweep_interval(jobs.pace.alive_every)
-                .sweep_threshold(jobs.pace.dead_after)
+                .heartbeat_interval(jobs.intervals.alive_every)
+                .sweep_interval(jobs.intervals.alive_every)
+                .sweep_threshold(jobs.intervals.dead_after)
                 .recovery_delay(Duration::ZERO),
         )
         .listen_os_shutdown_signals(false)
@@ -109,12 +109,12 @@ async fn work(jobs: &Jobs, stop: &CancellationToken) -> Result<(), Ending> {
         options = options.define_job::<PersonQuality>().with_cron(daily::<PersonQuality>(person_quality::AT)?);
     }
     let worker = options.init().await?;
-    catch_up(jobs).await?;
+    enqueue_overdue(jobs).await?;
     Ok(worker.run().await?)
 }
 
 /// Asks for what was not done in time while no instance ran.
-async fn catch_up(jobs: &Jobs) -> Result<(), ServiceError> {
+async fn enqueue_overdue(jobs: &Jobs) -> Result<(), ServiceError> {
     let successes = jobs.store.task_successes().await.map_err(ServiceError::from)?;
     for (task, interval) in tasks(jobs) {
         let success = successes.iter().find(|(of, _)| *of == task).map(|(_, at)| *at);
@@ -136,19 +136,19 @@ fn tasks(jobs: &Jobs) -> impl Iterator<Item = (Task, Duration)> {
 pub(super) async fn job(
     context: &WorkerContext,
     task: Task,
-    work: impl AsyncFnOnce(&Jobs) -> Result<Ended, ServiceError>,
-) -> Result<(), Failed> {
-    let Some(jobs) = context.get_ext::<Jobs>() else { return Err(Failed::from("the worker was started without us")) };
+    work: impl AsyncFnOnce(&Jobs) -> Result<JobOutcome, ServiceError>,
+) -> Result<(), JobError> {
+    let Some(jobs) = context.get_ext::<Jobs>() else { return Err(JobError::from("the worker was started without us")) };
     let job = context.job();
     let run_id = format!("{}.{}", job.id(), job.attempts());
-    run::run(task, &run_id, &jobs.metrics, &jobs.clock, work(jobs)).await.map(drop)
+    instrument::run(task, &run_id, &jobs.metrics, &jobs.clock, work(jobs)).await.map(drop)
 }
 
 fn daily<T: TaskHandler>(at: Daily) -> Result<CronBuilder<T>, CrontabTimerError> {
-    Ok(once(Cron::daily_at::<T>(at.hour, at.minute)?))
+    Ok(enqueue_unique(Cron::daily_at::<T>(at.hour, at.minute)?))
 }
 
 /// However many instances add the job, and however often it is asked for besides, it waits once.
-fn once<T: TaskHandler>(cron: CronBuilder<T>) -> CronBuilder<T> {
+fn enqueue_unique<T: TaskHandler>(cron: CronBuilder<T>) -> CronBuilder<T> {
     cron.job_key(T::IDENTIFIER).max_attempts(MAX_ATTEMPTS)
 }

@@ -144,7 +144,7 @@ fn offset(length: usize) -> u32 {
 
 /// What a prediction's filters look at, row by row as in the [`ScoreColumns`] beside it.
 #[derive(Debug, Default)]
-pub struct FilmAttributes {
+pub struct MovieAttributes {
     /// Release days.
     pub release_days: Vec<NaiveDate>,
     /// How many of the four rating inputs are above 0.
@@ -161,7 +161,7 @@ pub struct FilmAttributes {
     language_names: Vec<String>,
 }
 
-impl FilmAttributes {
+impl MovieAttributes {
     /// Says of each row whether its film's original language is the one given.
     pub fn in_language(&self, language: &str) -> impl Fn(usize) -> bool {
         let code = self.language_names.iter().position(|name| name.eq_ignore_ascii_case(language));
@@ -176,12 +176,12 @@ pub struct DecadeColumns {
     /// Score vectors.
     pub scores: ScoreColumns,
     /// What filters look at.
-    pub attributes: FilmAttributes,
+    pub attributes: MovieAttributes,
 }
 
 /// One full film of a decade, as it is loaded.
 #[derive(Debug, Clone)]
-pub struct FilmRow<'a> {
+pub struct MovieRow<'a> {
     /// Its id.
     pub id: MovieId,
     /// Its five criteria.
@@ -208,13 +208,13 @@ pub struct FilmRow<'a> {
 #[derive(Debug, Default)]
 pub struct DecadeColumnsBuilder {
     scores: ScoreColumnsBuilder,
-    attributes: FilmAttributes,
+    attributes: MovieAttributes,
     languages: Dictionary,
 }
 
 impl DecadeColumnsBuilder {
     /// Adds a film.
-    pub fn push(&mut self, row: FilmRow<'_>) {
+    pub fn push(&mut self, row: MovieRow<'_>) {
         self.scores.push(row.id, row.vector, &row.list_keys);
         let attributes = &mut self.attributes;
         attributes.release_days.push(row.release_day);

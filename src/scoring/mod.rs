@@ -16,7 +16,7 @@ mod weights;
 
 pub use accuracy::{Accuracy, Interval};
 pub use columns::{
-    Codes, DecadeColumns, DecadeColumnsBuilder, FilmAttributes, FilmRow, ScoreColumns, SnapshotColumns,
+    Codes, DecadeColumns, DecadeColumnsBuilder, MovieAttributes, MovieRow, ScoreColumns, SnapshotColumns,
     SnapshotColumnsBuilder, SnapshotRow, Titles,
 };
 pub use criterion::Criterion;

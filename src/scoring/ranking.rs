@@ -227,14 +227,14 @@ fn best(films: impl Iterator<Item = (usize, Standing)>, count: usize) -> Vec<(us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::{DecadeColumnsBuilder, FilmRow, ScoreVector};
+    use crate::scoring::{DecadeColumnsBuilder, MovieRow, ScoreVector};
     use chrono::DateTime;
     use proptest::prelude::*;
 
     /// A small decade in which many films tie, some are on the list and some match the filter.
     fn decade() -> impl Strategy<Value = DecadeColumns> {
         prop::collection::vec((0..4_u32, any::<bool>(), 0..3_u32), 0..60).prop_map(|films| {
-            let row = |(i, (step, listed, genre)): (usize, (u32, bool, u32))| FilmRow {
+            let row = |(i, (step, listed, genre)): (usize, (u32, bool, u32))| MovieRow {
                 // Films do not come in the order of their ids.
                 id: MovieId((i64::try_from(i).unwrap() * 37) % 101),
                 vector: ScoreVector([f64::from(step) / 4.0, 0.5, 0.0, 0.25, 1.0]),

@@ -5,15 +5,16 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::ServiceError;
-use super::caches::{CacheLimits, bytes_of};
-use crate::cache::{BatchCache, Cache, Key, Made, Reading, Surroundings, Times};
+use super::cache_policy::{CacheLimits, estimated_size};
+use crate::cache::{BatchCache, Cache, CacheContext, DependencyScope, Key, Loaded, Validity};
 use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
 use crate::store::{
     Country, Credit, DataOrigin, FestivalEntry, Genre, ListName, ListSummary, LiveScore, Metric, Movie, MovieKey,
-    PersonId, PersonQuality, Scope, Stamp, Store, StoreError, Versions,
+    PersonId, PersonQuality, Store, StoreError,
 };
 use crate::telemetry::{CacheName, Source};
+use crate::versions::{Scope, VersionSet, Versions};
 
 /// About what one part of a detail takes, its texts included: a genre, a metric, a credit.
 const ITEM_BYTES: usize = 150;
@@ -39,14 +40,14 @@ struct Details {
     metrics: DetailCache<Vec<Metric>>,
     festivals: DetailCache<Vec<FestivalEntry>>,
     credits: DetailCache<Vec<Credit>>,
-    qualities: BatchCache<Of<PersonId>, Arc<PersonQuality>, ServiceError>,
+    qualities: BatchCache<DetailKey<PersonId>, Arc<PersonQuality>, ServiceError>,
 }
 
-type DetailCache<V> = BatchCache<Of<MovieId>, Arc<V>, ServiceError>;
+type DetailCache<V> = BatchCache<DetailKey<MovieId>, Arc<V>, ServiceError>;
 
 /// Whose detail, and the decade whose changes it follows: that of the film it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Of<Id> {
+pub struct DetailKey<Id> {
     /// Whose.
     pub id: Id,
     /// Followed; none for undated films, whose details end with their time.
@@ -54,8 +55,8 @@ pub struct Of<Id> {
 }
 
 impl Key for MovieId {}
-impl Key for Of<MovieId> {}
-impl Key for Of<PersonId> {}
+impl Key for DetailKey<MovieId> {}
+impl Key for DetailKey<PersonId> {}
 
 /// Names that questions use, with their ids.
 #[derive(Debug)]
@@ -97,24 +98,24 @@ fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
 }
 
 impl Catalogue {
-    pub(super) fn new(store: Store, around: &Surroundings, limits: &CacheLimits, keep: bool) -> Self {
+    pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits, keep: bool) -> Self {
         let settings = |share| limits.settings(CacheName::Films, share);
         let details = || Details {
-            movies: BatchCache::new(settings(6), around),
-            genres: BatchCache::new(settings(2), around),
-            countries: BatchCache::new(settings(2), around),
-            metrics: BatchCache::new(settings(4), around),
-            festivals: BatchCache::new(settings(4), around),
-            credits: BatchCache::new(settings(10), around),
-            qualities: BatchCache::new(settings(2), around),
+            movies: BatchCache::new(settings(6), cache_context),
+            genres: BatchCache::new(settings(2), cache_context),
+            countries: BatchCache::new(settings(2), cache_context),
+            metrics: BatchCache::new(settings(4), cache_context),
+            festivals: BatchCache::new(settings(4), cache_context),
+            credits: BatchCache::new(settings(10), cache_context),
+            qualities: BatchCache::new(settings(2), cache_context),
         };
         Self {
             store,
-            versions: around.versions.clone(),
-            clock: around.clock.clone(),
+            versions: cache_context.versions.clone(),
+            clock: cache_context.clock.clone(),
             limits: *limits,
-            reference: Cache::new(limits.settings(CacheName::Profiles, 2), around),
-            summaries: Cache::new(limits.settings(CacheName::Profiles, 2), around),
+            reference: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
+            summaries: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
             details: keep.then(details),
         }
     }
@@ -139,7 +140,7 @@ impl Catalogue {
             let (store, versions) = (store.clone(), versions.clone());
             async move {
                 // Of which decades these are is known afterwards; the versions must be known before.
-                let before = versions.stamp_all();
+                let before = versions.set_of_all();
                 let mut found = by_id(store.movies_by_id(&keys).await?);
                 let made = |id: MovieId| {
                     let movie = found.remove(&id);
@@ -167,7 +168,10 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
-    pub async fn genres_of(&self, keys: &[Of<MovieId>]) -> Result<HashMap<Of<MovieId>, Arc<Vec<Genre>>>, ServiceError> {
+    pub async fn genres_of(
+        &self,
+        keys: &[DetailKey<MovieId>],
+    ) -> Result<HashMap<DetailKey<MovieId>, Arc<Vec<Genre>>>, ServiceError> {
         let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.genres_of(&ids).await?)) };
         self.details(self.details.as_ref().map(|details| &details.genres), keys, load, |many| many.len()).await
     }
@@ -178,8 +182,8 @@ impl Catalogue {
     /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
     pub async fn countries_of(
         &self,
-        keys: &[Of<MovieId>],
-    ) -> Result<HashMap<Of<MovieId>, Arc<Vec<Country>>>, ServiceError> {
+        keys: &[DetailKey<MovieId>],
+    ) -> Result<HashMap<DetailKey<MovieId>, Arc<Vec<Country>>>, ServiceError> {
         let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.countries_of(&ids).await?)) };
         self.details(self.details.as_ref().map(|details| &details.countries), keys, load, |many| many.len()).await
     }
@@ -190,8 +194,8 @@ impl Catalogue {
     /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
     pub async fn metrics_of(
         &self,
-        keys: &[Of<MovieId>],
-    ) -> Result<HashMap<Of<MovieId>, Arc<Vec<Metric>>>, ServiceError> {
+        keys: &[DetailKey<MovieId>],
+    ) -> Result<HashMap<DetailKey<MovieId>, Arc<Vec<Metric>>>, ServiceError> {
         let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.metrics_of(&ids).await?)) };
         self.details(self.details.as_ref().map(|details| &details.metrics), keys, load, |many| many.len()).await
     }
@@ -202,8 +206,8 @@ impl Catalogue {
     /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
     pub async fn festival_entries_of(
         &self,
-        keys: &[Of<MovieId>],
-    ) -> Result<HashMap<Of<MovieId>, Arc<Vec<FestivalEntry>>>, ServiceError> {
+        keys: &[DetailKey<MovieId>],
+    ) -> Result<HashMap<DetailKey<MovieId>, Arc<Vec<FestivalEntry>>>, ServiceError> {
         let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.festival_entries_of(&ids).await?)) };
         self.details(self.details.as_ref().map(|details| &details.festivals), keys, load, |many| many.len()).await
     }
@@ -214,8 +218,8 @@ impl Catalogue {
     /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
     pub async fn credits_of(
         &self,
-        keys: &[Of<MovieId>],
-    ) -> Result<HashMap<Of<MovieId>, Arc<Vec<Credit>>>, ServiceError> {
+        keys: &[DetailKey<MovieId>],
+    ) -> Result<HashMap<DetailKey<MovieId>, Arc<Vec<Credit>>>, ServiceError> {
         let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.credits_of(&ids).await?)) };
         self.details(self.details.as_ref().map(|details| &details.credits), keys, load, |many| many.len()).await
     }
@@ -226,8 +230,8 @@ impl Catalogue {
     /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
     pub async fn qualities_of(
         &self,
-        keys: &[Of<PersonId>],
-    ) -> Result<HashMap<Of<PersonId>, Arc<PersonQuality>>, ServiceError> {
+        keys: &[DetailKey<PersonId>],
+    ) -> Result<HashMap<DetailKey<PersonId>, Arc<PersonQuality>>, ServiceError> {
         let load = |store: Store, ids: Vec<PersonId>| async move { Ok(shared(store.qualities_of(&ids).await?)) };
         self.details(self.details.as_ref().map(|details| &details.qualities), keys, load, |_| 6).await
     }
@@ -254,10 +258,10 @@ impl Catalogue {
     pub async fn list_summaries(&self) -> Result<Arc<Vec<ListSummary>>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
         let load = async move {
-            let stamp = versions.stamp_all();
+            let version_set = versions.set_of_all();
             let value = store.list_summaries().await?;
-            let bytes = bytes_of(&value, value.len() * 1_000);
-            Ok(Made { value, stamp, lifetime: limits.profiles(), bytes, source: Source::Database })
+            let bytes = estimated_size(&value, value.len() * 1_000);
+            Ok(Loaded { value, version_set, lifetime: limits.profiles(), bytes, source: Source::Database })
         };
         self.summaries.get((), load).await
     }
@@ -269,15 +273,15 @@ impl Catalogue {
     pub async fn reference(&self) -> Result<Arc<Reference>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
         let load = async move {
-            let stamp = versions.stamp([Scope::Reference]);
+            let version_set = versions.set_of([Scope::Reference]);
             let countries = store.countries().await?;
             let country_ids = countries.iter().map(|(id, country)| (country.code.to_lowercase(), *id)).collect();
             let countries = countries.into_iter().map(|(_, country)| country).collect();
             let (lists, genres) = (store.list_names().await?, store.genres().await?);
             let origin = store.installation().await?.data_origin();
             let value = Reference { lists, genres, countries, origin, country_ids };
-            let bytes = bytes_of(&value, 50_000);
-            Ok(Made { value, stamp, lifetime: limits.profiles(), bytes, source: Source::Database })
+            let bytes = estimated_size(&value, 50_000);
+            Ok(Loaded { value, version_set, lifetime: limits.profiles(), bytes, source: Source::Database })
         };
         self.reference.get((), load).await
     }
@@ -285,14 +289,14 @@ impl Catalogue {
     /// Details: kept ones, and the others loaded together. `items` says how many parts a value has.
     async fn details<Id, V, F>(
         &self,
-        cache: Option<&BatchCache<Of<Id>, V, ServiceError>>,
-        keys: &[Of<Id>],
+        cache: Option<&BatchCache<DetailKey<Id>, V, ServiceError>>,
+        keys: &[DetailKey<Id>],
         load: impl Fn(Store, Vec<Id>) -> F + Clone + Send + Sync + 'static,
         items: impl Fn(&V) -> usize + Copy + Send + Sync + 'static,
-    ) -> Result<HashMap<Of<Id>, V>, ServiceError>
+    ) -> Result<HashMap<DetailKey<Id>, V>, ServiceError>
     where
         Id: Copy + Eq + Hash + Send + Sync + 'static,
-        Of<Id>: Key,
+        DetailKey<Id>: Key,
         V: Clone + Send + Sync + 'static,
         F: Future<Output = Result<HashMap<Id, V>, StoreError>> + Send + 'static,
     {
@@ -301,18 +305,18 @@ impl Catalogue {
             return Ok(keys.iter().filter_map(|key| Some((*key, found.get(&key.id)?.clone()))).collect());
         };
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
-        let load = move |keys: Vec<Of<Id>>| {
+        let load = move |keys: Vec<DetailKey<Id>>| {
             let (store, versions, load) = (store.clone(), versions.clone(), load.clone());
             async move {
-                let stamp = |key: &Of<Id>| versions.stamp(key.decade.map(Scope::Scores));
-                let stamps: Vec<Stamp> = keys.iter().map(stamp).collect();
+                let version_set = |key: &DetailKey<Id>| versions.set_of(key.decade.map(Scope::Scores));
+                let version_sets: Vec<VersionSet> = keys.iter().map(version_set).collect();
                 let mut found = load(store, keys.iter().map(|key| key.id).collect()).await?;
-                let made = |(key, stamp): (Of<Id>, Stamp)| {
+                let made = |(key, version_set): (DetailKey<Id>, VersionSet)| {
                     let value = found.remove(&key.id);
                     let bytes = value.as_ref().map_or(0, |value| items(value) * ITEM_BYTES);
-                    (key, made(&limits, value, stamp, bytes))
+                    (key, made(&limits, value, version_set, bytes))
                 };
-                Ok(keys.into_iter().zip(stamps).map(made).collect())
+                Ok(keys.into_iter().zip(version_sets).map(made).collect())
             }
         };
         cache.get(keys, load).await
@@ -320,18 +324,18 @@ impl Catalogue {
 
     /// Notes in the answer under way that it was read from the database just now, and may depend on anything.
     fn note_read(&self) {
-        if let Some(reading) = Reading::current() {
-            let times = Times::new(self.clock.now(), self.limits.nothing());
-            reading.note(&self.versions.stamp_all(), times, Source::Database);
+        if let Some(reading) = DependencyScope::current() {
+            let times = Validity::new(self.clock.now(), self.limits.negative());
+            reading.record(&self.versions.set_of_all(), times, Source::Database);
         }
     }
 }
 
 /// A detail to keep; that there is none is kept for a shorter time.
-fn made<V>(limits: &CacheLimits, value: Option<V>, stamp: Stamp, parts: usize) -> Made<Option<V>> {
-    let lifetime = if value.is_some() { limits.profiles() } else { limits.nothing() };
-    let bytes = bytes_of(&value, parts);
-    Made { value, stamp, lifetime, bytes, source: Source::Database }
+fn made<V>(limits: &CacheLimits, value: Option<V>, version_set: VersionSet, parts: usize) -> Loaded<Option<V>> {
+    let lifetime = if value.is_some() { limits.profiles() } else { limits.negative() };
+    let bytes = estimated_size(&value, parts);
+    Loaded { value, version_set, lifetime, bytes, source: Source::Database }
 }
 
 fn shared<Id: Eq + Hash, V>(found: HashMap<Id, V>) -> HashMap<Id, Arc<V>> {

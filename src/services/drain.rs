@@ -56,7 +56,7 @@ impl Drain {
     /// [`ServiceError::Store`] when the database does not answer; what was not computed stays in the queue.
     pub async fn step(&mut self) -> Result<Step, ServiceError> {
         let named = self.named().await?;
-        let all = self.store.drain_all_films(BATCH).await?;
+        let all = self.store.drain_all_movies(BATCH).await?;
         Ok(match (named, all) {
             (Drained::Films { films, changed }, Drained::Films { films: more, changed: also }) => {
                 Step::Drained { films: films + more, changed: changed + also }
@@ -64,7 +64,7 @@ impl Drain {
             (Drained::Films { films, changed }, _) | (_, Drained::Films { films, changed }) => {
                 Step::Drained { films, changed }
             }
-            (Drained::Elsewhere, _) | (_, Drained::Elsewhere) => Step::Elsewhere,
+            (Drained::LockedElsewhere, _) | (_, Drained::LockedElsewhere) => Step::Elsewhere,
             (Drained::Nothing, Drained::Nothing) => Step::Idle,
         })
     }
@@ -82,10 +82,10 @@ impl Drain {
     /// log and left as it is.
     async fn named(&mut self) -> Result<Drained, ServiceError> {
         loop {
-            match self.store.drain_films(self.size).await {
+            match self.store.drain_movies(self.size).await {
                 Err(error) if error.is_data_fault() && self.size > 1 => self.size = (self.size / SHRINK).max(1),
                 Err(error) if error.is_data_fault() => {
-                    let movie_id = self.store.give_up_oldest_queued().await?;
+                    let movie_id = self.store.drop_oldest_entry().await?;
                     report_fault(movie_id, &error);
                     self.size = BATCH;
                 }

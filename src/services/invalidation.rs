@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Administrator, ServiceError, Services, see_changes};
 use crate::scoring::Decade;
-use crate::store::{Profile, Scope};
+use crate::store::Profile;
+use crate::versions::Scope;
 
 /// What somebody wants to be invalidated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,19 +43,19 @@ impl Services {
     /// [`ServiceError::Invalid`] when the decade is none, [`ServiceError::NotFound`] when there is no such list or
     /// profile, [`ServiceError::Store`] when the database does not answer; nothing is invalidated then.
     pub async fn invalidate(&self, by: &Administrator, target: Target) -> Result<Invalidation, ServiceError> {
-        let (scope, profile) = self.concerned(target).await?;
+        let (scope, profile) = self.resolve_target(target).await?;
         let versions = match &scope {
             Some(scope) => self.store.invalidate(scope).await.map(|()| 1),
             None => self.store.invalidate_all().await,
         }?;
-        let entries = self.entries_under(scope.as_ref());
+        let entries = self.count_entries(scope.as_ref());
         see_changes(&self.store, &self.versions).await;
         let name = profile.as_ref().map(|profile| profile.name.as_str());
         tracing::info!(admin = by.label(), ?scope, profile = name, versions, entries, "invalidated");
         Ok(Invalidation { scope, profile, versions, entries })
     }
 
-    async fn concerned(&self, target: Target) -> Result<(Option<Scope>, Option<Arc<Profile>>), ServiceError> {
+    async fn resolve_target(&self, target: Target) -> Result<(Option<Scope>, Option<Arc<Profile>>), ServiceError> {
         match target {
             Target::All => Ok((None, None)),
             Target::Decade { list, decade } => {
@@ -71,7 +72,7 @@ impl Services {
                 let profile = profile.ok_or_else(|| {
                     ServiceError::not_found("scope.profile", format!("there is no profile \"{name}\""))
                 })?;
-                Ok((Some(Scope::Taste(profile.weights.fingerprint())), Some(Arc::new(profile))))
+                Ok((Some(Scope::Weights(profile.weights.fingerprint())), Some(Arc::new(profile))))
             }
         }
     }

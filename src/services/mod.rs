@@ -2,30 +2,31 @@
 //!
 //! SQL belongs in `store`, arithmetic in `scoring`, GraphQL and HTTP types in the storeys above.
 
-pub mod administrators;
-pub mod caches;
+pub mod auth;
+pub mod cache_policy;
 pub mod catalogue;
 pub mod drain;
 mod error;
 pub mod generate;
 pub mod import;
 pub mod invalidation;
+pub mod live_updates;
 pub mod predictions;
 pub mod profiles;
 pub mod refresh;
 pub mod refresh_request;
 pub mod status;
-pub mod updates;
 pub mod validation;
 pub mod warming;
 
 use crate::breaker::BreakerSettings;
-use crate::cache::Surroundings;
+use crate::cache::CacheContext;
 use crate::config::Config;
-use crate::store::{Scope, Store, Versions};
+use crate::store::Store;
+use crate::versions::{Scope, Versions};
 
-pub use administrators::{Administrator, Administrators, Bearer};
-pub use caches::CacheLimits;
+pub use auth::{Administrator, Authenticator, Bearer};
+pub use cache_policy::CacheLimits;
 pub use catalogue::Catalogue;
 pub use error::ServiceError;
 pub use predictions::Predictions;
@@ -37,7 +38,7 @@ pub use validation::Validation;
 #[derive(Debug)]
 pub struct Services {
     /// Who may change things.
-    pub administrators: Administrators,
+    pub auth: Authenticator,
     /// Movies, lists and what hangs on them.
     pub catalogue: Catalogue,
     /// Rankings.
@@ -56,24 +57,24 @@ pub struct Services {
 impl Services {
     /// Use cases over a store. Somebody must keep the versions of `around` current, or what is in memory stays there.
     #[must_use]
-    pub fn new(store: &Store, around: &Surroundings, config: &Config) -> Self {
+    pub fn new(store: &Store, cache_context: &CacheContext, config: &Config) -> Self {
         let (limits, keep) = (&CacheLimits::from(config), config.cache_enabled);
         Self {
-            administrators: Administrators::of(config.admin_tokens_file.clone()),
-            catalogue: Catalogue::new(store.clone(), around, limits, keep),
-            predictions: Predictions::new(store.clone(), around, limits, keep, BreakerSettings::from(config)),
-            profiles: Profiles::new(store.clone(), around, limits),
+            auth: Authenticator::of(config.admin_tokens_file.clone()),
+            catalogue: Catalogue::new(store.clone(), cache_context, limits, keep),
+            predictions: Predictions::new(store.clone(), cache_context, limits, keep, BreakerSettings::from(config)),
+            profiles: Profiles::new(store.clone(), cache_context, limits),
             store: store.clone(),
             status: StatusReport::new(store.clone()),
-            validation: Validation::new(store.clone(), around, limits, keep, config.target_lists.clone()),
-            versions: around.versions.clone(),
+            validation: Validation::new(store.clone(), cache_context, limits, keep, config.target_lists.clone()),
+            versions: cache_context.versions.clone(),
         }
     }
 
     /// How many values that this instance keeps depend on `scope`; all of them where none is named.
     #[must_use]
-    pub fn entries_under(&self, scope: Option<&Scope>) -> usize {
-        self.predictions.entries_under(scope) + self.validation.entries_under(scope)
+    pub fn count_entries(&self, scope: Option<&Scope>) -> usize {
+        self.predictions.count_entries(scope) + self.validation.count_entries(scope)
     }
 }
 

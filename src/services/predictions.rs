@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::ServiceError;
-use super::caches::{CacheLimits, bytes_of};
+use super::cache_policy::{CacheLimits, estimated_size};
 use crate::breaker::{Breaker, BreakerSettings};
-use crate::cache::{Cache, Key, Made, Reading, Surroundings};
+use crate::cache::{Cache, CacheContext, DependencyScope, Key, Loaded};
 use crate::clock::Clock;
 use crate::scoring::{
     Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
 };
-use crate::store::{ColumnsSource, LoadedColumns, Scope, ScoreTableFault, Stamp, Store, StoreError, Versions};
+use crate::store::{ColumnsSource, LoadedColumns, ScoreTableFault, Store, StoreError};
 use crate::telemetry::{BreakerName, CacheName, Fallback, Metrics, Source};
+use crate::versions::{Scope, VersionSet, Versions};
 
 /// About what a film takes in the columns of its decade, its title included.
 const COLUMN_BYTES: usize = 120;
@@ -35,26 +36,26 @@ pub struct Predictions {
     clock: Clock,
     metrics: Metrics,
     limits: CacheLimits,
-    columns: Cache<Decade, DecadeInMemory, ServiceError>,
-    windows: Option<Cache<WindowKey, FilmPage, ServiceError>>,
+    columns: Cache<Decade, CachedDecade, ServiceError>,
+    windows: Option<Cache<PageKey, RankingPage, ServiceError>>,
 }
 
 impl Key for Decade {}
 
 /// What determines a window of a ranking.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct WindowKey {
+struct PageKey {
     list: String,
     decade: Decade,
-    shelf: Shelf,
+    status: ListStatus,
     weights: [u64; 5],
     filter: String,
     after: Option<(u64, MovieId)>,
     custom: bool,
 }
 
-impl Key for WindowKey {
-    fn custom(&self) -> bool {
+impl Key for PageKey {
+    fn is_custom(&self) -> bool {
         self.custom
     }
 
@@ -67,7 +68,7 @@ impl Key for WindowKey {
 
 /// A decade in memory, and what it was made of.
 #[derive(Debug)]
-pub struct DecadeInMemory {
+pub struct CachedDecade {
     loaded: LoadedColumns,
     /// The data version that was current when loading began.
     pub data_version: i64,
@@ -77,7 +78,7 @@ pub struct DecadeInMemory {
 
 /// One film of a decade with what a prediction of it says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ScoredFilm {
+pub struct ScoredMovie {
     /// The film.
     pub id: MovieId,
     /// Its place among the candidates of its decade; none where it is no candidate.
@@ -96,7 +97,7 @@ pub struct ScoredFilm {
     pub source: ColumnsSource,
 }
 
-impl ScoredFilm {
+impl ScoredMovie {
     /// Where it stands in its ranking.
     #[must_use]
     pub fn standing(&self) -> Standing {
@@ -106,9 +107,9 @@ impl ScoredFilm {
 
 /// A page of films of one decade.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct FilmPage {
+pub struct RankingPage {
     /// In order of the ranking.
-    pub films: Vec<ScoredFilm>,
+    pub films: Vec<ScoredMovie>,
     /// How many films pass the filter.
     pub total: usize,
     /// Whether films come before these.
@@ -121,7 +122,7 @@ pub struct FilmPage {
     pub as_of: DateTime<Utc>,
 }
 
-impl FilmPage {
+impl RankingPage {
     /// The same page with fewer films.
     fn cut(&self, first: usize) -> Self {
         let films: Vec<_> = self.films.iter().take(first).cloned().collect();
@@ -131,7 +132,7 @@ impl FilmPage {
 
 /// Which films of a decade to page through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Shelf {
+pub enum ListStatus {
     /// Films that are not on the list: predictions.
     Candidates,
     /// Films that are: confirmed additions.
@@ -150,7 +151,7 @@ pub struct PageRequest {
     /// Whether no profile has these weights.
     pub custom: bool,
     /// Candidates or listed films.
-    pub shelf: Shelf,
+    pub status: ListStatus,
     /// What to narrow it to.
     pub filter: Filter,
     /// The last film of the page before.
@@ -163,9 +164,9 @@ pub struct PageRequest {
 #[derive(Debug, Clone)]
 pub struct Top {
     /// In order of the ranking.
-    pub films: Vec<ScoredFilm>,
+    pub films: Vec<ScoredMovie>,
     /// Of the films that were asked about, those that are not among the best but still in the decade, in no order.
-    pub others: Vec<ScoredFilm>,
+    pub others: Vec<ScoredMovie>,
     /// The version of the data that this was computed from.
     pub data_version: i64,
 }
@@ -173,26 +174,26 @@ pub struct Top {
 impl Predictions {
     pub(super) fn new(
         store: Store,
-        around: &Surroundings,
+        cache_context: &CacheContext,
         limits: &CacheLimits,
         keep: bool,
         breaker: BreakerSettings,
     ) -> Self {
         Self {
             store,
-            score_table: Breaker::new(BreakerName::ScoreTable, breaker, around.metrics.clone()),
-            versions: around.versions.clone(),
-            clock: around.clock.clone(),
-            metrics: around.metrics.clone(),
+            score_table: Breaker::new(BreakerName::ScoreTable, breaker, cache_context.metrics.clone()),
+            versions: cache_context.versions.clone(),
+            clock: cache_context.clock.clone(),
+            metrics: cache_context.metrics.clone(),
             limits: *limits,
-            columns: Cache::new(limits.settings(CacheName::Columns, 50), around),
-            windows: keep.then(|| Cache::shared(limits.settings(CacheName::Predictions, 15), around)),
+            columns: Cache::new(limits.settings(CacheName::Columns, 50), cache_context),
+            windows: keep.then(|| Cache::shared(limits.settings(CacheName::Predictions, 15), cache_context)),
         }
     }
 
     /// How many kept values depend on `scope`; all of them where none is named.
-    pub(super) fn entries_under(&self, scope: Option<&Scope>) -> usize {
-        let of_it = |stamp: &Stamp| scope.is_none_or(|scope| stamp.version(scope).is_some());
+    pub(super) fn count_entries(&self, scope: Option<&Scope>) -> usize {
+        let of_it = |version_set: &VersionSet| scope.is_none_or(|scope| version_set.version(scope).is_some());
         self.columns.count(of_it) + self.windows.as_ref().map_or(0, |windows| windows.count(of_it))
     }
 
@@ -200,18 +201,18 @@ impl Predictions {
     ///
     /// # Errors
     /// [`ServiceError::Store`] when the decade is not in memory and cannot be loaded.
-    pub async fn page(&self, request: PageRequest) -> Result<FilmPage, ServiceError> {
+    pub async fn page(&self, request: PageRequest) -> Result<RankingPage, ServiceError> {
         let first = request.first;
         let Some(windows) = &self.windows else { return self.rank(&request, first).await };
         if request.custom
-            && let Some(reading) = Reading::current()
+            && let Some(reading) = DependencyScope::current()
         {
-            reading.note_custom();
+            reading.record_custom();
         }
-        let key = WindowKey {
+        let key = PageKey {
             list: request.list.clone(),
             decade: request.decade,
-            shelf: request.shelf,
+            status: request.status,
             weights: request.weights.shares().map(f64::to_bits),
             filter: format!("{:?}", request.filter),
             after: request.after.map(|after| (after.score.to_bits(), after.id)),
@@ -219,31 +220,31 @@ impl Predictions {
         };
         let this = self.clone();
         let load = async move {
-            let stamp = this.versions.stamp([
+            let version_set = this.versions.set_of([
                 Scope::List(request.list.clone(), request.decade),
-                Scope::Taste(request.weights.fingerprint()),
+                Scope::Weights(request.weights.fingerprint()),
             ]);
             let value = this.rank(&request, WINDOW).await?;
-            let bytes = bytes_of(&value, value.films.len() * size_of::<ScoredFilm>());
+            let bytes = estimated_size(&value, value.films.len() * size_of::<ScoredMovie>());
             let lifetime = this.limits.ranking(request.decade);
-            Ok(Made { value, stamp, lifetime, bytes, source: Source::CacheFresh })
+            Ok(Loaded { value, version_set, lifetime, bytes, source: Source::CacheFresh })
         };
         Ok(windows.get(key, load).await?.cut(first))
     }
 
-    async fn rank(&self, request: &PageRequest, first: usize) -> Result<FilmPage, ServiceError> {
+    async fn rank(&self, request: &PageRequest, first: usize) -> Result<RankingPage, ServiceError> {
         let decade = self.decade(request.decade).await?;
-        let membership = match request.shelf {
-            Shelf::Candidates => Membership::NotOn(&request.list),
-            Shelf::Listed => Membership::On(&request.list),
+        let membership = match request.status {
+            ListStatus::Candidates => Membership::NotOn(&request.list),
+            ListStatus::Listed => Membership::On(&request.list),
         };
         let ranking = Ranking::of(&decade.loaded.columns.scores, request.weights, membership);
         let page = ranking.page(&decade.loaded.columns, &request.filter, request.after, first);
         let Page { places, total, has_previous, has_next } = page;
-        let listed = request.shelf == Shelf::Listed;
+        let listed = request.status == ListStatus::Listed;
         let films = places.into_iter().map(|place| decade.film(place, listed)).collect();
         let (data_version, as_of) = (decade.data_version, decade.as_of);
-        Ok(FilmPage { films, total, has_previous, has_next, data_version, as_of })
+        Ok(RankingPage { films, total, has_previous, has_next, data_version, as_of })
     }
 
     /// The best candidates of a decade, at most `count`, and what became of the films in `about`: all from one state of
@@ -257,7 +258,7 @@ impl Predictions {
         decade: Decade,
         weights: Weights,
         count: usize,
-        about: &[ScoredFilm],
+        about: &[ScoredMovie],
     ) -> Result<Top, ServiceError> {
         let decade = self.decade(decade).await?;
         let columns = &decade.loaded.columns.scores;
@@ -286,15 +287,15 @@ impl Predictions {
     ///
     /// # Errors
     /// [`ServiceError::Store`] when the decade is not in memory and cannot be loaded.
-    pub async fn all(&self, list: &str, decade: Decade, weights: Weights) -> Result<Vec<ScoredFilm>, ServiceError> {
+    pub async fn all(&self, list: &str, decade: Decade, weights: Weights) -> Result<Vec<ScoredMovie>, ServiceError> {
         let decade = self.decade(decade).await?;
         let columns = &decade.loaded.columns.scores;
-        let shelf = |membership, listed| {
+        let status = |membership, listed| {
             let ranking = Ranking::of(columns, weights, membership);
             let places = ranking.top(ranking.len()).into_iter();
             places.map(|place| decade.film(place, listed)).collect::<Vec<_>>()
         };
-        Ok([shelf(Membership::NotOn(list), false), shelf(Membership::On(list), true)].concat())
+        Ok([status(Membership::NotOn(list), false), status(Membership::On(list), true)].concat())
     }
 
     /// What the criteria of a decade's full films are made of, ordered by id.
@@ -315,7 +316,7 @@ impl Predictions {
         decade: Decade,
         list: &str,
         weights: Weights,
-    ) -> Result<Option<ScoredFilm>, ServiceError> {
+    ) -> Result<Option<ScoredMovie>, ServiceError> {
         let decade = self.decade(decade).await?;
         let columns = &decade.loaded.columns.scores;
         let Some(row) = columns.row_of(id) else { return Ok(None) };
@@ -326,11 +327,11 @@ impl Predictions {
     }
 
     /// The columns of a decade, from memory or the score table; where that cannot serve, by the direct query.
-    async fn decade(&self, decade: Decade) -> Result<Arc<DecadeInMemory>, ServiceError> {
+    async fn decade(&self, decade: Decade) -> Result<Arc<CachedDecade>, ServiceError> {
         let this = self.clone();
         let load = async move {
-            let stamp = this.versions.stamp([Scope::Scores(decade)]);
-            let data_version = stamp.version(&Scope::Scores(decade)).unwrap_or_default();
+            let version_set = this.versions.set_of([Scope::Scores(decade)]);
+            let data_version = version_set.version(&Scope::Scores(decade)).unwrap_or_default();
             let loaded = this.load(decade).await?;
             let (source, lifetime) = match loaded.source {
                 ColumnsSource::ScoreTable => (Source::Database, this.limits.past()),
@@ -338,11 +339,11 @@ impl Predictions {
                 ColumnsSource::DirectQuery if loaded.columns.scores.is_empty() => {
                     (Source::Fallback, this.limits.past())
                 }
-                ColumnsSource::DirectQuery => (Source::Fallback, this.limits.substitute()),
+                ColumnsSource::DirectQuery => (Source::Fallback, this.limits.fallback()),
             };
-            let bytes = bytes_of(&loaded, loaded.columns.scores.len() * COLUMN_BYTES);
-            let value = DecadeInMemory { loaded, data_version, as_of: this.clock.now() };
-            Ok(Made { value, stamp, lifetime, bytes, source })
+            let bytes = estimated_size(&loaded, loaded.columns.scores.len() * COLUMN_BYTES);
+            let value = CachedDecade { loaded, data_version, as_of: this.clock.now() };
+            Ok(Loaded { value, version_set, lifetime, bytes, source })
         };
         self.columns.get(decade, load).await
     }
@@ -370,7 +371,7 @@ impl Predictions {
         let loaded = self.store.columns_from_view(decade).await;
         let outcome = match &loaded {
             Ok(_) => Fallback::Ok,
-            Err(StoreError::Busy(_)) => Fallback::Shed,
+            Err(StoreError::TooManyDirectQueries(_)) => Fallback::Shed,
             Err(_) => Fallback::Error,
         };
         self.metrics.fell_back(BreakerName::ScoreTable, outcome);
@@ -378,10 +379,10 @@ impl Predictions {
     }
 }
 
-impl DecadeInMemory {
-    fn film(&self, place: Place, listed: bool) -> ScoredFilm {
+impl CachedDecade {
+    fn film(&self, place: Place, listed: bool) -> ScoredMovie {
         let attributes = &self.loaded.columns.attributes;
-        ScoredFilm {
+        ScoredMovie {
             id: place.standing.id,
             rank: (!listed).then_some(place.rank),
             score: place.standing.score,

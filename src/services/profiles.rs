@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::caches::{CacheLimits, bytes_of};
+use super::cache_policy::{CacheLimits, estimated_size};
 use super::{Administrator, ServiceError, see_changes};
-use crate::cache::{Cache, Made, Surroundings};
+use crate::cache::{Cache, CacheContext, Loaded};
 use crate::clock::Clock;
 use crate::scoring::Weights;
-use crate::store::{Profile, ProfileChanges, ProfileDraft, ProfileId, Scope, Store, StoreError, Versions};
+use crate::store::{Profile, ProfileChanges, ProfileDraft, ProfileId, Store, StoreError};
 use crate::telemetry::{CacheName, Source};
+use crate::versions::{Scope, Versions};
 
 /// What the column of names holds, in characters.
 const NAME_MAX: usize = 255;
@@ -33,14 +34,14 @@ pub struct Profiles {
 
 /// Weights, and the profile that they are of; none for weights of the caller's own.
 #[derive(Debug, Clone)]
-pub struct Taste {
+pub struct WeightSelection {
     /// The weights.
     pub weights: Weights,
     /// Whose they are.
     pub profile: Option<Arc<Profile>>,
 }
 
-impl Taste {
+impl WeightSelection {
     /// The taste of a profile.
     #[must_use]
     pub fn of(profile: &Arc<Profile>) -> Self {
@@ -49,9 +50,15 @@ impl Taste {
 }
 
 impl Profiles {
-    pub(super) fn new(store: Store, around: &Surroundings, limits: &CacheLimits) -> Self {
-        let all = Cache::new(limits.settings(CacheName::Profiles, 1), around);
-        Self { store, versions: around.versions.clone(), clock: around.clock.clone(), limits: *limits, all }
+    pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits) -> Self {
+        let all = Cache::new(limits.settings(CacheName::Profiles, 1), cache_context);
+        Self {
+            store,
+            versions: cache_context.versions.clone(),
+            clock: cache_context.clock.clone(),
+            limits: *limits,
+            all,
+        }
     }
 
     /// All profiles, by name, the inactive ones too.
@@ -61,10 +68,10 @@ impl Profiles {
     pub async fn all(&self) -> Result<Arc<Vec<Arc<Profile>>>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
         let load = async move {
-            let stamp = versions.stamp([Scope::Profiles]);
+            let version_set = versions.set_of([Scope::Profiles]);
             let value: Vec<_> = store.profiles().await?.into_iter().map(Arc::new).collect();
-            let bytes = bytes_of(&value, value.len() * size_of::<Profile>());
-            Ok(Made { value, stamp, lifetime: limits.profiles(), bytes, source: Source::Database })
+            let bytes = estimated_size(&value, value.len() * size_of::<Profile>());
+            Ok(Loaded { value, version_set, lifetime: limits.profiles(), bytes, source: Source::Database })
         };
         self.all.get((), load).await
     }
@@ -226,7 +233,7 @@ fn differences(before: &Profile, after: &Profile) -> String {
 /// # Errors
 /// [`ServiceError::NotFound`] for an unknown or inactive one, [`ServiceError::NotReady`] where no active profile is the
 /// default.
-pub fn taste(profiles: &[Arc<Profile>], name: Option<&str>) -> Result<Taste, ServiceError> {
+pub fn selection(profiles: &[Arc<Profile>], name: Option<&str>) -> Result<WeightSelection, ServiceError> {
     let found = match name {
         Some(name) => match profiles.iter().find(|profile| profile.name == name) {
             Some(profile) if profile.active => Ok(profile),
@@ -238,5 +245,5 @@ pub fn taste(profiles: &[Arc<Profile>], name: Option<&str>) -> Result<Taste, Ser
              or weights in the query",
         )),
     };
-    found.map(Taste::of)
+    found.map(WeightSelection::of)
 }

@@ -80,7 +80,7 @@ pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
         }
         tokio::time::sleep(LOOK_EVERY).await;
     };
-    let queued = store.queue_all_films().await?;
+    let queued = store.queue_all_movies().await?;
     let reconciled = all_scores(store, progress).await?;
     store.forget_queued(queued).await?;
     right.release().await?;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::ServiceError;
-use super::caches::{CacheLimits, bytes_of};
-use crate::cache::{Cache, Key, Made, Reading, Surroundings};
+use super::cache_policy::{CacheLimits, estimated_size};
+use crate::cache::{Cache, CacheContext, DependencyScope, Key, Loaded};
 use crate::scoring::{
     Basis, Decade, DecadeReport, FORMULA_VERSION, Place, SnapshotColumns, Totals, Weights, pooled_decade,
 };
-use crate::store::{Profile, Scope, Stamp, Store, Versions};
+use crate::store::{Profile, Store};
 use crate::telemetry::{CacheName, Source};
+use crate::versions::{Scope, VersionSet, Versions};
 
 /// About what a film takes in the columns of the snapshot, both bases together.
 const COLUMN_BYTES: usize = 100;
@@ -41,7 +42,7 @@ struct ReportKey {
 }
 
 impl Key for ReportKey {
-    fn custom(&self) -> bool {
+    fn is_custom(&self) -> bool {
         self.custom
     }
 
@@ -99,25 +100,25 @@ pub struct ProfileReport {
 impl Validation {
     pub(super) fn new(
         store: Store,
-        around: &Surroundings,
+        cache_context: &CacheContext,
         limits: &CacheLimits,
         keep: bool,
         target_lists: Vec<String>,
     ) -> Self {
         Self {
             store,
-            versions: around.versions.clone(),
+            versions: cache_context.versions.clone(),
             limits: *limits,
             target_lists: target_lists.into(),
-            snapshots: Cache::new(limits.settings(CacheName::Columns, 1), around),
-            columns: Cache::new(limits.settings(CacheName::Columns, 49), around),
-            reports: keep.then(|| Cache::shared(limits.settings(CacheName::Validation, 15), around)),
+            snapshots: Cache::new(limits.settings(CacheName::Columns, 1), cache_context),
+            columns: Cache::new(limits.settings(CacheName::Columns, 49), cache_context),
+            reports: keep.then(|| Cache::shared(limits.settings(CacheName::Validation, 15), cache_context)),
         }
     }
 
     /// How many kept values depend on `scope`; all of them where none is named.
-    pub(super) fn entries_under(&self, scope: Option<&Scope>) -> usize {
-        let of_it = |stamp: &Stamp| scope.is_none_or(|scope| stamp.version(scope).is_some());
+    pub(super) fn count_entries(&self, scope: Option<&Scope>) -> usize {
+        let of_it = |version_set: &VersionSet| scope.is_none_or(|scope| version_set.version(scope).is_some());
         self.columns.count(of_it) + self.reports.as_ref().map_or(0, |reports| reports.count(of_it))
     }
 
@@ -195,17 +196,18 @@ impl Validation {
             let columns = self.decade(snapshot_list, list.clone(), decade).await?;
             return Ok(DecadeReport::of(decade, &columns, &list, weights, basis));
         };
-        if custom && let Some(reading) = Reading::current() {
-            reading.note_custom();
+        if custom && let Some(reading) = DependencyScope::current() {
+            reading.record_custom();
         }
         let key = ReportKey { list: list.clone(), decade, weights: weights.shares().map(f64::to_bits), basis, custom };
         let load = async move {
-            let stamp = this.versions.stamp([Scope::List(list.clone(), decade), Scope::Taste(weights.fingerprint())]);
+            let version_set =
+                this.versions.set_of([Scope::List(list.clone(), decade), Scope::Weights(weights.fingerprint())]);
             let columns = this.decade(snapshot_list, list.clone(), decade).await?;
             let value = DecadeReport::of(decade, &columns, &list, weights, basis);
             let places = value.hits.len() + value.missed.len() + value.false_positives.len();
-            let bytes = bytes_of(&value, (places + value.unhittable.len()) * size_of::<Place>());
-            Ok(Made { value, stamp, lifetime: this.limits.past(), bytes, source: Source::CacheFresh })
+            let bytes = estimated_size(&value, (places + value.unhittable.len()) * size_of::<Place>());
+            Ok(Loaded { value, version_set, lifetime: this.limits.past(), bytes, source: Source::CacheFresh })
         };
         Ok((*reports.get(key, load).await?).clone())
     }
@@ -220,10 +222,10 @@ impl Validation {
         let this = self.clone();
         let key = (list.clone(), decade);
         let load = async move {
-            let stamp = this.versions.stamp([Scope::Snapshot]);
+            let version_set = this.versions.set_of([Scope::Snapshot]);
             let value = this.store.snapshot_columns(&snapshot_list, &list, decade).await?;
-            let bytes = bytes_of(&value, value.scores(Basis::Blind).len() * COLUMN_BYTES);
-            Ok(Made { value, stamp, lifetime: this.limits.past(), bytes, source: Source::Database })
+            let bytes = estimated_size(&value, value.scores(Basis::Blind).len() * COLUMN_BYTES);
+            Ok(Loaded { value, version_set, lifetime: this.limits.past(), bytes, source: Source::Database })
         };
         self.columns.get(key, load).await
     }
@@ -231,7 +233,7 @@ impl Validation {
     async fn snapshot(&self) -> Result<Arc<Taken>, ServiceError> {
         let this = self.clone();
         let load = async move {
-            let stamp = this.versions.stamp([Scope::Snapshot]);
+            let version_set = this.versions.set_of([Scope::Snapshot]);
             let snapshot = this.store.snapshot().await?;
             let snapshot = snapshot.filter(|snapshot| snapshot.formula_version == FORMULA_VERSION).ok_or(
                 ServiceError::NotReady(
@@ -244,8 +246,8 @@ impl Validation {
                 target_lists: snapshot.target_lists,
                 decades: decades.into_iter().filter_map(|year| Decade::starting(year).ok()).collect(),
             };
-            let bytes = bytes_of(&value, 0);
-            Ok(Made { value, stamp, lifetime: this.limits.past(), bytes, source: Source::Database })
+            let bytes = estimated_size(&value, 0);
+            Ok(Loaded { value, version_set, lifetime: this.limits.past(), bytes, source: Source::Database })
         };
         self.snapshots.get((), load).await
     }

@@ -4,11 +4,11 @@
 
 use futures_util::StreamExt;
 
-use super::predictions::{PageRequest, Shelf};
-use super::profiles::taste;
+use super::predictions::{ListStatus, PageRequest};
+use super::profiles::selection;
 use super::validation::TestedWeights;
 use super::{ServiceError, Services};
-use crate::cache::{Purpose, Reading};
+use crate::cache::{DependencyScope, ReadMode};
 use crate::scoring::{Basis, Decade, Filter, Weights};
 
 /// Answers that are made at the same time.
@@ -41,7 +41,7 @@ enum Answer {
 /// As the questions that it asks.
 pub async fn warm_first(services: &Services, target_lists: &[String]) -> Result<(), ServiceError> {
     let profiles = services.profiles.all().await?;
-    let weights = taste(&profiles, None)?.weights;
+    let weights = selection(&profiles, None)?.weights;
     for list in target_lists {
         make(services, Answer::Predictions(list.clone(), weights)).await?;
     }
@@ -78,7 +78,7 @@ pub async fn warm(services: &Services, target_lists: &[String]) -> Result<Warmed
 }
 
 async fn make(services: &Services, answer: Answer) -> Result<(), ServiceError> {
-    Reading::new(Purpose::Warm)
+    DependencyScope::new(ReadMode::Warm)
         .of(async {
             match answer {
                 Answer::Predictions(list, weights) => {
@@ -87,7 +87,7 @@ async fn make(services: &Services, answer: Answer) -> Result<(), ServiceError> {
                         decade: Decade::CURRENT,
                         weights,
                         custom: false,
-                        shelf: Shelf::Candidates,
+                        status: ListStatus::Candidates,
                         filter: Filter::default(),
                         after: None,
                         first: PAGE,

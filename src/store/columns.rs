@@ -4,12 +4,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
 
 use super::error::ScoreTableFault;
-use super::records::{Reader, Unreadable};
-use super::replica::Question;
-use super::traced::Traced;
-use super::{Store, StoreError, Within};
+use super::instrumented::InstrumentedExecutor;
+use super::records::{DecodeError, RowDecoder};
+use super::replica::ReplicaQuery;
+use super::{Store, StoreError, WithDeadline};
 use crate::scoring::{
-    Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, FilmRow, Inputs, MovieId, ScoreVector,
+    Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, Inputs, MovieId, MovieRow, ScoreVector,
 };
 
 /// Where scores came from.
@@ -73,7 +73,7 @@ impl Store {
             r#"SELECT count(*) AS "films!", max(computed_at) AS newest FROM cinegraph.movie_discovery_scores"#
         )
         .fetch_one(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         let row = statement.done(row)?;
         Ok(ScoreTable { films: usize::try_from(row.films).unwrap_or_default(), newest: row.newest })
@@ -96,7 +96,7 @@ impl Store {
     /// longer than other statements.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] when too many of these run already, [`StoreError`] when the database does not answer in time.
+    /// [`StoreError::TooManyDirectQueries`] when too many of these run already, [`StoreError`] when the database does not answer in time.
     pub async fn columns_from_view(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let (mut statement, _turn) = self.direct_query("columns_from_view").await?;
         let read = async {
@@ -110,9 +110,9 @@ impl Store {
             }
             Ok((columns.finish(), readable))
         };
-        let read = read.within(self.limits.direct_query).await;
+        let read = read.with_deadline(self.limits.direct_query).await;
         let (columns, readable) = statement.end(read, |(columns, _)| columns.scores.len())?;
-        readable.map_err(|Unreadable| StoreError::Unreadable("columns_from_view"))?;
+        readable.map_err(|DecodeError| StoreError::Unreadable("columns_from_view"))?;
         Ok(LoadedColumns { columns, source: ColumnsSource::DirectQuery })
     }
 
@@ -156,7 +156,7 @@ impl Store {
         let mut statement = self.statement("live_scores").await?;
         let rows = sqlx::query_file!("src/store/sql/live_scores.sql", &ids)
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         statement
             .rows(rows)?
@@ -185,7 +185,7 @@ impl Store {
 /// The films of a decade in the score table.
 struct InTable(Decade);
 
-impl Question for InTable {
+impl ReplicaQuery for InTable {
     type Answer = (DecadeColumns, Result<(), ScoreTableFault>);
 
     const NAME: &'static str = "columns_from_table";
@@ -194,7 +194,7 @@ impl Question for InTable {
         self.0
     }
 
-    async fn ask(&self, connection: Traced<'_>) -> Result<Self::Answer, sqlx::Error> {
+    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Answer, sqlx::Error> {
         let (from, until) = (self.0.first_day(), self.0.end());
         let mut columns = DecadeColumnsBuilder::default();
         let mut usable = Ok(());
@@ -216,18 +216,18 @@ impl Question for InTable {
 }
 
 /// Adds the films whose records stand end to end in `records`.
-fn add_films(columns: &mut DecadeColumnsBuilder, records: &[u8]) -> Result<(), Unreadable> {
-    let mut reader = Reader::new(records);
+fn add_films(columns: &mut DecadeColumnsBuilder, records: &[u8]) -> Result<(), DecodeError> {
+    let mut reader = RowDecoder::new(records);
     while !reader.is_at_end() {
         let (id, release_day) = (MovieId(reader.i64()?), reader.day()?);
         let vector = ScoreVector(reader.f64s()?);
         let (coverage, computed_at) = (reader.i16()?, reader.time()?);
-        let [title, language] = reader.texts()?.try_into().map_err(|_| Unreadable)?;
-        columns.push(FilmRow {
+        let [title, language] = reader.texts()?.try_into().map_err(|_| DecodeError)?;
+        columns.push(MovieRow {
             id,
             vector,
             release_day,
-            coverage: u8::try_from(coverage).map_err(|_| Unreadable)?,
+            coverage: u8::try_from(coverage).map_err(|_| DecodeError)?,
             computed_at,
             title,
             language,

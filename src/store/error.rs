@@ -59,10 +59,10 @@ pub enum StoreError {
     ScoreTable(#[from] ScoreTableFault),
     /// The server said nothing for too long.
     #[error("{0}: the database says nothing")]
-    Silent(&'static str),
+    Unresponsive(&'static str),
     /// As many direct queries run as may.
     #[error("{0}: too many direct queries run already")]
-    Busy(&'static str),
+    TooManyDirectQueries(&'static str),
     /// What should be the replica is none.
     #[error("the server at replica_url is no replica")]
     NoReplica,

@@ -101,7 +101,7 @@ impl Table {
     }
 
     /// Columns that say when a row was written; they have no default.
-    fn stamps(self) -> &'static [&'static str] {
+    fn version_sets(self) -> &'static [&'static str] {
         match self {
             Self::MovieGenres | Self::MovieProductionCountries => &[],
             Self::ExternalMetrics => &["fetched_at", "inserted_at", "updated_at"],
@@ -111,9 +111,9 @@ impl Table {
 
     fn copy_statement(self) -> String {
         let mut columns = self.columns().to_owned();
-        for stamp in self.stamps() {
+        for version_set in self.version_sets() {
             columns.push_str(", ");
-            columns.push_str(stamp);
+            columns.push_str(version_set);
         }
         format!("COPY public.{} ({columns}) FROM STDIN", self.name())
     }
@@ -192,7 +192,7 @@ impl CopyRows {
             }
             self.write(cell);
         }
-        for _ in self.table.stamps() {
+        for _ in self.table.version_sets() {
             self.text.push('\t');
             self.text.push_str(STAMP);
         }

@@ -4,7 +4,7 @@ use super::import::Import;
 
 /// A film with an IMDb id that another source describes.
 #[derive(Debug, Clone, Copy)]
-pub struct KnownFilm {
+pub struct KnownMovie {
     /// The number in its IMDb id.
     pub number: i32,
     /// Its id at TMDb.
@@ -28,8 +28,8 @@ impl Import {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn known_films(&mut self) -> sqlx::Result<Vec<KnownFilm>> {
-        sqlx::query_file_as!(KnownFilm, "src/store/sql/import_imdb_known_films.sql")
+    pub async fn known_films(&mut self) -> sqlx::Result<Vec<KnownMovie>> {
+        sqlx::query_file_as!(KnownMovie, "src/store/sql/import_imdb_known_films.sql")
             .fetch_all(&mut *self.transaction)
             .await
     }

@@ -1,6 +1,6 @@
 //! What this database is: whose the film tables are, and what filled them.
 
-use super::{SchemaError, Store, StoreError, Within, migrator};
+use super::{SchemaError, Store, StoreError, WithDeadline, migrator};
 
 /// What filled the film tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Store {
              FROM cinegraph.installation"
         )
         .fetch_optional(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         let row = statement.row(row)?.ok_or(SchemaError::NotMigrated)?;
         let origin = match row.catalogue_origin.as_deref() {
@@ -87,7 +87,7 @@ impl Store {
             "SELECT version FROM cinegraph._sqlx_migrations WHERE success ORDER BY version",
         )
         .fetch_all(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         let applied = match applied {
             // No such table, or no such schema.

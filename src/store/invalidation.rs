@@ -2,9 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::versions::Scope;
-use super::{Store, StoreError, Within};
+use super::{Store, StoreError, WithDeadline};
 use crate::scoring::Decade;
+use crate::versions::Scope;
 
 impl Store {
     /// Forbids every answer that depends on `scope`, on every instance.
@@ -16,7 +16,7 @@ impl Store {
         let mut statement = self.statement("data_versions").await?;
         let raised = sqlx::query!("SELECT cinegraph.raise_version($1, $2, $3, true)", scope, key, decade)
             .execute(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         statement.done(raised.map(|_| ()))
     }
@@ -59,6 +59,6 @@ fn row(scope: &Scope) -> (&'static str, &str, i32) {
         Scope::Snapshot => ("snapshot", "", 0),
         Scope::Profiles => ("profiles", "", 0),
         Scope::Reference => ("reference", "", 0),
-        Scope::Taste(fingerprint) => ("taste", fingerprint, 0),
+        Scope::Weights(fingerprint) => ("taste", fingerprint, 0),
     }
 }

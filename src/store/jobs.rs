@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use graphile_worker::WorkerUtils;
 use sqlx::PgConnection;
 
-use super::{SchemaError, Store, StoreError, Within};
+use super::{SchemaError, Store, StoreError, WithDeadline};
 use crate::telemetry::{Label as _, Task};
 
 /// Where jobs are kept.
@@ -54,7 +54,7 @@ impl Store {
         let mut statement = self.statement("task_jobs").await?;
         let jobs = sqlx::query_as::<_, Job>(include_str!("sql/jobs.sql"))
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         statement.rows(jobs)
     }
@@ -78,7 +78,7 @@ impl Store {
         let mut statement = self.statement("task_jobs").await?;
         let rows = sqlx::query!("SELECT name, last_success_at FROM cinegraph.tasks ORDER BY name")
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         let task = |name: &str| Task::ALL.iter().copied().find(|task| task.as_str() == name);
         Ok(statement.rows(rows)?.into_iter().filter_map(|row| Some((task(&row.name)?, row.last_success_at))).collect())
@@ -96,7 +96,7 @@ impl Store {
             task.as_str()
         )
         .execute(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         statement.done(noted.map(|_| ()))
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::movies::mapped;
-use super::{Country, Genre, Store, StoreError, Within};
+use super::{Country, Genre, Store, StoreError, WithDeadline};
 
 /// A canonical list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Store {
                ORDER BY 1"#
         )
         .fetch_all(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         statement.rows(rows)
     }
@@ -74,7 +74,7 @@ impl Store {
         let mut statement = self.statement("lists").await?;
         let counts = sqlx::query_file!("src/store/sql/list_counts.sql")
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         let counts = statement.rows(counts)?;
         let count = |value: i64| usize::try_from(value).unwrap_or_default();
@@ -106,7 +106,7 @@ impl Store {
         let mut statement = self.statement("reference").await?;
         let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.genres ORDER BY name, id")
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         let genre = |(id, tmdb_id, name)| Genre { id, tmdb_id: mapped(tmdb_id), name };
         Ok(statement.rows(rows)?.into_iter().map(|row| genre((row.id, row.tmdb_id, row.name))).collect())
@@ -120,7 +120,7 @@ impl Store {
         let mut statement = self.statement("reference").await?;
         let rows = sqlx::query!("SELECT id, iso_3166_1, name FROM public.production_countries ORDER BY iso_3166_1, id")
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         let country = |code, name| Country { code, name };
         Ok(statement.rows(rows)?.into_iter().map(|row| (row.id, country(row.iso_3166_1, row.name))).collect())

@@ -6,11 +6,11 @@
 mod attach;
 mod columns;
 mod error;
-mod events;
 pub mod generate;
 pub mod import;
 pub mod import_imdb;
 mod installation;
+mod instrumented;
 mod invalidation;
 mod jobs;
 mod lists;
@@ -22,9 +22,8 @@ mod records;
 mod refresh;
 mod replica;
 mod snapshot;
-mod traced;
 mod transaction;
-mod versions;
+mod version_listener;
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
@@ -38,13 +37,12 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use instrumented::InstrumentedExecutor;
 use replica::Replica;
-use traced::Traced;
 
-pub use attach::{Detached, Found, Migrated};
+pub use attach::{Detached, Migrated, SchemaVariant};
 pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
 pub use error::{SchemaError, ScoreTableFault, SharedError, StatementLimits, StoreError};
-pub use events::VersionsListener;
 pub use installation::{CatalogueOrigin, DataOrigin, Installation};
 pub use jobs::{JOBS_SCHEMA, Job};
 pub use lists::{ListDecade, ListName, ListSummary};
@@ -57,7 +55,7 @@ pub use queue::{Drained, QueueLength, RefreshRequest};
 pub use refresh::{Batch, Changes, FullRefresh, ScoreBatch};
 pub use replica::ReplicaSettings;
 pub use snapshot::Snapshot;
-pub use versions::{Currency, Scope, Stamp, Version, Versions};
+pub use version_listener::VersionsListener;
 
 /// The names of all statements that requests run, for metrics. Tasks' begin with `task_`; those that only look at the
 /// queue or at jobs are not worth a name of their own.
@@ -118,7 +116,7 @@ pub struct DatabaseSettings {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
-    direct: Direct,
+    direct: DirectQueryPool,
     replica: Option<Arc<Replica>>,
     metrics: Metrics,
     limits: StatementLimits,
@@ -126,7 +124,7 @@ pub struct Store {
 
 /// What runs direct queries: few at a time, so that they take neither connections nor the server from others.
 #[derive(Debug, Clone)]
-struct Direct {
+struct DirectQueryPool {
     pool: PgPool,
     turns: Arc<Semaphore>,
     /// How long to wait for a turn.
@@ -146,7 +144,7 @@ impl Store {
                 .acquire_timeout(settings.acquire_timeout)
                 .connect_lazy_with(session(options.clone(), limit))
         };
-        let direct = Direct {
+        let direct = DirectQueryPool {
             pool: pool(settings.direct_queries, settings.limits.direct_query),
             turns: Arc::new(Semaphore::new(settings.direct_queries as usize)),
             patience: settings.acquire_timeout,
@@ -158,7 +156,7 @@ impl Store {
     /// The same database by connections of its own, so that who uses this store takes none from others. It knows of no
     /// replica.
     #[must_use]
-    pub fn apart(&self, max_connections: u32, acquire_timeout: Duration) -> Self {
+    pub fn with_dedicated_pool(&self, max_connections: u32, acquire_timeout: Duration) -> Self {
         let options = self.pool.connect_options().as_ref().clone();
         let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(acquire_timeout);
         Self { pool: pool.connect_lazy_with(options), replica: None, ..self.clone() }
@@ -200,22 +198,22 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         let mut statement = self.statement("ping").await?;
         let answer =
-            sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).within(self.limits.request).await;
+            sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).with_deadline(self.limits.request).await;
         statement.done(answer.map(|_| ()))
     }
 
     /// Takes a connection, waiting for it as long as the pool allows, and starts the clock of a statement.
     async fn statement(&self, name: &'static str) -> Result<Statement, StoreError> {
         let (connection, measured) = self.measured(name, self.pool.acquire()).await?;
-        Ok(Statement { name, connection: Lent::new(connection), measured })
+        Ok(Statement { name, connection: PooledConnection::new(connection), measured })
     }
 
     /// The same for a direct query, waiting for its turn first.
     async fn direct_query(&self, name: &'static str) -> Result<(Statement, OwnedSemaphorePermit), StoreError> {
         let turn = tokio::time::timeout(self.direct.patience, Arc::clone(&self.direct.turns).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else { return Err(StoreError::Busy(name)) };
+        let Ok(Ok(turn)) = turn else { return Err(StoreError::TooManyDirectQueries(name)) };
         let (connection, measured) = self.measured(name, self.direct.pool.acquire()).await?;
-        Ok((Statement { name, connection: Lent::new(connection), measured }, turn))
+        Ok((Statement { name, connection: PooledConnection::new(connection), measured }, turn))
     }
 
     /// Measures the wait for a connection, and starts to measure what is done with it.
@@ -229,13 +227,13 @@ impl Store {
         match Box::pin(acquire).await {
             Ok(connection) => {
                 wait.acquired();
-                Ok((connection, begun(&self.metrics, name, &self.pool)))
+                Ok((connection, start_measuring(&self.metrics, name, &self.pool)))
             }
             Err(error) => {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
-                begun(&self.metrics, name, &self.pool).finish_err(DbError::Connection, None);
+                start_measuring(&self.metrics, name, &self.pool).finish_err(DbError::Connection, None);
                 Err(StoreError::of(name, error))
             }
         }
@@ -243,14 +241,14 @@ impl Store {
 }
 
 /// Starts to measure a statement that goes to the server of `pool`.
-fn begun(metrics: &Metrics, name: &'static str, pool: &PgPool) -> StatementGuard {
+fn start_measuring(metrics: &Metrics, name: &'static str, pool: &PgPool) -> StatementGuard {
     let (measured, server) = (metrics.statement(name), pool.connect_options());
     measured.sent_to(server.get_host(), server.get_port(), server.get_database());
     measured
 }
 
 /// Ends the measurement of a statement that failed.
-fn failed(measured: StatementGuard, error: &sqlx::Error) {
+fn record_error(measured: StatementGuard, error: &sqlx::Error) {
     let sqlstate = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     measured.finish_err(error::FailureKind::of(error).into(), sqlstate.as_deref());
 }
@@ -258,29 +256,29 @@ fn failed(measured: StatementGuard, error: &sqlx::Error) {
 /// One statement being run: its connection, and its measurement, which ends with it on every way out.
 struct Statement {
     name: &'static str,
-    connection: Lent,
+    connection: PooledConnection,
     measured: StatementGuard,
 }
 
 /// A connection of a pool. One that was left in the middle of a statement is closed, not given back: the pool would wait
 /// for its answer without limit.
-struct Lent {
+struct PooledConnection {
     connection: PoolConnection<Postgres>,
     sound: bool,
 }
 
-impl Lent {
+impl PooledConnection {
     fn new(connection: PoolConnection<Postgres>) -> Self {
         Self { connection, sound: false }
     }
 
     /// Takes note of how its statement ended.
-    fn give_back<T>(&mut self, result: &Result<T, sqlx::Error>) {
+    fn return_to_pool<T>(&mut self, result: &Result<T, sqlx::Error>) {
         self.sound = !matches!(result, Err(sqlx::Error::Io(_)));
     }
 }
 
-impl Deref for Lent {
+impl Deref for PooledConnection {
     type Target = PoolConnection<Postgres>;
 
     fn deref(&self) -> &Self::Target {
@@ -288,13 +286,13 @@ impl Deref for Lent {
     }
 }
 
-impl DerefMut for Lent {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.connection
     }
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if !self.sound {
             self.connection.close_on_drop();
@@ -303,9 +301,9 @@ impl Drop for Lent {
 }
 
 /// A limit that also ends what waits for a server that says nothing any more.
-trait Within: Future {
+trait WithDeadline: Future {
     /// At most a little longer than the server's own limit for the statement.
-    fn within<T>(self, limit: Duration) -> impl Future<Output = Result<T, sqlx::Error>>
+    fn with_deadline<T>(self, limit: Duration) -> impl Future<Output = Result<T, sqlx::Error>>
     where
         Self: Future<Output = Result<T, sqlx::Error>> + Sized,
     {
@@ -316,12 +314,12 @@ trait Within: Future {
     }
 }
 
-impl<F: Future> Within for F {}
+impl<F: Future> WithDeadline for F {}
 
 impl Statement {
     /// Where it is sent.
-    fn connection(&mut self) -> Traced<'_> {
-        Traced { connection: &mut self.connection, measured: &self.measured }
+    fn connection(&mut self) -> InstrumentedExecutor<'_> {
+        InstrumentedExecutor { connection: &mut self.connection, measured: &self.measured }
     }
 
     /// The connection, for what takes more than one statement.
@@ -345,7 +343,7 @@ impl Statement {
     }
 
     fn end<T>(mut self, result: Result<T, sqlx::Error>, rows: impl Fn(&T) -> usize) -> Result<T, StoreError> {
-        self.connection.give_back(&result);
+        self.connection.return_to_pool(&result);
         match result {
             Ok(value) => {
                 let rows = rows(&value);
@@ -357,7 +355,7 @@ impl Statement {
                 Ok(value)
             }
             Err(error) => {
-                failed(self.measured, &error);
+                record_error(self.measured, &error);
                 Err(StoreError::of(self.name, error))
             }
         }

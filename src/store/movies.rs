@@ -6,7 +6,7 @@ use std::hash::Hash;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
-use super::{Store, StoreError, Within};
+use super::{Store, StoreError, WithDeadline};
 use crate::scoring::MovieId;
 
 /// A movie, without what hangs on it.
@@ -153,7 +153,7 @@ impl Store {
         let mut statement = self.statement("movie_id").await?;
         let rows = sqlx::query_scalar!("SELECT id FROM public.movies WHERE id = ANY ($1)", &ids)
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         Ok(statement.rows(rows)?.into_iter().map(MovieId).collect())
     }
@@ -171,7 +171,7 @@ impl Store {
             &ids
         )
         .fetch_all(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         Ok(statement
             .rows(rows)?
@@ -207,7 +207,7 @@ impl Store {
             imdb
         )
         .fetch_optional(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         Ok(statement.row(row)?.map(MovieId))
     }
@@ -232,7 +232,7 @@ impl Store {
             i64::try_from(limit).unwrap_or(i64::MAX)
         )
         .fetch_all(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         Ok(statement.rows(rows)?.into_iter().map(|row| (row.title, MovieId(row.id))).collect())
     }
@@ -250,7 +250,7 @@ impl Store {
             &numbers(ids)
         )
         .fetch_all(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         let genre = |id, tmdb_id, name| Genre { id, tmdb_id: mapped(tmdb_id), name };
         Ok(grouped(statement.rows(rows)?.into_iter().map(|r| (MovieId(r.movie_id), genre(r.id, r.tmdb_id, r.name)))))
@@ -270,7 +270,7 @@ impl Store {
             &numbers(ids)
         )
         .fetch_all(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         let rows = statement.rows(rows)?.into_iter();
         Ok(grouped(rows.map(|row| (MovieId(row.movie_id), Country { code: row.code, name: row.name }))))
@@ -288,7 +288,7 @@ impl Store {
             &numbers(ids)
         )
         .fetch_all(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let metric = Metric {
@@ -312,7 +312,7 @@ impl Store {
         let mut statement = self.statement("festival_entries_of_movies").await?;
         let rows = sqlx::query_file!("src/store/sql/festival_entries_of_movies.sql", &numbers(ids))
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let entry = FestivalEntry {
@@ -334,7 +334,7 @@ impl Store {
         let mut statement = self.statement("credits_of_movies").await?;
         let rows = sqlx::query_file!("src/store/sql/credits_of_movies.sql", &numbers(ids))
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let credit = Credit {
@@ -363,7 +363,7 @@ impl Store {
             &ids
         )
         .fetch_all(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         let rows = statement.rows(rows)?.into_iter().map(|row| {
             let calculated_at = row.calculated_at.and_utc();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::AssertSqlSafe;
 
-use super::{Store, StoreError, Within};
+use super::{Store, StoreError, WithDeadline};
 use crate::scoring::{Decade, Weights};
 
 /// Ranks the candidates of a decade.
@@ -42,11 +42,11 @@ impl Store {
         }
         let statement = statement.bind(decade.first_day()).bind(decade.end());
         let started = Instant::now();
-        let rows = statement.fetch_all(transaction.connection()).within(limit).await;
+        let rows = statement.fetch_all(transaction.connection()).with_deadline(limit).await;
         let taken = started.elapsed();
         match transaction.checked(rows) {
             Ok(_) => Ok(Some(taken)),
-            Err(StoreError::TimedOut { .. } | StoreError::Silent(_)) => Ok(None),
+            Err(StoreError::TimedOut { .. } | StoreError::Unresponsive(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
 use super::transaction::OpenTransaction;
-use super::{Store, StoreError, Within};
+use super::{Store, StoreError, WithDeadline};
 use crate::scoring::Weights;
 
 /// A profile's number in the database.
@@ -98,7 +98,7 @@ impl Store {
         let mut statement = self.statement("profiles").await?;
         let rows = sqlx::query_file_as!(ProfileRow, "src/store/sql/profiles.sql", None::<i64>)
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         statement.rows(rows)?.into_iter().map(Profile::try_from).collect()
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::refresh::{FULL_REFRESH_LOCK, ScoreBatch, compute_scores, lock_score_table, next_movies};
-use super::{Store, StoreError, Within};
+use super::{Store, StoreError, WithDeadline};
 use crate::scoring::MovieId;
 use crate::telemetry::Task;
 
@@ -23,7 +23,7 @@ pub enum Drained {
     /// Nothing waited.
     Nothing,
     /// Another instance is at it.
-    Elsewhere,
+    LockedElsewhere,
     /// Scores of some films were computed.
     Films {
         /// How many.
@@ -70,7 +70,7 @@ impl Store {
             &ids as &[Option<i64>]
         )
         .fetch_one(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         statement.done(request)
     }
@@ -83,7 +83,7 @@ impl Store {
         let mut statement = self.statement("task_queue").await?;
         let any = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) AS "any!""#)
             .fetch_one(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         statement.done(any)
     }
@@ -96,7 +96,7 @@ impl Store {
         let mut statement = self.statement("task_queue").await?;
         let row = sqlx::query_file!("src/store/sql/queue_length.sql")
             .fetch_one(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         let row = statement.done(row)?;
         Ok(QueueLength { films: row.films.unsigned_abs(), oldest: row.oldest })
@@ -106,10 +106,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer or a film cannot be computed; the entries then stay.
-    pub async fn drain_films(&self, size: i64) -> Result<Drained, StoreError> {
+    pub async fn drain_movies(&self, size: i64) -> Result<Drained, StoreError> {
         self.task("task_scores", async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? {
-                return Ok(Drained::Elsewhere);
+                return Ok(Drained::LockedElsewhere);
             }
             lock_score_table(connection).await?;
             let movies = sqlx::query_file_scalar!("src/store/sql/take_queued_movies.sql", size)
@@ -131,10 +131,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer; the batch is then undone.
-    pub async fn drain_all_films(&self, size: i64) -> Result<Drained, StoreError> {
+    pub async fn drain_all_movies(&self, size: i64) -> Result<Drained, StoreError> {
         self.task("task_scores", async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? || !try_lock(connection, FULL_REFRESH_LOCK).await? {
-                return Ok(Drained::Elsewhere);
+                return Ok(Drained::LockedElsewhere);
             }
             lock_score_table(connection).await?;
             let entry = sqlx::query!(
@@ -174,7 +174,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
-    pub async fn give_up_oldest_queued(&self) -> Result<Option<i64>, StoreError> {
+    pub async fn drop_oldest_entry(&self) -> Result<Option<i64>, StoreError> {
         self.task("task_scores", async |connection| {
             let movie = sqlx::query_file_scalar!("src/store/sql/give_up_oldest_queued.sql");
             Ok(movie.fetch_optional(connection).await?.flatten())
@@ -187,7 +187,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database does not answer.
-    pub async fn queue_all_films(&self) -> Result<i64, StoreError> {
+    pub async fn queue_all_movies(&self) -> Result<i64, StoreError> {
         self.task("task_scores", async |connection| {
             let entry = sqlx::query_scalar!(
                 "WITH covered AS (DELETE FROM cinegraph.score_refresh_queue)

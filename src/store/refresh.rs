@@ -7,7 +7,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgAdvisoryLock, PgAdvisoryLockGuard, PgAdvisoryLockKey};
 use sqlx::{Connection, PgConnection, Postgres};
 
-use super::{Store, StoreError, Within};
+use super::{Store, StoreError, WithDeadline};
 use crate::scoring::FORMULA_VERSION;
 
 /// How far a batch came.
@@ -72,7 +72,7 @@ impl Store {
             r#"SELECT (SELECT count(*) FROM public.movies) AS "movies!", (SELECT count(*) FROM public.people) AS "people!""#
         )
         .fetch_one(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         let row = statement.done(row)?;
         Ok((row.movies.unsigned_abs(), row.people.unsigned_abs()))

@@ -10,12 +10,16 @@ use std::time::{Duration, Instant};
 use sqlx::Connection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
-use super::events::versions_of;
-use super::traced::Traced;
-use super::{DatabaseSettings, Lent, Store, StoreError, Versions, Within, begun, failed, options, session};
+use super::instrumented::InstrumentedExecutor;
+use super::version_listener::versions_of;
+use super::{
+    DatabaseSettings, PooledConnection, Store, StoreError, WithDeadline, options, record_error, session,
+    start_measuring,
+};
 use crate::breaker::{Breaker, BreakerSettings, Permit};
 use crate::scoring::Decade;
 use crate::telemetry::{BreakerName, DbError, Fallback, Pool};
+use crate::versions::Versions;
 
 /// Longer than a look at a server that is well takes.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
@@ -47,11 +51,11 @@ pub(super) struct Replica {
     /// Whether it was there and near enough when it was last looked at.
     usable: AtomicBool,
     /// Positions in the primary's log that it has not reached yet, and since when they are.
-    marks: Mutex<VecDeque<(Instant, i64)>>,
+    wal_samples: Mutex<VecDeque<(Instant, i64)>>,
 }
 
 /// A question that only reads, so that any server that shows the data may answer it.
-pub(super) trait Question: Sync {
+pub(super) trait ReplicaQuery: Sync {
     type Answer: Send;
 
     /// The name of its statement.
@@ -60,7 +64,10 @@ pub(super) trait Question: Sync {
     /// What it is about.
     fn decade(&self) -> Decade;
 
-    fn ask(&self, connection: Traced<'_>) -> impl Future<Output = Result<Self::Answer, sqlx::Error>> + Send;
+    fn run(
+        &self,
+        connection: InstrumentedExecutor<'_>,
+    ) -> impl Future<Output = Result<Self::Answer, sqlx::Error>> + Send;
 
     /// How many rows an answer has.
     fn rows(answer: &Self::Answer) -> usize;
@@ -68,11 +75,11 @@ pub(super) trait Question: Sync {
 
 impl Store {
     /// The same store, reading rankings and validations from a replica that shows all that `known` holds. Somebody must
-    /// call [`look_at_replica`](Self::look_at_replica) every second.
+    /// call [`poll_replica_lag`](Self::poll_replica_lag) every second.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the URL is none, [`StoreError::TlsFile`] when it names a file that is not there.
-    pub fn reading_from(
+    pub fn with_replica(
         self,
         replica: &ReplicaSettings,
         primary: &DatabaseSettings,
@@ -89,17 +96,17 @@ impl Store {
             breaker: Breaker::new(BreakerName::Replica, replica.breaker, self.metrics.clone()),
             known,
             usable: AtomicBool::new(false),
-            marks: Mutex::default(),
+            wal_samples: Mutex::default(),
         };
         Ok(Self { replica: Some(replica.into()), ..self })
     }
 
     /// Looks how far the replica is behind; to be called every second.
-    pub async fn look_at_replica(&self) {
+    pub async fn poll_replica_lag(&self) {
         let Some(replica) = &self.replica else { return };
         // A primary that does not answer writes nothing that the replica could lack.
         if let Ok(position) = self.log_position().await {
-            replica.marks().push_back((Instant::now(), position));
+            replica.wal_samples().push_back((Instant::now(), position));
         }
         let permit = replica.breaker.permit();
         let lag = replica.replayed().await.map(|position| replica.lag_at(position));
@@ -120,7 +127,7 @@ impl Store {
     }
 
     /// Asks the replica where that may answer, else the primary.
-    pub(super) async fn read<Q: Question>(&self, question: Q) -> Result<Q::Answer, StoreError> {
+    pub(super) async fn read<Q: ReplicaQuery>(&self, question: Q) -> Result<Q::Answer, StoreError> {
         let Some(replica) = &self.replica else { return self.read_primary(&question).await };
         if let Some(permit) = replica.permit() {
             match self.read_replica(replica, &question).await {
@@ -142,53 +149,53 @@ impl Store {
         value
     }
 
-    async fn read_primary<Q: Question>(&self, question: &Q) -> Result<Q::Answer, StoreError> {
+    async fn read_primary<Q: ReplicaQuery>(&self, question: &Q) -> Result<Q::Answer, StoreError> {
         let mut statement = self.statement(Q::NAME).await?;
-        let answer = question.ask(statement.connection()).within(self.limits.request).await;
+        let answer = question.run(statement.connection()).with_deadline(self.limits.request).await;
         statement.end(answer, Q::rows)
     }
 
     /// Nothing where the replica lacks a change that we know of.
-    async fn read_replica<Q: Question>(
+    async fn read_replica<Q: ReplicaQuery>(
         &self,
         replica: &Replica,
         question: &Q,
     ) -> Result<Option<Q::Answer>, StoreError> {
         let wait = self.metrics.connection_wait(Pool::Replica);
         let mut connection = match Box::pin(replica.pool.acquire()).await {
-            Ok(connection) => Lent::new(connection),
+            Ok(connection) => PooledConnection::new(connection),
             Err(error) => {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
-                begun(&self.metrics, Q::NAME, &replica.pool).finish_err(DbError::Connection, None);
+                start_measuring(&self.metrics, Q::NAME, &replica.pool).finish_err(DbError::Connection, None);
                 return Err(StoreError::of(Q::NAME, error));
             }
         };
         wait.acquired();
-        let measured = begun(&self.metrics, Q::NAME, &replica.pool);
+        let measured = start_measuring(&self.metrics, Q::NAME, &replica.pool);
         let read = async {
             // One state of the database, so that the versions are those of the very rows.
             let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
             let shown = versions_of(&mut *snapshot).await?;
-            let shows_all = replica.known.are_in(&shown, question.decade());
+            let shows_all = replica.known.covers(&shown, question.decade());
             let answer = if shows_all {
-                Some(question.ask(Traced { connection: &mut snapshot, measured: &measured }).await?)
+                Some(question.run(InstrumentedExecutor { connection: &mut snapshot, measured: &measured }).await?)
             } else {
                 None
             };
             snapshot.commit().await?;
             Ok(answer)
         };
-        let read = read.within(self.limits.request).await;
-        connection.give_back(&read);
+        let read = read.with_deadline(self.limits.request).await;
+        connection.return_to_pool(&read);
         match read {
             Ok(value) => {
                 let _ = measured.finish_ok(value.as_ref().map_or(0, Q::rows));
                 Ok(value)
             }
             Err(error) => {
-                failed(measured, &error);
+                record_error(measured, &error);
                 Err(StoreError::of(Q::NAME, error))
             }
         }
@@ -200,7 +207,7 @@ impl Store {
         let position =
             sqlx::query_scalar!(r#"SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint AS "position!""#)
                 .fetch_one(statement.connection())
-                .within(LOOK_LIMIT)
+                .with_deadline(LOOK_LIMIT)
                 .await;
         statement.done(position)
     }
@@ -218,30 +225,30 @@ impl Replica {
     /// How much of the primary's log it has replayed.
     async fn replayed(&self) -> Result<i64, StoreError> {
         let name = "replica_lag";
-        let connection = self.pool.acquire().within(LOOK_LIMIT).await;
-        let mut connection = Lent::new(connection.map_err(|error| StoreError::of(name, error))?);
+        let connection = self.pool.acquire().with_deadline(LOOK_LIMIT).await;
+        let mut connection = PooledConnection::new(connection.map_err(|error| StoreError::of(name, error))?);
         // It has no value where it is no replica, or no longer.
         let position = sqlx::query_scalar!(
             r#"SELECT CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END"#
         )
         .fetch_one(&mut **connection)
-        .within(LOOK_LIMIT)
+        .with_deadline(LOOK_LIMIT)
         .await;
-        connection.give_back(&position);
+        connection.return_to_pool(&position);
         position.map_err(|error| StoreError::of(name, error))?.ok_or(StoreError::NoReplica)
     }
 
     /// How long ago the primary wrote the oldest of what this position lacks. So an idle primary makes nobody late, and
     /// no clock of another machine is asked.
     fn lag_at(&self, position: i64) -> Duration {
-        let mut marks = self.marks();
-        while marks.len() > MARKS || marks.front().is_some_and(|(_, mark)| *mark <= position) {
-            marks.pop_front();
+        let mut wal_samples = self.wal_samples();
+        while wal_samples.len() > MARKS || wal_samples.front().is_some_and(|(_, mark)| *mark <= position) {
+            wal_samples.pop_front();
         }
-        marks.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())
+        wal_samples.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())
     }
 
-    fn marks(&self) -> std::sync::MutexGuard<'_, VecDeque<(Instant, i64)>> {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wal_samples(&self) -> std::sync::MutexGuard<'_, VecDeque<(Instant, i64)>> {
+        self.wal_samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 
-use super::records::{Reader, Unreadable};
-use super::replica::Question;
-use super::traced::Traced;
-use super::{Store, StoreError, Within};
+use super::instrumented::InstrumentedExecutor;
+use super::records::{DecodeError, RowDecoder};
+use super::replica::ReplicaQuery;
+use super::{Store, StoreError, WithDeadline};
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
 /// What the snapshot is.
@@ -34,7 +34,7 @@ impl Store {
                FROM cinegraph.snapshot"#
         )
         .fetch_optional(statement.connection())
-        .within(self.limits.request)
+        .with_deadline(self.limits.request)
         .await;
         statement.row(row)
     }
@@ -47,7 +47,7 @@ impl Store {
         let mut statement = self.statement("decades_with_movies").await?;
         let rows = sqlx::query_file_scalar!("src/store/sql/decades_with_movies.sql", before.first_day())
             .fetch_all(statement.connection())
-            .within(self.limits.request)
+            .with_deadline(self.limits.request)
             .await;
         statement.rows(rows)
     }
@@ -64,7 +64,7 @@ impl Store {
         decade: Decade,
     ) -> Result<SnapshotColumns, StoreError> {
         let (columns, read) = self.read(InSnapshot { list: snapshot_list, decade }).await?;
-        read.map_err(|Unreadable| StoreError::Unreadable("snapshot_columns"))?;
+        read.map_err(|DecodeError| StoreError::Unreadable("snapshot_columns"))?;
         let unhittable = self.read(NotFull { list: list_key, decade }).await?;
         Ok(columns.finish(unhittable.into_iter().map(MovieId).collect()))
     }
@@ -76,8 +76,8 @@ struct InSnapshot<'a> {
     decade: Decade,
 }
 
-impl Question for InSnapshot<'_> {
-    type Answer = (SnapshotColumnsBuilder, Result<usize, Unreadable>);
+impl ReplicaQuery for InSnapshot<'_> {
+    type Answer = (SnapshotColumnsBuilder, Result<usize, DecodeError>);
 
     const NAME: &'static str = "snapshot_columns";
 
@@ -85,7 +85,7 @@ impl Question for InSnapshot<'_> {
         self.decade
     }
 
-    async fn ask(&self, connection: Traced<'_>) -> Result<Self::Answer, sqlx::Error> {
+    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Answer, sqlx::Error> {
         let (from, until) = (self.decade.first_day(), self.decade.end());
         let mut columns = SnapshotColumnsBuilder::default();
         let mut read = Ok(0);
@@ -108,7 +108,7 @@ struct NotFull<'a> {
     decade: Decade,
 }
 
-impl Question for NotFull<'_> {
+impl ReplicaQuery for NotFull<'_> {
     type Answer = Vec<i64>;
 
     const NAME: &'static str = "unhittable_movies";
@@ -117,7 +117,7 @@ impl Question for NotFull<'_> {
         self.decade
     }
 
-    async fn ask(&self, connection: Traced<'_>) -> Result<Self::Answer, sqlx::Error> {
+    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Answer, sqlx::Error> {
         let (from, until) = (self.decade.first_day(), self.decade.end());
         sqlx::query_file_scalar!("src/store/sql/unhittable_movies.sql", self.list, from, until)
             .fetch_all(connection)
@@ -130,8 +130,8 @@ impl Question for NotFull<'_> {
 }
 
 /// Adds the films whose records stand end to end in `records`; says how many.
-fn add_films(columns: &mut SnapshotColumnsBuilder, records: &[u8]) -> Result<usize, Unreadable> {
-    let mut reader = Reader::new(records);
+fn add_films(columns: &mut SnapshotColumnsBuilder, records: &[u8]) -> Result<usize, DecodeError> {
+    let mut reader = RowDecoder::new(records);
     let mut films = 0;
     while !reader.is_at_end() {
         columns.push(SnapshotRow {

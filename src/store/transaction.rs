@@ -38,7 +38,7 @@ impl OpenTransaction {
 
 fn failure(name: &'static str, measured: Option<StatementGuard>, error: sqlx::Error) -> StoreError {
     if let Some(measured) = measured {
-        super::failed(measured, &error);
+        super::record_error(measured, &error);
     }
     StoreError::of(name, error)
 }

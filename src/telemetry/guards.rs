@@ -14,7 +14,7 @@ use super::metrics::{
     DbError, Done, Label, Method, OperationType, Outcome, Pool, SLO_ROUTE, Slo, Source, Task, TaskOutcome,
 };
 use super::registry::{Metrics, number};
-use super::spent::Spent;
+use super::usage::OperationUsage;
 
 /// A wait for a connection that is worth a span.
 const LONG_WAIT: Duration = Duration::from_millis(1);
@@ -298,7 +298,7 @@ impl Drop for StatementGuard {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         self.metrics.0.queries.get(self.query_name).1.duration.record(took);
-        Spent::note(took);
+        OperationUsage::record_statement(took);
     }
 }
 
@@ -334,7 +334,7 @@ impl Drop for WaitGuard {
 /// Shows a wait in the trace that it was part of, if it was long.
 fn trace_wait(waited: Duration) {
     let trace = Context::current();
-    if waited > LONG_WAIT && trace.span().is_recording() && Spent::allows_span() {
+    if waited > LONG_WAIT && trace.span().is_recording() && OperationUsage::allows_span() {
         let started = SystemTime::now().checked_sub(waited).unwrap_or_else(SystemTime::now);
         let tracer = super::tracer();
         SpanBuilder::from_name("db pool acquire").with_start_time(started).start_with_context(&tracer, &trace).end();

@@ -25,8 +25,8 @@ use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
-use super::buffer::{LastLines, LineBuffer};
-use super::spent::Spent;
+use super::log_writer::{BufferedWriter, FlushGuard};
+use super::usage::OperationUsage;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub enum TelemetryError {
 pub struct TelemetryGuard {
     traces: SdkTracerProvider,
     /// Only held: its drop writes what is left.
-    lines: Option<LastLines>,
+    lines: Option<FlushGuard>,
 }
 
 impl Drop for TelemetryGuard {
@@ -92,7 +92,7 @@ impl Drop for TelemetryGuard {
 pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<TelemetryGuard, TelemetryError> {
     let (writer, lines) = match output {
         LogOutput::Stdout => {
-            let (buffer, lines) = LineBuffer::before(std::io::stdout()).map_err(TelemetryError::Thread)?;
+            let (buffer, lines) = BufferedWriter::before(std::io::stdout()).map_err(TelemetryError::Thread)?;
             (BoxMakeWriter::new(move || buffer.clone()), Some(lines))
         }
         LogOutput::Stderr => (BoxMakeWriter::new(std::io::stderr), None),
@@ -130,9 +130,9 @@ where
         .with_filter(traced());
     let enabled = !super::export::disabled();
     // Of spans, lines need their ids alone, which OpenTelemetry knows.
-    let filter = filter_fn(|metadata| !metadata.is_span()).and(filter).and(Tempered::default());
+    let filter = filter_fn(|metadata| !metadata.is_span()).and(filter).and(RateLimitFilter::default());
     let lines = Lines { format, writer }.with_filter(filter);
-    let spans = Spans(enabled.then(traced));
+    let spans = SampledSpanFilter(enabled.then(traced));
     Ok((
         Registry::default().with(enabled.then_some(traces)).with(lines).with(spans),
         TelemetryGuard { traces: provider, lines: None },
@@ -154,16 +154,16 @@ fn traced() -> Targets {
 }
 
 /// Which spans there are: none below one that is not sampled, so that nothing is spent on it, and of one operation no more
-/// than [`Spent`] allows. A layer that is asked before all others: what only their filters refuse, the registry makes.
-struct Spans(Option<Targets>);
+/// than [`OperationUsage`] allows. A layer that is asked before all others: what only their filters refuse, the registry makes.
+struct SampledSpanFilter(Option<Targets>);
 
-impl Spans {
+impl SampledSpanFilter {
     fn may_have(&self, metadata: &Metadata<'_>) -> bool {
         self.0.as_ref().is_some_and(|traced| traced.would_enable(metadata.target(), metadata.level()))
     }
 }
 
-impl<S: Subscriber> Layer<S> for Spans {
+impl<S: Subscriber> Layer<S> for SampledSpanFilter {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         match metadata.is_span() {
             true if self.may_have(metadata) => Interest::sometimes(),
@@ -174,7 +174,8 @@ impl<S: Subscriber> Layer<S> for Spans {
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         let begins_trace = || NEW_TRACES.contains(&metadata.name());
-        !metadata.is_span() || self.may_have(metadata) && (begins_trace() || !is_unsampled() && Spent::allows_span())
+        !metadata.is_span()
+            || self.may_have(metadata) && (begins_trace() || !is_unsampled() && OperationUsage::allows_span())
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -194,24 +195,24 @@ pub(super) fn dropped_lines() -> u64 {
 }
 
 /// Counts lines that are left out, or lost.
-pub(super) fn lines_lost(lines: usize) {
+pub(super) fn record_dropped(lines: usize) {
     LEFT_OUT.fetch_add(lines as u64, Ordering::Relaxed);
 }
 
 /// Leaves out warnings and errors that come too fast, each place in the code counted apart.
-struct Tempered {
+struct RateLimitFilter {
     started: Instant,
     /// By place: the second of its last line, and how many it has had in that.
     seen: Mutex<HashMap<Identifier, (u64, u32)>>,
 }
 
-impl Default for Tempered {
+impl Default for RateLimitFilter {
     fn default() -> Self {
         Self { started: Instant::now(), seen: Mutex::default() }
     }
 }
 
-impl<S: Subscriber> Filter<S> for Tempered {
+impl<S: Subscriber> Filter<S> for RateLimitFilter {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         true
     }
@@ -234,7 +235,7 @@ impl<S: Subscriber> Filter<S> for Tempered {
         *lines += 1;
         let within = *lines <= WARNINGS_PER_SECOND;
         if !within {
-            lines_lost(1);
+            record_dropped(1);
         }
         within
     }
@@ -283,7 +284,7 @@ impl<S: Subscriber, W: for<'a> MakeWriter<'a> + 'static> Layer<S> for Lines<W> {
         };
         let written = line.and_then(|line| self.writer.make_writer_for(event.metadata()).write_all(&line));
         if written.is_err() {
-            lines_lost(1);
+            record_dropped(1);
         }
     }
 }

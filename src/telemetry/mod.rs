@@ -3,15 +3,15 @@
 //! [`metrics`] names everything that is measured; [`Metrics`] keeps it and hands out guards; [`init`] starts the logs
 //! and traces. Imports nothing of ours and may be used from any storey but `scoring`.
 
-mod buffer;
 mod caches;
 mod export;
 mod guards;
+mod log_writer;
 mod logs;
 pub mod metrics;
 mod process;
 mod registry;
-mod spent;
+mod usage;
 
 pub use caches::revalidation_span;
 pub use guards::{
@@ -24,4 +24,4 @@ pub use metrics::{
     Revalidation, Slo, Source, Task, TaskOutcome, WriteReason,
 };
 pub use registry::{Inventory, Metrics};
-pub use spent::{Spent, charged};
+pub use usage::{OperationUsage, in_current_operation};

@@ -12,29 +12,31 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "cache",
             "clock",
             "config",
+            "embedded_postgres",
             "graphql",
             "http",
             "jobs",
-            "private_postgres",
             "scoring",
             "services",
             "store",
             "telemetry",
+            "versions",
         ],
     ),
     ("http", &["clock", "config", "graphql", "proof", "telemetry"]),
-    ("graphql", &["cache", "scoring", "services", "store", "telemetry"]),
-    ("jobs", &["clock", "services", "store", "telemetry"]),
-    ("services", &["breaker", "cache", "clock", "config", "scoring", "store", "telemetry"]),
-    ("cache", &["breaker", "clock", "store", "telemetry"]),
-    ("store", &["breaker", "clock", "scoring", "telemetry"]),
+    ("graphql", &["cache", "scoring", "services", "store", "telemetry", "versions"]),
+    ("jobs", &["clock", "services", "store", "telemetry", "versions"]),
+    ("services", &["breaker", "cache", "clock", "config", "scoring", "store", "telemetry", "versions"]),
+    ("cache", &["breaker", "clock", "telemetry", "versions"]),
+    ("store", &["breaker", "clock", "scoring", "telemetry", "versions"]),
     ("scoring", &[]),
     ("breaker", &["config", "telemetry"]),
     ("clock", &[]),
     ("config", &[]),
-    ("private_postgres", &[]),
+    ("embedded_postgres", &[]),
     ("proof", &[]),
     ("telemetry", &[]),
+    ("versions", &["scoring"]),
 ];
 
 /// What would make `scoring` depend on more than its arguments.
@@ -82,7 +84,7 @@ fn scoring_is_pure() {
 #[test]
 fn sql_stands_in_the_store() {
     // The private cluster makes its database before there is a schema that a store could be for.
-    let elsewhere = |file: &Source| !["store", "private_postgres"].contains(&file.storey.as_str());
+    let elsewhere = |file: &Source| !["store", "embedded_postgres"].contains(&file.storey.as_str());
     let mut found = Vec::new();
     for file in sources().into_iter().filter(elsewhere) {
         for (line, text) in &file.texts {
@@ -113,9 +115,9 @@ fn words(words: &[&str], of: impl Fn(&Source) -> bool) -> Vec<String> {
     for file in sources().into_iter().filter(of) {
         for word in words {
             for (place, _) in file.code.match_indices(word) {
-                let around = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+                let cache_context = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
                 let (before, after) = (&file.code[..place], &file.code[place + word.len()..]);
-                if !around(before.chars().next_back()) && !around(after.chars().next()) {
+                if !cache_context(before.chars().next_back()) && !cache_context(after.chars().next()) {
                     found.push(format!("{}: {word}", file.at(line_of(&file.code, place))));
                 }
             }

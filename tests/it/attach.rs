@@ -7,7 +7,7 @@ use cinegraph::clock::Clock;
 use cinegraph::scoring::{Criterion, Inputs, ScoreVector, Weights};
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::import::{Generated, import_csv};
-use cinegraph::store::{Found, Store};
+use cinegraph::store::{SchemaVariant, Store};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection, PgPool};
 
@@ -462,8 +462,8 @@ async fn film_tables_of_our_own_have_every_index(pool: PgPool) {
     let first = store.migrate().await.unwrap();
     let second = store.migrate().await.unwrap();
 
-    assert_eq!((first.found, first.indexes.len(), first.triggers.len()), (Found::Empty, 0, 5));
-    assert_eq!((second.found, second.indexes.len(), second.triggers.len()), (Found::Ours, 0, 0));
+    assert_eq!((first.found, first.indexes.len(), first.triggers.len()), (SchemaVariant::Empty, 0, 5));
+    assert_eq!((second.found, second.indexes.len(), second.triggers.len()), (SchemaVariant::Ours, 0, 0));
 }
 
 #[sqlx::test(migrations = false)]
@@ -544,7 +544,13 @@ async fn states_are_told_apart(pool: PgPool) {
         found.push(store.migrate().await.unwrap().found);
     }
 
-    let expected = [Found::June2026, Found::FinalLenses, Found::March2026, Found::August21, Found::August17];
+    let expected = [
+        SchemaVariant::June2026,
+        SchemaVariant::FinalLenses,
+        SchemaVariant::March2026,
+        SchemaVariant::August21,
+        SchemaVariant::August17,
+    ];
     assert_eq!(found, expected);
 }
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::TimeDelta;
 use cinegraph::scoring::Decade;
-use cinegraph::store::Scope;
+use cinegraph::versions::Scope;
 use futures_util::future::join_all;
 use futures_util::stream;
 use serde_json::{Value, json};
@@ -228,7 +228,7 @@ async fn a_changed_profile_is_seen_by_the_next_request_on_every_instance(pool: P
         let url = redis.as_ref().map(RedisServer::url);
         let one = nineties(pool.clone(), url.as_deref()).await;
         let other = TestService::sharing(pool.clone(), url.as_deref()).await;
-        other.follow();
+        other.follow_versions();
         let query = "{ predictions(decade: 1990) { nodes { profile { name } } } }";
         let name = |answer: Value| answer["predictions"]["nodes"][0]["profile"]["name"].clone();
         assert_eq!(name(other.data(query).await), "Balanced");

@@ -32,7 +32,7 @@ async fn what_the_documents_ask_is_answered(pool: PgPool) {
     fs::write(folder.path().join("tokens"), TOKEN).unwrap();
     let service = TestService::administered(pool, None, &folder.path().join("tokens")).await;
     service.fill(300).await;
-    service.follow();
+    service.follow_versions();
     let address = service.listen().await;
     for (document, operations, answers) in [("README.md", 1, 1), ("docs/API.md", 7, 0)] {
         let (mut asked, mut compared, mut last) = (0, 0, None);

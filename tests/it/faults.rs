@@ -160,7 +160,7 @@ impl<'a> Trial<'a> {
 
 impl Told {
     fn is_usual(&self) -> bool {
-        matches!(self.from, From::Kept | From::Made)
+        matches!(self.from, From::Kept | From::Loaded)
     }
 }
 
@@ -241,13 +241,13 @@ async fn a_redis_that_fails_in_any_way_costs_nobody_an_answer() {
     trial.last().await;
     assert_ne!(service.state_of("cache_l2"), "closed");
     redis.start_again().await;
-    trial.end().await.told_only(longest, &[]).told_some(From::Made);
+    trial.end().await.told_only(longest, &[]).told_some(From::Loaded);
 
     let trial = Trial::of(&service, "Redis frozen", mixed).await;
     redis.freeze();
     trial.last().await;
     redis.thaw();
-    trial.end().await.told_only(longest, &[]).told_some(From::Kept).told_some(From::Made);
+    trial.end().await.told_only(longest, &[]).told_some(From::Kept).told_some(From::Loaded);
 
     for (fault, says) in
         [("Redis refusing connections", &b""[..]), ("Redis returning garbage", b"*3\r\n$zz\r\nHTTP/1.1 200")]

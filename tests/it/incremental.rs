@@ -221,8 +221,8 @@ async fn drained_scores_are_those_of_a_full_refresh_to_the_bit(pool: PgPool) {
                     changed += done.unwrap_or_else(|error| panic!("{error} in {statement}")).rows_affected();
                 }
                 Act::Step => {
-                    service.store.drain_films(2).await.unwrap();
-                    service.store.drain_all_films(2).await.unwrap();
+                    service.store.drain_movies(2).await.unwrap();
+                    service.store.drain_all_movies(2).await.unwrap();
                 }
             }
         }
@@ -360,11 +360,11 @@ async fn a_pass_over_all_films_lets_changed_ones_go_first(pool: PgPool) {
     }
     drain(&service).await;
     run(&service, "INSERT INTO cinegraph.score_refresh_queue (reason) VALUES ('movies'), ('person_metrics')").await;
-    service.store.drain_all_films(1).await.unwrap();
+    service.store.drain_all_movies(1).await.unwrap();
     assert_eq!(queued(&service).await, (1, 0), "requests that wait together are one");
     run(&service, "UPDATE movies SET release_date = '2003-01-01' WHERE title = 'Third'").await;
 
-    service.store.drain_films(10).await.unwrap();
+    service.store.drain_movies(10).await.unwrap();
 
     assert_eq!(versions(&service, "scores").await[&(String::new(), 2000)].0, 1);
     assert_eq!(queued(&service).await, (1, 0), "the pass goes on");
@@ -382,7 +382,7 @@ async fn a_pass_that_was_cut_off_goes_on_where_it_was(pool: PgPool) {
     }
     drain(&service).await;
     run(&service, "INSERT INTO cinegraph.score_refresh_queue (reason) VALUES ('movies')").await;
-    service.store.drain_all_films(1).await.unwrap();
+    service.store.drain_all_movies(1).await.unwrap();
     run(&service, "UPDATE cinegraph.movie_discovery_scores SET coverage = 4").await;
 
     drain(&service).await;
@@ -406,7 +406,8 @@ async fn two_drains_share_the_work(pool: PgPool) {
     let steps = async || {
         let mut films = 0;
         while queued(&service).await.0 > 0 {
-            if let cinegraph::store::Drained::Films { films: some, .. } = service.store.drain_films(10).await.unwrap() {
+            if let cinegraph::store::Drained::Films { films: some, .. } = service.store.drain_movies(10).await.unwrap()
+            {
                 films += some;
             }
         }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cinegraph::cache::Surroundings;
+use cinegraph::cache::CacheContext;
 use cinegraph::clock::Clock;
 use cinegraph::config::{Config, Overrides};
 use cinegraph::jobs::warming::Warming;
-use cinegraph::jobs::{Jobs, Pace};
+use cinegraph::jobs::{Jobs, PollIntervals};
 use cinegraph::scoring::{Basis, Decade};
 use cinegraph::services::validation::TestedWeights;
 use cinegraph::services::warming::warm;
 use cinegraph::services::{Services, refresh};
-use cinegraph::store::{Job, Scope, Versions};
+use cinegraph::store::Job;
 use cinegraph::telemetry::{Label, Metrics, Task};
+use cinegraph::versions::{Scope, Versions};
 use sqlx::postgres::{PgConnectOptions, PgListener};
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
@@ -25,7 +26,7 @@ use crate::support::{Film, TestService, metrics, open};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A pace at which tests need not wait.
-const QUICK: Pace = Pace {
+const QUICK: PollIntervals = PollIntervals {
     poll_every: Duration::from_millis(100),
     alive_every: Duration::from_millis(200),
     dead_after: Duration::from_secs(2),
@@ -41,13 +42,13 @@ struct Instance {
 fn jobs(options: &PgConnectOptions) -> Jobs {
     let metrics = metrics();
     Jobs {
-        store: open(options, metrics.clone()).apart(6, PATIENCE),
+        store: open(options, metrics.clone()).with_dedicated_pool(6, PATIENCE),
         metrics,
         clock: Clock::system(),
         target_lists: vec!["1001_movies".to_owned()],
         person_quality: true,
         grace: Duration::from_millis(100),
-        pace: QUICK,
+        intervals: QUICK,
     }
 }
 
@@ -312,11 +313,11 @@ async fn a_check_of_all_scores_tells_how_many_it_had_to_correct(pool: PgPool) {
 async fn cold(service: &TestService) -> (Arc<Services>, Metrics) {
     let metrics = metrics();
     let (versions, clock) = (Versions::default(), Clock::system());
-    let around = Surroundings { versions: versions.clone(), clock, metrics: metrics.clone(), redis: None };
+    let cache_context = CacheContext { versions: versions.clone(), clock, metrics: metrics.clone(), redis: None };
     let store = open(&service.pool.connect_options(), metrics.clone());
     store.read_versions(&versions).await.unwrap();
     let config = Config::from_layers(None, [], &Overrides::default()).unwrap();
-    (Arc::new(Services::new(&store, &around, &config)), metrics)
+    (Arc::new(Services::new(&store, &cache_context, &config)), metrics)
 }
 
 const TARGET_LISTS: [&str; 1] = ["1001_movies"];

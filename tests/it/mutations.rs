@@ -412,7 +412,7 @@ async fn a_profile_that_changes_is_seen_by_the_next_request_on_every_instance(po
         Film::new("Praised").released("1995-01-01").reviewed(90.0, 90.0).insert(&pool).await;
         office.service.refresh().await;
         let twin = Office::sharing(pool.clone(), url.as_deref()).await;
-        twin.service.follow();
+        twin.service.follow_versions();
         let ask = async |office: &Office, profile: &str| {
             let query = format!(
                 "{{ predictions({profile} decade: 1990) {{ nodes {{ profile {{ name }} movie {{ title }} }} }} }}"

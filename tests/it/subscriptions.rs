@@ -555,7 +555,7 @@ async fn follow(service: &TestService, socket: &mut Socket, id: &str, query: &st
 #[sqlx::test(migrations = false)]
 async fn what_changes_among_the_best_is_told(pool: PgPool) {
     let service = nineties(pool, 6).await;
-    service.follow();
+    service.follow_versions();
     let mut socket = Socket::open(service.listen().await).await;
     follow(&service, &mut socket, "1", UPDATES).await;
 
@@ -600,7 +600,7 @@ async fn what_changes_among_the_best_is_told(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_changed_profile_is_a_change_and_one_that_is_gone_an_end(pool: PgPool) {
     let service = nineties(pool, 3).await;
-    service.follow();
+    service.follow_versions();
     let mut socket = Socket::open(service.listen().await).await;
     let raise = async |change: &'static str| {
         let mut transaction = service.pool.begin().await.unwrap();
@@ -635,7 +635,7 @@ async fn a_changed_profile_is_a_change_and_one_that_is_gone_an_end(pool: PgPool)
 #[sqlx::test(migrations = false)]
 async fn a_change_is_loaded_once_for_all_who_follow(pool: PgPool) {
     let service = nineties(pool, 4).await;
-    service.follow();
+    service.follow_versions();
     let address = service.listen().await;
     let mut sockets = [Socket::open(address).await, Socket::open(address).await];
     for socket in &mut sockets {
@@ -659,7 +659,7 @@ async fn a_change_is_loaded_once_for_all_who_follow(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn an_event_shows_details_as_they_are_then(pool: PgPool) {
     let service = nineties(pool, 2).await;
-    service.follow();
+    service.follow_versions();
     let mut socket = Socket::open(service.listen().await).await;
     follow(&service, &mut socket, "1", UPDATES).await;
     rate(&service, "0", 9.95).await;

@@ -126,7 +126,7 @@ struct Reason {
 
 #[derive(Template)]
 #[template(path = "film.html")]
-struct FilmPage {
+struct RankingPage {
     page: Chrome,
     explained: Explained,
     standings: Vec<(String, Standing)>,
@@ -140,7 +140,7 @@ pub(super) async fn get<E: Executor>(
 ) -> Response {
     let opened = PageContext::at(&state, query.as_deref(), Tab::None).await;
     let asked = async {
-        let mut variables = opened.address()?.taste()?;
+        let mut variables = opened.address()?.selection()?;
         variables.insert("by".to_owned(), json!({ "id": id }));
         let asked = ask::<Answer, E>(&state.pipeline, FILM, variables).await?;
         let explained = asked.data.prediction.ok_or_else(PageError::no_film)?;
@@ -148,7 +148,7 @@ pub(super) async fn get<E: Executor>(
     };
     match asked.await {
         Ok((explained, standings, end)) => {
-            let view = FilmPage { page: opened.page, explained, standings };
+            let view = RankingPage { page: opened.page, explained, standings };
             (Extension(end), html(StatusCode::OK, &view)).into_response()
         }
         Err(problem) => opened.fail(problem),
@@ -184,7 +184,7 @@ async fn standings<E: Executor>(
     Ok(names.iter().enumerate().filter_map(standing).collect())
 }
 
-impl FilmPage {
+impl RankingPage {
     fn score(&self) -> String {
         one_decimal(self.explained.score)
     }

@@ -88,7 +88,7 @@ impl PageQuery {
     }
 
     /// The arguments `list`, and `weights` or `profile`, of a question about its films.
-    pub(super) fn taste(&self) -> Result<Map<String, Value>, PageError> {
+    pub(super) fn selection(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = Map::new();
         variables.insert("list".to_owned(), self.list().into());
         if self.is_tuned() {
@@ -105,7 +105,7 @@ impl PageQuery {
 
     /// The arguments of a page of its films.
     pub(super) fn page(&self) -> Result<Map<String, Value>, PageError> {
-        let mut variables = self.taste()?;
+        let mut variables = self.selection()?;
         variables.insert("decade".to_owned(), self.decade()?.into());
         if self.has_filter() {
             let one = |text: &str| if text.is_empty() { Value::Null } else { json!([text]) };
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn one_weight_makes_the_others_nothing() {
-        let tuned = PageQuery::read(Some("profile=Balanced&people=30&cultural=")).unwrap().taste().unwrap();
+        let tuned = PageQuery::read(Some("profile=Balanced&people=30&cultural=")).unwrap().selection().unwrap();
 
         assert_eq!(tuned["weights"]["peopleQuality"], 30.0);
         assert_eq!(tuned["weights"]["culturalImpact"], 0.0);

@@ -204,7 +204,7 @@ async fn on<T: DeserializeOwned, E: Executor>(
     decade: Option<i32>,
     basis: &'static str,
 ) -> Result<T, PageError> {
-    let mut variables = page.address.taste()?;
+    let mut variables = page.address.selection()?;
     if document == COMPARISON {
         // It is of all profiles, so an answer for one is an answer for all.
         variables.retain(|name, _| name == "list");

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::canon::Canon;
-use super::dice::{Dice, Stream};
+use super::dice::{SeededRng, Stream};
 use super::film::{Credit, Film, World, credits};
 use super::people::{Trade, person_name};
 
@@ -312,7 +312,7 @@ fn contender(world: &World, id: u32) -> Contender {
 fn ceremony(world: &World, organization: usize, year: i32, contenders: &[Contender]) -> Ceremony {
     let jury = &ORGANIZATIONS[organization];
     let number = organization as u64 * 10_000 + u64::from(year.unsigned_abs());
-    let mut dice = Dice::of(world.seed, Stream::Ceremony, number);
+    let mut dice = SeededRng::of(world.seed, Stream::Ceremony, number);
     let speaks = |film: &Film| jury.language.is_none_or(|code| code == film.language.code);
     let field: Vec<&Contender> = contenders.iter().filter(|contender| speaks(&contender.film)).collect();
     let held = f64::from(u32::try_from(contenders.len()).unwrap_or(u32::MAX)) / FULL_FIELD;
@@ -328,7 +328,7 @@ fn ceremony(world: &World, organization: usize, year: i32, contenders: &[Contend
 /// The nominees of a category, and who of them won.
 fn shortlist(
     world: &World,
-    dice: &mut Dice,
+    dice: &mut SeededRng,
     jury: &Organization,
     index: usize,
     category: &Category,
@@ -371,9 +371,9 @@ fn shortlist(
 
 /// Whom a jury honours for a film: a name, or an empty one for the film itself and for its crew. `None` where the
 /// catalogue does not know who did it.
-fn nominee(world: &World, dice: &mut Dice, kind: Nominee, contender: &Contender) -> Option<String> {
+fn nominee(world: &World, dice: &mut SeededRng, kind: Nominee, contender: &Contender) -> Option<String> {
     let director = contender.film.director.map(|person| world.people.name(person));
-    let stranger = |dice: &mut Dice| person_name(dice, contender.film.language);
+    let stranger = |dice: &mut SeededRng| person_name(dice, contender.film.language);
     match kind {
         Nominee::Film | Nominee::Crew => Some(String::new()),
         Nominee::Director => director,

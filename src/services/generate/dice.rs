@@ -20,9 +20,9 @@ pub(super) enum Stream {
 
 /// One stream of chance.
 #[derive(Debug)]
-pub(super) struct Dice(ChaCha8Rng);
+pub(super) struct SeededRng(ChaCha8Rng);
 
-impl Dice {
+impl SeededRng {
     /// The dice of one thing, identified by its number.
     pub(super) fn of(seed: u64, stream: Stream, number: u64) -> Self {
         let mut key = [0; 32];
@@ -52,7 +52,7 @@ impl Dice {
         scale(self.u32(), end)
     }
 
-    /// As [`Dice::below`], but low numbers come far more often: a few take most.
+    /// As [`SeededRng::below`], but low numbers come far more often: a few take most.
     pub(super) fn toward_first(&mut self, end: u32) -> u32 {
         let high = self.u32();
         scale(scale(self.u32(), high), end)
@@ -106,17 +106,17 @@ pub(super) fn exp(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn dice() -> Dice {
-        Dice::of(1, Stream::Film, 1)
+    fn dice() -> SeededRng {
+        SeededRng::of(1, Stream::Film, 1)
     }
 
     #[test]
     fn a_stream_repeats_itself_and_differs_from_its_neighbours() {
-        let four = |mut dice: Dice| [0; 4].map(|_: u32| dice.u32());
+        let four = |mut dice: SeededRng| [0; 4].map(|_: u32| dice.u32());
         assert_eq!(four(dice()), four(dice()));
-        assert_ne!(four(dice()), four(Dice::of(2, Stream::Film, 1)));
-        assert_ne!(four(dice()), four(Dice::of(1, Stream::Person, 1)));
-        assert_ne!(four(dice()), four(Dice::of(1, Stream::Film, 2)));
+        assert_ne!(four(dice()), four(SeededRng::of(2, Stream::Film, 1)));
+        assert_ne!(four(dice()), four(SeededRng::of(1, Stream::Person, 1)));
+        assert_ne!(four(dice()), four(SeededRng::of(1, Stream::Film, 2)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use chrono::Datelike;
 
-use super::dice::{Dice, Stream, exp};
+use super::dice::{SeededRng, Stream, exp};
 use super::people::{People, Trade, family_name, person_name};
 use super::timeline::{Moment, Timeline};
 use super::words::{COUNTRIES, GENRES, LANGUAGES, Language};
@@ -20,12 +20,12 @@ pub(super) struct World {
 impl World {
     pub(super) fn of(seed: u64, films: u32) -> Self {
         let timeline = Timeline::of(films);
-        let order = Order::of(films, Dice::of(seed, Stream::Order, 0).below(films));
+        let order = Order::of(films, SeededRng::of(seed, Stream::Order, 0).below(films));
         Self { seed, films, people: People::of(seed, films, timeline.clone()), timeline, order }
     }
 
-    pub(super) fn dice(&self, stream: Stream, number: u32) -> Dice {
-        Dice::of(self.seed, stream, u64::from(number))
+    pub(super) fn dice(&self, stream: Stream, number: u32) -> SeededRng {
+        SeededRng::of(self.seed, stream, u64::from(number))
     }
 }
 
@@ -111,7 +111,7 @@ const CAST_MAX: u32 = 6;
 pub(super) fn credits(world: &World, film: &Film) -> Vec<Credit> {
     let mut dice = world.dice(Stream::Credits, film.id);
     let mut credits = Vec::new();
-    let hire = |dice: &mut Dice, trade| world.people.hire(dice, trade, film.language, film.moment.date);
+    let hire = |dice: &mut SeededRng, trade| world.people.hire(dice, trade, film.language, film.moment.date);
     if let Some(person) = film.director {
         credits.push(Credit { person, trade: Trade::Directing, order: None });
         if dice.chance(0.06) {
@@ -175,7 +175,7 @@ pub(super) fn details(world: &World, film: &Film) -> Details {
     }
 }
 
-fn title(dice: &mut Dice, language: &Language) -> String {
+fn title(dice: &mut SeededRng, language: &Language) -> String {
     match dice.below(20) {
         0..3 => person_name(dice, language),
         3..8 => format!("{} {}", dice.pick(language.heads), dice.pick(language.tails)),
@@ -186,7 +186,7 @@ fn title(dice: &mut Dice, language: &Language) -> String {
     }
 }
 
-fn genres(dice: &mut Dice) -> Vec<usize> {
+fn genres(dice: &mut SeededRng) -> Vec<usize> {
     let places: [usize; GENRES.len()] = std::array::from_fn(|place| place);
     let mut genres = Vec::new();
     for _ in 0..=dice.below(4) {
@@ -198,7 +198,7 @@ fn genres(dice: &mut Dice) -> Vec<usize> {
     genres
 }
 
-fn countries(dice: &mut Dice, first: &'static str) -> Vec<&'static str> {
+fn countries(dice: &mut SeededRng, first: &'static str) -> Vec<&'static str> {
     let mut countries = vec![first];
     if dice.chance(0.14) {
         let second = dice.pick(&COUNTRIES).0;
@@ -214,7 +214,7 @@ const VOTES_MAX: f64 = 3e6;
 const BUDGET_MAX: f64 = 4e8;
 const REVENUE_MAX: f64 = 2.9e9;
 
-fn metrics(dice: &mut Dice, film: &Film) -> Vec<Metric> {
+fn metrics(dice: &mut SeededRng, film: &Film) -> Vec<Metric> {
     let mut metrics = Vec::new();
     let mut add = |source, kind, value| metrics.push(Metric { source, kind, value });
 
@@ -260,7 +260,7 @@ fn metrics(dice: &mut Dice, film: &Film) -> Vec<Metric> {
 }
 
 /// Whether somebody cared to measure: `share` on the average, more often for known films.
-fn is_known(dice: &mut Dice, film: &Film, share: f64) -> bool {
+fn is_known(dice: &mut SeededRng, film: &Film, share: f64) -> bool {
     // The mean of exp(0.8 x) over a normal x is exp(0.32).
     dice.chance(share * exp(0.8 * film.fame - 0.32))
 }

@@ -5,7 +5,7 @@
 
 use chrono::{Days, NaiveDate};
 
-use super::dice::{Dice, Stream};
+use super::dice::{SeededRng, Stream};
 use super::timeline::Timeline;
 use super::words::{LANGUAGES, Language};
 
@@ -61,7 +61,7 @@ impl People {
     }
 
     /// Somebody of a trade who may have been at work on a film of this date; famous people come often.
-    pub(super) fn hire(&self, dice: &mut Dice, trade: Trade, language: &Language, date: NaiveDate) -> u32 {
+    pub(super) fn hire(&self, dice: &mut SeededRng, trade: Trade, language: &Language, date: NaiveDate) -> u32 {
         let at_home = dice.chance(0.92);
         let language = if at_home { language } else { dice.pick_by(&LANGUAGES, |language| language.share) };
         let (before, generations) = self.languages[index_of(language)];
@@ -74,7 +74,7 @@ impl People {
     }
 
     /// When somebody at work on this date had started, as a share of film history. The young are the most.
-    fn debut(&self, dice: &mut Dice, date: NaiveDate) -> f64 {
+    fn debut(&self, dice: &mut SeededRng, date: NaiveDate) -> f64 {
         let luck = dice.unit();
         let debut = date.checked_sub_days(Days::new(whole(CAREER_DAYS * luck * luck)));
         debut.and_then(|day| self.timeline.share_before(day)).unwrap_or_else(|| {
@@ -106,13 +106,13 @@ impl People {
         &LANGUAGES[index]
     }
 
-    fn dice(&self, id: u32) -> Dice {
-        Dice::of(self.seed, Stream::Person, u64::from(id))
+    fn dice(&self, id: u32) -> SeededRng {
+        SeededRng::of(self.seed, Stream::Person, u64::from(id))
     }
 }
 
 /// Some person's name in a language.
-pub(super) fn person_name(dice: &mut Dice, language: &Language) -> String {
+pub(super) fn person_name(dice: &mut SeededRng, language: &Language) -> String {
     let given = dice.pick(language.given);
     let family = family_name(dice, language);
     if dice.chance(0.25) {
@@ -123,7 +123,7 @@ pub(super) fn person_name(dice: &mut Dice, language: &Language) -> String {
 }
 
 /// Some family's name in a language.
-pub(super) fn family_name(dice: &mut Dice, language: &Language) -> String {
+pub(super) fn family_name(dice: &mut SeededRng, language: &Language) -> String {
     let (start, end) = (dice.pick(language.starts), dice.pick(language.ends));
     format!("{start}{end}")
 }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn everybody_hired_exists_and_has_the_trade() {
         let people = people();
-        let mut dice = Dice::of(7, Stream::Credits, 1);
+        let mut dice = SeededRng::of(7, Stream::Credits, 1);
         for place in (0..20_000).step_by(40) {
             let date = Timeline::of(20_000).moment(place).date;
             for trade in [Trade::Directing, Trade::Acting] {

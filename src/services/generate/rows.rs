@@ -40,7 +40,7 @@ pub(super) fn write(world: &World, size: u32, take: &mut impl FnMut(Batch) -> bo
         pass(vec![people_rows(world, first, last)], Phase::People, last, world.people.count())?;
     }
 
-    let mut film_rows = FilmRows::default();
+    let mut film_rows = MovieRows::default();
     for (first, last) in batches(world.films, size) {
         (first..=last).for_each(|id| film_rows.add(world, &canon, id));
         pass(film_rows.take(), Phase::Films, last, world.films)?;
@@ -97,7 +97,7 @@ fn people_rows(world: &World, first: u32, last: u32) -> CopyRows {
 }
 
 /// Rows about films, and the last ids given.
-struct FilmRows {
+struct MovieRows {
     movies: CopyRows,
     metrics: CopyRows,
     credits: CopyRows,
@@ -107,7 +107,7 @@ struct FilmRows {
     last_credit: u32,
 }
 
-impl Default for FilmRows {
+impl Default for MovieRows {
     fn default() -> Self {
         Self {
             movies: CopyRows::of(Table::Movies),
@@ -121,7 +121,7 @@ impl Default for FilmRows {
     }
 }
 
-impl FilmRows {
+impl MovieRows {
     /// What was added since the last time.
     fn take(&mut self) -> Vec<CopyRows> {
         let rest = Self { last_metric: self.last_metric, last_credit: self.last_credit, ..Self::default() };

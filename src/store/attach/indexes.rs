@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::failed;
+use super::statement_error;
 use crate::store::StoreError;
 
 /// An index that begins with some columns.
@@ -56,7 +56,7 @@ pub(super) async fn missing(connection: &mut PgConnection) -> Result<Vec<&'stati
     for index in &NEEDED {
         let columns: Vec<String> = index.columns.iter().map(|&column| column.to_owned()).collect();
         let there = sqlx::query_file_scalar!("src/store/sql/has_index.sql", index.table, index.method, &columns);
-        if !there.fetch_one(&mut *connection).await.map_err(failed)? {
+        if !there.fetch_one(&mut *connection).await.map_err(statement_error)? {
             missing.push(index);
         }
     }
@@ -76,7 +76,7 @@ pub(super) async fn ours(connection: &mut PgConnection) -> Result<Vec<String>, S
 async fn list(connection: &mut PgConnection, only_invalid: bool) -> Result<Vec<String>, StoreError> {
     let names: Vec<String> = NEEDED.iter().map(Index::name).collect();
     let there = sqlx::query_file_scalar!("src/store/sql/our_indexes.sql", &names, only_invalid);
-    there.fetch_all(connection).await.map_err(failed)
+    there.fetch_all(connection).await.map_err(statement_error)
 }
 
 #[cfg(test)]

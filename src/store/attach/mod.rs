@@ -3,7 +3,7 @@
 //! Of that application's tables only triggers and missing indexes are touched. Whatever must lock one of them locks
 //! one at a time, gives up after [`LOCK_TIMEOUT`] and tries again later, since writers queue behind who waits for a lock.
 
-mod found;
+mod detect;
 mod indexes;
 mod triggers;
 
@@ -14,7 +14,7 @@ use sqlx::{ConnectOptions, Connection, Either, PgConnection};
 
 use super::{SchemaError, Store, StoreError, migrator};
 
-pub use found::Found;
+pub use detect::SchemaVariant;
 
 /// How long others may queue behind us on a table that somebody else keeps locked.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ const POLL_FOR: Duration = Duration::from_hours(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
     /// What it was.
-    pub found: Found,
+    pub found: SchemaVariant,
     /// What the migrations do that were applied.
     pub migrations: Vec<String>,
     /// Indexes that were built on another application's tables.
@@ -46,7 +46,7 @@ pub struct Migrated {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detached {
     /// What the database was.
-    pub found: Found,
+    pub found: SchemaVariant,
     /// Indexes.
     pub indexes: Vec<String>,
     /// Tables that lost their triggers.
@@ -63,19 +63,19 @@ impl Store {
     pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         let lock = self.migration_lock().await?;
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
-        let found = Found::of(&mut connection).await?;
+        let found = SchemaVariant::of(&mut connection).await?;
         found.require_tables(&mut connection).await?;
-        let indexes = if found == Found::Empty { vec![] } else { indexes::missing(&mut connection).await? };
+        let indexes = if found == SchemaVariant::Empty { vec![] } else { indexes::missing(&mut connection).await? };
         found.require_privileges(&mut connection, &indexes).await?;
 
         let migrations = apply_files(&mut connection).await?;
         // Before the triggers, whose statements use them.
         for index in indexes::interrupted(&mut connection).await? {
-            self.without_blocking(indexes::removal(&index)).await?;
+            self.run_concurrently(indexes::removal(&index)).await?;
         }
         for index in &indexes {
             tracing::info!(index = index.name(), "building an index; it waits for transactions that are under way");
-            self.without_blocking(index.creation()).await?;
+            self.run_concurrently(index.creation()).await?;
         }
         let triggers = triggers::add_missing(&mut connection).await?;
         self.migrate_jobs().await?;
@@ -94,9 +94,9 @@ impl Store {
     pub async fn detach(&self) -> Result<Detached, StoreError> {
         let lock = self.migration_lock().await?;
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
-        let found = Found::of(&mut connection).await?;
+        let found = SchemaVariant::of(&mut connection).await?;
         let views = sqlx::query_file_scalar!("src/store/sql/dependent_views.sql").fetch_all(&mut connection).await;
-        let views = views.map_err(failed)?;
+        let views = views.map_err(statement_error)?;
         if !views.is_empty() {
             return Err(SchemaError::ReadByOthers(views).into());
         }
@@ -104,7 +104,7 @@ impl Store {
         let triggers = triggers::remove_all(&mut connection).await?;
         let indexes = indexes::ours(&mut connection).await?;
         for index in &indexes {
-            self.without_blocking(indexes::removal(index)).await?;
+            self.run_concurrently(indexes::removal(index)).await?;
         }
         let schemas = "DROP SCHEMA IF EXISTS cinegraph, cinegraph_jobs CASCADE";
         run_locking(&mut connection, "our schemas", schemas.to_owned()).await?;
@@ -133,14 +133,14 @@ impl Store {
                 tokio::time::sleep(POLL_EVERY).await;
             }
         });
-        acquired.await.map_err(|_| SchemaError::Locked("the migration lock"))?.map_err(failed)
+        acquired.await.map_err(|_| SchemaError::Locked("the migration lock"))?.map_err(statement_error)
     }
 
     /// Runs a statement that takes its time, on a connection of its own. It waits for locks as long as it takes, because
     /// nobody but other schema changes queues behind those of `CONCURRENTLY`.
-    async fn without_blocking(&self, statement: String) -> Result<(), StoreError> {
+    async fn run_concurrently(&self, statement: String) -> Result<(), StoreError> {
         let mut connection = self.connect(Duration::ZERO).await?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.map_err(failed)?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.map_err(statement_error)?;
         close(connection).await
     }
 
@@ -152,7 +152,7 @@ impl Store {
             ("client_min_messages", "warning".to_owned()),
             ("lock_timeout", lock_timeout.as_millis().to_string()),
         ]);
-        options.connect().await.map_err(failed)
+        options.connect().await.map_err(statement_error)
     }
 }
 
@@ -161,9 +161,9 @@ async fn apply_files(connection: &mut PgConnection) -> Result<Vec<String>, Store
     let mut migrator = migrator();
     migrator.set_locking(false);
     let table = sqlx::query_scalar!(r#"SELECT to_regclass('cinegraph._sqlx_migrations') IS NOT NULL AS "there!""#);
-    let applied = if table.fetch_one(&mut *connection).await.map_err(failed)? {
+    let applied = if table.fetch_one(&mut *connection).await.map_err(statement_error)? {
         let versions = sqlx::query_scalar::<_, i64>("SELECT version FROM cinegraph._sqlx_migrations");
-        versions.fetch_all(&mut *connection).await.map_err(failed)?
+        versions.fetch_all(&mut *connection).await.map_err(statement_error)?
     } else {
         vec![]
     };
@@ -190,7 +190,7 @@ impl Attempts {
     /// Waits before the next try; fails after the last one, and for what trying again does not help.
     async fn wait_after(&mut self, error: sqlx::Error) -> Result<(), StoreError> {
         if !is_lock_conflict(&error) {
-            return Err(failed(error));
+            return Err(statement_error(error));
         }
         self.left -= 1;
         if self.left == 0 {
@@ -227,7 +227,7 @@ fn is_lock_conflict(error: &sqlx::Error) -> bool {
     }
 }
 
-fn failed(error: sqlx::Error) -> StoreError {
+fn statement_error(error: sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Migrate(failure) => SchemaError::Migration(std::sync::Arc::from(failure)).into(),
         error => StoreError::of("migrate", error),
@@ -235,9 +235,9 @@ fn failed(error: sqlx::Error) -> StoreError {
 }
 
 async fn close(connection: PgConnection) -> Result<(), StoreError> {
-    connection.close().await.map_err(failed)
+    connection.close().await.map_err(statement_error)
 }
 
 async fn release(lock: PgAdvisoryLockGuard<PgConnection>) -> Result<(), StoreError> {
-    close(lock.release_now().await.map_err(failed)?).await
+    close(lock.release_now().await.map_err(statement_error)?).await
 }

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{failed, run_locking};
+use super::{run_locking, statement_error};
 use crate::store::StoreError;
 
 /// The tables that scores are made of.
@@ -58,7 +58,8 @@ async fn change(
 
 /// Those on the tables that scores are made of: table, name.
 async fn ours(connection: &mut PgConnection) -> Result<Vec<(String, String)>, StoreError> {
-    let found = sqlx::query_file!("src/store/sql/our_triggers.sql").fetch_all(connection).await.map_err(failed)?;
+    let found =
+        sqlx::query_file!("src/store/sql/our_triggers.sql").fetch_all(connection).await.map_err(statement_error)?;
     Ok(found.into_iter().map(|trigger| (trigger.table_name, trigger.name)).collect())
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum From {
     /// A kept answer.
     Kept,
     /// Made for this request.
-    Made,
+    Loaded,
     /// Old, or made of something old.
     Stale,
     /// Made by the direct query.
@@ -159,7 +159,7 @@ fn judge(answer: &std::io::Result<(String, String)>) -> (From, Option<String>) {
         } else if status.contains("; hit") {
             From::Kept
         } else {
-            From::Made
+            From::Loaded
         };
         return (from, None);
     }

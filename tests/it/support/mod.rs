@@ -22,7 +22,7 @@ use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use chrono::TimeDelta;
 use cinegraph::breaker::BreakerSettings;
-use cinegraph::cache::{L2Settings, Redis, Surroundings};
+use cinegraph::cache::{CacheContext, L2Settings, Redis};
 use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{AllowedOrigins, Config, Overrides};
 use cinegraph::graphql::{self, OperationLimits, OperationPipeline, QueryLimits};
@@ -31,8 +31,9 @@ use cinegraph::http::{
 };
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{CacheLimits, Services, refresh};
-use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store, Versions};
+use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store};
 use cinegraph::telemetry::{CacheName, Inventory, Metrics};
+use cinegraph::versions::Versions;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgPool};
@@ -125,7 +126,7 @@ impl TestService {
     }
 
     /// Follows changes as the running service does, until the test ends.
-    pub(crate) fn follow(&self) {
+    pub(crate) fn follow_versions(&self) {
         let (store, versions) = (self.store.clone(), self.versions.clone());
         tokio::spawn(async move { store.listen().await.unwrap().follow(&versions).await });
     }
@@ -147,13 +148,13 @@ impl TestService {
         let breaker = BreakerSettings::from(&config);
         let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500), breaker };
         let redis = redis.map(|url| Redis::open(&settings(url), metrics.clone()).unwrap());
-        let around = Surroundings { versions: versions.clone(), clock, metrics: metrics.clone(), redis };
-        let services = Arc::new(Services::new(&store, &around, &config));
+        let cache_context = CacheContext { versions: versions.clone(), clock, metrics: metrics.clone(), redis };
+        let services = Arc::new(Services::new(&store, &cache_context, &config));
         let limits = QueryLimits { complexity: config.query_complexity_limit, introspection: true };
         let in_time = OperationLimits { time: Duration::from_mins(1), ..OperationLimits::default() };
         let service = http::public(HttpState {
             pipeline: OperationPipeline::new(graphql::api(services, metrics.clone(), limits), metrics.clone(), in_time)
-                .with_response_cache(CacheLimits::from(&config).settings(CacheName::Responses, 30), &around),
+                .with_response_cache(CacheLimits::from(&config).settings(CacheName::Responses, 30), &cache_context),
             metrics: metrics.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),

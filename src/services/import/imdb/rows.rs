@@ -7,7 +7,7 @@ use super::super::summary::SkipReason;
 use super::super::tsv::Reader;
 use super::super::values::{TEXT, integer, number, shown};
 use crate::store::import::CopyText;
-use crate::store::import_imdb::{KnownFilm, KnownPerson};
+use crate::store::import_imdb::{KnownMovie, KnownPerson};
 
 /// Titles and people are numbered upwards, and in 2026 have reached 40 and 18 millions.
 const NUMBER_MAX: i32 = 999_999_999;
@@ -25,12 +25,12 @@ type Outcome = Result<Option<SkipReason>, ImportError>;
 
 /// What other sources gave, by IMDb's number.
 pub(super) struct Known {
-    films: HashMap<i32, KnownFilm>,
+    films: HashMap<i32, KnownMovie>,
     people: HashMap<i32, i32>,
 }
 
 impl Known {
-    pub(super) fn new(films: Vec<KnownFilm>, people: Vec<KnownPerson>) -> Self {
+    pub(super) fn new(films: Vec<KnownMovie>, people: Vec<KnownPerson>) -> Self {
         Self {
             films: films.into_iter().map(|film| (film.number, film)).collect(),
             people: people.into_iter().map(|person| (person.number, person.tmdb_id)).collect(),

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::logs::lines_lost;
+use super::logs::record_dropped;
 
 /// How long a line waits for others to be written with.
 const DELAY: Duration = Duration::from_millis(20);
@@ -19,42 +19,42 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Takes lines, each by one write, and never waits.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LineBuffer(Arc<Shared>);
+pub(super) struct BufferedWriter(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<PendingLines>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct PendingLines {
     lines: Vec<u8>,
     ended: bool,
 }
 
 /// Dropped, it waits until all lines are written.
 #[derive(Debug)]
-pub(super) struct LastLines {
-    buffer: LineBuffer,
+pub(super) struct FlushGuard {
+    buffer: BufferedWriter,
     written: Receiver<()>,
 }
 
-impl LineBuffer {
+impl BufferedWriter {
     /// A buffer in front of `output`.
     ///
     /// # Errors
     /// When the system gives us no thread.
-    pub(super) fn before(output: impl io::Write + Send + 'static) -> io::Result<(Self, LastLines)> {
+    pub(super) fn before(output: impl io::Write + Send + 'static) -> io::Result<(Self, FlushGuard)> {
         let (buffer, (done, written)) = (Self::default(), channel());
         let shared = Arc::clone(&buffer.0);
         std::thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_to(output, &done))?;
-        Ok((buffer.clone(), LastLines { buffer, written }))
+        Ok((buffer.clone(), FlushGuard { buffer, written }))
     }
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, PendingLines> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -62,7 +62,7 @@ impl Shared {
     fn write_to(&self, mut output: impl io::Write, _done: &Sender<()>) {
         let (mut lines, mut ended) = (Vec::new(), false);
         while !ended {
-            let idle = |waiting: &mut Waiting| waiting.lines.is_empty() && !waiting.ended;
+            let idle = |waiting: &mut PendingLines| waiting.lines.is_empty() && !waiting.ended;
             let waiting = self.changed.wait_while(self.waiting(), idle).unwrap_or_else(PoisonError::into_inner);
             let gathering = self.changed.wait_timeout_while(waiting, DELAY, |waiting| !waiting.ended);
             let (mut waiting, _) = gathering.unwrap_or_else(PoisonError::into_inner);
@@ -70,18 +70,18 @@ impl Shared {
             ended = waiting.ended;
             drop(waiting);
             if output.write_all(&lines).and_then(|()| output.flush()).is_err() {
-                lines_lost(memchr::memchr_iter(b'\n', &lines).count());
+                record_dropped(memchr::memchr_iter(b'\n', &lines).count());
             }
             lines.clear();
         }
     }
 }
 
-impl io::Write for LineBuffer {
+impl io::Write for BufferedWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut waiting = self.0.waiting();
         if waiting.lines.len() + line.len() > LIMIT {
-            lines_lost(1);
+            record_dropped(1);
             return Ok(line.len());
         }
         let first = waiting.lines.is_empty();
@@ -98,7 +98,7 @@ impl io::Write for LineBuffer {
     }
 }
 
-impl Drop for LastLines {
+impl Drop for FlushGuard {
     fn drop(&mut self) {
         self.buffer.0.waiting().ended = true;
         self.buffer.0.changed.notify_one();
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn all_lines_are_written_in_order_before_the_end() {
         let output = Output::default();
-        let (mut buffer, last) = LineBuffer::before(output.clone()).unwrap();
+        let (mut buffer, last) = BufferedWriter::before(output.clone()).unwrap();
 
         for n in 0..1000 {
             buffer.write_all(format!("{n}\n").as_bytes()).unwrap();
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn lines_that_nobody_reads_hold_nobody_up_and_are_counted() {
         let (barrier, output) = (Arc::new(Barrier::new(2)), Output::default());
-        let (mut buffer, last) = LineBuffer::before(Stuck(Arc::clone(&barrier), output.clone())).unwrap();
+        let (mut buffer, last) = BufferedWriter::before(Stuck(Arc::clone(&barrier), output.clone())).unwrap();
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         buffer.write_all(&line).unwrap();
         barrier.wait();

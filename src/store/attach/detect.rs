@@ -5,12 +5,12 @@ use std::fmt;
 use sqlx::PgConnection;
 
 use super::indexes::Index;
-use super::{failed, triggers};
+use super::{statement_error, triggers};
 use crate::store::{SchemaError, StoreError};
 
 /// What a database is. Those of the other application are known by what its migrations added and took away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum SchemaVariant {
     /// No film tables.
     Empty,
     /// Film tables that our migrations made.
@@ -27,7 +27,7 @@ pub enum Found {
     June2026,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for SchemaVariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "an empty database",
@@ -93,18 +93,18 @@ const COLUMNS: [(&str, &[&str]); 14] = [
     ),
 ];
 
-impl Found {
+impl SchemaVariant {
     /// What the database is.
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, StoreError> {
         let signs = sqlx::query_file!("src/store/sql/database_state.sql").fetch_one(&mut *connection).await;
-        let signs = signs.map_err(failed)?;
+        let signs = signs.map_err(statement_error)?;
         if !signs.movies {
             // Also where a first migration was interrupted.
             return Ok(Self::Empty);
         }
         if signs.migrated {
             let ours = sqlx::query_scalar!("SELECT owns_catalogue FROM cinegraph.installation");
-            if ours.fetch_optional(connection).await.map_err(failed)? == Some(true) {
+            if ours.fetch_optional(connection).await.map_err(statement_error)? == Some(true) {
                 return Ok(Self::Ours);
             }
         }
@@ -126,7 +126,7 @@ impl Found {
         let columns = COLUMNS.iter().flat_map(|(table, columns)| columns.iter().map(|column| (*table, *column)));
         let (tables, columns): (Vec<_>, Vec<_>) = columns.map(|(t, c)| (t.to_owned(), c.to_owned())).unzip();
         let missing = sqlx::query_file_scalar!("src/store/sql/missing_columns.sql", &tables, &columns);
-        let missing = missing.fetch_all(connection).await.map_err(failed)?;
+        let missing = missing.fetch_all(connection).await.map_err(statement_error)?;
         if self != Self::Empty {
             return if missing.is_empty() { Ok(()) } else { Err(SchemaError::Incomplete(missing).into()) };
         }
@@ -150,7 +150,7 @@ impl Found {
         }
         let creates = self == Self::Empty || !indexes.is_empty();
         let missing = sqlx::query_file_scalar!("src/store/sql/missing_privileges.sql", &read, &own, creates);
-        let missing = missing.fetch_all(connection).await.map_err(failed)?;
+        let missing = missing.fetch_all(connection).await.map_err(statement_error)?;
         if missing.is_empty() { Ok(()) } else { Err(SchemaError::Privileges(missing).into()) }
     }
 }

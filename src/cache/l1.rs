@@ -165,14 +165,14 @@ mod tests {
 
     use chrono::DateTime;
 
-    use super::super::entry::{Lifetime, Times};
+    use super::super::entry::{Ttl, Validity};
     use super::*;
-    use crate::store::Stamp;
     use crate::telemetry::Inventory;
+    use crate::versions::VersionSet;
 
     fn entry(bytes: usize) -> Arc<Entry<()>> {
-        let times = Times::new(DateTime::UNIX_EPOCH, Lifetime::of(Duration::from_secs(1)));
-        Arc::new(Entry { value: Arc::new(()), stamp: Stamp::default(), times, bytes })
+        let times = Validity::new(DateTime::UNIX_EPOCH, Ttl::of(Duration::from_secs(1)));
+        Arc::new(Entry { value: Arc::new(()), version_set: VersionSet::default(), times, bytes })
     }
 
     fn memory(entries: usize, bytes: usize) -> (Memory<u32, ()>, Metrics) {

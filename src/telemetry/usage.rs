@@ -12,20 +12,20 @@ use tracing::Instrument;
 const SPANS: u32 = 98;
 
 tokio::task_local! {
-    static CURRENT: Arc<Spent>;
+    static CURRENT: Arc<OperationUsage>;
 }
 
 /// Statements and their time, and spans, so far.
 #[derive(Debug, Default)]
-pub struct Spent {
+pub struct OperationUsage {
     statements: AtomicU64,
     nanoseconds: AtomicU64,
     spans: AtomicU32,
 }
 
-impl Spent {
+impl OperationUsage {
     /// Runs `work`, whose statements are counted here.
-    pub async fn on<F: Future>(self: Arc<Self>, work: F) -> F::Output {
+    pub async fn scope<F: Future>(self: Arc<Self>, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }
 
@@ -49,21 +49,21 @@ impl Spent {
 
     /// Whether whatever this task works for may have another span, which is counted.
     pub(super) fn allows_span() -> bool {
-        CURRENT.try_with(|spent| spent.spans.fetch_add(1, Ordering::Relaxed) < SPANS).unwrap_or(true)
+        CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) < SPANS).unwrap_or(true)
     }
 
     /// Counts a statement for whatever this task works for.
-    pub(super) fn note(took: Duration) {
+    pub(super) fn record_statement(took: Duration) {
         // Work for nobody in particular is not counted.
-        let _ = CURRENT.try_with(|spent| {
-            spent.statements.fetch_add(1, Ordering::Relaxed);
-            spent.nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let _ = CURRENT.try_with(|usage| {
+            usage.statements.fetch_add(1, Ordering::Relaxed);
+            usage.nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         });
     }
 }
 
 /// `work` for a task of its own that works for the same operation as this one, in the same trace.
-pub fn charged<F: Future>(work: F) -> impl Future<Output = F::Output> {
-    let spent = CURRENT.try_with(Arc::clone).unwrap_or_default();
-    spent.on(work).in_current_span().with_current_context()
+pub fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let usage = CURRENT.try_with(Arc::clone).unwrap_or_default();
+    usage.scope(work).in_current_span().with_current_context()
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::PgExecutor;
 use sqlx::postgres::PgListener;
 
-use super::versions::{Scope, Version, Versions};
-use super::{Store, StoreError, Within};
+use super::{Store, StoreError, WithDeadline};
+use crate::versions::{Scope, Version, Versions};
 
 const CHANNEL: &str = "cinegraph_events";
 
@@ -36,7 +36,7 @@ impl Store {
     /// [`StoreError`] when the database does not answer; the versions stay as they were.
     pub async fn read_versions(&self, versions: &Versions) -> Result<(), StoreError> {
         let mut statement = self.statement("data_versions").await?;
-        let read = versions_of(statement.connection()).within(self.limits.request).await;
+        let read = versions_of(statement.connection()).with_deadline(self.limits.request).await;
         versions.update(statement.end(read, HashMap::len)?);
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Store {
             Ok(listener)
         };
         let listener =
-            connect.within(self.limits.request).await.map_err(|error| StoreError::of("data_versions", error))?;
+            connect.with_deadline(self.limits.request).await.map_err(|error| StoreError::of("data_versions", error))?;
         Ok(VersionsListener { listener, store: self.clone() })
     }
 }
@@ -64,7 +64,7 @@ pub(super) async fn versions_of(connection: impl PgExecutor<'_>) -> Result<HashM
         .await?;
     let version = |row: Row| {
         let scope = Scope::from_row(&row.scope, row.list_key, row.decade)?;
-        Some((scope, Version { current: row.version, floor: row.floor }))
+        Some((scope, Version { current: row.version, min_valid: row.floor }))
     };
     Ok(rows.into_iter().filter_map(version).collect())
 }
@@ -80,7 +80,7 @@ impl VersionsListener {
             let read = self.store.read_versions(versions);
             match tokio::time::timeout(SILENCE, read).await {
                 Ok(read) => read?,
-                Err(_) => return Err(StoreError::Silent("data_versions")),
+                Err(_) => return Err(StoreError::Unresponsive("data_versions")),
             }
             // Also after a while without a word: a connection can be dead without saying so.
             let Ok(heard) = tokio::time::timeout(SILENCE, self.listener.try_recv()).await else { continue };

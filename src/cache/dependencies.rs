@@ -6,17 +6,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::entry::Times;
-use crate::store::Stamp;
+use super::entry::Validity;
 use crate::telemetry::Source;
+use crate::versions::VersionSet;
 
 tokio::task_local! {
-    static CURRENT: Arc<Reading>;
+    static CURRENT: Arc<DependencyScope>;
 }
 
 /// What somebody reads cached values for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
+pub enum ReadMode {
     /// To answer a request: counted, and a stale value will do.
     Request,
     /// To replace a value that has become old: a stale one will not do.
@@ -24,23 +24,23 @@ pub enum Purpose {
     /// To have values ready before a request asks: a stale one will not do.
     Warm,
     /// To tell of changes: a value that lacks one will not do, however new it is.
-    Follow,
+    Latest,
 }
 
 /// What was read so far.
 #[derive(Debug)]
-pub struct Reading {
-    purpose: Purpose,
-    read: Mutex<Read>,
+pub struct DependencyScope {
+    purpose: ReadMode,
+    read: Mutex<Dependencies>,
 }
 
 /// The sum of what was read.
 #[derive(Debug, Clone, Default)]
-pub struct Read {
+pub struct Dependencies {
     /// The versions of the data.
-    pub stamp: Stamp,
+    pub version_set: VersionSet,
     /// The shortest of the times for which it may be served.
-    pub times: Option<Times>,
+    pub times: Option<Validity>,
     /// The slowest source.
     pub source: Option<Source>,
     /// Whether a part of it belongs to weights that no profile has.
@@ -53,10 +53,10 @@ pub struct Read {
     pub misses: u32,
 }
 
-impl Reading {
+impl DependencyScope {
     /// Nothing was read yet.
     #[must_use]
-    pub fn new(purpose: Purpose) -> Arc<Self> {
+    pub fn new(purpose: ReadMode) -> Arc<Self> {
         Arc::new(Self { purpose, read: Mutex::default() })
     }
 
@@ -73,30 +73,30 @@ impl Reading {
 
     /// What for.
     #[must_use]
-    pub fn purpose(&self) -> Purpose {
+    pub fn purpose(&self) -> ReadMode {
         self.purpose
     }
 
     /// What was read so far.
     #[must_use]
-    pub fn so_far(&self) -> Read {
+    pub fn snapshot(&self) -> Dependencies {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes a value that was read.
-    pub fn note(&self, stamp: &Stamp, times: Times, source: Source) {
+    pub fn record(&self, version_set: &VersionSet, times: Validity, source: Source) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.stamp.add(stamp);
-        read.times = Some(read.times.map_or(times, |so_far| so_far.within(&times)));
+        read.version_set.add(version_set);
+        read.times = Some(read.times.map_or(times, |so_far| so_far.min(&times)));
         read.source = read.source.max(Some(source));
     }
 
     /// Notes that a part of the answer belongs to weights that no profile has.
-    pub fn note_custom(&self) {
+    pub fn record_custom(&self) {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).custom = true;
     }
 
-    pub(super) fn count(&self, what: impl FnOnce(&mut Read)) {
+    pub(super) fn count(&self, what: impl FnOnce(&mut Dependencies)) {
         what(&mut self.read.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use crate::cache::{CacheSettings, Capacity, Lifetime};
+use crate::cache::{CacheSettings, Capacity, Ttl};
 use crate::config::Config;
 use crate::scoring::Decade;
 use crate::telemetry::CacheName;
 
 /// How long "there is none" is kept: what is missing may come at any moment.
-const NOTHING: Duration = Duration::from_secs(30);
+const NEGATIVE_TTL: Duration = Duration::from_secs(30);
 
 /// How soon after a failure the usual source is tried again.
-const SUBSTITUTE: Duration = Duration::from_secs(3);
+const FALLBACK_TTL: Duration = Duration::from_secs(3);
 
 /// A value smaller than this is counted as this much: its key and its place in the cache take memory too.
 const OVERHEAD: usize = 256;
@@ -49,37 +49,37 @@ impl CacheLimits {
 
     /// Of a ranking of a decade.
     #[must_use]
-    pub fn ranking(&self, decade: Decade) -> Lifetime {
-        Lifetime::of(if decade == Decade::CURRENT { self.current } else { self.past })
+    pub fn ranking(&self, decade: Decade) -> Ttl {
+        Ttl::of(if decade == Decade::CURRENT { self.current } else { self.past })
     }
 
     /// Of profiles and details.
     #[must_use]
-    pub fn profiles(&self) -> Lifetime {
-        Lifetime::of(self.profiles)
+    pub fn profiles(&self) -> Ttl {
+        Ttl::of(self.profiles)
     }
 
     /// Of validations and columns, which change only with their data.
     #[must_use]
-    pub fn past(&self) -> Lifetime {
-        Lifetime::of(self.past)
+    pub fn past(&self) -> Ttl {
+        Ttl::of(self.past)
     }
 
     /// Of columns that something else should have served: looked for again soon, and good enough until then.
     #[must_use]
-    pub fn substitute(&self) -> Lifetime {
-        Lifetime { fresh: SUBSTITUTE.min(self.past), stale: self.past }
+    pub fn fallback(&self) -> Ttl {
+        Ttl { fresh: FALLBACK_TTL.min(self.past), stale: self.past }
     }
 
     /// Of there being nothing.
     #[must_use]
-    pub fn nothing(&self) -> Lifetime {
-        Lifetime::of(NOTHING.min(self.profiles))
+    pub fn negative(&self) -> Ttl {
+        Ttl::of(NEGATIVE_TTL.min(self.profiles))
     }
 }
 
 /// About how much memory a value takes whose parts outside of it take `parts` bytes.
 #[must_use]
-pub fn bytes_of<V>(_: &V, parts: usize) -> usize {
+pub fn estimated_size<V>(_: &V, parts: usize) -> usize {
     OVERHEAD + size_of::<V>() + parts
 }

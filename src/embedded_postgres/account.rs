@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::PrivatePostgresError;
+use super::EmbeddedPostgresError;
 
 /// Tried in this order when the data belongs to nobody yet.
 const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
@@ -28,7 +28,7 @@ pub(super) fn is_root() -> bool {
 
 impl Account {
     /// For root: the owner of `home` where it exists, so that a user's own cluster works under `sudo` too.
-    pub(super) fn for_home(home: &Path) -> Result<Self, PrivatePostgresError> {
+    pub(super) fn for_home(home: &Path) -> Result<Self, EmbeddedPostgresError> {
         if !is_root() {
             return Ok(Self(None));
         }
@@ -41,7 +41,7 @@ impl Account {
         let known = UNPRIVILEGED_USERS.into_iter().find_map(|name| {
             Some(Unprivileged { name: name.to_owned(), uid: id(["-u", name])?, gid: id(["-g", name])? })
         });
-        known.map(|user| Self(Some(user))).ok_or(PrivatePostgresError::NoUnprivilegedUser)
+        known.map(|user| Self(Some(user))).ok_or(EmbeddedPostgresError::NoUnprivilegedUser)
     }
 
     /// A program of this user, free of our environment, directory, terminal and of the terminal's signals.
@@ -56,16 +56,16 @@ impl Account {
     }
 
     /// Gives what we made to this user.
-    pub(super) fn own(&self, path: &Path) -> Result<(), PrivatePostgresError> {
+    pub(super) fn own(&self, path: &Path) -> Result<(), EmbeddedPostgresError> {
         let Some(user) = &self.0 else { return Ok(()) };
-        chown(path, Some(user.uid), Some(user.gid)).map_err(PrivatePostgresError::io("hand over", path))
+        chown(path, Some(user.uid), Some(user.gid)).map_err(EmbeddedPostgresError::io("hand over", path))
     }
 
     /// Checks that the server can get into `directory`, which must be absolute.
     ///
     /// # Errors
-    /// [`PrivatePostgresError::Unreachable`] with the topmost directory that is closed to it.
-    pub(super) fn check_reach(&self, directory: &Path) -> Result<(), PrivatePostgresError> {
+    /// [`EmbeddedPostgresError::Unreachable`] with the topmost directory that is closed to it.
+    pub(super) fn check_reach(&self, directory: &Path) -> Result<(), EmbeddedPostgresError> {
         let Some(user) = &self.0 else { return Ok(()) };
         let mut from_the_top: Vec<&Path> = directory.ancestors().collect();
         from_the_top.reverse();
@@ -74,7 +74,7 @@ impl Account {
             let mut enter = self.command(Path::new("/bin/sh"));
             enter.args(["-c", r#"cd -- "$0""#]).arg(parent);
             if output_of(enter).is_err() {
-                return Err(PrivatePostgresError::Unreachable { parent: parent.to_owned(), user: user.name.clone() });
+                return Err(EmbeddedPostgresError::Unreachable { parent: parent.to_owned(), user: user.name.clone() });
             }
         }
         Ok(())
@@ -85,15 +85,15 @@ impl Account {
 ///
 /// # Errors
 /// When it cannot be run, or ends with another code than 0.
-pub(super) fn output_of(mut command: Command) -> Result<String, PrivatePostgresError> {
+pub(super) fn output_of(mut command: Command) -> Result<String, EmbeddedPostgresError> {
     let program = Path::new(command.get_program()).to_owned();
-    let output = command.output().map_err(PrivatePostgresError::io("run", &program))?;
+    let output = command.output().map_err(EmbeddedPostgresError::io("run", &program))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let printed = [output.stdout, output.stderr].concat();
     let message = format!("{} ({})", String::from_utf8_lossy(&printed).trim(), output.status);
-    Err(PrivatePostgresError::Program { program, message })
+    Err(EmbeddedPostgresError::Program { program, message })
 }
 
 fn id<const N: usize>(arguments: [&str; N]) -> Option<u32> {

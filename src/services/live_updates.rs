@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use super::predictions::{ScoredFilm, Top};
-use super::profiles::{Taste, taste};
+use super::predictions::{ScoredMovie, Top};
+use super::profiles::{WeightSelection, selection};
 use super::{ServiceError, Services};
-use crate::cache::{Purpose, Reading};
+use crate::cache::{DependencyScope, ReadMode};
 use crate::scoring::{Decade, MovieId};
-use crate::store::Stamp;
 use crate::telemetry::{CacheName, revalidation_span};
+use crate::versions::VersionSet;
 
 /// The least time between two looks at the data: a decade that changes all the time must not be loaded all the time.
 const PACE: Duration = Duration::from_millis(250);
@@ -42,14 +42,14 @@ pub struct Update {
     /// What became of it.
     pub kind: UpdateKind,
     /// The film as it is now. Without a rank where it has left the candidates.
-    pub film: ScoredFilm,
+    pub film: ScoredMovie,
     /// Its rank before; none where it was not among the best.
     pub previous_rank: Option<usize>,
 }
 
 /// What to follow.
 #[derive(Debug, Clone)]
-pub struct Followed {
+pub struct UpdateParams {
     /// Name of a profile; none: the default one.
     pub profile: Option<String>,
     /// The target list.
@@ -66,37 +66,37 @@ pub struct Change {
     /// Films that left first, then by rank.
     pub updates: Vec<Update>,
     /// Under which weights.
-    pub taste: Taste,
+    pub selection: WeightSelection,
     /// The version of the decade's data since this change.
     pub data_version: i64,
 }
 
 /// Somebody who follows the best of a decade.
 #[derive(Debug)]
-pub struct Follower {
+pub struct UpdateStream {
     services: Arc<Services>,
-    followed: Followed,
-    known: Known,
+    params: UpdateParams,
+    known: State,
     /// When the data may be looked at again.
     not_before: tokio::time::Instant,
 }
 
 /// The best as they were last seen, and what that was made of.
 #[derive(Debug)]
-struct Known {
+struct State {
     top: Top,
-    taste: Taste,
-    stamp: Stamp,
+    selection: WeightSelection,
+    version_set: VersionSet,
 }
 
-impl Follower {
+impl UpdateStream {
     /// Starts from the best as they are now.
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for an unknown or inactive profile, [`ServiceError::Store`] when nothing can be loaded.
-    pub async fn start(services: Arc<Services>, followed: Followed) -> Result<Self, ServiceError> {
-        let known = look(&services, &followed, &[]).await?;
-        Ok(Self { services, followed, known, not_before: tokio::time::Instant::now() + PACE })
+    pub async fn start(services: Arc<Services>, params: UpdateParams) -> Result<Self, ServiceError> {
+        let known = load_state(&services, &params, &[]).await?;
+        Ok(Self { services, params, known, not_before: tokio::time::Instant::now() + PACE })
     }
 
     /// Waits for the next change. Dropped while it waits, it misses nothing.
@@ -105,9 +105,9 @@ impl Follower {
     /// [`ServiceError::NotFound`] when the profile is gone. While the database does not answer, this waits.
     pub async fn next(&mut self) -> Result<Change, ServiceError> {
         loop {
-            self.services.versions.outdate(&self.known.stamp).await;
+            self.services.versions.wait_until_outdated(&self.known.version_set).await;
             tokio::time::sleep_until(self.not_before).await;
-            let looked = look(&self.services, &self.followed, &self.known.top.films)
+            let looked = load_state(&self.services, &self.params, &self.known.top.films)
                 .instrument(revalidation_span(CacheName::Columns));
             let now = match looked.await {
                 Ok(now) => now,
@@ -122,37 +122,37 @@ impl Follower {
             let before = std::mem::replace(&mut self.known, now);
             let updates = compare(&before.top.films, &self.known.top.films, &self.known.top.others);
             if !updates.is_empty() {
-                let (taste, data_version) = (self.known.taste.clone(), self.known.top.data_version);
-                return Ok(Change { updates, taste, data_version });
+                let (selection, data_version) = (self.known.selection.clone(), self.known.top.data_version);
+                return Ok(Change { updates, selection, data_version });
             }
         }
     }
 }
 
 /// The best as they are now, no change left out.
-async fn look(services: &Services, followed: &Followed, before: &[ScoredFilm]) -> Result<Known, ServiceError> {
-    let reading = Reading::new(Purpose::Follow);
+async fn load_state(services: &Services, params: &UpdateParams, before: &[ScoredMovie]) -> Result<State, ServiceError> {
+    let reading = DependencyScope::new(ReadMode::Latest);
     let look = async {
-        let taste = taste(&services.profiles.all().await?, followed.profile.as_deref())?;
-        let Followed { list, decade, top, .. } = followed;
-        let top = services.predictions.top(list, *decade, taste.weights, *top, before).await?;
-        Ok::<_, ServiceError>((top, taste))
+        let selection = selection(&services.profiles.all().await?, params.profile.as_deref())?;
+        let UpdateParams { list, decade, top, .. } = params;
+        let top = services.predictions.top(list, *decade, selection.weights, *top, before).await?;
+        Ok::<_, ServiceError>((top, selection))
     };
-    let (top, taste) = Arc::clone(&reading).of(look).await?;
-    Ok(Known { top, taste, stamp: reading.so_far().stamp })
+    let (top, selection) = Arc::clone(&reading).of(look).await?;
+    Ok(State { top, selection, version_set: reading.snapshot().version_set })
 }
 
 /// What happened between two states of the best, both by rank. `others` says what is known now of films that left.
 ///
 /// Applied to `before` (take out what left, put in what entered, replace the rest, order by rank), this gives `after`.
 #[must_use]
-pub fn compare(before: &[ScoredFilm], after: &[ScoredFilm], others: &[ScoredFilm]) -> Vec<Update> {
-    let by_id = |films: &'_ [ScoredFilm]| films.iter().cloned().map(|film| (film.id, film)).collect();
+pub fn compare(before: &[ScoredMovie], after: &[ScoredMovie], others: &[ScoredMovie]) -> Vec<Update> {
+    let by_id = |films: &'_ [ScoredMovie]| films.iter().cloned().map(|film| (film.id, film)).collect();
     let (was, is, elsewhere): (HashMap<MovieId, _>, HashMap<MovieId, _>, HashMap<MovieId, _>) =
         (by_id(before), by_id(after), by_id(others));
     let left = before.iter().filter(|film| !is.contains_key(&film.id)).map(|film| Update {
         kind: UpdateKind::Left,
-        film: elsewhere.get(&film.id).cloned().unwrap_or_else(|| ScoredFilm { rank: None, ..film.clone() }),
+        film: elsewhere.get(&film.id).cloned().unwrap_or_else(|| ScoredMovie { rank: None, ..film.clone() }),
         previous_rank: film.rank,
     });
     let here = after.iter().filter_map(|film| {
@@ -177,7 +177,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// A ranking: some films of twenty, each with a score of few.
-    fn ranking() -> impl Strategy<Value = Vec<ScoredFilm>> {
+    fn ranking() -> impl Strategy<Value = Vec<ScoredMovie>> {
         prop::collection::btree_map(0..20_i64, 0..5_u32, 0..12).prop_map(|films| {
             let mut films: Vec<_> = films.into_iter().map(|(id, score)| film(id, f64::from(score))).collect();
             films.sort_by(|one, other| one.standing().order(&other.standing()));
@@ -188,8 +188,8 @@ mod tests {
         })
     }
 
-    fn film(id: i64, score: f64) -> ScoredFilm {
-        ScoredFilm {
+    fn film(id: i64, score: f64) -> ScoredMovie {
+        ScoredMovie {
             id: MovieId(id),
             rank: None,
             score,
@@ -202,7 +202,7 @@ mod tests {
     }
 
     /// What a client does with updates, in whatever order they come.
-    fn apply(before: &[ScoredFilm], updates: &[Update]) -> Vec<ScoredFilm> {
+    fn apply(before: &[ScoredMovie], updates: &[Update]) -> Vec<ScoredMovie> {
         let mut films: HashMap<_, _> = before.iter().map(|film| (film.id, film.clone())).collect();
         for update in updates {
             match update.kind {
@@ -223,7 +223,7 @@ mod tests {
 
         #[test]
         fn each_film_is_told_of_once_and_only_if_it_changed(before in ranking(), after in ranking()) {
-            let find = |films: &[ScoredFilm], id| films.iter().find(|film| film.id == id).cloned();
+            let find = |films: &[ScoredMovie], id| films.iter().find(|film| film.id == id).cloned();
             let updates = compare(&before, &after, &[]);
             let mut told: Vec<_> = updates.iter().map(|update| update.film.id).collect();
             told.sort_unstable();
@@ -243,9 +243,9 @@ mod tests {
 
     #[test]
     fn what_left_is_told_as_it_is_now() {
-        let (was, now) = (ScoredFilm { rank: Some(1), ..film(1, 3.0) }, ScoredFilm { rank: Some(7), ..film(1, 1.0) });
-        let left = |others: &[ScoredFilm]| compare(std::slice::from_ref(&was), &[], others).remove(0);
+        let (was, now) = (ScoredMovie { rank: Some(1), ..film(1, 3.0) }, ScoredMovie { rank: Some(7), ..film(1, 1.0) });
+        let left = |others: &[ScoredMovie]| compare(std::slice::from_ref(&was), &[], others).remove(0);
         assert_eq!((left(std::slice::from_ref(&now)).film, left(&[]).previous_rank), (now, Some(1)));
-        assert_eq!(left(&[]).film, ScoredFilm { rank: None, ..was.clone() });
+        assert_eq!(left(&[]).film, ScoredMovie { rank: None, ..was.clone() });
     }
 }

@@ -14,9 +14,9 @@
 //! ```
 
 mod account;
+mod binaries;
+mod data_dir;
 mod error;
-mod home;
-mod installation;
 #[cfg(test)]
 mod tests;
 
@@ -32,11 +32,11 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::task::spawn_blocking;
 
 use self::account::Account;
-pub use self::error::PrivatePostgresError;
-use self::home::{Home, Postmaster};
-use self::installation::Installation;
+use self::binaries::Binaries;
+use self::data_dir::{DataDir, Postmaster};
+pub use self::error::EmbeddedPostgresError;
 
-/// The superuser that owns everything in the cluster, and the database that [`PrivatePostgres::start`] makes.
+/// The superuser that owns everything in the cluster, and the database that [`EmbeddedPostgres::start`] makes.
 const ROLE: &str = "cinegraph";
 
 /// Starts that may fail (its port was taken meanwhile, backends of a killed server still end) before we give up.
@@ -70,12 +70,12 @@ pub fn default_data_dir() -> PathBuf {
     data_home.unwrap_or_else(own_home).join("cinegraph")
 }
 
-/// A running cluster, held by this process. Dropped, it is released as by [`PrivatePostgres::stop`], blocking.
+/// A running cluster, held by this process. Dropped, it is released as by [`EmbeddedPostgres::stop`], blocking.
 #[derive(Debug)]
-pub struct PrivatePostgres {
-    home: Home,
+pub struct EmbeddedPostgres {
+    home: DataDir,
     account: Account,
-    installation: Installation,
+    installation: Binaries,
     password: String,
     temporary: bool,
     port: u16,
@@ -87,13 +87,13 @@ pub struct PrivatePostgres {
     server: Option<Child>,
 }
 
-impl PrivatePostgres {
+impl EmbeddedPostgres {
     /// Makes the cluster where there is none, starts it or joins the running one, and makes sure that the database
     /// `cinegraph` exists. Cancelled, it leaves no server behind.
     ///
     /// # Errors
-    /// [`PrivatePostgresError`], which says what to do where a person can do something.
-    pub async fn start(options: Options) -> Result<Self, PrivatePostgresError> {
+    /// [`EmbeddedPostgresError`], which says what to do where a person can do something.
+    pub async fn start(options: Options) -> Result<Self, EmbeddedPostgresError> {
         let mut postgres = spawn_blocking(move || Self::prepare(&options)).await??;
         if !postgres.join().await? {
             postgres.launch().await?;
@@ -126,15 +126,15 @@ impl PrivatePostgres {
     ///
     /// # Errors
     /// When the server does not stop within a minute, or its files cannot be removed (temporary).
-    pub async fn stop(mut self) -> Result<(), PrivatePostgresError> {
+    pub async fn stop(mut self) -> Result<(), EmbeddedPostgresError> {
         spawn_blocking(move || self.release()).await?
     }
 
     /// All that comes before the server: programs, directories, the turn, a finished cluster.
-    fn prepare(options: &Options) -> Result<Self, PrivatePostgresError> {
-        let (home, account) = Home::open(&options.data_dir)?;
+    fn prepare(options: &Options) -> Result<Self, EmbeddedPostgresError> {
+        let (home, account) = DataDir::open(&options.data_dir)?;
         let turn = home.take_turn(&account)?;
-        let installation = Installation::find(home.major_version()?, &home)?;
+        let installation = Binaries::find(home.major_version()?, &home)?;
         if home.major_version()?.is_none() {
             home.initialise(&account, &installation, options.temporary)?;
         }
@@ -154,7 +154,7 @@ impl PrivatePostgres {
     }
 
     /// Joins a server that runs already, also one whose owner was killed; `false` when there is none.
-    async fn join(&mut self) -> Result<bool, PrivatePostgresError> {
+    async fn join(&mut self) -> Result<bool, EmbeddedPostgresError> {
         let Some(found) = self.home.postmaster() else { return Ok(false) };
         let since = Instant::now();
         while self.home.is_home_of(found) {
@@ -163,7 +163,7 @@ impl PrivatePostgres {
                     self.port = found.port;
                     return Ok(true);
                 }
-                Err(error) if refuses(&error) => return Err(PrivatePostgresError::Refused(error)),
+                Err(error) if refuses(&error) => return Err(EmbeddedPostgresError::Refused(error)),
                 Err(_) if since.elapsed() > START_TIMEOUT => return Err(self.not_ready()),
                 // Recovering from a crash, or on its way out.
                 Err(_) => tokio::time::sleep(READY_POLL).await,
@@ -173,7 +173,7 @@ impl PrivatePostgres {
         Ok(false)
     }
 
-    async fn launch(&mut self) -> Result<(), PrivatePostgresError> {
+    async fn launch(&mut self) -> Result<(), EmbeddedPostgresError> {
         self.home.rotate_log()?;
         for attempt in 1..=START_ATTEMPTS {
             let port = free_port()?;
@@ -186,10 +186,10 @@ impl PrivatePostgres {
                 tokio::time::sleep(START_PAUSE).await;
             }
         }
-        Err(PrivatePostgresError::NotStarted { log: self.home.log_path(), last_lines: self.home.last_log_lines() })
+        Err(EmbeddedPostgresError::NotStarted { log: self.home.log_path(), last_lines: self.home.last_log_lines() })
     }
 
-    fn spawn_server(&self, port: u16) -> Result<Child, PrivatePostgresError> {
+    fn spawn_server(&self, port: u16) -> Result<Child, EmbeddedPostgresError> {
         let program = self.installation.program("postgres");
         let mut command = self.account.command(&program);
         command.arg("-D").arg(self.home.data()).args(["-p", &port.to_string()]);
@@ -197,8 +197,8 @@ impl PrivatePostgres {
             command.arg("-c").arg(setting);
         }
         let log = self.home.open_log(&self.account)?;
-        command.stdout(log.try_clone().map_err(PrivatePostgresError::io("share", &self.home.log_path()))?).stderr(log);
-        command.spawn().map_err(PrivatePostgresError::io("run", &program))
+        command.stdout(log.try_clone().map_err(EmbeddedPostgresError::io("share", &self.home.log_path()))?).stderr(log);
+        command.spawn().map_err(EmbeddedPostgresError::io("run", &program))
     }
 
     fn settings(&self) -> Vec<&'static str> {
@@ -224,14 +224,14 @@ impl PrivatePostgres {
     }
 
     /// Waits until the server answers; `false` when it ended instead.
-    async fn comes_up(&mut self, port: u16) -> Result<bool, PrivatePostgresError> {
+    async fn comes_up(&mut self, port: u16) -> Result<bool, EmbeddedPostgresError> {
         let since = Instant::now();
         while let Err(error) = self.check(port).await {
             if self.has_ended() {
                 return Ok(false);
             }
             if refuses(&error) {
-                return Err(PrivatePostgresError::Refused(error));
+                return Err(EmbeddedPostgresError::Refused(error));
             }
             if since.elapsed() > START_TIMEOUT {
                 return Err(self.not_ready());
@@ -266,7 +266,7 @@ impl PrivatePostgres {
             .await
     }
 
-    async fn create_database(&self) -> Result<(), PrivatePostgresError> {
+    async fn create_database(&self) -> Result<(), EmbeddedPostgresError> {
         let mut connection = self.connect(self.port).await?;
         let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = 'cinegraph')")
             .fetch_one(&mut connection)
@@ -282,15 +282,15 @@ impl PrivatePostgres {
         self.server.as_mut().is_none_or(|server| !matches!(server.try_wait(), Ok(None)))
     }
 
-    fn not_ready(&self) -> PrivatePostgresError {
-        PrivatePostgresError::NotReady {
+    fn not_ready(&self) -> EmbeddedPostgresError {
+        EmbeddedPostgresError::NotReady {
             seconds: START_TIMEOUT.as_secs(),
             log: self.home.log_path(),
             last_lines: self.home.last_log_lines(),
         }
     }
 
-    fn release(&mut self) -> Result<(), PrivatePostgresError> {
+    fn release(&mut self) -> Result<(), EmbeddedPostgresError> {
         let Some(users) = self.users.take() else { return Ok(()) };
         // Nobody joins while we look whether we are the last.
         let _turn = match self.turn.take() {
@@ -304,7 +304,7 @@ impl PrivatePostgres {
         if self.temporary { self.home.remove() } else { Ok(()) }
     }
 
-    fn stop_server(&mut self) -> Result<(), PrivatePostgresError> {
+    fn stop_server(&mut self) -> Result<(), EmbeddedPostgresError> {
         // A server that we started this moment has yet to write its number down.
         let since = Instant::now();
         while self.home.postmaster().is_none() && !self.has_ended() && since.elapsed() < PID_FILE_TIMEOUT {
@@ -325,7 +325,7 @@ impl PrivatePostgres {
     }
 }
 
-impl Drop for PrivatePostgres {
+impl Drop for EmbeddedPostgres {
     fn drop(&mut self) {
         if let Err(error) = self.release() {
             tracing::warn!(error = %error, "the private PostgreSQL was not stopped");
@@ -339,9 +339,9 @@ fn refuses(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code.starts_with("28"))
 }
 
-fn free_port() -> Result<u16, PrivatePostgresError> {
+fn free_port() -> Result<u16, EmbeddedPostgresError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())
-        .map_err(PrivatePostgresError::NoPort)
+        .map_err(EmbeddedPostgresError::NoPort)
 }

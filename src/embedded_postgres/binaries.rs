@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::PrivatePostgresError;
+use super::EmbeddedPostgresError;
 use super::account::output_of;
-use super::home::Home;
+use super::data_dir::DataDir;
 
 /// Older ones lack what our SQL uses.
 pub(super) const OLDEST_MAJOR: u32 = 15;
@@ -23,23 +23,23 @@ const VERSIONED: [(&str, &str, &str); 4] = [
 
 /// One release's programs.
 #[derive(Debug)]
-pub(super) struct Installation {
+pub(super) struct Binaries {
     bin: PathBuf,
     major: u32,
     /// Has the library of `pg_stat_statements`; a server told to load a missing one does not start.
     pub(super) counts_statements: bool,
 }
 
-impl Installation {
+impl Binaries {
     /// The newest release for a new cluster, or the one of the cluster's `major`.
-    pub(super) fn find(major: Option<u32>, home: &Home) -> Result<Self, PrivatePostgresError> {
+    pub(super) fn find(major: Option<u32>, home: &DataDir) -> Result<Self, EmbeddedPostgresError> {
         let mut found: Vec<(u32, PathBuf)> = directories().into_iter().filter_map(with_major).collect();
         found.retain(|(found, _)| major.map_or(*found >= OLDEST_MAJOR, |major| *found == major));
         // Of one release in two places, the first.
         let chosen = found.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
         let missing = || match major {
-            Some(major) => PrivatePostgresError::OtherVersion { data: home.data().to_owned(), major },
-            None => PrivatePostgresError::NotInstalled,
+            Some(major) => EmbeddedPostgresError::OtherVersion { data: home.data().to_owned(), major },
+            None => EmbeddedPostgresError::NotInstalled,
         };
         let (major, bin) = chosen.ok_or_else(missing)?;
         let counts_statements = pg_config(&bin.join("pg_config"), "--pkglibdir").is_some_and(|libraries| {

@@ -7,7 +7,7 @@ use crate::config::{AdminTokens, Secret};
 
 /// Who may change things.
 #[derive(Debug)]
-pub struct Administrators {
+pub struct Authenticator {
     tokens_file: Option<PathBuf>,
 }
 
@@ -24,7 +24,7 @@ impl Bearer {
     }
 }
 
-/// Somebody who has proven to be one. Only [`Administrators::admit`] makes one, so what takes it is guarded.
+/// Somebody who has proven to be one. Only [`Authenticator::admit`] makes one, so what takes it is guarded.
 #[derive(Debug)]
 pub struct Administrator {
     label: Option<String>,
@@ -38,7 +38,7 @@ impl Administrator {
     }
 }
 
-impl Administrators {
+impl Authenticator {
     pub(super) fn of(tokens_file: Option<PathBuf>) -> Self {
         Self { tokens_file }
     }
@@ -48,7 +48,7 @@ impl Administrators {
     /// # Errors
     /// [`ServiceError::Forbidden`] where nobody is one, [`ServiceError::Unauthenticated`] when the caller is none,
     /// [`ServiceError::NotReady`] when the file cannot be read or is damaged.
-    pub async fn admit(&self, bearer: Option<&Bearer>) -> Result<Administrator, ServiceError> {
+    pub async fn authenticate(&self, bearer: Option<&Bearer>) -> Result<Administrator, ServiceError> {
         let nobody = || ServiceError::Forbidden {
             field: None,
             problem: "mutations are off: no admin token is configured (admin_tokens_file)".to_owned(),

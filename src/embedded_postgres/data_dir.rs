@@ -12,8 +12,8 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 
 use super::account::{Account, output_of};
-use super::installation::Installation;
-use super::{PrivatePostgresError, ROLE};
+use super::binaries::Binaries;
+use super::{EmbeddedPostgresError, ROLE};
 
 const PASSWORD_BYTES: usize = 32;
 const LAST_LOG_LINES: usize = 20;
@@ -24,7 +24,7 @@ const TURN_POLL: Duration = Duration::from_millis(20);
 
 /// The directory `postgres` in the data directory.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(super) struct DataDir {
     path: PathBuf,
     data: PathBuf,
 }
@@ -36,10 +36,10 @@ pub(super) struct Postmaster {
     pub(super) port: u16,
 }
 
-impl Home {
+impl DataDir {
     /// Makes the directories that are absent, and finds out to whom they belong.
-    pub(super) fn open(data_dir: &Path) -> Result<(Self, Account), PrivatePostgresError> {
-        let io = PrivatePostgresError::io;
+    pub(super) fn open(data_dir: &Path) -> Result<(Self, Account), EmbeddedPostgresError> {
+        let io = EmbeddedPostgresError::io;
         let data_dir = std::path::absolute(data_dir).map_err(io("find", data_dir))?;
         let account = Account::for_home(&data_dir.join("postgres"))?;
         if let Some(parent) = data_dir.parent() {
@@ -59,15 +59,15 @@ impl Home {
     }
 
     /// Release of the finished cluster; `None` when there is none.
-    pub(super) fn major_version(&self) -> Result<Option<u32>, PrivatePostgresError> {
+    pub(super) fn major_version(&self) -> Result<Option<u32>, EmbeddedPostgresError> {
         let path = self.data.join("PG_VERSION");
         match fs::read_to_string(&path) {
             Ok(major) => {
                 let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-                major.trim().parse().map(Some).map_err(invalid).map_err(PrivatePostgresError::io("read", &path))
+                major.trim().parse().map(Some).map_err(invalid).map_err(EmbeddedPostgresError::io("read", &path))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(PrivatePostgresError::io("read", &path)(error)),
+            Err(error) => Err(EmbeddedPostgresError::io("read", &path)(error)),
         }
     }
 
@@ -75,12 +75,12 @@ impl Home {
     pub(super) fn initialise(
         &self,
         account: &Account,
-        installation: &Installation,
+        installation: &Binaries,
         temporary: bool,
-    ) -> Result<(), PrivatePostgresError> {
+    ) -> Result<(), EmbeddedPostgresError> {
         let half_made = self.path.join("data.new");
         if half_made.exists() {
-            fs::remove_dir_all(&half_made).map_err(PrivatePostgresError::io("remove", &half_made))?;
+            fs::remove_dir_all(&half_made).map_err(EmbeddedPostgresError::io("remove", &half_made))?;
         }
         self.write_password(account)?;
         let mut initdb = account.command(&installation.program("initdb"));
@@ -90,20 +90,20 @@ impl Home {
         initdb.args(temporary.then_some("--no-sync"));
         initdb.arg("--pwfile").arg(self.password_path()).arg("-D").arg(&half_made);
         output_of(initdb)?;
-        fs::rename(&half_made, &self.data).map_err(PrivatePostgresError::io("rename", &half_made))?;
+        fs::rename(&half_made, &self.data).map_err(EmbeddedPostgresError::io("rename", &half_made))?;
         tracing::info!(data = %self.data.display(), version = installation.major(), "private PostgreSQL made");
         Ok(())
     }
 
-    pub(super) fn password(&self) -> Result<String, PrivatePostgresError> {
+    pub(super) fn password(&self) -> Result<String, EmbeddedPostgresError> {
         let path = self.password_path();
-        let password = fs::read_to_string(&path).map_err(PrivatePostgresError::io("read", &path))?;
+        let password = fs::read_to_string(&path).map_err(EmbeddedPostgresError::io("read", &path))?;
         Ok(password.trim().to_owned())
     }
 
-    fn write_password(&self, account: &Account) -> Result<(), PrivatePostgresError> {
+    fn write_password(&self, account: &Account) -> Result<(), EmbeddedPostgresError> {
         let mut bytes = [0; PASSWORD_BYTES];
-        SysRng.try_fill_bytes(&mut bytes).map_err(PrivatePostgresError::NoRandomness)?;
+        SysRng.try_fill_bytes(&mut bytes).map_err(EmbeddedPostgresError::NoRandomness)?;
         let password = bytes.iter().fold(String::new(), |mut password, byte| {
             // Writing to a String cannot fail.
             let _ = write!(password, "{byte:02x}");
@@ -112,12 +112,12 @@ impl Home {
         let path = self.password_path();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(PrivatePostgresError::io("replace", &path)(error));
+                return Err(EmbeddedPostgresError::io("replace", &path)(error));
             }
             _ => {}
         }
         let mut file = open_private(&path, account, OpenOptions::new().write(true))?;
-        writeln!(file, "{password}").map_err(PrivatePostgresError::io("write", &path))
+        writeln!(file, "{password}").map_err(EmbeddedPostgresError::io("write", &path))
     }
 
     fn password_path(&self) -> PathBuf {
@@ -125,16 +125,16 @@ impl Home {
     }
 
     /// Waits for the right to start, join or leave; it ends when the file is dropped.
-    pub(super) fn take_turn(&self, account: &Account) -> Result<File, PrivatePostgresError> {
+    pub(super) fn take_turn(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
         let path = self.path.join("turn.lock");
         let file = open_private(&path, account, OpenOptions::new().write(true))?;
         let since = Instant::now();
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
-                Err(TryLockError::Error(error)) => return Err(PrivatePostgresError::io("lock", &path)(error)),
+                Err(TryLockError::Error(error)) => return Err(EmbeddedPostgresError::io("lock", &path)(error)),
                 Err(TryLockError::WouldBlock) if since.elapsed() > TURN_TIMEOUT => {
-                    return Err(PrivatePostgresError::Busy { lock: path, seconds: TURN_TIMEOUT.as_secs() });
+                    return Err(EmbeddedPostgresError::Busy { lock: path, seconds: TURN_TIMEOUT.as_secs() });
                 }
                 Err(TryLockError::WouldBlock) => thread::sleep(TURN_POLL),
             }
@@ -142,17 +142,17 @@ impl Home {
     }
 
     /// Counts us among the users. Needs the turn, and so never waits.
-    pub(super) fn join_users(&self, account: &Account) -> Result<File, PrivatePostgresError> {
+    pub(super) fn join_users(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
         let path = self.users_path();
         let file = open_private(&path, account, OpenOptions::new().write(true))?;
-        file.lock_shared().map_err(PrivatePostgresError::io("lock", &path))?;
+        file.lock_shared().map_err(EmbeddedPostgresError::io("lock", &path))?;
         Ok(file)
     }
 
     /// Ends our use; `true` when nobody else uses the server. Needs the turn.
-    pub(super) fn is_last(&self, ours: File, account: &Account) -> Result<bool, PrivatePostgresError> {
+    pub(super) fn is_last(&self, ours: File, account: &Account) -> Result<bool, EmbeddedPostgresError> {
         let path = self.users_path();
-        let io = PrivatePostgresError::io;
+        let io = EmbeddedPostgresError::io;
         // Unlocked before it is closed: a child that another thread forks just now holds a copy for a moment.
         ours.unlock().map_err(io("unlock", &path))?;
         drop(ours);
@@ -193,10 +193,10 @@ impl Home {
 
     /// Removes the file of a server that is gone. PostgreSQL does so itself unless another process has its number,
     /// as is usual after the restart of a container. Shared memory still in use keeps a second server out anyway.
-    pub(super) fn remove_stale_pid_file(&self, stale: Postmaster) -> Result<(), PrivatePostgresError> {
+    pub(super) fn remove_stale_pid_file(&self, stale: Postmaster) -> Result<(), EmbeddedPostgresError> {
         let path = self.pid_path();
         match self.postmaster() {
-            Some(found) if found == stale => fs::remove_file(&path).map_err(PrivatePostgresError::io("remove", &path)),
+            Some(found) if found == stale => fs::remove_file(&path).map_err(EmbeddedPostgresError::io("remove", &path)),
             _ => Ok(()),
         }
     }
@@ -206,17 +206,17 @@ impl Home {
     }
 
     /// Keeps the log of one run before, so that logs stay small and a crash can be looked at.
-    pub(super) fn rotate_log(&self) -> Result<(), PrivatePostgresError> {
+    pub(super) fn rotate_log(&self) -> Result<(), EmbeddedPostgresError> {
         let log = self.log_path();
         match fs::rename(&log, self.path.join("server.log.1")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(PrivatePostgresError::io("rename", &log)(error))
+                Err(EmbeddedPostgresError::io("rename", &log)(error))
             }
             _ => Ok(()),
         }
     }
 
-    pub(super) fn open_log(&self, account: &Account) -> Result<File, PrivatePostgresError> {
+    pub(super) fn open_log(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
         open_private(&self.log_path(), account, OpenOptions::new().append(true))
     }
 
@@ -228,8 +228,8 @@ impl Home {
     }
 
     /// Removes what is ours, and the data directory if that leaves it empty.
-    pub(super) fn remove(&self) -> Result<(), PrivatePostgresError> {
-        fs::remove_dir_all(&self.path).map_err(PrivatePostgresError::io("remove", &self.path))?;
+    pub(super) fn remove(&self) -> Result<(), EmbeddedPostgresError> {
+        fs::remove_dir_all(&self.path).map_err(EmbeddedPostgresError::io("remove", &self.path))?;
         if let Some(data_dir) = self.path.parent() {
             // Fails when it holds somebody else's files, as it should.
             let _ = fs::remove_dir(data_dir);
@@ -238,22 +238,22 @@ impl Home {
     }
 }
 
-fn create_private(directory: &Path, account: &Account) -> Result<(), PrivatePostgresError> {
+fn create_private(directory: &Path, account: &Account) -> Result<(), EmbeddedPostgresError> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => account.own(directory),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(PrivatePostgresError::io("create", directory)(error)),
+        Err(error) => Err(EmbeddedPostgresError::io("create", directory)(error)),
     }
 }
 
 /// Hands over only what it creates: a link laid there by the directory's owner must not make root give away its target.
-fn open_private(path: &Path, account: &Account, options: &mut OpenOptions) -> Result<File, PrivatePostgresError> {
+fn open_private(path: &Path, account: &Account, options: &mut OpenOptions) -> Result<File, EmbeddedPostgresError> {
     match options.clone().create_new(true).mode(0o600).open(path) {
         Ok(file) => account.own(path).map(|()| file),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            options.open(path).map_err(PrivatePostgresError::io("open", path))
+            options.open(path).map_err(EmbeddedPostgresError::io("open", path))
         }
-        Err(error) => Err(PrivatePostgresError::io("create", path)(error)),
+        Err(error) => Err(EmbeddedPostgresError::io("create", path)(error)),
     }
 }
 

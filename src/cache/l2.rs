@@ -15,7 +15,7 @@ use crate::telemetry::{BreakerName, CacheName, CacheOperation, Layer, LayerResul
 const LAYOUT: u8 = 1;
 
 /// Longer than any refresh should take; shorter than anybody wants to wait for an instance that died in one.
-const CLAIM: Duration = Duration::from_secs(15);
+const LOCK_TTL: Duration = Duration::from_secs(15);
 
 /// Where the shared cache is, and how long it may take.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl Redis {
 
     /// The library connects again by itself after a broken connection, but never after another error while it connected:
     /// a wrong answer, a wrong password.
-    fn connect_anew(&self) {
+    fn reconnect(&self) {
         if let Ok(connection) = connect(&self.client, self.timeout) {
             *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
         }
@@ -66,7 +66,8 @@ impl Redis {
     /// What is stored under `key`. Counted as a request's unless `counted` is false.
     pub(super) async fn get(&self, cache: CacheName, key: &str, counted: bool) -> Option<Vec<u8>> {
         let mut connection = self.connection();
-        let found = self.ask::<Option<Vec<u8>>>("GET", CacheOperation::Get, async move { connection.get(key).await });
+        let found =
+            self.execute::<Option<Vec<u8>>>("GET", CacheOperation::Get, async move { connection.get(key).await });
         let (result, value) = match found.await {
             Ok(Some(bytes)) => match bytes.split_first() {
                 Some((&LAYOUT, value)) => (LayerResult::Hit, Some(value.to_vec())),
@@ -76,7 +77,7 @@ impl Redis {
             Err(Failure::TimedOut) => (LayerResult::Timeout, None),
             Err(Failure::Refused) => (LayerResult::Error, None),
             // Not asked at all.
-            Err(Failure::LeftAlone) => return None,
+            Err(Failure::BreakerOpen) => return None,
         };
         if counted {
             self.metrics.cache_layer(cache, Layer::L2, result);
@@ -89,7 +90,7 @@ impl Redis {
         let mut connection = self.connection();
         let bytes = [&[LAYOUT], value].concat();
         let options = SetOptions::default().with_expiration(SetExpiry::PX(millis(keep)));
-        self.ask::<()>("SET", CacheOperation::Set, async move { connection.set_options(key, bytes, options).await })
+        self.execute::<()>("SET", CacheOperation::Set, async move { connection.set_options(key, bytes, options).await })
             .await
             .is_ok()
     }
@@ -99,12 +100,12 @@ impl Redis {
         let mut connection = self.connection();
         let claim = format!("{key}:claim");
         let options =
-            SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::PX(millis(CLAIM)));
+            SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::PX(millis(LOCK_TTL)));
         let set = async move {
             let set: Option<String> = connection.set_options(claim, 1, options).await?;
             Ok(set.is_some())
         };
-        self.ask("SET", CacheOperation::Set, set).await.unwrap_or(true)
+        self.execute("SET", CacheOperation::Set, set).await.unwrap_or(true)
     }
 
     /// Gives a claim back.
@@ -112,22 +113,22 @@ impl Redis {
         let mut connection = self.connection();
         let claim = format!("{key}:claim");
         // A claim that is not given back ends by itself.
-        let _ = self.ask::<()>("DEL", CacheOperation::Delete, async move { connection.del(claim).await }).await;
+        let _ = self.execute::<()>("DEL", CacheOperation::Delete, async move { connection.del(claim).await }).await;
     }
 
     /// Asks whether it is there, and writes the answer down.
     pub async fn ping(&self) {
         let mut connection = self.connection();
-        let _ = self.ask::<()>("PING", CacheOperation::Get, async move { connection.ping().await }).await;
+        let _ = self.execute::<()>("PING", CacheOperation::Get, async move { connection.ping().await }).await;
     }
 
-    async fn ask<T>(
+    async fn execute<T>(
         &self,
         command: &'static str,
         operation: CacheOperation,
         asked: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, Failure> {
-        let Some(permit) = self.breaker.permit() else { return Err(Failure::LeftAlone) };
+        let Some(permit) = self.breaker.permit() else { return Err(Failure::BreakerOpen) };
         let span = tracing::info_span!(
             "redis",
             otel.name = command,
@@ -145,7 +146,7 @@ impl Redis {
             Ok(Err(error)) => {
                 tracing::debug!(%error, command, "the shared cache refused");
                 if !error.is_io_error() {
-                    self.connect_anew();
+                    self.reconnect();
                 }
                 Err(Failure::Refused)
             }
@@ -178,14 +179,14 @@ enum Failure {
     TimedOut,
     Refused,
     /// It failed too often to be asked now.
-    LeftAlone,
+    BreakerOpen,
 }
 
 impl Failure {
     fn as_str(self) -> &'static str {
         match self {
             Self::TimedOut => "timeout",
-            Self::Refused | Self::LeftAlone => "error",
+            Self::Refused | Self::BreakerOpen => "error",
         }
     }
 }

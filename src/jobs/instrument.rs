@@ -16,7 +16,7 @@ const WORTH_A_LINE: Duration = Duration::from_secs(1);
 
 /// How a run ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum JobOutcome {
     /// It worked on so many rows or keys.
     Done(u64),
     /// Another instance was at it.
@@ -24,21 +24,21 @@ pub(super) enum Ended {
 }
 
 /// Why a run failed, as the list of jobs shows it.
-pub(super) struct Failed(String);
+pub(super) struct JobError(String);
 
-impl From<&str> for Failed {
+impl From<&str> for JobError {
     fn from(why: &str) -> Self {
         Self(why.to_owned())
     }
 }
 
-impl Debug for Failed {
+impl Debug for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Display for Failed {
+impl Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -50,8 +50,8 @@ pub(super) async fn run(
     run_id: &str,
     metrics: &Metrics,
     clock: &Clock,
-    work: impl Future<Output = Result<Ended, ServiceError>>,
-) -> Result<Ended, Failed> {
+    work: impl Future<Output = Result<JobOutcome, ServiceError>>,
+) -> Result<JobOutcome, JobError> {
     let name = task.as_str();
     let span = tracing::info_span!(
         parent: None,
@@ -67,8 +67,8 @@ pub(super) async fn run(
     async {
         let result = work.await;
         let (outcome, items) = match &result {
-            Ok(Ended::Done(items)) => (TaskOutcome::Ok, *items),
-            Ok(Ended::Skipped) => (TaskOutcome::Skipped, 0),
+            Ok(JobOutcome::Done(items)) => (TaskOutcome::Ok, *items),
+            Ok(JobOutcome::Skipped) => (TaskOutcome::Skipped, 0),
             Err(_) => (TaskOutcome::Error, 0),
         };
         guard.items(Done::Ok, items);
@@ -92,7 +92,7 @@ pub(super) async fn run(
             }
             Err(error) => {
                 span.record("otel.status_code", "ERROR");
-                let failed = Failed(with_causes(&error));
+                let failed = JobError(with_causes(&error));
                 tracing::warn!(task = name, run_id, outcome, duration_ms, error = %failed, "task failed");
                 Err(failed)
             }

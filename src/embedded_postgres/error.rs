@@ -1,11 +1,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::installation::OLDEST_MAJOR;
+use super::binaries::OLDEST_MAJOR;
 
 /// Why there is no private PostgreSQL. Each text ends with what a person can do, where there is something.
 #[derive(Debug, thiserror::Error)]
-pub enum PrivatePostgresError {
+pub enum EmbeddedPostgresError {
     /// No server programs on this machine.
     #[error(
         "no PostgreSQL {OLDEST_MAJOR} or newer is installed; install it (Debian, Ubuntu: `apt-get install postgresql`, \
@@ -98,7 +98,7 @@ pub enum PrivatePostgresError {
     Interrupted(#[from] tokio::task::JoinError),
 }
 
-impl PrivatePostgresError {
+impl EmbeddedPostgresError {
     /// For `map_err`: `cannot {action} {path}`.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -10,12 +10,12 @@ use crate::telemetry::StatementGuard;
 
 /// Where a measured statement is sent.
 #[derive(Debug)]
-pub(super) struct Traced<'c> {
+pub(super) struct InstrumentedExecutor<'c> {
     pub(super) connection: &'c mut PgConnection,
     pub(super) measured: &'c StatementGuard,
 }
 
-impl<'c> Executor<'c> for Traced<'c> {
+impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
     type Database = Postgres;
 
     fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, Error>>
@@ -23,7 +23,7 @@ impl<'c> Executor<'c> for Traced<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.connection.fetch_many(told(query, self.measured))
+        self.connection.fetch_many(instrumented(query, self.measured))
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
@@ -31,7 +31,7 @@ impl<'c> Executor<'c> for Traced<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.connection.fetch_optional(told(query, self.measured))
+        self.connection.fetch_optional(instrumented(query, self.measured))
     }
 
     fn prepare_with<'e>(self, sql: SqlStr, types: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>
@@ -51,22 +51,22 @@ impl<'c> Executor<'c> for Traced<'c> {
 }
 
 /// The same statement, its text told.
-fn told<'q, E: Execute<'q, Postgres>>(mut query: E, measured: &StatementGuard) -> Told {
+fn instrumented<'q, E: Execute<'q, Postgres>>(mut query: E, measured: &StatementGuard) -> InstrumentedQuery {
     let (statement, arguments) = (query.statement().cloned(), query.take_arguments());
     let persistent = query.persistent();
     let sql = query.sql();
     measured.sends(sql.as_str());
-    Told { sql, statement, arguments: Some(arguments), persistent }
+    InstrumentedQuery { sql, statement, arguments: Some(arguments), persistent }
 }
 
-struct Told {
+struct InstrumentedQuery {
     sql: SqlStr,
     statement: Option<PgStatement>,
     arguments: Option<Result<Option<PgArguments>, BoxDynError>>,
     persistent: bool,
 }
 
-impl Execute<'_, Postgres> for Told {
+impl Execute<'_, Postgres> for InstrumentedQuery {
     fn sql(self) -> SqlStr {
         self.sql
     }
