@@ -42,7 +42,7 @@ lint: install ## Check format, dependencies, alerts, lints and documentation
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
 
 # After a change of a statement nothing builds by .sqlx, so any build serves here: all that it does is to start PostgreSQL.
-generate: install ## Make .sqlx and schema.graphql anew
+generate: install ## Regenerate .sqlx and schema.graphql
 	test -x target/debug/cinegraph || cargo build --bin cinegraph
 	target/debug/cinegraph postgres --temporary -- scripts/generate.sh
 

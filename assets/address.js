@@ -1,4 +1,4 @@
-// What the page shows, as its address says it: the same names as the server's.
+// The state of the page, encoded in its URL with the same parameter names as on the server.
 
 const CRITERIA = {
   popular: "popularOpinion",
@@ -11,39 +11,39 @@ export const WEIGHTS = Object.keys(CRITERIA);
 const FILTERS = ["genre", "country", "q", "min"];
 const films = () => document.getElementById("films");
 
-// While the hand moves, the address bar waits until it rests: to change it costs a browser more than to show the list,
-// and Safari refuses after a hundred changes in half a minute.
+// While a slider moves, the URL is updated only after it rests for this many milliseconds: updating it costs a browser
+// more than rendering the list, and Safari allows only a hundred updates in 30 seconds.
 const REST = 250;
-let ahead = null; // What is shown, and the bar does not say yet.
+let pending = null; // The state that is shown and not yet in the URL.
 let timer = 0;
 
-export const read = () => new URLSearchParams(ahead?.query ?? location.search);
+export const read = () => new URLSearchParams(pending?.query ?? location.search);
 
-// Writes what is shown from now on; `replace` keeps the step back.
+// Sets the state. `replace` adds no history entry; `moving` delays the update of the URL.
 export function write(params, { replace = false, moving = false }) {
-  if (!moving) settle();
+  if (!moving) commit();
   clearTimeout(timer);
-  ahead = { query: params.toString(), replace: replace && (ahead?.replace ?? true) };
-  if (moving) timer = setTimeout(settle, REST);
-  else settle();
+  pending = { query: params.toString(), replace: replace && (pending?.replace ?? true) };
+  if (moving) timer = setTimeout(commit, REST);
+  else commit();
 }
 
-function settle() {
+function commit() {
   clearTimeout(timer);
-  if (!ahead) return;
-  const href = link(location.pathname, ahead.query);
-  history[ahead.replace ? "replaceState" : "pushState"](history.state, "", href);
-  ahead = null;
+  if (!pending) return;
+  const href = link(location.pathname, pending.query);
+  history[pending.replace ? "replaceState" : "pushState"](history.state, "", href);
+  pending = null;
 }
 
-// A link leads back to what was shown when it was followed.
-addEventListener("click", (event) => event.target.closest("a") && settle(), { capture: true });
+// Commits before navigation, so that Back returns to the state that was shown.
+addEventListener("click", (event) => event.target.closest("a") && commit(), { capture: true });
 addEventListener("popstate", () => {
   clearTimeout(timer);
-  ahead = null;
+  pending = null;
 });
 
-// The same films from the first on.
+// The same state on the first page, without empty parameters.
 export function fromStart(params) {
   const start = new URLSearchParams(params);
   start.delete("after");
@@ -68,25 +68,25 @@ export function link(path, params) {
   return query ? `${path}?${query}` : path;
 }
 
-// The arguments of a question; the names of list and decade come from the server where the address has none.
+// GraphQL variables of a state. List and decade default to those that the server rendered.
 export function variables(params) {
-  const asked = {
+  const result = {
     list: params.get("list") || films().dataset.list,
     decade: Number(params.get("decade") || films().dataset.decade),
   };
   if (isTuned(params)) {
-    asked.weights = Object.fromEntries(WEIGHTS.map((name) => [CRITERIA[name], Number(params.get(name) || 0)]));
+    result.weights = Object.fromEntries(WEIGHTS.map((name) => [CRITERIA[name], Number(params.get(name) || 0)]));
   } else if (params.get("profile")) {
-    asked.profile = params.get("profile");
+    result.profile = params.get("profile");
   }
   if (isFiltered(params)) {
     const one = (name) => (params.get(name) ? [params.get(name)] : null);
-    asked.filter = {
+    result.filter = {
       genres: one("genre"),
       countries: one("country"),
       titleContains: params.get("q") || null,
       minScore: params.get("min") ? Number(params.get("min")) : null,
     };
   }
-  return asked;
+  return result;
 }

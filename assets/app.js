@@ -1,4 +1,4 @@
-// The page is complete without this; here it becomes quick.
+// Entry point. The page works without scripts; they make it faster.
 import { localise } from "./format.js";
 import { startList } from "./list.js";
 import { startWhy } from "./why.js";
@@ -12,5 +12,5 @@ if (document.getElementById("films")) {
   usable();
 }
 startTimings();
-// When it was; the tests wait for it.
+// Time to a usable list in milliseconds; the browser tests wait for it.
 document.documentElement.dataset.ready = performance.now();

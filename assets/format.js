@@ -1,4 +1,4 @@
-// Numbers as the reader writes them.
+// Numbers in the reader's locale.
 
 const formats = new Map();
 
@@ -11,7 +11,7 @@ export function number(value, digits = 0) {
   return format.format(value);
 }
 
-// What the server wrote, which knows no reader.
+// Reformats numbers that the server rendered without knowing the locale.
 export function localise(root) {
   for (const element of root.querySelectorAll("[data-number]")) {
     const value = Number(element.textContent);

@@ -1,5 +1,5 @@
-// The list: asked anew for every change of the address, longer while it is scrolled.
-import { QUESTIONS, Refused, ask } from "./api.js";
+// The list: reloaded when the state changes, extended while it is scrolled.
+import { GraphqlError, OPERATIONS, execute } from "./api.js";
 import * as address from "./address.js";
 import { number } from "./format.js";
 import { fill, flash, make, mark, put, unmark } from "./row.js";
@@ -10,16 +10,16 @@ import { followUpdates } from "./live.js";
 const FIRST = 25;
 const NEXT = 50;
 const STREAMED = 500;
-const SLOW = 150; // From then on a list that is asked anew looks so; sooner, it would be painted twice for nothing.
-const MARGIN = 800; // Pixels below the window: films are there before they are scrolled to.
+const BUSY_DELAY = 150; // Milliseconds until a loading list is dimmed; for faster responses it would only cost a paint.
+const MARGIN = 800; // Pixels below the viewport in which the next page is loaded.
 const byId = (id) => document.getElementById(id);
 
 let films, kind, cursor, total, shown;
-let asking = null; // The newest question of the whole list; older ones are cancelled.
+let current = null; // The latest request for the list; earlier ones are aborted.
 let growing = false;
-let failed; // The question that films could not be added to.
+let failed; // The request whose list could not be extended.
 let stopStream = null;
-let baseline = new Map(); // Ranks before the hand came to the sliders.
+let baseline = new Map(); // Ranks before the first slider move.
 const rows = new Map();
 
 export function startList() {
@@ -29,7 +29,7 @@ export function startList() {
   total = Number(films.dataset.total);
   shown = address.read().toString();
   for (const row of films.children) rows.set(row.dataset.id, row);
-  settle();
+  updateControls();
   byId("more").addEventListener("click", more);
   byId("all").addEventListener("click", stream);
   new IntersectionObserver(([end]) => end.isIntersecting && more(), { rootMargin: `${MARGIN}px` }).observe(byId("pager"));
@@ -49,24 +49,24 @@ export function startList() {
   follow();
 }
 
-// Shows the films of another address. `replace` keeps the step back; `marks` says what rose and fell as the hand moves.
+// Loads another state. `replace` adds no history entry; `marks` shows which movies rose or fell while a slider moves.
 export function go(params, { replace = false, marks = false }) {
   address.write(params, { replace, moving: marks });
   return rank({ marks });
 }
 
 async function rank({ marks = false }) {
-  asking?.abort();
+  current?.abort();
   stopStream?.();
-  const question = (asking = new AbortController());
+  const request = (current = new AbortController());
   const params = address.read();
-  // On the way nothing else may grow the list that is about to go.
+  // The list must not be extended while its replacement is loading.
   cursor = "";
-  const slow = setTimeout(() => films.classList.add("busy"), SLOW);
+  const slow = setTimeout(() => films.classList.add("busy"), BUSY_DELAY);
   try {
-    const asked = { ...address.variables(params), first: FIRST, after: params.get("after") || undefined };
-    const { data, stale } = await ask(QUESTIONS[kind], asked, question.signal);
-    if (question !== asking) return;
+    const variables = { ...address.variables(params), first: FIRST, after: params.get("after") || undefined };
+    const { data, stale } = await execute(OPERATIONS[kind], variables, request.signal);
+    if (request !== current) return;
     if (marks && !baseline.size) for (const [id, row] of rows) baseline.set(id, Number(row.dataset.rank));
     if (!marks) baseline.clear();
     shown = params.toString();
@@ -74,111 +74,111 @@ async function rank({ marks = false }) {
     cursor = next(data.ranking.pageInfo);
     total = data.ranking.totalCount;
     byId("stale").hidden = !stale;
-    complain("");
-    settle();
+    showProblem("");
+    updateControls();
     if (!marks) follow();
   } catch (error) {
     if (error.name === "AbortError") return;
-    if (error instanceof Refused) return complain(error.message);
-    complain("The films cannot be reached. Trying again as soon as the network is back.");
+    if (error instanceof GraphqlError) return showProblem(error.message);
+    showProblem("Can’t reach the server. Retrying when the network is back.");
     addEventListener("online", () => rank({ marks }), { once: true });
   } finally {
     clearTimeout(slow);
-    if (question === asking) films.classList.remove("busy");
+    if (request === current) films.classList.remove("busy");
   }
 }
 
 const next = ({ hasNextPage, endCursor }) => (hasNextPage ? endCursor : "");
 
-// The rows stay where they are and show other films: much less to style, lay out and paint than new ones.
+// Reuses the rows: much less style, layout and paint than new ones.
 function replace(predictions, marks) {
   rows.clear();
-  const there = [...films.children];
+  const existing = [...films.children];
   predictions.forEach((prediction, index) => {
-    const row = there[index] ?? films.appendChild(make(prediction));
+    const row = existing[index] ?? films.appendChild(make(prediction));
     row.classList.remove("changed");
     fill(row, prediction);
     if (marks) mark(row, baseline.get(prediction.movie.id));
     else unmark(row);
     rows.set(prediction.movie.id, row);
   });
-  for (const row of there.slice(predictions.length)) row.remove();
+  for (const row of existing.slice(predictions.length)) row.remove();
 }
 
-// Adds those that are not there yet; says how many.
+// Appends movies that are not in the list yet; returns how many.
 function append(predictions) {
-  const made = predictions.filter(({ movie }) => !rows.has(movie.id)).map((prediction) => {
+  const added = predictions.filter(({ movie }) => !rows.has(movie.id)).map((prediction) => {
     const row = make(prediction);
     rows.set(prediction.movie.id, row);
     if (baseline.size) mark(row, baseline.get(prediction.movie.id));
     return row;
   });
-  films.append(...made);
-  return made.length;
+  films.append(...added);
+  return added.length;
 }
 
 async function more() {
   if (growing || !cursor) return;
   growing = true;
   failed = undefined;
-  const question = asking;
+  const request = current;
   byId("more").ariaBusy = "true";
   try {
-    // Where a stream was quicker, whole pages may be there already.
+    // A stream may have added whole pages already.
     for (let added = 0; cursor && !added; ) {
-      const asked = { ...address.variables(address.read()), first: NEXT, after: cursor };
-      const { data } = await ask(QUESTIONS[kind], asked, question?.signal);
-      if (question !== asking) return;
+      const variables = { ...address.variables(address.read()), first: NEXT, after: cursor };
+      const { data } = await execute(OPERATIONS[kind], variables, request?.signal);
+      if (request !== current) return;
       added = append(data.ranking.nodes);
       cursor = next(data.ranking.pageInfo);
     }
-    complain("");
+    showProblem("");
   } catch (error) {
-    failed = question;
-    if (error.name !== "AbortError") complain("More films cannot be reached right now. Try again.");
+    failed = request;
+    if (error.name !== "AbortError") showProblem("Can’t load more films. Try again.");
   } finally {
     growing = false;
     byId("more").ariaBusy = null;
-    settle();
-    // Still in view: nothing would say so again.
-    if (failed !== question && byId("pager").getBoundingClientRect().top < innerHeight + MARGIN) setTimeout(more);
+    updateControls();
+    // The observer reports only changes: if the end is still in view, load on.
+    if (failed !== request && byId("pager").getBoundingClientRect().top < innerHeight + MARGIN) setTimeout(more);
   }
 }
 
-// The best at once, as they come.
+// Loads the top of the list over the WebSocket, in batches.
 function stream() {
-  const { filter, ...asked } = address.variables(address.read());
+  const { filter, ...variables } = address.variables(address.read());
   const done = () => {
     stopStream = null;
-    settle();
+    updateControls();
   };
-  const stop = subscribe(QUESTIONS.stream, { ...asked, limit: STREAMED }, {
+  const stop = subscribe(OPERATIONS.stream, { ...variables, limit: STREAMED }, {
     next: ({ predictionStream: batch }) => {
       append(batch.predictions);
       byId("stale").hidden = !batch.stale;
-      settle(`${number(batch.received)} of ${number(batch.total)}`);
+      updateControls(`${number(batch.received)} of ${number(batch.total)}`);
     },
     complete: done,
     failed: () => {
       done();
-      complain("The films stopped coming. Try again.");
+      showProblem("Loading was interrupted. Try again.");
     },
   });
   stopStream = () => {
     stop();
     done();
   };
-  settle("…");
+  updateControls("…");
 }
 
-// One change of the data: of a film that is shown, or that belongs among those that are.
+// Applies a live update to the rows: moves, adds or removes one movie.
 export function apply({ kind: change, previousRank, prediction }) {
   const { id } = prediction.movie;
   const old = rows.get(id);
   const last = Number(films.lastElementChild?.dataset.rank ?? 0);
   old?.remove();
   rows.delete(id);
-  if (change === "LEFT" || !prediction.rank || (prediction.rank > last && cursor)) return settle();
+  if (change === "LEFT" || !prediction.rank || (prediction.rank > last && cursor)) return updateControls();
   const row = make(prediction);
   rows.set(id, row);
   const after = [...films.children].find((other) => Number(other.dataset.rank) >= prediction.rank);
@@ -186,7 +186,7 @@ export function apply({ kind: change, previousRank, prediction }) {
   mark(row, previousRank ?? undefined);
   if (change === "RESCORED") unmark(row);
   flash(row);
-  settle();
+  updateControls();
 }
 
 function follow() {
@@ -195,7 +195,7 @@ function follow() {
   followUpdates(whole ? address.variables(params) : null, apply);
 }
 
-function settle(progress) {
+function updateControls(progress) {
   put(byId("count"), number(total));
   byId("empty").hidden = films.children.length > 0 || total > 0;
   byId("more").hidden = !cursor || Boolean(stopStream);
@@ -203,11 +203,11 @@ function settle(progress) {
   const streams = kind === "predictions" && !address.isFiltered(address.read()) && rows.size < Math.min(total, STREAMED);
   all.hidden = !streams || !cursor;
   all.disabled = Boolean(stopStream);
-  put(all, progress && stopStream ? progress : `The best ${number(Math.min(total, STREAMED))} at once`);
+  put(all, progress && stopStream ? progress : `Load top ${number(Math.min(total, STREAMED))}`);
   byId("first").hidden = !address.read().get("after");
 }
 
-function complain(text) {
+function showProblem(text) {
   byId("problem").textContent = text;
   byId("problem").hidden = !text;
 }

@@ -1,10 +1,10 @@
-// One film of the list: the server's markup, filled.
+// A row of the list: the server's row template, filled with a prediction.
 import { number } from "./format.js";
 import { link, read, unfiltered } from "./address.js";
 
 const template = () => document.getElementById("film-row").content.firstElementChild;
 
-// Writes only what differs: what is written is styled, laid out and painted again.
+// Writes only changes: every write causes style, layout and paint.
 export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -30,7 +30,7 @@ export function fill(row, { rank, score, likelihood, coverage, source, breakdown
   put(field("score"), number(score, 1));
   put(field("likelihood"), number(likelihood));
   set(field("reach"), "width", likelihood.toFixed(1));
-  const direct = source === "DIRECT_QUERY" ? " · computed directly" : "";
+  const direct = source === "DIRECT_QUERY" ? " · computed on demand" : "";
   put(field("coverage"), `${number(coverage)} of ${number(4)} ratings known${direct}`);
   relink(row);
   let start = 0;
@@ -44,29 +44,29 @@ export function fill(row, { rank, score, likelihood, coverage, source, breakdown
   });
 }
 
-// Its link leads to the film as it is ranked now.
+// Links to the movie with the current weights.
 export function relink(row) {
   const href = link(`/films/${row.dataset.id}`, unfiltered(read()));
   set(row.querySelector("[data-field=title]"), "href", href);
 }
 
-// How it moved since `before`, its rank then; none before: it was not among those shown.
+// Marks how the rank changed since `before`; undefined if the movie was not shown before.
 export function mark(row, before) {
   const now = Number(row.dataset.rank);
-  const by = before === undefined ? 0 : before - now;
-  const kind = before === undefined ? "new" : by > 0 ? "rose" : by < 0 ? "fell" : "";
+  const change = before === undefined ? 0 : before - now;
+  const kind = before === undefined ? "new" : change > 0 ? "rose" : change < 0 ? "fell" : "";
   if (!kind) return unmark(row);
   const element = row.querySelector("[data-field=mark]");
-  const sign = { new: "new", rose: `▲ ${number(by)}`, fell: `▼ ${number(-by)}` }[kind];
-  const words = { new: "newly shown", rose: `rose by ${number(by)}`, fell: `fell by ${number(-by)}` }[kind];
+  const sign = { new: "new", rose: `▲ ${number(change)}`, fell: `▼ ${number(-change)}` }[kind];
+  const words = { new: "newly shown", rose: `rose by ${number(change)}`, fell: `fell by ${number(-change)}` }[kind];
   if (element.textContent === `${sign} ${words}`) return;
   element.className = `mark ${kind}`;
-  const [seen, heard] = [document.createElement("span"), document.createElement("span")];
-  seen.ariaHidden = "true";
-  seen.textContent = sign;
-  heard.className = "sr";
-  heard.textContent = ` ${words}`;
-  element.replaceChildren(seen, heard);
+  const [visible, spoken] = [document.createElement("span"), document.createElement("span")];
+  visible.ariaHidden = "true";
+  visible.textContent = sign;
+  spoken.className = "sr";
+  spoken.textContent = ` ${words}`;
+  element.replaceChildren(visible, spoken);
 }
 
 export function unmark(row) {
@@ -75,7 +75,7 @@ export function unmark(row) {
   put(element, "");
 }
 
-// Draws the eye to it for a moment.
+// Highlights a changed row briefly.
 export function flash(row) {
   row.classList.remove("changed");
   requestAnimationFrame(() => row.classList.add("changed"));

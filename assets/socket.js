@@ -1,4 +1,4 @@
-// graphql-transport-ws: as many operations as wanted on one connection, which heals by itself.
+// Client of graphql-transport-ws: all operations share one connection, which reconnects automatically.
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15000;
@@ -10,15 +10,15 @@ let wait = FIRST_WAIT;
 let timer = 0;
 let nextId = 1;
 const running = new Map();
-let tell = () => {};
+let notify = () => {};
 
-// Calls back with "live", "lost" or "" (nothing is asked for).
+// Registers the callback for state changes: "live", "lost" or "" (no operation is running).
 export function onState(callback) {
-  tell = callback;
+  notify = callback;
 }
 
-// Runs an operation until it ends or the function that is returned is called. One that `resumes` starts again when the
-// connection is back; any other is told that it failed.
+// Runs an operation until it completes or the returned function is called. If the connection is lost, an operation with
+// `resumes` restarts after the reconnect; others fail.
 export function subscribe(query, variables, { next, failed = () => {}, complete = () => {}, resumes = false }) {
   const id = String(nextId++);
   running.set(id, { payload: { query, variables }, next, failed, complete, resumes });
@@ -37,17 +37,17 @@ function connect() {
   const opened = new WebSocket(`${protocol === "https:" ? "wss" : "ws"}://${host}/graphql/ws`, "graphql-transport-ws");
   socket = opened;
   opened.onopen = () => opened.send(JSON.stringify({ type: "connection_init" }));
-  opened.onmessage = ({ data }) => opened === socket && hear(JSON.parse(data));
-  opened.onclose = () => opened === socket && lost();
+  opened.onmessage = ({ data }) => opened === socket && receive(JSON.parse(data));
+  opened.onclose = () => opened === socket && reconnect();
 }
 
-function hear({ type, id, payload }) {
+function receive({ type, id, payload }) {
   const operation = running.get(id);
   if (type === "connection_ack") {
     ready = true;
     wait = FIRST_WAIT;
-    for (const waiting of running.keys()) start(waiting);
-    tell("live");
+    for (const pending of running.keys()) start(pending);
+    notify("live");
   } else if (type === "ping") {
     send({ type: "pong" });
   } else if (type === "next") {
@@ -61,19 +61,19 @@ function hear({ type, id, payload }) {
   }
 }
 
-function lost() {
+function reconnect() {
   socket = null;
   ready = false;
   for (const [id, operation] of running) {
     if (operation.resumes) continue;
     running.delete(id);
-    operation.failed([{ message: "the connection was lost" }]);
+    operation.failed([{ message: "connection lost" }]);
   }
-  if (!running.size) return tell("");
-  tell("lost");
-  // Without a network only "online" is worth an attempt; one now and then, for a browser that is wrong about it.
+  if (!running.size) return notify("");
+  notify("lost");
+  // Offline, the "online" event triggers the reconnect; rare attempts cover browsers that report the state wrongly.
   if (!navigator.onLine) wait = LONGEST_WAIT;
-  // Spread, so that all pages of a server that was restarted do not come at once.
+  // With jitter, so that clients do not reconnect all at once after a restart of the server.
   timer = setTimeout(connect, wait * (0.75 + Math.random() / 2));
   wait = Math.min(wait * 2, LONGEST_WAIT);
 }
@@ -83,21 +83,21 @@ function close() {
   socket?.close(1000);
   socket = null;
   ready = false;
-  tell("");
+  notify("");
 }
 
 const start = (id) => send({ id, type: "subscribe", payload: running.get(id).payload });
 const send = (message) => socket.send(JSON.stringify(message));
 
-// Back on the network: at once, not after the wait.
+// Reconnects without waiting when the network is back.
 addEventListener("online", () => {
   wait = FIRST_WAIT;
   connect();
 });
-// Told at once: a close that nobody answers takes a browser a minute.
+// Does not wait for the close event: without a reply of the server it takes a browser a minute.
 addEventListener("offline", () => {
-  const left = socket;
-  if (!left) return;
-  lost();
-  left.close();
+  const old = socket;
+  if (!old) return;
+  reconnect();
+  old.close();
 });

@@ -1,29 +1,29 @@
-// What people waited for, sent once in a while.
+// Timings of the page: recorded here and reported in batches.
 
 const URL = "/page/timings";
-const MOST = 40;
-let waiting = [];
+const MAX_TIMINGS = 40;
+let timings = [];
 
-export function note(phase, milliseconds) {
-  if (milliseconds > 0 && waiting.length < MOST) waiting.push({ phase, seconds: milliseconds / 1000 });
+export function record(phase, milliseconds) {
+  if (milliseconds > 0 && timings.length < MAX_TIMINGS) timings.push({ phase, seconds: milliseconds / 1000 });
 }
 
-// The list is there and answers to the hand.
+// The list is shown and interactive.
 export function usable() {
-  note("first_list", performance.now());
+  record("first_list", performance.now());
 }
 
 export function startTimings() {
   const [navigation] = performance.getEntriesByType("navigation");
-  // A page that was restored or prerendered was not waited for.
-  if (navigation && !navigation.activationStart) note("ttfb", navigation.responseStart);
+  // Prerendered pages have no wait to measure.
+  if (navigation && !navigation.activationStart) record("ttfb", navigation.responseStart);
   addEventListener("visibilitychange", () => document.visibilityState === "hidden" && send());
   addEventListener("pagehide", send);
   setTimeout(send, 3000);
 }
 
 function send() {
-  if (!waiting.length) return;
-  navigator.sendBeacon(URL, new Blob([JSON.stringify(waiting)], { type: "application/json" }));
-  waiting = [];
+  if (!timings.length) return;
+  navigator.sendBeacon(URL, new Blob([JSON.stringify(timings)], { type: "application/json" }));
+  timings = [];
 }

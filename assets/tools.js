@@ -1,12 +1,12 @@
-// Profiles, sliders and filters: each of them changes the address.
+// Profiles, sliders and filters: each changes the URL.
 import * as address from "./address.js";
-import { note } from "./timings.js";
+import { record } from "./timings.js";
 import { number } from "./format.js";
 import { put, set } from "./row.js";
 
-// While the hand moves: at most one question in this time, the last one always asked.
-const PACE = 40;
-const TYPING = 200;
+// Milliseconds. While a slider moves, at most one request per interval; the last position is always requested.
+const REQUEST_INTERVAL = 40;
+const TYPING_DELAY = 200;
 const byId = (id) => document.getElementById(id);
 const sliders = () => address.WEIGHTS.map((name) => byId(`weigh-${name}`));
 const chips = () => [...byId("profiles").children];
@@ -16,7 +16,7 @@ export function startTools(go) {
   startProfiles(go);
   startSliders(go);
   startFilters(go);
-  show(address.read());
+  showSelection(address.read());
 }
 
 function startProfiles(go) {
@@ -35,27 +35,27 @@ function startProfiles(go) {
 function startSliders(go) {
   let timer = 0;
   let moved = 0;
-  let asked = -PACE;
+  let requested = -REQUEST_INTERVAL;
   const rank = async () => {
     clearTimeout(timer);
     timer = 0;
-    asked = performance.now();
+    requested = performance.now();
     const since = moved;
     const before = address.read();
     const params = address.fromStart(before);
     for (const slider of sliders()) params.set(slider.name, Math.round(Number(slider.value)));
     const ranked = go(params, { replace: address.isTuned(before), marks: true });
-    show(params);
+    showSelection(params);
     await ranked;
-    // Painted is what comes after a frame. Nothing has moved since: it is what the hand waited for.
-    requestAnimationFrame(() => setTimeout(() => since === moved && note("rerank", performance.now() - since)));
+    // A timeout after a frame runs after the paint. Recorded only if no slider has moved since.
+    requestAnimationFrame(() => setTimeout(() => since === moved && record("rerank", performance.now() - since)));
   };
   byId("weights").addEventListener("input", () => {
     moved = performance.now();
-    const wait = asked + PACE - moved;
+    const wait = requested + REQUEST_INTERVAL - moved;
     if (wait <= 0) rank();
     else timer ||= setTimeout(rank, wait);
-    outputs();
+    showWeights();
   });
   byId("weights").addEventListener("submit", (event) => event.preventDefault());
   byId("reset").addEventListener("click", (event) => {
@@ -75,56 +75,56 @@ function startFilters(go) {
       else params.delete(name);
     }
     go(params, { replace });
-    show(params);
+    showSelection(params);
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", (event) => {
     clearTimeout(timer);
     if (!form.reportValidity()) return;
     const typed = event.target.matches("input");
-    timer = setTimeout(change, typed ? TYPING : 0, typed);
+    timer = setTimeout(change, typed ? TYPING_DELAY : 0, typed);
   });
 }
 
-// Sets every control to an address.
+// Sets every control to a state.
 export function showTools(params) {
   const form = byId("filters");
   for (const control of form.querySelectorAll("select, input:not([type=hidden])")) {
     const fallback = control.name === "decade" || control.name === "list" ? byId("films").dataset[control.name] : "";
     control.value = params.get(control.name) ?? fallback;
   }
-  const chip = chosen(params);
+  const chip = selectedChip(params);
   const weights = address.isTuned(params)
     ? address.WEIGHTS.map((name) => params.get(name) ?? 0)
     : (chip?.dataset.weights.split(",") ?? []);
   sliders().forEach((slider, index) => (slider.value = weights[index] ?? 0));
-  outputs();
-  show(params);
+  showWeights();
+  showSelection(params);
 }
 
-function chosen(params) {
+function selectedChip(params) {
   if (address.isTuned(params)) return undefined;
   const name = params.get("profile");
   return chips().find((chip) => (name ? chip.dataset.profile === name : isDefault(chip)));
 }
 
-function outputs() {
+function showWeights() {
   for (const slider of sliders()) {
     put(slider.parentElement.querySelector("output"), number(Math.round(Number(slider.value))));
   }
 }
 
-// What says in words or links what is ranked.
-function show(params) {
-  const chip = chosen(params);
-  put(byId("taste"), chip?.dataset.profile ?? "weights of your own");
+// Updates the texts and links that depend on the state.
+function showSelection(params) {
+  const chip = selectedChip(params);
+  put(byId("taste"), chip?.dataset.profile ?? "your weights");
   for (const each of chips()) {
     if (each === chip) each.setAttribute("aria-current", "true");
     else each.removeAttribute("aria-current");
-    const theirs = address.untuned(params);
-    if (isDefault(each)) theirs.delete("profile");
-    else theirs.set("profile", each.dataset.profile);
-    set(each, "href", address.link(location.pathname, theirs));
+    const target = address.untuned(params);
+    if (isDefault(each)) target.delete("profile");
+    else target.set("profile", each.dataset.profile);
+    set(each, "href", address.link(location.pathname, target));
   }
   set(byId("reset"), "href", address.link(location.pathname, address.untuned(params)));
   for (const tab of document.querySelectorAll(".tabs a")) {

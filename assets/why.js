@@ -1,15 +1,15 @@
-// A film, or the films of a decade, in a dialog over the list: the server's page, without leaving this one.
+// Shows the page of a movie or of a validated decade in a dialog, without leaving the current page.
 import { localise } from "./format.js";
 
 let dialog, body;
-let asking = null;
+let pending = null; // Aborts the running request.
 const opens = (path) => /^\/(films|validation)\/./.test(path);
 
 export function startWhy() {
   dialog = document.getElementById("why");
   body = document.getElementById("why-body");
   if (!dialog) {
-    // Opened over a list, then loaded anew: a step back leaves this page in place under the address of the list.
+    // A dialog's URL after a reload: Back changes only the URL, so the list has to be loaded.
     const { pathname } = location;
     return addEventListener("popstate", () => location.pathname !== pathname && location.reload());
   }
@@ -21,9 +21,9 @@ export function startWhy() {
     history.pushState({ depth: (history.state?.depth ?? 0) + 1 }, "", anchor.href);
     open(anchor.textContent);
   });
-  // Closed by hand: back to where it was opened.
+  // Closed by the user: go back to the URL from which the dialog was opened.
   dialog.addEventListener("close", () => {
-    asking?.abort();
+    pending?.abort();
     body.replaceChildren();
     const depth = history.state?.depth ?? 0;
     if (depth) history.go(-depth);
@@ -36,8 +36,8 @@ export function startWhy() {
 }
 
 async function open(title) {
-  asking?.abort();
-  const question = (asking = new AbortController());
+  pending?.abort();
+  const request = (pending = new AbortController());
   const heading = document.createElement("h1");
   heading.id = "why-title";
   heading.tabIndex = -1;
@@ -46,23 +46,23 @@ async function open(title) {
   body.ariaBusy = "true";
   if (!dialog.open) dialog.showModal();
   try {
-    const response = await fetch(location.href, { signal: question.signal, headers: { accept: "text/html" } });
+    const response = await fetch(location.href, { signal: request.signal, headers: { accept: "text/html" } });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const main = page.getElementById("subject");
     localise(main);
     for (const pager of main.querySelectorAll(".pager")) pager.remove();
     body.replaceChildren(...main.children);
-    const shown = body.querySelector("h1");
-    shown.id = "why-title";
-    shown.tabIndex = -1;
-    shown.focus();
+    const title = body.querySelector("h1");
+    title.id = "why-title";
+    title.tabIndex = -1;
+    title.focus();
     dialog.scrollTop = 0;
   } catch (error) {
     if (error.name === "AbortError") return;
-    const sorry = document.createElement("p");
-    sorry.role = "alert";
-    sorry.textContent = "This cannot be reached right now. Close it and try again.";
-    body.append(sorry);
+    const message = document.createElement("p");
+    message.role = "alert";
+    message.textContent = "Can’t load this page. Close it and try again.";
+    body.append(message);
   } finally {
     body.ariaBusy = null;
   }

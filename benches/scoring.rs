@@ -1,4 +1,4 @@
-//! Arithmetic in memory, at the size of the largest decade among a million films.
+//! In-memory arithmetic, at the size of the largest decade among a million movies.
 
 use chrono::{DateTime, Days, NaiveDate};
 use cinegraph::scoring::{
@@ -7,43 +7,43 @@ use cinegraph::scoring::{
 };
 use divan::{Bencher, black_box};
 
-const FILMS: u32 = 87_000;
+const MOVIES: u32 = 87_000;
 const LIST: &str = "1001_movies";
 
 fn main() {
     divan::main();
 }
 
-/// Numbers from 0 to 1 without a pattern that a sort could use, the same in each run.
-fn part(film: u32, salt: u32) -> f64 {
-    let mixed = (film ^ salt.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b);
+/// Pseudo-random numbers from 0 to 1, the same in each run.
+fn part(movie: u32, salt: u32) -> f64 {
+    let mixed = (movie ^ salt.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b);
     f64::from((mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35)) / f64::from(u32::MAX)
 }
 
-fn vector(film: u32) -> ScoreVector {
-    ScoreVector([1, 2, 3, 4, 5].map(|salt| part(film, salt)))
+fn vector(movie: u32) -> ScoreVector {
+    ScoreVector([1, 2, 3, 4, 5].map(|salt| part(movie, salt)))
 }
 
-fn lists(film: u32) -> Vec<&'static str> {
-    if film.is_multiple_of(1000) { vec![LIST] } else { vec![] }
+fn lists(movie: u32) -> Vec<&'static str> {
+    if movie.is_multiple_of(1000) { vec![LIST] } else { vec![] }
 }
 
 fn decade() -> DecadeColumns {
     let mut columns = DecadeColumnsBuilder::default();
     let words = ["The Return", "of Autumn", "Night", "a Stranger", "in Lisbon", "without End"];
-    for film in 0..FILMS {
-        let word = |divisor: u32| words[(film / divisor) as usize % words.len()];
+    for movie in 0..MOVIES {
+        let word = |divisor: u32| words[(movie / divisor) as usize % words.len()];
         columns.push(MovieRow {
-            id: MovieId(i64::from(film)),
-            vector: vector(film),
-            release_day: NaiveDate::default() + Days::new(u64::from(film % 3652)),
+            id: MovieId(i64::from(movie)),
+            vector: vector(movie),
+            release_day: NaiveDate::default() + Days::new(u64::from(movie % 3652)),
             coverage: 4,
             computed_at: DateTime::UNIX_EPOCH,
-            list_keys: lists(film),
-            title: &format!("{} {} {film}", word(1), word(7)),
+            list_keys: lists(movie),
+            title: &format!("{} {} {movie}", word(1), word(7)),
             language: "en",
-            genres: vec![film % 19, film % 7],
-            countries: vec![film % 60],
+            genres: vec![movie % 19, movie % 7],
+            countries: vec![movie % 60],
         });
     }
     columns.finish()
@@ -51,21 +51,21 @@ fn decade() -> DecadeColumns {
 
 fn snapshot() -> SnapshotColumns {
     let mut columns = SnapshotColumnsBuilder::default();
-    for film in 0..FILMS {
+    for movie in 0..MOVIES {
         columns.push(SnapshotRow {
-            id: MovieId(i64::from(film)),
-            published: vector(film),
-            blind_cultural_impact: part(film, 6),
-            blind_people_quality: part(film, 7),
-            popularity: part(film, 8),
-            list_keys: lists(film),
+            id: MovieId(i64::from(movie)),
+            published: vector(movie),
+            blind_cultural_impact: part(movie, 6),
+            blind_people_quality: part(movie, 7),
+            popularity: part(movie, 8),
+            list_keys: lists(movie),
         });
     }
     columns.finish(Vec::new())
 }
 
 fn weights() -> Weights {
-    Weights::normalised([4.0, 4.0, 2.0, 3.0, 1.0]).expect("weights that are none")
+    Weights::normalised([4.0, 4.0, 2.0, 3.0, 1.0]).expect("valid weights")
 }
 
 fn candidates(decade: &DecadeColumns) -> Ranking {
@@ -108,6 +108,6 @@ fn validate_a_decade(bencher: Bencher) {
 
 #[divan::bench]
 fn likelihoods_of_a_page(bencher: Bencher) {
-    let scores: Vec<f64> = (0..25).map(|film| 100.0 * part(film, 1)).collect();
+    let scores: Vec<f64> = (0..25).map(|movie| 100.0 * part(movie, 1)).collect();
     bencher.bench_local(|| black_box(&scores).iter().map(|score| likelihood(*score)).sum::<f64>());
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes dashboards/*.json for Grafana. Without arguments it writes them anew; --check fails when they are not current;
---names FILE fails when they or the alerts use a metric that FILE (src/telemetry/metrics.rs) does not name.
+"""Generates dashboards/*.json for Grafana. Without arguments it writes them; --check fails if they are not current;
+--names FILE fails if dashboards or alerts use a metric that FILE (src/telemetry/metrics.rs) does not define.
 
-Below, expressions are written without the selectors of job and instance: each series gets them when it is written out.
+Expressions below omit the selectors of job and instance; `selected` adds them to each series.
 """
 
 import json
@@ -21,19 +21,19 @@ TITLES = {
 RUNBOOKS = "docs/runbooks.md"
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
-# Grouping labels look like metrics, so they are matched first and left alone.
+# Grouping labels look like metrics, so they are matched first and left unchanged.
 SERIES = re.compile(r"(?:by|on) \([^)]*\)|\b((?:cinegraph|graphql|http|db|process|tokio)[_:][\w:]+)(?:\{([^}]*)\})?")
 
 
 def selected(expression):
-    """The expression, with job and instance in every selector; recorded series (with a colon) keep no instance."""
+    """The expression with job and instance in every selector; recorded series (with a colon) have no instance."""
 
     def select(match):
         name, labels = match.groups()
         if name is None:
             return match[0]
-        ours = 'job=~"$job"' if ":" in name else 'job=~"$job",instance=~"$instance"'
-        return f"{name}{{{f'{labels},' if labels else ''}{ours}}}"
+        selectors = 'job=~"$job"' if ":" in name else 'job=~"$job",instance=~"$instance"'
+        return f"{name}{{{f'{labels},' if labels else ''}{selectors}}}"
 
     return SERIES.sub(select, expression)
 
@@ -46,7 +46,7 @@ def traces(condition):
         "queries": [{"refId": "A", "queryType": "traceql", "query": search}],
         "range": {"from": "${__from}", "to": "${__to}"},
     }
-    # Grafana fills in its variables before the browser reads the address, so they stay as they are.
+    # Grafana replaces its variables before the browser reads the URL, so they must not be percent-encoded.
     panes = re.sub(r"%24%7B(.*?)%7D", r"${\1}", quote(json.dumps({"t": pane})))
     return {"title": "Search traces", "url": f"/explore?schemaVersion=1&panes={panes}", "targetBlank": True}
 
@@ -61,7 +61,7 @@ TASK_TRACES = traces('span.cinegraph.task.name="${__field.labels.task}"')
 
 
 def panel(title, unit, why, *queries, kind="timeseries", line=None, low=False, width=8, link=None, **more):
-    """One panel. `queries` are pairs of expression and legend; `line` is drawn, and bad lies above it, or below if `low`."""
+    """One panel. `queries`: pairs of expression and legend; `line`: threshold, red above it, or below if `low`."""
     instant = kind in ("stat", "table")
     colours = ("red", "green") if low else ("green", "red")
     steps = [{"color": "green" if line is None else colours[0], "value": None}]
@@ -108,7 +108,7 @@ def panel(title, unit, why, *queries, kind="timeseries", line=None, low=False, w
 
 
 def quantile(share, metric, *labels):
-    """The expression of a quantile of a histogram, by these labels."""
+    """The expression of a quantile of a histogram, grouped by `labels`."""
     name, selector = re.fullmatch(r"(\w+)(\{.*\})?", metric).groups(default="")
     by = ", ".join(("le", *labels))
     return f"histogram_quantile({share}, sum by ({by}) (rate({name}_bucket{selector}[$__rate_interval])))"
@@ -126,8 +126,8 @@ def fields_table():
     return panel(
         "Fields: rate, p95, errors",
         "reqps",
-        "Which field. One row for each root field: sort by p95 to find the slow one, by errors to find the failing "
-        "one, then search its traces.",
+        "One row per root field: sort by p95 to find the slow one, by errors to find the failing one, then search its "
+        "traces.",
         ("sum by (field) (rate(cinegraph_graphql_field_requests_total[$__rate_interval]))", "{{field}}"),
         ("cinegraph:field_duration_seconds:p95_rate5m", "{{field}}"),
         ('sum by (field) (rate(cinegraph_graphql_field_requests_total{outcome="error"}[$__rate_interval]))', "{{field}}"),
@@ -151,30 +151,30 @@ OVERVIEW = [
     panel(
         "Availability, 30 days",
         "percentunit",
-        "The promise: 99.9 % of requests that count are answered. Below it: stop shipping, and look at errors by "
-        "code in the GraphQL dashboard. Needs 30 days of data in Prometheus.",
+        "Objective: 99.9 % of counted requests succeed. Below it: stop releases, and look at errors by code in the "
+        "GraphQL dashboard. Needs 30 days of data in Prometheus.",
         (f"1 - {BAD} / {COUNTED}", "availability"),
         kind="stat", line=0.999, low=True,
     ),
     panel(
         "Error budget left",
         "percentunit",
-        "Ship or hold: the share of this month's allowed failures that is left. Below 0 it is spent: only fixes go out.",
+        "Share of the allowed failures of 30 days that is left. Below 0: release only fixes.",
         (f"1 - ({BAD} / {COUNTED}) / 0.001", "budget left"),
         kind="stat", line=0, low=True,
     ),
     panel(
         "Build",
         "none",
-        "What runs where. Two versions side by side for longer than a deploy takes: one instance was left behind.",
+        "Version of each instance. Two versions for longer than a deploy takes: one instance was not updated.",
         ("cinegraph_build_info", "{{instance}} {{version}} {{revision}}"),
         kind="stat", text="name",
     ),
     panel(
         "Burn rate",
         "none",
-        "Why a page came: 1 spends the budget in just 30 days. Over 14.4 in the short window it is gone in two "
-        "days: find the failing code below, then what changed when it began.",
+        "1 spends the error budget in exactly 30 days; over 14.4, two days suffice, and an alert pages. Find the "
+        "failing error code in the GraphQL dashboard, then what changed when it began.",
         ("cinegraph:availability_errors:ratio_rate1h / 0.001", "1 h {{job}}"),
         ("cinegraph:availability_errors:ratio_rate6h / 0.001", "6 h {{job}}"),
         line=14.4,
@@ -182,15 +182,15 @@ OVERVIEW = [
     panel(
         "Cached predictions under 50 ms",
         "percentunit",
-        "Second promise: 99 %. Below the line: look at runtime busy and CPU here, then at the time in layer l2 in "
-        "the cache dashboard.",
+        "Objective: 99 %. Below the line: look at Runtime busy and CPU here, then at the time in layer l2 in the cache "
+        "dashboard.",
         ("1 - cinegraph:cached_latency_slow:ratio_rate1h", "{{job}}"),
         line=0.99, low=True,
     ),
     panel(
         "Hit ratio of requests",
         "percentunit",
-        "Third promise: 90 % of predictions requests come from a cache. Below the line: the cache dashboard says "
+        "Objective: 90 % of predictions requests are served from a cache. Below the line: the cache dashboard shows "
         "which cache misses; low just after a start is normal.",
         ("cinegraph:cached_requests:ratio_rate5m", "{{job}}"),
         line=0.9, low=True,
@@ -198,16 +198,16 @@ OVERVIEW = [
     panel(
         "Requests by outcome",
         "reqps",
-        "Traffic and errors. bad is our fault: split it by code in the GraphQL dashboard. excluded is the client's: "
-        "a jump is a broken or hostile client. All at zero: nothing reaches us.",
+        "Traffic and errors. bad: errors of the service; split them by code in the GraphQL dashboard. excluded: client "
+        "errors; a jump means a broken or hostile client. All at zero: no requests arrive.",
         ("sum by (result) (rate(cinegraph_slo_requests_total[$__rate_interval]))", "{{result}}"),
         link=FAILED_TRACES,
     ),
     panel(
         "HTTP by status",
         "reqps",
-        "What clients see. 503: the database is away. 504 or 408: too slow. 429 or 413: a client over its limits. "
-        "499: clients that gave up waiting.",
+        "503: the database is unavailable, or load shedding. 504 or 408: too slow. 429 or 413: a client over its "
+        "limits. 499: clients that disconnected.",
         (
             "sum by (http_response_status_code) (rate(http_server_request_duration_seconds_count[$__rate_interval]))",
             "{{http_response_status_code}}",
@@ -217,7 +217,7 @@ OVERVIEW = [
     panel(
         "Latency p50 p95 p99",
         "s",
-        "How long /graphql takes. All three up: saturation or the database. Only p99: a few expensive operations, "
+        "Duration of /graphql. All three up: saturation or the database. Only p99: a few expensive operations, "
         "found in the GraphQL dashboard or by a trace search.",
         (quantile(0.5, GRAPHQL_SECONDS), "p50"),
         (quantile(0.95, GRAPHQL_SECONDS), "p95"),
@@ -227,37 +227,36 @@ OVERVIEW = [
     panel(
         "In flight",
         "short",
-        "Pile-up: requests that have begun and not ended. Rising while traffic does not: something holds them, most "
-        "often the connection pool.",
+        "Concurrent requests. Rising while traffic does not: they wait for something, most often the connection pool.",
         ("sum by (instance) (http_server_active_requests)", "{{instance}}"),
     ),
     panel(
         "Page p95",
         "s",
-        "What people feel, as their browsers measured it. ttfb high: we are slow. first_list high with a low ttfb: "
-        "the network or the browser. Above the line for 15 minutes it makes a ticket.",
+        "Page timings measured by browsers. ttfb high: the service is slow. first_list high with a low ttfb: the "
+        "network or the browser. Above the line for 15 minutes an alert creates a ticket.",
         (quantile(0.95, "cinegraph_page_duration_seconds", "phase"), "{{phase}}"),
         line=0.5, link=REQUEST_TRACES,
     ),
     panel(
         "CPU",
         "short",
-        "Saturation: cores in use. At the number of cores the machine has, everything is slow: add an instance, or "
-        "find the operation that eats it by complexity.",
+        "Cores in use. At the number of cores of the machine everything is slow: add an instance, or find the "
+        "expensive operation by its complexity.",
         ("rate(process_cpu_seconds_total[$__rate_interval])", "{{instance}}"),
     ),
     panel(
         "Runtime busy",
         "percentunit",
-        "Saturation of the worker threads. Near 1 with CPU to spare: something blocks a worker; look for a deploy.",
+        "Saturation of the worker threads. Near 1 with idle CPU: something blocks a worker; look for a deploy.",
         ("rate(tokio_worker_busy_seconds_total[$__rate_interval]) / tokio_workers", "{{instance}}"),
         line=0.9,
     ),
     panel(
         "Memory",
         "bytes",
-        "Growth against the limit (0: no limit). Resident up and allocated not: the allocator keeps pages. "
-        "Allocated up: compare cache bytes in the cache dashboard; if those are flat, it is a leak.",
+        "Memory against the limit (0: no limit). Resident up and allocated not: the allocator retains pages. Allocated "
+        "up: compare with Estimated bytes in the cache dashboard; if those are flat, it is a leak.",
         ("process_resident_memory_bytes", "resident {{instance}}"),
         ("cinegraph_allocator_bytes", "{{state}} {{instance}}"),
         ("cinegraph_memory_limit_bytes", "limit {{instance}}"),
@@ -268,21 +267,21 @@ CACHE = [
     panel(
         "Hit ratio by cache",
         "percentunit",
-        "Which cache fails. Below the line: look at evictions (too small), at writes (not warmed) and at misses "
-        "(keys or versions changed). responses may be low: the caches behind it answer.",
+        "Below the line: look at evictions (too small), at writes (not warmed) and at misses (keys or versions "
+        "changed). responses may be low: other caches are behind it.",
         ("cinegraph:cache_hits:ratio_rate5m", "{{cache}}"),
         line=0.9, low=True, link=CACHE_TRACES,
     ),
     panel(
         "Lookups by result",
         "ops",
-        "Fresh, stale, miss. Many stale: refreshes fail or are slow. Many bypass: clients ask around the cache.",
+        "Hits, stale hits, misses. Many stale: refreshes fail or are slow. Many bypass: requests that skip the cache.",
         ("sum by (result) (rate(cinegraph_cache_lookups_total[$__rate_interval]))", "{{result}}"),
     ),
     panel(
         "Misses, now and usual",
         "ops",
-        "The spike alert, drawn: now three times above usual is a mass invalidation, a deploy, Redis lost or a crawler.",
+        "Miss-spike alert: three times the usual rate. A mass invalidation, a deploy, a Redis outage or a crawler.",
         ("sum by (cache) (cinegraph:cache_misses:rate5m)", "{{cache}}"),
         ("sum by (cache) (avg_over_time(cinegraph:cache_misses:rate5m[6h]))", "{{cache}} usual"),
         link=CACHE_TRACES,
@@ -290,8 +289,8 @@ CACHE = [
     panel(
         "Layers",
         "ops",
-        "Is L2 worth it: l2 hits are loads that another instance saved us. l2 errors or timeouts: Redis is ill, and "
-        "counts as a miss.",
+        "Benefit of L2: an l2 hit is a load that another instance has done. l2 errors and timeouts, which count as "
+        "misses: Redis fails or is slow.",
         (
             "sum by (layer, result) (rate(cinegraph_cache_layer_requests_total[$__rate_interval]))",
             "{{layer}} {{result}}",
@@ -300,29 +299,29 @@ CACHE = [
     panel(
         "Time in layer p99",
         "s",
-        "Slow Redis: l2 above redis_timeout_seconds is cut off there. l1 above a millisecond: the process is starved of CPU.",
+        "l2: Redis calls end at redis_timeout_seconds. l1 above a millisecond: the process lacks CPU time.",
         (quantile(0.99, "cinegraph_cache_operation_duration_seconds", "layer", "op"), "{{layer}} {{op}}"),
         line=0.05,
     ),
     panel(
         "Load time p95",
         "s",
-        "Price of a miss. columns is the dear one: a decade read from the database. Rising: see its statement in "
-        "the database dashboard.",
+        "Cost of a miss. columns is the most expensive: it reads a decade from the database. Rising: look at its "
+        "statement in the database dashboard.",
         (quantile(0.95, "cinegraph_cache_load_duration_seconds", "cache"), "{{cache}}"),
         link=CACHE_TRACES,
     ),
     panel(
         "Single flight",
         "ops",
-        "Stampedes held back: followers wait for a leader instead of asking the database. Many leaders at once: "
-        "many keys were lost together.",
+        "Followers wait for the load of a leader instead of starting their own. Many leaders at once: many keys missed "
+        "together.",
         ("sum by (role) (rate(cinegraph_cache_single_flight_total[$__rate_interval]))", "{{role}}"),
     ),
     panel(
         "Revalidations",
         "ops",
-        "Refresh health. error: the database fails while users still get stale answers, until the stale window ends.",
+        "Background refreshes. error: the database fails; users get stale responses until the stale window ends.",
         (
             "sum by (cache, outcome) (rate(cinegraph_cache_revalidations_total[$__rate_interval]))",
             "{{cache}} {{outcome}}",
@@ -332,52 +331,52 @@ CACHE = [
     panel(
         "Fill",
         "percentunit",
-        "Capacity: at 1 each write pushes an entry out. Full with a good hit ratio is fine; full with evictions and "
-        "misses: raise cache_answers_bytes or cache_columns_bytes.",
+        "At 1 each write evicts an entry. Full with a good hit ratio is fine; full with evictions and misses: raise "
+        "cache_answers_bytes or cache_columns_bytes.",
         ("cinegraph_cache_entries / cinegraph_cache_capacity_entries", "{{cache}} {{instance}}"),
     ),
     panel(
         "Evictions",
         "ops",
-        "Churn. capacity: too small. invalidated: data or profiles changed. expired: normal.",
+        "capacity: the cache is too small. invalidated: data or profiles changed. expired: normal.",
         ("sum by (cache, reason) (rate(cinegraph_cache_evictions_total[$__rate_interval]))", "{{cache}} {{reason}}"),
     ),
     panel(
         "Writes",
         "ops",
-        "Who fills the caches. warm every ten minutes is the task cache_warm; without it, users pay for the first "
-        "look-up of each answer.",
+        "Cache writes by reason. warm every ten minutes is the task cache_warm; without it, the first request of each "
+        "key is a miss.",
         ("sum by (cache, reason) (rate(cinegraph_cache_writes_total[$__rate_interval]))", "{{cache}} {{reason}}"),
     ),
     panel(
         "Age when served p95",
         "s",
-        "How old answers are. Above twice the cache's time to live: the stale window is being used up, refreshes fail.",
+        "Age of entries when served. Near twice the cache's TTL: refreshes fail, and the stale window is about to end.",
         (quantile(0.95, "cinegraph_cache_value_age_seconds", "cache"), "{{cache}}"),
     ),
     panel(
         "Estimated bytes",
         "bytes",
-        "Size of each cache. Compare it with memory in the overview: when memory grows and these do not, it is no cache.",
+        "Size of each cache. If Memory in the overview grows and these do not, the cause is elsewhere.",
         ("cinegraph_cache_estimated_bytes", "{{cache}} {{instance}}"),
     ),
     panel(
         "Open subscriptions",
         "short",
-        "Streams now. A drop to 0: a deploy, or the proxy in front cuts WebSockets.",
+        "Open subscriptions. A drop to 0: a deploy, or the proxy closes WebSockets.",
         ("sum by (field) (cinegraph_subscriptions_active)", "{{field}}"),
     ),
     panel(
-        "Subscriptions that we ended",
+        "Subscriptions ended by the service",
         "ops",
-        "Streams, and why we ended them. slow: clients read too slowly. limit: one client opens too many. shutdown: a deploy.",
+        "By reason. slow: clients read too slowly. limit: one client opens too many. shutdown: a deploy.",
         ("sum by (reason) (rate(cinegraph_subscriptions_dropped_total[$__rate_interval]))", "{{reason}}"),
     ),
     panel(
         "Breakers",
         "none",
-        "Degraded mode: exactly one state of each breaker is 1. open: that dependency is left out; half_open: it is "
-        "being tried. The runbook of CinegraphCircuitBreakerOpen says what to do.",
+        "Exactly one state of each breaker is 1. open: the dependency is not called; half_open: one call probes it. "
+        "See the runbook of CinegraphCircuitBreakerOpen.",
         ("cinegraph_circuit_breaker_state", "{{breaker}} {{state}} {{instance}}"),
         kind="state-timeline", width=12, mappings=shown("green"),
         overrides=[
@@ -388,7 +387,7 @@ CACHE = [
     panel(
         "Fallback",
         "ops",
-        "Direct queries while the breaker refuses. shed or error: those users got no answer.",
+        "Direct queries while the breaker is open. shed or error: those requests failed.",
         ("sum by (outcome) (rate(cinegraph_fallback_requests_total[$__rate_interval]))", "{{outcome}}"),
         width=12,
     ),
@@ -398,44 +397,44 @@ DATABASE = [
     panel(
         "Statements p95",
         "s",
-        "Slow statement, by its name in the code. Above the line for ten minutes it makes a ticket: look at locks, "
-        "then at its plan. Names that begin with task_ may be slow.",
+        "By the statement's name in the code. Above the line for ten minutes an alert creates a ticket: look at locks, "
+        "then at the query plan. Names that begin with task_ may be slow.",
         ("cinegraph:db_operation_duration_seconds:p95_rate5m", "{{query_name}}"),
         line=0.1, link=STATEMENT_TRACES,
     ),
     panel(
         "Statement rate",
         "ops",
-        "How often each statement runs. A jump without more requests: a cache stopped to answer, or batching broke.",
+        "How often each statement runs. A jump without more requests: a cache misses, or batching is broken.",
         ("sum by (query_name) (rate(db_client_operation_duration_seconds_count[$__rate_interval]))", "{{query_name}}"),
         link=STATEMENT_TRACES,
     ),
     panel(
         "Time share of statements",
         "short",
-        "Who uses the database: seconds of work a second. The highest line is what to make faster first.",
+        "Database load: seconds of execution per second. Optimise the highest line first.",
         ("sum by (query_name) (rate(db_client_operation_duration_seconds_sum[$__rate_interval]))", "{{query_name}}"),
         link=STATEMENT_TRACES,
     ),
     panel(
         "Rows p95",
         "short",
-        "Too much read. A statement of requests that returns thousands of rows is a missing limit.",
+        "Rows returned. A statement of a request that returns thousands of rows lacks a limit.",
         (quantile(0.95, "db_client_response_returned_rows", "query_name"), "{{query_name}}"),
         link=STATEMENT_TRACES,
     ),
     panel(
         "Statement errors",
         "ops",
-        "Failures. connection: the database is away. timeout: too slow or locked. serialization: tasks in each "
-        "other's way. constraint: a client's conflict, harmless.",
+        "connection: the database is unavailable. timeout: too slow or locked. serialization: conflicting tasks. "
+        "constraint: a client's conflict, harmless.",
         ("sum by (error_type) (rate(cinegraph_db_errors_total[$__rate_interval]))", "{{error_type}}"),
         link=traces('span.db.system.name="postgresql" && status=error'),
     ),
     panel(
         "Pool",
         "short",
-        "Saturation. used at the limit and pending above 0: requests queue. Look at slow statements first, then at "
+        "used at the limit and pending above 0: requests wait. Look at slow statements first, then at "
         "database_max_connections.",
         ("sum by (state) (db_client_connections)", "{{state}}"),
         ("sum(db_client_connection_max)", "limit"),
@@ -444,21 +443,21 @@ DATABASE = [
     panel(
         "Wait for a connection p99",
         "s",
-        "Pool too small. Requests give up after database_acquire_timeout_seconds (2 unless set).",
+        "High: slow statements or a small pool. Requests fail after database_acquire_timeout_seconds (default 2).",
         (quantile(0.99, "db_client_connection_wait_time_seconds"), "p99"),
         line=0.1,
     ),
     panel(
-        "Waits that gave up",
+        "Connection timeouts",
         "ops",
-        "Each is a request without an answer. Anything above 0: see what holds the connections.",
+        "Each is a failed request. Above 0: find out what holds the connections.",
         ("rate(db_client_connection_timeouts_total[$__rate_interval])", "{{pool}} {{instance}}"),
     ),
     panel(
         "Time since success, in periods",
         "none",
-        "The staleness alert, drawn: above the line a task has missed three periods. See whether it fails (runs), "
-        "hangs (running) or is switched off everywhere (--no-jobs).",
+        "The task-stale alert: above the line a task has missed three periods. Check whether it fails (runs), hangs "
+        "(running) or is disabled on all instances (--no-jobs).",
         (
             "(time() - max by (task) (cinegraph_task_last_success_timestamp_seconds)) / max by (task) "
             "(cinegraph_task_interval_seconds)",
@@ -469,21 +468,21 @@ DATABASE = [
     panel(
         "Runs in an hour",
         "short",
-        "Task health. error: read the last error with cinegraph jobs list. skipped: another instance did it, which is fine.",
+        "error: read the last error with cinegraph jobs list. skipped: another instance ran it, which is fine.",
         ("sum by (task, outcome) (increase(cinegraph_task_runs_total[1h]))", "{{task}} {{outcome}}"),
         link=TASK_TRACES,
     ),
     panel(
         "Items worked on",
         "ops",
-        "Rows or keys a second. A task that runs and has no items has nothing to do, or does not see it.",
+        "Rows or keys per second. A task that runs without items has nothing to do, or does not detect its work.",
         ("sum by (task, outcome) (rate(cinegraph_task_items_total[$__rate_interval]))", "{{task}} {{outcome}}"),
         link=TASK_TRACES,
     ),
     panel(
         "Run time p95",
         "s",
-        "Overlap: a run that takes longer than its period is always running. Rising with the catalogue is normal.",
+        "A task whose runs take longer than its period runs all the time. Rising with the catalogue is normal.",
         ("histogram_quantile(0.95, sum by (le, task) (rate(cinegraph_task_duration_seconds_bucket[1h])))", "{{task}}"),
         link=TASK_TRACES,
     ),
@@ -498,21 +497,21 @@ DATABASE = [
         "Age of queue and snapshot",
         "s",
         "Freshness of scores and validation. The queue should be near 0: above two minutes the drain is stuck. The "
-        "snapshot is made anew every hour.",
+        "snapshot is refreshed every hour.",
         ("cinegraph_score_queue_oldest_age_seconds", "queue {{instance}}"),
         ("cinegraph_snapshot_age_seconds", "snapshot {{instance}}"),
     ),
     panel(
-        "Scores that the last check corrected",
+        "Scores corrected by the last check",
         "short",
-        "0 when every change was noticed. More: something changes films past our triggers, or a trigger is gone; "
-        "run cinegraph migrate, which says what is missing.",
+        "0 if every change was queued. More: writes that bypass the triggers, or a missing trigger; cinegraph migrate "
+        "reports missing ones.",
         ("cinegraph_score_reconcile_differences", "{{instance}}"),
     ),
     panel(
         "Replica lag",
         "s",
-        "When reads go back to the primary: above the limit the replica is left out. 0 without a replica.",
+        "Above replica_max_lag_seconds reads use the primary. 0 without a replica.",
         ("cinegraph_replica_lag_seconds", "{{instance}}"),
     ),
 ]
@@ -521,8 +520,8 @@ GRAPHQL = [
     panel(
         "Operations by outcome",
         "reqps",
-        "Every query, counted. error and partial are ours; rejected is a client's mistake; cancelled is a client "
-        "that left, often because we were slow.",
+        "error and partial: errors of the service. rejected: client errors. cancelled: the client disconnected, often "
+        "because of slow responses.",
         (
             "sum by (graphql_operation_type, outcome) (rate(graphql_server_request_duration_seconds_count[$__rate_interval]))",
             "{{graphql_operation_type}} {{outcome}}",
@@ -532,20 +531,20 @@ GRAPHQL = [
     panel(
         "Active operations",
         "short",
-        "Operations that have begun and not ended. Rising while the rate does not: they wait for something.",
+        "Concurrent operations. Rising while the rate does not: they wait for something.",
         ("sum by (graphql_operation_type) (graphql_server_request_active)", "{{graphql_operation_type}}"),
     ),
     panel(
         "Operation p95",
         "s",
-        "The query-time alert, drawn: it fires at twice yesterday's and above the line. The table of fields says which one.",
+        "Query-time alert: fires at twice yesterday's p95 and above the line. The table of fields shows which one.",
         ("cinegraph:graphql_request_duration_seconds:p95_rate5m", "{{job}}"),
         line=0.1, link=OPERATION_TRACES,
     ),
     panel(
         "Phases p95",
         "s",
-        "Parsing or executing. parse or validate above a millisecond: huge documents; see who sends them in the log.",
+        "parse or validate above a millisecond: huge documents; the log shows their operations.",
         (
             quantile(0.95, "graphql_server_processing_duration_seconds", "graphql_processing_type"),
             "{{graphql_processing_type}}",
@@ -556,20 +555,20 @@ GRAPHQL = [
     panel(
         "Predictions by source",
         "reqps",
-        "Worth of the cache. database rising: see the cache dashboard. fallback: a breaker is open.",
+        "database rising: see the cache dashboard. fallback: a breaker is open.",
         ("sum by (source) (rate(cinegraph_prediction_duration_seconds_count[$__rate_interval]))", "{{source}}"),
     ),
     panel(
         "Predictions p99 by source",
         "s",
-        "What each source costs. cache_fresh above 50 ms breaks the second promise.",
+        "Duration by source. cache_fresh above 50 ms violates the objective of cached predictions.",
         (quantile(0.99, "cinegraph_prediction_duration_seconds", "source"), "{{source}}"),
         line=0.05, link=traces('span.graphql.field.schema_coordinate=~"Query[.]prediction.*" && duration>50ms'),
     ),
     panel(
         "Latency heat map",
         "s",
-        "Two humps: cached, not cached. The upper one growing: more misses. A third above one second: the direct "
+        "Two bands: cached and not cached. The slower one growing: more misses. A third one above a second: the direct "
         "query, or locks.",
         ("sum by (le) (increase(graphql_server_request_duration_seconds_bucket[$__rate_interval]))", "{{le}}"),
         kind="heatmap",
@@ -577,28 +576,28 @@ GRAPHQL = [
     panel(
         "Errors by code",
         "ops",
-        "Faults of ours: INTERNAL, TIMEOUT, SERVICE_UNAVAILABLE; search the failed traces. The other codes are the client's.",
+        "INTERNAL, TIMEOUT, SERVICE_UNAVAILABLE: errors of the service; search the failed traces. Others: client errors.",
         ("sum by (code) (rate(cinegraph_graphql_errors_total[$__rate_interval]))", "{{code}}"),
         link=FAILED_TRACES,
     ),
     panel(
-        "Refusals",
+        "Rejections",
         "ops",
-        "Faults of theirs: operations refused before they ran. complexity or depth after a client's release: its "
-        "query is too large; tell them, or raise query_complexity_limit.",
+        "Operations rejected before execution. complexity or depth after a client's release: its query is too large; "
+        "contact its developers, or raise query_complexity_limit.",
         ("sum by (reason) (rate(cinegraph_graphql_rejected_total[$__rate_interval]))", "{{reason}}"),
     ),
     panel(
         "Complexity and depth p95",
         "short",
-        "How near operations come to the limits. A rise explains a rise of time: a client asks for more.",
+        "How close operations come to the limits. A rise explains longer durations: clients send larger queries.",
         (quantile(0.95, "cinegraph_graphql_complexity"), "complexity"),
         (quantile(0.95, "cinegraph_graphql_depth"), "depth"),
     ),
     panel(
         "Batch size p50",
         "short",
-        "Batching: keys in one look-up. 1 where pages are asked for means that it does not work, and statements multiply.",
+        "Keys per lookup. 1 while clients request pages means that batching fails, and statements multiply.",
         (quantile(0.5, "cinegraph_dataloader_batch_size", "loader"), "{{loader}}"),
     ),
 ]
@@ -612,7 +611,7 @@ PANELS = {
 
 
 def placed(panels):
-    """The panels in reading order, in lines of 24 columns."""
+    """The panels in reading order, in rows of 24 columns."""
     x = y = height = 0
     for number, item in enumerate(panels, 1):
         place = item["gridPos"]
@@ -623,7 +622,7 @@ def placed(panels):
 
 
 def choice(name, label, query):
-    """A variable with the values that a label has."""
+    """A variable with the values of a label."""
     return {
         "type": "query", "name": name, "label": label, "datasource": DATASOURCE,
         "query": {"query": query, "refId": name}, "refresh": 2, "sort": 1,
@@ -632,7 +631,7 @@ def choice(name, label, query):
 
 
 def dashboard(uid):
-    """One dashboard as Grafana reads it."""
+    """One dashboard in Grafana's format."""
     others = [
         {"type": "link", "title": title, "url": f"/d/{other}", "icon": "dashboard", "keepTime": True, "includeVars": True}
         for other, title in TITLES.items()
@@ -669,7 +668,7 @@ def dashboard(uid):
 
 
 def unknown_names(definitions):
-    """The metrics that dashboards or rules use and neither `definitions` nor the recording rules name."""
+    """The metrics that dashboards or rules use and neither `definitions` nor the recording rules define."""
     recording = (ROOT / "alerts/recording-rules.yml").read_text()
     expressions = [recording, (ROOT / "alerts/alert-rules.yml").read_text()]
     expressions += [target["expr"] for panels in PANELS.values() for item in panels for target in item["targets"]]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the generated files anew: .sqlx from a database with our migrations, schema.graphql from the code.
+# Regenerates the generated files: .sqlx from a database with our migrations, schema.graphql from the code.
 # Needs an empty database in DATABASE_URL; `make generate` brings one.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -3,14 +3,16 @@
 # against assets/graphiql/SHA256SUMS, as the service does again. Does nothing where they are there already.
 # To move to another version, change the versions below, run with --update, and look at the explorer.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
 readonly GRAPHIQL=3.9.0 # the last version with a build for browsers (UMD); 4 and later need a bundler
 readonly REACT=18.3.1   # likewise the last one
 
 update=
 [[ ${1:-} != --update ]] || { update=1; shift; }
-directory=${1:-target/share/cinegraph/graphiql}
+directory=${1:-}
+[[ -z $directory || $directory == /* ]] || directory=$PWD/$directory
+cd "$(dirname "$0")/.."
+directory=${directory:-$PWD/target/share/cinegraph/graphiql}
 sums=$PWD/assets/graphiql/SHA256SUMS
 
 if [[ ! $update && -d $directory ]] && (cd "$directory" && sha256sum --check --quiet --status "$sums"); then
@@ -40,7 +42,6 @@ unpack react-dom "$REACT" umd/react-dom.production.min.js
 cd "$temporary/files"
 [[ ! $update ]] || sha256sum graphiql.min.js graphiql.min.css react.production.min.js react-dom.production.min.js >"$sums"
 sha256sum --check --quiet "$sums"
-cd - >/dev/null
 mkdir -p "$directory"
 cp "$temporary"/files/* "$directory"
 echo "graphiql: GraphiQL $GRAPHIQL is in $directory" >&2

@@ -1,4 +1,4 @@
-//! Puts the parts together, starts them and stops them in order.
+//! Composition root: builds the parts, starts them, and stops them in order.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,59 +29,57 @@ use crate::store::{DatabaseSettings, ReplicaSettings, StatementLimits, Store};
 use crate::telemetry::{CacheName, Inventory, Metrics};
 use crate::versions::Versions;
 
-/// How often samples are sorted into their buckets and the pool is looked at.
+/// How often histogram samples are aggregated and the pool is measured.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often the read replica is looked at.
+/// How often the lag of the read replica is polled.
 const REPLICA_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a silent database is waited for to say whether we are ready. A proxy that asks waits little longer, and takes
-/// no answer for a no.
+/// Deadline of the readiness ping. A proxy hardly waits longer for a probe, and treats a timeout as not ready.
 const PING_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long to wait before listening again after the connection was lost.
+/// Pause before the version listener reconnects.
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Connections for background work: two jobs, one of which may hold a lock beside its statements, the drain, the worker
-/// and its listener.
+/// Connections for background work: two jobs, one of which may hold a lock besides its statements, the drain, the
+/// worker and its listener.
 const JOB_CONNECTIONS: u32 = 6;
 
-/// How long background work waits for one of them.
+/// How long background work waits for a connection.
 const JOB_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Counts statements, one series for each name.
+/// How long shutdown waits for database connections that are still in use.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Prefix of the statement counters, one series per statement name.
 const STATEMENT_COUNT: &str = "db_client_operation_duration_seconds_count{";
 
-/// The commit that was built, where the build says so.
+/// Commit of the build, if the build provides it.
 const REVISION: Option<&str> = option_env!("CINEGRAPH_REVISION");
 
-/// The name of our database in a private cluster.
-const PRIVATE_DATABASE: &str = "cinegraph";
+/// Name of the database in the embedded cluster.
+const EMBEDDED_DATABASE: &str = "cinegraph";
 
-/// What every command needs: settings, the database, and the measurements of both.
+/// What every command needs: settings, database, metrics and clock.
 #[derive(Debug)]
 pub struct App {
-    /// The settings in force.
+    /// Effective settings.
     pub config: Config,
     /// The database.
     pub store: Store,
-    /// What is measured.
+    /// Metrics.
     pub metrics: Metrics,
-    /// What time it is.
+    /// Clock.
     pub clock: Clock,
     versions: Versions,
-    private: Option<EmbeddedPostgres>,
-}
-
-fn data_dir(config: &Config) -> PathBuf {
-    config.data_dir.clone().unwrap_or_else(embedded_postgres::default_data_dir)
+    embedded: Option<EmbeddedPostgres>,
 }
 
 impl App {
-    /// Connects to the configured database, or starts the private one.
+    /// Connects to the configured database, or starts the embedded PostgreSQL.
     ///
     /// # Errors
-    /// When there is no PostgreSQL to start, or the URL is none.
+    /// If the embedded PostgreSQL cannot be started, or a database URL is invalid.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let inventory =
             Inventory { fields: graphql::ROOT_FIELDS, loaders: graphql::LOADERS, queries: crate::store::QUERY_NAMES };
@@ -90,14 +88,14 @@ impl App {
         } else {
             Metrics::off(&inventory)
         };
-        let (private, url) = match &config.database_url {
+        let (embedded, url) = match &config.database_url {
             Some(url) => (None, url.expose().to_owned()),
             None => {
                 let options = embedded_postgres::Options { data_dir: data_dir(&config), temporary: false };
                 let cluster = EmbeddedPostgres::start(options)
                     .await
-                    .context("starting the private PostgreSQL (set database_url to use a server of your own)")?;
-                let url = cluster.url(PRIVATE_DATABASE);
+                    .context("starting the embedded PostgreSQL (set database_url to use another server)")?;
+                let url = cluster.url(EMBEDDED_DATABASE);
                 (Some(cluster), url)
             }
         };
@@ -121,16 +119,16 @@ impl App {
             };
             store = store.with_replica(&replica, &settings, versions.clone()).context("reading replica_url")?;
         }
-        Ok(Self { config, store, versions, metrics, clock: Clock::system(), private })
+        Ok(Self { config, store, versions, metrics, clock: Clock::system(), embedded })
     }
 
-    /// Where the program keeps files: the embedded PostgreSQL, and the last result of `cinegraph prove`.
+    /// Directory of the program's files: the embedded PostgreSQL, and the last result of `cinegraph prove`.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         data_dir(&self.config)
     }
 
-    /// How many statements have been run so far.
+    /// Number of statements executed so far.
     #[must_use]
     pub fn statements(&self) -> u64 {
         let text = self.metrics.render();
@@ -138,10 +136,10 @@ impl App {
         counts.filter_map(|(_, count)| count.parse::<u64>().ok()).sum()
     }
 
-    /// The use cases, over data versions as they are now; nobody keeps them current.
+    /// The use cases, over the current data versions. No version listener runs, so cached values miss later changes.
     ///
     /// # Errors
-    /// When the database does not answer, or is not migrated.
+    /// If the database is unavailable or not migrated.
     pub async fn services(&self) -> anyhow::Result<Services> {
         self.store.installation().await?;
         let cache_context = self.cache_context()?;
@@ -149,7 +147,7 @@ impl App {
         Ok(Services::new(&self.store, &cache_context, &self.config))
     }
 
-    /// What caches share.
+    /// Dependencies that all caches share.
     fn cache_context(&self) -> anyhow::Result<CacheContext> {
         let open = |url: &Secret| {
             let breaker = BreakerSettings::from(&self.config);
@@ -161,11 +159,12 @@ impl App {
         Ok(CacheContext { versions: self.versions.clone(), clock, metrics, redis })
     }
 
-    /// Serves until `stop` is cancelled, and for `shutdown_delay_seconds` more, not ready any more; then finishes the
-    /// requests under way. `ready` is called with the addresses once both listen and the first page is in memory.
+    /// Serves until `stop` is cancelled and for another `shutdown_delay_seconds`, during which readiness checks fail;
+    /// then finishes the requests in flight. Calls `ready` with the addresses once both listen and the first page is
+    /// cached.
     ///
     /// # Errors
-    /// When the database is not migrated, or an address cannot be listened on.
+    /// If the database is not migrated, or an address cannot be bound.
     pub async fn serve(
         &self,
         stop: &CancellationToken,
@@ -188,7 +187,7 @@ impl App {
         let limits = OperationLimits {
             time: self.config.request_timeout,
             document: self.document_limits(),
-            concurrent: self.config.http_concurrency_limit,
+            max_concurrent: self.config.http_concurrency_limit,
         };
         let mut pipeline = OperationPipeline::new(executor, self.metrics.clone(), limits)
             .with_trusted_documents(self.trusted_documents()?);
@@ -222,7 +221,7 @@ impl App {
         let admin_listener = listen("admin_addr", self.config.admin_addr).await?;
         let addresses = Addresses { public: public_listener.local_addr()?, admin: admin_listener.local_addr()? };
 
-        let threads = PerCoreRuntimes::start().context("starting the threads of connections")?;
+        let threads = PerCoreRuntimes::start().context("starting the connection threads")?;
         let background = TaskTracker::new();
         background.spawn(close.clone().run_until_cancelled_owned(follow_versions(self.store.clone(), versions)));
         let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.clone(), cache_context.redis.clone());
@@ -251,16 +250,15 @@ impl App {
         };
         match tokio::time::timeout(self.config.shutdown_timeout, finished).await {
             Ok(served) => served.context("serving")?,
-            Err(_) => tracing::warn!("requests were still under way at the end of shutdown_timeout_seconds"),
+            Err(_) => tracing::warn!("requests were still in flight at the end of shutdown_timeout_seconds"),
         }
         Ok(())
     }
 
-    /// Does background work, and nothing else, until `stop` is cancelled. `ready` is called with the address of metrics
-    /// and health.
+    /// Runs only background jobs until `stop` is cancelled. Calls `ready` with the address of metrics and health.
     ///
     /// # Errors
-    /// When the database is not migrated, or the address cannot be listened on.
+    /// If the database is not migrated, or the address cannot be bound.
     pub async fn run_worker(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
         let jobs = self.jobs().await?;
         self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
@@ -282,7 +280,7 @@ impl App {
         Ok(())
     }
 
-    /// Background work.
+    /// Background jobs.
     async fn jobs(&self) -> anyhow::Result<Jobs> {
         let store = self.store.with_dedicated_pool(JOB_CONNECTIONS, JOB_ACQUIRE_TIMEOUT);
         Ok(Jobs {
@@ -291,7 +289,7 @@ impl App {
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             target_lists: self.config.target_lists.clone(),
-            // The other half is for giving back what has not finished.
+            // The other half is for returning unfinished jobs to the queue.
             grace: self.config.shutdown_timeout / 2,
             intervals: PollIntervals::default(),
         })
@@ -307,12 +305,12 @@ impl App {
         }
     }
 
-    /// Connections by WebSocket, within the configured limits.
+    /// Limiter of WebSocket connections.
     fn websocket_limiter(&self, stop: &CancellationToken) -> ConnectionLimiter {
         let limits = WebSocketLimits {
             connections: self.config.websocket_connections_limit,
             subscriptions: self.config.websocket_subscriptions_limit,
-            // The rest is for the last of them to say goodbye.
+            // The rest is for the closing handshakes.
             shutdown: self.config.shutdown_timeout.mul_f64(0.7),
             ..WebSocketLimits::default()
         };
@@ -343,7 +341,7 @@ impl App {
         ConnectionLimits { connections: self.config.http_connections_limit, head_read: self.config.http_head_timeout }
     }
 
-    /// Those of the manifest, where one is configured.
+    /// Trusted documents of the manifest, if one is configured.
     fn trusted_documents(&self) -> anyhow::Result<TrustedDocuments> {
         let only = self.config.trusted_documents_only;
         let Some(path) = &self.config.trusted_documents_file else {
@@ -351,12 +349,12 @@ impl App {
             return Ok(TrustedDocuments::default());
         };
         let manifest = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        let expected = "expected a JSON object: ids, and the document of each";
+        let expected = "expected a JSON object of documents by id";
         let by_id = serde_json::from_str(&manifest).with_context(|| format!("{}: {expected}", path.display()))?;
         Ok(TrustedDocuments { by_id, only })
     }
 
-    /// Refuses a damaged tokens file at the start, not at the first change.
+    /// Rejects an invalid tokens file at startup rather than at the first mutation.
     fn check_admin_tokens(&self) -> anyhow::Result<()> {
         let Some(path) = &self.config.admin_tokens_file else { return Ok(()) };
         let admin = AdminTokens::read(path).context("reading admin_tokens_file")?;
@@ -367,29 +365,38 @@ impl App {
         Ok(())
     }
 
-    /// Closes the connections and stops what was started.
+    /// Closes the connections and stops the embedded PostgreSQL.
     ///
     /// # Errors
-    /// When the private PostgreSQL cannot be stopped.
+    /// If the embedded PostgreSQL cannot be stopped.
     pub async fn stop(self) -> anyhow::Result<()> {
-        self.store.close().await;
-        if let Some(private) = self.private {
-            private.stop().await.context("stopping the private PostgreSQL")?;
+        // A statement that was interrupted may hold its connection until the server ends it.
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.store.close()).await.is_err() {
+            tracing::warn!("database connections were still in use when the program ended");
+        }
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await.context("stopping the embedded PostgreSQL")?;
         }
         Ok(())
     }
 }
 
-/// What a service does beside its requests.
+/// Directory of the program's files, by its settings.
+#[must_use]
+pub fn data_dir(config: &Config) -> PathBuf {
+    config.data_dir.clone().unwrap_or_else(embedded_postgres::default_data_dir)
+}
+
+/// What an instance does besides serving requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeOptions {
-    /// Background work (scores, snapshots), until it is told to stop.
+    /// Background jobs (scores, snapshots).
     pub jobs: bool,
-    /// Filling caches before the first request, and again after changes.
+    /// Cache warming before the first request and after changes.
     pub warming: bool,
 }
 
-/// Where a service listens.
+/// Addresses that the service listens on.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
     /// The API.
@@ -398,7 +405,7 @@ pub struct Addresses {
     pub admin: SocketAddr,
 }
 
-/// Serves those who run the service, beside the rest of its work.
+/// Serves metrics and health to operators.
 fn serve_admin(
     listener: TcpListener,
     admin: impl http::HttpService,
@@ -409,40 +416,40 @@ fn serve_admin(
 
 async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listening = TcpListener::bind(address).await;
-    listening.with_context(|| format!("listening on {address} (another address: set {setting})"))
+    listening.with_context(|| format!("listening on {address} (set {setting} to use another address)"))
 }
 
-/// Ready until told to stop, while the database answers, or there are old answers to serve meanwhile.
+/// Ready until shutdown begins, while the database responds or there are cached results to serve.
 fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken) -> Probe {
     Probe::new(move || {
         let (store, services, stopping) = (store.clone(), services.clone(), stop.is_cancelled());
         async move {
             if stopping {
-                return Readiness { ready: false, checks: vec![("running", Err("it is being stopped".to_owned()))] };
+                return Readiness { ready: false, checks: vec![("running", Err("shutting down".to_owned()))] };
             }
             let database = match tokio::time::timeout(PING_LIMIT, store.ping()).await {
-                Ok(answer) => answer.map_err(|error| error.to_string()),
-                Err(_) => Err("it does not answer".to_owned()),
+                Ok(pong) => pong.map_err(|error| error.to_string()),
+                Err(_) => Err("no response".to_owned()),
             };
-            let has_answers = services.is_some_and(|services| services.count_entries(None) > 0);
-            Readiness { ready: database.is_ok() || has_answers, checks: vec![("database", database)] }
+            let has_entries = services.is_some_and(|services| services.count_entries(None) > 0);
+            Readiness { ready: database.is_ok() || has_entries, checks: vec![("database", database)] }
         }
     })
 }
 
-/// Keeps the data versions current, also after the connection was lost.
+/// Keeps the data versions current; reconnects when the connection is lost.
 async fn follow_versions(store: Store, versions: Versions) {
     loop {
         let followed = async { store.listen().await?.follow(&versions).await };
         if let Err(error) = followed.await {
             versions.mark_unknown();
-            tracing::warn!(%error, "data versions are not followed; trying again");
+            tracing::warn!(%error, "version listener lost; reconnecting");
         }
         tokio::time::sleep(LISTEN_RETRY_DELAY).await;
     }
 }
 
-/// Knows whether the read replica may be asked.
+/// Keeps the lag of the read replica current.
 async fn poll_replica_lag(store: Store) {
     let mut every = tokio::time::interval(REPLICA_POLL_INTERVAL);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);

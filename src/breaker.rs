@@ -1,7 +1,7 @@
-//! Circuit breakers: what fails again and again is left alone for a while, so that its substitute answers at once.
+//! Circuit breakers: after repeated failures, calls are rejected for a while, so that the fallback serves at once.
 //!
-//! The states and the growing pauses are the `failsafe` crate's. Of its calls that are let through to see whether things
-//! work again, all at once, one alone is let through here.
+//! The `failsafe` crate provides the states and the growing pauses. In the half-open state it permits any number of
+//! concurrent calls; [`Breaker::permit`] permits one, the probe.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use failsafe::{Instrument, StateMachine};
 use crate::config::Config;
 use crate::telemetry::{BreakerName, BreakerState, Label, Metrics};
 
-/// The first pause; each failed try doubles it. The library takes none below a second.
+/// Pause when a closed breaker opens; each failed probe doubles it. `failsafe` accepts none below one second.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct BreakerSettings {
-    /// Failures in a row that open it.
+    /// Consecutive failures that open it.
     pub failures: u32,
-    /// The longest pause before one call is let through again.
+    /// Maximum time it stays open before it permits a probe.
     pub pause: Duration,
 }
 
@@ -33,7 +33,7 @@ impl From<&Config> for BreakerSettings {
     }
 }
 
-/// Guards calls to one thing. Clones share it.
+/// Guards calls to one dependency. Clones share their state.
 #[derive(Clone)]
 pub struct Breaker(Arc<Inner>);
 
@@ -43,26 +43,26 @@ struct Inner {
     probing: AtomicBool,
 }
 
-/// The right to make one call. Dropped without a result, it says nothing about what it called.
+/// Permits one call. Dropped without a result, it counts neither as a success nor as a failure.
 #[derive(Debug)]
-#[must_use = "its result decides whether the next call is let through"]
+#[must_use = "its result decides whether the next call is permitted"]
 pub struct Permit {
     breaker: Breaker,
     probing: bool,
 }
 
 impl Breaker {
-    /// A closed one.
+    /// A closed breaker.
     #[must_use]
     pub fn new(name: BreakerName, settings: BreakerSettings, metrics: Metrics) -> Self {
         let state = Arc::new(AtomicUsize::new(BreakerState::Closed.index()));
         let pauses = equal_jittered(FIRST_PAUSE, settings.pause.max(FIRST_PAUSE));
         let policy = consecutive_failures(settings.failures, pauses);
-        let turns = TransitionObserver { name, metrics, state: Arc::clone(&state) };
-        Self(Arc::new(Inner { machine: StateMachine::new(policy, turns), state, probing: AtomicBool::new(false) }))
+        let observer = TransitionObserver { name, metrics, state: Arc::clone(&state) };
+        Self(Arc::new(Inner { machine: StateMachine::new(policy, observer), state, probing: AtomicBool::new(false) }))
     }
 
-    /// Asks to make a call; none while the breaker is open, or while another call tries whether things work again.
+    /// Returns a permit for one call; `None` while the breaker is open, or half-open with a probe in flight.
     #[must_use]
     pub fn permit(&self) -> Option<Permit> {
         if !self.0.machine.is_call_permitted() {
@@ -77,12 +77,12 @@ impl Breaker {
 }
 
 impl Permit {
-    /// It works.
+    /// Records that the call succeeded.
     pub fn succeeded(self) {
         self.breaker.0.machine.on_success();
     }
 
-    /// It does not.
+    /// Records that the call failed.
     pub fn failed(self) {
         self.breaker.0.machine.on_error();
     }
@@ -102,7 +102,7 @@ impl fmt::Debug for Breaker {
     }
 }
 
-/// Tells metrics and log of each change.
+/// Reports each state change to the metrics and the log.
 struct TransitionObserver {
     name: BreakerName,
     metrics: Metrics,
@@ -111,10 +111,10 @@ struct TransitionObserver {
 
 impl TransitionObserver {
     fn to(&self, state: BreakerState) {
-        // A new machine says that it is closed, which is no change.
+        // A new state machine reports that it is closed, which is not a change.
         if self.state.swap(state.index(), Ordering::AcqRel) != state.index() {
-            self.metrics.breaker_turned(self.name, state);
-            tracing::warn!(breaker = self.name.as_str(), state = state.as_str(), "a circuit breaker turned");
+            self.metrics.breaker_transition(self.name, state);
+            tracing::warn!(breaker = self.name.as_str(), state = state.as_str(), "circuit breaker state changed");
         }
     }
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_state(metrics: &Metrics, state: BreakerState, turns: u64) {
+    fn assert_state(metrics: &Metrics, state: BreakerState, transitions: u64) {
         let text = metrics.render();
         for each in BreakerState::ALL {
             let (name, value) = (each.as_str(), u8::from(*each == state));
@@ -155,11 +155,14 @@ mod tests {
             assert!(text.contains(&line), "{line} is missing in\n{text}");
         }
         let (to, line) = (state.as_str(), "cinegraph_circuit_breaker_transitions_total{breaker=\"cache_l2\"");
-        assert!(text.contains(&format!("{line},to=\"{to}\"}} {turns}")), "not {turns} turns to {to}:\n{text}");
+        assert!(
+            text.contains(&format!("{line},to=\"{to}\"}} {transitions}")),
+            "not {transitions} transitions to {to}:\n{text}"
+        );
     }
 
     #[test]
-    fn failures_in_a_row_open_it_and_others_do_not() {
+    fn only_consecutive_failures_open_the_breaker() {
         let (breaker, metrics) = breaker();
         breaker.permit().unwrap().failed();
         breaker.permit().unwrap().succeeded();
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_pause_one_call_at_a_time_is_let_through() {
+    fn half_open_breaker_permits_one_call_at_a_time() {
         let (breaker, metrics) = breaker();
         for _ in 0..2 {
             breaker.permit().unwrap().failed();
@@ -184,7 +187,7 @@ mod tests {
             }
             std::thread::yield_now();
         };
-        assert!(breaker.permit().is_none(), "one is under way");
+        assert!(breaker.permit().is_none(), "a probe is in flight");
         assert_state(&metrics, BreakerState::HalfOpen, 1);
         drop(first);
         breaker.permit().unwrap().succeeded();

@@ -1,6 +1,6 @@
-//! Time, passed in: the system's for the service, one that tests move by hand for the rest.
+//! Injected time: the system clock in the service, a manual clock in tests.
 //!
-//! `clippy.toml` forbids reading the time anywhere else, so that what depends on it can be tested exactly.
+//! `clippy.toml` forbids `Utc::now` anywhere else, so that code that depends on the time can be tested exactly.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// What time it is, for whoever was given it.
+/// A source of the current time. Clones share it.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
+    /// The system clock.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn system() -> Self {
         Self(Arc::new(Utc::now))
     }
 
-    /// A clock that stands still until its hand is moved.
+    /// A clock that starts at `start` and moves only when its [`ClockHand`] advances it.
     #[must_use]
     pub fn manual(start: DateTime<Utc>) -> (Self, ClockHand) {
         let offset = Arc::new(AtomicI64::new(0));
@@ -29,7 +29,7 @@ impl Clock {
         (Self(Arc::new(now)), hand)
     }
 
-    /// The time now, UTC.
+    /// The current time, UTC.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)()
@@ -47,7 +47,7 @@ impl fmt::Debug for Clock {
 pub struct ClockHand(Arc<AtomicI64>);
 
 impl ClockHand {
-    /// Moves the clock forward; a step below a millisecond is lost.
+    /// Moves the clock forward by `by`, cut to whole milliseconds.
     pub fn advance(&self, by: TimeDelta) {
         self.0.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
     }

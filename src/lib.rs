@@ -1,21 +1,21 @@
-//! Cinegraph: which films of a decade are most likely to join a canonical list, and how far that can be trusted.
+//! Cinegraph: which movies of a decade are most likely to join a canonical list, and how accurate such predictions are.
 //!
-//! The house, top to bottom; an import points down, never up:
+//! Layers, top to bottom; imports point down, never up:
 //!
-//! | storey | holds |
+//! | layer | contains |
 //! |---|---|
 //! | [`cli`] | arguments, exit codes, printing |
 //! | [`app`] | builds the parts, starts and stops them |
 //! | [`http`] | routes, limits, health, `/metrics` |
 //! | [`graphql`] | schema types, resolvers, loaders, client errors |
-//! | [`jobs`] | what runs by itself, and when |
+//! | [`jobs`] | background tasks and their schedules |
 //! | [`services`] | use cases: predict, validate, refresh, import |
-//! | [`cache`] | values kept in memory, by version |
+//! | [`cache`] | versioned caches: tiers, freshness, single flight |
 //! | [`store`] | every SQL statement, rows to domain values |
-//! | [`scoring`] | weights, decades, scores, accuracy: pure |
+//! | [`scoring`] | weights, decades, scores, accuracy: pure domain |
 //!
-//! [`config`], [`clock`], [`telemetry`] and [`embedded_postgres`] stand beside it and import nothing of ours; so does
-//! [`breaker`], but for its settings and measurements.
+//! [`config`], [`clock`], [`telemetry`] and [`embedded_postgres`] stand outside the layers and import no other module
+//! of this crate; neither does [`breaker`], except for its settings and metrics.
 
 pub mod app;
 pub mod breaker;

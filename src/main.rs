@@ -1,4 +1,4 @@
-//! The program: reads the arguments, runs the command, and says what went wrong.
+//! Entry point of the program; see `cinegraph::cli`.
 
 use std::process::ExitCode;
 

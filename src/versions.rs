@@ -1,4 +1,7 @@
-//! Data versions: how new an answer must be, and how new it is.
+//! Data versions: a counter per [`Scope`] of the data, raised by every change.
+//!
+//! A cached value carries the [`VersionSet`] that it was derived from. [`Versions`] compares it with the versions that
+//! this process last read, and so decides whether the value is current.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,10 +12,10 @@ use tokio::sync::watch;
 
 use crate::scoring::Decade;
 
-/// What a version counts the changes of.
+/// The part of the data whose changes a version counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scope {
-    /// Scores of the films of a decade.
+    /// Scores of the movies of a decade.
     Scores(Decade),
     /// A list in a decade.
     List(String, Decade),
@@ -22,12 +25,12 @@ pub enum Scope {
     Profiles,
     /// Names of lists, genres and countries.
     Reference,
-    /// Answers under one set of weights, known by its fingerprint. Raised by hand only.
+    /// Results under one set of weights, identified by its fingerprint. Only an administrator raises it.
     Weights(String),
 }
 
 impl Scope {
-    /// As the columns scope, list_key and decade have it.
+    /// Decodes the columns scope, list_key and decade; `None` for an unknown scope or an invalid decade.
     pub(crate) fn from_row(scope: &str, list_key: String, decade: i32) -> Option<Self> {
         let decade = Decade::starting(decade);
         match scope {
@@ -42,38 +45,39 @@ impl Scope {
     }
 }
 
-/// How often a scope has changed, and since when old answers may not be served at all.
+/// Version of a scope, and the oldest version that may still be served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Version {
     /// Raised by every change.
     pub current: i64,
-    /// What is older may not even be served while its successor is computed.
+    /// The minimum valid version. Values derived from an older one are invalidated: they must not be served.
     pub min_valid: i64,
 }
 
 type VersionMap = Arc<HashMap<Scope, Version>>;
 
-/// The versions as this process last read them.
+/// The versions that this process last read from the database. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Versions(Arc<SharedVersions>);
 
 #[derive(Debug, Default)]
 struct SharedVersions {
     read: watch::Sender<VersionMap>,
-    /// How often something was new in what was read.
+    /// Number of updates that changed a version.
     generation: AtomicU64,
     unknown: AtomicBool,
 }
 
 impl Versions {
-    /// The version of a scope; 0 where nothing was ever counted.
+    /// The current version of a scope; 0 if it never changed.
     #[must_use]
     pub fn of(&self, scope: &Scope) -> i64 {
         self.read().get(scope).map_or(0, |version| version.current)
     }
 
-    /// What is made of these scopes from now on. Take it before reading the data: what changes meanwhile then makes the
-    /// result old, never a newer one look current.
+    /// The version set of a value derived from these scopes. Take it before reading the data: a change between the two
+    /// steps then makes a new value look stale, which costs a refresh. The reverse order could make an old value look
+    /// current.
     #[must_use]
     pub fn set_of(&self, scopes: impl IntoIterator<Item = Scope>) -> VersionSet {
         let read = self.read();
@@ -81,52 +85,56 @@ impl Versions {
         VersionSet::of(scopes.into_iter().map(current).map(|(version, scope)| (scope, version)).collect())
     }
 
-    /// What is made of anything that is counted, from now on.
+    /// The version set of a value that may depend on every scope, to be taken before reading the data.
     #[must_use]
     pub fn set_of_all(&self) -> VersionSet {
         VersionSet { all: Some(self.read()), ..VersionSet::default() }
     }
 
-    /// Whether what bears `stamp` may be served.
+    /// How a value that carries `set` compares with the versions known now.
     #[must_use]
     pub fn staleness(&self, set: &VersionSet) -> Staleness {
-        // Known before the versions are: what is read meanwhile is looked at the next time.
-        let reading = self.0.generation.load(Ordering::Acquire) + 1;
+        // The generation is loaded before the versions. If an update comes between the two, the result is stored under
+        // the old generation and the next call compares again. The reverse order could store an old result under the
+        // new generation, and the update would never be noticed. `current_in` publishes no other data, so relaxed
+        // accesses are enough for it.
+        let generation = self.0.generation.load(Ordering::Acquire) + 1;
         let mut staleness = Staleness::Current;
-        if set.current_in.0.load(Ordering::Relaxed) != reading {
+        if set.current_in.0.load(Ordering::Relaxed) != generation {
             staleness = set.staleness_in(&self.read());
             if staleness == Staleness::Current {
-                set.current_in.0.store(reading, Ordering::Relaxed);
+                set.current_in.0.store(generation, Ordering::Relaxed);
             }
         }
         if self.0.unknown.load(Ordering::Acquire) { staleness.max(Staleness::Unknown) } else { staleness }
     }
 
-    /// Notes that changes may have been missed: until the versions are read again, nothing counts as current.
+    /// Records that changes may have been missed. Nothing counts as current until the versions are read again.
     pub fn mark_unknown(&self) {
         self.0.unknown.store(true, Ordering::Release);
     }
 
-    /// Waits until something that `stamp` is about has changed since; returns at once where it has already.
+    /// Waits until a scope of `set` has changed; returns at once if one has changed already.
     pub async fn wait_until_outdated(&self, set: &VersionSet) {
         let mut read = self.0.read.subscribe();
-        // Fails only when the sender is gone, and this holds it.
+        // The wait fails only when the sender is dropped, and `self` holds the sender.
         let _ = read.wait_for(|read| set.staleness_in(read) != Staleness::Current).await;
     }
 
-    /// Another number than before says that something was invalidated hard.
+    /// Sum of the minimum valid versions. They only grow, so every hard invalidation changes the sum.
     #[must_use]
     pub fn min_valid_sum(&self) -> i64 {
         self.read().values().map(|version| version.min_valid).sum()
     }
 
-    /// Every scope that anything was counted of.
+    /// Every scope that has a version, in no particular order.
     #[must_use]
     pub fn scopes(&self) -> Vec<Scope> {
         self.read().keys().cloned().collect()
     }
 
-    /// Takes over what was read. Versions only grow, so a reading that was overtaken by a later one changes nothing.
+    /// Merges versions read from the database, and ends the unknown state. Versions only grow, so the larger one of
+    /// each scope is right: a read that completes after a later read changes nothing.
     pub(crate) fn update(&self, mut read: HashMap<Scope, Version>) {
         self.0.unknown.store(false, Ordering::Release);
         self.0.read.send_if_modified(|held| {
@@ -140,22 +148,23 @@ impl Versions {
             let changed = **held != read;
             if changed {
                 *held = Arc::new(read);
-                // While nobody can read the old ones: who knows of this reading sees what it brought.
+                // The write lock of the channel is held here. A thread that sees the new generation must wait for this
+                // lock before it can read the versions, so it never reads the old ones.
                 self.0.generation.fetch_add(1, Ordering::Release);
             }
             changed
         });
     }
 
-    /// Whether another server that shows `shown` has every change that is known here and that a ranking of `decade`
-    /// could depend on.
+    /// Whether a replica that shows the versions `shown` has every change that this process knows of and that a ranking
+    /// of `decade` could depend on.
     pub(crate) fn covers(&self, shown: &HashMap<Scope, Version>, decade: Decade) -> bool {
-        let concerned = |scope: &Scope| match scope {
+        let is_relevant = |scope: &Scope| match scope {
             Scope::Scores(of) | Scope::List(_, of) => *of == decade,
             Scope::Snapshot | Scope::Profiles | Scope::Reference | Scope::Weights(_) => true,
         };
         let shows = |scope, version: &Version| shown.get(scope).map_or(0, |shown| shown.current) >= version.current;
-        self.read().iter().all(|(scope, version)| !concerned(scope) || shows(scope, version))
+        self.read().iter().all(|(scope, version)| !is_relevant(scope) || shows(scope, version))
     }
 
     fn read(&self) -> VersionMap {
@@ -173,32 +182,32 @@ fn staleness_of(derived_from: i64, version: Version) -> Staleness {
     }
 }
 
-/// Whether what was made of data may still be served.
+/// How a value compares with the data that it was derived from, from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Staleness {
-    /// Nothing has changed since.
+    /// The data has not changed since.
     Current,
-    /// Something has: it may be served while its successor is computed.
+    /// The data has changed. The value may be served while it is refreshed (soft invalidation).
     Stale,
-    /// Nobody knows, since the database does not answer: what there is may be served as old.
+    /// The version listener is disconnected, so changes may have been missed. The value may be served as stale.
     Unknown,
-    /// What has changed must be seen at once.
+    /// The version is below the minimum valid one. The value must not be served (hard invalidation).
     Invalidated,
 }
 
-/// The versions of the data that something was made of.
+/// The versions of the data that a value was derived from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct VersionSet {
     scopes: Vec<(Scope, i64)>,
-    /// Depends on everything; never leaves the process.
+    /// All versions, for a value that may depend on every scope. Never stored in the shared cache.
     #[serde(skip)]
     all: Option<VersionMap>,
     #[serde(skip)]
     current_in: LastCurrentIn,
 }
 
-/// In which reading of the versions, counted from 1, a stamp was last found current: nearly every look-up judges one that
-/// was judged a moment ago. A copy knows nothing of it.
+/// Generation, counted from 1, in which a version set was last found current; 0 if none. Nearly every lookup checks a
+/// set that another lookup has just checked, and then needs no comparison. A clone starts at 0 and is compared again.
 #[derive(Debug, Default)]
 struct LastCurrentIn(AtomicU64);
 
@@ -213,7 +222,7 @@ impl VersionSet {
         Self { scopes, ..Self::default() }
     }
 
-    /// Whether it names nothing, so that nothing could make it old.
+    /// Whether the set has no dependency, so that no change can make it stale.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.scopes.is_empty() && self.all.is_none()
@@ -230,13 +239,14 @@ impl VersionSet {
         of_scopes.chain(of_all).max().unwrap_or(Staleness::Current)
     }
 
-    /// The version of a scope that it was made of, if it was.
+    /// The version of `scope` in this set; `None` if it does not depend on the scope by name.
     #[must_use]
     pub fn version(&self, scope: &Scope) -> Option<i64> {
         self.scopes.iter().find(|(of, _)| of == scope).map(|(_, version)| *version)
     }
 
-    /// The part of a stamp of everything that is about one scope.
+    /// Narrows a set of all versions ([`Versions::set_of_all`]) to `scope`, with version 0 if it had none. Empty
+    /// without a scope.
     #[must_use]
     pub fn only(&self, scope: Option<Scope>) -> Self {
         let version = |scope: &Scope| self.all.as_ref()?.get(scope).map(|version| version.current);
@@ -244,7 +254,7 @@ impl VersionSet {
         Self::of(scopes.map(|(version, scope)| (scope, version)).collect())
     }
 
-    /// Makes this the stamp of something that is made of `other` too: of each scope, the older version counts.
+    /// Adds the dependencies of `other`. The older version of each scope counts: a value is as old as its oldest part.
     pub fn add(&mut self, other: &Self) {
         self.current_in = LastCurrentIn::default();
         for (scope, version) in &other.scopes {
@@ -260,6 +270,7 @@ impl VersionSet {
     }
 }
 
+/// The older version of each scope that both maps have. A scope that one of them lacks counts as version 0.
 fn older(one: &VersionMap, other: &VersionMap) -> VersionMap {
     let both = one.iter().filter_map(|(scope, version)| {
         let other = other.get(scope)?;
@@ -286,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_soft_change_leaves_it_behind_and_a_hard_one_forbids_it() {
+    fn soft_invalidation_makes_a_set_stale_and_hard_invalidation_makes_it_invalid() {
         let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
         let set = versions.set_of([Scope::Snapshot]);
         assert_eq!(versions.staleness(&set), Staleness::Current);
@@ -297,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_woken_by_what_it_waits_for_and_by_nothing_else() {
+    async fn only_a_change_of_its_scopes_wakes_wait_until_outdated() {
         let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
         let set = versions.set_of([Scope::Snapshot]);
         let mut outdated = std::pin::pin!(versions.wait_until_outdated(&set));
@@ -310,19 +321,19 @@ mod tests {
     }
 
     #[test]
-    fn in_doubt_nothing_is_current_until_the_versions_are_read_again() {
+    fn nothing_is_current_in_the_unknown_state_until_versions_are_read() {
         let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 2, 2)]);
         let set = versions.set_of([Scope::Snapshot]);
-        let forbidden = VersionSet::of(vec![(Scope::Profiles, 1)]);
+        let invalidated = VersionSet::of(vec![(Scope::Profiles, 1)]);
         versions.mark_unknown();
         assert_eq!(versions.staleness(&set), Staleness::Unknown);
-        assert_eq!(versions.staleness(&forbidden), Staleness::Invalidated);
+        assert_eq!(versions.staleness(&invalidated), Staleness::Invalidated);
         publish(&versions, &[(Scope::Snapshot, 3, 1), (Scope::Profiles, 2, 2)]);
         assert_eq!(versions.staleness(&set), Staleness::Current);
     }
 
     #[test]
-    fn what_was_current_a_moment_ago_is_judged_by_what_is_new() {
+    fn a_set_found_current_is_compared_again_after_an_update() {
         let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
         let set = versions.set_of([Scope::Snapshot]);
         assert_eq!([versions.staleness(&set), versions.staleness(&set)], [Staleness::Current; 2]);
@@ -336,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_depends_on_everything_sees_a_scope_that_is_new() {
+    fn a_set_of_all_versions_is_stale_after_a_new_scope_appears() {
         let versions = versions(&[(Scope::Snapshot, 3, 1)]);
         let set = versions.set_of_all();
         assert_eq!(versions.staleness(&set), Staleness::Current);
@@ -345,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_of_two_things_is_as_old_as_the_older() {
+    fn a_combined_set_has_the_older_version_of_each_scope() {
         let versions = versions(&[(Scope::Snapshot, 3, 1)]);
         let (mut old, mut all) = (versions.set_of([Scope::Snapshot]), versions.set_of_all());
         publish(&versions, &[(Scope::Snapshot, 4, 1)]);

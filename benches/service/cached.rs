@@ -1,5 +1,5 @@
-//! Kept answers: the cached page beside a bare static route, the cost of a hit, a stale answer and a miss, and a mixed load
-//! with the caches on and off.
+//! Cached responses: a cached page compared with a bare static route, the cost of a hit, a stale hit and a miss, and a
+//! mixed load with the caches on and off.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -32,43 +32,43 @@ const SELECTIONS: [&str; 3] = [
 ];
 /// Clients of the mixed load.
 pub(super) const CLIENTS: u64 = 64;
-/// Distinct pages that the cached load goes round in.
+/// Distinct pages that the cached load cycles through.
 const PAGES: usize = 1_000;
-/// The most of them that are of one profile and decade.
+/// Maximum number of pages per profile and decade.
 const PAGES_OF_ONE: usize = 30;
 
 /// How often each side is measured.
 const ROUNDS: usize = 5;
 
-/// Measures kept answers on a catalogue of `films`.
-pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, films: u32) -> Result<()> {
-    let database = runtime.block_on(catalogue(url, films))?;
-    println!("\n## Kept answers, {films} films\n");
+/// Measures cached responses on a catalogue of `movies`.
+pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, movies: u32) -> Result<()> {
+    let database = runtime.block_on(catalogue(url, movies))?;
+    println!("\n## Cached responses, {movies} movies\n");
     cached_page(runtime, &database)?;
     costs(runtime, &database)
 }
 
-/// Measures the mixed load on a catalogue of `films`, for `seconds` with the caches on and as long with them off.
-pub(crate) fn measure_mixed(runtime: &tokio::runtime::Runtime, url: &str, films: u32, seconds: u32) -> Result<()> {
-    let database = runtime.block_on(catalogue(url, films))?;
-    println!("\n## Mixed load, {films} films, {CLIENTS} clients, {seconds} s each\n");
-    println!("| caches | requests | a second | p50 | p99 | fresh | stale | not cached | errors | statements |");
+/// Measures the mixed load on a catalogue of `movies`, for `seconds` with the caches on and as long with them off.
+pub(crate) fn measure_mixed(runtime: &tokio::runtime::Runtime, url: &str, movies: u32, seconds: u32) -> Result<()> {
+    let database = runtime.block_on(catalogue(url, movies))?;
+    println!("\n## Mixed load, {movies} movies, {CLIENTS} clients, {seconds} s each\n");
+    println!("| caches | requests | requests/s | p50 | p99 | fresh | stale | not cached | errors | statements |");
     println!("|---|---|---|---|---|---|---|---|---|---|");
     mixed(runtime, &database, "on", seconds)?;
     mixed(runtime, &database, "off", seconds)
 }
 
-/// A thousand cached pages beside the same bytes from a route without any of our layers, asked by `wrk` in turn.
+/// Compares a thousand cached pages with the same bytes from a bare route, by `wrk`.
 fn cached_page(runtime: &tokio::runtime::Runtime, database: &str) -> Result<()> {
     let server = Server::start(database, &[])?;
-    let (questions, answers): (Vec<_>, Vec<_>) = pages(&server)?.into_iter().unzip();
-    println!("{PAGES} pages in turn, of {} bytes in the mean\n", answers.iter().map(Vec::len).sum::<usize>() / PAGES);
+    let (requests, responses): (Vec<_>, Vec<_>) = pages(&server)?.into_iter().unzip();
+    println!("{PAGES} pages in turn, {} bytes on average\n", responses.iter().map(Vec::len).sum::<usize>() / PAGES);
     println!("| connections | bare static route | cached | ratio | median of the rounds | p99 | errors |");
     println!("|---|---|---|---|---|---|---|");
-    let bare = runtime.block_on(bare_route(answers))?;
-    let script = script(&questions)?;
+    let bare = runtime.block_on(bare_route(responses))?;
+    let script = script(&requests)?;
     for connections in [32, 320] {
-        // In turn, since others share the machine.
+        // Alternating, because the machine is shared.
         let rounds = (0..ROUNDS)
             .map(|_| Ok((wrk(bare, &script, connections)?, wrk(server.address, &script, connections)?)))
             .collect::<Result<Vec<_>>>()?;
@@ -95,22 +95,22 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// The same HTTP server, the same answers in turn, and nothing else.
-async fn bare_route(answers: Vec<Vec<u8>>) -> Result<SocketAddr> {
-    let answers: Arc<[Bytes]> = answers.into_iter().map(Bytes::from).collect();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let answer = move || {
-        let answer = answers[asked.fetch_add(1, Ordering::Relaxed) % answers.len()].clone();
-        async move { ([(CONTENT_TYPE, "application/json")], answer) }
+/// The same HTTP server with a route that returns the same responses in turn.
+async fn bare_route(responses: Vec<Vec<u8>>) -> Result<SocketAddr> {
+    let responses: Arc<[Bytes]> = responses.into_iter().map(Bytes::from).collect();
+    let served = Arc::new(AtomicUsize::new(0));
+    let response = move || {
+        let response = responses[served.fetch_add(1, Ordering::Relaxed) % responses.len()].clone();
+        async move { ([(CONTENT_TYPE, "application/json")], response) }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    tokio::spawn(async move { axum::serve(listener, Router::new().route("/graphql", post(answer))).await });
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/graphql", post(response))).await });
     Ok(address)
 }
 
-/// Questions for pages of 25 films with breakdown, as who scrolls through every decade by every profile asks for them, and
-/// their answers, which are kept then.
+/// Requests for pages of 25 movies with breakdown, in scrolling order for every profile and decade, and the responses.
+/// The service then has them cached.
 pub(crate) fn pages(server: &Server) -> Result<Vec<(String, Vec<u8>)>> {
     let query = format!(
         "query Page($profile: String, $decade: Int!, $after: String) {{ predictions(profile: $profile, decade: $decade, \
@@ -122,13 +122,13 @@ pub(crate) fn pages(server: &Server) -> Result<Vec<(String, Vec<u8>)>> {
         let mut after = Value::Null;
         for _ in 0..PAGES_OF_ONE {
             let variables = json!({ "profile": profile, "decade": decade, "after": after });
-            let question = json!({ "query": query, "variables": variables }).to_string();
-            let answer = client.post(&question)?;
-            let info = serde_json::from_slice::<Value>(&answer)?["data"]["predictions"]["pageInfo"].take();
+            let request = json!({ "query": query, "variables": variables }).to_string();
+            let response = client.post(&request)?;
+            let info = serde_json::from_slice::<Value>(&response)?["data"]["predictions"]["pageInfo"].take();
             if info["hasNextPage"] != true || pages.len() == PAGES {
                 break;
             }
-            pages.push((question, answer));
+            pages.push((request, response));
             after = info["endCursor"].clone();
         }
     }
@@ -179,7 +179,7 @@ pub(crate) fn wrk(address: SocketAddr, script: &Path, connections: u32) -> Resul
     })
 }
 
-/// What one request costs that finds its answer, finds an old one, or finds none.
+/// Latency of a hit, a stale hit and a miss.
 fn costs(runtime: &tokio::runtime::Runtime, database: &str) -> Result<()> {
     let server = Server::start(database, &[])?;
     let pages = pages(&server)?;
@@ -191,7 +191,7 @@ fn costs(runtime: &tokio::runtime::Runtime, database: &str) -> Result<()> {
             "SELECT cinegraph.raise_version('scores', '', decade, false) FROM generate_series(1920, 2020, 10) decade";
         sqlx::raw_sql(raise).execute(&mut connection).await
     })?;
-    // Within its window of five seconds a key counts as fresh whatever has changed.
+    // Within five seconds of its load an entry counts as fresh despite a soft invalidation.
     thread::sleep(Duration::from_secs(7));
     // The service has closed the idle connection meanwhile.
     let mut client = server.client()?;
@@ -199,8 +199,8 @@ fn costs(runtime: &tokio::runtime::Runtime, database: &str) -> Result<()> {
     let miss = times(PAGES, |i| client.timed(&never_seen(i, 2020, 25)))?;
     println!("\n| one request after the other | median | p99 | worst |\n|---|---|---|---|");
     hit.print("hit");
-    stale.print("stale, its refresh running beside");
-    miss.print("miss: never-seen weights, page of 25 with titles");
+    stale.print("stale, with a concurrent refresh");
+    miss.print("miss: new custom weights, page of 25 with titles");
     Ok(())
 }
 
@@ -215,8 +215,8 @@ fn never_seen(i: usize, decade: i32, first: usize) -> String {
 }
 
 /// The load of the design: cold start, five profiles, eleven decades, four pages, three selections, all by a power law;
-/// one in ten with never-seen weights, one in ten a validation, a filter on every tenth; meanwhile a profile changes once
-/// a minute, and 500 ratings.
+/// one in ten with new custom weights, one in ten a validation, a filter on every tenth. Meanwhile, each minute, one
+/// profile and 500 ratings change.
 fn mixed(runtime: &tokio::runtime::Runtime, database: &str, caches: &str, seconds: u32) -> Result<()> {
     let enabled = if caches == "on" { "true" } else { "false" };
     let server = Server::start(database, &[("CINEGRAPH_CACHE_ENABLED", enabled)])?;
@@ -275,7 +275,7 @@ pub(super) fn as_float(count: u64) -> f64 {
     count as f64
 }
 
-/// Predictions that were answered fresh, stale, from the database and by the direct query.
+/// Number of predictions served fresh, stale, from the database and by the direct query.
 fn sources(server: &Server) -> Result<[u64; 4]> {
     let metrics = metrics(server.admin)?;
     let count = |source: &str| {
@@ -285,48 +285,48 @@ fn sources(server: &Server) -> Result<[u64; 4]> {
     Ok(["cache_fresh", "cache_stale", "database", "fallback"].map(count))
 }
 
-/// One client, asking until all are done.
+/// One client, which sends requests until the load ends.
 fn client(server: &Server, seed: u64, done: &AtomicBool, errors: &AtomicU64) -> Result<Vec<Duration>> {
-    let (mut random, mut client, mut taken) = (SmallRng::seed_from_u64(seed), server.client()?, Vec::new());
+    let (mut random, mut client, mut latencies) = (SmallRng::seed_from_u64(seed), server.client()?, Vec::new());
     while !done.load(Ordering::Relaxed) {
-        let mut ask = |body: &str| {
+        let mut send = |body: &str| {
             let started = Instant::now();
-            let answer = client.post(body);
-            taken.push(started.elapsed());
-            answer
+            let response = client.post(body);
+            latencies.push(started.elapsed());
+            response
         };
-        if let Err(error) = visit(&mut random, &mut ask) {
+        if let Err(error) = visit(&mut random, &mut send) {
             if errors.fetch_add(1, Ordering::Relaxed) < 3 {
                 eprintln!("{error:#}");
             }
             client = server.client()?;
         }
     }
-    Ok(taken)
+    Ok(latencies)
 }
 
-/// One question of the mixed load, or a walk through pages.
-pub(super) fn visit(random: &mut SmallRng, ask: &mut impl FnMut(&str) -> Result<Vec<u8>>) -> Result<()> {
+/// One query of the mixed load, or a walk through pages.
+pub(super) fn visit(random: &mut SmallRng, send: &mut impl FnMut(&str) -> Result<Vec<u8>>) -> Result<()> {
     let profile = PROFILES[zipf(random, PROFILES.len())];
     let decade = DECADES[zipf(random, DECADES.len())];
     let selection = SELECTIONS[zipf(random, SELECTIONS.len())];
     match random.random_range(0..10) {
-        0 => whole(&ask(&never_seen(random.random_range(0..1_000_000), decade, 25))?).map(|_| ()),
+        0 => parse_page(&send(&never_seen(random.random_range(0..1_000_000), decade, 25))?).map(|_| ()),
         1 => {
             let decade = decade - 10;
             let query = format!("{{ decadeValidation(profile: \"{profile}\", decade: {decade}) {{ hits accuracy }} }}");
-            whole(&ask(&json!({ "query": query }).to_string())?).map(|_| ())
+            parse_page(&send(&json!({ "query": query }).to_string())?).map(|_| ())
         }
         _ => {
             let filter = if random.random_range(0..10) == 0 { "filter: {genres: [\"Drama\"]}" } else { "" };
-            walk(ask, profile, decade, selection, filter, zipf(random, 4))
+            walk(send, profile, decade, selection, filter, zipf(random, 4))
         }
     }
 }
 
-/// As much of an answer as a client needs to go on: what reads the rest takes time from the service.
+/// The part of a response that a client needs. Parsing more would take CPU time from the service.
 #[derive(Deserialize)]
-struct Whole {
+struct PageResponse {
     errors: Option<Value>,
     data: Option<Data>,
 }
@@ -349,16 +349,19 @@ struct PageInfo {
     has_next_page: bool,
 }
 
-/// How an answer without errors goes on.
-fn whole(bytes: &[u8]) -> Result<Option<PageInfo>> {
-    let answer: Whole = serde_json::from_slice(bytes)?;
-    ensure!(answer.errors.is_none(), "{}", String::from_utf8_lossy(bytes));
-    Ok(answer.data.context("no data")?.predictions.and_then(|page| page.page_info))
+/// The page info of a response.
+///
+/// # Errors
+/// Fails if the response has errors.
+fn parse_page(bytes: &[u8]) -> Result<Option<PageInfo>> {
+    let response: PageResponse = serde_json::from_slice(bytes)?;
+    ensure!(response.errors.is_none(), "{}", String::from_utf8_lossy(bytes));
+    Ok(response.data.context("no data")?.predictions.and_then(|page| page.page_info))
 }
 
-/// Asks for a page, reading those before it first, as somebody does who scrolls.
+/// Requests a page after all pages before it, like a user who scrolls.
 fn walk(
-    ask: &mut impl FnMut(&str) -> Result<Vec<u8>>,
+    send: &mut impl FnMut(&str) -> Result<Vec<u8>>,
     profile: &str,
     decade: i32,
     selection: &str,
@@ -371,7 +374,7 @@ fn walk(
             "{{ predictions(profile: \"{profile}\", decade: {decade}, {filter} {after}) {{ totalCount \
              pageInfo {{ endCursor hasNextPage }} nodes {{ {selection} }} }} }}"
         );
-        match whole(&ask(&json!({ "query": query }).to_string())?)? {
+        match parse_page(&send(&json!({ "query": query }).to_string())?)? {
             Some(PageInfo { end_cursor: Some(cursor), has_next_page: true }) => after = format!("after: {cursor:?}"),
             _ => break,
         }
@@ -379,7 +382,7 @@ fn walk(
     Ok(())
 }
 
-/// An index below `count`, the first ones far more often: 1/1, 1/2, 1/3, …
+/// A random index below `count` with Zipf weights 1/1, 1/2, 1/3, …
 fn zipf(random: &mut SmallRng, count: usize) -> usize {
     let weights: Vec<f64> = (1..=count).map(|rank| 1.0 / as_float(rank as u64)).collect();
     let mut left = random.random_range(0.0..weights.iter().sum());

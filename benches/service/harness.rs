@@ -1,4 +1,4 @@
-//! What the measurements share: catalogues, the service as a process of its own, and a client that measures.
+//! Shared by the measurements: catalogues, the service as a separate process, and a client that measures latency.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,28 +11,28 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// Longer than any answer takes, the slowest first touch included.
+/// Longer than any response takes, the slowest cold one included.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The URL of a database with this many generated films, made where it is missing.
-pub(crate) async fn catalogue(url: &str, films: u32) -> Result<String> {
+/// The URL of a database with this many generated movies; creates it if missing.
+pub(crate) async fn catalogue(url: &str, movies: u32) -> Result<String> {
     let (server, parameters) = url.split_once('?').map_or((url, String::new()), |(url, p)| (url, format!("?{p}")));
     let (server, _) = server.rsplit_once('/').context("DATABASE_URL names no database")?;
-    let name = format!("bench_{films}");
+    let name = format!("bench_{movies}");
     let database = format!("{server}/{name}{parameters}");
     let mut admin = PgConnection::connect(url).await?;
     if sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(&name).fetch_optional(&mut admin).await?.is_none()
     {
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await?;
         cinegraph(&database, &["migrate"])?;
-        let generated = cinegraph(&database, &["generate", "--films", &films.to_string()])?;
+        let generated = cinegraph(&database, &["generate", "--films", &movies.to_string()])?;
         println!("Generated and computed in {}.\n", text(generated));
     }
     cinegraph(&database, &["migrate"])?;
     Ok(database)
 }
 
-/// Runs the program beside this one; says how long it took.
+/// Runs the built program; returns its duration.
 pub(crate) fn cinegraph(database: &str, arguments: &[&str]) -> Result<Duration> {
     let started = Instant::now();
     let output = command(database).args(arguments).output()?;
@@ -46,7 +46,7 @@ fn command(database: &str) -> Command {
     command
 }
 
-/// The service as a process of its own, stopped at the end.
+/// The service as a separate process; killed when dropped.
 pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
@@ -56,7 +56,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(database: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let (address, admin) = (free_address()?, free_address()?);
-        // The first touch of a decade may take longer here than a client would wait.
+        // The first load of a decade may take longer here than the default timeouts.
         let process = command(database)
             .env("CINEGRAPH_DATABASE_STATEMENT_TIMEOUT_SECONDS", "60")
             .env("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "60")
@@ -76,7 +76,7 @@ impl Server {
         Client::connect(self.address)
     }
 
-    /// Resident memory now, and the most that it was, in MB.
+    /// Current and peak resident memory, in MB.
     pub(crate) fn memory(&self) -> Result<(u64, u64)> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let megabytes = |field: &str| {
@@ -90,7 +90,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has nothing to lose.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -100,20 +99,20 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
-/// One kept-alive connection; as little of HTTP as the service's answers need.
+/// One keep-alive connection, with the minimum of HTTP that responses of the service need.
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
 }
 
-/// What came over HTTP.
-pub(crate) struct Answer {
+/// A response over HTTP.
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
-    /// The header lines, in lower case.
+    /// Status line and headers, in lower case.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
     }
@@ -128,45 +127,48 @@ impl Client {
     }
 
     /// The time from the first byte sent to the last received, and the data.
-    pub(crate) fn ask(&mut self, query: &str) -> Result<(Duration, Value)> {
+    ///
+    /// # Errors
+    /// Fails if the response has errors.
+    pub(crate) fn query(&mut self, query: &str) -> Result<(Duration, Value)> {
         let body = json!({ "query": query }).to_string();
         let started = Instant::now();
-        let answer = self.post(&body)?;
+        let response = self.post(&body)?;
         let taken = started.elapsed();
-        let mut answer: Value = serde_json::from_slice(&answer)?;
-        ensure!(answer.get("errors").is_none(), "{query}: {answer}");
-        Ok((taken, answer["data"].take()))
+        let mut response: Value = serde_json::from_slice(&response)?;
+        ensure!(response.get("errors").is_none(), "{query}: {response}");
+        Ok((taken, response["data"].take()))
     }
 
-    /// The time that a request takes.
+    /// The latency of a request with this body.
     pub(crate) fn timed(&mut self, body: &str) -> Result<Duration> {
         let started = Instant::now();
         self.post(body).map(|_| started.elapsed())
     }
 
-    /// The bytes of the answer to a body.
+    /// The response body for this request body.
     pub(crate) fn post(&mut self, body: &str) -> Result<Vec<u8>> {
-        self.exchange(body).map(|answer| answer.body)
+        self.exchange(body).map(|response| response.body)
     }
 
-    /// The whole answer to a body.
-    pub(crate) fn exchange(&mut self, body: &str) -> Result<Answer> {
+    /// The response for this request body.
+    pub(crate) fn exchange(&mut self, body: &str) -> Result<HttpResponse> {
         let head = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length:";
         self.stream.get_mut().write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())?;
-        let mut answer = Answer { status: 0, head: String::new(), body: Vec::new() };
-        while !answer.head.ends_with("\r\n\r\n") {
-            ensure!(self.stream.read_line(&mut answer.head)? > 0, "the service closed the connection");
+        let mut response = HttpResponse { status: 0, head: String::new(), body: Vec::new() };
+        while !response.head.ends_with("\r\n\r\n") {
+            ensure!(self.stream.read_line(&mut response.head)? > 0, "the service closed the connection");
         }
-        answer.head.make_ascii_lowercase();
-        let status = answer.head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        answer.status = status.context("no status")?;
-        answer.body = vec![0; answer.header("content-length").context("no length")?.parse()?];
-        self.stream.read_exact(&mut answer.body)?;
-        Ok(answer)
+        response.head.make_ascii_lowercase();
+        let status = response.head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        response.status = status.context("no status")?;
+        response.body = vec![0; response.header("content-length").context("no length")?.parse()?];
+        self.stream.read_exact(&mut response.body)?;
+        Ok(response)
     }
 }
 
-/// The text of a service's `/metrics`.
+/// The text of `/metrics`.
 pub(crate) fn metrics(admin: SocketAddr) -> Result<String> {
     let mut stream = TcpStream::connect(admin)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -194,11 +196,11 @@ impl Times {
     }
 }
 
-pub(crate) fn times(count: usize, ask: impl FnMut(usize) -> Result<Duration>) -> Result<Times> {
-    Ok(Times::of((0..count).map(ask).collect::<Result<_>>()?))
+pub(crate) fn times(count: usize, send: impl FnMut(usize) -> Result<Duration>) -> Result<Times> {
+    Ok(Times::of((0..count).map(send).collect::<Result<_>>()?))
 }
 
-/// Three digits that matter.
+/// Seconds with one decimal, or milliseconds with two.
 pub(crate) fn text(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds >= 1.0 { format!("{seconds:.1} s") } else { format!("{:.2} ms", seconds * 1000.0) }

@@ -1,10 +1,10 @@
-//! The budgets of the design, measured on the running service.
+//! Measures the performance budgets of the design on the running service.
 //!
-//! Needs a server in DATABASE_URL on which databases can be made, and `wrk`; `make bench` brings both. PARTS: what to
-//! measure, `original`, `cached`, `mixed`, `telemetry` and `subscriptions`; or `soak`, see `make soak`. FILMS: sizes of the
-//! catalogues beside the original query. CACHED_FILMS: size of that for kept answers and the mixed load. MIXED_SECONDS: how
-//! long each mixed load runs. SUBSCRIPTIONS_FILMS: size of that for subscriptions; SUBSCRIPTIONS_DATABASE: the URL of one
-//! that is there already, whose ratings may be changed. Prints Markdown.
+//! Needs a server in DATABASE_URL that permits CREATE DATABASE, and `wrk`; `make bench` provides both. PARTS: what to
+//! measure: `original`, `cached`, `mixed`, `telemetry` and `subscriptions`; or `soak`, see `make soak`. FILMS: sizes of
+//! the catalogues for the original query. CACHED_FILMS: size of that for cached responses and the mixed load.
+//! MIXED_SECONDS: duration of each mixed load. SUBSCRIPTIONS_FILMS: size of the catalogue for subscriptions;
+//! SUBSCRIPTIONS_DATABASE: URL of an existing database instead, whose ratings the benchmark changes. Prints Markdown.
 
 mod cached;
 mod harness;
@@ -25,8 +25,8 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     std::fs::create_dir_all("target/bench")?;
     if parts.contains("original") {
-        for films in setting::<String>("FILMS", "20000 200000 1000000")?.split_whitespace() {
-            runtime.block_on(original::measure(&url, films.parse().context("FILMS")?))?;
+        for movies in setting::<String>("FILMS", "20000 200000 1000000")?.split_whitespace() {
+            runtime.block_on(original::measure(&url, movies.parse().context("FILMS")?))?;
         }
     }
     if parts.contains("cached") {
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What the environment says, or this.
+/// The environment variable `name`, or `default`.
 fn setting<T>(name: &'static str, default: &str) -> Result<T>
 where
     T: FromStr<Err: Display>,

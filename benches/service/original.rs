@@ -1,4 +1,4 @@
-//! The service over HTTP beside the query that it replaces, on the same films. Plans go to `target/bench`.
+//! The service over HTTP compared with the query that it replaces, on the same movies. Writes plans to `target/bench`.
 
 use std::fs;
 use std::path::Path;
@@ -14,24 +14,24 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 const ORIGINAL_INDEXES: &str = include_str!("../original-indexes.sql");
 const DIRECT: &str = include_str!("../../src/store/sql/columns_from_view.sql");
 
-/// The decade asked for: among a million generated films it has 87,000 candidates, as many as the budgets speak of.
+/// The measured decade: it has 87,000 candidates among a million generated movies, the size that the budgets assume.
 const DECADE: i32 = 2020;
-/// Requests of each kind: enough for a 99th percentile.
+/// Requests of each kind, enough for a 99th percentile.
 const REQUESTS: usize = 300;
-/// The default profile's.
+/// Weights of the default profile.
 const BALANCED: [f64; 5] = [0.2, 0.2, 0.2, 0.2, 0.2];
 
-pub(crate) async fn measure(url: &str, films: u32) -> Result<()> {
-    println!("\n## {films} films\n");
-    let database = catalogue(url, films).await?;
+pub(crate) async fn measure(url: &str, movies: u32) -> Result<()> {
+    println!("\n## {movies} movies\n");
+    let database = catalogue(url, movies).await?;
     let mut connection = PgConnection::connect(&database).await?;
     conditions(&mut connection).await?;
     refreshes(&database, &mut connection).await?;
     sqlx::raw_sql(ORIGINAL_INDEXES).execute(&mut connection).await?;
     sqlx::raw_sql("VACUUM ANALYZE").execute(&mut connection).await?;
-    let original = Original::measure(&mut connection, films).await?;
-    println!("### The {DECADE}s beside the original query\n");
-    println!("| what | ours | original query | ratio |\n|---|---|---|---|");
+    let original = Original::measure(&mut connection, movies).await?;
+    println!("### The {DECADE}s compared with the original query\n");
+    println!("| what | Cinegraph | original query | ratio |\n|---|---|---|---|");
     println!("| direct query: columns from the base tables | {} | | |", text(direct(&mut connection).await?));
     service(&database, &original)
 }
@@ -50,7 +50,7 @@ async fn conditions(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// Everything derived, computed anew in the order in which each needs the last.
+/// Recomputes all derived data, in order of dependency.
 async fn refreshes(database: &str, connection: &mut PgConnection) -> Result<()> {
     println!("| refresh | time |\n|---|---|");
     sqlx::raw_sql("TRUNCATE cinegraph.movie_discovery_scores").execute(connection).await?;
@@ -61,7 +61,7 @@ async fn refreshes(database: &str, connection: &mut PgConnection) -> Result<()> 
     Ok(())
 }
 
-/// What the original application waited for.
+/// Latencies of the original application.
 struct Original {
     predictions: Duration,
     validation: Duration,
@@ -69,10 +69,10 @@ struct Original {
 }
 
 impl Original {
-    async fn measure(connection: &mut PgConnection, films: u32) -> Result<Self> {
+    async fn measure(connection: &mut PgConnection, movies: u32) -> Result<Self> {
         let validation = original_validation();
         let plan = original(connection, &format!("EXPLAIN (ANALYZE, BUFFERS) {ORIGINAL_PREDICTIONS}"), DECADE).await?.1;
-        fs::write(Path::new("target/bench").join(format!("original-plan-{films}.txt")), plan)?;
+        fs::write(Path::new("target/bench").join(format!("original-plan-{movies}.txt")), plan)?;
         let predictions = median(connection, ORIGINAL_PREDICTIONS).await?;
         let one = median(connection, &validation).await?;
         let mut all_validations = Duration::ZERO;
@@ -93,7 +93,7 @@ async fn median(connection: &mut PgConnection, query: &str) -> Result<Duration> 
     Ok(times[1])
 }
 
-/// Time and, of a plan, the text.
+/// Duration, and the text if the query is an EXPLAIN.
 async fn original(connection: &mut PgConnection, query: &str, decade: i32) -> Result<(Duration, String)> {
     let started = Instant::now();
     let mut query = sqlx::query(AssertSqlSafe(query.to_owned()));
@@ -118,41 +118,41 @@ fn first_day(year: i32) -> Result<chrono::NaiveDate> {
     chrono::NaiveDate::from_ymd_opt(year, 1, 1).context("no such year")
 }
 
-/// All that is asked over HTTP on loopback, one request after the other on one connection.
+/// All requests over HTTP on loopback, sequentially on one connection.
 fn service(database: &str, original: &Original) -> Result<()> {
     let server = Server::start(database, &[])?;
     let mut client = server.client()?;
-    // Connects to the database, so that first touches do not wait for that.
-    client.ask(&predictions(1880, 0, ""))?;
+    // Connects to the database, so that cold requests do not include it.
+    client.query(&predictions(1880, 0, ""))?;
     let started = server.memory()?;
 
-    let first = client.ask(&predictions(DECADE, 0, ""))?;
-    let fresh = times(REQUESTS, |i| Ok(client.ask(&predictions(DECADE, i + 1, ""))?.0))?;
+    let first = client.query(&predictions(DECADE, 0, ""))?;
+    let fresh = times(REQUESTS, |i| Ok(client.query(&predictions(DECADE, i + 1, ""))?.0))?;
     let filter = r#"filter: {genres: ["Drama"], titleContains: "the"}"#;
-    let filtered = times(REQUESTS, |i| Ok(client.ask(&predictions(DECADE, 1000 + i, filter))?.0))?;
+    let filtered = times(REQUESTS, |i| Ok(client.query(&predictions(DECADE, 1000 + i, filter))?.0))?;
     let mut cursor = first.1["predictions"]["pageInfo"]["endCursor"].clone();
     let deep = times(REQUESTS, |_| {
-        let (time, data) = client.ask(&predictions(DECADE, 0, &format!("after: {cursor}")))?;
+        let (time, data) = client.query(&predictions(DECADE, 0, &format!("after: {cursor}")))?;
         cursor = data["predictions"]["pageInfo"]["endCursor"].clone();
         Ok(time)
     })?;
     let total = &first.1["predictions"]["totalCount"];
-    against(&format!("predictions, first touch ({total} candidates)"), first.0, original.predictions);
-    against("predictions, never-seen weights, page of 25 (median)", fresh.median, original.predictions);
+    against(&format!("predictions, cold ({total} candidates)"), first.0, original.predictions);
+    against("predictions, new custom weights, page of 25 (median)", fresh.median, original.predictions);
     against("predictions, deep page (median)", deep.median, original.predictions);
     against("predictions, filter by genre and title (median)", filtered.median, original.predictions);
 
-    let first = client.ask(&decade_validation(DECADE, 0))?.0;
-    let one = times(REQUESTS, |i| Ok(client.ask(&decade_validation(DECADE, i + 1))?.0))?;
-    let first_all = client.ask(&validation(0))?.0;
-    let all = times(REQUESTS / 5, |i| Ok(client.ask(&validation(i + 1))?.0))?;
-    against("validation of the decade, first touch", first, original.validation);
-    against("validation of the decade, never-seen weights (median)", one.median, original.validation);
-    against("validation of all decades, first touch of the others", first_all, original.all_validations);
-    against("validation of all decades, never-seen weights (median)", all.median, original.all_validations);
+    let first = client.query(&decade_validation(DECADE, 0))?.0;
+    let one = times(REQUESTS, |i| Ok(client.query(&decade_validation(DECADE, i + 1))?.0))?;
+    let first_all = client.query(&validation(0))?.0;
+    let all = times(REQUESTS / 5, |i| Ok(client.query(&validation(i + 1))?.0))?;
+    against("validation of the decade, cold", first, original.validation);
+    against("validation of the decade, new custom weights (median)", one.median, original.validation);
+    against("validation of all decades, others cold", first_all, original.all_validations);
+    against("validation of all decades, new custom weights (median)", all.median, original.all_validations);
 
     println!("\n| latency over HTTP | median | p99 | worst |\n|---|---|---|---|");
-    fresh.print("never-seen weights, page of 25 with ranks and titles");
+    fresh.print("new custom weights, page of 25 with ranks and titles");
     deep.print("deep page, the same");
     filtered.print("filter by genre and title, the same");
     one.print("validation of the decade");
@@ -160,7 +160,7 @@ fn service(database: &str, original: &Original) -> Result<()> {
     beside_validations(&server)?.print("a query without data, while validations of all decades run");
 
     for decade in (1880..2030).step_by(10) {
-        client.ask(&predictions(decade, 0, ""))?;
+        client.query(&predictions(decade, 0, ""))?;
     }
     let (loaded, peak) = server.memory()?;
     println!(
@@ -170,7 +170,7 @@ fn service(database: &str, original: &Original) -> Result<()> {
     Ok(())
 }
 
-/// How long others wait for a worker of the runtime.
+/// Latency of other requests while validations occupy the runtime.
 fn beside_validations(server: &Server) -> Result<Times> {
     let done = AtomicBool::new(false);
     let (mut busy, mut client) = (server.client()?, server.client()?);
@@ -178,11 +178,11 @@ fn beside_validations(server: &Server) -> Result<Times> {
         scope.spawn(|| {
             (5000..)
                 .take_while(|_| !done.load(Ordering::Relaxed))
-                .try_for_each(|i| busy.ask(&validation(i)).map(|_| ()))
+                .try_for_each(|i| busy.query(&validation(i)).map(|_| ()))
         });
         let beside = times(REQUESTS, |_| {
             thread::sleep(Duration::from_millis(3));
-            Ok(client.ask("{ __typename }")?.0)
+            Ok(client.query("{ __typename }")?.0)
         });
         done.store(true, Ordering::Relaxed);
         beside
@@ -215,7 +215,7 @@ fn validation(i: usize) -> String {
     format!("{{ validation({weights}) {{ decades {{ decade listed hits accuracy }} overall {{ accuracy lift }} }} }}")
 }
 
-fn against(what: &str, ours: Duration, original: Duration) {
-    let ratio = original.as_secs_f64() / ours.as_secs_f64();
-    println!("| {what} | {} | {} | {ratio:.0} × |", text(ours), text(original));
+fn against(what: &str, cinegraph: Duration, original: Duration) {
+    let ratio = original.as_secs_f64() / cinegraph.as_secs_f64();
+    println!("| {what} | {} | {} | {ratio:.0} × |", text(cinegraph), text(original));
 }

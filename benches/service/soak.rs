@@ -1,7 +1,8 @@
-//! The mixed load on a service that runs already, for a long time, while others make its servers fail: one line a minute,
-//! and at the end whether memory stayed flat, errors were announced, and the service counted what its clients did.
+//! Soak test: the mixed load on a running service while a script injects faults. Prints one line a minute. Checks at the
+//! end that memory stayed flat, every error had `Retry-After`, and metrics match the counts of the clients.
 //!
-//! SOAK_ADDRESS, SOAK_ADMIN: where it listens. SOAK_SECONDS: for how long. SOAK_RATE: questions a second, of all clients.
+//! SOAK_ADDRESS, SOAK_ADMIN: public and admin address. SOAK_SECONDS: duration. SOAK_RATE: requests per second, of all
+//! clients.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,110 +20,113 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::cached::{CLIENTS, as_float, changes, visit};
-use super::harness::{Answer, Client, metrics, text};
+use super::harness::{Client, HttpResponse, metrics, text};
 use super::setting;
 
-/// How often a line is printed, at least.
-const LINE_EVERY: Duration = Duration::from_mins(1);
+/// Maximum interval between printed lines.
+const REPORT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How often memory is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Interval of memory samples.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How much larger memory beside the caches may be in the last quarter than in the first.
+/// Maximum ratio of memory outside the caches, last quarter to first.
 const GROWTH: f64 = 1.1;
 
-/// How many answers that should not be are printed, of each line's and in the end.
-const COMPLAINTS: usize = 3;
+/// Number of problems printed per line and at the end.
+const PROBLEMS_PRINTED: usize = 3;
 
-/// A run that lasts less is still filling its caches.
-const JUDGED_FROM: Duration = Duration::from_mins(20);
+/// Memory growth is checked in runs of at least this length; shorter ones are still filling caches.
+const MEMORY_CHECK_FROM: Duration = Duration::from_mins(20);
 
-/// How long the last refreshes may take after the last question.
-const SETTLED_WITHIN: Duration = Duration::from_secs(20);
+/// Maximum time for background refreshes to complete after the last request.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Runs the load, and fails when what it found is not as it must be.
+/// Runs the load.
+///
+/// # Errors
+/// Fails if a check fails.
 pub(crate) fn run(runtime: &Runtime, database: &str) -> Result<()> {
     let address: SocketAddr = setting("SOAK_ADDRESS", "127.0.0.1:8080")?;
     let admin: SocketAddr = setting("SOAK_ADMIN", "127.0.0.1:9464")?;
     let (seconds, rate): (u32, u32) = (setting("SOAK_SECONDS", "3600")?, setting("SOAK_RATE", "300")?);
     let lasts = Duration::from_secs(seconds.into());
     let pause = Duration::from_secs(CLIENTS) / rate;
-    let (done, told) = (AtomicBool::new(false), Mutex::new(Told::default()));
+    let (done, stats) = (AtomicBool::new(false), Mutex::new(LoadStats::default()));
     let (total, memory) = thread::scope(|scope| {
         for seed in 0..CLIENTS {
-            let (done, told) = (&done, &told);
-            scope.spawn(move || client(address, seed, pause, done, told));
+            let (done, stats) = (&done, &stats);
+            scope.spawn(move || client(address, seed, pause, done, stats));
         }
         scope.spawn(|| runtime.block_on(change(database, lasts)));
-        let watched = watch(admin, lasts, &told);
+        let watched = watch(admin, lasts, &stats);
         done.store(true, Ordering::Relaxed);
         watched
     })?;
-    let total = total.and(told.into_inner().map_err(|_| anyhow!("a client panicked"))?);
-    println!("\nin all: {}", total.line());
+    let total = total.merge(stats.into_inner().map_err(|_| anyhow!("a client panicked"))?);
+    println!("\ntotal: {}", total.line());
 
     let mut problems = total.problems();
-    problems.extend(grown(&memory).filter(|_| lasts >= JUDGED_FROM));
-    problems.extend(disagreements(&total, admin)?);
+    problems.extend(memory_growth(&memory).filter(|_| lasts >= MEMORY_CHECK_FROM));
+    problems.extend(counter_mismatches(&total, admin)?);
     ensure!(problems.is_empty(), "{}", problems.join("\n"));
-    println!("All is as it must be.");
+    println!("All checks passed.");
     Ok(())
 }
 
-/// What clients were told.
+/// Responses that clients received.
 #[derive(Default)]
-struct Told {
-    /// Of whole answers: kept, stale, made.
+struct LoadStats {
+    /// Responses without errors: cached, stale, loaded.
     sources: BTreeMap<&'static str, u64>,
     statuses: BTreeMap<u16, u64>,
     /// Entries in `errors`, by their code.
     codes: BTreeMap<String, u64>,
-    /// Answers with errors.
-    faulty: u64,
-    /// Answers with errors that the service did not announce, and why questions had no answer.
-    unannounced: Vec<String>,
+    /// Responses with errors.
+    failed: u64,
+    /// Error responses other than 503 with `Retry-After`, and requests without a response.
+    unexpected: Vec<String>,
     took: Vec<Duration>,
 }
 
-impl Told {
-    fn note(&mut self, answer: &Answer, took: Duration) {
+impl LoadStats {
+    fn record(&mut self, response: &HttpResponse, took: Duration) {
         self.took.push(took);
-        *self.statuses.entry(answer.status).or_default() += 1;
-        if answer.status == 200 && !String::from_utf8_lossy(&answer.body).contains("\"errors\":") {
-            let status = answer.header("cache-status").unwrap_or_default();
+        *self.statuses.entry(response.status).or_default() += 1;
+        if response.status == 200 && !String::from_utf8_lossy(&response.body).contains("\"errors\":") {
+            let status = response.header("cache-status").unwrap_or_default();
             let source = if status.contains("detail=stale") {
                 "stale"
             } else if status.contains("; hit") {
-                "kept"
+                "cached"
             } else {
-                "made"
+                "loaded"
             };
             *self.sources.entry(source).or_default() += 1;
             return;
         }
-        self.faulty += 1;
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        self.failed += 1;
+        let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
         let errors = body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
         for error in errors {
             let code = error["extensions"]["code"].as_str().unwrap_or("none");
             *self.codes.entry(code.to_owned()).or_default() += 1;
         }
-        let announces = |error: &Value| {
+        let is_announced = |error: &Value| {
             error["extensions"]["code"] == "SERVICE_UNAVAILABLE" && error["extensions"]["retryAfter"].is_u64()
         };
-        if errors.is_empty() || !errors.iter().all(announces) || answer.header("retry-after").is_none() {
-            self.complain(format!("{} {body}", answer.status));
+        if errors.is_empty() || !errors.iter().all(is_announced) || response.header("retry-after").is_none() {
+            self.add_problem(format!("{} {body}", response.status));
         }
     }
 
-    fn complain(&mut self, problem: String) {
-        if self.unannounced.len() < COMPLAINTS {
+    fn add_problem(&mut self, problem: String) {
+        if self.unexpected.len() < PROBLEMS_PRINTED {
             println!("{problem}");
         }
-        self.unannounced.push(problem);
+        self.unexpected.push(problem);
     }
 
-    fn and(mut self, other: Self) -> Self {
+    fn merge(mut self, other: Self) -> Self {
         for (source, count) in other.sources {
             *self.sources.entry(source).or_default() += count;
         }
@@ -132,8 +136,8 @@ impl Told {
         for (code, count) in other.codes {
             *self.codes.entry(code).or_default() += count;
         }
-        self.faulty += other.faulty;
-        self.unannounced.extend(other.unannounced);
+        self.failed += other.failed;
+        self.unexpected.extend(other.unexpected);
         self.took.extend(other.took);
         self
     }
@@ -158,22 +162,26 @@ impl Told {
     }
 
     fn problems(&self) -> Vec<String> {
-        let count = self.unannounced.len();
-        let first =
-            self.unannounced.iter().take(COMPLAINTS).map(|problem| format!("unannounced, one of {count}: {problem}"));
+        let count = self.unexpected.len();
+        let first = self
+            .unexpected
+            .iter()
+            .take(PROBLEMS_PRINTED)
+            .map(|problem| format!("unexpected error, one of {count}: {problem}"));
         first.collect()
     }
 }
 
-/// One client, asking at its pace.
-fn client(address: SocketAddr, seed: u64, pause: Duration, done: &AtomicBool, told: &Mutex<Told>) -> Result<()> {
-    let note = |what: &dyn Fn(&mut Told)| told.lock().map(|mut told| what(&mut told)).map_err(|_| anyhow!("poisoned"));
+/// One client, which sends requests at a fixed pace.
+fn client(address: SocketAddr, seed: u64, pause: Duration, done: &AtomicBool, stats: &Mutex<LoadStats>) -> Result<()> {
+    let with_stats =
+        |what: &dyn Fn(&mut LoadStats)| stats.lock().map(|mut stats| what(&mut stats)).map_err(|_| anyhow!("poisoned"));
     let mut random = SmallRng::seed_from_u64(seed);
     let mut connection = None;
-    // Clients begin one after the other, so that they do not ask all at once.
+    // Staggered starts, so that clients do not send in bursts.
     let mut next = Instant::now() + pause.mul_f64(as_float(seed) / as_float(CLIENTS));
     while !done.load(Ordering::Relaxed) {
-        let mut ask = |body: &str| {
+        let mut send = |body: &str| {
             thread::sleep(next.saturating_duration_since(Instant::now()));
             next = Instant::now().max(next) + pause;
             let mut client = match connection.take() {
@@ -181,22 +189,22 @@ fn client(address: SocketAddr, seed: u64, pause: Duration, done: &AtomicBool, to
                 None => Client::connect(address)?,
             };
             let started = Instant::now();
-            let answer = client.exchange(body)?;
+            let response = client.exchange(body)?;
             let took = started.elapsed();
-            note(&|told| told.note(&answer, took))?;
+            with_stats(&|stats| stats.record(&response, took))?;
             connection = Some(client);
-            Ok(answer.body)
+            Ok(response.body)
         };
-        let visited = visit(&mut random, &mut ask);
-        // An answer with errors ends a visit, and has been noted.
+        let visited = visit(&mut random, &mut send);
+        // A response with errors ends a visit and is already recorded.
         if let (Err(error), None) = (visited, &connection) {
-            note(&|told| told.complain(format!("no answer: {error:#}")))?;
+            with_stats(&|stats| stats.add_problem(format!("no response: {error:#}")))?;
         }
     }
     Ok(())
 }
 
-/// Changes ratings and profiles, the database being away now and then.
+/// Changes ratings and profiles; retries while the database is unavailable.
 async fn change(database: &str, lasts: Duration) {
     let started = Instant::now();
     while let Some(left) = lasts.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) {
@@ -206,36 +214,38 @@ async fn change(database: &str, lasts: Duration) {
     }
 }
 
-/// Prints what was told, sixty times and once a minute at least; returns all of it, and the resident memory meanwhile.
-fn watch(admin: SocketAddr, lasts: Duration, told: &Mutex<Told>) -> Result<(Told, Vec<Memory>)> {
+/// Prints statistics sixty times, and at least once a minute; returns the total and the memory samples.
+fn watch(admin: SocketAddr, lasts: Duration, stats: &Mutex<LoadStats>) -> Result<(LoadStats, Vec<Memory>)> {
     let (started, mut printed) = (Instant::now(), Duration::ZERO);
-    let print_every = (lasts / 60).clamp(LOOK_EVERY, LINE_EVERY);
-    let (mut total, mut memory, mut direct) = (Told::default(), Vec::new(), 0.0);
+    let print_every = (lasts / 60).clamp(SAMPLE_INTERVAL, REPORT_INTERVAL);
+    let (mut total, mut memory, mut fallbacks_before) = (LoadStats::default(), Vec::new(), 0.0);
     while started.elapsed() < lasts {
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(SAMPLE_INTERVAL);
         let metrics = metrics(admin)?;
         let bytes = |name| sum(&metrics, name, "") / 1e6;
-        let now =
-            Memory { resident: bytes("process_resident_memory_bytes"), kept: bytes("cinegraph_cache_estimated_bytes") };
+        let now = Memory {
+            resident: bytes("process_resident_memory_bytes"),
+            cached: bytes("cinegraph_cache_estimated_bytes"),
+        };
         memory.push(now);
         if started.elapsed() < printed + print_every {
             continue;
         }
         printed = started.elapsed();
-        let lately = mem::take(&mut *told.lock().map_err(|_| anyhow!("a client panicked"))?);
-        let instead = sum(&metrics, "cinegraph_fallback_requests_total", "");
+        let recent = mem::take(&mut *stats.lock().map_err(|_| anyhow!("a client panicked"))?);
+        let fallbacks = sum(&metrics, "cinegraph_fallback_requests_total", "");
         println!(
-            "{:5.0} s  {}  {:.0} loads by the direct query  {:.1} MB, {:.1} allocated, {:.1} of that kept",
+            "{:5.0} s  {}  {:.0} fallbacks  {:.1} MB, {:.1} allocated, {:.1} of that cached",
             printed.as_secs_f64(),
-            lately.line(),
-            instead - direct,
+            recent.line(),
+            fallbacks - fallbacks_before,
             now.resident,
-            // What grows here and not in the caches is lost.
+            // Growth here but not in the caches is a leak.
             sum(&metrics, "cinegraph_allocator_bytes", "state=\"allocated\"") / 1e6,
-            now.kept
+            now.cached
         );
-        direct = instead;
-        total = total.and(lately);
+        fallbacks_before = fallbacks;
+        total = total.merge(recent);
     }
     Ok((total, memory))
 }
@@ -246,68 +256,68 @@ fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
     metrics.lines().filter(of_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
-/// What the service holds at a time, in MB.
+/// A sample of the memory of the service, in MB.
 #[derive(Clone, Copy)]
 struct Memory {
     resident: f64,
-    /// By caches, which have a limit.
-    kept: f64,
+    /// Estimated size of the caches, which is bounded.
+    cached: f64,
 }
 
-/// Says when the last quarter needs more memory than the first, beside what caches keep: those may fill.
-fn grown(memory: &[Memory]) -> Option<String> {
+/// An error text if memory outside the caches grew by more than [`GROWTH`] from the first to the last quarter.
+fn memory_growth(memory: &[Memory]) -> Option<String> {
     let quarter = memory.len() / 4;
     let (first, last) = (&memory[..quarter], &memory[memory.len() - quarter..]);
     let mean =
         |of: fn(&Memory) -> f64, part: &[Memory]| part.iter().map(of).sum::<f64>() / as_float(part.len().max(1) as u64);
-    let [resident, kept] =
-        [|memory: &Memory| memory.resident, |memory: &Memory| memory.kept].map(|of| (mean(of, first), mean(of, last)));
+    let [resident, cached] = [|memory: &Memory| memory.resident, |memory: &Memory| memory.cached]
+        .map(|of| (mean(of, first), mean(of, last)));
     println!("resident memory: {:.1} MB in the first quarter, {:.1} MB in the last", resident.0, resident.1);
-    println!("of that kept by caches: {:.1} MB, {:.1} MB", kept.0, kept.1);
-    let (first, last) = (resident.0 - kept.0, resident.1 - kept.1);
-    (last > first * GROWTH).then(|| format!("memory beside the caches grew from {first:.1} to {last:.1} MB"))
+    println!("of that in caches: {:.1} MB, {:.1} MB", cached.0, cached.1);
+    let (first, last) = (resident.0 - cached.0, resident.1 - cached.1);
+    (last > first * GROWTH).then(|| format!("memory outside the caches grew from {first:.1} to {last:.1} MB"))
 }
 
-/// Where the service's counters are not what its clients counted, or do not agree with each other.
-fn disagreements(total: &Told, admin: SocketAddr) -> Result<Vec<String>> {
+/// Counters of the service that differ from those of its clients or contradict each other.
+fn counter_mismatches(total: &LoadStats, admin: SocketAddr) -> Result<Vec<String>> {
     let started = Instant::now();
     loop {
         let found = compare(total, &metrics(admin)?);
-        if found.is_empty() || started.elapsed() > SETTLED_WITHIN {
+        if found.is_empty() || started.elapsed() > SETTLE_TIMEOUT {
             return Ok(found);
         }
         thread::sleep(Duration::from_secs(1));
     }
 }
 
-fn compare(total: &Told, metrics: &str) -> Vec<String> {
+fn compare(total: &LoadStats, metrics: &str) -> Vec<String> {
     let of = |name: &str, labels: &str| sum(metrics, name, labels);
     let all = as_float(total.took.len() as u64);
     let mut pairs = vec![
         ("requests to /graphql", all, of("http_server_request_duration_seconds_count", "http_route=\"/graphql\"")),
-        ("requests of the promise", all, of("cinegraph_slo_requests_total", "")),
-        ("good ones", all - as_float(total.faulty), of("cinegraph_slo_requests_total", "result=\"good\"")),
+        ("SLO requests", all, of("cinegraph_slo_requests_total", "")),
+        ("good SLO requests", all - as_float(total.failed), of("cinegraph_slo_requests_total", "result=\"good\"")),
         ("operations", all, of("graphql_server_request_duration_seconds_count", "")),
         (
-            "operations that went well",
-            all - as_float(total.faulty),
+            "successful operations",
+            all - as_float(total.failed),
             of("graphql_server_request_duration_seconds_count", "outcome=\"ok\""),
         ),
         ("errors", as_float(total.codes.values().sum()), of("cinegraph_graphql_errors_total", "")),
         ("requests in flight", 0.0, of("http_server_active_requests", "")),
         ("operations in flight", 0.0, of("graphql_server_request_active", "")),
         (
-            "misses, and who computed or waited",
+            "misses, and leaders and followers",
             of("cinegraph_cache_lookups_total", "result=\"miss\""),
             of("cinegraph_cache_single_flight_total", ""),
         ),
         (
-            "stale answers, and their refreshes",
+            "stale hits, and their refreshes",
             of("cinegraph_cache_lookups_total", "result=\"stale\""),
             of("cinegraph_cache_revalidations_total", ""),
         ),
         (
-            "look-ups, and those in L1",
+            "lookups, and those in L1",
             of("cinegraph_cache_lookups_total", "") - of("cinegraph_cache_lookups_total", "result=\"bypass\""),
             of("cinegraph_cache_layer_requests_total", "layer=\"l1\""),
         ),

@@ -1,4 +1,4 @@
-//! What it costs to be observed: kept answers with telemetry off, and with more and more of it.
+//! Cost of telemetry: throughput of cached responses with telemetry off, and with increasing levels of it.
 
 use std::net::SocketAddr;
 
@@ -9,9 +9,9 @@ use axum::body::Bytes;
 use super::cached::{median, pages, script, wrk};
 use super::harness::{Server, catalogue};
 
-/// Kept answers a second on a catalogue of `films`, by how much is measured, traced and logged, in turn.
-pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, films: u32) -> Result<()> {
-    let database = runtime.block_on(catalogue(url, films))?;
+/// Prints cached responses per second on a catalogue of `movies`, by level of metrics, traces and logs.
+pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, movies: u32) -> Result<()> {
+    let database = runtime.block_on(catalogue(url, movies))?;
     let collector = format!("http://{}", runtime.block_on(collector())?);
     let (unmeasured, quiet) = (("CINEGRAPH_METRICS_ENABLED", "false"), ("CINEGRAPH_LOG_FILTER", "off"));
     let untraced = ("OTEL_SDK_DISABLED", "true");
@@ -26,21 +26,21 @@ pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, films: u32) 
         ("metrics, log, traces of 1 %", sampled("0.01").to_vec()),
         ("metrics, log, traces of 100 %", sampled("1").to_vec()),
     ];
-    let (mut servers, mut questions) = (Vec::new(), Vec::new());
+    let (mut servers, mut requests) = (Vec::new(), Vec::new());
     for (name, settings) in kinds {
         let server = Server::start(&database, &settings)?;
-        questions = pages(&server)?.into_iter().map(|(question, _)| question).collect();
+        requests = pages(&server)?.into_iter().map(|(request, _)| request).collect();
         servers.push((name, server, Vec::new()));
     }
-    let script = script(&questions)?;
-    // In turn, since others share the machine: each against what was off in the same round.
+    let script = script(&requests)?;
+    // Alternating, because the machine is shared: each level is compared with "off" of the same round.
     for _ in 0..5 {
         for (_, server, rates) in &mut servers {
             rates.push(wrk(server.address, &script, 32)?.rate);
         }
     }
-    println!("\n## What telemetry costs: kept answers, {films} films, 32 connections\n");
-    println!("| telemetry | a second, median | of what it is without, median |");
+    println!("\n## Cost of telemetry: cached responses, {movies} movies, 32 connections\n");
+    println!("| telemetry | requests/s, median | ratio to off, median |");
     println!("|---|---|---|");
     let off = servers[0].2.clone();
     for (name, _, rates) in servers {
@@ -50,7 +50,7 @@ pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, films: u32) 
     Ok(())
 }
 
-/// Takes all traces and forgets them.
+/// Accepts all traces and discards them.
 async fn collector() -> Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

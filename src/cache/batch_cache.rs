@@ -1,4 +1,4 @@
-//! Many values at once: those that are missing are loaded together, and none of them twice at a time.
+//! [`BatchCache`]: lookups of many keys. Missing keys are loaded together, each by one load at a time (single flight).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,13 +19,13 @@ use crate::telemetry::{
     WriteReason, in_current_operation,
 };
 
-/// Values by key in this process, loaded many at a time. A value may be that there is none.
+/// An L1 cache that is read and loaded by sets of keys. A `None` from a load is cached as a negative entry.
 pub struct BatchCache<K, V, E>(Arc<Inner<K, V, E>>);
 
 struct Inner<K, V, E> {
     name: CacheName,
     memory: Memory<K, Option<V>>,
-    flights: Mutex<HashMap<K, InFlight<K, V, E>>>,
+    in_flight: Mutex<HashMap<K, InFlight<K, V, E>>>,
     refreshing: ClaimRegistry<K>,
     cache_context: CacheContext,
 }
@@ -45,43 +45,46 @@ where
     V: Clone + Send + Sync + 'static,
     E: LoadError,
 {
-    /// An empty one.
+    /// An empty cache.
     #[must_use]
     pub fn new(settings: CacheSettings, cache_context: &CacheContext) -> Self {
         let CacheSettings { name, capacity } = settings;
         Self(Arc::new(Inner {
             name,
             memory: Memory::new(name, capacity, cache_context.metrics.clone()),
-            flights: Mutex::default(),
+            in_flight: Mutex::default(),
             refreshing: ClaimRegistry::new(),
             cache_context: cache_context.clone(),
         }))
     }
 
-    /// The values of `keys`, without those that there are none for. `load` is asked for those that are missing, and says
-    /// something of every one. During an outage, what is kept, however old.
+    /// Returns the values of `keys` by key, without the keys that have no value (negative entries).
+    ///
+    /// Requests are served stale entries, which a background refresh reloads. `load` is called with the missing keys
+    /// that no other load is fetching, and returns an entry for every one. If it fails because of an outage and every
+    /// missing key still has an expired entry in L1, a request is served these entries.
     ///
     /// # Errors
-    /// Those of `load`; nothing of it is kept then.
+    /// Those of `load`. A failed load stores nothing.
     ///
     /// # Panics
-    /// When `load` does.
+    /// If `load` panics.
     pub async fn get<L, F>(&self, keys: &[K], load: L) -> Result<HashMap<K, V>, E>
     where
         L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<HashMap<K, Loaded<Option<V>>>, E>> + Send + 'static,
     {
         let inner = &self.0;
-        let reading = DependencyScope::current();
-        let counted = reading.as_ref().is_none_or(|reading| reading.purpose() == ReadMode::Request);
+        let scope = DependencyScope::current();
+        let counted = scope.as_ref().is_none_or(|scope| scope.mode() == ReadMode::Request);
         let (mut found, mut stale, mut missing) = (HashMap::with_capacity(keys.len()), Vec::new(), Vec::new());
         let mut serve = |key: K, entry: &Entry<Option<V>>, how: Lookup, source: Source| {
-            if let Some(reading) = &reading {
-                reading.record(&entry.version_set, entry.times, source);
-                reading.count(|read| match how {
-                    Lookup::Stale => read.stale += 1,
-                    Lookup::Miss => read.misses += 1,
-                    _ => read.hits += 1,
+            if let Some(scope) = &scope {
+                scope.record(&entry.version_set, entry.times, source);
+                scope.count(|dependencies| match how {
+                    Lookup::Stale => dependencies.stale += 1,
+                    Lookup::Miss => dependencies.misses += 1,
+                    _ => dependencies.hits += 1,
                 });
             }
             if counted {
@@ -94,16 +97,16 @@ where
         };
 
         let started = Instant::now();
-        let mut old = Vec::new();
+        let mut outdated = Vec::new();
         for key in keys {
-            let kept = inner.memory.get(key);
-            let verdict = kept.as_deref().map(|entry| inner.state(entry));
+            let cached = inner.memory.get(key);
+            let state = cached.as_deref().map(|entry| inner.state(entry));
             let layer = |result| {
                 if counted {
                     inner.cache_context.metrics.cache_layer(inner.name, Layer::L1, result);
                 }
             };
-            match (kept, verdict) {
+            match (cached, state) {
                 (Some(entry), Some(EntryState::Fresh)) => {
                     layer(LayerResult::Hit);
                     serve(key.clone(), &entry, Lookup::HitL1, Source::CacheFresh);
@@ -113,14 +116,15 @@ where
                     stale.push(key.clone());
                     serve(key.clone(), &entry, Lookup::Stale, Source::CacheStale);
                 }
-                (kept, verdict) => {
+                (cached, state) => {
                     layer(LayerResult::Miss);
-                    match kept {
-                        Some(_) if verdict == Some(EntryState::Invalidated) => {
+                    match cached {
+                        Some(_) if state == Some(EntryState::Invalidated) => {
                             inner.memory.remove(key, Eviction::Invalidated);
                         }
-                        // Kept, however old, in case there is nothing newer to be had.
-                        Some(entry) if counted => old.push((key.clone(), entry)),
+                        // The load below may fail in an outage, and then an outdated value is better than an error. The
+                        // entry therefore stays in L1 until a load replaces it, however old it is.
+                        Some(entry) if counted => outdated.push((key.clone(), entry)),
                         _ => {}
                     }
                     missing.push(key.clone());
@@ -131,19 +135,19 @@ where
 
         self.revalidate(stale, &load);
         let wanted = missing.len();
-        let reason = match reading.as_deref().map(DependencyScope::purpose) {
+        let reason = match scope.as_deref().map(DependencyScope::mode) {
             Some(ReadMode::Revalidate | ReadMode::Latest) => WriteReason::Revalidate,
             Some(ReadMode::Warm) => WriteReason::Warm,
             Some(ReadMode::Request) | None => WriteReason::Miss,
         };
-        let flights = if missing.is_empty() { Vec::new() } else { self.join_or_start(missing, &load, reason) };
-        let roles = flights.iter().filter(|_| counted).map(|(_, role, _)| *role).collect();
+        let joined = if missing.is_empty() { Vec::new() } else { self.join_or_start(missing, &load, reason) };
+        let roles = joined.iter().filter(|_| counted).map(|(_, role, _)| *role).collect();
         let waiting = WaitTimer { metrics: &inner.cache_context.metrics, cache: inner.name, roles };
-        let fetched = match Box::pin(self.finish_load(flights, &load, reason)).await {
-            Err(error) if error.is_outage() && old.len() == wanted => {
+        let fetched = match Box::pin(self.finish_load(joined, &load, reason)).await {
+            Err(error) if error.is_outage() && outdated.len() == wanted => {
                 waiting.over();
-                for (key, entry) in old {
-                    // The load that failed was its refresh.
+                for (key, entry) in outdated {
+                    // The failed load was the refresh of this entry.
                     inner.cache_context.metrics.cache_revalidation(inner.name, Revalidation::Error);
                     serve(key, &entry, Lookup::Stale, Source::CacheStale);
                 }
@@ -154,14 +158,14 @@ where
         waiting.over();
         for (key, role, entry) in fetched {
             if counted {
-                inner.cache_context.metrics.cache_flight(inner.name, role);
+                inner.cache_context.metrics.cache_single_flight(inner.name, role);
             }
             serve(key, &entry, Lookup::Miss, Source::Database);
         }
         Ok(found)
     }
 
-    /// What flights bring.
+    /// Waits for the joined loads, and returns their entries in no particular order.
     async fn finish_load<L, F>(
         &self,
         mut waited: Vec<(K, FlightRole, InFlight<K, V, E>)>,
@@ -173,28 +177,35 @@ where
         F: Future<Output = Result<HashMap<K, Loaded<Option<V>>>, E>> + Send + 'static,
     {
         let mut entries = Vec::new();
-        // A flight that set off before a change brings what was true before it: then once more.
-        for last in [false, true] {
-            let landed = join_all(waited.iter().map(|(_, _, flight)| flight.clone())).await;
-            let mut again = Vec::new();
-            for ((key, role, _), landed) in waited.into_iter().zip(landed) {
-                if let Some(entry) = landed?.get(&key) {
-                    if !last && role == FlightRole::Follower && self.0.state(entry) == EntryState::Invalidated {
-                        again.push(key);
+        // A load may have read its data before a hard invalidation that this caller has already seen. A follower of
+        // such a load must not be served its value, so it joins or starts a second load. A leader needs no second load,
+        // since its own load started after its lookup. The second result is returned in any case: otherwise repeated
+        // invalidations could block a request without end.
+        for last_attempt in [false, true] {
+            let loads = join_all(waited.iter().map(|(_, _, in_flight)| in_flight.clone())).await;
+            let mut invalidated = Vec::new();
+            for ((key, role, _), loaded) in waited.into_iter().zip(loads) {
+                if let Some(entry) = loaded?.get(&key) {
+                    if !last_attempt && role == FlightRole::Follower && self.0.state(entry) == EntryState::Invalidated {
+                        invalidated.push(key);
                     } else {
                         entries.push((key, role, Arc::clone(entry)));
                     }
                 }
             }
-            if again.is_empty() {
+            if invalidated.is_empty() {
                 return Ok(entries);
             }
-            waited = self.join_or_start(again, load, reason);
+            waited = self.join_or_start(invalidated, load, reason);
         }
         Ok(entries)
     }
 
-    /// A flight for each key, so that nothing is loaded twice at a time: one that is under way, or the one that sets off now for all the others.
+    /// Returns an in-flight load for each key: the one that is running (follower), or one new load for all other keys
+    /// (leader).
+    ///
+    /// The lock is held from the lookup of the running loads until the new one is registered. Two callers therefore
+    /// never load a key at the same time, and the new load cannot deregister its keys before they are registered.
     fn join_or_start<L, F>(
         &self,
         keys: Vec<K>,
@@ -205,28 +216,28 @@ where
         L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<HashMap<K, Loaded<Option<V>>>, E>> + Send + 'static,
     {
-        let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        let (under_way, mine): (Vec<K>, Vec<K>) = keys.into_iter().partition(|key| flights.contains_key(key));
-        let followed = |key: K| flights.get(&key).cloned().map(|flight| (key, FlightRole::Follower, flight));
-        let mut joined: Vec<_> = under_way.into_iter().filter_map(followed).collect();
-        if !mine.is_empty() {
+        let mut in_flight = self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let (running, new): (Vec<K>, Vec<K>) = keys.into_iter().partition(|key| in_flight.contains_key(key));
+        let follow = |key: K| in_flight.get(&key).cloned().map(|load| (key, FlightRole::Follower, load));
+        let mut joined: Vec<_> = running.into_iter().filter_map(follow).collect();
+        if !new.is_empty() {
             let (cache, load, guard) =
-                (self.clone(), load.clone(), InFlightGuard { cache: self.clone(), keys: mine.clone() });
-            let flown = async move {
+                (self.clone(), load.clone(), InFlightGuard { cache: self.clone(), keys: new.clone() });
+            let loading = async move {
                 let guard = guard;
                 cache.run_load(&guard.keys, load, reason).await.map(Arc::new)
             };
-            let flown = tokio::spawn(in_current_operation(flown));
-            let flight = async move {
-                match flown.await {
-                    Ok(landed) => landed,
-                    Err(failed) => std::panic::panic_any(format!("a load failed: {failed}")),
+            let task = tokio::spawn(in_current_operation(loading));
+            let shared = async move {
+                match task.await {
+                    Ok(loaded) => loaded,
+                    Err(failed) => std::panic::panic_any(format!("cache load did not complete: {failed}")),
                 }
             };
-            let flight = flight.boxed().shared();
-            for key in mine {
-                flights.insert(key.clone(), flight.clone());
-                joined.push((key, FlightRole::Leader, flight.clone()));
+            let shared = shared.boxed().shared();
+            for key in new {
+                in_flight.insert(key.clone(), shared.clone());
+                joined.push((key, FlightRole::Leader, shared.clone()));
             }
         }
         joined
@@ -238,13 +249,13 @@ where
         F: Future<Output = Result<HashMap<K, Loaded<Option<V>>>, E>>,
     {
         let inner = &self.0;
-        let (started, made_at) = (Instant::now(), inner.cache_context.clock.now());
-        let made = load(keys.to_vec()).await;
-        let done = if made.is_ok() { Done::Ok } else { Done::Error };
+        let (started, created_at) = (Instant::now(), inner.cache_context.clock.now());
+        let loaded = load(keys.to_vec()).await;
+        let done = if loaded.is_ok() { Done::Ok } else { Done::Error };
         inner.cache_context.metrics.cache_loaded(inner.name, started.elapsed(), done);
-        let entry = |(key, made): (K, Loaded<Option<V>>)| {
-            let Loaded { value, version_set, lifetime, bytes, .. } = made;
-            let times = Validity::new(made_at, lifetime.jittered(rand::random()));
+        let entry = |(key, loaded): (K, Loaded<Option<V>>)| {
+            let Loaded { value, version_set, ttl, bytes, .. } = loaded;
+            let times = Validity::new(created_at, ttl.jittered(rand::random()));
             let entry = Arc::new(Entry { value: Arc::new(value), version_set, times, bytes });
             if inner.memory.get(&key).is_some_and(|old| inner.state(&old) == EntryState::Expired) {
                 inner.memory.remove(&key, Eviction::Expired);
@@ -253,10 +264,10 @@ where
             inner.cache_context.metrics.cache_written(inner.name, Layer::L1, reason);
             (key, entry)
         };
-        Ok(made?.into_iter().map(entry).collect())
+        Ok(loaded?.into_iter().map(entry).collect())
     }
 
-    /// Refreshes stale values beside the request that was served them.
+    /// Refreshes stale entries in the background, after a request was served them. Skips keys whose refresh is running.
     fn revalidate<L, F>(&self, stale: Vec<K>, load: &L)
     where
         L: Fn(Vec<K>) -> F + Clone + Send + Sync + 'static,
@@ -267,9 +278,9 @@ where
                 self.0.cache_context.metrics.cache_revalidation(self.0.name, outcome);
             }
         };
-        let asked = stale.len();
+        let requested = stale.len();
         let claims: Vec<Claim<K>> = stale.into_iter().filter_map(|key| self.0.refreshing.claim(key)).collect();
-        count(Revalidation::Skipped, asked - claims.len());
+        count(Revalidation::Skipped, requested - claims.len());
         if claims.is_empty() {
             return;
         }
@@ -277,10 +288,10 @@ where
         let span = crate::telemetry::revalidation_span(self.0.name);
         let refresh = async move {
             let keys = claims.iter().map(|claim| claim.key().clone()).collect();
-            let flights = cache.join_or_start(keys, &load, WriteReason::Revalidate);
-            let landed = join_all(flights.into_iter().map(|(_, _, flight)| flight)).await;
-            for landed in landed {
-                let outcome = if landed.is_ok() { Revalidation::Ok } else { Revalidation::Error };
+            let joined = cache.join_or_start(keys, &load, WriteReason::Revalidate);
+            let loads = join_all(joined.into_iter().map(|(_, _, in_flight)| in_flight)).await;
+            for loaded in loads {
+                let outcome = if loaded.is_ok() { Revalidation::Ok } else { Revalidation::Error };
                 cache.0.cache_context.metrics.cache_revalidation(cache.0.name, outcome);
             }
             drop(claims);
@@ -295,7 +306,8 @@ impl<K, V, E> Inner<K, V, E> {
     }
 }
 
-/// Takes keys off the list of flights when theirs ends, however it does.
+/// Deregisters the keys of a load when it ends, even by a panic. Later lookups then start a new load instead of waiting
+/// for one that has ended.
 struct InFlightGuard<K: Key, V, E> {
     cache: BatchCache<K, V, E>,
     keys: Vec<K>,
@@ -303,9 +315,9 @@ struct InFlightGuard<K: Key, V, E> {
 
 impl<K: Key, V, E> Drop for InFlightGuard<K, V, E> {
     fn drop(&mut self) {
-        let mut flights = self.cache.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_flight = self.cache.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         for key in &self.keys {
-            flights.remove(key);
+            in_flight.remove(key);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What an answer was made of, gathered while it is made.
+//! Dependency tracking: what a value is derived from, recorded while it is computed.
 //!
-//! Every [`Cache::get`](super::Cache::get) of a task that runs in a reading is noted there: the versions of the data, how
-//! long it may be served, the slowest source. So an answer that is kept knows all that could make it old, and no resolver
-//! can forget to say so.
+//! Every [`Cache::get`](super::Cache::get) of a task that runs in a [`DependencyScope`] records the version set, the
+//! validity and the source of the entry there. A cached value therefore carries every version that can make it stale,
+//! and no resolver has to declare its dependencies.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,84 +14,84 @@ tokio::task_local! {
     static CURRENT: Arc<DependencyScope>;
 }
 
-/// What somebody reads cached values for.
+/// The purpose of a lookup, which decides whether a stale entry may be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadMode {
-    /// To answer a request: counted, and a stale value will do.
+    /// To serve a request. The lookup is counted in the metrics, and a stale entry may be served.
     Request,
-    /// To replace a value that has become old: a stale one will not do.
+    /// To refresh a stale value. Its parts must be fresh.
     Revalidate,
-    /// To have values ready before a request asks: a stale one will not do.
+    /// To warm the caches. A stale entry is loaded again.
     Warm,
-    /// To tell of changes: a value that lacks one will not do, however new it is.
+    /// To publish live updates. Even a fresh entry is loaded again if the data has changed since.
     Latest,
 }
 
-/// What was read so far.
+/// Records the dependencies of one value while it is computed.
 #[derive(Debug)]
 pub struct DependencyScope {
     purpose: ReadMode,
     read: Mutex<Dependencies>,
 }
 
-/// The sum of what was read.
+/// The combined dependencies of a value.
 #[derive(Debug, Clone, Default)]
 pub struct Dependencies {
-    /// The versions of the data.
+    /// The older version of each scope that was read.
     pub version_set: VersionSet,
-    /// The shortest of the times for which it may be served.
+    /// The first entry's creation time, with the earliest ends of the fresh and stale windows.
     pub times: Option<Validity>,
-    /// The slowest source.
+    /// The slowest source used.
     pub source: Option<Source>,
-    /// Whether a part of it belongs to weights that no profile has.
+    /// Whether a part belongs to custom weights.
     pub custom: bool,
-    /// Values found fresh.
+    /// Lookups that found a fresh entry.
     pub hits: u32,
-    /// Values found stale.
+    /// Lookups that were served a stale entry.
     pub stale: u32,
-    /// Values not found.
+    /// Lookups that missed.
     pub misses: u32,
 }
 
 impl DependencyScope {
-    /// Nothing was read yet.
+    /// A scope without dependencies.
     #[must_use]
     pub fn new(purpose: ReadMode) -> Arc<Self> {
         Arc::new(Self { purpose, read: Mutex::default() })
     }
 
-    /// The reading that this task runs in, if it does.
+    /// The scope that this task runs in, if any. Spawned tasks do not inherit it.
     #[must_use]
     pub fn current() -> Option<Arc<Self>> {
         CURRENT.try_with(Arc::clone).ok()
     }
 
-    /// Runs `work` in this reading.
+    /// Runs `work` in this scope.
     pub async fn of<F: Future>(self: Arc<Self>, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }
 
-    /// What for.
+    /// The purpose of the lookups in this scope.
     #[must_use]
-    pub fn purpose(&self) -> ReadMode {
+    pub fn mode(&self) -> ReadMode {
         self.purpose
     }
 
-    /// What was read so far.
+    /// A copy of the dependencies recorded until now.
     #[must_use]
     pub fn snapshot(&self) -> Dependencies {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes a value that was read.
+    /// Records that an entry was read.
     pub fn record(&self, version_set: &VersionSet, times: Validity, source: Source) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.version_set.add(version_set);
-        read.times = Some(read.times.map_or(times, |so_far| so_far.min(&times)));
+        read.times = Some(read.times.map_or(times, |shortest| shortest.min(&times)));
         read.source = read.source.max(Some(source));
     }
 
-    /// Notes that a part of the answer belongs to weights that no profile has.
+    /// Records that a part of the value belongs to custom weights.
     pub fn record_custom(&self) {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).custom = true;
     }

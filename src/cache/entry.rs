@@ -1,4 +1,23 @@
-//! One kept value: what it was made of, and how long it may be served.
+//! A cache entry: a value, the versions that it was derived from, and how long it may be served.
+//!
+//! [`state_of`] computes an entry's state from its times and its version set at every lookup; no state is stored.
+//!
+//! ```text
+//!   load --> FRESH --1--> STALE --2--> EXPIRED          FRESH, STALE, EXPIRED --4--> UNKNOWN
+//!              ^            |             |             UNKNOWN --5--> as before, by times and versions
+//!              +-----3------+------3------+             any state --6--> INVALIDATED --7--> removed
+//! ```
+//!
+//! 1. `fresh_until` passes; or a soft invalidation raises a version, once the entry is at least 5 seconds old.
+//! 2. `stale_until` passes.
+//! 3. A load completes and replaces the entry. A request is served the stale entry and starts the load in the
+//!    background (stale-while-revalidate). It waits for the load of an expired entry, and is served the expired entry
+//!    only if the load fails because of an outage.
+//! 4. The version listener loses its connection, so changes may be missed. The entry is treated as stale, whatever its
+//!    times are.
+//! 5. The versions are read again.
+//! 6. A hard invalidation raises a minimum valid version above the entry's version. This outranks every other state.
+//! 7. The next lookup removes the entry from L1 and waits for a load.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,27 +28,28 @@ use serde::{Deserialize, Serialize};
 use crate::telemetry::Source;
 use crate::versions::{Staleness, VersionSet, Versions};
 
-/// A key is refreshed because of soft changes at most this often, and counts as fresh in between: a catalogue that changes
-/// all day must not turn the cache off.
+/// Minimum time between two refreshes of an entry because of soft invalidations; in between it counts as fresh. Without
+/// this limit, data that changes all day would make every lookup stale.
 const SOFT_WINDOW: TimeDelta = TimeDelta::seconds(5);
 
 /// How long a value may be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ttl {
-    /// As if it had just been made.
+    /// Time for which it is fresh.
     pub fresh: Duration,
-    /// After that, while its successor is being made.
+    /// Time after that for which it may be served stale while it is refreshed.
     pub stale: Duration,
 }
 
 impl Ttl {
-    /// Fresh for `fresh`, and stale for as long again.
+    /// Fresh for `fresh`, then stale for the same time.
     #[must_use]
     pub const fn of(fresh: Duration) -> Self {
         Self { fresh, stale: fresh }
     }
 
-    /// Longer or shorter by up to a tenth, `part` being from 0 to 1: what was made together does not end together.
+    /// Scales both times by 0.9 to 1.1, as `part` goes from 0 to 1. With a random `part`, entries that were loaded
+    /// together do not expire together.
     #[must_use]
     pub fn jittered(self, part: f64) -> Self {
         let factor = 0.9 + 0.2 * part.clamp(0.0, 1.0);
@@ -37,57 +57,57 @@ impl Ttl {
     }
 }
 
-/// What a load gives.
+/// Result of a load.
 #[derive(Debug)]
 pub struct Loaded<V> {
     /// The value.
     pub value: V,
-    /// What it was made of, besides the cached values that the load has asked for.
+    /// Versions that it was derived from, besides those of the cache entries that the load has read.
     pub version_set: VersionSet,
     /// How long it may be served.
-    pub lifetime: Ttl,
-    /// About how much memory it takes.
+    pub ttl: Ttl,
+    /// Estimated size in memory.
     pub bytes: usize,
-    /// Where it came from, if not from cached values alone.
+    /// Where it was loaded from; the slowest source of the entries read counts as well.
     pub source: Source,
 }
 
-/// A kept value.
+/// A cached value.
 #[derive(Debug, Clone)]
 pub struct Entry<V> {
     /// The value.
     pub value: Arc<V>,
-    /// What it was made of.
+    /// Versions that it was derived from.
     pub version_set: VersionSet,
-    /// When it was made, and until when it may be served.
+    /// When it was created, and how long it may be served.
     pub times: Validity,
-    /// About how much memory it takes.
+    /// Estimated size in memory.
     pub bytes: usize,
 }
 
-/// When a value was made, and until when it may be served.
+/// When a value was created, and how long it may be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validity {
-    /// Made at.
+    /// Start of its load.
     pub created_at: DateTime<Utc>,
-    /// Fresh until.
+    /// End of the fresh window.
     pub fresh_until: DateTime<Utc>,
-    /// Not to be served from then on.
+    /// End of the stale window.
     pub stale_until: DateTime<Utc>,
 }
 
 impl Validity {
-    /// Of what is made at `made`.
+    /// The windows of a value created at `created_at`.
     #[must_use]
-    pub fn new(created_at: DateTime<Utc>, lifetime: Ttl) -> Self {
+    pub fn new(created_at: DateTime<Utc>, ttl: Ttl) -> Self {
         let after = |time: DateTime<Utc>, by: Duration| {
             TimeDelta::from_std(by).ok().and_then(|by| time.checked_add_signed(by)).unwrap_or(DateTime::<Utc>::MAX_UTC)
         };
-        let fresh_until = after(created_at, lifetime.fresh);
-        Self { created_at, fresh_until, stale_until: after(fresh_until, lifetime.stale) }
+        let fresh_until = after(created_at, ttl.fresh);
+        Self { created_at, fresh_until, stale_until: after(fresh_until, ttl.stale) }
     }
 
-    /// Not longer than what it was made of.
+    /// Ends both windows no later than those of `part`, which the value is derived from.
     #[must_use]
     pub fn min(self, part: &Self) -> Self {
         Self {
@@ -97,32 +117,33 @@ impl Validity {
         }
     }
 
-    /// Time since it was made.
+    /// Time since creation; 0 if the clock went back.
     #[must_use]
     pub fn age(&self, now: DateTime<Utc>) -> Duration {
         (now - self.created_at).to_std().unwrap_or_default()
     }
 }
 
-/// Whether a kept value may be served.
+/// Whether an entry may be served. The diagram of this module shows the transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryState {
-    /// Yes.
+    /// It may be served.
     Fresh,
-    /// Yes, while its successor is made.
+    /// It may be served while it is refreshed.
     Stale,
-    /// No: its stale window is over.
+    /// Its stale window is over. It is served only during an outage.
     Expired,
-    /// No: what has changed since must be seen at once.
+    /// It is hard-invalidated and must never be served.
     Invalidated,
 }
 
-/// Judges what was made of `stamp`.
+/// Returns the state at `now` of an entry with these times and this version set.
 #[must_use]
 pub fn state_of(times: &Validity, version_set: &VersionSet, versions: &Versions, now: DateTime<Utc>) -> EntryState {
     match versions.staleness(version_set) {
         Staleness::Invalidated => EntryState::Invalidated,
-        // Whether it is the latest nobody can say, and a successor cannot be made either: better old than nothing.
+        // Changes may have been missed, and a refresh probably fails in the same outage. An outdated value is better
+        // than an error, so the entry is served as stale even after its stale window.
         Staleness::Unknown => EntryState::Stale,
         _ if now >= times.stale_until => EntryState::Expired,
         _ if now >= times.fresh_until => EntryState::Stale,
@@ -136,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_fresh_then_stale_then_gone() {
+    fn an_entry_is_fresh_then_stale_then_expired() {
         let (versions, start) = (Versions::default(), DateTime::<Utc>::UNIX_EPOCH);
         let times = Validity::new(start, Ttl::of(Duration::from_mins(1)));
         let at = |seconds| state_of(&times, &VersionSet::default(), &versions, start + TimeDelta::seconds(seconds));
@@ -146,20 +167,20 @@ mod tests {
     }
 
     #[test]
-    fn in_doubt_a_value_is_stale_however_new_or_old_it_is() {
+    fn an_entry_of_any_age_is_stale_in_the_unknown_state() {
         let (versions, start) = (Versions::default(), DateTime::<Utc>::UNIX_EPOCH);
         let times = Validity::new(start, Ttl::of(Duration::from_mins(1)));
         versions.mark_unknown();
         for seconds in [0, 60, 120, 1_000_000] {
-            let verdict = state_of(&times, &VersionSet::default(), &versions, start + TimeDelta::seconds(seconds));
-            assert_eq!(verdict, EntryState::Stale, "after {seconds} s");
+            let state = state_of(&times, &VersionSet::default(), &versions, start + TimeDelta::seconds(seconds));
+            assert_eq!(state, EntryState::Stale, "after {seconds} s");
         }
     }
 
     #[test]
-    fn jitter_is_a_tenth_at_most() {
-        let lifetime = Ttl::of(Duration::from_secs(100));
-        assert_eq!(lifetime.jittered(0.0).fresh, Duration::from_secs(90));
-        assert_eq!(lifetime.jittered(1.0).fresh, Duration::from_secs(110));
+    fn jitter_is_at_most_a_tenth() {
+        let ttl = Ttl::of(Duration::from_secs(100));
+        assert_eq!(ttl.jittered(0.0).fresh, Duration::from_secs(90));
+        assert_eq!(ttl.jittered(1.0).fresh, Duration::from_secs(110));
     }
 }

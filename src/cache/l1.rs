@@ -1,4 +1,4 @@
-//! L1: values in this process, bounded by number and by size, the least recently used leaving first.
+//! L1: entries in this process. [`Memory`] is an LRU cache bounded by number of entries and by estimated size.
 
 use std::fmt;
 use std::hash::Hash;
@@ -10,16 +10,16 @@ use cached::{Cached, CachedIter, LruCache};
 use super::entry::Entry;
 use crate::telemetry::{CacheName, Eviction, Metrics};
 
-/// Answers for weights that no profile has may take this part of a cache, in percent, and cannot push out those of
-/// profiles.
+/// Share of the capacity for entries of custom weights, in percent. They have a partition of their own because clients
+/// can send any number of weights, which must not evict the entries of profiles.
 const CUSTOM_SHARE: usize = 10;
 
-/// How much a cache may hold.
+/// Limits of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// Values.
+    /// Maximum number of entries.
     pub entries: usize,
-    /// Bytes, estimated.
+    /// Maximum size in bytes, as estimated by the loads.
     pub bytes: usize,
 }
 
@@ -29,11 +29,11 @@ impl Capacity {
     }
 }
 
-/// Values by key, in two partitions: those of profiles, and those of custom weights.
+/// Entries by key, in two partitions: standard, and custom weights.
 pub struct Memory<K, V> {
     name: CacheName,
     metrics: Metrics,
-    kept: Mutex<Partition<K, V>>,
+    standard: Mutex<Partition<K, V>>,
     custom: Mutex<Partition<K, V>>,
 }
 
@@ -42,47 +42,49 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    /// An empty one.
+    /// An empty cache, whose limits are added to the capacity metrics of `name`.
     #[must_use]
     pub fn new(name: CacheName, capacity: Capacity, metrics: Metrics) -> Self {
         metrics.cache_capacity(name, capacity.entries, capacity.bytes);
         let partition = |percent| Mutex::new(Partition::new(capacity.share(percent)));
-        Self { name, metrics, kept: partition(100 - CUSTOM_SHARE), custom: partition(CUSTOM_SHARE) }
+        Self { name, metrics, standard: partition(100 - CUSTOM_SHARE), custom: partition(CUSTOM_SHARE) }
     }
 
-    /// What is kept for `key`, in whichever partition.
+    /// The entry of `key`, in any state, from either partition. Counts as a use of it.
     pub fn get(&self, key: &K) -> Option<Arc<Entry<V>>> {
-        lock(&self.kept).get(key).or_else(|| lock(&self.custom).get(key))
+        lock(&self.standard).get(key).or_else(|| lock(&self.custom).get(key))
     }
 
-    /// Keeps `entry`, `custom` saying in which partition. An entry larger than its partition is not kept.
+    /// Stores `entry` in the partition that `custom` selects, and evicts the least recently used entries if necessary.
+    /// An entry larger than its partition is not stored.
     pub fn set(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
-        let partition = if custom { &self.custom } else { &self.kept };
-        let left = self.measured(partition, |partition| partition.set(key, entry));
-        // Custom weights come and go by design: that they leave says nothing of the cache being too small.
+        let partition = if custom { &self.custom } else { &self.standard };
+        let evicted = self.measured(partition, |partition| partition.set(key, entry));
+        // Evictions of custom weights are not counted: their partition is full by design, whereas the metric shows
+        // whether a cache is too small.
         if !custom {
-            self.metrics.cache_evicted(self.name, Eviction::Capacity, left);
+            self.metrics.cache_evicted(self.name, Eviction::Capacity, evicted);
         }
     }
 
-    /// Gives up a value, because of `reason`.
+    /// Removes the entry of `key` from both partitions, and counts it under `reason`.
     pub fn remove(&self, key: &K, reason: Eviction) {
-        for partition in [&self.kept, &self.custom] {
+        for partition in [&self.standard, &self.custom] {
             if self.measured(partition, |partition| partition.remove(key)) {
                 self.metrics.cache_evicted(self.name, reason, 1);
             }
         }
     }
 
-    /// How many kept values `wanted` says yes to.
+    /// Number of entries that match `wanted`, in any state.
     pub fn count(&self, wanted: impl Fn(&Entry<V>) -> bool) -> usize {
         let in_one = |partition: &Mutex<Partition<K, V>>| {
             lock(partition).store.iter().filter(|(_, entry)| wanted(entry)).count()
         };
-        in_one(&self.kept) + in_one(&self.custom)
+        in_one(&self.standard) + in_one(&self.custom)
     }
 
-    /// Writes down how much more or less is kept afterwards: several caches may go by one name.
+    /// Applies `change` and adds the difference in size to the metrics, since several caches may share one name.
     fn measured<T>(&self, partition: &Mutex<Partition<K, V>>, change: impl FnOnce(&mut Partition<K, V>) -> T) -> T {
         let mut partition = lock(partition);
         let (entries, bytes) = partition.size();
@@ -100,7 +102,7 @@ fn lock<T>(partition: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Partition<K, V> {
     store: LruCache<K, Arc<Entry<V>>>,
     capacity: Capacity,
-    /// Shared with the store, which says what leaves it.
+    /// Sum of the entries' sizes. Shared with the eviction callback of the store, which subtracts.
     bytes: Arc<AtomicUsize>,
 }
 
@@ -118,7 +120,7 @@ impl<K: Eq + Hash + Clone, V> Partition<K, V> {
         self.store.cache_get(key).cloned()
     }
 
-    /// Returns how many others had to leave.
+    /// Returns the number of other entries that were evicted.
     fn set(&mut self, key: K, entry: Arc<Entry<V>>) -> usize {
         if entry.bytes > self.capacity.bytes {
             return 0;
@@ -126,7 +128,7 @@ impl<K: Eq + Hash + Clone, V> Partition<K, V> {
         self.remove(&key);
         let before = self.store.cache_size();
         while self.bytes() + entry.bytes > self.capacity.bytes || self.store.cache_size() >= self.capacity.entries {
-            // The store counts values, not bytes: made smaller by one, it gives up the one used least recently.
+            // The store limits entries, not bytes. Reducing its maximum by one evicts the least recently used entry.
             match self.store.cache_size() {
                 0 => break,
                 1 => self.store.cache_clear_with_on_evict(),
@@ -134,10 +136,10 @@ impl<K: Eq + Hash + Clone, V> Partition<K, V> {
             }
         }
         self.store.set_max_size(self.capacity.entries);
-        let left = before - self.store.cache_size();
+        let evicted = before - self.store.cache_size();
         self.bytes.fetch_add(entry.bytes, Ordering::Relaxed);
         self.store.cache_set(key, entry);
-        left
+        evicted
     }
 
     fn remove(&mut self, key: &K) -> bool {
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_least_recently_leaves_first() {
+    fn the_least_recently_used_entry_is_evicted_first() {
         let (memory, metrics) = memory(4, 1_000_000);
         for key in 0..3 {
             memory.set(key, entry(1), false);
@@ -190,12 +192,12 @@ mod tests {
         memory.set(3, entry(1), false);
         assert!(memory.get(&1).is_none());
         assert!([0, 2, 3].iter().all(|key| memory.get(key).is_some()));
-        let evicted = r#"cinegraph_cache_evictions_total{cache="films",reason="capacity"} 1"#;
-        assert!(metrics.render().lines().any(|line| line == evicted));
+        let line = r#"cinegraph_cache_evictions_total{cache="films",reason="capacity"} 1"#;
+        assert!(metrics.render().lines().any(|rendered| rendered == line));
     }
 
     #[test]
-    fn bytes_are_a_bound_too() {
+    fn the_size_in_bytes_is_bounded() {
         let (memory, metrics) = memory(1_000, 1_000);
         for key in 0..100 {
             memory.set(key, entry(100), false);
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn custom_weights_cannot_push_out_profiles() {
+    fn custom_weights_cannot_evict_profiles() {
         let (memory, metrics) = memory(100, 1_000_000);
         memory.set(0, entry(1), false);
         for key in 1..1_000 {
@@ -218,6 +220,6 @@ mod tests {
         assert!(memory.get(&0).is_some());
         assert_eq!(memory.count(|_| true), 11);
         let none = "cinegraph_cache_evictions_total{cache=\"films\",reason=\"capacity\"} 0";
-        assert!(metrics.render().contains(none), "the cache is not too small for them");
+        assert!(metrics.render().contains(none), "evictions of custom weights are counted");
     }
 }

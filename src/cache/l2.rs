@@ -1,4 +1,4 @@
-//! L2: values in a Redis that instances share. It may be slow, gone or hold nonsense: all of that is a miss.
+//! L2: entries in a Redis that instances share. A timeout, an error or an undecodable value counts as a miss.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,20 +11,21 @@ use tracing::Instrument;
 use crate::breaker::{Breaker, BreakerSettings};
 use crate::telemetry::{BreakerName, CacheName, CacheOperation, Layer, LayerResult, Metrics};
 
-/// The layout of a stored value; one of another layout is not found.
+/// Version of the stored layout, the first byte of a value. A value of another layout is a miss.
 const LAYOUT: u8 = 1;
 
-/// Longer than any refresh should take; shorter than anybody wants to wait for an instance that died in one.
+/// Expiry of a refresh lock. Longer than a refresh takes, and short enough that a key is soon refreshed again after the
+/// instance that held its lock has crashed.
 const LOCK_TTL: Duration = Duration::from_secs(15);
 
-/// Where the shared cache is, and how long it may take.
+/// Address and limits of the shared cache.
 #[derive(Debug, Clone)]
 pub struct L2Settings {
     /// `redis://…` or `rediss://…`; may hold a password, so it is never logged.
     pub url: String,
-    /// What takes longer is a miss.
+    /// Time limit of a command. A longer one counts as a miss.
     pub timeout: Duration,
-    /// When it is left alone after failures.
+    /// When the circuit breaker opens, and for how long.
     pub breaker: BreakerSettings,
 }
 
@@ -39,10 +40,10 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Connects when it is first asked, and again whenever it was lost.
+    /// Creates the client. It connects with the first command, and reconnects whenever the connection is lost.
     ///
     /// # Errors
-    /// [`RedisError`] when the URL is none.
+    /// [`RedisError`] if the URL is invalid.
     pub fn open(settings: &L2Settings, metrics: Metrics) -> Result<Self, RedisError> {
         let client = Client::open(settings.url.as_str())?;
         let connection = Arc::new(Mutex::new(connect(&client, settings.timeout)?));
@@ -55,15 +56,16 @@ impl Redis {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The library connects again by itself after a broken connection, but never after another error while it connected:
-    /// a wrong answer, a wrong password.
+    /// Replaces the connection. The library reconnects after an I/O error, but never after another error during
+    /// connection setup, such as an invalid reply or a wrong password.
     fn reconnect(&self) {
         if let Ok(connection) = connect(&self.client, self.timeout) {
             *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
         }
     }
 
-    /// What is stored under `key`. Counted as a request's unless `counted` is false.
+    /// Returns the value of `key`; `None` if it is missing, has another layout or cannot be read. `counted` says
+    /// whether the lookup belongs to a request and is counted in the metrics.
     pub(super) async fn get(&self, cache: CacheName, key: &str, counted: bool) -> Option<Vec<u8>> {
         let mut connection = self.connection();
         let found =
@@ -76,7 +78,7 @@ impl Redis {
             Ok(None) => (LayerResult::Miss, None),
             Err(Failure::TimedOut) => (LayerResult::Timeout, None),
             Err(Failure::Refused) => (LayerResult::Error, None),
-            // Not asked at all.
+            // No command was sent, so nothing is counted.
             Err(Failure::BreakerOpen) => return None,
         };
         if counted {
@@ -85,38 +87,39 @@ impl Redis {
         value
     }
 
-    /// Stores `value` for as long as it may be served. Says whether it could.
-    pub(super) async fn set(&self, key: &str, value: &[u8], keep: Duration) -> bool {
+    /// Stores `value` with the expiry `ttl`. Returns whether that succeeded.
+    pub(super) async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> bool {
         let mut connection = self.connection();
         let bytes = [&[LAYOUT], value].concat();
-        let options = SetOptions::default().with_expiration(SetExpiry::PX(millis(keep)));
+        let options = SetOptions::default().with_expiration(SetExpiry::PX(millis(ttl)));
         self.execute::<()>("SET", CacheOperation::Set, async move { connection.set_options(key, bytes, options).await })
             .await
             .is_ok()
     }
 
-    /// Takes on the refresh of `key` for all instances. Without a Redis that answers, each takes it on for itself.
+    /// Acquires the refresh lock of `key` among all instances. Returns true if Redis is unavailable: each instance then
+    /// refreshes for itself.
     pub(super) async fn claim(&self, key: &str) -> bool {
         let mut connection = self.connection();
-        let claim = format!("{key}:claim");
+        let lock = format!("{key}:claim");
         let options =
             SetOptions::default().conditional_set(ExistenceCheck::NX).with_expiration(SetExpiry::PX(millis(LOCK_TTL)));
         let set = async move {
-            let set: Option<String> = connection.set_options(claim, 1, options).await?;
+            let set: Option<String> = connection.set_options(lock, 1, options).await?;
             Ok(set.is_some())
         };
         self.execute("SET", CacheOperation::Set, set).await.unwrap_or(true)
     }
 
-    /// Gives a claim back.
+    /// Releases the refresh lock of `key`.
     pub(super) async fn release(&self, key: &str) {
         let mut connection = self.connection();
-        let claim = format!("{key}:claim");
-        // A claim that is not given back ends by itself.
-        let _ = self.execute::<()>("DEL", CacheOperation::Delete, async move { connection.del(claim).await }).await;
+        let lock = format!("{key}:claim");
+        // An error is ignored, because the lock expires after `LOCK_TTL`.
+        let _ = self.execute::<()>("DEL", CacheOperation::Delete, async move { connection.del(lock).await }).await;
     }
 
-    /// Asks whether it is there, and writes the answer down.
+    /// Sends a PING, which updates the `l2_up` metric and the circuit breaker.
     pub async fn ping(&self) {
         let mut connection = self.connection();
         let _ = self.execute::<()>("PING", CacheOperation::Get, async move { connection.ping().await }).await;
@@ -126,7 +129,7 @@ impl Redis {
         &self,
         command: &'static str,
         operation: CacheOperation,
-        asked: impl Future<Output = Result<T, RedisError>>,
+        call: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, Failure> {
         let Some(permit) = self.breaker.permit() else { return Err(Failure::BreakerOpen) };
         let span = tracing::info_span!(
@@ -138,13 +141,13 @@ impl Redis {
             error.r#type = tracing::field::Empty,
         );
         let started = Instant::now();
-        let answer = tokio::time::timeout(self.timeout, asked).instrument(span.clone()).await;
+        let result = tokio::time::timeout(self.timeout, call).instrument(span.clone()).await;
         self.metrics.cache_operation(Layer::L2, operation, started);
-        let answer = match answer {
+        let result = match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if error.is_timeout() => Err(Failure::TimedOut),
             Ok(Err(error)) => {
-                tracing::debug!(%error, command, "the shared cache refused");
+                tracing::debug!(%error, command, "redis command failed");
                 if !error.is_io_error() {
                     self.reconnect();
                 }
@@ -152,19 +155,19 @@ impl Redis {
             }
             Err(_) => Err(Failure::TimedOut),
         };
-        match &answer {
+        match &result {
             Ok(_) => permit.succeeded(),
             Err(failure) => {
                 span.record("error.type", failure.as_str());
                 permit.failed();
             }
         }
-        self.metrics.l2_up(answer.is_ok());
-        answer
+        self.metrics.l2_up(result.is_ok());
+        result
     }
 }
 
-/// Connects when it is first asked.
+/// Creates a connection that is established by the first command.
 fn connect(client: &Client, timeout: Duration) -> Result<ConnectionManager, RedisError> {
     let config = ConnectionManagerConfig::new()
         .set_number_of_retries(0)
@@ -173,12 +176,12 @@ fn connect(client: &Client, timeout: Duration) -> Result<ConnectionManager, Redi
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
-/// Why there was no answer.
+/// Why a command has no result.
 #[derive(Debug, Clone, Copy)]
 enum Failure {
     TimedOut,
     Refused,
-    /// It failed too often to be asked now.
+    /// The circuit breaker is open, so no command was sent.
     BreakerOpen,
 }
 

@@ -1,9 +1,9 @@
-//! Values kept between requests: in this process (L1), and in a Redis that instances share (L2).
+//! Caches: values in this process (L1), and in a Redis that instances share (L2).
 //!
-//! [`Cache`] puts the tiers together: fresh, stale or a miss, one load for all who ask, refreshes beside the requests.
-//! [`DependencyScope`] knows what an answer was made of, so that an answer is never kept longer than its parts. Who loads is
-//! passed in as a closure, so nothing here knows what a movie is. Redis is behind a circuit breaker; when loads fail, what
-//! is kept is served however old it is.
+//! [`Cache`] combines the tiers: lookup, single flight, stale-while-revalidate. [`DependencyScope`] records what a
+//! value was derived from, so that no value stays fresh longer than its parts. Loads are passed in as closures, so this
+//! module does not know what a movie is. Redis is behind a circuit breaker. If a load fails because of an outage,
+//! outdated entries are served, but never invalidated ones.
 
 mod batch_cache;
 mod dependencies;

@@ -1,4 +1,4 @@
-//! The tiers put together: L1, L2, one load for all who ask, refreshes beside the requests.
+//! [`Cache`]: lookup in L1 and L2, single flight and background refresh.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,79 +24,81 @@ use crate::telemetry::{
 };
 use crate::versions::{Staleness, VersionSet, Versions};
 
-/// A refresh that takes longer has failed: its key must not stay claimed.
+/// Time limit of a background refresh. A longer one counts as failed and releases its claim, because a claimed key is
+/// refreshed by no other lookup. The load itself goes on.
 const REFRESH_LIMIT: Duration = Duration::from_mins(1);
 
-/// A value that was forbidden while it was waited for is asked for again this many times.
+/// Maximum number of loads that one lookup waits for. A follower waits for another one if its value was
+/// hard-invalidated in the meantime. The bound keeps repeated invalidations from blocking a request without end.
 const ATTEMPTS: usize = 3;
 
-/// What a value is known by.
+/// Key of a cache.
 pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {
-    /// Whether it belongs to weights that no profile has: such values have a small partition of their own, and are not
-    /// shared.
+    /// Whether the value belongs to custom weights. Such values have a small L1 partition of their own, and `shared`
+    /// returns `None` for them.
     fn is_custom(&self) -> bool {
         false
     }
 
-    /// Whether a look-up is worth a span of its own.
+    /// Whether each lookup has a separate span.
     fn traced(&self) -> bool {
         true
     }
 
-    /// Its name in the shared cache; none where its values are not shared.
+    /// The key in L2; `None` if the value is not shared.
     fn shared(&self) -> Option<String> {
         None
     }
 }
 
-/// There is one value, which nearly every request reads: what is worth a span is to load it.
+/// Key of a cache with one value. Nearly every request reads it, so a span per lookup would not be worth its cost.
 impl Key for () {
     fn traced(&self) -> bool {
         false
     }
 }
 
-/// Why a value could not be loaded. Cheap to clone, so that all who waited can be told.
+/// Error of a load. Cheap to clone, because the leader and every follower receive a copy.
 pub trait LoadError: Clone + Send + Sync + 'static {
-    /// Whether nothing is wrong with the question, so that an older answer is better than none.
+    /// Whether a dependency is unavailable and the request is valid, so that an outdated value is better than an error.
     fn is_outage(&self) -> bool;
 }
 
-/// What a cache is.
+/// Name and limits of a cache.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheSettings {
-    /// Its name.
+    /// The name in metrics and spans.
     pub name: CacheName,
-    /// What L1 may hold.
+    /// Limits of L1.
     pub capacity: Capacity,
 }
 
 /// What all caches of a service share.
 #[derive(Debug, Clone)]
 pub struct CacheContext {
-    /// How new values must be.
+    /// The current data versions.
     pub versions: Versions,
-    /// What time it is.
+    /// The source of the time for TTLs.
     pub clock: Clock,
-    /// Where look-ups are counted.
+    /// The metrics that lookups are counted in.
     pub metrics: Metrics,
-    /// The shared cache, where there is one.
+    /// The shared cache (L2), if configured.
     pub redis: Option<Redis>,
 }
 
-/// Values by key, each loaded once however many ask, and kept as long as versions and times allow.
+/// Cache of values by key with single flight. Versions and TTL decide how long an entry is served.
 pub struct Cache<K, V, E>(Arc<Inner<K, V, E>>);
 
 struct Inner<K, V, E> {
     name: CacheName,
     memory: Memory<K, V>,
     codec: Option<Codec<V>>,
-    flights: Mutex<HashMap<K, InFlight<V, E>>>,
+    in_flight: Mutex<HashMap<K, InFlight<V, E>>>,
     refreshing: ClaimRegistry<K>,
     cache_context: CacheContext,
 }
 
-/// How values travel to the shared cache and back.
+/// Encoding of entries for L2.
 struct Codec<V> {
     encode: fn(&Entry<V>) -> Option<Vec<u8>>,
     decode: fn(&[u8]) -> Option<Entry<V>>,
@@ -104,7 +106,7 @@ struct Codec<V> {
 
 type InFlight<V, E> = Shared<BoxFuture<'static, Result<LoadOutcome<V>, E>>>;
 
-/// What a flight came back with.
+/// Result of an in-flight load: from L2, from the load, or outdated because the load failed in an outage.
 struct LoadOutcome<V> {
     entry: Arc<Entry<V>>,
     how: Lookup,
@@ -129,13 +131,13 @@ where
     V: Send + Sync + 'static,
     E: LoadError,
 {
-    /// A cache in this process alone.
+    /// A cache with L1 only.
     #[must_use]
     pub fn new(settings: CacheSettings, cache_context: &CacheContext) -> Self {
         Self::with(settings, cache_context, None)
     }
 
-    /// A cache that is shared where there is a Redis.
+    /// A cache that also uses L2, if Redis is configured.
     #[must_use]
     pub fn shared(settings: CacheSettings, cache_context: &CacheContext) -> Self
     where
@@ -157,20 +159,23 @@ where
             name,
             memory: Memory::new(name, capacity, cache_context.metrics.clone()),
             codec,
-            flights: Mutex::default(),
+            in_flight: Mutex::default(),
             refreshing: ClaimRegistry::new(),
             cache_context: cache_context.clone(),
         }))
     }
 
-    /// The value of `key`: kept and fresh, or kept and stale while `load` makes its successor beside the request, or what
-    /// `load` gives now, once for all who ask at the same time. During an outage, what is kept or shared, however old.
+    /// Returns the value of `key` from a fresh entry, or from a stale one while `load` refreshes it in the background.
+    /// Otherwise waits for L2 and `load`, which run once for all concurrent lookups of the key. If `load` fails because
+    /// of an outage, returns the L1 or L2 entry however old it is, unless it is invalidated.
+    ///
+    /// Only requests are served stale and outdated entries; see [`ReadMode`].
     ///
     /// # Errors
-    /// Those of `load`; nothing new is kept then, and the next to ask tries again.
+    /// Those of `load`. A failed load stores no new value, and the next lookup starts another one.
     ///
     /// # Panics
-    /// When `load` does.
+    /// If `load` panics.
     pub fn get<L>(&self, key: K, load: L) -> impl Future<Output = Result<Arc<V>, E>> + Send
     where
         L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
@@ -179,7 +184,8 @@ where
         self.get_traced(span, key, load)
     }
 
-    /// The same, as a part of `span`: an answer that is made from scratch is the operation itself, and no look-up in it.
+    /// Like [`get`](Self::get), but records the result on `span`. A response that must be executed is the operation
+    /// itself and not a lookup within it, so it needs the caller's span.
     ///
     /// # Errors
     /// # Panics
@@ -188,60 +194,61 @@ where
     where
         L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
-        let reading = DependencyScope::current();
-        // Loads nest, and so do the futures of resolvers: on the heap, so that they need little stack together.
-        let looked_up = self.get_or_load(key, load.boxed(), reading.as_deref(), &span).boxed();
+        let scope = DependencyScope::current();
+        // Loads are nested in loads and in resolvers. Boxed futures keep the stack use of the whole nest small.
+        let looked_up = self.get_or_load(key, load.boxed(), scope.as_deref(), &span).boxed();
         looked_up.instrument(span.clone()).await
     }
 
-    async fn get_or_load<L>(&self, key: K, load: L, reading: Option<&DependencyScope>, span: &Span) -> Result<Arc<V>, E>
+    async fn get_or_load<L>(&self, key: K, load: L, scope: Option<&DependencyScope>, span: &Span) -> Result<Arc<V>, E>
     where
         L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
         let inner = &self.0;
-        let counted = reading.is_none_or(|reading| reading.purpose() == ReadMode::Request);
-        let stale_will_do = counted;
+        let counted = scope.is_none_or(|scope| scope.mode() == ReadMode::Request);
+        let accepts_stale = counted;
         let served = |entry: &Entry<V>, how: Lookup, source: Source| {
             inner.record_hit(entry, how, span, counted);
-            if let Some(reading) = reading {
-                reading.record(&entry.version_set, entry.times, source);
-                reading.count(|read| match how {
-                    Lookup::HitL1 | Lookup::HitL2 => read.hits += 1,
-                    Lookup::Stale => read.stale += 1,
-                    Lookup::Miss | Lookup::Bypass => read.misses += 1,
+            if let Some(scope) = scope {
+                scope.record(&entry.version_set, entry.times, source);
+                scope.count(|dependencies| match how {
+                    Lookup::HitL1 | Lookup::HitL2 => dependencies.hits += 1,
+                    Lookup::Stale => dependencies.stale += 1,
+                    Lookup::Miss | Lookup::Bypass => dependencies.misses += 1,
                 });
             }
             Arc::clone(&entry.value)
         };
 
         let started = Instant::now();
-        let kept = inner.memory.get(&key);
+        let cached = inner.memory.get(&key);
         inner.cache_context.metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
-        let following = reading.is_some_and(|reading| reading.purpose() == ReadMode::Latest);
-        let verdict = kept.as_deref().map(|entry| match inner.state(entry) {
-            EntryState::Fresh if following && !inner.is_current(entry) => EntryState::Stale,
-            verdict => verdict,
+        let latest_only = scope.is_some_and(|scope| scope.mode() == ReadMode::Latest);
+        let state = cached.as_deref().map(|entry| match inner.state(entry) {
+            EntryState::Fresh if latest_only && !inner.is_current(entry) => EntryState::Stale,
+            state => state,
         });
-        let usable = matches!(verdict, Some(EntryState::Fresh)) || verdict == Some(EntryState::Stale) && stale_will_do;
+        let usable = matches!(state, Some(EntryState::Fresh)) || state == Some(EntryState::Stale) && accepts_stale;
         if counted {
             let result = if usable { LayerResult::Hit } else { LayerResult::Miss };
             inner.cache_context.metrics.cache_layer(inner.name, Layer::L1, result);
         }
-        let mut old = None;
-        match (kept, verdict) {
+        let mut outdated = None;
+        match (cached, state) {
             (Some(entry), Some(EntryState::Fresh)) => {
                 return Ok(served(&entry, Lookup::HitL1, Source::CacheFresh));
             }
-            (Some(entry), Some(EntryState::Stale)) if stale_will_do => {
+            (Some(entry), Some(EntryState::Stale)) if accepts_stale => {
                 self.revalidate(key, load);
                 return Ok(served(&entry, Lookup::Stale, Source::CacheStale));
             }
             (Some(_), Some(EntryState::Invalidated)) => inner.memory.remove(&key, Eviction::Invalidated),
-            // Kept, however old, in case there is nothing newer to be had.
-            (entry, _) => old = entry.filter(|_| counted),
+            // The load below may fail in an outage, and then an outdated value is better than an error. The entry
+            // therefore stays in L1 until a load replaces it, however old it is.
+            (entry, _) => outdated = entry.filter(|_| counted),
         }
 
-        let reason = match reading.map(DependencyScope::purpose) {
+        let reason = match scope.map(DependencyScope::mode) {
             Some(ReadMode::Revalidate | ReadMode::Latest) => WriteReason::Revalidate,
             Some(ReadMode::Warm) => WriteReason::Warm,
             Some(ReadMode::Request) | None => WriteReason::Miss,
@@ -249,36 +256,41 @@ where
         let mut load = Some(load);
         let mut joined = 0;
         loop {
-            let (flight, role) = self.join_or_start(&key, &mut load, reason, counted);
+            let (in_flight, role) = self.join_or_start(&key, &mut load, reason, counted);
             let roles = if counted { vec![role] } else { Vec::new() };
             let waiting = WaitTimer { metrics: &inner.cache_context.metrics, cache: inner.name, roles };
-            let landed = flight.await;
+            let loaded = in_flight.await;
             waiting.over();
             joined += 1;
-            // Whoever joined a flight that set off before a change must not be told what was true before it.
-            let too_old = |landed: &LoadOutcome<V>| inner.state(&landed.entry) == EntryState::Invalidated;
-            if role == FlightRole::Follower && load.is_some() && joined < ATTEMPTS && landed.as_ref().is_ok_and(too_old)
+            // This load may have read its data before a hard invalidation that the caller has already seen. A follower
+            // therefore waits for another load instead of returning the value. A leader may return it, since its own
+            // load started after its lookup.
+            let invalidated = |loaded: &LoadOutcome<V>| inner.state(&loaded.entry) == EntryState::Invalidated;
+            if role == FlightRole::Follower
+                && load.is_some()
+                && joined < ATTEMPTS
+                && loaded.as_ref().is_ok_and(invalidated)
             {
                 continue;
             }
-            let landed = match (landed, old.take()) {
+            let loaded = match (loaded, outdated.take()) {
                 (Err(error), Some(entry)) if error.is_outage() => {
                     Ok(LoadOutcome { entry, how: Lookup::Stale, source: Source::CacheStale })
                 }
-                (landed, _) => landed,
+                (loaded, _) => loaded,
             };
             if counted {
-                match landed.as_ref().map_or(Lookup::Miss, |landed| landed.how) {
+                match loaded.as_ref().map_or(Lookup::Miss, |loaded| loaded.how) {
                     Lookup::Miss => {
-                        inner.cache_context.metrics.cache_flight(inner.name, role);
+                        inner.cache_context.metrics.cache_single_flight(inner.name, role);
                         span.record("cinegraph.cache.single_flight.role", role.as_str());
                     }
-                    // The load that failed was its refresh.
+                    // The failed load was the refresh of the outdated entry.
                     Lookup::Stale => inner.cache_context.metrics.cache_revalidation(inner.name, Revalidation::Error),
                     Lookup::HitL1 | Lookup::HitL2 | Lookup::Bypass => {}
                 }
             }
-            return match landed {
+            return match loaded {
                 Ok(LoadOutcome { entry, how, source }) => Ok(served(&entry, how, source)),
                 Err(error) => {
                     span.record("cinegraph.cache.result", Lookup::Miss.as_str());
@@ -291,8 +303,8 @@ where
         }
     }
 
-    /// What is kept for `key`, if it is fresh, to be [served](Self::serve). Where this is none, [`get`](Self::get) is to
-    /// follow; nothing is counted until then.
+    /// Returns the L1 entry of `key` if it is fresh; [`serve`](Self::serve) then counts the hit. If this returns
+    /// `None`, nothing has been counted, and the caller continues with [`get`](Self::get).
     #[must_use]
     pub fn find_fresh(&self, key: &K) -> Option<Arc<Entry<V>>> {
         let inner = &self.0;
@@ -304,19 +316,19 @@ where
         Some(entry)
     }
 
-    /// Serves what was found fresh, as a look-up that hit; says how old it is.
+    /// Counts and traces a hit for an entry from [`find_fresh`](Self::find_fresh), and returns the entry's age.
     #[must_use]
     pub fn serve(&self, found: &Entry<V>) -> Duration {
         self.0.record_hit(found, Lookup::HitL1, &self.span(), true)
     }
 
-    /// Whether something is kept for `key`, fresh or not.
+    /// Whether L1 has an entry of `key`, in any state.
     #[must_use]
     pub fn has(&self, key: &K) -> bool {
         self.0.memory.get(key).is_some()
     }
 
-    /// The span of a look-up.
+    /// Creates the span of a lookup, with empty fields for its result.
     #[must_use]
     pub fn span(&self) -> Span {
         tracing::info_span!(
@@ -329,12 +341,12 @@ where
         )
     }
 
-    /// How many kept values `wanted` says yes to, judging by what they were made of.
+    /// Number of L1 entries whose version set matches `wanted`.
     pub fn count(&self, wanted: impl Fn(&VersionSet) -> bool) -> usize {
         self.0.memory.count(|entry| wanted(&entry.version_set))
     }
 
-    /// Refreshes a stale value beside the request that was served it, in a trace of its own.
+    /// Refreshes a stale entry in the background and in a separate trace, unless a refresh of the key is running.
     fn revalidate<L>(&self, key: K, load: L)
     where
         L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
@@ -353,14 +365,15 @@ where
             if let Some((name, redis)) = &shared
                 && !redis.claim(name).await
             {
-                // Another instance is at it; what it stores is found when this key is asked for again.
+                // Another instance holds the lock and refreshes the key. Its value is adopted if it is stored already;
+                // otherwise the next lookup of the stale entry comes here again.
                 cache.load_from_l2(&key, name, redis).await;
                 metrics.cache_revalidation(cache.0.name, Revalidation::Skipped);
                 return;
             }
-            let (flight, _) = cache.join_or_start(&key, &mut Some(load), WriteReason::Revalidate, false);
-            let outcome = match tokio::time::timeout(REFRESH_LIMIT, flight).await {
-                Ok(Ok(landed)) if landed.how != Lookup::Stale => Revalidation::Ok,
+            let (in_flight, _) = cache.join_or_start(&key, &mut Some(load), WriteReason::Revalidate, false);
+            let outcome = match tokio::time::timeout(REFRESH_LIMIT, in_flight).await {
+                Ok(Ok(loaded)) if loaded.how != Lookup::Stale => Revalidation::Ok,
                 Ok(_) | Err(_) => Revalidation::Error,
             };
             if let Some((name, redis)) = &shared {
@@ -371,7 +384,7 @@ where
         tokio::spawn(DependencyScope::new(ReadMode::Revalidate).of(refresh).instrument(span));
     }
 
-    /// Takes over what another instance has stored, if it is fresh.
+    /// Copies the entry that another instance has stored in L2 to L1, if it is fresh.
     async fn load_from_l2(&self, key: &K, name: &str, redis: &Redis) {
         let stored = redis.get(self.0.name, name, false).await.and_then(|bytes| self.0.decode(&bytes));
         if let Some(entry) = stored.filter(|entry| self.0.state(entry) == EntryState::Fresh) {
@@ -379,7 +392,11 @@ where
         }
     }
 
-    /// The flight for `key`: one that is under way, or a new one. It goes on when those who wait for it leave.
+    /// Returns the in-flight load of `key`: the one that is running (follower), or a new one (leader). It runs in a
+    /// separate task, so it completes even if every lookup that waits for it is dropped.
+    ///
+    /// The lock is held from the lookup of a running load until the new one is registered. Two callers therefore never
+    /// load a key at the same time, and the new load cannot deregister its key before it is registered.
     fn join_or_start<L>(
         &self,
         key: &K,
@@ -390,32 +407,33 @@ where
     where
         L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
-        let mut flights = self.0.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(key) {
-            return (flight.clone(), FlightRole::Follower);
+        let mut in_flight = self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = in_flight.get(key) {
+            return (running.clone(), FlightRole::Follower);
         }
         let Some(load) = load.take() else {
-            // Only who has not set off asks again.
-            unreachable!("a flight is asked for with a load");
+            // Starting a load takes it. Only followers call this again, and a follower has not started its load.
+            unreachable!("a lookup starts its load only once");
         };
         let guard = InFlightGuard { cache: self.clone(), key: key.clone() };
         let (cache, key) = (self.clone(), key.clone());
         let purpose = if counted { ReadMode::Request } else { ReadMode::Revalidate };
-        let flown = async move {
-            // Dropped when the flight ends, also by a panic: then the next to ask sets off anew.
+        let loading = async move {
+            // The guard is dropped when the load ends, even by a panic. The next lookup then starts a new load instead
+            // of waiting for one that has ended.
             let guard = guard;
             cache.run_load(&guard.key, load, reason, counted).await
         };
-        let flown = tokio::spawn(in_current_operation(DependencyScope::new(purpose).of(flown)));
-        let flight = async move {
-            match flown.await {
-                Ok(landed) => landed,
-                Err(failed) => std::panic::panic_any(format!("a load failed: {failed}")),
+        let task = tokio::spawn(in_current_operation(DependencyScope::new(purpose).of(loading)));
+        let shared = async move {
+            match task.await {
+                Ok(loaded) => loaded,
+                Err(failed) => std::panic::panic_any(format!("cache load did not complete: {failed}")),
             }
         };
-        let flight = flight.boxed().shared();
-        flights.insert(key, flight.clone());
-        (flight, FlightRole::Leader)
+        let shared = shared.boxed().shared();
+        in_flight.insert(key, shared.clone());
+        (shared, FlightRole::Leader)
     }
 
     async fn run_load(
@@ -427,7 +445,7 @@ where
     ) -> Result<LoadOutcome<V>, E> {
         let inner = &self.0;
         let shared = inner.cache_context.redis.as_ref().zip(key.shared()).filter(|_| inner.codec.is_some());
-        let mut old = None;
+        let mut outdated = None;
         if let Some((redis, name)) = &shared {
             let stored = redis.get(inner.name, name, counted).await.and_then(|bytes| inner.decode(&bytes));
             let stored = stored.map(|entry| (inner.state(&entry), Arc::new(entry)));
@@ -435,14 +453,14 @@ where
                 inner.insert(key.clone(), Arc::clone(&entry), key.is_custom());
                 return Ok(LoadOutcome { entry, how: Lookup::HitL2, source: Source::CacheFresh });
             }
-            old = stored.filter(|(verdict, _)| counted && *verdict != EntryState::Invalidated).map(|(_, entry)| entry);
+            outdated = stored.filter(|(state, _)| counted && *state != EntryState::Invalidated).map(|(_, entry)| entry);
         }
-        let (started, made_at) = (Instant::now(), inner.cache_context.clock.now());
-        let made = load.await;
-        let done = if made.is_ok() { Done::Ok } else { Done::Error };
+        let (started, created_at) = (Instant::now(), inner.cache_context.clock.now());
+        let loaded = load.await;
+        let done = if loaded.is_ok() { Done::Ok } else { Done::Error };
         inner.cache_context.metrics.cache_loaded(inner.name, started.elapsed(), done);
-        let Loaded { value, mut version_set, lifetime, bytes, source } = match (made, old) {
-            (Ok(made), _) => made,
+        let Loaded { value, mut version_set, ttl, bytes, source } = match (loaded, outdated) {
+            (Ok(loaded), _) => loaded,
             (Err(error), Some(entry)) if error.is_outage() => {
                 inner.memory.set(key.clone(), Arc::clone(&entry), key.is_custom());
                 return Ok(LoadOutcome { entry, how: Lookup::Stale, source: Source::CacheStale });
@@ -450,35 +468,40 @@ where
             (Err(error), _) => return Err(error),
         };
 
-        let read = DependencyScope::current().map(|reading| reading.snapshot()).unwrap_or_default();
-        version_set.add(&read.version_set);
-        let times = Validity::new(made_at, lifetime.jittered(rand::random()));
-        let times = read.times.map_or(times, |parts| times.min(&parts));
+        let dependencies = DependencyScope::current().map(|scope| scope.snapshot()).unwrap_or_default();
+        version_set.add(&dependencies.version_set);
+        let times = Validity::new(created_at, ttl.jittered(rand::random()));
+        let times = dependencies.times.map_or(times, |parts| times.min(&parts));
         let entry = Arc::new(Entry { value: Arc::new(value), version_set, times, bytes });
-        // What was made of something stale is old already, and its parts are being refreshed.
-        if read.stale == 0 {
-            inner.insert(key.clone(), Arc::clone(&entry), key.is_custom() || read.custom);
+        // A value derived from a stale entry is outdated already. It is not cached, because a refresh of that entry is
+        // running and the next lookup can use its result.
+        if dependencies.stale == 0 {
+            inner.insert(key.clone(), Arc::clone(&entry), key.is_custom() || dependencies.custom);
             inner.cache_context.metrics.cache_written(inner.name, Layer::L1, reason);
             if let Some((redis, name)) = shared
                 && let Some(bytes) = inner.encode(&entry)
             {
-                let keep = (times.stale_until - made_at).to_std().unwrap_or_default();
+                let ttl = (times.stale_until - created_at).to_std().unwrap_or_default();
                 let (redis, metrics, cache) = (redis.clone(), inner.cache_context.metrics.clone(), inner.name);
                 let store = async move {
-                    if redis.set(&name, &bytes, keep).await {
+                    if redis.set(&name, &bytes, ttl).await {
                         metrics.cache_written(cache, Layer::L2, reason);
                     }
                 };
-                // Nobody waits for it: a slow Redis must not slow an answer.
+                // The lookup does not wait for this write, because a slow Redis must not delay a response.
                 tokio::spawn(in_current_operation(store));
             }
         }
-        Ok(LoadOutcome { entry, how: Lookup::Miss, source: source.max(read.source.unwrap_or(Source::CacheFresh)) })
+        Ok(LoadOutcome {
+            entry,
+            how: Lookup::Miss,
+            source: source.max(dependencies.source.unwrap_or(Source::CacheFresh)),
+        })
     }
 }
 
 impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
-    /// Puts a new value in the place of the old one.
+    /// Replaces the L1 entry of `key`, and counts an expired one as evicted.
     fn insert(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
         if self.memory.get(&key).is_some_and(|old| self.state(&old) == EntryState::Expired) {
             self.memory.remove(&key, Eviction::Expired);
@@ -490,7 +513,7 @@ impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
         state_of(&entry.times, &entry.version_set, &self.cache_context.versions, self.cache_context.clock.now())
     }
 
-    /// Traces, and perhaps counts, a look-up that is served `entry`; says how old that is.
+    /// Traces a lookup that is served `entry`, counts it if `counted`, and returns the entry's age.
     fn record_hit(&self, entry: &Entry<V>, how: Lookup, span: &Span, counted: bool) -> Duration {
         let age = entry.times.age(self.cache_context.clock.now());
         span.record("cinegraph.cache.result", how.as_str());
@@ -502,7 +525,7 @@ impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
         age
     }
 
-    /// Whether it lacks no change, not even one of the last seconds.
+    /// Whether the entry contains every known change. A fresh entry may lack the soft changes of its first seconds.
     fn is_current(&self, entry: &Entry<V>) -> bool {
         self.cache_context.versions.staleness(&entry.version_set) == Staleness::Current
     }
@@ -516,7 +539,8 @@ impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
     }
 }
 
-/// Look-ups that wait for values. Dropped, they are counted as misses: nothing came, or nobody waits any more.
+/// Lookups that wait for a load. Dropped before [`over`](Self::over), they count as misses: the load failed, or the
+/// request was cancelled.
 pub(super) struct WaitTimer<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) cache: CacheName,
@@ -524,7 +548,7 @@ pub(super) struct WaitTimer<'a> {
 }
 
 impl WaitTimer<'_> {
-    /// Something came; whoever is served it counts it.
+    /// Ends the wait without counting: the code that serves the result counts it.
     pub(super) fn over(mut self) {
         self.roles.clear();
     }
@@ -534,12 +558,12 @@ impl Drop for WaitTimer<'_> {
     fn drop(&mut self) {
         for role in &self.roles {
             self.metrics.cache_lookup(self.cache, Lookup::Miss);
-            self.metrics.cache_flight(self.cache, *role);
+            self.metrics.cache_single_flight(self.cache, *role);
         }
     }
 }
 
-/// Takes a flight off the list when it ends, however it does.
+/// Deregisters a load when it ends, even by a panic.
 struct InFlightGuard<K: Key, V, E> {
     cache: Cache<K, V, E>,
     key: K,
@@ -547,7 +571,7 @@ struct InFlightGuard<K: Key, V, E> {
 
 impl<K: Key, V, E> Drop for InFlightGuard<K, V, E> {
     fn drop(&mut self) {
-        self.cache.0.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.cache.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }
 

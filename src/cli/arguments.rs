@@ -41,7 +41,7 @@ pub(super) async fn known_list(services: &Services, key: &str) -> anyhow::Result
         return Ok(());
     }
     let known: Vec<_> = lists.iter().map(|list| list.key.as_str()).collect();
-    anyhow::bail!("there is no list \"{key}\"; there are: {}", known.join(", "))
+    anyhow::bail!("unknown list \"{key}\"; known lists: {}", known.join(", "))
 }
 
 /// Five weights, separated by commas.
@@ -63,6 +63,6 @@ impl FromStr for WeightsArg {
 
 /// Reads the first year of a decade.
 pub(super) fn decade(text: &str) -> Result<Decade, String> {
-    let year = text.trim_end_matches('s').parse().map_err(|_| format!("{text} is no year"))?;
+    let year = text.trim_end_matches('s').parse().map_err(|_| format!("{text} is not a year"))?;
     Decade::starting(year).map_err(|error| error.to_string())
 }

@@ -1,6 +1,5 @@
 //! `cinegraph demo`: from nothing to a serving API in one command.
 
-use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +10,7 @@ use super::output::Output;
 use super::serve::{AddressArgs, interrupted, until_interrupted};
 use super::{generate, import, refresh};
 use crate::app::{Addresses, App, ServeOptions};
+use crate::http::Explorer;
 use crate::services::import::Generated;
 use crate::store::{CatalogueOrigin, DataOrigin, Installation};
 
@@ -35,15 +35,17 @@ pub(super) struct DemoArgs {
     pub(super) addresses: AddressArgs,
 }
 
-pub(super) async fn run(app: &App, output: Output, args: DemoArgs) -> anyhow::Result<ExitCode> {
+/// Runs the demo. `program` is how to start another command on the same database.
+pub(super) async fn run(app: &App, output: Output, program: &str, args: DemoArgs) -> anyhow::Result<ExitCode> {
     tokio::select! {
         filled = fill(app, output, args.films, args.data) => filled?,
         () = interrupted() => return Ok(ExitCode::from(super::INTERRUPTED)),
     }
     let data_origin = app.store.installation().await?.data_origin();
-    let explorer = app.config.graphiql_enabled;
+    let explorer = app.config.graphiql_enabled.then(|| Explorer::new(app.config.graphiql_dir.clone(), None));
     let quiet = app.config.log_filter == super::QUIET_LOG_FILTER;
-    let ready = |addresses: Addresses| welcome(output, &Links::new(addresses, explorer), data_origin, quiet);
+    let ready =
+        |addresses: Addresses| welcome(output, &Links::new(addresses, explorer.as_ref()), program, data_origin, quiet);
     let stop = CancellationToken::new();
     until_interrupted(&stop, app.serve(&stop, ServeOptions { jobs: true, warming: true }, ready)).await
 }
@@ -81,13 +83,16 @@ struct Links {
 }
 
 impl Links {
-    fn new(addresses: Addresses, explorer: bool) -> Self {
+    fn new(addresses: Addresses, explorer: Option<&Explorer>) -> Self {
         let base = format!("http://{}", addresses.public);
         Self {
             addresses,
             page: format!("{base}/"),
             api: format!("{base}/graphql"),
-            explorer: explorer.then(|| format!("{base}/graphiql")),
+            explorer: explorer.map(|explorer| {
+                let hint = if explorer.is_installed() { "" } else { " (not installed: run `make explorer`)" };
+                format!("{base}/graphiql{hint}")
+            }),
             metrics: format!("http://{}/metrics", addresses.admin),
         }
     }
@@ -97,11 +102,11 @@ impl Links {
     }
 }
 
-fn welcome(output: Output, links: &Links, data_origin: DataOrigin, quiet: bool) {
+fn welcome(output: Output, links: &Links, program: &str, data_origin: DataOrigin, quiet: bool) {
     match output {
         Output::Text => {
-            // A closed standard output is no reason not to serve.
-            let _ = super::print(&welcome_text(links, data_origin, quiet));
+            // The service goes on if standard output is closed.
+            let _ = super::print(&welcome_text(links, program, data_origin, quiet));
         }
         Output::Log => tracing::info!(
             public = %links.addresses.public,
@@ -117,9 +122,9 @@ fn welcome(output: Output, links: &Links, data_origin: DataOrigin, quiet: bool) 
     }
 }
 
-fn welcome_text(links: &Links, data_origin: DataOrigin, quiet: bool) -> String {
+fn welcome_text(links: &Links, program: &str, data_origin: DataOrigin, quiet: bool) -> String {
     let explorer = links.explorer.iter().map(|url| format!("  Explorer  {url}\n")).collect::<String>();
-    let origin = if data_origin == DataOrigin::Generated { generated_text() } else { String::new() };
+    let origin = if data_origin == DataOrigin::Generated { generated_text(program) } else { String::new() };
     let logs = if quiet { "Only warnings are logged here; CINEGRAPH_LOG_FILTER=info logs every request. " } else { "" };
     format!(
         "
@@ -139,9 +144,8 @@ fn welcome_text(links: &Links, data_origin: DataOrigin, quiet: bool) -> String {
     )
 }
 
-/// How to get from generated movies to real ones, by the name under which this program was started.
-fn generated_text() -> String {
-    let program = env::args().next().unwrap_or_else(|| "cinegraph".to_owned());
+/// How to get from generated movies to real ones.
+fn generated_text(program: &str) -> String {
     format!(
         "
 Demo data: these movies are generated and do not exist. To load real ones, also while this runs:
@@ -158,16 +162,17 @@ mod tests {
 
     fn links() -> Links {
         let address = |port| ([127, 0, 0, 1], port).into();
-        Links::new(Addresses { public: address(8080), admin: address(9464) }, true)
+        let explorer = Explorer::new(Some("/nowhere".into()), None);
+        Links::new(Addresses { public: address(8080), admin: address(9464) }, Some(&explorer))
     }
 
     #[test]
     fn the_welcome_names_every_address_and_one_command() {
-        let text = welcome_text(&links(), DataOrigin::Imported, false);
+        let text = welcome_text(&links(), "cinegraph", DataOrigin::Imported, false);
         for part in [
             "Page      http://127.0.0.1:8080/\n",
             "API       http://127.0.0.1:8080/graphql\n",
-            "Explorer  http://127.0.0.1:8080/graphiql\n",
+            "Explorer  http://127.0.0.1:8080/graphiql (not installed: run `make explorer`)\n",
             "Metrics   http://127.0.0.1:9464/metrics\n",
         ] {
             assert!(text.contains(part), "{text}");
@@ -178,9 +183,9 @@ mod tests {
 
     #[test]
     fn the_welcome_says_that_movies_are_generated_and_how_to_load_real_ones() {
-        let text = welcome_text(&links(), DataOrigin::Generated, true);
+        let text = welcome_text(&links(), "bin/cinegraph --data-dir x", DataOrigin::Generated, true);
         assert!(text.contains("generated and do not exist"), "{text}");
-        assert!(text.contains("import csv DIR --replace-generated"), "{text}");
+        assert!(text.contains("bin/cinegraph --data-dir x import csv DIR --replace-generated"), "{text}");
         assert!(text.contains("CINEGRAPH_LOG_FILTER"), "{text}");
     }
 }

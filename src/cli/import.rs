@@ -29,7 +29,7 @@ enum Source {
     Imdb {
         /// The directory
         dir: PathBuf,
-        /// Leave out films with fewer votes; 0 takes the long tail that nobody has voted for, too
+        /// Skip titles with fewer votes (0 imports everything)
         #[arg(long, value_name = "N", default_value_t = 100)]
         min_votes: u32,
         #[command(flatten)]

@@ -11,16 +11,16 @@ use crate::versions::Scope;
 #[derive(Debug, Args)]
 #[group(required = true)]
 pub(super) struct InvalidateArgs {
-    /// All answers
+    /// All cached responses
     #[arg(long, conflicts_with_all = ["list", "decade", "profile"])]
     all: bool,
-    /// Answers about this list, in one decade
+    /// Responses about this list in one decade
     #[arg(long, requires = "decade", conflicts_with = "profile", value_name = "KEY")]
     list: Option<String>,
     /// First year of the decade
     #[arg(long, requires = "list", value_parser = decade)]
     decade: Option<Decade>,
-    /// Answers under the weights of this profile
+    /// Responses ranked by the weights of this profile
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
 }
@@ -29,7 +29,7 @@ pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
     if args.all {
         app.store.installation().await?;
         let counted = app.store.invalidate_all().await?;
-        return super::print(&format!("All answers are invalidated ({counted} data versions).\n"));
+        return super::print(&format!("Invalidated all cached responses ({counted} data versions).\n"));
     }
     let services = app.services().await?;
     let (scope, what) = match (args.list, args.decade, args.profile) {
@@ -42,12 +42,12 @@ pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
             let profiles = services.profiles.all().await?;
             let profile = profiles.iter().find(|profile| profile.name == name).with_context(|| {
                 let known: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-                format!("there is no profile \"{name}\"; there are: {}", known.join(", "))
+                format!("unknown profile \"{name}\"; known profiles: {}", known.join(", "))
             })?;
             (Scope::Weights(profile.weights.fingerprint()), format!("under the weights of {name}"))
         }
         _ => anyhow::bail!("say what to invalidate: --all, --list with --decade, or --profile"),
     };
     app.store.invalidate(&scope).await?;
-    super::print(&format!("Answers {what} are invalidated.\n"))
+    super::print(&format!("Invalidated cached responses {what}.\n"))
 }

@@ -22,7 +22,7 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Let failed jobs run again, with all their attempts
+    /// Retry failed jobs, with all their attempts
     Retry(RetryArgs),
 }
 
@@ -71,11 +71,11 @@ pub(super) async fn run(app: &App, args: JobsArgs) -> anyhow::Result<()> {
         }
         What::Retry(RetryArgs { id, .. }) => {
             let retried = app.store.retry_jobs(id).await?;
-            anyhow::ensure!(id.is_none() || !retried.is_empty(), "there is no failed job of this number");
+            anyhow::ensure!(id.is_none() || !retried.is_empty(), "no failed job has this number");
             let jobs: Vec<_> = retried.iter().map(ToString::to_string).collect();
             super::print(&match jobs.as_slice() {
-                [] => "No job has failed.\n".to_owned(),
-                jobs => format!("Runs again: {}\n", jobs.join(", ")),
+                [] => "No failed jobs.\n".to_owned(),
+                jobs => format!("Retrying: {}\n", jobs.join(", ")),
             })
         }
     }
@@ -84,7 +84,7 @@ pub(super) async fn run(app: &App, args: JobsArgs) -> anyhow::Result<()> {
 /// The jobs as a table.
 pub(super) fn printed(rows: &[Row]) -> String {
     if rows.is_empty() {
-        return "No job runs, waits or has failed.\n".to_owned();
+        return "No jobs.\n".to_owned();
     }
     let row = |row: &Row| {
         let due = row.run_at.to_rfc3339_opts(SecondsFormat::Secs, true);

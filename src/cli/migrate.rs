@@ -7,7 +7,7 @@ use crate::store::SchemaVariant;
 
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {
-    /// Take away all that was added to the database of another application; film tables stay
+    /// Remove everything that Cinegraph added to the database of a host application; the movie tables stay
     #[arg(long)]
     detach: bool,
 }
@@ -18,7 +18,7 @@ pub(super) async fn run(app: &App, args: &MigrateArgs) -> anyhow::Result<()> {
 
 async fn migrate(app: &App) -> anyhow::Result<()> {
     let done = app.store.migrate().await?;
-    let mut text = format!("SchemaVariant {}.\n", done.found);
+    let mut text = format!("Found {}.\n", done.found);
     text += &line("Migrations applied", &done.migrations);
     text += &line("Indexes built", &done.indexes);
     text += &line("Triggers put on", &done.triggers);
@@ -28,13 +28,13 @@ async fn migrate(app: &App) -> anyhow::Result<()> {
 
 async fn detach(app: &App) -> anyhow::Result<()> {
     let done = app.store.detach().await?;
-    let mut text = format!("SchemaVariant {}.\n", done.found);
+    let mut text = format!("Found {}.\n", done.found);
     text += &line("Triggers removed from", &done.triggers);
     text += &line("Indexes dropped", &done.indexes);
-    text += "Nothing is left of the schemas cinegraph and cinegraph_jobs.\n";
+    text += "Removed the schemas cinegraph and cinegraph_jobs.\n";
     if done.found == SchemaVariant::Ours {
-        text += "The film tables stay, and from now on count as another application's: `cinegraph migrate` attaches to \
-                 them, but nothing can be imported. Drop the database to start anew.\n";
+        text += "The movie tables stay, and from now on count as a host application's: `cinegraph migrate` attaches to \
+                 them, but nothing can be imported. Drop the database to start again.\n";
     }
     super::print(&text)
 }

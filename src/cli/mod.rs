@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::output::Output;
-use crate::app::App;
+use crate::app::{App, data_dir};
 use crate::config::{AllowedOrigins, Config, Overrides, Secret};
 use crate::telemetry::{self, LogFormat, LogOutput};
 
@@ -34,13 +34,13 @@ use crate::telemetry::{self, LogFormat, LogOutput};
 const QUIET_LOG_FILTER: &str = "warn,sqlx::query=off,graphile_worker::runner::release=off";
 
 /// Stack of each worker thread. Tokio's default of 2 MiB is too little for the nested futures of a GraphQL operation in
-/// a build without optimisation; what is not used takes no memory.
+/// a build without optimisation; unused stack takes no memory.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Exit code of a program that was interrupted, as shells report it.
 const INTERRUPTED: u8 = 130;
 
-/// Which films of a decade are most likely to join a canonical list, and how far that can be trusted.
+/// Ranks the movies of a decade by how likely they are to join a canonical list, and validates the ranking.
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 struct Cli {
@@ -56,16 +56,27 @@ struct GlobalArgs {
     /// The configuration file [default: cinegraph.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<std::path::PathBuf>,
-    /// Use this PostgreSQL instead of a private one (others can read it in the list of processes: better set
-    /// CINEGRAPH_DATABASE_URL)
+    /// Use this PostgreSQL instead of the embedded one (visible in the process list; prefer CINEGRAPH_DATABASE_URL)
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
-    /// Where the private PostgreSQL keeps its data
+    /// Data directory of the embedded PostgreSQL
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
     /// json, pretty, or auto
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<String>,
+}
+
+impl GlobalArgs {
+    /// How to start the program again with the same settings, for messages. A database URL may hold a password, so it
+    /// is left to the reader.
+    fn program(&self) -> String {
+        let name = std::env::args().next().unwrap_or_else(|| "cinegraph".to_owned());
+        let config = self.config.iter().map(|file| format!(" --config {}", file.display()));
+        let data_dir = self.data_dir.iter().map(|dir| format!(" --data-dir {dir}"));
+        let database = self.database_url.iter().map(|_| " --database-url URL".to_owned());
+        std::iter::once(name).chain(config).chain(data_dir).chain(database).collect()
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,33 +85,33 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Serve the API
     Serve(serve::ServeArgs),
-    /// Do background work only: keep scores and snapshots current
+    /// Run background jobs only: scores, snapshots
     Worker(worker::WorkerArgs),
-    /// Bring the database's schema up to date, or attach to the database of another application
+    /// Create or update the schema, or attach to the database of a host application
     Migrate(migrate::MigrateArgs),
     /// Import movies from files
     Import(import::ImportArgs),
     /// Fill the database with generated movies
     Generate(generate::GenerateArgs),
-    /// Compute person quality, scores and the validation snapshot anew
+    /// Recompute person quality, scores and the validation snapshot
     Refresh(refresh::RefreshArgs),
     /// Print the most likely additions of a decade
     Predict(predict::PredictArgs),
     /// Print how well the ranking would have found earlier additions
     Validate(validate::ValidateArgs),
-    /// Measure this service beside the query that it replaces, on the data that is loaded; changes nothing
+    /// Measure this service beside the query that it replaces, on the data that is loaded; changes no data
     Prove(prove::ProveArgs),
-    /// Print how the service is: scores, snapshot, queue, jobs, and what a running instance says of its caches
+    /// Show scores, snapshot, queue and jobs, and the caches of a running instance
     Status(status::StatusArgs),
-    /// Take cached answers away, on every instance, so that the next question computes them anew
+    /// Invalidate cached responses on every instance; the next request recomputes them
     Invalidate(invalidate::InvalidateArgs),
-    /// Print background jobs, or let failed ones run again
+    /// Print background jobs, or retry failed ones
     Jobs(jobs::JobsArgs),
     /// Print the GraphQL schema
     Schema,
-    /// Print the settings in force, their meaning and where they came from; secrets are hidden
+    /// Print every setting with its meaning, value and origin; secrets are hidden
     Config,
-    /// Run a command with the private PostgreSQL at hand, such as `cinegraph postgres -- psql`
+    /// Run a command against the embedded PostgreSQL, such as `cinegraph postgres -- psql`
     Postgres(postgres::PostgresArgs),
 }
 
@@ -118,12 +129,13 @@ pub fn main() -> ExitCode {
 
 /// Says what went wrong, from what we were doing to the cause.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    // Nobody is left to tell when standard error is closed.
+    // A closed standard error leaves no way to report this.
     let _ = writeln!(std::io::stderr(), "error: {error:#}");
     ExitCode::FAILURE
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let program = cli.global.program();
     let mut overrides = Overrides {
         config: cli.global.config,
         database_url: cli.global.database_url.map(Secret::from),
@@ -172,18 +184,28 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if is_demo && config.database_url.is_none() {
         output.report("Starting the embedded PostgreSQL")?;
     }
-    match cli.command {
+    let done = execute(cli.command, config, output, &program).await;
+    match done {
+        // Where every line is JSON, the reason of the end is, too.
+        Err(error) if output == Output::Log => {
+            tracing::error!(error = format!("{error:#}"), "the program ends");
+            Ok(ExitCode::FAILURE)
+        }
+        done => done,
+    }
+}
+
+/// Runs a command, on the database where it needs one.
+async fn execute(command: Command, config: Config, output: Output, program: &str) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Schema => Ok(ExitCode::SUCCESS),
         Command::Config => config::run(&config),
-        Command::Postgres(args) => {
-            let data_dir = config.data_dir.unwrap_or_else(crate::embedded_postgres::default_data_dir);
-            postgres::run(args, data_dir).await
-        }
+        Command::Postgres(args) => postgres::run(args, data_dir(&config)).await,
         command => {
-            // The private PostgreSQL stops with the program, whatever ends it.
+            // The embedded PostgreSQL stops with the program, whatever ends it.
             let app = App::start(config).await?;
             let done = match command {
-                Command::Demo(args) => demo::run(&app, output, args).await,
+                Command::Demo(args) => demo::run(&app, output, program, args).await,
                 Command::Serve(args) => serve::run(&app, args).await,
                 Command::Worker(_) => worker::run(&app).await,
                 command => tokio::select! {
@@ -221,7 +243,7 @@ async fn run_to_end(app: &App, command: Command) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes text to standard output. A reader that has seen enough (`| head`) is no error.
+/// Writes text to standard output. A reader that closes the pipe early (`| head`) is not an error.
 fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

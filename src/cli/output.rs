@@ -1,4 +1,4 @@
-//! What a command tells the person, or the log collector, that started it.
+//! Reports of what a command does: text for people, log lines for collectors.
 
 use super::progress::Steps;
 

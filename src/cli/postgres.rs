@@ -1,4 +1,4 @@
-//! `cinegraph postgres`: a command beside the private PostgreSQL.
+//! `cinegraph postgres`: a command beside the embedded PostgreSQL.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +14,7 @@ use crate::embedded_postgres::{EmbeddedPostgres, Options};
 
 const DATABASE: &str = "cinegraph";
 
-/// Runs a command with the private PostgreSQL, started for it where needed and stopped after it.
+/// Runs a command with the embedded PostgreSQL, started for it where needed and stopped after it.
 ///
 /// The command finds the database in `DATABASE_URL`, and `psql` without arguments.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(super) struct PostgresArgs {
 /// Returns the exit code of the command; like a shell, 128 and the signal's number when a signal ended it.
 ///
 /// # Errors
-/// When the private PostgreSQL or the command does not start.
+/// When the embedded PostgreSQL or the command does not start.
 pub(super) async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result<ExitCode> {
     // Heard from here on, so that no signal ends us between the start of the server and its stop.
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -67,7 +67,7 @@ pub(super) async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result
     Ok(exit_code(status))
 }
 
-/// A name that nobody can have taken before us in a directory that everybody may write to.
+/// A random name: every user may write to the directory of temporary files, and could take a known name first.
 fn temporary_dir() -> anyhow::Result<PathBuf> {
     let unique = rand::TryRng::try_next_u64(&mut rand::rngs::SysRng).context("the system gives no random numbers")?;
     Ok(std::env::temp_dir().join(format!("cinegraph-postgres-{unique:016x}")))

@@ -13,23 +13,23 @@ use crate::services::Services;
 use crate::services::predictions::{ListStatus, PageRequest, ScoredMovie};
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate flag")]
 pub(super) struct PredictArgs {
     /// First year of the decade
     #[arg(long, value_parser = decade, default_value = "2020")]
     decade: Decade,
-    /// How many films
+    /// How many movies
     #[arg(long, default_value_t = 25)]
     first: usize,
-    /// Films that are on the list already, instead of candidates
+    /// Rank the movies that are on the list already, instead of candidates
     #[arg(long)]
     confirmed: bool,
     #[command(flatten)]
-    question: RankingArgs,
+    ranking: RankingArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Every full film of the decade, listed ones at the end
+    /// Print every fully imported movie of the decade, listed ones last
     #[arg(long, conflicts_with_all = ["first", "confirmed"])]
     all: bool,
     /// Print CSV with the raw inputs of each criterion
@@ -57,10 +57,10 @@ struct Row {
 
 pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
     let services = app.services().await?;
-    let selection = args.question.selection(&services).await?;
+    let selection = args.ranking.selection(&services).await?;
     if args.all {
-        let films = services.predictions.all(&args.question.list, args.decade, selection.weights).await?;
-        let rows = rows(&services, &films).await?;
+        let movies = services.predictions.all(&args.ranking.list, args.decade, selection.weights).await?;
+        let rows = rows(&services, &movies).await?;
         return match (args.csv, args.json) {
             (true, _) => print_csv(&services, args.decade, &rows).await,
             (false, true) => super::print_json(&rows),
@@ -68,7 +68,7 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
         };
     }
     let request = PageRequest {
-        list: args.question.list.clone(),
+        list: args.ranking.list.clone(),
         custom: true,
         decade: args.decade,
         weights: selection.weights,
@@ -78,23 +78,23 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
         first: args.first,
     };
     let page = services.predictions.page(request).await?;
-    let rows = rows(&services, &page.films).await?;
+    let rows = rows(&services, &page.movies).await?;
     if args.json {
         return super::print_json(&rows);
     }
-    let kind = if args.confirmed { "films on the list" } else { "candidates" };
+    let kind = if args.confirmed { "movies on the list" } else { "candidates" };
     let selection = selection.profile.map_or_else(|| "weights of your own".to_owned(), |profile| profile.name.clone());
     super::print(&format!(
         "{} of {} {kind} of the {} for {}, by {selection}\n\n{}\n",
         rows.len(),
         page.total,
         args.decade,
-        args.question.list,
+        args.ranking.list,
         printed(&rows)
     ))
 }
 
-/// Prints every film of a decade with its raw inputs; empty where an input is missing.
+/// Prints every movie of a decade with its raw inputs; a missing input is empty.
 async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow::Result<()> {
     let inputs: HashMap<_, _> = services.predictions.inputs(decade).await?.into_iter().collect();
     let mut csv = csv::Writer::from_writer(Vec::new());
@@ -151,30 +151,31 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
     super::print(&String::from_utf8(csv.into_inner()?)?)
 }
 
-async fn rows(services: &Services, films: &[ScoredMovie]) -> anyhow::Result<Vec<Row>> {
-    let ids: Vec<_> = films.iter().map(|film| film.id).collect();
+async fn rows(services: &Services, ranked: &[ScoredMovie]) -> anyhow::Result<Vec<Row>> {
+    let ids: Vec<_> = ranked.iter().map(|movie| movie.id).collect();
     let mut movies = services.catalogue.movies(&ids).await?;
-    let row = |film: &ScoredMovie| {
-        // A film that was deleted since it was ranked has nothing left to show.
-        let movie = movies.remove(&film.id)?;
-        let [popular_opinion, critical_acclaim, industry_recognition, cultural_impact, people_quality] = film.vector.0;
+    let row = |scored: &ScoredMovie| {
+        // A movie deleted since it was ranked has no details to show.
+        let movie = movies.remove(&scored.id)?;
+        let [popular_opinion, critical_acclaim, industry_recognition, cultural_impact, people_quality] =
+            scored.vector.0;
         Some(Row {
-            id: film.id,
-            rank: film.rank,
+            id: scored.id,
+            rank: scored.rank,
             tmdb_id: movie.tmdb_id,
             title: movie.title.clone(),
             release_date: movie.release_date,
-            score: film.score,
-            likelihood: likelihood(film.score),
+            score: scored.score,
+            likelihood: likelihood(scored.score),
             popular_opinion,
             critical_acclaim,
             industry_recognition,
             cultural_impact,
             people_quality,
-            coverage: film.coverage,
+            coverage: scored.coverage,
         })
     };
-    Ok(films.iter().filter_map(row).collect())
+    Ok(ranked.iter().filter_map(row).collect())
 }
 
 fn printed(rows: &[Row]) -> String {

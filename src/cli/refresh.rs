@@ -9,7 +9,7 @@ use crate::services::refresh::{self, Progress};
 
 #[derive(Debug, Args)]
 pub(super) struct RefreshArgs {
-    /// What to compute anew
+    /// What to recompute
     #[arg(value_enum)]
     what: What,
 }
@@ -18,7 +18,7 @@ pub(super) struct RefreshArgs {
 enum What {
     /// The quality of people
     People,
-    /// The scores of films
+    /// The scores of movies
     Scores,
     /// Blind scores, and the snapshot that validations read
     Snapshot,
@@ -72,7 +72,7 @@ async fn scores(app: &App, output: Output) -> anyhow::Result<()> {
     let mut steps = output.steps();
     let changes = refresh::scores(&app.store, &mut report(&mut steps)).await?;
     steps.finish();
-    output.report(&format!("Scores of {} movies computed, {} changed.", changes.rows, changes.changed))
+    output.report(&format!("Scores of {} fully imported movies computed, {} changed.", changes.rows, changes.changed))
 }
 
 async fn snapshot(app: &App, output: Output) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! `cinegraph serve`, and how programs are asked to stop.
+//! `cinegraph serve`, and how the program is stopped by signals.
 
 use std::process::ExitCode;
 
@@ -35,25 +35,25 @@ pub(super) async fn run(app: &App, args: ServeArgs) -> anyhow::Result<ExitCode> 
     until_interrupted(&stop, app.serve(&stop, ServeOptions { jobs: !args.no_jobs, warming: true }, ready)).await
 }
 
-/// Goes on until asked to stop; being asked is no failure.
+/// Runs `work` until a signal stops it; being stopped is not a failure.
 pub(super) async fn until_interrupted(
     stop: &CancellationToken,
     work: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<ExitCode> {
-    let asked = async {
+    let stopped = async {
         interrupted().await;
         tracing::info!("stopping");
         stop.cancel();
-        // A second request ends it at once.
+        // A second signal ends it at once.
         interrupted().await;
     };
     tokio::select! {
         done = work => done.map(|()| ExitCode::SUCCESS),
-        () = asked => Ok(ExitCode::from(super::INTERRUPTED)),
+        () = stopped => Ok(ExitCode::from(super::INTERRUPTED)),
     }
 }
 
-/// Waits until the program is asked to stop.
+/// Waits for a signal that stops the program.
 pub(super) async fn interrupted() {
     let wait = |kind| async move {
         match signal(kind) {

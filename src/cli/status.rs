@@ -1,4 +1,4 @@
-//! `cinegraph status`: what the database knows, and what a running instance says of itself.
+//! `cinegraph status`: the state of the database, and of a running instance.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use super::table::table;
 use crate::app::App;
 use crate::telemetry::Label as _;
 
-/// How long the instance may take to answer.
+/// How long the instance may take to respond.
 const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ struct Report {
     last_success: BTreeMap<&'static str, DateTime<Utc>>,
     jobs: Vec<jobs::Row>,
     instance: Option<Instance>,
-    /// Why there is no instance.
+    /// Why the instance did not respond.
     instance_error: Option<String>,
 }
 
@@ -49,7 +49,7 @@ struct Queue {
     oldest_at: Option<DateTime<Utc>>,
 }
 
-/// What an instance says of itself.
+/// State of an instance.
 #[derive(Debug, Default, Serialize)]
 struct Instance {
     caches: BTreeMap<String, CacheStatus>,
@@ -100,19 +100,19 @@ async fn report(app: &App) -> anyhow::Result<Report> {
     })
 }
 
-/// What the admin listener of an instance answers for `/metrics`.
+/// The metrics of an instance, from its admin listener.
 async fn metrics(address: SocketAddr) -> anyhow::Result<String> {
-    let asked = async {
+    let request = async {
         let mut stream = TcpStream::connect(address).await?;
-        // By HTTP/1.0 the answer ends with the connection.
-        let request = format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        std::io::Result::Ok(answer)
+        // In HTTP/1.0 the response ends with the connection.
+        let head = format!("GET /metrics HTTP/1.0\r\nHost: {address}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await?;
+        std::io::Result::Ok(response)
     };
-    let answer = tokio::time::timeout(INSTANCE_TIMEOUT, asked).await.context("no answer in time")??;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let response = tokio::time::timeout(INSTANCE_TIMEOUT, request).await.context("no response in time")??;
+    let (head, body) = response.split_once("\r\n\r\n").context("not an HTTP response")?;
     anyhow::ensure!(
         head.starts_with("HTTP/1.") && head.contains(" 200 "),
         "{}",
@@ -153,13 +153,13 @@ impl Instance {
                 _ => {}
             }
         }
-        // Of what is not there, such as a replica, nothing is to be said.
+        // A pool without connections, such as that of a replica that is not configured, is left out.
         instance.pools.retain(|_, pool| pool.max > 0.0);
         instance
     }
 }
 
-/// One line of Prometheus text. No label value of ours holds a comma or a quote.
+/// One line of Prometheus text. Cinegraph's label values hold neither commas nor quotes.
 struct Sample<'a> {
     name: &'a str,
     labels: &'a str,
@@ -195,7 +195,7 @@ fn printed(report: &Report, admin: SocketAddr) -> String {
         }
         (None, error) => {
             let why = error.as_deref().unwrap_or_default();
-            sections.push(format!("No running instance answers at http://{admin}/metrics: {why}"));
+            sections.push(format!("No running instance at http://{admin}/metrics: {why}"));
         }
     }
     format!("{}\n", sections.join("\n\n"))
@@ -210,9 +210,12 @@ fn facts(report: &Report) -> String {
         Queue { films, oldest_at } => format!("{films}, since {}", time(oldest_at)),
     };
     let mut rows = vec![
-        ["Films with scores".to_owned(), format!("{}, the newest of {}", report.scored_films, time(&report.scored_at))],
+        [
+            "Movies with scores".to_owned(),
+            format!("{}, the newest of {}", report.scored_films, time(&report.scored_at)),
+        ],
         ["Snapshot".to_owned(), format!("{} ({})", time(&report.snapshot_at), report.target_lists.join(", "))],
-        ["Films waiting for scores".to_owned(), waiting],
+        ["Movies waiting for scores".to_owned(), waiting],
     ];
     let successes = report.last_success.iter();
     rows.extend(successes.map(|(task, at)| [format!("Last {task}"), time(&Some(*at))]));

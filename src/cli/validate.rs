@@ -22,7 +22,7 @@ pub(super) struct ValidateArgs {
     #[arg(long, value_enum, default_value_t = BasisArg::Blind)]
     basis: BasisArg,
     #[command(flatten)]
-    question: RankingArgs,
+    ranking: RankingArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -81,14 +81,14 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
         BasisArg::Blind => Basis::Blind,
         BasisArg::AsPublished => Basis::AsPublished,
     };
-    let list = &args.question.list;
+    let list = &args.ranking.list;
     if args.profiles {
         known_list(services, list).await?;
         let active = services.profiles.all().await?.iter().filter(|profile| profile.active).cloned().collect();
         let compared = services.validation.compare(list, active, basis).await?;
         return Ok(compared.iter().map(|one| Row::new(&one.profile.name, one.report.overall())).collect());
     }
-    let tested = TestedWeights { weights: args.question.selection(services).await?.weights, custom: true };
+    let tested = TestedWeights { weights: args.ranking.selection(services).await?.weights, custom: true };
     if let Some(decade) = args.decade {
         let report = services.validation.of_decade(list, decade, tested, basis).await?;
         return Ok(vec![Row::new(decade, report.totals())]);
@@ -100,7 +100,7 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
 
 fn printed(rows: &[Row]) -> String {
     let headers =
-        ["", "Listed", "Films", "Hits", "Accuracy", "95 % interval", "Expected", "Lift", "Popularity", "Not full"];
+        ["", "Listed", "Movies", "Hits", "Accuracy", "95 % interval", "Expected", "Lift", "Popularity", "Not full"];
     let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
     let number = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.1}"));
     let cells = |row: &Row| {

@@ -72,7 +72,7 @@ impl AdminTokens {
     /// Reads a file of tokens.
     ///
     /// # Errors
-    /// [`AdminTokensError`] when it can't be read, or a line is no token.
+    /// [`AdminTokensError`] when it can't be read, or a line is not a token.
     pub fn read(path: &Path) -> Result<Self, AdminTokensError> {
         let (text, mode) =
             text_and_mode(path).map_err(|source| AdminTokensError::Read { path: path.to_owned(), source })?;
@@ -82,7 +82,7 @@ impl AdminTokens {
         Ok(Self { tokens: tokens_in(&text, path)?, warning })
     }
 
-    /// Whose token this is; none where it is nobody's. How long that takes tells nothing about any token.
+    /// The token that equals this text; none if no token does. Compares in constant time, so that the time reveals nothing.
     #[must_use]
     pub fn holder_of(&self, presented: &str) -> Option<&AdminToken> {
         // Hashes are all of one length: comparing texts would stop at once where the lengths differ.

@@ -31,7 +31,7 @@ const DEFAULT_FILE: &str = "cinegraph.toml";
 /// What starts the names of our variables.
 const PREFIX: &str = "CINEGRAPH_";
 
-/// Names the configuration file; the one variable of ours that is no setting.
+/// Names the configuration file; the only `CINEGRAPH_` variable that is not a setting.
 const FILE_VARIABLE: &str = "CINEGRAPH_CONFIG";
 
 /// All settings, checked: meaning, default and range of each stand in [`SETTINGS`].
@@ -246,7 +246,7 @@ pub enum ConfigError {
         /// What was expected there.
         message: String,
     },
-    /// A variable of ours is not UTF-8.
+    /// A `CINEGRAPH_` variable is not UTF-8.
     #[error("the value of {variable} is not UTF-8 text")]
     NotText {
         /// The variable.

@@ -1,6 +1,6 @@
 //! Origins of web pages (RFC 6454) that may call the API from a browser.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::http::uri::Authority;
 use serde::Deserialize;
@@ -78,18 +78,37 @@ fn serialized(entry: &str) -> Option<String> {
     let (scheme, rest) = entry.split_once("://")?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    if scheme.is_empty() || !scheme.bytes().all(is_scheme) || !rest.is_ascii() || rest.contains(['*', '@']) {
+    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        || !scheme.bytes().all(is_scheme)
+        || !rest.is_ascii()
+        || rest.contains(['*', '@'])
+    {
         return None;
     }
     let authority: Authority = rest.parse().ok()?;
-    let (scheme, host) = (scheme.to_ascii_lowercase(), authority.host().to_ascii_lowercase());
-    let has_port = rest.len() > host.len();
+    let has_port = rest.len() > authority.host().len();
+    let (scheme, host) = (scheme.to_ascii_lowercase(), canonical_host(authority.host())?);
     match authority.port_u16() {
         _ if host.is_empty() => None,
         None if has_port => None,
         Some(port) if default_port(&scheme) != Some(port) => Some(format!("{scheme}://{host}:{port}")),
         _ => Some(format!("{scheme}://{host}")),
     }
+}
+
+/// A host in lower case, an IP address in its canonical form, as browsers write both. None for what only looks like an
+/// address.
+fn canonical_host(host: &str) -> Option<String> {
+    if let Some(address) = host.strip_prefix('[') {
+        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
+    }
+    // A name whose last label is a number is an IPv4 address to a browser, or invalid.
+    let is_address = host.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+    if is_address && !host.is_empty() {
+        return host.parse::<Ipv4Addr>().ok().map(|address| address.to_string());
+    }
+    Some(host.to_ascii_lowercase())
 }
 
 fn default_port(scheme: &str) -> Option<u16> {
@@ -131,6 +150,7 @@ mod tests {
             ("http://films.example:80", "http://films.example"),
             ("http://films.example:443", "http://films.example:443"),
             ("http://[::1]:5173", "http://[::1]:5173"),
+            ("http://[0:0:0:0:0:0:0:1]:3000", "http://[::1]:3000"),
             ("tauri://localhost", "tauri://localhost"),
             ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
         ] {
@@ -160,6 +180,9 @@ mod tests {
             "https://films.example:99999",
             "https://filme über.example",
             "https://fílms.example",
+            "http://[zz]",
+            "http://1.2.3.4.5",
+            "1http://films.example",
         ] {
             assert!(AllowedOrigins::parse([entry]).is_err(), "{entry}");
         }

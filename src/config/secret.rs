@@ -1,4 +1,4 @@
-//! Secrets: text that shows itself only when asked to.
+//! Secrets: text that is shown only on explicit request.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ const MASK: &str = "****";
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself: for the one who must send or compare it.
+    /// The text itself, for code that must send or compare it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -36,7 +36,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// The URL with its password masked. In doubt too much is: text that is no URL goes as a whole.
+/// The URL with its password masked. Masks too much rather than too little: text that is not a URL is masked whole.
 pub(super) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return MASK.to_owned() };
     // A password may itself hold an @, so the last one ends it, wherever it stands.

@@ -29,7 +29,7 @@ pub struct Setting {
     pub description: &'static str,
 }
 
-/// What values fit a setting; displayed, it tells a person, unit included.
+/// What values fit a setting; displays as a description with the unit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// A connection URL; secret, because it may hold a password.
@@ -73,25 +73,25 @@ pub const SETTINGS: &[Setting] = &[
         key: "database_url",
         kind: Kind::DatabaseUrl,
         default: None,
-        description: "The database. When not set, the program runs a PostgreSQL cluster of its own in data_dir.",
+        description: "The database. When not set, the program runs an embedded PostgreSQL in data_dir.",
     },
     Setting {
         key: "data_dir",
         kind: Kind::Path,
         default: None,
-        description: "Where the program keeps its own PostgreSQL cluster.",
+        description: "Directory of the embedded PostgreSQL and of the last result of `cinegraph prove`.",
     },
     Setting {
         key: "database_max_connections",
         kind: Kind::Whole { unit: "connections", min: 1, max: 1000 },
         default: Some("10"),
-        description: "The most connections that the pool opens.",
+        description: "Connections that the pool opens at most.",
     },
     Setting {
         key: "database_acquire_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("2"),
-        description: "How long a request waits for a free connection.",
+        description: "How long a request waits for a free connection of the pool.",
     },
     Setting {
         key: "database_statement_timeout_seconds",
@@ -115,31 +115,31 @@ pub const SETTINGS: &[Setting] = &[
         key: "replica_url",
         kind: Kind::DatabaseUrl,
         default: None,
-        description: "A streaming replica of the database, from which rankings and validations are loaded.",
+        description: "A streaming replica of the database. Score columns and snapshots are loaded from it.",
     },
     Setting {
         key: "replica_max_lag_seconds",
         kind: Kind::Seconds,
         default: Some("5"),
-        description: "How far the replica may be behind; further, the database is asked instead.",
+        description: "Highest replication lag at which the replica is used; above it, reads go to the primary.",
     },
     Setting {
         key: "breaker_failures",
         kind: Kind::Whole { unit: "failures", min: 1, max: 1000 },
         default: Some("5"),
-        description: "How many failures in a row of Redis, the score table or the replica leave it alone for a while.",
+        description: "Consecutive failures of Redis, the score table or the replica that open its circuit breaker.",
     },
     Setting {
         key: "breaker_pause_seconds",
         kind: Kind::Seconds,
         default: Some("3"),
-        description: "The longest while before it is tried again. The first is a second, or half of one.",
+        description: "Longest time that a circuit breaker stays open before it probes again. The first time is half a second to a second.",
     },
     Setting {
         key: "redis_url",
         kind: Kind::RedisUrl,
         default: None,
-        description: "A Redis in which instances share answers. When not set, each keeps its own.",
+        description: "A Redis in which instances share cached results (L2). When not set, each instance caches for itself.",
     },
     Setting {
         key: "redis_timeout_seconds",
@@ -151,19 +151,19 @@ pub const SETTINGS: &[Setting] = &[
         key: "cache_enabled",
         kind: Kind::Switch,
         default: Some("true"),
-        description: "Whether answers are kept. When off, only the score columns of decades stay in memory.",
+        description: "Whether responses and results are cached. When off, only the score columns of decades stay in memory.",
     },
     Setting {
         key: "cache_columns_bytes",
         kind: Kind::Whole { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
         default: Some("268435456"),
-        description: "Memory for the score columns of decades, about 100 bytes a film, the same again for validation.",
+        description: "Memory for the score columns of decades: about 100 bytes per movie, and as much again for validation.",
     },
     Setting {
         key: "cache_answers_bytes",
         kind: Kind::Whole { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
         default: Some("50331648"),
-        description: "Memory for answers and what they are made of.",
+        description: "Memory for cached responses, results and movie details.",
     },
     Setting {
         key: "cache_current_ttl_seconds",
@@ -175,7 +175,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "cache_profiles_ttl_seconds",
         kind: Kind::Seconds,
         default: Some("600"),
-        description: "The same of profiles, their comparison, and details of films.",
+        description: "The same for profiles, their comparison, and details of movies.",
     },
     Setting {
         key: "cache_past_ttl_seconds",
@@ -200,31 +200,31 @@ pub const SETTINGS: &[Setting] = &[
         key: "http_addr",
         kind: Kind::Address,
         default: Some("127.0.0.1:8080"),
-        description: "Where the public listener answers: GraphQL, GraphiQL, health.",
+        description: "Address of the public listener: predictions page, GraphQL, API explorer, health.",
     },
     Setting {
         key: "admin_addr",
         kind: Kind::Address,
         default: Some("127.0.0.1:9464"),
-        description: "Where the admin listener answers: metrics, health.",
+        description: "Address of the admin listener: metrics, health.",
     },
     Setting {
         key: "admin_tokens_file",
         kind: Kind::Path,
         default: None,
-        description: "Tokens of those who may administer, one a line: bare or label=token, at least 32 bytes each.",
+        description: "File of admin tokens, one per line: bare or label=token, at least 32 bytes each.",
     },
     Setting {
         key: "http_body_limit_bytes",
         kind: Kind::Whole { unit: "bytes", min: 1, max: 100 * 1024 * 1024 },
         default: Some("262144"),
-        description: "The largest request body that is read.",
+        description: "Largest request body that is accepted.",
     },
     Setting {
         key: "http_head_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("5"),
-        description: "How long the head of a request may take to arrive; a connection without a request is closed as well.",
+        description: "How long the head of a request may take to arrive. Also closes connections that send no request.",
     },
     Setting {
         key: "http_body_timeout_seconds",
@@ -236,14 +236,13 @@ pub const SETTINGS: &[Setting] = &[
         key: "http_connections_limit",
         kind: Kind::Whole { unit: "connections", min: 1, max: 1_000_000 },
         default: Some("10000"),
-        description: "How many connections the public listener has at a time; the next one waits.",
+        description: "Connections of the public listener at a time; further connections wait.",
     },
     Setting {
         key: "http_concurrency_limit",
         kind: Kind::Whole { unit: "operations", min: 1, max: 1_000_000 },
         default: Some("1024"),
-        description: "How many operations by HTTP, the pages' among them, are answered at a time; one more is told to come \
-                      again, by 503.",
+        description: "Operations by HTTP at a time, those of pages included; further requests get 503 (load shedding).",
     },
     Setting {
         key: "cors_allowed_origins",
@@ -262,94 +261,94 @@ pub const SETTINGS: &[Setting] = &[
         key: "trusted_peers",
         kind: Kind::Networks,
         default: Some("127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7"),
-        description: "Networks whose requests may be part of a trace that their sender began, and sampled as it says. \
-                      A proxy in one of them passes on what its clients send, unless told otherwise.",
+        description: "Networks whose `traceparent` header is trusted, its sampling flag included. A proxy in one of them \
+                      must drop the header of its clients.",
     },
     Setting {
         key: "request_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("10"),
-        description: "How long a request may take.",
+        description: "Time limit of an operation.",
     },
     Setting {
         key: "shutdown_delay_seconds",
         kind: Kind::Seconds,
         default: None,
-        description: "How long a program that is told to stop goes on serving while /health/ready says no, so that a \
-                      proxy sends nothing more. When not set, it stops at once.",
+        description: "How long the program goes on serving after SIGTERM while /health/ready returns 503, so that a proxy \
+                      sends no new requests. When not set, it stops at once.",
     },
     Setting {
         key: "shutdown_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("10"),
-        description: "How long running work may take to finish when the program stops.",
+        description: "How long running requests and jobs may take to finish when the program stops.",
     },
     Setting {
         key: "trusted_documents_file",
         kind: Kind::Path,
         default: None,
-        description: "A JSON object of trusted documents by id, for clients that send documentId or a hash in their place.",
+        description: "File with a JSON object of trusted documents by id, for clients that send documentId or a hash.",
     },
     Setting {
         key: "trusted_documents_only",
         kind: Kind::Switch,
         default: Some("false"),
-        description: "Whether every operation that is not among the trusted documents is refused.",
+        description: "Whether operations that are not trusted documents are rejected.",
     },
     Setting {
         key: "query_nesting_limit",
         kind: Kind::Whole { unit: "levels", min: 1, max: 1000 },
         default: Some("32"),
-        description: "How deep brackets may nest in a document, counted before it is parsed.",
+        description: "Nesting of brackets in a document, checked before parsing.",
     },
     Setting {
         key: "query_tokens_limit",
         kind: Kind::Whole { unit: "tokens", min: 1, max: 1_000_000 },
         default: Some("2000"),
-        description: "How many words and signs a document may have, counted before it is parsed.",
+        description: "Tokens of a document, checked before parsing.",
     },
     Setting {
         key: "query_fields_limit",
         kind: Kind::Whole { unit: "fields", min: 1, max: 1_000_000 },
         default: Some("5000"),
-        description: "How many fields an operation may have, those of fragments counted wherever they are spread.",
+        description: "Fields of an operation; fields of a fragment count each time it is spread.",
     },
     Setting {
         key: "query_aliases_limit",
         kind: Kind::Whole { unit: "aliases", min: 1, max: 1_000_000 },
         default: Some("30"),
-        description: "How many of them may have another name.",
+        description: "Aliases of an operation.",
     },
     Setting {
         key: "query_root_fields_limit",
         kind: Kind::Whole { unit: "fields", min: 1, max: 1_000_000 },
         default: Some("30"),
-        description: "How many of them may be of the operation itself.",
+        description: "Root fields of an operation.",
     },
     Setting {
         key: "query_depth_limit",
         kind: Kind::Whole { unit: "levels", min: 1, max: 1000 },
         default: Some("20"),
-        description: "How deep the fields of an operation may nest; those of introspection do not count.",
+        description: "Nesting of fields in an operation; introspection does not count.",
     },
     Setting {
         key: "query_complexity_limit",
         kind: Kind::Whole { unit: "points", min: 1, max: 1_000_000_000 },
         default: Some("50000"),
-        description: "What an operation may cost: one point a field, times the sizes of the pages that it is in. 100 \
-                      films with all their fields, 10 people and 10 credits each cost some 25,000.",
+        description: "Cost of an operation: one point per field, times the sizes of the pages that the field is in. 100 \
+                      movies with all fields, 10 people and 10 credits each cost about 25,000.",
     },
     Setting {
         key: "websocket_connections_limit",
         kind: Kind::Whole { unit: "connections", min: 1, max: 100_000 },
         default: Some("2000"),
-        description: "How many clients may be connected by WebSocket at a time; one more is told to try again.",
+        description: "WebSocket connections at a time; further ones get 503.",
     },
     Setting {
         key: "websocket_subscriptions_limit",
         kind: Kind::Whole { unit: "operations", min: 1, max: 1000 },
         default: Some("20"),
-        description: "How many operations may run at a time on one WebSocket.",
+        description: "Operations at a time on one WebSocket.",
     },
     Setting {
         key: "graphiql_enabled",
@@ -368,19 +367,19 @@ pub const SETTINGS: &[Setting] = &[
         key: "introspection_enabled",
         kind: Kind::Switch,
         default: Some("true"),
-        description: "Whether clients may ask for the schema; GraphiQL needs it.",
+        description: "Whether introspection is allowed; GraphiQL needs it.",
     },
     Setting {
         key: "metrics_enabled",
         kind: Kind::Switch,
         default: Some("true"),
-        description: "Whether /metrics counts anything. Switched off only to measure what counting costs.",
+        description: "Whether metrics are recorded. Switched off only to measure their cost.",
     },
     Setting {
         key: "log_format",
         kind: Kind::OneOf(&["auto", "json", "pretty"]),
         default: Some("auto"),
-        description: "How log lines look; auto is pretty when standard output is a terminal, else json.",
+        description: "Format of log lines; auto is pretty on a terminal, otherwise json.",
     },
     Setting {
         key: "log_filter",
@@ -388,7 +387,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some(
             "info,sqlx::query=off,sqlx::postgres::notice=warn,graphile_worker=warn,graphile_worker::runner::release=off",
         ),
-        description: "Which log lines are written: a level, then exceptions by module.",
+        description: "Which log lines are written: a level, then exceptions per module.",
     },
 ];
 
@@ -413,7 +412,7 @@ impl Setting {
 }
 
 impl Kind {
-    /// Whether values are kept from logs, errors and listings.
+    /// Whether values are hidden in logs, errors and listings.
     #[must_use]
     pub fn is_secret(self) -> bool {
         matches!(self, Self::DatabaseUrl | Self::RedisUrl)
@@ -451,9 +450,9 @@ impl Kind {
                 .is_ok_and(|texts: Vec<String>| !texts.is_empty() && texts.iter().all(|text| !text.is_empty())),
             Self::Networks => value.deserialize::<Vec<IpNet>>().is_ok(),
             Self::Origins => value.deserialize::<AllowedOrigins>().is_ok(),
-            Self::HeaderNames => value
-                .deserialize()
-                .is_ok_and(|names: Vec<String>| names.iter().all(|name| name.parse::<HeaderName>().is_ok())),
+            Self::HeaderNames => value.deserialize().is_ok_and(|names: Vec<String>| {
+                names.iter().all(|name| name != "*" && name.parse::<HeaderName>().is_ok())
+            }),
         }
     }
 
@@ -485,7 +484,7 @@ impl fmt::Display for Kind {
                  inside), \"loopback\" for pages of this machine on any port, or \"*\" for all; in a variable separated by \
                  commas",
             ),
-            Self::HeaderNames => f.write_str("a list such as [\"x-tenant\"], in a variable separated by commas"),
+            Self::HeaderNames => f.write_str("a list of header names such as [\"x-tenant\"], without wildcards, in a variable separated by commas"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::LogFilter => f.write_str("a filter such as info,sqlx::query=debug"),
         }

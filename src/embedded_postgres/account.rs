@@ -1,4 +1,4 @@
-//! Whom the server runs as: PostgreSQL refuses root, so root becomes somebody else.
+//! The operating-system user that runs the server: PostgreSQL refuses to run as root, so root switches to another user.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 
 use super::EmbeddedPostgresError;
 
-/// Tried in this order when the data belongs to nobody yet.
+/// Tried in this order if the data directory has no owner yet.
 const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
 
-/// The user of the server's processes and files; ourselves unless we are root.
+/// Owner of the server's processes and files. `None` is the current user, if that is not root.
 #[derive(Debug, Clone)]
 pub(super) struct Account(Option<Unprivileged>);
 
@@ -44,7 +44,7 @@ impl Account {
         known.map(|user| Self(Some(user))).ok_or(EmbeddedPostgresError::NoUnprivilegedUser)
     }
 
-    /// A program of this user, free of our environment, directory, terminal and of the terminal's signals.
+    /// Command that runs as this user, without the caller's environment, working directory, terminal and signals.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env("LC_ALL", "C");
@@ -55,22 +55,22 @@ impl Account {
         command
     }
 
-    /// Gives what we made to this user.
+    /// Transfers ownership of `path` to this user.
     pub(super) fn own(&self, path: &Path) -> Result<(), EmbeddedPostgresError> {
         let Some(user) = &self.0 else { return Ok(()) };
         chown(path, Some(user.uid), Some(user.gid)).map_err(EmbeddedPostgresError::io("hand over", path))
     }
 
-    /// Checks that the server can get into `directory`, which must be absolute.
+    /// Checks that the server can enter `directory`, which must be absolute.
     ///
     /// # Errors
-    /// [`EmbeddedPostgresError::Unreachable`] with the topmost directory that is closed to it.
+    /// [`EmbeddedPostgresError::Unreachable`] with the topmost directory that the user cannot enter.
     pub(super) fn check_reach(&self, directory: &Path) -> Result<(), EmbeddedPostgresError> {
         let Some(user) = &self.0 else { return Ok(()) };
         let mut from_the_top: Vec<&Path> = directory.ancestors().collect();
         from_the_top.reverse();
         for parent in from_the_top {
-            // Asked as that user, so that groups and access control lists count.
+            // Tested as that user, so that groups and access control lists are respected.
             let mut enter = self.command(Path::new("/bin/sh"));
             enter.args(["-c", r#"cd -- "$0""#]).arg(parent);
             if output_of(enter).is_err() {
@@ -81,10 +81,10 @@ impl Account {
     }
 }
 
-/// What a program printed.
+/// Standard output of a program, trimmed.
 ///
 /// # Errors
-/// When it cannot be run, or ends with another code than 0.
+/// If the program cannot be run or exits with a code other than 0.
 pub(super) fn output_of(mut command: Command) -> Result<String, EmbeddedPostgresError> {
     let program = Path::new(command.get_program()).to_owned();
     let output = command.output().map_err(EmbeddedPostgresError::io("run", &program))?;

@@ -1,4 +1,4 @@
-//! The PostgreSQL programs that this machine has.
+//! Finds the PostgreSQL programs installed on this machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,13 @@ use super::EmbeddedPostgresError;
 use super::account::output_of;
 use super::data_dir::DataDir;
 
-/// Older ones lack what our SQL uses.
+/// Older releases lack features that the SQL statements use.
 pub(super) const OLDEST_MAJOR: u32 = 15;
 
 const PROGRAMS: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
 
-/// Where packages put versions side by side, and the programs' place within each.
+/// Where packages install several versions: parent directory, prefix of each version's directory, and its program
+/// directory.
 const VERSIONED: [(&str, &str, &str); 4] = [
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr", "pgsql-", "bin"),
@@ -21,21 +22,22 @@ const VERSIONED: [(&str, &str, &str); 4] = [
     ("/usr/local/opt", "postgresql", "bin"),
 ];
 
-/// One release's programs.
+/// Programs of one PostgreSQL release.
 #[derive(Debug)]
 pub(super) struct Binaries {
     bin: PathBuf,
     major: u32,
-    /// Has the library of `pg_stat_statements`; a server told to load a missing one does not start.
+    /// Whether the library of `pg_stat_statements` is installed. A server that is configured to load a missing library
+    /// does not start.
     pub(super) counts_statements: bool,
 }
 
 impl Binaries {
-    /// The newest release for a new cluster, or the one of the cluster's `major`.
+    /// The newest release for a new cluster, or the release that created the existing cluster (`major`).
     pub(super) fn find(major: Option<u32>, home: &DataDir) -> Result<Self, EmbeddedPostgresError> {
         let mut found: Vec<(u32, PathBuf)> = directories().into_iter().filter_map(with_major).collect();
         found.retain(|(found, _)| major.map_or(*found >= OLDEST_MAJOR, |major| *found == major));
-        // Of one release in two places, the first.
+        // If a release is installed twice, the first location wins.
         let chosen = found.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
         let missing = || match major {
             Some(major) => EmbeddedPostgresError::OtherVersion { data: home.data().to_owned(), major },
@@ -58,7 +60,7 @@ impl Binaries {
     }
 }
 
-/// Packages' own places first: what PATH holds may be links and wrappers.
+/// Package directories come first: PATH may hold links and wrappers.
 fn directories() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let versioned = VERSIONED.into_iter().flat_map(|(parent, prefix, bin)| {
@@ -67,7 +69,7 @@ fn directories() -> Vec<PathBuf> {
         named.map(move |entry| entry.path().join(bin))
     });
     let found = versioned.chain(pg_config(Path::new("pg_config"), "--bindir")).chain(std::env::split_paths(&path));
-    // PATH may hold relative ones, which mean another place to a program that starts in `/`.
+    // Drops relative entries of PATH: the programs run in `/`, where they would name another directory.
     found.filter(|directory| directory.is_absolute()).collect()
 }
 
@@ -80,7 +82,7 @@ fn with_major(bin: PathBuf) -> Option<(u32, PathBuf)> {
     Some((major_of(&output_of(version).ok()?)?, bin))
 }
 
-/// Of `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`: 15.
+/// 15 for `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`.
 fn major_of(version: &str) -> Option<u32> {
     let number = version.split_whitespace().nth(2)?;
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_is_the_first_number_also_of_a_beta() {
+    fn major_version_is_the_first_number_even_of_a_beta() {
         assert_eq!(major_of("postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)"), Some(15));
         assert_eq!(major_of("postgres (PostgreSQL) 19beta1"), Some(19));
         assert_eq!(major_of("postgres: something else"), None);

@@ -1,4 +1,4 @@
-//! The cluster's files: where they are, how they come to be, who may work on them now.
+//! Files of the cluster: their location, creation, and the locks that processes take on them.
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -18,18 +18,18 @@ use super::{EmbeddedPostgresError, ROLE};
 const PASSWORD_BYTES: usize = 32;
 const LAST_LOG_LINES: usize = 20;
 
-/// More than the slowest start of another process.
+/// Longer than the slowest start of another process.
 const TURN_TIMEOUT: Duration = Duration::from_mins(3);
 const TURN_POLL: Duration = Duration::from_millis(20);
 
-/// The directory `postgres` in the data directory.
+/// The directory `postgres` inside the data directory.
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
     data: PathBuf,
 }
 
-/// The server named in `postmaster.pid`; it need not run any more.
+/// The server named in `postmaster.pid`, which may no longer run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Postmaster {
     pub(super) pid: u32,
@@ -37,7 +37,7 @@ pub(super) struct Postmaster {
 }
 
 impl DataDir {
-    /// Makes the directories that are absent, and finds out to whom they belong.
+    /// Creates missing directories and determines the user that owns them.
     pub(super) fn open(data_dir: &Path) -> Result<(Self, Account), EmbeddedPostgresError> {
         let io = EmbeddedPostgresError::io;
         let data_dir = std::path::absolute(data_dir).map_err(io("find", data_dir))?;
@@ -46,7 +46,7 @@ impl DataDir {
             fs::create_dir_all(parent).map_err(io("create", parent))?;
         }
         create_private(&data_dir, &account)?;
-        // What PostgreSQL tells about itself has no symbolic links.
+        // PostgreSQL reports its data directory without symbolic links.
         let data_dir = data_dir.canonicalize().map_err(io("find", &data_dir))?;
         account.check_reach(&data_dir)?;
         let path = data_dir.join("postgres");
@@ -58,7 +58,7 @@ impl DataDir {
         &self.data
     }
 
-    /// Release of the finished cluster; `None` when there is none.
+    /// Major version of the initialised cluster; `None` if there is no cluster.
     pub(super) fn major_version(&self) -> Result<Option<u32>, EmbeddedPostgresError> {
         let path = self.data.join("PG_VERSION");
         match fs::read_to_string(&path) {
@@ -71,27 +71,27 @@ impl DataDir {
         }
     }
 
-    /// Makes the cluster, with a new password. What a crash left half-made is made again.
+    /// Initialises the cluster with a new password, and discards what an interrupted attempt left behind.
     pub(super) fn initialise(
         &self,
         account: &Account,
         installation: &Binaries,
         temporary: bool,
     ) -> Result<(), EmbeddedPostgresError> {
-        let half_made = self.path.join("data.new");
-        if half_made.exists() {
-            fs::remove_dir_all(&half_made).map_err(EmbeddedPostgresError::io("remove", &half_made))?;
+        let incomplete = self.path.join("data.new");
+        if incomplete.exists() {
+            fs::remove_dir_all(&incomplete).map_err(EmbeddedPostgresError::io("remove", &incomplete))?;
         }
         self.write_password(account)?;
         let mut initdb = account.command(&installation.program("initdb"));
         initdb.args(["--username", ROLE, "--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]);
-        // Sorted by bytes, the same everywhere; but upper and lower case of all letters, not of English alone.
+        // Byte-wise collation is the same on every machine; the ctype still maps the case of non-ASCII letters.
         initdb.args(["--lc-collate=C", "--lc-ctype=C.UTF-8", "--lc-messages=C"]);
         initdb.args(temporary.then_some("--no-sync"));
-        initdb.arg("--pwfile").arg(self.password_path()).arg("-D").arg(&half_made);
+        initdb.arg("--pwfile").arg(self.password_path()).arg("-D").arg(&incomplete);
         output_of(initdb)?;
-        fs::rename(&half_made, &self.data).map_err(EmbeddedPostgresError::io("rename", &half_made))?;
-        tracing::info!(data = %self.data.display(), version = installation.major(), "private PostgreSQL made");
+        fs::rename(&incomplete, &self.data).map_err(EmbeddedPostgresError::io("rename", &incomplete))?;
+        tracing::info!(data = %self.data.display(), version = installation.major(), "embedded PostgreSQL initialised");
         Ok(())
     }
 
@@ -124,7 +124,7 @@ impl DataDir {
         self.path.join("password")
     }
 
-    /// Waits for the right to start, join or leave; it ends when the file is dropped.
+    /// Takes the lock that serialises starting, joining and leaving. Dropping the file releases it.
     pub(super) fn take_turn(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
         let path = self.path.join("turn.lock");
         let file = open_private(&path, account, OpenOptions::new().write(true))?;
@@ -141,7 +141,7 @@ impl DataDir {
         }
     }
 
-    /// Counts us among the users. Needs the turn, and so never waits.
+    /// Takes the shared lock that marks this process as a user. The caller holds the turn lock, so this never waits.
     pub(super) fn join_users(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
         let path = self.users_path();
         let file = open_private(&path, account, OpenOptions::new().write(true))?;
@@ -149,11 +149,12 @@ impl DataDir {
         Ok(file)
     }
 
-    /// Ends our use; `true` when nobody else uses the server. Needs the turn.
+    /// Releases this process's shared lock; `true` if no other process uses the server. The caller holds the turn lock.
     pub(super) fn is_last(&self, ours: File, account: &Account) -> Result<bool, EmbeddedPostgresError> {
         let path = self.users_path();
         let io = EmbeddedPostgresError::io;
-        // Unlocked before it is closed: a child that another thread forks just now holds a copy for a moment.
+        // Unlocked before it is closed: a child that another thread is forking may briefly hold a copy of the
+        // descriptor.
         ours.unlock().map_err(io("unlock", &path))?;
         drop(ours);
         match open_private(&path, account, OpenOptions::new().write(true))?.try_lock() {
@@ -175,11 +176,11 @@ impl DataDir {
         self.data.join("postmaster.pid")
     }
 
-    /// Whether that process is alive and a server of this cluster: its number may be another's by now.
+    /// Whether the process is alive and serves this cluster: its PID may have been reused.
     #[cfg(target_os = "linux")]
     pub(super) fn is_home_of(&self, server: Postmaster) -> bool {
         let process = Path::new("/proc").join(server.pid.to_string());
-        // A dead process that nobody has waited for has no directory any more.
+        // A zombie process has no working directory.
         fs::read_link(process.join("cwd")).is_ok_and(|directory| directory == self.data)
     }
 
@@ -191,8 +192,8 @@ impl DataDir {
         output_of(ps).is_ok_and(|state| !state.starts_with('Z'))
     }
 
-    /// Removes the file of a server that is gone. PostgreSQL does so itself unless another process has its number,
-    /// as is usual after the restart of a container. Shared memory still in use keeps a second server out anyway.
+    /// Removes the PID file of a dead server. PostgreSQL does so itself, unless another process has the same PID, as is
+    /// usual after a container restart. Shared memory that is still in use prevents a second server anyway.
     pub(super) fn remove_stale_pid_file(&self, stale: Postmaster) -> Result<(), EmbeddedPostgresError> {
         let path = self.pid_path();
         match self.postmaster() {
@@ -205,7 +206,7 @@ impl DataDir {
         self.path.join("server.log")
     }
 
-    /// Keeps the log of one run before, so that logs stay small and a crash can be looked at.
+    /// Keeps only the previous run's log: disk use stays bounded, and a crash can still be analysed.
     pub(super) fn rotate_log(&self) -> Result<(), EmbeddedPostgresError> {
         let log = self.log_path();
         match fs::rename(&log, self.path.join("server.log.1")) {
@@ -227,11 +228,11 @@ impl DataDir {
         lines[lines.len().saturating_sub(LAST_LOG_LINES)..].join("\n")
     }
 
-    /// Removes what is ours, and the data directory if that leaves it empty.
+    /// Removes the cluster, and the data directory if it is then empty.
     pub(super) fn remove(&self) -> Result<(), EmbeddedPostgresError> {
         fs::remove_dir_all(&self.path).map_err(EmbeddedPostgresError::io("remove", &self.path))?;
         if let Some(data_dir) = self.path.parent() {
-            // Fails when it holds somebody else's files, as it should.
+            // Fails if the directory holds other files, as intended.
             let _ = fs::remove_dir(data_dir);
         }
         Ok(())
@@ -246,7 +247,8 @@ fn create_private(directory: &Path, account: &Account) -> Result<(), EmbeddedPos
     }
 }
 
-/// Hands over only what it creates: a link laid there by the directory's owner must not make root give away its target.
+/// Changes the owner only of a file that it creates: otherwise the directory's owner could place a link there and make
+/// root give away the link's target.
 fn open_private(path: &Path, account: &Account, options: &mut OpenOptions) -> Result<File, EmbeddedPostgresError> {
     match options.clone().create_new(true).mode(0o600).open(path) {
         Ok(file) => account.own(path).map(|()| file),
@@ -257,7 +259,7 @@ fn open_private(path: &Path, account: &Account, options: &mut OpenOptions) -> Re
     }
 }
 
-/// Lines: process id, data directory, start time, port, and others.
+/// Lines of the file: PID, data directory, start time, port, and others.
 fn parse_pid_file(text: &str) -> Option<Postmaster> {
     let mut lines = text.lines();
     let pid = lines.next()?.trim().parse().ok()?;

@@ -3,76 +3,76 @@ use std::path::{Path, PathBuf};
 
 use super::binaries::OLDEST_MAJOR;
 
-/// Why there is no private PostgreSQL. Each text ends with what a person can do, where there is something.
+/// Why the embedded PostgreSQL is unavailable. Where the user can fix it, the message says how.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedPostgresError {
-    /// No server programs on this machine.
+    /// No server programs are installed.
     #[error(
         "no PostgreSQL {OLDEST_MAJOR} or newer is installed; install it (Debian, Ubuntu: `apt-get install postgresql`, \
          Fedora: `dnf install postgresql-server`, macOS: `brew install postgresql@17`) or configure a database URL"
     )]
     NotInstalled,
-    /// The cluster was made by a release that is not installed any more.
+    /// The release that created the cluster is not installed any more.
     #[error(
-        "{data:?} was made by PostgreSQL {major}, which is not installed; install PostgreSQL {major}, or move the \
+        "{data:?} was created by PostgreSQL {major}, which is not installed; install PostgreSQL {major}, or move the \
          directory away to start with an empty database"
     )]
     OtherVersion {
-        /// The cluster.
+        /// The cluster's directory.
         data: PathBuf,
-        /// The release that it needs.
+        /// The required release.
         major: u32,
     },
-    /// A data directory that the server's user cannot get into.
+    /// The server's user cannot enter the data directory.
     #[error(
-        "PostgreSQL does not run as root but as {user}, who may not enter {parent:?}; choose a data directory \
-         elsewhere, or allow it: `chmod o+x {}`", parent.display()
+        "PostgreSQL cannot run as root and runs as {user}, who cannot enter {parent:?}; choose another data directory, \
+         or allow access: `chmod o+x {}`", parent.display()
     )]
     Unreachable {
-        /// The topmost directory that is closed.
+        /// The topmost directory that the user cannot enter.
         parent: PathBuf,
-        /// Whom the server runs as.
+        /// The user that runs the server.
         user: String,
     },
-    /// Root without an unprivileged user to become.
-    #[error("PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody`; create `postgres`")]
+    /// The process runs as root, and there is no unprivileged user to switch to.
+    #[error("PostgreSQL cannot run as root, and neither user `postgres` nor `nobody` exists; create user `postgres`")]
     NoUnprivilegedUser,
-    /// Another process holds the turn for longer than any start takes.
+    /// Another process has held the turn lock longer than any start takes.
     #[error("another process has been starting or stopping this PostgreSQL for {seconds} s (it locks {lock:?})")]
     Busy {
         /// The lock.
         lock: PathBuf,
-        /// How long we waited.
+        /// How long this process waited.
         seconds: u64,
     },
-    /// The server ends as soon as it is started.
-    #[error("the private PostgreSQL does not start; the end of {log:?}:\n{last_lines}")]
+    /// The server exits during start.
+    #[error("the embedded PostgreSQL does not start; the end of {log:?}:\n{last_lines}")]
     NotStarted {
         /// The server's log.
         log: PathBuf,
-        /// Its end.
+        /// Its last lines.
         last_lines: String,
     },
-    /// The server runs and does not answer.
-    #[error("the private PostgreSQL does not answer after {seconds} s; the end of {log:?}:\n{last_lines}")]
+    /// The server runs but does not accept connections.
+    #[error("the embedded PostgreSQL does not accept connections after {seconds} s; the end of {log:?}:\n{last_lines}")]
     NotReady {
-        /// How long we waited.
+        /// How long this process waited.
         seconds: u64,
         /// The server's log.
         log: PathBuf,
-        /// Its end.
+        /// Its last lines.
         last_lines: String,
     },
-    /// The server does not accept the password kept beside it.
-    #[error("the private PostgreSQL refuses the password in the file beside its data")]
+    /// The server rejects the stored password.
+    #[error("the embedded PostgreSQL rejects the password in the file `password` beside its data")]
     Refused(#[source] sqlx::Error),
-    /// The database `cinegraph` could not be made.
-    #[error("the private PostgreSQL cannot make the database cinegraph")]
+    /// The database `cinegraph` could not be created.
+    #[error("cannot create the database cinegraph in the embedded PostgreSQL")]
     Database(#[from] sqlx::Error),
     /// One of PostgreSQL's programs failed.
     #[error("{program:?} failed: {message}")]
     Program {
-        /// Which one.
+        /// The program.
         program: PathBuf,
         /// What it printed.
         message: String,
@@ -80,20 +80,20 @@ pub enum EmbeddedPostgresError {
     /// A file or directory could not be used.
     #[error("cannot {action} {path:?}")]
     Io {
-        /// What we were doing.
+        /// The operation.
         action: &'static str,
-        /// To which path.
+        /// The path.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// Loopback has no port left.
+    /// No free port on the loopback interface.
     #[error("127.0.0.1 has no free port")]
     NoPort(#[source] io::Error),
-    /// The system's random numbers do not work.
-    #[error("the system gives no random numbers for a password")]
+    /// The operating system's random number generator failed.
+    #[error("cannot generate a password: the system's random number generator failed")]
     NoRandomness(#[source] rand::rngs::SysError),
-    /// The program ended while we worked.
+    /// The runtime shut down during the operation.
     #[error("interrupted")]
     Interrupted(#[from] tokio::task::JoinError),
 }

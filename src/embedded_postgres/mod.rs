@@ -1,16 +1,17 @@
-//! A private PostgreSQL cluster, made of the system's installed programs: the database when none is configured,
-//! and the tests'.
+//! Embedded PostgreSQL cluster, run with the system's installed programs: the database if no URL is configured, and the
+//! database of the tests.
 //!
-//! Processes share a cluster. The first one starts the server, the last one stops it; one that was killed is not
-//! counted, so the server that it left behind is found again and stopped by the next. Imports nothing of ours.
+//! Processes share a cluster. The first one starts the server, the last one stops it. A killed process no longer counts
+//! as a user, so the next process finds the server that it left behind, and stops it. Imports no other module of this
+//! crate.
 //!
 //! ```text
 //! <data directory>/postgres/
-//!     data/        the cluster; data.new/ while initdb works, so that a crash leaves nothing that looks finished
-//!     password     of the one role, `cinegraph`
-//!     server.log   since the last start, server.log.1 of the run before
-//!     turn.lock    exclusive while a process starts, joins or leaves
-//!     users.lock   shared by all processes that use the server
+//!     data/        the cluster; data.new/ while initdb runs, so that a crash leaves no cluster that looks complete
+//!     password     password of the only role, `cinegraph`
+//!     server.log   log since the last start; server.log.1 is that of the previous run
+//!     turn.lock    locked exclusively while a process starts, joins or leaves
+//!     users.lock   locked shared by all processes that use the server
 //! ```
 
 mod account;
@@ -36,29 +37,31 @@ use self::binaries::Binaries;
 use self::data_dir::{DataDir, Postmaster};
 pub use self::error::EmbeddedPostgresError;
 
-/// The superuser that owns everything in the cluster, and the database that [`EmbeddedPostgres::start`] makes.
+/// Superuser that owns everything in the cluster; also the name of the database that [`EmbeddedPostgres::start`]
+/// creates.
 const ROLE: &str = "cinegraph";
 
-/// Starts that may fail (its port was taken meanwhile, backends of a killed server still end) before we give up.
+/// A start may fail because its port was taken meanwhile, or because backends of a killed server are still exiting.
 const START_ATTEMPTS: u32 = 5;
 const START_PAUSE: Duration = Duration::from_millis(500);
-/// Long enough for the recovery after a crash.
+/// Long enough for crash recovery.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
 const READY_POLL: Duration = Duration::from_millis(20);
 
 const PID_FILE_TIMEOUT: Duration = Duration::from_secs(5);
 const STOP_TIMEOUT_SECONDS: u32 = 60;
 
-/// Where the cluster lives, and for how long.
+/// Location and durability of the cluster.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Created when absent, readable by nobody else. One that exists is left as it is but for a folder `postgres`.
+    /// Created if missing, accessible only to its owner. In an existing directory only the folder `postgres` is
+    /// touched.
     pub data_dir: PathBuf,
-    /// The data may be lost: fast instead of durable, and removed when the last user stops.
+    /// The data may be lost: durability is off, and the last user removes the cluster when it stops.
     pub temporary: bool,
 }
 
-/// Where the cluster is kept unless configured: `/var/lib/cinegraph` for root, else `$XDG_DATA_HOME/cinegraph` or
+/// Default data directory: `/var/lib/cinegraph` for root, otherwise `$XDG_DATA_HOME/cinegraph` or
 /// `~/.local/share/cinegraph`.
 #[must_use]
 pub fn default_data_dir() -> PathBuf {
@@ -70,7 +73,7 @@ pub fn default_data_dir() -> PathBuf {
     data_home.unwrap_or_else(own_home).join("cinegraph")
 }
 
-/// A running cluster, held by this process. Dropped, it is released as by [`EmbeddedPostgres::stop`], blocking.
+/// A running cluster that this process uses. Dropping it releases it like [`EmbeddedPostgres::stop`], blocking.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     home: DataDir,
@@ -79,27 +82,27 @@ pub struct EmbeddedPostgres {
     password: String,
     temporary: bool,
     port: u16,
-    /// Held from start to end by each process that uses the server.
+    /// Lock that each process holds while it uses the server.
     users: Option<File>,
-    /// Held while we start; another process waits until we are done.
+    /// Lock that is held during the start; other processes wait for it.
     turn: Option<File>,
-    /// The server, where it is our child.
+    /// The server, if this process started it.
     server: Option<Child>,
 }
 
 impl EmbeddedPostgres {
-    /// Makes the cluster where there is none, starts it or joins the running one, and makes sure that the database
-    /// `cinegraph` exists. Cancelled, it leaves no server behind.
+    /// Initialises the cluster if necessary, starts it or joins the running one, and creates the database `cinegraph`
+    /// if it is missing. A cancelled start leaves no server behind.
     ///
     /// # Errors
-    /// [`EmbeddedPostgresError`], which says what to do where a person can do something.
+    /// [`EmbeddedPostgresError`]; its message says how to fix the problem where the user can.
     pub async fn start(options: Options) -> Result<Self, EmbeddedPostgresError> {
         let mut postgres = spawn_blocking(move || Self::prepare(&options)).await??;
         if !postgres.join().await? {
             postgres.launch().await?;
         }
         postgres.create_database().await?;
-        // Only now may the next one come: it finds all this done.
+        // Released only now, so that the next process finds a complete cluster.
         postgres.turn = None;
         Ok(postgres)
     }
@@ -110,7 +113,7 @@ impl EmbeddedPostgres {
         format!("postgres://{ROLE}:{}@{}:{}/{database}", self.password, Ipv4Addr::LOCALHOST, self.port)
     }
 
-    /// The same for `psql` and others that read libpq's variables.
+    /// The same as variables of libpq, for `psql` and other clients.
     #[must_use]
     pub fn environment(&self, database: &str) -> [(&'static str, String); 5] {
         [
@@ -125,12 +128,12 @@ impl EmbeddedPostgres {
     /// Leaves the cluster, and stops the server unless another process uses it.
     ///
     /// # Errors
-    /// When the server does not stop within a minute, or its files cannot be removed (temporary).
+    /// If the server does not stop within a minute, or if the files of a temporary cluster cannot be removed.
     pub async fn stop(mut self) -> Result<(), EmbeddedPostgresError> {
         spawn_blocking(move || self.release()).await?
     }
 
-    /// All that comes before the server: programs, directories, the turn, a finished cluster.
+    /// All steps before the server starts: directories, turn lock, programs, initialised cluster.
     fn prepare(options: &Options) -> Result<Self, EmbeddedPostgresError> {
         let (home, account) = DataDir::open(&options.data_dir)?;
         let turn = home.take_turn(&account)?;
@@ -153,7 +156,7 @@ impl EmbeddedPostgres {
         })
     }
 
-    /// Joins a server that runs already, also one whose owner was killed; `false` when there is none.
+    /// Joins a running server, even one whose starter was killed; `false` if none runs.
     async fn join(&mut self) -> Result<bool, EmbeddedPostgresError> {
         let Some(found) = self.home.postmaster() else { return Ok(false) };
         let since = Instant::now();
@@ -165,7 +168,7 @@ impl EmbeddedPostgres {
                 }
                 Err(error) if refuses(&error) => return Err(EmbeddedPostgresError::Refused(error)),
                 Err(_) if since.elapsed() > START_TIMEOUT => return Err(self.not_ready()),
-                // Recovering from a crash, or on its way out.
+                // The server is recovering from a crash or shutting down.
                 Err(_) => tokio::time::sleep(READY_POLL).await,
             }
         }
@@ -204,12 +207,12 @@ impl EmbeddedPostgres {
     fn settings(&self) -> Vec<&'static str> {
         let mut settings = vec![
             "listen_addresses=127.0.0.1",
-            // A socket's path has about 100 bytes, and some directories need more.
+            // A socket path is limited to about 100 bytes, which some directories exceed.
             "unix_socket_directories=",
             "max_connections=100",
             "shared_buffers=128MB",
             "wal_level=replica",
-            // Compiling costs more than our short statements take.
+            // JIT compilation costs more than these short statements take.
             "jit=off",
             "timezone=UTC",
             "log_timezone=UTC",
@@ -223,7 +226,7 @@ impl EmbeddedPostgres {
         settings
     }
 
-    /// Waits until the server answers; `false` when it ended instead.
+    /// Waits until the server accepts connections; `false` if it exits instead.
     async fn comes_up(&mut self, port: u16) -> Result<bool, EmbeddedPostgresError> {
         let since = Instant::now();
         while let Err(error) = self.check(port).await {
@@ -241,7 +244,7 @@ impl EmbeddedPostgres {
         Ok(true)
     }
 
-    /// Whether the server at `port` takes our password and serves our directory, not a copy of it.
+    /// Checks that the server at `port` accepts the password and serves this directory, not a copy of it.
     async fn check(&self, port: u16) -> Result<(), sqlx::Error> {
         let mut connection = self.connect(port).await?;
         let data: String =
@@ -277,7 +280,7 @@ impl EmbeddedPostgres {
         Ok(connection.close().await?)
     }
 
-    /// Whether there is no server that we started, or not any more.
+    /// Whether no server started by this process is running.
     fn has_ended(&mut self) -> bool {
         self.server.as_mut().is_none_or(|server| !matches!(server.try_wait(), Ok(None)))
     }
@@ -292,7 +295,7 @@ impl EmbeddedPostgres {
 
     fn release(&mut self) -> Result<(), EmbeddedPostgresError> {
         let Some(users) = self.users.take() else { return Ok(()) };
-        // Nobody joins while we look whether we are the last.
+        // Holding the turn lock, so that no process joins during the check for the last user.
         let _turn = match self.turn.take() {
             Some(turn) => turn,
             None => self.home.take_turn(&self.account)?,
@@ -305,7 +308,7 @@ impl EmbeddedPostgres {
     }
 
     fn stop_server(&mut self) -> Result<(), EmbeddedPostgresError> {
-        // A server that we started this moment has yet to write its number down.
+        // A server that was just started may not have written its PID file yet.
         let since = Instant::now();
         while self.home.postmaster().is_none() && !self.has_ended() && since.elapsed() < PID_FILE_TIMEOUT {
             thread::sleep(READY_POLL);
@@ -318,9 +321,9 @@ impl EmbeddedPostgres {
         pg_ctl.args(["stop", "-w", "-m", if self.temporary { "immediate" } else { "fast" }]);
         pg_ctl.args(["-t", &STOP_TIMEOUT_SECONDS.to_string()]).arg("-D").arg(self.home.data());
         let stopped = account::output_of(pg_ctl);
-        // Waits for our child, if it is one, so that it does not stay as a dead entry in the process table.
+        // Reaps the child, so that it does not remain as a zombie.
         self.server.as_mut().map(Child::try_wait);
-        // It may have ended by itself meanwhile, which pg_ctl calls an error.
+        // The server may have exited by itself meanwhile, which pg_ctl reports as an error.
         if self.home.postmaster().is_some_and(is_running) { stopped.map(drop) } else { Ok(()) }
     }
 }
@@ -328,12 +331,12 @@ impl EmbeddedPostgres {
 impl Drop for EmbeddedPostgres {
     fn drop(&mut self) {
         if let Err(error) = self.release() {
-            tracing::warn!(error = %error, "the private PostgreSQL was not stopped");
+            tracing::warn!(error = %error, "cannot stop the embedded PostgreSQL");
         }
     }
 }
 
-/// The server is up and does not want us; waiting changes nothing. SQLSTATE class 28: invalid authorization.
+/// Whether the server rejects the credentials, so that waiting does not help. SQLSTATE class 28: invalid authorization.
 fn refuses(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("28"))

@@ -1,4 +1,5 @@
-//! On real clusters. As root the server runs as somebody else, as any other user it does not: both must pass.
+//! Tests on real clusters. Run as root, the server runs as another user; run as any other user, it does not. Both must
+//! pass.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,28 +9,28 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn a_place() -> TempDir {
-    let place = TempDir::new().unwrap();
-    // The server's user passes through.
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o711)).unwrap();
-    place
+fn temp_dir() -> TempDir {
+    let parent = TempDir::new().unwrap();
+    // The server's user must be able to traverse it.
+    fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    parent
 }
 
-fn kept_in(place: &TempDir) -> Options {
-    Options { data_dir: place.path().join("data dir"), temporary: false }
+fn durable_in(parent: &TempDir) -> Options {
+    Options { data_dir: parent.path().join("data dir"), temporary: false }
 }
 
-fn temporary_in(place: &TempDir) -> Options {
-    Options { temporary: true, ..kept_in(place) }
+fn temporary_in(parent: &TempDir) -> Options {
+    Options { temporary: true, ..durable_in(parent) }
 }
 
-async fn answer(postgres: &EmbeddedPostgres, sql: &'static str) -> String {
+async fn query_text(postgres: &EmbeddedPostgres, sql: &'static str) -> String {
     let mut connection = PgConnection::connect(&postgres.url("cinegraph")).await.unwrap();
     sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
 }
 
-async fn answers(postgres: &EmbeddedPostgres) -> bool {
-    answer(postgres, "SELECT 'yes'").await == "yes"
+async fn is_usable(postgres: &EmbeddedPostgres) -> bool {
+    query_text(postgres, "SELECT 'yes'").await == "yes"
 }
 
 fn accepts_connections(port: u16) -> bool {
@@ -44,28 +45,28 @@ fn kill_server(postgres: &EmbeddedPostgres) {
     }
 }
 
-/// What is left of a process that was killed: a server, and locks that the system released.
+/// Leaves what a killed process leaves: a running server, and locks that the system released.
 fn die(mut owner: EmbeddedPostgres) {
     drop(owner.users.take());
     std::mem::forget(owner);
 }
 
 #[tokio::test]
-async fn a_new_cluster_speaks_utf8_and_sorts_by_bytes_in_utc() {
-    let place = a_place();
-    let postgres = EmbeddedPostgres::start(temporary_in(&place)).await.unwrap();
+async fn new_cluster_uses_utf8_byte_collation_and_utc() {
+    let parent = temp_dir();
+    let postgres = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
     let sql = "SELECT concat_ws(' ', current_user, pg_encoding_to_char(encoding), datcollate, \
                lower('É'), current_setting('timezone'), current_setting('password_encryption')) \
                FROM pg_database WHERE datname = current_database()";
-    assert_eq!(answer(&postgres, sql).await, "cinegraph UTF8 C é UTC scram-sha-256");
+    assert_eq!(query_text(&postgres, sql).await, "cinegraph UTF8 C é UTC scram-sha-256");
     postgres.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn nobody_else_can_read_or_come_in() {
-    let place = a_place();
-    let postgres = EmbeddedPostgres::start(temporary_in(&place)).await.unwrap();
-    let data_dir = temporary_in(&place).data_dir;
+async fn files_are_private_and_wrong_passwords_are_rejected() {
+    let parent = temp_dir();
+    let postgres = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
+    let data_dir = temporary_in(&parent).data_dir;
     for path in [&data_dir, &data_dir.join("postgres"), postgres.home.data()] {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
     }
@@ -80,26 +81,26 @@ async fn nobody_else_can_read_or_come_in() {
 }
 
 #[tokio::test]
-async fn the_last_user_stops_the_server() {
-    let place = a_place();
-    let first = EmbeddedPostgres::start(temporary_in(&place)).await.unwrap();
-    let second = EmbeddedPostgres::start(temporary_in(&place)).await.unwrap();
+async fn last_user_stops_the_server() {
+    let parent = temp_dir();
+    let first = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
+    let second = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
     let port = first.port;
     assert_eq!(second.port, port);
 
     first.stop().await.unwrap();
-    assert!(answers(&second).await);
+    assert!(is_usable(&second).await);
 
     // Without stop, as on a panic.
     drop(second);
     assert!(!accepts_connections(port));
-    assert!(!temporary_in(&place).data_dir.exists());
+    assert!(!temporary_in(&parent).data_dir.exists());
 }
 
 #[tokio::test]
-async fn two_that_start_at_once_share_one_server() {
-    let place = a_place();
-    let start = || EmbeddedPostgres::start(temporary_in(&place));
+async fn concurrent_starts_share_one_server() {
+    let parent = temp_dir();
+    let start = || EmbeddedPostgres::start(temporary_in(&parent));
     let (first, second) = tokio::try_join!(start(), start()).unwrap();
     assert_eq!(first.port, second.port);
     first.stop().await.unwrap();
@@ -107,50 +108,50 @@ async fn two_that_start_at_once_share_one_server() {
 }
 
 #[tokio::test]
-async fn a_cancelled_start_leaves_no_server() {
-    let place = a_place();
-    EmbeddedPostgres::start(kept_in(&place)).await.unwrap().stop().await.unwrap();
+async fn cancelled_start_leaves_no_server() {
+    let parent = temp_dir();
+    EmbeddedPostgres::start(durable_in(&parent)).await.unwrap().stop().await.unwrap();
 
-    let mut postgres = EmbeddedPostgres::prepare(&kept_in(&place)).unwrap();
-    // The first time that it waits: the server is a moment old.
+    let mut postgres = EmbeddedPostgres::prepare(&durable_in(&parent)).unwrap();
+    // Cancelled at the first await, when the server has just been started.
     let launched = tokio::time::timeout(Duration::ZERO, postgres.launch()).await;
     assert!(launched.is_err());
     drop(postgres);
 
-    let (home, _) = DataDir::open(&kept_in(&place).data_dir).unwrap();
+    let (home, _) = DataDir::open(&durable_in(&parent).data_dir).unwrap();
     assert!(home.postmaster().is_none());
 }
 
 #[tokio::test]
-async fn data_is_kept_over_a_restart_a_kill_and_the_death_of_the_owner() {
-    let place = a_place();
-    let postgres = EmbeddedPostgres::start(kept_in(&place)).await.unwrap();
+async fn data_survives_restart_server_kill_and_owner_kill() {
+    let parent = temp_dir();
+    let postgres = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
     let mut connection = PgConnection::connect(&postgres.url("cinegraph")).await.unwrap();
     sqlx::query("CREATE TABLE film AS SELECT 'Metropolis' AS title").execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     postgres.stop().await.unwrap();
 
-    let restarted = EmbeddedPostgres::start(kept_in(&place)).await.unwrap();
-    assert_eq!(answer(&restarted, "SELECT title FROM film").await, "Metropolis");
+    let restarted = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
+    assert_eq!(query_text(&restarted, "SELECT title FROM film").await, "Metropolis");
     kill_server(&restarted);
     drop(restarted);
 
-    let recovered = EmbeddedPostgres::start(kept_in(&place)).await.unwrap();
-    assert_eq!(answer(&recovered, "SELECT title FROM film").await, "Metropolis");
+    let recovered = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
+    assert_eq!(query_text(&recovered, "SELECT title FROM film").await, "Metropolis");
     let port = recovered.port;
     die(recovered);
 
-    let found_again = EmbeddedPostgres::start(kept_in(&place)).await.unwrap();
+    let found_again = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
     assert_eq!(found_again.port, port);
-    assert_eq!(answer(&found_again, "SELECT title FROM film").await, "Metropolis");
+    assert_eq!(query_text(&found_again, "SELECT title FROM film").await, "Metropolis");
     found_again.stop().await.unwrap();
     assert!(!accepts_connections(port));
 }
 
 #[tokio::test]
-async fn a_stale_pid_file_that_names_another_process_does_no_harm() {
-    let place = a_place();
-    let postgres = EmbeddedPostgres::start(kept_in(&place)).await.unwrap();
+async fn stale_pid_file_with_a_reused_pid_is_ignored() {
+    let parent = temp_dir();
+    let postgres = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
     let pid_path = postgres.home.data().join("postmaster.pid");
     let pid_file = fs::read_to_string(&pid_path).unwrap();
     let server = postgres.home.postmaster().unwrap();
@@ -159,54 +160,55 @@ async fn a_stale_pid_file_that_names_another_process_does_no_harm() {
     postgres.account.own(&pid_path).unwrap();
     drop(postgres);
 
-    let postgres = EmbeddedPostgres::start(kept_in(&place)).await.unwrap();
-    assert!(answers(&postgres).await);
+    let postgres = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
+    assert!(is_usable(&postgres).await);
     postgres.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_half_made_cluster_is_made_again() {
-    let place = a_place();
-    let half_made = temporary_in(&place).data_dir.join("postgres/data.new");
-    let (_, account) = DataDir::open(&temporary_in(&place).data_dir).unwrap();
-    fs::create_dir(&half_made).unwrap();
-    fs::write(half_made.join("PG_VERSION"), "15\n").unwrap();
-    account.own(&half_made).unwrap();
+async fn incomplete_cluster_is_initialised_again() {
+    let parent = temp_dir();
+    let incomplete = temporary_in(&parent).data_dir.join("postgres/data.new");
+    let (_, account) = DataDir::open(&temporary_in(&parent).data_dir).unwrap();
+    fs::create_dir(&incomplete).unwrap();
+    fs::write(incomplete.join("PG_VERSION"), "15\n").unwrap();
+    account.own(&incomplete).unwrap();
 
-    let postgres = EmbeddedPostgres::start(temporary_in(&place)).await.unwrap();
-    assert!(answers(&postgres).await);
-    assert!(!half_made.exists());
+    let postgres = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
+    assert!(is_usable(&postgres).await);
+    assert!(!incomplete.exists());
     postgres.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_copy_does_not_join_the_server_of_its_original() {
-    let place = a_place();
-    let original = EmbeddedPostgres::start(kept_in(&place)).await.unwrap();
-    let copy = Options { data_dir: place.path().join("copy"), temporary: true };
-    assert!(Command::new("cp").arg("-a").args([&kept_in(&place).data_dir, &copy.data_dir]).status().unwrap().success());
+async fn copied_cluster_does_not_join_the_original_server() {
+    let parent = temp_dir();
+    let original = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
+    let copy = Options { data_dir: parent.path().join("copy"), temporary: true };
+    let original_dir = durable_in(&parent).data_dir;
+    assert!(Command::new("cp").arg("-a").args([&original_dir, &copy.data_dir]).status().unwrap().success());
 
     let copied = EmbeddedPostgres::start(copy).await.unwrap();
     assert_ne!(copied.port, original.port);
     copied.stop().await.unwrap();
-    assert!(answers(&original).await);
+    assert!(is_usable(&original).await);
     original.stop().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_cluster_of_a_release_that_is_not_installed_says_which() {
-    let place = a_place();
-    let (home, _) = DataDir::open(&kept_in(&place).data_dir).unwrap();
+async fn cluster_of_a_missing_release_reports_its_version() {
+    let parent = temp_dir();
+    let (home, _) = DataDir::open(&durable_in(&parent).data_dir).unwrap();
     fs::create_dir(home.data()).unwrap();
     fs::write(home.data().join("PG_VERSION"), "9\n").unwrap();
-    let error = EmbeddedPostgres::start(kept_in(&place)).await.unwrap_err();
+    let error = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap_err();
     assert!(matches!(error, EmbeddedPostgresError::OtherVersion { major: 9, .. }), "{error}");
 }
 
 #[tokio::test]
-async fn a_closed_parent_is_named() {
-    let place = a_place();
-    let closed = place.path().canonicalize().unwrap().join("closed");
+async fn inaccessible_parent_is_reported() {
+    let parent = temp_dir();
+    let closed = parent.path().canonicalize().unwrap().join("closed");
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o600)).unwrap();
     let error = EmbeddedPostgres::start(Options { data_dir: closed.join("below"), temporary: true }).await.unwrap_err();
@@ -218,13 +220,13 @@ async fn a_closed_parent_is_named() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_start_tells_why() {
-    let place = a_place();
-    let postgres = EmbeddedPostgres::start(kept_in(&place)).await.unwrap();
+async fn failed_start_reports_the_server_log() {
+    let parent = temp_dir();
+    let postgres = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
     let settings = postgres.home.data().join("postgresql.auto.conf");
     postgres.stop().await.unwrap();
     fs::write(settings, "no_such_setting = on\n").unwrap();
 
-    let error = EmbeddedPostgres::start(kept_in(&place)).await.unwrap_err();
+    let error = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap_err();
     assert!(error.to_string().contains(r#"unrecognized configuration parameter "no_such_setting""#), "{error}");
 }

@@ -1,7 +1,8 @@
-//! Batches: a look-up begins when every resolver of its operation waits, so that it carries the keys of them all.
+//! Batch scheduling for data loaders: a batch is dispatched once every resolver of the operation is waiting, so that it
+//! carries the keys of all of them.
 //!
-//! The library's own way is a task that waits for a millisecond. A page takes longer to resolve than that, and its keys
-//! would go out in as many statements as it takes milliseconds.
+//! The library's own scheduler dispatches a batch after one millisecond. Resolving a page takes longer, so its keys
+//! would be split over one statement per millisecond.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use futures_util::future::{BoxFuture, poll_fn, ready};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use futures_util::task::{AtomicWaker, FutureObj, Spawn, SpawnError};
 
-/// Look-ups of one operation that have not begun.
+/// Batches of one operation that have not been dispatched yet.
 #[derive(Clone, Default)]
 pub(super) struct PendingBatches(Arc<Mutex<Vec<FutureObj<'static, ()>>>>);
 
@@ -23,26 +24,27 @@ impl PendingBatches {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Runs what the resolvers do, and their look-ups whenever all of them wait.
+    /// Runs the resolvers to completion, and dispatches the pending batches whenever all resolvers are waiting.
     pub(super) async fn run<T>(&self, resolvers: impl Future<Output = T>) -> T {
         let mut resolvers = pin!(resolvers);
-        let mut under_way = FuturesUnordered::new();
+        let mut in_flight = FuturesUnordered::new();
         let woken = Arc::new(WakeFlag { since_polled: AtomicBool::new(true), operation: AtomicWaker::new() });
         let waker = Waker::from(Arc::clone(&woken));
         poll_fn(|cx| {
             woken.operation.register(cx.waker());
             loop {
                 if woken.since_polled.swap(false, Ordering::AcqRel)
-                    && let Poll::Ready(answer) = resolvers.as_mut().poll(&mut Context::from_waker(&waker))
+                    && let Poll::Ready(output) = resolvers.as_mut().poll(&mut Context::from_waker(&waker))
                 {
-                    return Poll::Ready(answer);
+                    return Poll::Ready(output);
                 }
                 if woken.since_polled.load(Ordering::Acquire) {
-                    // They gave way to other tasks and have more to ask for; this task was woken with them.
+                    // A resolver yielded and is ready again; it may request more keys for the same batch. Its waker has
+                    // also woken this task.
                     return Poll::Pending;
                 }
-                under_way.extend(self.take());
-                while let Poll::Ready(Some(())) = under_way.poll_next_unpin(cx) {}
+                in_flight.extend(self.take());
+                while let Poll::Ready(Some(())) = in_flight.poll_next_unpin(cx) {}
                 if !woken.since_polled.load(Ordering::Acquire) {
                     return Poll::Pending;
                 }
@@ -53,13 +55,13 @@ impl PendingBatches {
 }
 
 impl Spawn for PendingBatches {
-    fn spawn_obj(&self, look_up: FutureObj<'static, ()>) -> Result<(), SpawnError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(look_up);
+    fn spawn_obj(&self, batch: FutureObj<'static, ()>) -> Result<(), SpawnError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
         Ok(())
     }
 }
 
-/// No time: that a look-up was begun says that there is nothing to wait for.
+/// No delay: [`PendingBatches`] dispatches a batch only when every resolver is waiting.
 pub(super) struct NoDelay;
 
 impl Timer for NoDelay {
@@ -68,7 +70,7 @@ impl Timer for NoDelay {
     }
 }
 
-/// Knows whether a resolver can go on.
+/// Records whether a resolver was woken since the last poll, and wakes the operation's task.
 struct WakeFlag {
     since_polled: AtomicBool,
     operation: AtomicWaker,
@@ -90,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    /// Says how many keys came with a key.
+    /// Returns the size of its batch for each key.
     struct Counting;
 
     impl Loader<usize> for Counting {
@@ -104,16 +106,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_go_out_together_however_long_the_resolvers_take() {
+    async fn keys_of_slow_resolvers_share_one_batch() {
         let batches = PendingBatches::default();
         let loader = DataLoader::with_cache(Counting, batches.clone(), NoDelay, HashMapCache::default());
         let resolver = async |key: usize| {
-            // All together, longer than a timer would wait.
+            // 50 ms in total, longer than the library's scheduler waits.
             std::thread::sleep(Duration::from_millis(1));
             let first = loader.load_one(key).await.unwrap();
             (first, loader.load_one(1_000 + key).await.unwrap())
         };
-        let answers = batches.run(join_all((0..50).map(resolver))).await;
-        assert_eq!(answers, [(Some(50), Some(50)); 50]);
+        let sizes = batches.run(join_all((0..50).map(resolver))).await;
+        assert_eq!(sizes, [(Some(50), Some(50)); 50]);
     }
 }

@@ -1,4 +1,4 @@
-//! Lists with their numbers, and how the service is.
+//! Schema types of lists with their counts, of the data origin and of the service status.
 
 use async_graphql::{Enum, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -6,29 +6,30 @@ use chrono::{DateTime, Utc};
 use crate::services::status::Status;
 use crate::store;
 
-/// A canonical list.
+/// A canonical list of movies, with counts by decade.
 #[derive(SimpleObject)]
 pub(super) struct MovieList {
-    /// Its key, as the argument `list` takes it.
+    /// Key, as passed in the argument `list`.
     key: String,
-    /// What it is called.
+    /// Display name.
     name: String,
-    /// Movies on it, full or not, dated or not.
+    /// Movies on the list, including those that are not fully imported or have no release date.
     films: usize,
-    /// Movies on it that have no release date, so that they are in no decade.
+    /// Movies on the list without a release date. They belong to no decade.
     undated: usize,
-    /// The decades that have a movie, in order.
+    /// Decades that have movies, in ascending order.
     decades: Vec<ListDecade>,
 }
 
-/// A list within one decade.
+/// Counts of one list in one decade.
 #[derive(SimpleObject)]
 pub(super) struct ListDecade {
     /// First year of the decade.
     decade: i32,
-    /// Movies of the decade on the list, full or not.
+    /// Movies of the decade that are on the list, fully imported or not.
     listed: usize,
-    /// Full movies of the decade that are not on the list.
+    /// Fully imported movies of the decade that are not on the list. Fully imported (`import_status` = `full`) means
+    /// complete enough to be ranked.
     candidates: usize,
 }
 
@@ -49,34 +50,34 @@ impl From<&store::ListSummary> for MovieList {
     }
 }
 
-/// Where the movies of this service come from.
+/// Origin of the movies in this service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[graphql(remote = "store::DataOrigin")]
 pub(super) enum DataOrigin {
-    /// Generated for demonstration: these movies do not exist.
+    /// Generated for demonstration. These movies do not exist.
     Generated,
     /// Imported from files.
     Imported,
-    /// The tables of the host application that this service is attached to.
+    /// Read from the host application's tables that the service is attached to.
     Host,
-    /// Nothing has been imported or generated yet.
+    /// No data has been imported or generated yet.
     Unknown,
 }
 
-/// How the service is.
+/// Service version and data freshness.
 #[derive(SimpleObject)]
 pub(super) struct ServiceStatus {
-    /// Which release runs.
+    /// Release version of the service.
     version: &'static str,
-    /// Which version of the formula it scores by.
+    /// Version of the scoring formula.
     formula_version: i32,
-    /// Full films that have a score.
+    /// Fully imported movies that have a stored score.
     scored_films: usize,
-    /// When the newest of these scores was computed; null where there are none.
+    /// When the newest stored score was computed. Null if there are none.
     scored_at: Option<DateTime<Utc>>,
-    /// When the snapshot was taken that validations read; null where none was.
+    /// When the score snapshot that validations read was taken. Null if there is none yet.
     snapshot_at: Option<DateTime<Utc>>,
-    /// The lists that validations can be blind for.
+    /// Keys of the lists that can be validated with basis `BLIND`.
     target_lists: Vec<String>,
 }
 

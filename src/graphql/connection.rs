@@ -1,4 +1,4 @@
-//! Relay connections: page sizes, and cursors that are bound to the ranking that they came from.
+//! Relay connections: page sizes, and cursors that are valid only for the ordered list that they were issued for.
 
 use async_graphql::SimpleObject;
 use async_graphql::connection::{CursorType, EmptyFields};
@@ -10,22 +10,25 @@ use sha2::{Digest, Sha256};
 use super::error::ApiError;
 use crate::scoring::{MovieId, Place, Standing};
 
-/// Nodes of a page at most.
+/// Maximum page size.
 const PAGE_MAX: i32 = 100;
 
-/// What a text is told that is no cursor.
-const INVALID_CURSOR: &str = "is no cursor of this service";
+/// Error text for a cursor that cannot be decoded.
+const INVALID_CURSOR: &str = "is not a valid cursor";
 
-/// What a cursor is told that comes from elsewhere.
-const CURSOR_MISMATCH: &str = "is a cursor of another list: all arguments but `first` must be the same";
+/// Error text for a cursor that was issued for other arguments.
+const CURSOR_MISMATCH: &str = "is a cursor of another list: all arguments except `first` must be the same";
 
-/// The layout of a cursor; another one is refused, not misread.
+/// Version of the cursor layout. Cursors with another version are rejected instead of being misread.
 const CURSOR_VERSION: u8 = 1;
 
 pub(super) type Connection<Node, Fields = EmptyFields> = async_graphql::connection::Connection<Cursor, Node, Fields>;
 pub(super) type Edge<Node> = async_graphql::connection::Edge<Cursor, Node, EmptyFields>;
 
-/// A page size, checked.
+/// The validated page size.
+///
+/// # Errors
+/// `BAD_USER_INPUT` if `first` is not 1 to [`PAGE_MAX`].
 pub(super) fn page_size(first: i32) -> Result<usize, ApiError> {
     match usize::try_from(first) {
         Ok(size) if (1..=PAGE_MAX).contains(&first) => Ok(size),
@@ -33,34 +36,34 @@ pub(super) fn page_size(first: i32) -> Result<usize, ApiError> {
     }
 }
 
-/// What a page of predictions says beside its films.
+/// Fields of a page of predictions in addition to its movies.
 #[derive(SimpleObject)]
 pub(super) struct RankingFields {
-    /// Films that pass the filter, on all pages.
+    /// Movies that match the filter, over all pages.
     pub(super) total_count: usize,
-    /// Version of the decade's data: another one between two pages tells that scores have changed in between.
+    /// Version of the decade's data. If it differs between two pages, scores have changed in between.
     pub(super) data_version: i64,
-    /// When the scores were read that this page was ranked by.
+    /// When the scores behind this page were read.
     pub(super) as_of: DateTime<Utc>,
 }
 
-/// How long a list is.
+/// The total count of a connection.
 #[derive(SimpleObject)]
 pub(super) struct CountFields {
-    /// Nodes on all pages.
+    /// Items over all pages.
     pub(super) total_count: usize,
 }
 
-/// Which list a cursor points into: all that determines its order and members.
+/// Fingerprint of the list that a cursor points into: of everything that determines its members and their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CursorScope([u8; 8]);
 
 impl CursorScope {
-    /// The scope of a list described by `parts`.
+    /// The scope of the list that `parts` determine.
     pub(super) fn of(parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
-            // The length keeps ("a", "bc") apart from ("ab", "c").
+            // The length distinguishes ("a", "bc") from ("ab", "c").
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
@@ -69,18 +72,24 @@ impl CursorScope {
         Self(scope)
     }
 
-    /// The standing that a cursor of this scope points at.
+    /// The standing that the cursor `after` points at; `None` without a cursor.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if it is not a cursor of this scope.
     pub(super) fn read(self, after: Option<&str>) -> Result<Option<Standing>, ApiError> {
         let Some(after) = after else { return Ok(None) };
-        let refused = |why| ApiError::bad_input("after", why);
-        let cursor = Cursor::decode_cursor(after).map_err(refused)?;
+        let error = |problem| ApiError::bad_input("after", problem);
+        let cursor = Cursor::decode_cursor(after).map_err(error)?;
         if cursor.scope != self {
-            return Err(refused(CURSOR_MISMATCH));
+            return Err(error(CURSOR_MISMATCH));
         }
         Ok(Some(cursor.standing))
     }
 
-    /// The place in an order of titles that a cursor of this scope points at.
+    /// The position in title order that the cursor `after` points at.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if it is not a cursor of this scope.
     pub(super) fn read_title(self, after: &str) -> Result<TitleCursor, ApiError> {
         match TitleCursor::decode_cursor(after) {
             Ok(cursor) if cursor.scope == self => Ok(cursor),
@@ -94,7 +103,7 @@ impl CursorScope {
     }
 }
 
-/// A place in an order, whatever films come and go around it.
+/// A position in a ranking. Stays valid when movies are added or removed around it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cursor {
     scope: CursorScope,
@@ -125,11 +134,11 @@ impl CursorType for Cursor {
     }
 }
 
-/// A place in an order of titles.
+/// A position in title order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TitleCursor {
     pub(super) scope: CursorScope,
-    /// In lower case.
+    /// Lower-cased title.
     pub(super) title: String,
     pub(super) id: MovieId,
 }
@@ -162,7 +171,7 @@ impl CursorType for TitleCursor {
     }
 }
 
-/// A page of a list that is in memory as a whole, in its order.
+/// A page of `places`, which is the whole list in ranking order.
 pub(super) fn page_of<Node: async_graphql::OutputType>(
     places: &[Listed],
     scope: CursorScope,
@@ -179,7 +188,7 @@ pub(super) fn page_of<Node: async_graphql::OutputType>(
     Ok(connection)
 }
 
-/// A film of a validation: ranked, or listed without being full.
+/// A movie of a validation: ranked, or listed but not full.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Listed {
     Ranked(Place),
@@ -194,7 +203,7 @@ impl Listed {
         }
     }
 
-    /// Films without a score come last, by id.
+    /// Movies without a score come last, by ID.
     fn standing(self) -> Standing {
         match self {
             Self::Ranked(place) => place.standing,
@@ -210,7 +219,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_is_read_as_it_was_written(score: f64, id: i64) {
+        fn cursors_round_trip_and_are_bound_to_their_scope(score: f64, id: i64) {
             prop_assume!(!score.is_nan());
             let scope = CursorScope::of(&["a", "list"]);
             let standing = Standing { score, id: MovieId(id) };
@@ -220,7 +229,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_no_cursor_is_refused(text in ".{0,60}") {
+        fn malformed_cursors_are_rejected(text in ".{0,60}") {
             prop_assert!(CursorScope::of(&[]).read(Some(&text)).is_err());
         }
     }

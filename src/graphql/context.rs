@@ -1,4 +1,4 @@
-//! What one operation shares between its resolvers: services, loaders, and what it has read already.
+//! Request context: what the resolvers of one operation share (services, data loaders, reference data already read).
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use crate::services::{ServiceError, Services};
 use crate::store::Profile;
 use crate::telemetry::Metrics;
 
-/// More keys than any page has: a batch is never split.
+/// More keys than any page has, so that a batch is never split.
 const BATCH_MAX: usize = 1_000_000;
 
-/// Shared by the resolvers of one operation, and by nobody else.
+/// State of one operation, shared by its resolvers only.
 pub(super) struct RequestContext {
     services: Arc<Services>,
     loaders: DataLoader<Loaders, HashMapCache>,
@@ -31,7 +31,7 @@ pub(super) struct RequestContext {
     reference: OnceCell<Arc<Reference>>,
 }
 
-/// The weights and the list that a question is about.
+/// What a ranking depends on: weights and target list.
 #[derive(Debug, Clone)]
 pub(super) struct RankingParams {
     pub(super) selection: WeightSelection,
@@ -41,12 +41,12 @@ pub(super) struct RankingParams {
 }
 
 impl RankingParams {
-    /// Its weights, as a validation takes them.
+    /// The weights in the form that the validation service takes.
     pub(super) fn for_validation(&self) -> TestedWeights {
         TestedWeights { weights: self.selection.weights, custom: self.custom }
     }
 
-    /// The same for the same ranking, whatever the profile is called.
+    /// Key of the ranking: list and weights, independent of the profile's name.
     pub(super) fn key(&self) -> String {
         let shares = self.selection.weights.shares().map(|share| format!("{:016x}", share.to_bits()));
         format!("{} {}", self.list, shares.join(" "))
@@ -54,7 +54,7 @@ impl RankingParams {
 }
 
 impl RequestContext {
-    /// A scope whose look-ups wait in `waiting` until they are run.
+    /// A context whose data loaders queue their batches in `batches`.
     pub(super) fn new(services: Arc<Services>, metrics: Metrics, batches: PendingBatches) -> Self {
         let loaders = Loaders::new(Arc::clone(&services), metrics);
         let loaders = DataLoader::with_cache(loaders, batches, NoDelay, HashMapCache::default());
@@ -70,8 +70,8 @@ impl RequestContext {
         &self.services
     }
 
-    /// One value, loaded together with those that other resolvers ask for. On the heap: the future of every field of a
-    /// type, a mere title's too, is as large as that of its largest, and is moved about.
+    /// One value, loaded in a batch with those that other resolvers request. Boxed, because the future of every field
+    /// of a type, even of a plain title, is as large as that of its largest field, and is moved.
     pub(super) fn load<K>(&self, key: K) -> BoxFuture<'_, Result<Option<<Loaders as Loader<K>>::Value>, ApiError>>
     where
         K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
@@ -92,16 +92,23 @@ impl RequestContext {
         reference.map(AsRef::as_ref).map_err(ApiError::from)
     }
 
-    /// A list that is there.
+    /// Returns `key` if the list exists.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if it does not.
     pub(super) async fn list(&self, key: String) -> Result<String, ApiError> {
         if self.reference().await?.lists.iter().any(|list| list.key == key) {
             Ok(key)
         } else {
-            Err(ServiceError::not_found("list", format!("there is no list \"{key}\"")).into())
+            Err(ServiceError::not_found("list", format!("unknown list \"{key}\"")).into())
         }
     }
 
-    /// The three arguments that every question about scores takes.
+    /// Resolves the three arguments that every query about scores takes.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if both `profile` and `weights` are given or the weights are invalid, `NOT_FOUND` if the
+    /// profile or the list does not exist.
     pub(super) async fn ranking_params(
         &self,
         profile: Option<String>,
@@ -110,7 +117,7 @@ impl RequestContext {
     ) -> Result<RankingParams, ApiError> {
         let selection = match (profile, weights) {
             (Some(_), Some(_)) => {
-                return Err(ApiError::bad_input("weights", "exclude a profile: give one of the two, or neither"));
+                return Err(ApiError::bad_input("weights", "cannot be combined with `profile`: pass one, or neither"));
             }
             (None, Some(weights)) => WeightSelection { weights: Weights::try_from(weights)?, profile: None },
             (profile, None) => selection(self.profiles().await?, profile.as_deref())?,
@@ -122,7 +129,7 @@ impl RequestContext {
     }
 }
 
-/// The scope of the operation that a resolver belongs to.
+/// The request context of the operation that a resolver belongs to.
 pub(super) fn context<'a>(ctx: &Context<'a>) -> &'a RequestContext {
     ctx.data_unchecked()
 }

@@ -1,5 +1,5 @@
-//! What is looked at before an operation is parsed, and before it is validated, so that no document costs more than its
-//! size. Pure: no schema is asked.
+//! Limits on documents, checked before parsing and before validation, so that the cost of a document is linear in its
+//! size. Pure: needs no schema.
 
 use std::collections::HashMap;
 
@@ -7,25 +7,25 @@ use async_graphql::parser::types::{ExecutableDocument, Field, Selection, Selecti
 
 use super::operation::selected_operation;
 
-/// How large a document may be, whatever it asks for.
+/// Limits on the size of a document, independent of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DocumentLimits {
-    /// Open brackets within each other, of any kind.
+    /// Nesting depth of brackets of any kind.
     pub nesting: usize,
-    /// Names, numbers, texts and punctuation marks.
+    /// Tokens: names, numbers, strings and punctuators.
     pub tokens: usize,
-    /// Fields, those of fragments counted wherever they are spread.
+    /// Fields. Fragments count at every spread.
     pub fields: usize,
-    /// Fields that are given another name, counted likewise.
+    /// Aliased fields, fragments counted likewise.
     pub aliases: usize,
-    /// Fields of the operation itself, counted likewise.
+    /// Root fields, fragments counted likewise.
     pub root_fields: usize,
-    /// Levels of fields, introspection not counted.
+    /// Nesting depth of fields, without introspection.
     pub depth: usize,
 }
 
 impl DocumentLimits {
-    /// Whatever the size.
+    /// No limits.
     pub const NONE: Self = Self {
         nesting: usize::MAX,
         tokens: usize::MAX,
@@ -42,14 +42,14 @@ impl Default for DocumentLimits {
     }
 }
 
-/// What a document has too much of.
+/// A limit that a document exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LimitExceeded {
-    /// Of what.
+    /// Name of the limit.
     pub(super) what: &'static str,
-    /// How many it has; of what is not counted to its end, one more than allowed.
+    /// The document's count; `allowed` + 1 for nesting and tokens, whose count stops at the limit.
     pub(super) requested: usize,
-    /// How many it may have.
+    /// The maximum.
     pub(super) allowed: usize,
 }
 
@@ -59,7 +59,10 @@ impl LimitExceeded {
     }
 }
 
-/// Counts brackets and tokens in one sweep, before a parser that recurses sees them.
+/// Checks nesting and tokens in one pass, before the recursive parser sees the document.
+///
+/// # Errors
+/// [`LimitExceeded`] at the first bracket or token beyond its limit.
 pub(super) fn check_tokens(query: &str, limits: &DocumentLimits) -> Result<(), LimitExceeded> {
     let mut rest = query.as_bytes();
     let (mut nesting, mut tokens) = (0_usize, 0_usize);
@@ -99,7 +102,7 @@ fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// What follows the text that begins here; nothing if it has no end.
+/// The bytes after the string literal that `text` starts with; empty if the literal is unterminated.
 pub(super) fn skip_string(text: &[u8]) -> &[u8] {
     if let Some(block) = text.strip_prefix(b"\"\"\"") {
         let mut from = 0;
@@ -116,7 +119,7 @@ pub(super) fn skip_string(text: &[u8]) -> &[u8] {
     while let Some((at, byte)) = bytes.next() {
         match byte {
             b'\\' => _ = bytes.next(),
-            // A text in one line ends with it: the parser says what is wrong.
+            // A line break ends an unterminated string; the parser reports the error.
             b'"' | b'\n' | b'\r' => return &text[at + 2..],
             _ => {}
         }
@@ -124,18 +127,18 @@ pub(super) fn skip_string(text: &[u8]) -> &[u8] {
     &[]
 }
 
-/// How large the chosen operation of a document is.
+/// Size of the selected operation of a document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) fields: usize,
     pub(super) aliases: usize,
     pub(super) depth: usize,
-    /// Fields of the set itself, at its top.
+    /// Fields at the top level of the selection set.
     top: usize,
 }
 
 impl Size {
-    /// Beside another one.
+    /// The size of two sibling selections together.
     fn add(self, other: Self) -> Self {
         Self {
             fields: self.fields.saturating_add(other.fields),
@@ -146,8 +149,11 @@ impl Size {
     }
 }
 
-/// Measures the operation that will be executed; each fragment once, however often it is spread. Nothing is measured
-/// where none will be executed: the library says why.
+/// Measures the selected operation. Each fragment is measured once, however often it is spread: this keeps it linear.
+/// Returns the empty size if no operation is selected: the library reports that error.
+///
+/// # Errors
+/// [`LimitExceeded`] if a count is beyond its limit.
 pub(super) fn measure(
     document: &ExecutableDocument,
     name: Option<&str>,
@@ -165,7 +171,7 @@ pub(super) fn measure(
 
 struct Measurer<'a> {
     document: &'a ExecutableDocument,
-    /// None while it is being measured: a fragment within itself counts nothing, and validation refuses it.
+    /// `None` while the fragment is being measured: a circular spread counts as empty, and validation rejects it.
     fragments: HashMap<&'a str, Option<Size>>,
 }
 
@@ -210,63 +216,63 @@ mod tests {
 
     use super::*;
 
-    fn scanned(query: &str) -> Result<(), LimitExceeded> {
+    fn checked(query: &str) -> Result<(), LimitExceeded> {
         check_tokens(query, &DocumentLimits { nesting: 3, tokens: 10, ..DocumentLimits::default() })
     }
 
-    fn instrument_field(query: &str) -> Result<Size, LimitExceeded> {
+    fn measured_size(query: &str) -> Result<Size, LimitExceeded> {
         measure(&parse_query(query).unwrap(), None, &DocumentLimits::default())
     }
 
     #[test]
-    fn brackets_and_tokens_are_counted_outside_of_texts_and_comments() {
-        assert_eq!(scanned("{ a { b { c } } }"), Ok(()));
-        assert_eq!(scanned("{{{{"), Err(LimitExceeded { what: "nesting", requested: 4, allowed: 3 }));
-        assert_eq!(scanned("{ a(b: [{ c: 1 }]) }").unwrap_err().what, "nesting");
-        assert_eq!(scanned(r#"{ a(b: "((((((\"((((") } # ((((("#), Ok(()));
-        assert_eq!(scanned("{ a(b: \"\"\"(((( \\\"\"\" ((((\"\"\") }"), Ok(()));
-        assert_eq!(scanned("a b c d e f g h i j"), Ok(()));
-        assert_eq!(scanned("a b c d e f g h i j k").unwrap_err().what, "tokens");
-        assert_eq!(scanned("!!!!!!!!!!!").unwrap_err().what, "tokens");
+    fn brackets_and_tokens_in_strings_and_comments_are_not_counted() {
+        assert_eq!(checked("{ a { b { c } } }"), Ok(()));
+        assert_eq!(checked("{{{{"), Err(LimitExceeded { what: "nesting", requested: 4, allowed: 3 }));
+        assert_eq!(checked("{ a(b: [{ c: 1 }]) }").unwrap_err().what, "nesting");
+        assert_eq!(checked(r#"{ a(b: "((((((\"((((") } # ((((("#), Ok(()));
+        assert_eq!(checked("{ a(b: \"\"\"(((( \\\"\"\" ((((\"\"\") }"), Ok(()));
+        assert_eq!(checked("a b c d e f g h i j"), Ok(()));
+        assert_eq!(checked("a b c d e f g h i j k").unwrap_err().what, "tokens");
+        assert_eq!(checked("!!!!!!!!!!!").unwrap_err().what, "tokens");
     }
 
     #[test]
     fn fragments_count_where_they_are_spread() {
-        let size = instrument_field("{ a: x { ...F } b: x { ...F } } fragment F on T { c: y { z } }").unwrap();
+        let size = measured_size("{ a: x { ...F } b: x { ...F } } fragment F on T { c: y { z } }").unwrap();
         assert_eq!(size, Size { fields: 6, aliases: 4, depth: 3, top: 2 });
     }
 
     #[test]
-    fn introspection_has_no_depth() {
-        let size = instrument_field("{ __schema { types { fields { type { name } } } } x { y } }").unwrap();
+    fn introspection_does_not_count_as_depth() {
+        let size = measured_size("{ __schema { types { fields { type { name } } } } x { y } }").unwrap();
         assert_eq!(size.depth, 2);
     }
 
     #[test]
-    fn fragments_that_spread_each_other_twice_cost_their_size() {
+    fn exponential_and_circular_fragments_are_measured_in_linear_time() {
         let mut query = "{ ...F0 } ".to_owned();
         for n in 0..60 {
             query += &format!("fragment F{n} on Query {{ ...F{} ...F{} }} ", n + 1, n + 1);
         }
         query += "fragment F60 on Query { x }";
-        assert_eq!(instrument_field(&query).unwrap_err().what, "fields");
-        assert!(instrument_field("{ ...A } fragment A on Query { x ...B } fragment B on Query { ...A ...A }").is_ok());
+        assert_eq!(measured_size(&query).unwrap_err().what, "fields");
+        assert!(measured_size("{ ...A } fragment A on Query { x ...B } fragment B on Query { ...A ...A }").is_ok());
     }
 
     #[test]
-    fn each_limit_is_named() {
+    fn errors_name_the_exceeded_limit() {
         let many = |start: &str, n: usize, end: &str| start.to_owned() + &"x ".repeat(n) + end;
-        assert_eq!(instrument_field(&many("{ ", 31, "}")).unwrap_err().what, "root fields");
+        assert_eq!(measured_size(&many("{ ", 31, "}")).unwrap_err().what, "root fields");
         let aliased: String = (0..31).map(|n| format!("a{n}: x ")).collect();
-        assert_eq!(instrument_field(&format!("{{ y {{ {aliased} }} }}")).unwrap_err().what, "aliases");
+        assert_eq!(measured_size(&format!("{{ y {{ {aliased} }} }}")).unwrap_err().what, "aliases");
         let deep = "{ x ".repeat(21) + &"}".repeat(21);
-        assert_eq!(instrument_field(&deep), Err(LimitExceeded { what: "depth", requested: 21, allowed: 20 }));
-        assert_eq!(instrument_field(&many("{ y { ", 5_000, "} }")).unwrap_err().what, "fields");
+        assert_eq!(measured_size(&deep), Err(LimitExceeded { what: "depth", requested: 21, allowed: 20 }));
+        assert_eq!(measured_size(&many("{ y { ", 5_000, "} }")).unwrap_err().what, "fields");
     }
 
     proptest! {
         #[test]
-        fn a_sweep_ends_and_never_counts_more_than_there_is(query in r#"[{}\[\]()"\\# \na-z0-9!]{0,200}"#) {
+        fn token_count_never_exceeds_the_bytes(query in r#"[{}\[\]()"\\# \na-z0-9!]{0,200}"#) {
             let limits = DocumentLimits { nesting: usize::MAX, tokens: query.len(), ..DocumentLimits::default() };
             prop_assert_eq!(check_tokens(&query, &limits), Ok(()));
         }

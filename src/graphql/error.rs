@@ -1,4 +1,4 @@
-//! What clients are told when something fails.
+//! Client errors: codes, messages and extensions of failed operations and fields.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::services::ServiceError;
 use crate::store::StoreError;
 use crate::telemetry::{ErrorCode, Label};
 
-/// Seconds after which a client may ask again when the service is unavailable.
+/// Seconds after which a client may retry when the service is unavailable (`extensions.retryAfter`).
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// An error as a client sees it.
 ///
-/// Has no `Display` on purpose: the GraphQL library turns whatever has one into client text, and a database message
-/// must not leave the house that way.
+/// Deliberately has no `Display`: async-graphql turns every `Display` error into client text, which would leak database
+/// messages.
 #[derive(Debug, Clone)]
 pub(super) struct ApiError {
     code: ErrorCode,
@@ -28,12 +28,12 @@ impl ApiError {
         Self { code, message: message.into(), field: None }
     }
 
-    /// An argument that cannot be.
+    /// An invalid argument: `field` is its path, `problem` what is wrong with it.
     pub(super) fn bad_input(field: &str, problem: impl AsRef<str>) -> Self {
         Self { code: ErrorCode::BadUserInput, message: problem.as_ref().into(), field: Some(field.into()) }
     }
 
-    /// The same error about an argument that is part of another one.
+    /// Prefixes the field with the name of the enclosing argument.
     pub(super) fn prefix_field(self, argument: &str) -> Self {
         let field = self.field.map(|field| format!("{argument}.{field}").into());
         Self { field, ..self }
@@ -53,25 +53,25 @@ impl From<ServiceError> for ApiError {
             ServiceError::NotReady(what) => Self::new(ErrorCode::ServiceUnavailable, what),
             ServiceError::Store(error) => {
                 let cause = chain(&error);
-                // Of a refresh beside the requests nobody is told; the caches count it.
-                if DependencyScope::current().is_none_or(|reading| reading.purpose() == ReadMode::Request) {
-                    tracing::error!(error = cause, "a request could not be answered");
+                // A failed background refresh reaches no client, and the cache metrics count it.
+                if DependencyScope::current().is_none_or(|reading| reading.mode() == ReadMode::Request) {
+                    tracing::error!(error = cause, "request failed");
                 } else {
-                    tracing::debug!(error = cause, "a refresh failed");
+                    tracing::debug!(error = cause, "background refresh failed");
                 }
                 match error {
                     StoreError::Unavailable(_) | StoreError::Unresponsive(_) | StoreError::TooManyDirectQueries(_) => {
-                        Self::new(ErrorCode::ServiceUnavailable, "the service has no answer right now")
+                        Self::new(ErrorCode::ServiceUnavailable, "the service is temporarily unavailable; retry later")
                     }
-                    StoreError::TimedOut { .. } => Self::new(ErrorCode::Timeout, "the answer took too long"),
-                    _ => Self::new(ErrorCode::Internal, "something went wrong on our side"),
+                    StoreError::TimedOut { .. } => Self::new(ErrorCode::Timeout, "the request timed out"),
+                    _ => Self::new(ErrorCode::Internal, "internal server error"),
                 }
             }
         }
     }
 }
 
-/// An error and all its causes, for the log.
+/// The error and all its causes in one line, for the log.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

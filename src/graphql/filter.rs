@@ -1,4 +1,4 @@
-//! What a page of predictions may be narrowed to.
+//! The filter of a page of predictions: validation and conversion to domain values.
 
 use async_graphql::InputObject;
 
@@ -8,33 +8,36 @@ use super::scalars::Date;
 use crate::scoring::Filter;
 use crate::services::catalogue::Reference;
 
-/// Names in one filter at most.
+/// Maximum number of names in one condition.
 const NAMES_MAX: usize = 50;
 
-/// Characters of a text in a filter at most.
+/// Maximum length of a text in a filter, in characters.
 const TEXT_MAX: usize = 200;
 
-/// What to narrow predictions to; all conditions must hold. Ranks do not depend on it.
+/// Restricts predictions to movies that match all conditions. Ranks do not depend on the filter.
 #[derive(InputObject, Default)]
 pub(super) struct PredictionFilter {
-    /// At least this score, 0 to 100.
+    /// Minimum score, 0 to 100.
     min_score: Option<f64>,
-    /// Any of these genres, by name, whatever the case; none given is no condition.
+    /// Matches movies with any of these genres, by name, case-insensitive. An empty list matches all.
     genres: Option<Vec<String>>,
-    /// Any of these production countries, by ISO 3166-1 code; none given is no condition.
+    /// Matches movies produced in any of these countries, by ISO 3166-1 alpha-2 code. An empty list matches all.
     countries: Option<Vec<String>>,
-    /// This original language, two letters.
+    /// Original language, as a two-letter code.
     original_language: Option<String>,
-    /// A title that contains this, whatever the case.
+    /// Text that the title contains, case-insensitive.
     title_contains: Option<String>,
-    /// First shown on this day or later.
+    /// Released on this day or later.
     released_from: Option<Date>,
-    /// First shown on this day or earlier.
+    /// Released on this day or earlier.
     released_to: Option<Date>,
 }
 
 impl PredictionFilter {
-    /// Checks the filter and looks its names up.
+    /// Validates the filter and resolves its names to IDs.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if a value is out of range, too long or contains a NUL character.
     pub(super) async fn resolve(self, context: &RequestContext) -> Result<Filter, ApiError> {
         if let Some(score) = self.min_score
             && !(0.0..=100.0).contains(&score)
@@ -60,7 +63,7 @@ impl PredictionFilter {
     }
 }
 
-/// The ids of names; those that name nothing match no film.
+/// The IDs of `names`, `None` if there are none. Unknown names are left out: they match no movie.
 async fn ids(
     context: &RequestContext,
     field: &str,
@@ -77,12 +80,13 @@ async fn ids(
     Ok(Some(of(context.reference().await?, &names)))
 }
 
+/// Rejects texts that are too long or contain a NUL character.
 pub(super) fn text(field: &str, text: Option<&str>) -> Result<(), ApiError> {
     match text {
         Some(text) if text.chars().count() > TEXT_MAX => {
             Err(ApiError::bad_input(field, format!("is longer than {TEXT_MAX} characters")))
         }
-        // PostgreSQL has no text with such a character, so nothing can match.
+        // PostgreSQL texts cannot contain NUL, so nothing could match.
         Some(text) if text.contains('\0') => Err(ApiError::bad_input(field, "contains a NUL character")),
         _ => Ok(()),
     }

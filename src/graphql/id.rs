@@ -1,4 +1,4 @@
-//! Global ids: what kind of thing, and its number, not meant to be read.
+//! Global IDs: type and number of an object, opaque to clients.
 
 use async_graphql::ID;
 use base64::Engine;
@@ -8,7 +8,7 @@ use super::error::ApiError;
 use crate::scoring::MovieId;
 use crate::store::{PersonId, ProfileId};
 
-/// What an id may name.
+/// The objects that a global ID can identify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NodeId {
     Movie(MovieId),
@@ -17,7 +17,7 @@ pub(super) enum NodeId {
 }
 
 impl NodeId {
-    /// Reads an id; none where it names nothing of ours.
+    /// Decodes an ID; `None` if it is not one of this service's IDs.
     pub(super) fn read(id: &ID) -> Option<Self> {
         let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?).ok()?;
         let (kind, number) = text.split_once(':')?;
@@ -30,7 +30,10 @@ impl NodeId {
         }
     }
 
-    /// Reads the id of a movie given in an argument.
+    /// Decodes the movie ID in the argument `field`.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if it is not the ID of a movie.
     pub(super) fn movie(id: &ID, field: &str) -> Result<MovieId, ApiError> {
         match Self::read(id) {
             Some(Self::Movie(id)) => Ok(id),
@@ -38,7 +41,10 @@ impl NodeId {
         }
     }
 
-    /// Reads the id of a profile given in an argument.
+    /// Decodes the profile ID in the argument `field`.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if it is not the ID of a profile.
     pub(super) fn profile(id: &ID, field: &str) -> Result<ProfileId, ApiError> {
         match Self::read(id) {
             Some(Self::Profile(id)) => Ok(id),
@@ -58,7 +64,7 @@ impl From<NodeId> for ID {
     }
 }
 
-/// Bytes as an id.
+/// Encodes bytes as an opaque ID.
 pub(super) fn opaque(bytes: &[u8]) -> ID {
     ID(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
@@ -68,11 +74,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read_and_nothing_else() {
+    fn ids_round_trip_and_malformed_ids_are_rejected() {
         let id = NodeId::Profile(ProfileId(7));
         assert_eq!(NodeId::read(&ID::from(id)), Some(id));
-        for nonsense in ["", "7", "Movie:7", "%%", "TW92aWU6", "TW92aWU6eA"] {
-            assert_eq!(NodeId::read(&ID::from(nonsense)), None, "{nonsense}");
+        for malformed in ["", "7", "Movie:7", "%%", "TW92aWU6", "TW92aWU6eA"] {
+            assert_eq!(NodeId::read(&ID::from(malformed)), None, "{malformed}");
         }
     }
 }

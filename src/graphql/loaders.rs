@@ -1,4 +1,4 @@
-//! Loaders: whatever a page asks about its movies is asked for all of them at once.
+//! Data loaders: load the details of all movies of a page in one batch per kind.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,7 +14,7 @@ use crate::services::catalogue::DetailKey;
 use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, PersonId, PersonQuality};
 use crate::telemetry::Metrics;
 
-/// The names of all loaders, for metrics.
+/// Names of all loaders, as metric labels.
 pub const LOADERS: &[&str] = &[
     "movie_by_id",
     "genres_by_movie",
@@ -26,7 +26,7 @@ pub const LOADERS: &[&str] = &[
     "live_score_by_movie",
 ];
 
-/// Loads by keys of several kinds.
+/// The loaders of an operation, one [`Loader`] implementation per key type.
 pub(super) struct Loaders {
     services: Arc<Services>,
     metrics: Metrics,
@@ -38,31 +38,31 @@ impl Loaders {
     }
 }
 
-/// Genres of a movie.
+/// Key of a movie's genres.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct GenresOf(pub(super) DetailKey<MovieId>);
+pub(super) struct MovieGenres(pub(super) DetailKey<MovieId>);
 
-/// Production countries of a movie.
+/// Key of a movie's production countries.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct CountriesOf(pub(super) DetailKey<MovieId>);
+pub(super) struct MovieCountries(pub(super) DetailKey<MovieId>);
 
-/// Metrics of a movie.
+/// Key of a movie's metrics.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct MetricsOf(pub(super) DetailKey<MovieId>);
+pub(super) struct MovieMetrics(pub(super) DetailKey<MovieId>);
 
-/// Nominations of a movie.
+/// Key of a movie's nominations.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct FestivalsOf(pub(super) DetailKey<MovieId>);
+pub(super) struct MovieFestivals(pub(super) DetailKey<MovieId>);
 
-/// Credits of a movie.
+/// Key of a movie's credits.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct CreditsOf(pub(super) DetailKey<MovieId>);
+pub(super) struct MovieCredits(pub(super) DetailKey<MovieId>);
 
-/// The quality of a person.
+/// Key of a person's quality.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct QualityOf(pub(super) DetailKey<PersonId>);
+pub(super) struct PersonQualityKey(pub(super) DetailKey<PersonId>);
 
-/// The score of a movie that is in no decade's columns.
+/// Key of the score of a movie that is not in a decade's columns.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct LiveScoreOf(pub(super) MovieId);
 
@@ -76,7 +76,7 @@ fn batch_span(loader: &'static str, keys: usize) -> Span {
     )
 }
 
-/// A loader: its key, what it gives, its name, and the look-up that serves it.
+/// Implements [`Loader`] for a key: value type, name, service call, and conversions from and to the key.
 macro_rules! loader {
     ($key:ty => $value:ty, $name:literal, |$services:ident, $ids:ident: $id:ty| $load:expr, $unwrap:expr, $wrap:expr) => {
         impl Loader<$key> for Loaders {
@@ -95,10 +95,10 @@ macro_rules! loader {
 }
 
 loader!(MovieId => Arc<Movie>, "movie_by_id", |s, ids: MovieId| s.catalogue.movies(&ids), |key| *key, |id| id);
-loader!(GenresOf => Arc<Vec<Genre>>, "genres_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.genres_of(&ids), |key| key.0, GenresOf);
-loader!(CountriesOf => Arc<Vec<Country>>, "countries_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.countries_of(&ids), |key| key.0, CountriesOf);
-loader!(MetricsOf => Arc<Vec<Metric>>, "metrics_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.metrics_of(&ids), |key| key.0, MetricsOf);
-loader!(FestivalsOf => Arc<Vec<FestivalEntry>>, "festivals_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.festival_entries_of(&ids), |key| key.0, FestivalsOf);
-loader!(CreditsOf => Arc<Vec<Credit>>, "credits_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.credits_of(&ids), |key| key.0, CreditsOf);
-loader!(QualityOf => Arc<PersonQuality>, "quality_by_person", |s, ids: DetailKey<PersonId>| s.catalogue.qualities_of(&ids), |key| key.0, QualityOf);
+loader!(MovieGenres => Arc<Vec<Genre>>, "genres_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.genres_of(&ids), |key| key.0, MovieGenres);
+loader!(MovieCountries => Arc<Vec<Country>>, "countries_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.countries_of(&ids), |key| key.0, MovieCountries);
+loader!(MovieMetrics => Arc<Vec<Metric>>, "metrics_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.metrics_of(&ids), |key| key.0, MovieMetrics);
+loader!(MovieFestivals => Arc<Vec<FestivalEntry>>, "festivals_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.festival_entries_of(&ids), |key| key.0, MovieFestivals);
+loader!(MovieCredits => Arc<Vec<Credit>>, "credits_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.credits_of(&ids), |key| key.0, MovieCredits);
+loader!(PersonQualityKey => Arc<PersonQuality>, "quality_by_person", |s, ids: DetailKey<PersonId>| s.catalogue.qualities_of(&ids), |key| key.0, PersonQualityKey);
 loader!(LiveScoreOf => LiveScore, "live_score_by_movie", |s, ids: MovieId| s.catalogue.live_scores(&ids), |key| key.0, LiveScoreOf);

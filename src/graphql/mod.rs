@@ -1,6 +1,7 @@
-//! The API: schema types, resolvers, loaders and what clients are told when something fails.
+//! The GraphQL API: operation pipeline, schema types, resolvers, data loaders and client errors.
 //!
-//! A resolver converts, calls a service, converts. It holds no rule, no SQL and no cache key.
+//! A resolver converts arguments, calls a service and converts the result: no domain rules, no SQL, no cache keys.
+//! Main types: [`OperationPipeline`] and [`Api`].
 
 mod batch_scheduler;
 mod catalogue;

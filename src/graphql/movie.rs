@@ -1,4 +1,4 @@
-//! Movies, and what hangs on them.
+//! Schema types of movies, credits, people, ratings and awards.
 
 use std::sync::Arc;
 
@@ -11,7 +11,9 @@ use super::connection::{Connection, CountFields, CursorScope, Edge, TitleCursor,
 use super::context::{RequestContext, context};
 use super::error::ApiError;
 use super::id::NodeId;
-use super::loaders::{CountriesOf, CreditsOf, FestivalsOf, GenresOf, LiveScoreOf, MetricsOf, QualityOf};
+use super::loaders::{
+    LiveScoreOf, MovieCountries, MovieCredits, MovieFestivals, MovieGenres, MovieMetrics, PersonQualityKey,
+};
 use super::prediction::{Prediction, WeightsInput};
 use super::scalars::Date;
 use crate::scoring::{Decade, MovieId, Standing};
@@ -20,30 +22,36 @@ use crate::store;
 use crate::telemetry::ErrorCode;
 
 impl RequestContext {
-    /// A movie that an answer speaks of.
+    /// A movie that another part of the result refers to.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if it was deleted in the meantime.
     pub(super) async fn movie(&self, id: MovieId) -> Result<Movie, ApiError> {
-        self.load(id).await?.map(Movie).ok_or_else(gone)
+        self.load(id).await?.map(Movie).ok_or_else(movie_deleted)
     }
 
-    /// The score of a movie that an answer speaks of, computed for it alone.
+    /// The score of a single movie, computed from the base tables.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if the movie was deleted in the meantime.
     pub(super) async fn live_score(&self, id: MovieId) -> Result<store::LiveScore, ApiError> {
-        self.load(LiveScoreOf(id)).await?.ok_or_else(gone)
+        self.load(LiveScoreOf(id)).await?.ok_or_else(movie_deleted)
     }
 }
 
-/// Pages of movies, by title.
+/// A page of movies, ordered by title.
 pub(super) type MovieConnection = async_graphql::connection::Connection<TitleCursor, Movie>;
 
-/// A movie that was there a moment ago.
-fn gone() -> ApiError {
-    ApiError::new(ErrorCode::NotFound, "the movie has been deleted meanwhile")
+/// A movie that existed earlier in the same operation.
+fn movie_deleted() -> ApiError {
+    ApiError::new(ErrorCode::NotFound, "the movie was deleted while the request ran; retry")
 }
 
 /// A movie.
 pub(super) struct Movie(pub(super) Arc<store::Movie>);
 
 impl Movie {
-    /// Whose details these are, and the decade whose changes they follow.
+    /// Key of the movie's details: its ID, and the decade whose data version invalidates them.
     fn of(&self) -> DetailKey<MovieId> {
         DetailKey { id: self.0.id, decade: self.0.release_date.and_then(Decade::of) }
     }
@@ -52,64 +60,64 @@ impl Movie {
 /// A movie.
 #[Object]
 impl Movie {
-    /// Global id.
+    /// Global ID.
     pub(super) async fn id(&self) -> ID {
         NodeId::Movie(self.0.id).into()
     }
 
-    /// Its id at TMDb; null where no source has mapped it.
+    /// TMDb ID. Null if unknown.
     async fn tmdb_id(&self) -> Option<i32> {
         self.0.tmdb_id
     }
 
-    /// Its id at IMDb, "tt…".
+    /// IMDb ID, such as "tt0111161". Null if unknown.
     async fn imdb_id(&self) -> Option<&str> {
         self.0.imdb_id.as_deref()
     }
 
-    /// Its title.
+    /// Title.
     async fn title(&self) -> &str {
         &self.0.title
     }
 
-    /// When it was first shown.
+    /// Date of the first release. Null if unknown.
     async fn release_date(&self) -> Option<Date> {
         self.0.release_date.map(Date)
     }
 
-    /// The year in which it was first shown.
+    /// Year of the first release. Null if unknown.
     async fn year(&self) -> Option<i32> {
         self.0.release_date.map(|day| day.year())
     }
 
-    /// First year of the decade in which it was first shown.
+    /// First year of the decade of the first release, such as 1990. Null if unknown.
     async fn decade(&self) -> Option<i32> {
         self.0.release_date.and_then(Decade::of).map(Decade::year)
     }
 
-    /// The language that it was made in, two letters.
+    /// Original language, as a two-letter code.
     async fn original_language(&self) -> Option<&str> {
         self.0.original_language.as_deref()
     }
 
-    /// Path of its poster at TMDb's image server.
+    /// Path of the poster on TMDb's image server.
     async fn poster_path(&self) -> Option<&str> {
         self.0.poster_path.as_deref()
     }
 
-    /// Its genres, by name.
+    /// Genres, ordered by name.
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
-        let genres = context(ctx).load(GenresOf(self.of())).await?;
-        Ok(each(genres, |genre| Genre::from(genre)))
+        let genres = context(ctx).load(MovieGenres(self.of())).await?;
+        Ok(map_loaded(genres, |genre| Genre::from(genre)))
     }
 
-    /// The countries that produced it, by code.
+    /// Production countries, ordered by code.
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
-        let countries = context(ctx).load(CountriesOf(self.of())).await?;
-        Ok(each(countries, |country| country.into()))
+        let countries = context(ctx).load(MovieCountries(self.of())).await?;
+        Ok(map_loaded(countries, |country| country.into()))
     }
 
-    /// The lists that it is on, by key.
+    /// Lists that contain the movie, ordered by key.
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<ListMembership>, ApiError> {
         let names = &context(ctx).reference().boxed().await?.lists;
         let membership = |on: &store::Membership| ListMembership {
@@ -121,10 +129,10 @@ impl Movie {
         Ok(self.0.lists.iter().map(membership).collect())
     }
 
-    /// What others measured of it, by source and type.
+    /// External ratings and other metrics, ordered by source and type.
     async fn metrics(&self, ctx: &Context<'_>) -> Result<Vec<Metric>, ApiError> {
-        let metrics = context(ctx).load(MetricsOf(self.of())).await?;
-        Ok(each(metrics, |metric| Metric {
+        let metrics = context(ctx).load(MovieMetrics(self.of())).await?;
+        Ok(map_loaded(metrics, |metric| Metric {
             source: metric.source.clone(),
             r#type: metric.metric_type.clone(),
             value: metric.value,
@@ -132,10 +140,10 @@ impl Movie {
         }))
     }
 
-    /// Its nominations and wins.
+    /// Award nominations and wins.
     async fn festivals(&self, ctx: &Context<'_>) -> Result<FestivalRecord, ApiError> {
-        let entries = context(ctx).load(FestivalsOf(self.of())).await?;
-        let entries = each(entries, |entry| FestivalEntry {
+        let entries = context(ctx).load(MovieFestivals(self.of())).await?;
+        let entries = map_loaded(entries, |entry| FestivalEntry {
             organization: entry.organization.clone(),
             year: entry.year,
             category: entry.category.clone(),
@@ -146,15 +154,15 @@ impl Movie {
         Ok(FestivalRecord { wins, nominations: entries.len(), entries })
     }
 
-    /// The people credited for it, each once: directors, then the cast as billed, then the rest of the crew.
+    /// Credited people, each once: directors, then the cast in billing order, then the rest of the crew.
     #[graphql(complexity = "usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn people(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "People at most, 1 to 100", default = 10)] first: i32,
+        #[graphql(desc = "Maximum number of people, 1 to 100", default = 10)] first: i32,
     ) -> Result<Vec<CreditedPerson>, ApiError> {
         let first = page_size(first)?;
-        let credits = context(ctx).load(CreditsOf(self.of())).await?;
+        let credits = context(ctx).load(MovieCredits(self.of())).await?;
         let mut people: Vec<CreditedPerson> = Vec::new();
         for credit in credits.iter().flat_map(|credits| credits.iter()) {
             let role = role(credit);
@@ -170,20 +178,20 @@ impl Movie {
         Ok(people)
     }
 
-    /// Who did what for it: directors, then the cast as billed, then the rest of the crew.
+    /// Cast and crew credits: directors, then the cast in billing order, then the rest of the crew.
     #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn credits(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only this department, such as Directing; the cast is Acting")] department: Option<String>,
-        #[graphql(desc = "Credits at most, 1 to 100", default = 25)] first: i32,
-        #[graphql(desc = "Cursor of the last credit of the page before")] after: Option<String>,
+        #[graphql(desc = "Only this department, such as Directing (cast: Acting)")] department: Option<String>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Returns items after this cursor, the previous page's `endCursor`")] after: Option<String>,
     ) -> Result<Connection<Credit, CountFields>, ApiError> {
         let first = page_size(first)?;
         let scope_of = [&self.0.id.to_string(), department.as_deref().unwrap_or("*")];
         let cursors = CursorScope::of(&["credits", scope_of[0], scope_of[1]]);
         let after = cursors.read(after.as_deref())?;
-        let credits = context(ctx).load(CreditsOf(self.of())).await?;
+        let credits = context(ctx).load(MovieCredits(self.of())).await?;
         let wanted = |credit: &&store::Credit| department.as_deref().is_none_or(|name| in_department(credit, name));
         let credits: Vec<_> = credits.iter().flat_map(|credits| credits.iter()).filter(wanted).cloned().collect();
         let standing = |place: usize| Standing { score: 0.0, id: MovieId(i64::try_from(place).unwrap_or(i64::MAX)) };
@@ -199,15 +207,13 @@ impl Movie {
         Ok(connection)
     }
 
-    /// How it scores; the arguments are those of the query `predictions`.
+    /// Score and rank of the movie. The arguments have the same meaning as in `Query.predictions`.
     #[graphql(complexity = "2 + child_complexity")]
     async fn prediction(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
-            String,
-        >,
-        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Profile name; excludes `weights`. Default: the default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights; mutually exclusive with `profile`")] weights: Option<WeightsInput>,
         #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);
@@ -219,18 +225,18 @@ impl Movie {
     }
 }
 
-/// What a loader gave, as schema types; empty where it gave nothing.
-fn each<T, U>(loaded: Option<Arc<Vec<T>>>, convert: impl Fn(&T) -> U) -> Vec<U> {
+/// Converts loaded values to schema types. Empty if the loader found none.
+fn map_loaded<T, U>(loaded: Option<Arc<Vec<T>>>, convert: impl Fn(&T) -> U) -> Vec<U> {
     loaded.iter().flat_map(|values| values.iter()).map(convert).collect()
 }
 
-/// Whether a credit is of a department. Cast rows of older databases name none.
+/// Whether a credit belongs to a department. Cast rows of older databases have no department.
 fn in_department(credit: &store::Credit, name: &str) -> bool {
     let own = credit.department.as_deref().unwrap_or(if credit.cast { "Acting" } else { "" });
     own.eq_ignore_ascii_case(name)
 }
 
-/// What somebody did, in a few words.
+/// The character, job or department of a credit, whichever is known.
 fn role(credit: &store::Credit) -> String {
     let role = if credit.cast { credit.character.as_deref() } else { credit.job.as_deref() };
     let otherwise = if credit.cast { "Cast" } else { credit.department.as_deref().unwrap_or("Crew") };
@@ -240,9 +246,9 @@ fn role(credit: &store::Credit) -> String {
 /// A genre.
 #[derive(SimpleObject)]
 pub(super) struct Genre {
-    /// Its id at TMDb; null where it is of another source.
+    /// TMDb ID. Null if the genre comes from another source.
     tmdb_id: Option<i32>,
-    /// Its name.
+    /// Name.
     name: String,
 }
 
@@ -255,9 +261,9 @@ impl From<&store::Genre> for Genre {
 /// A country.
 #[derive(SimpleObject)]
 pub(super) struct Country {
-    /// ISO 3166-1, two letters.
+    /// ISO 3166-1 alpha-2 code.
     code: String,
-    /// Its name.
+    /// Name.
     name: String,
 }
 
@@ -267,136 +273,138 @@ impl From<&store::Country> for Country {
     }
 }
 
-/// A movie's place on one list.
+/// Membership of a movie in a list.
 #[derive(SimpleObject)]
 pub(super) struct ListMembership {
-    /// The list's key.
+    /// Key of the list.
     key: String,
-    /// What the list is called.
+    /// Display name of the list.
     name: String,
-    /// Its number on the list, where the list numbers its films.
+    /// Position on the list. Null if the list is not ordered.
     position: Option<i32>,
-    /// The edition that it was added in.
+    /// Edition of the list that added the movie. Null if unknown.
     edition: Option<String>,
 }
 
-/// A number about a movie, from one source.
+/// An external rating or other metric of a movie, from one source.
 #[derive(SimpleObject)]
 pub(super) struct Metric {
-    /// Who says so: tmdb, imdb, metacritic, rotten_tomatoes, …
+    /// Source: tmdb, imdb, metacritic, rotten_tomatoes, …
     source: String,
-    /// What it is: rating_average, metascore, tomatometer, popularity_score, …
+    /// Type: rating_average, metascore, tomatometer, popularity_score, …
     r#type: String,
-    /// The number; null where the source gives a text, or no number.
+    /// Value. Null if the source provides no number.
     value: Option<f64>,
-    /// When it was taken.
+    /// When the value was fetched from the source.
     fetched_at: DateTime<Utc>,
 }
 
-/// A movie's nominations and wins.
+/// Award nominations and wins of a movie.
 #[derive(SimpleObject)]
 pub(super) struct FestivalRecord {
-    /// Nominations that won.
+    /// Number of wins.
     wins: usize,
-    /// All nominations, won ones included.
+    /// Number of nominations, including wins.
     nominations: usize,
-    /// Each of them: latest first, then by organization and category.
+    /// All nominations: latest first, then by organization and category.
     entries: Vec<FestivalEntry>,
 }
 
-/// A nomination, won or not.
+/// An award nomination.
 #[derive(SimpleObject)]
 pub(super) struct FestivalEntry {
     /// Abbreviation of the organization, such as AMPAS for the Academy Awards.
     organization: String,
-    /// Year of the ceremony.
+    /// Year of the awards ceremony.
     year: i32,
-    /// Category.
+    /// Award category.
     category: String,
-    /// Who was nominated, where somebody is named.
+    /// Nominated person. Null if the nomination names none.
     person_name: Option<String>,
-    /// Whether it won.
+    /// Whether the nomination won.
     won: bool,
 }
 
-/// Somebody who worked on a movie, and as what.
+/// A person and their roles in a movie.
 #[derive(SimpleObject)]
 pub(super) struct CreditedPerson {
-    /// Who.
+    /// The person.
     person: Person,
-    /// Their jobs and characters.
+    /// Jobs and characters of the person in this movie.
     roles: Vec<String>,
 }
 
-/// One thing that one person did for one movie.
+/// One role of one person in one movie.
 pub(super) struct Credit {
     credit: store::Credit,
     decade: Option<Decade>,
 }
 
-/// One thing that one person did for one movie.
+/// One role of one person in one movie.
 #[Object]
 impl Credit {
-    /// TMDb's id of the credit.
+    /// TMDb's ID of the credit.
     async fn credit_id(&self) -> &str {
         &self.credit.credit_id
     }
 
-    /// Who.
+    /// The person.
     async fn person(&self) -> Person {
         Person { person: self.credit.person.clone(), decade: self.decade }
     }
 
-    /// Whether they acted; otherwise they were of the crew.
+    /// True for cast, false for crew.
     async fn cast(&self) -> bool {
         self.credit.cast
     }
 
-    /// The department; "Acting" for the cast.
+    /// Department; "Acting" for the cast. Null if unknown.
     async fn department(&self) -> Option<&str> {
         self.credit.department.as_deref().or(self.credit.cast.then_some("Acting"))
     }
 
-    /// The job; null for the cast.
+    /// Job. Null for the cast.
     async fn job(&self) -> Option<&str> {
         self.credit.job.as_deref()
     }
 
-    /// The character; null for the crew.
+    /// Character. Null for the crew.
     async fn character(&self) -> Option<&str> {
         self.credit.character.as_deref()
     }
 }
 
-/// Somebody who works on movies.
+/// A member of the cast or crew of movies.
 pub(super) struct Person {
     person: store::Person,
-    /// Of the movie that it is a person of.
+    /// Decade of the movie that refers to the person; its data version invalidates the person's quality.
     decade: Option<Decade>,
 }
 
-/// Somebody who works on movies.
+/// A member of the cast or crew of movies.
 #[Object]
 impl Person {
-    /// Global id.
+    /// Global ID. `node` and `nodes` do not resolve people and return null for it.
     async fn id(&self) -> ID {
         NodeId::Person(self.person.id).into()
     }
 
-    /// Their id at TMDb; null where no source has mapped them.
+    /// TMDb ID. Null if unknown.
     async fn tmdb_id(&self) -> Option<i32> {
         self.person.tmdb_id
     }
 
-    /// Their name.
+    /// Name.
     async fn name(&self) -> &str {
         &self.person.name
     }
 
-    /// How much their record speaks for a movie; null where it was not computed.
+    /// Quality of the person's record, an input of `PEOPLE_QUALITY`. Null if it has not been computed.
     async fn quality(&self, ctx: &Context<'_>) -> Option<Result<PersonQuality, ApiError>> {
-        let quality =
-            context(ctx).load(QualityOf(DetailKey { id: self.person.id, decade: self.decade })).await.transpose()?;
+        let quality = context(ctx)
+            .load(PersonQualityKey(DetailKey { id: self.person.id, decade: self.decade }))
+            .await
+            .transpose()?;
         Some(quality.map(|quality| PersonQuality {
             score: quality.score,
             components: Json(quality.components.clone()),
@@ -405,13 +413,13 @@ impl Person {
     }
 }
 
-/// How much a person's record speaks for a movie.
+/// Quality of a person's record.
 #[derive(SimpleObject)]
 pub(super) struct PersonQuality {
-    /// 0 to 100, logarithmic.
+    /// Quality, 0 to 100, on a logarithmic scale.
     score: f64,
-    /// The counts that it was made of.
+    /// The counts that the score is derived from.
     components: Json<Value>,
-    /// When it was computed.
+    /// When the score was computed.
     calculated_at: DateTime<Utc>,
 }

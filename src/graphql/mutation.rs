@@ -1,4 +1,4 @@
-//! The root of all changes: each takes an administrator.
+//! The mutation root. Every mutation requires an authenticated administrator.
 
 use async_graphql::{Context, ID, InputObject, Object, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -12,31 +12,31 @@ use crate::services::invalidation::{self, Target};
 use crate::services::{Administrator, Bearer, Services};
 use crate::versions::Scope;
 
-/// Everything that can be changed. Takes an admin token: the header `Authorization: Bearer …`.
+/// Administrative changes. Require an admin token in the header `Authorization: Bearer …`.
 pub struct Mutation;
 
-/// Everything that can be changed. Takes an admin token: the header `Authorization: Bearer …`.
+/// Administrative changes. Require an admin token in the header `Authorization: Bearer …`.
 #[Object]
 impl Mutation {
-    /// Makes a weight profile. CONFLICT: its name is taken.
+    /// Creates a weight profile. Fails with `CONFLICT` if the name is taken.
     async fn create_profile(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What it shall be")] input: ProfileInput,
+        #[graphql(desc = "The new state of the profile")] input: ProfileInput,
     ) -> Result<Profile, ApiError> {
         root(ctx, async |services, admin| Ok(Profile(services.profiles.create(&admin, input.try_into()?).await?))).await
     }
 
-    /// Makes a weight profile what the input says, all of it. CONFLICT: its new name is taken, or it was changed
-    /// meanwhile. FORBIDDEN: the default would become inactive.
+    /// Replaces the whole state of a weight profile. Fails with `CONFLICT` if the new name is taken or the profile was
+    /// changed since `expectedUpdatedAt`, and with `FORBIDDEN` if it would deactivate the default profile.
     async fn update_profile(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its global id")] id: ID,
-        #[graphql(desc = "What it shall be")] input: ProfileInput,
+        #[graphql(desc = "Global ID of the profile")] id: ID,
+        #[graphql(desc = "The new state of the profile")] input: ProfileInput,
         #[graphql(
-            desc = "Its `updatedAt` when it was read; nothing is changed if it has another one by now. Null: it is \
-                    changed in any case"
+            desc = "The profile's `updatedAt` as last read. The update fails with `CONFLICT` if it has changed since. \
+                    Null updates unconditionally"
         )]
         expected_updated_at: Option<DateTime<Utc>>,
     ) -> Result<Profile, ApiError> {
@@ -48,11 +48,11 @@ impl Mutation {
         .await
     }
 
-    /// Removes a weight profile; returns its id. FORBIDDEN: it came with the database, or is the default.
+    /// Deletes a weight profile and returns its ID. Fails with `FORBIDDEN` for system profiles and the default profile.
     async fn delete_profile(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its global id")] id: ID,
+        #[graphql(desc = "Global ID of the profile")] id: ID,
     ) -> Result<ID, ApiError> {
         root(ctx, async |services, admin| {
             services.profiles.delete(&admin, NodeId::profile(&id, "id")?).await?;
@@ -61,11 +61,11 @@ impl Mutation {
         .await
     }
 
-    /// Lets questions that name no profile be asked under this one. FORBIDDEN: it is not active.
+    /// Makes this the profile used when a query names none. Fails with `FORBIDDEN` if the profile is inactive.
     async fn set_default_profile(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its global id")] id: ID,
+        #[graphql(desc = "Global ID of the profile")] id: ID,
     ) -> Result<Profile, ApiError> {
         root(ctx, async |services, admin| {
             Ok(Profile(services.profiles.make_default(&admin, NodeId::profile(&id, "id")?).await?))
@@ -73,23 +73,23 @@ impl Mutation {
         .await
     }
 
-    /// Lets answers be computed anew, on every instance, before they are served again.
+    /// Invalidates cached responses on all instances; the next request recomputes them.
     async fn invalidate_cache(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which answers")] scope: InvalidateScope,
+        #[graphql(desc = "What to invalidate")] scope: InvalidateScope,
     ) -> Result<Invalidation, ApiError> {
         root(ctx, async |services, admin| Ok(services.invalidate(&admin, scope.try_into()?).await?.into())).await
     }
 
-    /// Queues movies to be scored anew. They are as soon as background jobs run, within seconds for a few.
+    /// Queues movies for rescoring. Background jobs process the queue, within seconds for a few movies.
     async fn refresh_scores(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Global ids of movies, 1 to 10,000. Null: all movies")] movie_ids: Option<Vec<ID>>,
+        #[graphql(desc = "Global IDs of movies, 1 to 10,000. Null rescores all movies")] movie_ids: Option<Vec<ID>>,
     ) -> Result<RefreshJob, ApiError> {
         root(ctx, async |services, admin| {
-            let read = |(place, id): (usize, &ID)| NodeId::movie(id, &format!("movieIds[{place}]"));
+            let read = |(index, id): (usize, &ID)| NodeId::movie(id, &format!("movieIds[{index}]"));
             let ids = movie_ids.map(|ids| ids.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>());
             let (request, films) = services.request_scores(&admin, ids.transpose()?).await?;
             Ok(RefreshJob {
@@ -103,7 +103,7 @@ impl Mutation {
     }
 }
 
-/// A root field that only administrators reach.
+/// Instruments a root field and authenticates its administrator.
 async fn root<T>(
     ctx: &Context<'_>,
     change: impl AsyncFnOnce(&Services, Administrator) -> Result<T, ApiError>,
@@ -116,21 +116,21 @@ async fn root<T>(
     .await
 }
 
-/// Which answers are to be computed anew.
+/// What to invalidate: exactly one field.
 #[derive(OneofObject)]
 enum InvalidateScope {
-    /// All; only true makes sense.
+    /// Invalidate everything. Must be `true`.
     All(bool),
-    /// Predictions and confirmed additions of a list in a decade.
+    /// Invalidate predictions and confirmed additions of a list in a decade.
     Decade(ListDecadeInput),
-    /// Those under the weights of a profile, by its name.
+    /// Invalidate results under the weights of this profile, by name.
     Profile(String),
 }
 
 /// A list in a decade.
 #[derive(InputObject)]
 struct ListDecadeInput {
-    /// The list's key.
+    /// Key of the list.
     list: String,
     /// First year of the decade, such as 1990.
     decade: i32,
@@ -149,20 +149,20 @@ impl TryFrom<InvalidateScope> for Target {
     }
 }
 
-/// What was invalidated.
+/// Result of an invalidation.
 #[derive(SimpleObject)]
 struct Invalidation {
-    /// Whether all was.
+    /// Whether everything was invalidated.
     all: bool,
-    /// The key of the list, where one was named.
+    /// Key of the list, if the scope was a decade.
     list: Option<String>,
-    /// First year of the decade, where one was named.
+    /// First year of the decade, if the scope was a decade.
     decade: Option<i32>,
-    /// The profile, where one was named.
+    /// The profile, if the scope was a profile.
     profile: Option<Profile>,
-    /// How many data versions were raised.
+    /// Number of data versions raised.
     versions: usize,
-    /// How many kept values of the instance that answered will not be served any more; others keep their own.
+    /// Cached entries invalidated on the responding instance. Other instances invalidate their own.
     entries: usize,
 }
 
@@ -183,15 +183,15 @@ impl From<invalidation::Invalidation> for Invalidation {
     }
 }
 
-/// Movies that were queued to be scored anew.
+/// Movies queued for rescoring by one request.
 #[derive(SimpleObject)]
 struct RefreshJob {
-    /// Of this request alone.
+    /// ID of the request.
     id: ID,
-    /// How many different movies; null where it is all of them.
+    /// Number of distinct movies queued. Null if all movies were queued.
     films: Option<usize>,
-    /// Whether it is all of them.
+    /// Whether all movies were queued.
     all: bool,
-    /// When they were queued.
+    /// When the movies were queued.
     queued_at: DateTime<Utc>,
 }

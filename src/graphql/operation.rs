@@ -1,4 +1,4 @@
-//! One operation in flight: what it is, its errors named, measured and logged, however it ends.
+//! One operation in flight: its metadata, metrics, span, log line and error codes, however it ends.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,19 +21,19 @@ use crate::telemetry::{
     ErrorCode, Label, Metrics, OperationGuard, OperationType, OperationUsage, Outcome, Phase, Rejection, Source,
 };
 
-/// The longest operation name that is logged, in characters.
+/// Maximum length of a logged operation name, in characters.
 const NAME_LIMIT: usize = 64;
 
-/// An operation that takes longer is worth a look.
+/// Operations that take longer are logged as slow.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// The longest document that a span shows, in bytes.
+/// Maximum length of the document in a span, in bytes.
 const DOCUMENT_LIMIT: usize = 2048;
 
-/// The longest syntax error that is sent, in characters: the parser's text repeats what the client wrote.
+/// Maximum length of a syntax error, in characters: the parser's text repeats the client's input.
 const SYNTAX_ERROR_LIMIT: usize = 200;
 
-/// What a document says about the operation that is to be executed.
+/// Metadata of the operation that a document selects for execution.
 #[derive(Debug)]
 pub(super) struct OperationInfo {
     pub(super) kind: OperationType,
@@ -42,16 +42,16 @@ pub(super) struct OperationInfo {
 }
 
 impl Default for OperationInfo {
-    /// Nothing is known yet.
+    /// An operation that is not parsed yet.
     fn default() -> Self {
         Self { kind: OperationType::Unknown, name: None, root_fields: Vec::new() }
     }
 }
 
 impl OperationInfo {
-    /// Of a document, `name` being the operation that the client chose.
+    /// Metadata of the operation that `name` selects; the default if it selects none.
     pub(super) fn of(document: &ExecutableDocument, name: Option<&str>, metrics: &Metrics) -> Self {
-        let Some((own_name, definition)) = selected_operation(document, name) else { return Self::default() };
+        let Some((document_name, definition)) = selected_operation(document, name) else { return Self::default() };
         let kind = match definition.ty {
             ParsedType::Query => OperationType::Query,
             ParsedType::Mutation => OperationType::Mutation,
@@ -59,16 +59,16 @@ impl OperationInfo {
         };
         let mut fields = RootFields { document, metrics, spread: HashSet::new(), names: Vec::new() };
         fields.collect(&definition.selection_set.node);
-        let name = own_name.map(|name| name.chars().take(NAME_LIMIT).collect());
+        let name = document_name.map(|name| name.chars().take(NAME_LIMIT).collect());
         Self { kind, name, root_fields: fields.names }
     }
 }
 
-/// An operation in flight. Its one log line is written when it is dropped, so also when the client leaves.
+/// An operation in flight. Dropping it writes its one log line, so cancelled requests are logged as well.
 pub(super) struct Operation {
     metrics: Metrics,
     guard: OperationGuard,
-    /// The request's trace, for the line of an operation that ends outside of it.
+    /// The request's trace context, for the log line of an operation that is dropped outside of it.
     context: Context,
     span: Span,
     pub(super) info: Arc<OperationInfo>,
@@ -76,7 +76,7 @@ pub(super) struct Operation {
     hits: u32,
     stale: u32,
     misses: u32,
-    spent: Arc<OperationUsage>,
+    usage: Arc<OperationUsage>,
     cost: Cost,
     status: Option<u16>,
     request_id: Option<String>,
@@ -110,7 +110,7 @@ impl Operation {
             hits: 0,
             stale: 0,
             misses: 0,
-            spent: Arc::default(),
+            usage: Arc::default(),
             cost: Cost::default(),
             status: None,
             request_id: None,
@@ -122,27 +122,27 @@ impl Operation {
         self.span.clone()
     }
 
-    /// Where its statements are counted.
+    /// The counter of the operation's SQL statements.
     pub(super) fn usage(&self) -> Arc<OperationUsage> {
-        Arc::clone(&self.spent)
+        Arc::clone(&self.usage)
     }
 
-    /// Where its cost is written down.
+    /// The cell that validation stores the operation's cost in.
     pub(super) fn cost(&self) -> Cost {
         self.cost.clone()
     }
 
-    /// Notes what its client calls it.
+    /// Sets the client's request ID for the log line.
     pub(super) fn set_request_id(&mut self, id: String) {
         self.request_id = Some(id);
     }
 
-    /// Notes how its HTTP answer begins.
+    /// Records the HTTP status of the response.
     pub(super) fn record_status(&mut self, status: u16) {
         self.status = Some(status);
     }
 
-    /// Notes its size and text, where somebody will see them.
+    /// Records the depth, and the redacted document in the span if it is sampled.
     pub(super) fn record_limits(&self, query: &str, size: Size) {
         self.metrics.depth(size.depth);
         if !self.span.is_disabled() {
@@ -152,22 +152,22 @@ impl Operation {
         }
     }
 
-    /// Counts that it is refused before it is executed.
+    /// Counts a rejection before execution.
     pub(super) fn rejected(&self, reason: Rejection) {
         self.metrics.rejected(reason);
     }
 
-    /// Notes what it is.
+    /// Sets the operation's metadata.
     pub(super) fn describe(&mut self, info: Arc<OperationInfo>) {
         self.guard.kind(info.kind);
         self.info = info;
     }
 
-    /// Notes what its answer says and was made of; of a subscription, each of its events.
+    /// Records the error codes and cache usage of the response, or of each event of a subscription.
     pub(super) fn record(&mut self, codes: &[ErrorCode], read: &Dependencies) {
         for &code in codes {
             self.metrics.graphql_error(code);
-            // It may go on for days: each code once.
+            // A subscription may run for days, so each code is listed once.
             if !self.codes.contains(&code) {
                 self.codes.push(code);
             }
@@ -177,7 +177,7 @@ impl Operation {
         self.misses += read.misses;
     }
 
-    /// Notes that its answer was at hand.
+    /// Records a hit of the response cache.
     pub(super) fn record_hit(&mut self, info: &Arc<OperationInfo>) {
         self.describe(Arc::clone(info));
         self.hits = 1;
@@ -194,7 +194,7 @@ impl Drop for Operation {
         let elapsed = self.guard.finish(outcome);
         let OperationInfo { kind, name, root_fields } = &*self.info;
         if *kind != OperationType::Unknown && !self.span.is_disabled() {
-            // A span that has begun takes no other name by a field.
+            // A started span cannot be renamed through the `otel.name` field.
             self.span.context().span().update_name(kind.as_str());
             self.span.record("graphql.operation.type", kind.as_str());
         }
@@ -202,7 +202,7 @@ impl Drop for Operation {
         self.span.record("cinegraph.graphql.outcome", outcome.as_str());
         let complexity = self.cost.points();
         self.span.record("cinegraph.graphql.complexity", complexity);
-        if self.spent.is_trace_truncated() {
+        if self.usage.is_trace_truncated() {
             self.span.record("cinegraph.trace.truncated", true);
         }
         if outcome == Outcome::Error {
@@ -224,8 +224,8 @@ impl Drop for Operation {
             cache_hits = self.hits,
             cache_stale = self.stale,
             cache_misses = self.misses,
-            db_queries = self.spent.statements(),
-            db_ms = milliseconds(self.spent.time()),
+            db_queries = self.usage.statements(),
+            db_ms = milliseconds(self.usage.time()),
             source = prediction.map(Label::as_str),
             "graphql operation"
         );
@@ -235,17 +235,17 @@ impl Drop for Operation {
     }
 }
 
-/// One phase of an operation: measured, and a span.
+/// Runs one phase of an operation in its own span and records its duration.
 pub(super) async fn instrument_phase<T>(metrics: &Metrics, phase: Phase, work: impl Future<Output = T>) -> T {
     let name = phase.as_str();
     let span = tracing::info_span!("phase", otel.name = format!("graphql {name}"), graphql.processing.r#type = name);
     let started = Instant::now();
-    let done = work.instrument(span).await;
+    let output = work.instrument(span).await;
     metrics.phase(phase, started.elapsed());
-    done
+    output
 }
 
-/// A document whose texts and numbers are question marks, so that it tells nothing of its user; 2 KiB at most.
+/// The document with literals replaced by `?`, so that traces contain no user data; cut at [`DOCUMENT_LIMIT`].
 fn redact_literals(query: &str) -> String {
     let mut text = String::with_capacity(query.len().min(DOCUMENT_LIMIT));
     let mut characters = query.char_indices().peekable();
@@ -279,12 +279,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// With three decimals.
+/// Milliseconds, rounded to three decimals.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// The operation that the library will execute, with the name that the document gives it. `None` if it will refuse.
+/// The operation that async-graphql will execute, with its name in the document. `None` if it will reject the request.
 pub(super) fn selected_operation<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,
@@ -303,11 +303,11 @@ pub(super) fn selected_operation<'a>(
     }
 }
 
-/// The distinct root fields of an operation, through fragments; those that the schema lacks become one `other`.
+/// Collects the distinct root fields of an operation, through fragments. Unknown fields become one `other`.
 struct RootFields<'a> {
     document: &'a ExecutableDocument,
     metrics: &'a Metrics,
-    /// Fragments seen: the document is not validated yet, so they may be circular.
+    /// Fragments visited: the document is not validated yet, so spreads may be circular.
     spread: HashSet<&'a str>,
     names: Vec<&'static str>,
 }
@@ -336,7 +336,7 @@ impl<'a> RootFields<'a> {
     }
 }
 
-/// What the parser found, without the text it found it in: the position is in `locations`.
+/// The parser's error without the excerpt of the document; the position is in `locations`.
 pub(super) fn syntax_error(error: &ServerError) -> ServerError {
     let reason = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
     let message = format!("syntax error: {}", reason.chars().take(SYNTAX_ERROR_LIMIT).collect::<String>());
@@ -349,8 +349,8 @@ pub(super) fn error_with_code(code: ErrorCode, message: impl Into<String>) -> Se
     error
 }
 
-/// Gives an error its code. The library's own errors come without one, and so does whatever a resolver let through by
-/// mistake: that is ours, and its text stays here.
+/// Returns the code of an error and adds it if missing. Errors of async-graphql itself have none. Neither does an error
+/// that a resolver let through by mistake: it becomes `INTERNAL`, and its text is logged instead of sent.
 pub(super) fn assign_code(error: &mut ServerError) -> ErrorCode {
     if let Some(Value::String(name)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
         return ErrorCode::named(name).unwrap_or(ErrorCode::Internal);
@@ -363,14 +363,14 @@ pub(super) fn assign_code(error: &mut ServerError) -> ErrorCode {
         ErrorCode::Internal
     };
     if code == ErrorCode::Internal {
-        tracing::error!(error = error.message, path = ?error.path, "a resolver failed without saying why");
-        "internal error".clone_into(&mut error.message);
+        tracing::error!(error = error.message, path = ?error.path, "resolver returned an unclassified error");
+        "internal server error".clone_into(&mut error.message);
     }
     set_code(error, code);
     code
 }
 
-/// Whether the library refused an argument that validation cannot judge, such as a date.
+/// Whether async-graphql rejected an argument that validation does not check, such as a date.
 fn is_bad_argument(error: &ServerError) -> bool {
     error.source.is_none()
         && (error.message.starts_with("Failed to parse \"") || error.message.starts_with("Expected input type \""))
@@ -380,6 +380,7 @@ fn set_code(error: &mut ServerError, code: ErrorCode) {
     error.extensions.get_or_insert_default().set("code", code.as_str());
 }
 
+/// The outcome of a response with these error codes and this data.
 pub(super) fn outcome(codes: &[ErrorCode], data: &Value) -> Outcome {
     match codes {
         [] => Outcome::Ok,

@@ -1,5 +1,5 @@
-//! Documents that a client need not send, or is the only one to be allowed: automatic persisted queries, and the trusted
-//! documents of a manifest.
+//! Persisted documents: automatic persisted queries, and the trusted documents of a manifest (optionally the only
+//! documents that are allowed).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,46 +11,49 @@ use sha2::{Digest, Sha256};
 use super::operation::error_with_code;
 use crate::telemetry::ErrorCode;
 
-/// Documents that are remembered at most.
-const REMEMBERED: usize = 1_000;
+/// Maximum number of automatic persisted queries in memory.
+const MAX_PERSISTED: usize = 1_000;
 
-/// Longer documents are executed and not remembered, in bytes; with [`REMEMBERED`], this bounds the memory.
-const LONGEST: usize = 16 * 1024;
+/// Longer documents, in bytes, are executed but not persisted. With [`MAX_PERSISTED`], this bounds the memory.
+const MAX_PERSISTED_BYTES: usize = 16 * 1024;
 
-/// What clients that know the protocol of persisted queries look for.
+/// Message that clients of the persisted-query protocol check for before they send the document.
 const NOT_FOUND: &str = "PersistedQueryNotFound";
 
-/// The id of a trusted document, in the data of a request that names one.
+/// ID of a trusted document, in the data of a request that refers to one.
 #[derive(Debug, Clone)]
 pub struct DocumentId(pub String);
 
-/// Trusted documents by id; an id is whatever the manifest says, mostly the SHA-256 of the document.
+/// Trusted documents of a manifest.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedDocuments {
-    /// The documents.
+    /// The documents by ID. The manifest chooses the IDs, usually the SHA-256 of the document.
     pub by_id: HashMap<String, String>,
-    /// Whether others are refused.
+    /// Whether all other documents are rejected.
     pub only: bool,
 }
 
-/// All documents that are known.
+/// The known documents: trusted and persisted.
 #[derive(Clone)]
 pub(super) struct Documents {
     trusted: Arc<TrustedDocuments>,
-    /// SHA-256 of each trusted document: a client may send it whole.
+    /// Trusted documents by SHA-256, because a client may also send the text or the hash.
     digests: Arc<HashMap<[u8; 32], String>>,
-    remembered: Arc<Mutex<LruCache<[u8; 32], Arc<str>>>>,
+    automatic: Arc<Mutex<LruCache<[u8; 32], Arc<str>>>>,
 }
 
 impl Documents {
     pub(super) fn new(trusted: TrustedDocuments) -> Self {
         let digests = trusted.by_id.values().map(|document| (digest(document), document.clone())).collect();
-        let remembered = LruCache::builder().max_size(REMEMBERED).build().expect("it is more than none");
-        Self { trusted: Arc::new(trusted), digests: Arc::new(digests), remembered: Arc::new(Mutex::new(remembered)) }
+        let automatic = LruCache::builder().max_size(MAX_PERSISTED).build().expect("the size is not 0");
+        Self { trusted: Arc::new(trusted), digests: Arc::new(digests), automatic: Arc::new(Mutex::new(automatic)) }
     }
 
-    /// Puts the document into a request that names one, remembers one that is sent with its hash, and refuses what is not
-    /// allowed.
+    /// Fills in the document of a request that refers to one, and persists a document that is sent with its hash.
+    ///
+    /// # Errors
+    /// `PERSISTED_QUERY_NOT_FOUND` for an unknown ID or hash, `FORBIDDEN` for an untrusted document if only trusted
+    /// ones are allowed, `BAD_USER_INPUT` for an invalid hash.
     pub(super) fn resolve(&self, request: &mut Request) -> Result<(), ServerError> {
         if let Some(id) = request.data.get(&std::any::TypeId::of::<DocumentId>()) {
             let id = id.downcast_ref::<DocumentId>().map(|id| id.0.as_str()).unwrap_or_default();
@@ -62,7 +65,7 @@ impl Documents {
         }
         let Some(hash) = persisted_hash(request)? else {
             return if self.trusted.only && !self.digests.contains_key(&digest(&request.query)) {
-                Err(error_with_code(ErrorCode::Forbidden, "only the operations of a fixed list may be executed here"))
+                Err(error_with_code(ErrorCode::Forbidden, "only trusted documents may be executed"))
             } else {
                 Ok(())
             };
@@ -72,40 +75,40 @@ impl Documents {
             return Ok(());
         }
         if self.trusted.only {
-            return Err(error_with_code(
-                ErrorCode::Forbidden,
-                "only the operations of a fixed list may be executed here",
-            ));
+            return Err(error_with_code(ErrorCode::Forbidden, "only trusted documents may be executed"));
         }
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut automatic = self.automatic.lock().unwrap_or_else(PoisonError::into_inner);
         if request.query.is_empty() {
-            let Some(document) = remembered.cache_get(&hash) else {
+            let Some(document) = automatic.cache_get(&hash) else {
                 return Err(error_with_code(ErrorCode::PersistedQueryNotFound, NOT_FOUND));
             };
             request.query = document.to_string();
             return Ok(());
         }
         if digest(&request.query) != hash {
-            let problem = "extensions.persistedQuery.sha256Hash is not that of the query";
+            let problem = "extensions.persistedQuery.sha256Hash does not match the query";
             return Err(error_with_code(ErrorCode::BadUserInput, problem));
         }
-        if request.query.len() <= LONGEST {
-            remembered.cache_set(hash, request.query.as_str().into());
+        if request.query.len() <= MAX_PERSISTED_BYTES {
+            automatic.cache_set(hash, request.query.as_str().into());
         }
         Ok(())
     }
 }
 
-/// The hash of `extensions.persistedQuery`, where there is one.
+/// The hash in `extensions.persistedQuery`; `None` without that extension.
+///
+/// # Errors
+/// `BAD_USER_INPUT` if the extension is malformed.
 fn persisted_hash(request: &Request) -> Result<Option<[u8; 32]>, ServerError> {
     let Some(Value::Object(persisted)) = request.extensions.get("persistedQuery") else { return Ok(None) };
-    let wrong =
-        || error_with_code(ErrorCode::BadUserInput, "extensions.persistedQuery needs version 1 and a sha256Hash");
+    let malformed =
+        || error_with_code(ErrorCode::BadUserInput, "extensions.persistedQuery requires version 1 and a sha256Hash");
     if !matches!(persisted.get("version"), Some(Value::Number(version)) if version.as_u64() == Some(1)) {
-        return Err(wrong());
+        return Err(malformed());
     }
-    let Some(Value::String(hex)) = persisted.get("sha256Hash") else { return Err(wrong()) };
-    unhex(hex).map(Some).ok_or_else(wrong)
+    let Some(Value::String(hex)) = persisted.get("sha256Hash") else { return Err(malformed()) };
+    unhex(hex).map(Some).ok_or_else(malformed)
 }
 
 fn unhex(hex: &str) -> Option<[u8; 32]> {

@@ -1,5 +1,5 @@
-//! The door through which every operation passes, by HTTP or WebSocket: answered from the response cache, or executed;
-//! measured and logged once, however it ends.
+//! The operation pipeline of HTTP and WebSocket: admission, response cache, parsing, validation, execution, encoding.
+//! Every operation is measured and logged once, however it ends. Main type: [`OperationPipeline`].
 
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
@@ -34,10 +34,10 @@ use crate::telemetry::{
     Done, ErrorCode, Lookup, Metrics, OperationEnd, OperationType, Outcome, Phase, Rejection, Source,
 };
 
-/// Longer than any part of an answer is kept, so that its parts decide.
-const LIFETIME: Ttl = Ttl::of(Duration::from_hours(24));
+/// Longer than the TTL of any dependency, so that the dependencies determine how long a response is cached.
+const RESPONSE_TTL: Ttl = Ttl::of(Duration::from_hours(24));
 
-/// Root fields whose answers may be kept. What they have read says for how long.
+/// Root fields whose responses are cacheable, for as long as their dependencies are valid.
 const CACHEABLE_FIELDS: &[&str] = &[
     "confirmedAdditions",
     "countries",
@@ -57,75 +57,75 @@ const CACHEABLE_FIELDS: &[&str] = &[
     "validation",
 ];
 
-/// Root fields that are predictions.
+/// Root fields that count as predictions in the metrics.
 const PREDICTION_FIELDS: &[&str] = &["confirmedAdditions", "prediction", "predictions"];
 
-/// How a request came.
+/// How a request was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// By POST: it may change things.
+    /// HTTP POST: any operation.
     Post(MediaType),
-    /// By GET: it may only read, for anything may repeat it.
+    /// HTTP GET: queries only, because clients, proxies and crawlers may repeat a GET.
     Get(MediaType),
-    /// By WebSocket.
+    /// WebSocket.
     Socket,
-    /// From our own pages, whose documents are as they should be.
+    /// The service's own pages. Their documents are trusted, so document limits do not apply.
     Internal,
 }
 
-/// What an answer by HTTP is written in.
+/// Media type of an HTTP response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaType {
-    /// `application/graphql-response+json`, whose status tells whether an operation was executed.
+    /// `application/graphql-response+json`: the HTTP status shows whether the operation was executed.
     GraphqlResponse,
-    /// `application/json`, which older clients expect: whatever is well formed is answered 200.
+    /// `application/json`, for older clients: every well-formed request gets status 200.
     Json,
 }
 
-/// What became of an operation.
+/// The response to an operation.
 #[derive(Debug, Clone)]
 pub struct OperationResponse {
-    /// The response, as JSON.
+    /// Response body, as JSON.
     pub body: Bytes,
-    /// How far it came.
+    /// How far the operation got.
     pub status: ExecutionStatus,
-    /// How it ended.
+    /// Outcome for the metrics.
     pub outcome: Outcome,
-    /// The slowest source used, if all that it asked for was predictions.
+    /// The slowest data source used, if all root fields are predictions.
     pub prediction: Option<Source>,
-    /// How the response cache served it; none where it may not be kept.
+    /// Cache metadata; `None` if the response is not cacheable.
     pub cache: Option<CacheMetadata>,
-    /// Whether the service could not answer now, and may be asked again soon.
+    /// Whether the service was unavailable and the client may retry soon.
     pub unavailable: bool,
 }
 
 impl OperationResponse {
-    /// How the operation of the request ended.
+    /// Outcome and prediction source, as the request metrics take them.
     #[must_use]
     pub fn end(&self) -> OperationEnd {
         OperationEnd { outcome: self.outcome, prediction: self.prediction }
     }
 }
 
-/// How far an operation came.
+/// How far an operation got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExecutionStatus {
-    /// It was refused before execution: it cannot be parsed, is not valid, or asks for too much.
+    /// Rejected before execution: a syntax or validation error, or a limit exceeded.
     Rejected,
-    /// It would have changed something, which a GET may not.
+    /// Not a query, but sent by GET.
     MethodNotAllowed,
-    /// Nobody has looked at it: too many others are being answered.
+    /// Rejected unread above the concurrency limit (load shedding).
     Shed,
-    /// Its time was over.
+    /// Exceeded the time limit.
     TimedOut,
-    /// It was executed, and our code failed.
+    /// Panicked during execution.
     Panicked,
-    /// It was executed.
+    /// Executed, with or without field errors.
     Executed,
 }
 
 impl ExecutionStatus {
-    /// The status of an answer by HTTP.
+    /// HTTP status of the response.
     #[must_use]
     pub fn http_status(self, transport: Transport) -> u16 {
         match self {
@@ -144,24 +144,24 @@ impl ExecutionStatus {
     }
 }
 
-/// What its client calls a request, in its data.
+/// The client's request ID, in the data of the request.
 #[derive(Debug, Clone)]
 pub struct RequestId(pub String);
 
-/// What caches on the way may know of an answer.
+/// Cache metadata of a response, for the HTTP caching headers.
 #[derive(Debug, Clone)]
 pub struct CacheMetadata {
-    /// How it was found.
+    /// Result of the cache lookup.
     pub how: Lookup,
-    /// When it was made, and until when it may be served.
+    /// When the response was created, and until when it may be served.
     pub times: Validity,
-    /// Its age now.
+    /// Current age.
     pub age: Duration,
-    /// Tells it from every other answer.
+    /// Entity tag: a hash of the body.
     pub etag: HeaderValue,
 }
 
-/// An encoded answer.
+/// An encoded response with what its metrics and headers need.
 #[derive(Debug)]
 struct CachedResponse {
     body: Bytes,
@@ -171,29 +171,30 @@ struct CachedResponse {
     codes: Vec<ErrorCode>,
     info: Arc<OperationInfo>,
     read: Dependencies,
-    /// Whether the one for whom it was executed has taken it: its root fields were measured by that.
-    taken: AtomicBool,
+    /// Whether one request has received it. The execution counted the root fields for that request; for further ones
+    /// they are counted separately.
+    delivered: AtomicBool,
 }
 
-/// An answer that may not be kept: it has errors, or nothing says how old it may become.
+/// A response that is not cached, because it has errors or no dependencies that could invalidate it.
 type UncacheableResponse = Arc<CachedResponse>;
 
-/// Of an operation and its variables; two halves that depend on secrets of this process, so that nobody can make two
-/// questions that share one.
+/// Hash of an operation and its variables. Keyed with two random secrets of this process, so that clients cannot
+/// construct collisions.
 type ResponseKey = [u64; 2];
 
 type Responses = Cache<ResponseKey, CachedResponse, UncacheableResponse>;
 
 impl Key for ResponseKey {}
 
-/// What a client has sent, to the letter; by secrets of this process too.
+/// Hash of the raw bytes of a request, keyed like the response key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestFingerprint([u64; 2]);
 
-/// Which operation and variables a wording is of, those used least recently forgotten first.
+/// Response key by request fingerprint, with LRU eviction.
 type FingerprintIndex = LruCache<RequestFingerprint, ResponseKey>;
 
-/// Answers that are kept.
+/// Cached responses, and the index from request fingerprints to them.
 #[derive(Clone)]
 struct ResponseCache {
     responses: Responses,
@@ -206,7 +207,7 @@ impl ResponseCache {
         let fingerprints = LruCache::builder().max_size(settings.capacity.entries.max(1)).build();
         Self {
             responses: Cache::new(settings, cache_context),
-            fingerprints: Arc::new(Mutex::new(fingerprints.expect("no capacity is 0"))),
+            fingerprints: Arc::new(Mutex::new(fingerprints.expect("the capacity is at least 1"))),
             cache_context: cache_context.clone(),
         }
     }
@@ -216,7 +217,7 @@ impl ResponseCache {
     }
 }
 
-/// Answers operations. `E` executes them: a schema, or what wraps one.
+/// Runs operations on the executor `E`: a schema or a wrapper around one.
 #[derive(Clone)]
 pub struct OperationPipeline<E> {
     pub(super) executor: E,
@@ -228,25 +229,25 @@ pub struct OperationPipeline<E> {
     pub(super) documents: Documents,
 }
 
-/// What an operation may take.
+/// Limits on one operation, and on concurrent ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OperationLimits {
-    /// Time.
+    /// Maximum execution time.
     pub time: Duration,
-    /// How large its document may be.
+    /// Limits on the document.
     pub document: DocumentLimits,
-    /// How many others may be under way, not counting those by WebSocket, whose connections are counted.
-    pub concurrent: usize,
+    /// Maximum number of concurrent operations, without those over WebSocket, which are bounded by connection limits.
+    pub max_concurrent: usize,
 }
 
 impl Default for OperationLimits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(10), document: DocumentLimits::default(), concurrent: 1024 }
+        Self { time: Duration::from_secs(10), document: DocumentLimits::default(), max_concurrent: 1024 }
     }
 }
 
 impl<E: Executor> OperationPipeline<E> {
-    /// A door that keeps nothing and trusts everybody.
+    /// A pipeline without response cache and without trusted documents.
     #[must_use]
     pub fn new(executor: E, metrics: Metrics, limits: OperationLimits) -> Self {
         Self {
@@ -255,53 +256,54 @@ impl<E: Executor> OperationPipeline<E> {
             cache: None,
             secrets: [RandomState::new(), RandomState::new()],
             limits,
-            concurrency: Arc::new(Semaphore::new(limits.concurrent)),
+            concurrency: Arc::new(Semaphore::new(limits.max_concurrent)),
             documents: Documents::new(TrustedDocuments::default()),
         }
     }
 
-    /// The same door, knowing these documents.
+    /// Adds trusted documents.
     #[must_use]
     pub fn with_trusted_documents(self, documents: TrustedDocuments) -> Self {
         Self { documents: Documents::new(documents), ..self }
     }
 
-    /// The same door, keeping answers.
+    /// Adds a response cache.
     #[must_use]
     pub fn with_response_cache(self, settings: CacheSettings, cache_context: &CacheContext) -> Self {
         Self { cache: Some(ResponseCache::new(settings, cache_context)), ..self }
     }
 
-    /// By what the answer to `sent` is found [at hand](Self::get_cached); `transport` tells a body from a query string.
-    pub fn fingerprint(&self, transport: Transport, sent: &[u8]) -> RequestFingerprint {
+    /// The fingerprint for [`get_cached`](Self::get_cached). `raw` is the request body, or the query string of a GET;
+    /// `transport` separates the two.
+    pub fn fingerprint(&self, transport: Transport, raw: &[u8]) -> RequestFingerprint {
         let by_get = matches!(transport, Transport::Get(_));
-        RequestFingerprint(self.secrets.each_ref().map(|secret| secret.hash_one((by_get, sent))))
+        RequestFingerprint(self.secrets.each_ref().map(|secret| secret.hash_one((by_get, raw))))
     }
 
-    /// The answer to a request, none of which has been read, if one in the same words has been answered before, and that
-    /// answer is kept and fresh. It takes nobody's place: it costs less than to be sent away.
+    /// Returns the cached response for a byte-identical request, if fresh, without parsing the request. Takes no
+    /// concurrency permit: a hit is cheaper than a rejection.
     pub fn get_cached(
         &self,
         fingerprint: RequestFingerprint,
         transport: Transport,
         request_id: Option<&str>,
     ) -> Option<OperationResponse> {
-        let kept = self.cache.as_ref()?;
-        let key = *kept.fingerprints().cache_get(&fingerprint)?;
-        let found = kept.responses.find_fresh(&key)?;
+        let cache = self.cache.as_ref()?;
+        let key = *cache.fingerprints().cache_get(&fingerprint)?;
+        let found = cache.responses.find_fresh(&key)?;
         let mut operation = Operation::start(&self.metrics);
         if let Some(id) = request_id {
             operation.set_request_id(id.to_owned());
         }
         let span = operation.span();
         let _entered = span.enter();
-        let response = self.serve_cached(&kept.responses, &found, &mut operation);
+        let response = self.serve_cached(&cache.responses, &found, &mut operation);
         operation.record_status(response.status.http_status(transport));
         operation.end(response.outcome, response.prediction);
         Some(response)
     }
 
-    /// Answers one operation.
+    /// Executes one operation, or rejects it if the concurrency limit is reached.
     pub async fn execute(&self, request: Request, transport: Transport) -> OperationResponse {
         let Ok(_permit) = self.concurrency.try_acquire() else { return self.shed() };
         let mut operation = Operation::start(&self.metrics);
@@ -316,11 +318,11 @@ impl<E: Executor> OperationPipeline<E> {
         response
     }
 
-    /// Sends somebody away at once, so that those who are here are answered in time.
+    /// Rejects the request with 503 so that requests already in flight keep their latency (load shedding).
     fn shed(&self) -> OperationResponse {
         self.metrics.rejected(Rejection::RateLimit);
         self.metrics.graphql_error(ErrorCode::ServiceUnavailable);
-        let mut error = error_with_code(ErrorCode::ServiceUnavailable, "too many requests are being answered");
+        let mut error = error_with_code(ErrorCode::ServiceUnavailable, "too many concurrent requests; retry later");
         error.extensions.get_or_insert_default().set("retryAfter", RETRY_AFTER_SECONDS);
         OperationResponse {
             body: encode(&Response::from_errors(vec![error])),
@@ -332,6 +334,7 @@ impl<E: Executor> OperationPipeline<E> {
         }
     }
 
+    /// Resolves the document, then serves the response from the cache or executes the operation.
     pub(super) async fn run(
         &self,
         mut request: Request,
@@ -343,34 +346,35 @@ impl<E: Executor> OperationPipeline<E> {
         {
             return operation.reject(error, ExecutionStatus::Rejected);
         }
-        let Some(kept) = &self.cache else {
-            if let Err(refused) = Box::pin(self.prepare(&mut request, transport, operation)).await {
-                return *refused;
+        let Some(cache) = &self.cache else {
+            if let Err(rejected) = Box::pin(self.prepare(&mut request, transport, operation)).await {
+                return *rejected;
             }
             return Box::pin(self.execute_uncached(request, operation)).await;
         };
         let (key, fingerprint) = (self.key(&request), request_data(&request).copied());
-        let response = match kept.responses.find_fresh(&key) {
-            Some(found) => self.serve_cached(&kept.responses, &found, operation),
-            // On the heap, so that a hit does not move it about.
-            None => Box::pin(self.execute_cached(request, transport, operation, key, kept)).await,
+        let response = match cache.responses.find_fresh(&key) {
+            Some(found) => self.serve_cached(&cache.responses, &found, operation),
+            // Boxed, so that hits do not carry this large future.
+            None => Box::pin(self.execute_cached(request, transport, operation, key, cache)).await,
         };
         if let Some(fingerprint) = fingerprint
             && response.cache.is_some()
         {
-            kept.fingerprints().cache_set(fingerprint, key);
+            cache.fingerprints().cache_set(fingerprint, key);
         }
         response
     }
 
-    /// The same for the same operation and variables.
+    /// The response key: equal for the same document, operation name and variables.
     fn key(&self, request: &Request) -> ResponseKey {
         let variables = serde_json::to_vec(&request.variables).unwrap_or_default();
-        let asked = (request.query.as_str(), request.operation_name.as_deref().unwrap_or_default(), variables);
-        self.secrets.each_ref().map(|secret| secret.hash_one(&asked))
+        let parts = (request.query.as_str(), request.operation_name.as_deref().unwrap_or_default(), variables);
+        self.secrets.each_ref().map(|secret| secret.hash_one(&parts))
     }
 
-    /// Answers what is not both kept and fresh.
+    /// Serves a request without a fresh cached response: a stale response, or the result of a load that
+    /// concurrent requests share (single flight).
     async fn execute_cached(
         &self,
         mut request: Request,
@@ -379,16 +383,17 @@ impl<E: Executor> OperationPipeline<E> {
         key: ResponseKey,
         ResponseCache { responses, cache_context, .. }: &ResponseCache,
     ) -> OperationResponse {
-        let kept = responses.has(&key);
-        if !kept {
-            if let Err(refused) = self.prepare(&mut request, transport, operation).await {
-                return *refused;
+        let is_cached = responses.has(&key);
+        // A cached entry was parsed and checked when it was created.
+        if !is_cached {
+            if let Err(rejected) = self.prepare(&mut request, transport, operation).await {
+                return *rejected;
             }
             if !operation.info.is_cacheable() {
                 return self.execute_uncached(request, operation).await;
             }
         }
-        let reading = DependencyScope::new(ReadMode::Request);
+        let dependencies = DependencyScope::new(ReadMode::Request);
         let this = self.clone();
         let (name, info) = (request.operation_name.clone(), Arc::clone(&operation.info));
         let load = async move {
@@ -404,27 +409,27 @@ impl<E: Executor> OperationPipeline<E> {
             }
             let bytes = encoded.body.len() + size_of::<CachedResponse>() + encoded.etag.len();
             let (version_set, source) = (encoded.read.version_set.clone(), Source::CacheFresh);
-            Ok(Loaded { value: encoded, version_set, lifetime: LIFETIME, bytes, source })
+            Ok(Loaded { value: encoded, version_set, ttl: RESPONSE_TTL, bytes, source })
         };
-        let span = if kept { responses.span() } else { Span::current() };
-        let got = Arc::clone(&reading).of(responses.get_traced(span, key, load)).await;
-        let read = reading.snapshot();
-        let (encoded, kept) = match got {
+        let span = if is_cached { responses.span() } else { Span::current() };
+        let loaded = Arc::clone(&dependencies).of(responses.get_traced(span, key, load)).await;
+        let read = dependencies.snapshot();
+        let (encoded, metadata) = match loaded {
             Ok(encoded) => {
                 let how = match (read.hits, read.stale) {
                     (1.., _) => Lookup::HitL1,
                     (_, 1..) => Lookup::Stale,
-                    // Made just now, but of something old.
+                    // Just executed, but derived from stale values.
                     _ if encoded.read.stale > 0 => Lookup::Stale,
                     _ => Lookup::Miss,
                 };
-                let kept = read.times.map(|times| {
+                let metadata = read.times.map(|times| {
                     let age = times.age(cache_context.clock.now());
                     CacheMetadata { how, times, age, etag: encoded.etag.clone() }
                 });
-                (encoded, kept)
+                (encoded, metadata)
             }
-            Err(unkept) => (unkept, None),
+            Err(uncacheable) => (uncacheable, None),
         };
         self.record(&encoded, operation);
         let source = read.source.or(encoded.read.source).unwrap_or(Source::Database);
@@ -434,12 +439,15 @@ impl<E: Executor> OperationPipeline<E> {
             status: *status,
             outcome: *outcome,
             prediction: operation.info.is_prediction().then_some(source),
-            cache: kept,
+            cache: metadata,
             unavailable: encoded.is_unavailable(),
         }
     }
 
-    /// Parses a request, says what it is, and refuses what is too large to be looked at any further.
+    /// Parses a request, records its metadata, and checks the document limits and that a GET is a query.
+    ///
+    /// # Errors
+    /// The response that rejects the request.
     pub(super) async fn prepare(
         &self,
         request: &mut Request,
@@ -447,12 +455,12 @@ impl<E: Executor> OperationPipeline<E> {
         operation: &mut Operation,
     ) -> Result<(), Box<OperationResponse>> {
         if operation.info.kind != OperationType::Unknown {
-            // A socket looks at its operations before, to see whether they stream.
+            // Already prepared: WebSocket operations are parsed earlier, to detect subscriptions.
             return Ok(());
         }
         let limits = if transport == Transport::Internal { &DocumentLimits::NONE } else { &self.limits.document };
-        if let Err(too_much) = document_limits::check_tokens(&request.query, limits) {
-            return Err(operation.reject(too_much.into(), ExecutionStatus::Rejected).into());
+        if let Err(exceeded) = document_limits::check_tokens(&request.query, limits) {
+            return Err(operation.reject(exceeded.into(), ExecutionStatus::Rejected).into());
         }
         let name = request.operation_name.clone();
         let parsed = instrument_phase(&self.metrics, Phase::Parse, async {
@@ -464,8 +472,8 @@ impl<E: Executor> OperationPipeline<E> {
             parsed.await.map_err(|error: ServerError| Box::new(operation.reject(error, ExecutionStatus::Rejected)))?;
         operation.record_limits(&request.query, size);
         operation.describe(Arc::new(info));
-        let reads = matches!(operation.info.kind, OperationType::Query | OperationType::Unknown);
-        if matches!(transport, Transport::Get(_)) && !reads {
+        let is_query = matches!(operation.info.kind, OperationType::Query | OperationType::Unknown);
+        if matches!(transport, Transport::Get(_)) && !is_query {
             let error = error_with_code(ErrorCode::BadUserInput, "only queries may be sent by GET");
             return Err(operation.reject(error, ExecutionStatus::MethodNotAllowed).into());
         }
@@ -474,6 +482,7 @@ impl<E: Executor> OperationPipeline<E> {
         Ok(())
     }
 
+    /// Executes an operation without the response cache.
     async fn execute_uncached(&self, request: Request, operation: &mut Operation) -> OperationResponse {
         let info = Arc::clone(&operation.info);
         let encoded = DependencyScope::new(ReadMode::Request).of(Box::pin(self.execute_operation(request, info))).await;
@@ -485,7 +494,7 @@ impl<E: Executor> OperationPipeline<E> {
         OperationResponse { body, status, outcome, prediction, cache: None, unavailable }
     }
 
-    /// Executes in the reading of this task.
+    /// Executes and encodes an operation within the time limit. The dependencies are those of the current scope.
     async fn execute_operation(&self, request: Request, info: Arc<OperationInfo>) -> CachedResponse {
         let mut status = ExecutionStatus::Executed;
         let executed = AssertUnwindSafe(self.executor.execute(request)).catch_unwind();
@@ -494,8 +503,8 @@ impl<E: Executor> OperationPipeline<E> {
             Ok(Ok(response)) => response,
             Ok(Err(panic)) => {
                 status = ExecutionStatus::Panicked;
-                tracing::error!(reason = panic_text(panic.as_ref()), "an operation panicked");
-                Response::from_errors(vec![error_with_code(ErrorCode::Internal, "internal error")])
+                tracing::error!(reason = panic_text(panic.as_ref()), "operation panicked");
+                Response::from_errors(vec![error_with_code(ErrorCode::Internal, "internal server error")])
             }
             Err(_) => {
                 status = ExecutionStatus::TimedOut;
@@ -510,13 +519,13 @@ impl<E: Executor> OperationPipeline<E> {
             let too_complex = codes.contains(&ErrorCode::QueryTooComplex);
             self.metrics.rejected(if too_complex { Rejection::Complexity } else { Rejection::Validation });
         }
-        let read = DependencyScope::current().map(|reading| reading.snapshot()).unwrap_or_default();
+        let read = DependencyScope::current().map(|scope| scope.snapshot()).unwrap_or_default();
         let body = encode(&response);
         let etag = etag(&body);
-        CachedResponse { body, etag, status, outcome, codes, info, read, taken: AtomicBool::new(false) }
+        CachedResponse { body, etag, status, outcome, codes, info, read, delivered: AtomicBool::new(false) }
     }
 
-    /// Answers at once by what is kept.
+    /// Serves a fresh cached response.
     fn serve_cached(
         &self,
         responses: &Responses,
@@ -536,16 +545,16 @@ impl<E: Executor> OperationPipeline<E> {
         }
     }
 
-    /// Counts an answer as that of `operation`.
+    /// Records a response as that of `operation`.
     fn record(&self, encoded: &CachedResponse, operation: &mut Operation) {
         operation.describe(Arc::clone(&encoded.info));
         operation.record(&encoded.codes, &encoded.read);
-        if encoded.taken.swap(true, Ordering::AcqRel) {
+        if encoded.delivered.swap(true, Ordering::AcqRel) {
             self.count_fields(&encoded.info);
         }
     }
 
-    /// Counts root fields that nobody has executed for this request.
+    /// Counts root fields of a response that was not executed for this request.
     fn count_fields(&self, info: &OperationInfo) {
         for &field in &info.root_fields {
             self.metrics.field(field).finish(Done::Ok);
@@ -566,6 +575,7 @@ impl CachedResponse {
 }
 
 impl Operation {
+    /// Counts the rejection and encodes its response.
     pub(super) fn reject(&mut self, mut error: ServerError, status: ExecutionStatus) -> OperationResponse {
         let code = assign_code(&mut error);
         self.record(&[code], &Dependencies::default());
@@ -584,7 +594,8 @@ impl Operation {
     }
 }
 
-/// Why something was refused; none for a document that the client will now send.
+/// Metric label of a rejection; `None` for an unknown persisted query, which is part of the protocol: the client
+/// sends the document next.
 fn rejection(code: ErrorCode, error: &ServerError) -> Option<Rejection> {
     let is_about = |figure| error.extensions.as_ref().is_some_and(|extensions| extensions.get(figure).is_some());
     match code {
@@ -612,13 +623,13 @@ impl From<LimitExceeded> for ServerError {
     }
 }
 
-/// What a panic says of itself.
+/// The panic message.
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&'static str>().copied()).unwrap_or("unknown")
 }
 
-/// What the transport has put into the data of a request.
+/// A value that the transport attached to the request.
 fn request_data<T: Any + Send + Sync>(request: &Request) -> Option<&T> {
     request.data.get(&TypeId::of::<T>())?.downcast_ref()
 }
@@ -638,14 +649,15 @@ impl OperationInfo {
 }
 
 fn encode(response: &Response) -> Bytes {
-    // Errors without a place in the data mean that there is none: then it is left out, and not null.
+    // An error without a path means that the operation was not executed. The specification then requires `data` to be
+    // absent instead of null.
     let executed = response.errors.iter().all(|error| !error.path.is_empty());
     let Response { errors, data, extensions, .. } = response;
     let body = Body { errors, data: executed.then_some(data), extensions };
     serde_json::to_vec(&body).unwrap_or_default().into()
 }
 
-/// A response in the order and with the entries that the specification wants.
+/// A response with the entries that the specification requires, in the order that it recommends.
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

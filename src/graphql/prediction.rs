@@ -1,4 +1,4 @@
-//! Predictions, their breakdown, and the weights behind them.
+//! Schema types of predictions, their breakdown and their weights.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use crate::scoring::{self, Criterion, Decade, Weights, WeightsError, likelihood}
 use crate::services::predictions::ScoredMovie;
 use crate::store::{self, ColumnsSource};
 
-/// Pages of predictions.
+/// A page of predictions.
 pub(super) type PredictionConnection = Connection<Prediction, RankingFields>;
 
-/// Weights of any scale (fractions, percents, slider steps): from 0 to 1,000,000, not all 0. They are divided by their
-/// sum.
+/// Custom weights on any scale (fractions, percentages, slider steps): 0 to 1,000,000 each, not all 0. They are divided
+/// by their sum.
 #[derive(InputObject, Clone, Copy)]
 pub(super) struct WeightsInput {
-    /// What audiences rated it.
+    /// Weight of `POPULAR_OPINION`: audience ratings.
     popular_opinion: f64,
-    /// What reviewers rated it.
+    /// Weight of `CRITICAL_ACCLAIM`: critics' ratings.
     critical_acclaim: f64,
-    /// Nominations and wins.
+    /// Weight of `INDUSTRY_RECOGNITION`: award nominations and wins.
     industry_recognition: f64,
-    /// Lists that name it, and its popularity.
+    /// Weight of `CULTURAL_IMPACT`: list memberships and popularity.
     cultural_impact: f64,
-    /// The records of the people who made it.
+    /// Weight of `PEOPLE_QUALITY`: records of the cast and crew.
     people_quality: f64,
 }
 
@@ -61,19 +61,19 @@ impl TryFrom<WeightsInput> for Weights {
     }
 }
 
-/// How much each criterion counts: shares that sum to 1.
+/// How much each criterion counts in a score: shares that sum to 1.
 #[derive(SimpleObject)]
 #[graphql(name = "Weights")]
 pub(super) struct WeightShares {
-    /// What audiences rated it.
+    /// Weight of `POPULAR_OPINION`: audience ratings.
     popular_opinion: f64,
-    /// What reviewers rated it.
+    /// Weight of `CRITICAL_ACCLAIM`: critics' ratings.
     critical_acclaim: f64,
-    /// Nominations and wins.
+    /// Weight of `INDUSTRY_RECOGNITION`: award nominations and wins.
     industry_recognition: f64,
-    /// Lists that name it, and its popularity.
+    /// Weight of `CULTURAL_IMPACT`: list memberships and popularity.
     cultural_impact: f64,
-    /// The records of the people who made it.
+    /// Weight of `PEOPLE_QUALITY`: records of the cast and crew.
     people_quality: f64,
 }
 
@@ -85,62 +85,62 @@ impl From<Weights> for WeightShares {
     }
 }
 
-/// One side of a movie that a score weighs.
+/// An input of the score, 0 to 1.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(name = "Criterion", remote = "scoring::Criterion")]
 pub(super) enum CriterionName {
-    /// What audiences rated it: the mean of its TMDb and IMDb ratings.
+    /// Audience ratings: the mean of the TMDb and IMDb ratings; a missing rating counts as 0.
     PopularOpinion,
-    /// What reviewers rated it: the mean of its metascore and tomatometer.
+    /// Critics' ratings: the mean of Metascore and Tomatometer; a missing rating counts as 0.
     CriticalAcclaim,
-    /// 0.2 for each award won and 0.05 for each nomination, won ones included, up to 1.
+    /// Awards: 0.2 per win plus 0.05 per nomination (wins included), capped at 1.
     IndustryRecognition,
-    /// 0.1 for each list that names it, and its popularity on a logarithmic scale, up to 1.
+    /// List memberships and popularity: 0.1 per list plus popularity on a logarithmic scale, capped at 1.
     CulturalImpact,
-    /// The mean record of the people credited for it.
+    /// Quality of the cast and crew: the mean over all credits whose person quality is known.
     PeopleQuality,
 }
 
-/// Whether a movie is on the list.
+/// Whether a movie is on the target list.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PredictionStatus {
-    /// Not on the list.
+    /// Not on the target list.
     Candidate,
-    /// On the list.
+    /// On the target list.
     Listed,
 }
 
-/// Where a score came from.
+/// Source of a score.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "ColumnsSource")]
 pub(super) enum ScoreSource {
-    /// Computed earlier and stored.
+    /// The score table: computed earlier and stored.
     ScoreTable,
-    /// Computed for this answer from the base tables, because the stored scores could not serve.
+    /// Computed from the base tables for this request, because no stored score was available.
     DirectQuery,
 }
 
 /// Why a movie has no rank.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UnrankedReason {
-    /// It belongs to no decade.
+    /// The movie has no release date, so it belongs to no decade.
     NoReleaseDate,
-    /// It failed the catalogue's quality filter, so that only little is known of it.
+    /// The movie is not fully imported: its `import_status` is not `full`, so it is too incomplete to be ranked.
     NotFull,
-    /// It is on the list already.
+    /// The movie is already on the target list.
     Listed,
 }
 
-/// What one criterion adds to a score.
+/// Contribution of one criterion to a score.
 #[derive(SimpleObject)]
 pub(super) struct ScoreContribution {
-    /// Which criterion.
+    /// The criterion.
     criterion: CriterionName,
-    /// The movie's value, 0 to 1.
+    /// The movie's value for the criterion, 0 to 1.
     value: f64,
-    /// The criterion's share of the weights, 0 to 1.
+    /// Share of the criterion in the weights, 0 to 1.
     weight: f64,
-    /// Points: 100 × value × weight. The five sum to the score.
+    /// Points: 100 × value × weight. The five contributions sum to the score.
     contribution: f64,
 }
 
@@ -150,21 +150,21 @@ impl From<scoring::Contribution> for ScoreContribution {
     }
 }
 
-/// How one movie scores under one set of weights, for one list.
+/// Score and rank of one movie for one list under one set of weights.
 pub(super) struct Prediction {
-    film: ScoredMovie,
+    scored: ScoredMovie,
     unranked: Option<UnrankedReason>,
     params: Arc<RankingParams>,
 }
 
 impl Prediction {
-    /// Of a film of a decade's ranking.
-    pub(super) fn ranked(film: ScoredMovie, params: Arc<RankingParams>) -> Self {
-        let unranked = film.listed.then_some(UnrankedReason::Listed);
-        Self { film, unranked, params }
+    /// The prediction of a movie in its decade's ranking.
+    pub(super) fn ranked(scored: ScoredMovie, params: Arc<RankingParams>) -> Self {
+        let unranked = scored.listed.then_some(UnrankedReason::Listed);
+        Self { scored, unranked, params }
     }
 
-    /// Of any movie: from its decade's ranking if it is in one, else computed for it alone.
+    /// The prediction of any movie: from its decade's ranking if it is in one, else computed from the base tables.
     pub(super) async fn of_movie(
         context: &RequestContext,
         movie: &store::Movie,
@@ -172,9 +172,9 @@ impl Prediction {
     ) -> Result<Self, ApiError> {
         if let Some(decade) = movie.release_date.and_then(Decade::of) {
             let predictions = &context.services().predictions;
-            let film = predictions.film(movie.id, decade, &params.list, params.selection.weights).await?;
-            if let Some(film) = film {
-                return Ok(Self::ranked(film, params));
+            let scored = predictions.film(movie.id, decade, &params.list, params.selection.weights).await?;
+            if let Some(scored) = scored {
+                return Ok(Self::ranked(scored, params));
             }
         }
         let live = context.live_score(movie.id).await?;
@@ -186,7 +186,7 @@ impl Prediction {
         } else {
             listed.then_some(UnrankedReason::Listed)
         };
-        let film = ScoredMovie {
+        let scored = ScoredMovie {
             id: movie.id,
             rank: None,
             score: live.vector.score(params.selection.weights),
@@ -196,69 +196,70 @@ impl Prediction {
             computed_at: live.computed_at,
             source: ColumnsSource::DirectQuery,
         };
-        Ok(Self { film, unranked, params })
+        Ok(Self { scored, unranked, params })
     }
 }
 
-/// How likely one movie is to join a list, under one set of weights.
+/// How likely one movie is to join a target list, under one set of weights.
 #[Object]
 impl Prediction {
-    /// The same for the same movie, list and weights.
+    /// ID of the prediction, the same for the same movie, list and weights. Not accepted by `node`.
     async fn id(&self) -> ID {
-        opaque(format!("Prediction:{}:{}", self.film.id, self.params.key()).as_bytes())
+        opaque(format!("Prediction:{}:{}", self.scored.id, self.params.key()).as_bytes())
     }
 
-    /// Its place among all candidates of its decade, whatever the filter; null where it is no candidate.
+    /// Rank among all candidates of the decade, from 1, regardless of the filter. Null if the movie is not a candidate.
     async fn rank(&self) -> Option<usize> {
-        self.film.rank
+        self.scored.rank
     }
 
-    /// Why it has no rank; null where it has one.
+    /// Why the movie has no rank. Null if it has one.
     async fn unranked(&self) -> Option<UnrankedReason> {
         self.unranked
     }
 
     /// The movie.
     async fn movie(&self, ctx: &Context<'_>) -> Result<Movie, ApiError> {
-        context(ctx).movie(self.film.id).await
+        context(ctx).movie(self.scored.id).await
     }
 
-    /// 0 to 100, unrounded.
+    /// Weighted sum of the criteria, 0 to 100, unrounded.
     async fn score(&self) -> f64 {
-        self.film.score
+        self.scored.score
     }
 
     /// The score on the published display scale, 0 to 100. Not a probability.
     async fn likelihood(&self) -> f64 {
-        likelihood(self.film.score)
+        likelihood(self.scored.score)
     }
 
-    /// What each of the five criteria adds, in their order.
+    /// Contributions of the five criteria to the score, in the order of `Criterion`.
     async fn breakdown(&self) -> Vec<ScoreContribution> {
-        self.film.vector.breakdown(self.params.selection.weights).map(Into::into).into()
+        self.scored.vector.breakdown(self.params.selection.weights).map(Into::into).into()
     }
 
-    /// Whether it is on the list.
+    /// Whether the movie is on the target list.
     async fn status(&self) -> PredictionStatus {
-        if self.film.listed { PredictionStatus::Listed } else { PredictionStatus::Candidate }
+        if self.scored.listed { PredictionStatus::Listed } else { PredictionStatus::Candidate }
     }
 
-    /// How many of the four ratings (TMDb, IMDb, Metacritic, Rotten Tomatoes) are known: 0 to 4.
+    /// Number of known ratings, 0 to 4 (TMDb, IMDb, Metacritic, Rotten Tomatoes). A missing rating counts as 0 in the
+    /// score.
     async fn coverage(&self) -> u8 {
-        self.film.coverage
+        self.scored.coverage
     }
 
-    /// When its criteria were computed.
+    /// When the criteria were computed.
     async fn computed_at(&self) -> DateTime<Utc> {
-        self.film.computed_at
+        self.scored.computed_at
     }
 
-    /// Where its criteria came from.
+    /// Source of the criteria.
     async fn source(&self) -> ScoreSource {
-        self.film.source.into()
+        self.scored.source.into()
     }
 
-    /// The profile that it was scored under; null for weights of your own.
+    /// Profile that the score was computed under. Null for custom weights.
     async fn profile(&self) -> Option<Profile> {
         self.params.selection.profile.clone().map(Profile)
     }

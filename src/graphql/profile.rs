@@ -11,68 +11,68 @@ use super::id::NodeId;
 use super::prediction::{WeightShares, WeightsInput};
 use crate::store::{self, ProfileDraft};
 
-/// Named weights: one taste.
+/// A named set of weights.
 pub(super) struct Profile(pub(super) Arc<store::Profile>);
 
-/// Named weights: one taste.
+/// A named set of weights.
 #[Object]
 impl Profile {
-    /// Global id.
+    /// Global ID.
     pub(super) async fn id(&self) -> ID {
         NodeId::Profile(self.0.id).into()
     }
 
-    /// Its name, unique.
+    /// Unique name.
     async fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What it is for.
+    /// Purpose of the profile.
     async fn description(&self) -> Option<&str> {
         self.0.description.as_deref()
     }
 
-    /// Its weights: shares that sum to 1.
+    /// The weights, as shares that sum to 1.
     async fn weights(&self) -> WeightShares {
         self.0.weights.into()
     }
 
-    /// The category weights, as stored, that its weights were mapped from; null where they were set one by one.
+    /// The stored category weights that the weights were derived from. Null if the weights were set directly.
     async fn category_weights(&self) -> Option<Json<Value>> {
         self.0.category_weights.clone().map(Json)
     }
 
-    /// Whether it is used where a query names no profile.
+    /// Whether queries that name no profile use this one.
     async fn is_default(&self) -> bool {
         self.0.is_default
     }
 
-    /// Whether it came with the database.
+    /// Whether the profile was installed with the database. Such a profile cannot be deleted.
     async fn is_system(&self) -> bool {
         self.0.is_system
     }
 
-    /// Whether it can be asked for.
+    /// Whether the profile can be used in queries.
     async fn active(&self) -> bool {
         self.0.active
     }
 
-    /// When it was last changed.
+    /// When the profile was last changed.
     async fn updated_at(&self) -> DateTime<Utc> {
         self.0.updated_at
     }
 }
 
-/// What a weight profile shall be.
+/// The new state of a weight profile.
 #[derive(InputObject)]
 pub(super) struct ProfileInput {
-    /// Its name, which no other profile has; 1 to 255 characters.
+    /// Unique name, 1 to 255 characters.
     name: String,
-    /// What it is for; 2,000 characters at most.
+    /// Purpose of the profile, at most 2,000 characters.
     description: Option<String>,
-    /// Its weights.
+    /// Weights on any scale.
     weights: WeightsInput,
-    /// Whether it can be asked for.
+    /// Whether the profile can be used in queries.
     #[graphql(default = true)]
     active: bool,
 }

@@ -1,4 +1,4 @@
-//! The root of all questions.
+//! The query root.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::services::predictions::{ListStatus, PageRequest};
 use crate::store::MovieKey;
 use crate::telemetry::{Done, Metrics};
 
-/// The fields of the root types, for metrics.
+/// Fields of the root types, as metric labels.
 pub const ROOT_FIELDS: &[&str] = &[
     "confirmedAdditions",
     "countries",
@@ -50,10 +50,10 @@ pub const ROOT_FIELDS: &[&str] = &[
     "validation",
 ];
 
-/// Ids of one question at most.
+/// Maximum number of IDs in `nodes`.
 const MAX_NODE_IDS: usize = 100;
 
-/// A root field of a query. Not async: that would hold each resolver's future twice.
+/// Instruments a root field of a query. Not async, because that would store each resolver's future twice.
 fn root<T>(
     ctx: &Context<'_>,
     resolve: impl Future<Output = Result<T, ApiError>>,
@@ -61,7 +61,7 @@ fn root<T>(
     instrument_field("Query", ctx, resolve)
 }
 
-/// Measures a root field: one span, one duration, one outcome, also when the client goes away.
+/// Instruments a root field: records one span, one duration and one outcome, even if the client disconnects.
 pub(super) async fn instrument_field<T>(
     of_type: &str,
     ctx: &Context<'_>,
@@ -71,9 +71,9 @@ pub(super) async fn instrument_field<T>(
 
     let metrics = ctx.data_unchecked::<Metrics>();
     let field = metrics.field_name(ctx.field().name());
-    // A refresh in the background is no request.
-    let asked = DependencyScope::current().is_none_or(|reading| reading.purpose() == ReadMode::Request);
-    let measured = asked.then(|| metrics.field(field));
+    // Background refreshes execute root fields as well and must not count as requests.
+    let is_request = DependencyScope::current().is_none_or(|scope| scope.mode() == ReadMode::Request);
+    let measured = is_request.then(|| metrics.field(field));
     let span = tracing::info_span!(
         "resolve",
         otel.name = format!("resolve {of_type}.{field}"),
@@ -87,19 +87,22 @@ pub(super) async fn instrument_field<T>(
     result
 }
 
-/// A movie, by one of its ids.
+/// Identifies a movie by exactly one of its IDs.
 #[derive(OneofObject)]
 enum MovieBy {
-    /// Global id.
+    /// Global ID.
     Id(ID),
-    /// Its id at TMDb.
+    /// TMDb ID.
     TmdbId(i32),
-    /// Its id at IMDb, "tt…".
+    /// IMDb ID, such as "tt0111161".
     ImdbId(String),
 }
 
 impl MovieBy {
-    /// The movie; none where there is no such one.
+    /// The movie; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` for a malformed ID.
     async fn find(self, context: &RequestContext) -> Result<Option<Movie>, ApiError> {
         let key = match self {
             Self::Id(id) => MovieKey::Id(NodeId::movie(&id, "by.id")?),
@@ -115,16 +118,16 @@ impl MovieBy {
     }
 }
 
-/// Anything with a global id.
+/// An object with a global ID.
 #[derive(Interface)]
-#[graphql(field(name = "id", ty = "ID", desc = "Global id"))]
+#[graphql(field(name = "id", ty = "ID", desc = "Global ID"))]
 pub(super) enum Node {
     Movie(Movie),
     Profile(Profile),
 }
 
 impl Node {
-    /// What an id names; none where it names nothing that is there.
+    /// The object with a global ID; `None` if it does not exist.
     async fn find(context: &RequestContext, id: &ID) -> Result<Option<Self>, ApiError> {
         match NodeId::read(id) {
             Some(NodeId::Movie(id)) => Ok(context.load(id).await?.map(|movie| Self::Movie(Movie(movie)))),
@@ -137,50 +140,45 @@ impl Node {
     }
 }
 
-/// Everything that can be asked.
+/// Read-only queries.
 pub struct Query;
 
-/// Everything that can be asked.
+/// Read-only queries.
 #[Object]
 impl Query {
-    /// Movies of a decade that are not on the list, most likely to join it first.
+    /// Candidates of a decade, most likely to join the target list first. Candidates are the fully imported movies
+    /// (`import_status` = `full`: complete enough to be ranked) that are not on the list.
     #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn predictions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
-            String,
-        >,
-        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "Profile name; excludes `weights`. Default: the default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights; mutually exclusive with `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list, see `lists`", default = "1001_movies")] list: String,
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
-        #[graphql(desc = "What to narrow the page to; ranks stay those among all candidates")] filter: Option<
-            PredictionFilter,
-        >,
-        #[graphql(desc = "Movies at most, 1 to 100", default = 25)] first: i32,
-        #[graphql(desc = "Cursor of the last movie of the page before")] after: Option<String>,
+        #[graphql(desc = "Restricts the results. Ranks do not depend on it")] filter: Option<PredictionFilter>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Returns items after this cursor, the previous page's `endCursor`")] after: Option<String>,
     ) -> Result<PredictionConnection, ApiError> {
         let context = context(ctx);
         root(ctx, async {
             let params = context.ranking_params(profile, weights, list).await?;
             let filter = filter.unwrap_or_default().resolve(context).await?;
-            status(context, params, decade, ListStatus::Candidates, filter, first, after.as_deref()).await
+            ranking_page(context, params, decade, ListStatus::Candidates, filter, first, after.as_deref()).await
         })
         .await
     }
 
-    /// How one movie scores, on the list or not. Null: there is no such movie.
+    /// Score and rank of one movie, whether on the target list or not. Null if the movie does not exist.
     #[graphql(complexity = "5 + child_complexity")]
     async fn prediction(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which movie")] by: MovieBy,
-        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
-            String,
-        >,
-        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "Identifies the movie")] by: MovieBy,
+        #[graphql(desc = "Profile name; excludes `weights`. Default: the default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights; mutually exclusive with `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list, see `lists`", default = "1001_movies")] list: String,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);
         root(ctx, async {
@@ -194,40 +192,37 @@ impl Query {
         .transpose()
     }
 
-    /// Movies of a decade that are on the list, best score first.
+    /// Confirmed additions: fully imported movies of a decade that are already on the target list, highest score first.
     #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn confirmed_additions(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
-            String,
-        >,
-        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "Profile name; excludes `weights`. Default: the default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights; mutually exclusive with `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list, see `lists`", default = "1001_movies")] list: String,
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
-        #[graphql(desc = "Movies at most, 1 to 100", default = 25)] first: i32,
-        #[graphql(desc = "Cursor of the last movie of the page before")] after: Option<String>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Returns items after this cursor, the previous page's `endCursor`")] after: Option<String>,
     ) -> Result<PredictionConnection, ApiError> {
         let context = context(ctx);
         root(ctx, async {
             let params = context.ranking_params(profile, weights, list).await?;
-            status(context, params, decade, ListStatus::Listed, Filter::default(), first, after.as_deref()).await
+            ranking_page(context, params, decade, ListStatus::Listed, Filter::default(), first, after.as_deref()).await
         })
         .await
     }
 
-    /// How well the ranking would have found the listed movies of every decade before the 2020s.
+    /// Accuracy of the ranking for all decades before the 2020s: the share of a decade's N listed movies that are in
+    /// the ranking's top N.
     #[graphql(complexity = "100 + child_complexity")]
     async fn validation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
-            String,
-        >,
-        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
-        #[graphql(desc = "Which scores to rank by", default)] basis: ScoreBasis,
+        #[graphql(desc = "Profile name; excludes `weights`. Default: the default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights; mutually exclusive with `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list, see `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Whether the list's own labels count in the scores", default)] basis: ScoreBasis,
     ) -> Result<Validation, ApiError> {
         let context = context(ctx);
         root(ctx, async {
@@ -239,18 +234,16 @@ impl Query {
         .await
     }
 
-    /// How well the ranking would have found the listed movies of one decade.
+    /// Accuracy of the ranking for one decade.
     #[graphql(complexity = "20 + child_complexity")]
     async fn decade_validation(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
-            String,
-        >,
-        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "Profile name; excludes `weights`. Default: the default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights; mutually exclusive with `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list, see `lists`", default = "1001_movies")] list: String,
         #[graphql(desc = "First year of the decade, such as 1990")] decade: i32,
-        #[graphql(desc = "Which scores to rank by", default)] basis: ScoreBasis,
+        #[graphql(desc = "Whether the list's own labels count in the scores", default)] basis: ScoreBasis,
     ) -> Result<DecadeValidation, ApiError> {
         let context = context(ctx);
         root(ctx, async {
@@ -263,13 +256,13 @@ impl Query {
         .await
     }
 
-    /// All active profiles, by how well they would have done.
+    /// All active profiles, ordered by the accuracy of their rankings.
     #[graphql(complexity = "400 + 10 * child_complexity")]
     async fn profile_comparison(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
-        #[graphql(desc = "Which scores to rank by", default)] basis: ScoreBasis,
+        #[graphql(desc = "Key of the target list, see `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Whether the list's own labels count in the scores", default)] basis: ScoreBasis,
     ) -> Result<ProfileComparison, ApiError> {
         let context = context(ctx);
         root(ctx, async {
@@ -281,12 +274,12 @@ impl Query {
         .await
     }
 
-    /// Weight profiles, by name.
+    /// Weight profiles, ordered by name.
     #[graphql(complexity = "10 * child_complexity")]
     async fn profiles(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whether to leave out those that can't be asked for", default = true)] active_only: bool,
+        #[graphql(desc = "Whether to omit inactive profiles", default = true)] active_only: bool,
     ) -> Result<Vec<Profile>, ApiError> {
         root(ctx, async {
             let profiles = context(ctx).profiles().await?.iter();
@@ -295,11 +288,11 @@ impl Query {
         .await
     }
 
-    /// One weight profile. Null: there is no such one.
+    /// The weight profile with this name. Null if it does not exist.
     async fn profile(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its name")] name: String,
+        #[graphql(desc = "Name of the profile")] name: String,
     ) -> Option<Result<Profile, ApiError>> {
         root(ctx, async {
             let profiles = context(ctx).profiles().await?;
@@ -309,29 +302,29 @@ impl Query {
         .transpose()
     }
 
-    /// One movie. Null: there is no such one.
+    /// One movie. Null if it does not exist.
     async fn movie(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Which movie")] by: MovieBy,
+        #[graphql(desc = "Identifies the movie")] by: MovieBy,
     ) -> Option<Result<Movie, ApiError>> {
         root(ctx, by.find(context(ctx))).await.transpose()
     }
 
-    /// Movies whose title contains a text, by title.
+    /// Movies whose title contains a text, ordered by title.
     #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn movies(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "What the title contains, whatever the case; 1 to 200 characters")] title_contains: String,
-        #[graphql(desc = "Movies at most, 1 to 100", default = 25)] first: i32,
-        #[graphql(desc = "Cursor of the last movie of the page before")] after: Option<String>,
+        #[graphql(desc = "Text in the title, case-insensitive, 1 to 200 characters")] title_contains: String,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Returns items after this cursor, the previous page's `endCursor`")] after: Option<String>,
     ) -> Result<MovieConnection, ApiError> {
         let context = context(ctx);
         root(ctx, search(context, &title_contains, first, after.as_deref())).await
     }
 
-    /// All lists, by key, with their movies counted by decade.
+    /// All lists, ordered by key, with movie counts by decade.
     #[graphql(complexity = "50 + 10 * child_complexity")]
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<MovieList>, ApiError> {
         let context = context(ctx);
@@ -342,43 +335,43 @@ impl Query {
         .await
     }
 
-    /// All genres, by name.
+    /// All genres, ordered by name.
     #[graphql(complexity = "20 * child_complexity")]
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
         let context = context(ctx);
         root(ctx, async { Ok(context.reference().await?.genres.iter().map(Into::into).collect()) }).await
     }
 
-    /// All countries that produced a movie, by code.
+    /// All countries that produced a movie, ordered by code.
     #[graphql(complexity = "20 * child_complexity")]
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
         let context = context(ctx);
         root(ctx, async { Ok(context.reference().await?.countries.iter().map(Into::into).collect()) }).await
     }
 
-    /// Where the movies come from. Say so to your users when it is `GENERATED`.
+    /// Origin of the movies. If it is `GENERATED`, tell your users that the movies do not exist.
     async fn data_origin(&self, ctx: &Context<'_>) -> Result<DataOrigin, ApiError> {
         let context = context(ctx);
         root(ctx, async { Ok(context.reference().await?.origin.into()) }).await
     }
 
-    /// How the service is.
+    /// Service version and data freshness.
     async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus, ApiError> {
         let context = context(ctx);
         root(ctx, async { Ok(context.services().status.now().await?.into()) }).await
     }
 
-    /// Anything by its global id. Null: the id names nothing that is there.
-    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Global id")] id: ID) -> Option<Result<Node, ApiError>> {
+    /// The movie or profile with a global ID. Null if it does not exist.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Global ID")] id: ID) -> Option<Result<Node, ApiError>> {
         root(ctx, Node::find(context(ctx), &id)).await.transpose()
     }
 
-    /// Several things by their global ids, in the order of the ids; null where one names nothing that is there.
+    /// Movies and profiles by global ID, in the order of `ids`. An entry is null if its object does not exist.
     #[graphql(complexity = "ids.len().min(100) * child_complexity")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Global ids, 100 at most")] ids: Vec<ID>,
+        #[graphql(desc = "Global IDs, at most 100")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Node>>, ApiError> {
         root(ctx, async {
             if ids.len() > MAX_NODE_IDS {
@@ -393,7 +386,7 @@ impl Query {
     }
 }
 
-/// A page of movies whose title contains a text.
+/// A page of movies whose title contains `contains`.
 async fn search(
     context: &RequestContext,
     contains: &str,
@@ -421,7 +414,7 @@ async fn search(
 }
 
 /// A page of a decade's candidates or listed movies.
-async fn status(
+async fn ranking_page(
     context: &RequestContext,
     params: RankingParams,
     decade: i32,
@@ -447,9 +440,9 @@ async fn status(
     let fields = RankingFields { total_count: page.total, data_version: page.data_version, as_of: page.as_of };
     let mut connection = PredictionConnection::with_additional_fields(page.has_previous, page.has_next, fields);
     let params = Arc::new(params);
-    connection.edges.extend(page.films.into_iter().map(|film| {
-        let cursor = cursors.cursor(film.standing());
-        Edge::new(cursor, Prediction::ranked(film, Arc::clone(&params)))
+    connection.edges.extend(page.movies.into_iter().map(|scored| {
+        let cursor = cursors.cursor(scored.standing());
+        Edge::new(cursor, Prediction::ranked(scored, Arc::clone(&params)))
     }));
     Ok(connection)
 }

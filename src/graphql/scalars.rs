@@ -1,18 +1,18 @@
-//! Scalars that the GraphQL library names otherwise.
+//! Scalars that async-graphql has under another name.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::NaiveDate;
 
-/// A day, as YYYY-MM-DD.
+/// A date in the format YYYY-MM-DD.
 pub(super) struct Date(pub(super) NaiveDate);
 
-/// A day, as YYYY-MM-DD.
+/// A date in the format YYYY-MM-DD.
 #[Scalar]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d");
-        day.map(Self).map_err(|_| InputValueError::custom("a day is written YYYY-MM-DD"))
+        day.map(Self).map_err(|_| InputValueError::custom("expected a date in the format YYYY-MM-DD"))
     }
 
     fn to_value(&self) -> Value {

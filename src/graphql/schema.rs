@@ -1,4 +1,4 @@
-//! The schema, and the door through which every operation passes.
+//! The schema and its executor: validates an operation, checks its cost and runs it with its own request context.
 
 use std::any::TypeId;
 use std::future::ready;
@@ -22,22 +22,22 @@ use crate::telemetry::{ErrorCode, Metrics, Phase};
 
 pub use super::loaders::LOADERS;
 
-/// All types and resolvers.
+/// The schema with all types and resolvers.
 pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 
-/// How much one operation may ask for.
+/// Limits on operations that depend on the schema.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryLimits {
-    /// Points: fields, times the sizes of the pages that they are on.
+    /// Maximum cost in points: number of fields, multiplied by the sizes of the pages that contain them.
     pub complexity: usize,
-    /// Whether the schema may be asked for.
+    /// Whether introspection is allowed.
     pub introspection: bool,
 }
 
-/// Executes operations, each with a scope of its own.
+/// Executes operations, each with its own request context.
 #[derive(Clone)]
 pub struct Api {
-    /// Validates, and executes nothing.
+    /// Validates without executing.
     checks: ApiSchema,
     schema: ApiSchema,
     streams: ApiSchema,
@@ -53,14 +53,14 @@ pub fn api(services: Arc<Services>, metrics: Metrics, limits: QueryLimits) -> Ap
         let schema = builder().data(metrics.clone());
         if limits.introspection { schema } else { schema.disable_introspection() }
     };
-    // What is executed has been validated: once is enough.
+    // `check` has validated the operation already, so execution uses the fast mode.
     let executing = || limited().validation_mode(ValidationMode::Fast);
-    let streams = executing().extension(ScopePerEvent(Arc::clone(&services), metrics.clone())).finish();
+    let streams = executing().extension(ContextPerEvent(Arc::clone(&services), metrics.clone())).finish();
     let checks = limited().extension(ValidateOnly).finish();
     Api { checks, schema: executing().finish(), streams, limits, services, metrics }
 }
 
-/// Tells one schema from another: the first 16 hexadecimal digits of the SHA-256 of its text.
+/// Hash of the schema: the first 16 hexadecimal digits of the SHA-256 of its [SDL](sdl).
 #[must_use]
 pub fn schema_hash() -> String {
     let hash = Sha256::digest(sdl());
@@ -79,7 +79,10 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
 }
 
 impl Api {
-    /// Validates an operation against the schema, and judges its cost.
+    /// Validates an operation against the schema and checks its cost.
+    ///
+    /// # Errors
+    /// The validation errors, or `QUERY_TOO_COMPLEX` if the operation costs more points than allowed.
     async fn check(&self, request: &mut Request) -> Result<(), Vec<ServerError>> {
         let document = request.parsed_query().map_err(|error| vec![error])?.clone();
         let checked = Checked::default();
@@ -95,7 +98,7 @@ impl Api {
         let allowed = self.limits.complexity;
         if complexity > allowed {
             let problem =
-                format!("the operation costs {complexity} points, {allowed} are allowed: ask for smaller pages");
+                format!("the operation costs {complexity} points, {allowed} are allowed: request smaller pages");
             return Err(vec![too_complex(problem, "cost", complexity, allowed)]);
         }
         Ok(())
@@ -105,29 +108,29 @@ impl Api {
         instrument_phase(&self.metrics, Phase::Validate, self.check(request)).await.map_err(Response::from_errors)
     }
 
-    fn scoped(&self, request: Request, batches: PendingBatches) -> Request {
+    fn with_context(&self, request: Request, batches: PendingBatches) -> Request {
         request.data(RequestContext::new(Arc::clone(&self.services), self.metrics.clone(), batches))
     }
 }
 
 impl Executor for Api {
     async fn execute(&self, mut request: Request) -> Response {
-        if let Err(refused) = self.checked(&mut request).await {
-            return refused;
+        if let Err(rejected) = self.checked(&mut request).await {
+            return rejected;
         }
         let batches = PendingBatches::default();
-        let executed = batches.run(self.schema.execute(self.scoped(request, batches.clone())));
+        let executed = batches.run(self.schema.execute(self.with_context(request, batches.clone())));
         instrument_phase(&self.metrics, Phase::Execute, executed).await
     }
 
     fn execute_stream(&self, mut request: Request, session_data: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         let api = self.clone();
         let responses = async move {
-            if let Err(refused) = api.checked(&mut request).await {
-                return once(ready(refused)).boxed();
+            if let Err(rejected) = api.checked(&mut request).await {
+                return once(ready(rejected)).boxed();
             }
             let batches = PendingBatches::default();
-            let request = api.scoped(request, batches.clone()).data(batches.clone());
+            let request = api.with_context(request, batches.clone()).data(batches.clone());
             let responses = Executor::execute_stream(&api.streams, request, session_data);
             let next = |(mut responses, batches): (BoxStream<'static, Response>, PendingBatches)| async {
                 let response = batches.run(responses.next()).await?;
@@ -139,13 +142,13 @@ impl Executor for Api {
     }
 }
 
-/// What an operation costs, in points; in the data of a request, to be filled in.
+/// Cost of an operation in points, filled in by validation. Passed in the data of the request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cost(Arc<OnceLock<usize>>);
 
 impl Cost {
     fn set(&self, points: usize) {
-        // An operation is validated once.
+        // Cannot fail: an operation is validated once.
         let _ = self.0.set(points);
     }
 
@@ -154,21 +157,21 @@ impl Cost {
     }
 }
 
-/// What validation found.
+/// Result of the validation.
 type Checked = Arc<OnceLock<ValidationResult>>;
 
-/// Gives each event of a subscription a scope of its own: what one event has looked up may have changed before the next.
-/// A schema of its own, as [`ValidateOnly`] has.
-struct ScopePerEvent(Arc<Services>, Metrics);
+/// Creates a [`RequestContext`] per event of a subscription: data loaded for one event may be outdated at the next.
+/// In a separate schema for the reason given at [`ValidateOnly`].
+struct ContextPerEvent(Arc<Services>, Metrics);
 
-impl ExtensionFactory for ScopePerEvent {
+impl ExtensionFactory for ContextPerEvent {
     fn create(&self) -> Arc<dyn Extension> {
         Arc::new(Self(Arc::clone(&self.0), self.1.clone()))
     }
 }
 
 #[async_trait]
-impl Extension for ScopePerEvent {
+impl Extension for ContextPerEvent {
     async fn execute(
         &self,
         ctx: &ExtensionContext<'_>,
@@ -182,7 +185,7 @@ impl Extension for ScopePerEvent {
     }
 }
 
-/// Ends what is valid after its validation. A schema of its own, because one extension makes every field slower.
+/// Stops a valid operation after validation. In a separate schema, because any extension slows down every field.
 struct ValidateOnly;
 
 impl ExtensionFactory for ValidateOnly {
@@ -199,12 +202,13 @@ impl Extension for ValidateOnly {
         next: NextValidation<'_>,
     ) -> Result<ValidationResult, Vec<ServerError>> {
         let valid = next.run(ctx).await?;
-        // Made for this request.
+        // Cannot fail: the cell was created for this request.
         let _ = ctx.data_unchecked::<Checked>().set(valid);
         Err(Vec::new())
     }
 }
 
+/// A `QUERY_TOO_COMPLEX` error with the requested and the allowed number in its extension `figure`.
 pub(super) fn too_complex(problem: String, figure: &str, requested: usize, allowed: usize) -> ServerError {
     let mut error = error_with_code(ErrorCode::QueryTooComplex, problem);
     error.extensions.get_or_insert_default().set(figure, value!({ "requested": requested, "allowed": allowed }));

@@ -1,4 +1,4 @@
-//! The same door for operations that may have many results.
+//! The operation pipeline over WebSocket, where an operation may be a subscription.
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use super::pipeline::{ExecutionStatus, OperationPipeline, OperationResponse, Tra
 use crate::cache::{DependencyScope, ReadMode};
 use crate::telemetry::{ErrorCode, OperationType, Outcome};
 
-/// An operation that came over a socket.
+/// Result of an operation received over WebSocket.
 pub enum Execution {
-    /// It has one result.
+    /// A query or mutation, or a rejected operation: one response.
     Response(OperationResponse),
-    /// It has many.
+    /// A subscription: a stream of events.
     Stream(SubscriptionStream),
 }
 
-/// One result of a subscription.
+/// One event of a subscription.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A response, as JSON.
     Next(Bytes),
-    /// There will be none, because of these errors: a list, as JSON.
+    /// The errors that ended the operation: a list, as JSON.
     Error(Bytes),
 }
 
-/// A subscription in flight, measured and logged when it is dropped.
+/// A subscription in flight. Its metrics and log line are written when it is dropped.
 pub struct SubscriptionStream {
     responses: BoxStream<'static, Response>,
     operation: Operation,
     worst: Outcome,
-    over: bool,
+    done: bool,
 }
 
 impl<E: Executor> OperationPipeline<E> {
-    /// Answers a query or a mutation, or opens a subscription.
+    /// Executes a query or mutation, or starts a subscription.
     pub async fn subscribe(&self, mut request: Request) -> Execution {
         let mut operation = Operation::start(&self.metrics);
         let span = operation.span();
@@ -49,20 +49,20 @@ impl<E: Executor> OperationPipeline<E> {
             .map_err(|error| Box::new(operation.reject(error, ExecutionStatus::Rejected)));
         let prepared = match resolved {
             Ok(()) => self.prepare(&mut request, Transport::Socket, &mut operation).instrument(span.clone()).await,
-            refused => refused,
+            rejected => rejected,
         };
         let response = match prepared {
-            Err(refused) => *refused,
+            Err(rejected) => *rejected,
             Ok(()) if operation.info.kind == OperationType::Subscription => {
                 if !has_one_root_field(&mut request) {
-                    let problem = "a subscription selects one field, not in a fragment";
-                    let refused = operation
+                    let problem = "a subscription must select exactly one root field, outside of fragments";
+                    let rejected = operation
                         .reject(error_with_code(ErrorCode::ValidationFailed, problem), ExecutionStatus::Rejected);
-                    operation.end(refused.outcome, None);
-                    return Execution::Response(refused);
+                    operation.end(rejected.outcome, None);
+                    return Execution::Response(rejected);
                 }
                 let responses = self.executor.execute_stream(request, None);
-                return Execution::Stream(SubscriptionStream { responses, operation, worst: Outcome::Ok, over: false });
+                return Execution::Stream(SubscriptionStream { responses, operation, worst: Outcome::Ok, done: false });
             }
             Ok(()) => {
                 let usage = operation.usage();
@@ -75,7 +75,7 @@ impl<E: Executor> OperationPipeline<E> {
 }
 
 impl OperationResponse {
-    /// What a socket is told: refused before it was executed, or the response.
+    /// The event to send: the response if the operation was executed, else its errors.
     #[must_use]
     pub fn event(self) -> Event {
         match self.status {
@@ -86,40 +86,41 @@ impl OperationResponse {
 }
 
 impl SubscriptionStream {
-    /// The next result; none when there are no more. After [`Event::Error`] there are none.
+    /// The next event; `None` after the last one. [`Event::Error`] is always the last.
     pub async fn next(&mut self) -> Option<Event> {
-        if self.over {
+        if self.done {
             return None;
         }
-        let reading = DependencyScope::new(ReadMode::Request);
+        let dependencies = DependencyScope::new(ReadMode::Request);
         let usage = self.operation.usage();
-        let next = usage.scope(Arc::clone(&reading).of(self.responses.next()));
+        let next = usage.scope(Arc::clone(&dependencies).of(self.responses.next()));
         let Some(mut response) = next.instrument(self.operation.span()).await else {
-            self.over = true;
+            self.done = true;
             return None;
         };
         let codes: Vec<_> = response.errors.iter_mut().map(assign_code).collect();
-        self.operation.record(&codes, &reading.snapshot());
+        self.operation.record(&codes, &dependencies.snapshot());
         self.worst = worst_of(self.worst, outcome(&codes, &response.data));
         self.operation.end(self.worst, None);
-        // What concerns no part of a result concerns the subscription itself.
-        let is_its_own = |path: &[PathSegment]| path.len() <= 1;
-        self.over = response.data == Value::Null
+        // Errors without a path inside the result concern the subscription itself. If all errors do, it has ended.
+        let concerns_subscription = |path: &[PathSegment]| path.len() <= 1;
+        self.done = response.data == Value::Null
             && !response.errors.is_empty()
-            && response.errors.iter().all(|error| is_its_own(&error.path));
-        let body = if self.over { serde_json::to_vec(&response.errors) } else { serde_json::to_vec(&response) };
+            && response.errors.iter().all(|error| concerns_subscription(&error.path));
+        let body = if self.done { serde_json::to_vec(&response.errors) } else { serde_json::to_vec(&response) };
         let body = Bytes::from(body.unwrap_or_default());
-        Some(if self.over { Event::Error(body) } else { Event::Next(body) })
+        Some(if self.done { Event::Error(body) } else { Event::Next(body) })
     }
 }
 
-/// The errors of a response, as JSON.
+/// The `errors` of an encoded response, as JSON.
 fn errors_of(body: &[u8]) -> Bytes {
     let response: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     response["errors"].to_string().into()
 }
 
-/// Of several fields, and of those in fragments, the library would not say what the specification wants.
+/// Whether the operation selects exactly one field, outside of fragments. Checked here, because async-graphql does not
+/// handle other selections as the specification requires.
 fn has_one_root_field(request: &mut Request) -> bool {
     let name = request.operation_name.clone();
     let Ok(document) = request.parsed_query() else { return false };
@@ -128,6 +129,7 @@ fn has_one_root_field(request: &mut Request) -> bool {
     matches!(items.as_slice(), [item] if matches!(item.node, Selection::Field(_)))
 }
 
+/// The worse of two outcomes.
 fn worst_of(one: Outcome, other: Outcome) -> Outcome {
     let rank = |outcome| match outcome {
         Outcome::Ok => 0,

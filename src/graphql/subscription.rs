@@ -1,4 +1,4 @@
-//! The root of all subscriptions.
+//! The subscription root.
 
 use std::sync::Arc;
 
@@ -16,79 +16,77 @@ use crate::services::live_updates::{self, Change, Update, UpdateParams, UpdateSt
 use crate::services::predictions::ScoredMovie;
 use crate::telemetry::{Dropped, Metrics, SubscriptionGuard};
 
-/// Movies of one stream at most.
+/// Maximum number of movies of a prediction stream.
 const LIMIT_MAX: i32 = 2000;
 
-/// Movies of one batch at most.
+/// Maximum number of movies of a batch.
 const BATCH_MAX: i32 = 100;
 
-/// Movies that one subscription follows at most.
+/// Maximum size of the top that a subscription follows.
 const TOP_MAX: i32 = 500;
 
-/// Some of the predictions that a stream sends.
+/// A batch of a prediction stream.
 #[derive(SimpleObject)]
 pub(super) struct PredictionBatch {
-    /// The next movies, best first. Empty only where there are none at all.
+    /// The next predictions, best first. Empty only if the stream has none at all.
     predictions: Vec<Prediction>,
-    /// Movies sent so far, these included.
+    /// Number of predictions sent so far, including this batch.
     received: usize,
-    /// Movies that the stream sends in all.
+    /// Total number of predictions in the stream.
     total: usize,
     /// Whether this is the last batch.
     complete: bool,
-    /// Whether newer scores are on their way: this stream sends those that were at hand.
+    /// True if newer scores are being computed; this stream uses the cached ones.
     stale: bool,
 }
 
-/// What became of a movie among the best.
+/// How a movie's position changed.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "live_updates::UpdateKind")]
 pub(super) enum UpdateKind {
-    /// It is among the best now.
+    /// The movie entered the top.
     Entered,
-    /// It no longer is.
+    /// The movie left the top.
     Left,
-    /// It has another rank.
+    /// The movie's rank changed.
     Moved,
-    /// It has the same rank and other criteria.
+    /// The movie's score or criteria changed, but not its rank.
     Rescored,
 }
 
-/// A change of one movie among the best. Those of one change of the data come together, first the movies that left, then
+/// A change of one movie in the top. The updates of one data change are sent together: first the movies that left, then
 /// the others by rank.
 #[derive(SimpleObject)]
 pub(super) struct PredictionUpdate {
-    /// What became of it.
+    /// How the movie's position changed.
     kind: UpdateKind,
-    /// The movie as it is now. One that left keeps its rank if it is still a candidate.
+    /// Current prediction of the movie. A movie that left the top still has a rank if it remains a candidate.
     prediction: Prediction,
-    /// Its rank before; null where it was not among the best.
+    /// Previous rank. Null if the movie was not in the top.
     previous_rank: Option<usize>,
-    /// Version of the decade's data since this change, as on pages of predictions.
+    /// Version of the decade's data after this change, comparable with `dataVersion` of `predictions`.
     data_version: i64,
 }
 
-/// What can be followed, over a WebSocket.
+/// Live results over WebSocket.
 pub struct Subscription;
 
-/// What can be followed, over a WebSocket.
+/// Live results over WebSocket.
 #[async_graphql::Subscription]
 impl Subscription {
-    /// The best movies of a decade that are not on the list, in batches, all from one state of the data. The first batch
-    /// comes at once; then the stream completes by itself.
+    /// The best candidates of a decade, in batches from one consistent state of the data. Starts immediately, completes
+    /// after the last batch.
     #[graphql(complexity = "10 + usize::try_from(batch_size).unwrap_or(0).min(100) * child_complexity")]
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn prediction_stream(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Name of a profile; excludes `weights`. Neither: the default profile")] profile: Option<
-            String,
-        >,
-        #[graphql(desc = "Weights of your own; excludes `profile`")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "Profile name; excludes `weights`. Default: the default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights; mutually exclusive with `profile`")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list, see `lists`", default = "1001_movies")] list: String,
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
-        #[graphql(desc = "Movies at most, 1 to 2,000", default = 500)] limit: i32,
-        #[graphql(desc = "Movies of a batch, 1 to 100", default = 25)] batch_size: i32,
+        #[graphql(desc = "Maximum number of movies, 1 to 2,000", default = 500)] limit: i32,
+        #[graphql(desc = "Movies per batch, 1 to 100", default = 25)] batch_size: i32,
     ) -> Result<BoxStream<'static, PredictionBatch>, ApiError> {
         let context = context(ctx);
         instrument_field("Subscription", ctx, async {
@@ -97,22 +95,22 @@ impl Subscription {
             let params = Arc::new(context.ranking_params(profile, weights, list).await?);
             let predictions = &context.services().predictions;
             let top = predictions.top(&params.list, decade, params.selection.weights, limit, &[]).await?;
-            let stale = DependencyScope::current().is_some_and(|reading| reading.snapshot().stale > 0);
-            Ok(batches(top.films, size, params, stale, open(ctx)))
+            let stale = DependencyScope::current().is_some_and(|scope| scope.snapshot().stale > 0);
+            Ok(batches(top.movies, size, params, stale, subscription_guard(ctx)))
         })
         .await
     }
 
-    /// What changes among the best movies of a decade that are not on the list, within a second of each change. Goes on
-    /// until it is completed by the client.
+    /// Changes in the top candidates of a decade, sent within a second of each data change. Runs until the client
+    /// completes it.
     #[graphql(complexity = "10 + child_complexity")]
     async fn prediction_updates(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Name of a profile; without one, whichever is the default")] profile: Option<String>,
-        #[graphql(desc = "Key of the target list", default = "1001_movies")] list: String,
+        #[graphql(desc = "Profile name. Null follows the default profile as it changes")] profile: Option<String>,
+        #[graphql(desc = "Key of the target list, see `lists`", default = "1001_movies")] list: String,
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
-        #[graphql(desc = "How many movies from the best on, 1 to 500", default = 100)] top: i32,
+        #[graphql(desc = "Size of the top to follow, 1 to 500", default = 100)] top: i32,
     ) -> Result<BoxStream<'static, Result<PredictionUpdate, ApiError>>, ApiError> {
         let context = context(ctx);
         instrument_field("Subscription", ctx, async {
@@ -120,14 +118,17 @@ impl Subscription {
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
             let list = context.list(list).await?;
             let params = UpdateParams { profile, list: list.clone(), decade, top };
-            let follower = UpdateStream::start(Arc::clone(context.services()), params).await?;
-            Ok(updates(follower, list, open(ctx), ctx.data_unchecked::<Metrics>().clone()))
+            let stream = UpdateStream::start(Arc::clone(context.services()), params).await?;
+            Ok(updates(stream, list, subscription_guard(ctx), ctx.data_unchecked::<Metrics>().clone()))
         })
         .await
     }
 }
 
-/// A number of movies, checked.
+/// The validated number of movies.
+///
+/// # Errors
+/// `BAD_USER_INPUT` if it is not 1 to `max`.
 fn bounded(field: &str, given: i32, max: i32) -> Result<usize, ApiError> {
     match usize::try_from(given) {
         Ok(count) if (1..=max).contains(&given) => Ok(count),
@@ -135,53 +136,54 @@ fn bounded(field: &str, given: i32, max: i32) -> Result<usize, ApiError> {
     }
 }
 
-fn open(ctx: &Context<'_>) -> SubscriptionGuard {
+/// Counts the subscription as open until the guard is dropped.
+fn subscription_guard(ctx: &Context<'_>) -> SubscriptionGuard {
     let metrics = ctx.data_unchecked::<Metrics>();
     metrics.subscription(metrics.field_name(ctx.field().name()))
 }
 
 fn batches(
-    films: Vec<ScoredMovie>,
+    movies: Vec<ScoredMovie>,
     size: usize,
     params: Arc<RankingParams>,
     stale: bool,
-    open: SubscriptionGuard,
+    guard: SubscriptionGuard,
 ) -> BoxStream<'static, PredictionBatch> {
-    let total = films.len();
+    let total = movies.len();
     let starts: Vec<usize> = (0..total.max(1)).step_by(size).collect();
     let batch = move |start: usize| {
         let end = (start + size).min(total);
-        let prediction = |film: &ScoredMovie| Prediction::ranked(film.clone(), Arc::clone(&params));
-        let predictions = films[start..end].iter().map(prediction).collect();
+        let prediction = |scored: &ScoredMovie| Prediction::ranked(scored.clone(), Arc::clone(&params));
+        let predictions = movies[start..end].iter().map(prediction).collect();
         PredictionBatch { predictions, received: end, total, complete: end == total, stale }
     };
-    holding(open, iter(starts).map(batch))
+    with_guard(guard, iter(starts).map(batch))
 }
 
-/// A stream that counts as open until it is dropped.
-fn holding<T: Send + 'static>(
-    open: SubscriptionGuard,
+/// Ties the guard to the stream, so that the subscription counts as open until the stream is dropped.
+fn with_guard<T: Send + 'static>(
+    guard: SubscriptionGuard,
     stream: impl Stream<Item = T> + Send + 'static,
 ) -> BoxStream<'static, T> {
     let held = move |item| {
-        let _open = &open;
+        let _guard = &guard;
         item
     };
     stream.map(held).boxed()
 }
 
 fn updates(
-    follower: UpdateStream,
+    stream: UpdateStream,
     list: String,
-    open: SubscriptionGuard,
+    guard: SubscriptionGuard,
     metrics: Metrics,
 ) -> BoxStream<'static, Result<PredictionUpdate, ApiError>> {
-    let next = move |follower: Option<UpdateStream>| {
+    let next = move |stream: Option<UpdateStream>| {
         let (list, metrics) = (list.clone(), metrics.clone());
         async move {
-            let mut follower = follower?;
-            match follower.next().await {
-                Ok(change) => Some((told(change, list), Some(follower))),
+            let mut stream = stream?;
+            match stream.next().await {
+                Ok(change) => Some((prediction_updates(change, list), Some(stream))),
                 Err(error) => {
                     metrics.subscriptions_dropped(Dropped::Error, 1);
                     Some((vec![Err(error.into())], None))
@@ -189,15 +191,16 @@ fn updates(
             }
         }
     };
-    holding(open, unfold(Some(follower), next).flat_map(iter))
+    with_guard(guard, unfold(Some(stream), next).flat_map(iter))
 }
 
-fn told(change: Change, list: String) -> Vec<Result<PredictionUpdate, ApiError>> {
+/// Converts a change of the top to schema types, in order.
+fn prediction_updates(change: Change, list: String) -> Vec<Result<PredictionUpdate, ApiError>> {
     let Change { updates, selection, data_version } = change;
     let params = Arc::new(RankingParams { selection, custom: false, list });
-    let told = |Update { kind, film, previous_rank }| {
-        let prediction = Prediction::ranked(film, Arc::clone(&params));
+    let convert = |Update { kind, movie, previous_rank }| {
+        let prediction = Prediction::ranked(movie, Arc::clone(&params));
         Ok(PredictionUpdate { kind: kind.into(), prediction, previous_rank, data_version })
     };
-    updates.into_iter().map(told).collect()
+    updates.into_iter().map(convert).collect()
 }

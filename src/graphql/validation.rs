@@ -1,4 +1,4 @@
-//! Validation: how well the ranking would have found the listed films of earlier decades.
+//! Schema types of validations: how well a ranking finds the listed movies of past decades.
 
 use std::sync::Arc;
 
@@ -14,58 +14,58 @@ use crate::scoring::{self, Basis, DecadeReport, Era, Totals};
 use crate::services::profiles::WeightSelection;
 use crate::services::validation::{ProfileReport, Report};
 
-/// Decades of a validation, roughly: what a query that asks for all of them costs.
+/// Assumed number of decades of a validation, for the cost of queries that select all of them.
 const DECADES: usize = 14;
 
-/// Which scores a validation ranks by.
+/// Whether the target list's own labels (which movies are on it) count in the scores that a validation ranks by.
 #[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
 #[graphql(remote = "Basis")]
 pub(super) enum ScoreBasis {
-    /// The target list's own labels are hidden from the score: honest, and the default.
+    /// The labels of the target list are hidden from the scores, so that the accuracy measures prediction. The default.
     #[default]
     Blind,
-    /// The published arithmetic, in which the list's labels leak into the score.
+    /// The published formula. The labels of the target list leak into the scores and inflate the accuracy.
     AsPublished,
 }
 
-/// A validation's question: which ranking is tested against which list.
+/// Parameters of a validation: the ranking, the list and the basis.
 #[derive(Clone)]
 pub(super) struct ValidationParams {
     pub(super) params: Arc<RankingParams>,
     pub(super) basis: ScoreBasis,
 }
 
-/// How well a ranking would have found the listed films of earlier decades.
+/// Accuracy of a ranking in past decades.
 pub(super) struct Validation {
     pub(super) report: Report,
     pub(super) tested: ValidationParams,
 }
 
-/// How well a ranking would have found the listed films of earlier decades.
+/// Accuracy of a ranking in past decades.
 #[Object]
 impl Validation {
-    /// Each decade before the 2020s that has a film, in order.
+    /// All decades before the 2020s that have movies, in ascending order.
     #[graphql(complexity = "DECADES * child_complexity")]
     async fn decades(&self) -> Vec<DecadeValidation> {
         decades(&self.report, &self.tested)
     }
 
-    /// All decades from the 1920s to the 2010s that have listed films, pooled.
+    /// Pooled result of all decades from the 1920s to the 2010s that have listed movies.
     async fn overall(&self) -> ValidationTotal {
         self.report.overall().into()
     }
 
-    /// The same decades by era.
+    /// Results of the same decades, pooled by era.
     async fn eras(&self) -> Vec<EraValidation> {
         Era::all().iter().map(|era| EraValidation::of(era, &self.report)).collect()
     }
 
-    /// Which scores were ranked by.
+    /// Basis of the scores.
     async fn basis(&self) -> ScoreBasis {
         self.tested.basis
     }
 
-    /// When the snapshot of scores was taken that this reads.
+    /// When the score snapshot behind this validation was taken.
     async fn snapshot_at(&self) -> DateTime<Utc> {
         self.report.snapshot_at
     }
@@ -76,7 +76,7 @@ fn decades(report: &Report, tested: &ValidationParams) -> Vec<DecadeValidation> 
     report.decades.iter().map(decade).collect()
 }
 
-/// How well a ranking would have found the listed films of one decade.
+/// Accuracy of a ranking in one decade.
 pub(super) struct DecadeValidation {
     pub(super) report: DecadeReport,
     pub(super) tested: ValidationParams,
@@ -90,18 +90,19 @@ impl DecadeValidation {
     fn page(
         &self,
         which: &str,
-        films: &[Listed],
+        movies: &[Listed],
         first: i32,
         after: Option<&str>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
         let decade = self.report.decade.to_string();
         let basis = format!("{:?}", Basis::from(self.tested.basis));
-        let context = CursorScope::of(&[which, &self.tested.params.key(), &decade, &basis]);
-        page_of(films, context, first, after, RankedMovie)
+        let scope = CursorScope::of(&[which, &self.tested.params.key(), &decade, &basis]);
+        page_of(movies, scope, first, after, RankedMovie)
     }
 }
 
-/// How well a ranking would have found the listed films of one decade.
+/// Accuracy of a ranking in one decade. The ranking contains the decade's fully imported movies (`import_status` =
+/// `full`: complete enough to be ranked), listed or not. With N listed movies, its top N count as predicted.
 #[Object]
 impl DecadeValidation {
     /// First year of the decade.
@@ -109,93 +110,93 @@ impl DecadeValidation {
         self.report.decade.year()
     }
 
-    /// N: films of the decade on the list, full or not.
+    /// N: movies of the decade on the list, fully imported or not.
     async fn listed(&self) -> usize {
         self.total().listed
     }
 
-    /// Full films of the decade: what was ranked.
+    /// Fully imported movies of the decade, all of which are ranked.
     async fn population(&self) -> usize {
         self.total().population
     }
 
-    /// Listed films among the top N.
+    /// Listed movies in the top N.
     async fn hits(&self) -> usize {
         self.total().hits
     }
 
-    /// Hits divided by N; null where nothing is listed.
+    /// `hits` / N, 0 to 1. Null if no movie is listed.
     async fn accuracy(&self) -> Option<f64> {
         self.total().accuracy
     }
 
-    /// Wilson's 95 % interval of the accuracy.
+    /// Wilson 95 % confidence interval of the accuracy. Null if no movie is listed.
     async fn interval(&self) -> Option<Interval> {
         self.total().interval
     }
 
-    /// Hits that a random choice of N films would have: N² / population.
+    /// Expected hits of N movies chosen at random: N² / `population`. Null if `population` is 0.
     async fn expected_hits(&self) -> Option<f64> {
         self.total().expected_hits
     }
 
-    /// Hits divided by expected hits.
+    /// `hits` / `expectedHits`. Null if no hits are expected.
     async fn lift(&self) -> Option<f64> {
         self.total().lift
     }
 
-    /// Accuracy of ranking by TMDb popularity alone.
+    /// Accuracy of a ranking by TMDb popularity alone. Null if no movie is listed.
     async fn baseline_accuracy(&self) -> Option<f64> {
         self.total().baseline_accuracy
     }
 
-    /// Listed films that are not full, so that no ranking can find them.
+    /// Listed movies that no ranking can hit, because they are not fully imported.
     async fn unhittable(&self) -> usize {
         self.total().unhittable
     }
 
-    /// Listed films among the top N, best first.
+    /// Hits: listed movies in the top N, best first.
     #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn hit_films(
         &self,
-        #[graphql(desc = "Films at most, 1 to 100", default = 25)] first: i32,
-        #[graphql(desc = "Cursor of the last film of the page before")] after: Option<String>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Returns items after this cursor, the previous page's `endCursor`")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
-        let films: Vec<_> = self.report.hits.iter().copied().map(Listed::Ranked).collect();
-        self.page("hits", &films, first, after.as_deref())
+        let movies: Vec<_> = self.report.hits.iter().copied().map(Listed::Ranked).collect();
+        self.page("hits", &movies, first, after.as_deref())
     }
 
-    /// Listed films that the top N lacks: best first, those that are not full at the end.
+    /// Misses: listed movies outside the top N, best first. Movies that are not fully imported come last.
     #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn missed_films(
         &self,
-        #[graphql(desc = "Films at most, 1 to 100", default = 25)] first: i32,
-        #[graphql(desc = "Cursor of the last film of the page before")] after: Option<String>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Returns items after this cursor, the previous page's `endCursor`")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
         let missed = self.report.missed.iter().copied().map(Listed::Ranked);
-        let films: Vec<_> = missed.chain(self.report.unhittable.iter().copied().map(Listed::Unranked)).collect();
-        self.page("missed", &films, first, after.as_deref())
+        let movies: Vec<_> = missed.chain(self.report.unhittable.iter().copied().map(Listed::Unranked)).collect();
+        self.page("missed", &movies, first, after.as_deref())
     }
 
-    /// Films among the top N that are not listed, best first.
+    /// False positives: unlisted movies in the top N, best first.
     #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn false_positives(
         &self,
-        #[graphql(desc = "Films at most, 1 to 100", default = 25)] first: i32,
-        #[graphql(desc = "Cursor of the last film of the page before")] after: Option<String>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Returns items after this cursor, the previous page's `endCursor`")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
-        let films: Vec<_> = self.report.false_positives.iter().copied().map(Listed::Ranked).collect();
-        self.page("false positives", &films, first, after.as_deref())
+        let movies: Vec<_> = self.report.false_positives.iter().copied().map(Listed::Ranked).collect();
+        self.page("false positives", &movies, first, after.as_deref())
     }
 }
 
-/// A film of a validation.
+/// A movie in a validation's ranking.
 pub(super) struct RankedMovie(Listed);
 
-/// A film of a validation.
+/// A movie in a validation's ranking.
 #[Object]
 impl RankedMovie {
-    /// Its place among all full films of the decade; null where it is not full.
+    /// Rank among all fully imported movies of the decade, from 1. Null if the movie is not fully imported.
     async fn rank(&self) -> Option<usize> {
         match self.0 {
             Listed::Ranked(place) => Some(place.rank),
@@ -203,7 +204,7 @@ impl RankedMovie {
         }
     }
 
-    /// Its score on the basis asked for, 0 to 100; null where it is not full.
+    /// Score on the requested basis, 0 to 100. Null if the movie is not fully imported.
     async fn score(&self) -> Option<f64> {
         match self.0 {
             Listed::Ranked(place) => Some(place.standing.score),
@@ -217,26 +218,26 @@ impl RankedMovie {
     }
 }
 
-/// Numbers of several decades, pooled.
+/// Results of one or more decades, pooled.
 #[derive(SimpleObject)]
 pub(super) struct ValidationTotal {
-    /// Films on the list, full or not.
+    /// Movies on the list, fully imported or not.
     listed: usize,
-    /// Full films ranked.
+    /// Fully imported movies, all of which are ranked.
     population: usize,
-    /// Listed films found.
+    /// Listed movies in the top N of their decade.
     hits: usize,
-    /// Hits divided by listed films; null where nothing is listed.
+    /// `hits` / `listed`, 0 to 1. Null if no movie is listed.
     accuracy: Option<f64>,
-    /// Wilson's 95 % interval of the accuracy.
+    /// Wilson 95 % confidence interval of the accuracy. Null if no movie is listed.
     interval: Option<Interval>,
-    /// Hits that random choices would have: the sum over the decades.
+    /// Expected hits of random choices, summed over the decades. Null if no decade has both listed and ranked movies.
     expected_hits: Option<f64>,
-    /// Hits divided by expected hits.
+    /// `hits` / `expectedHits`. Null if no hits are expected.
     lift: Option<f64>,
-    /// Accuracy of ranking by TMDb popularity alone.
+    /// Accuracy of a ranking by TMDb popularity alone. Null if no movie is listed.
     baseline_accuracy: Option<f64>,
-    /// Listed films that are not full.
+    /// Listed movies that no ranking can hit, because they are not fully imported.
     unhittable: usize,
 }
 
@@ -256,12 +257,12 @@ impl From<Totals> for ValidationTotal {
     }
 }
 
-/// Two shares that the accuracy lies between.
+/// Bounds of a confidence interval, 0 to 1.
 #[derive(SimpleObject)]
 pub(super) struct Interval {
-    /// The lower one.
+    /// Lower bound.
     low: f64,
-    /// The upper one.
+    /// Upper bound.
     high: f64,
 }
 
@@ -271,18 +272,18 @@ impl From<scoring::Interval> for Interval {
     }
 }
 
-/// Accuracy within one era of film history.
+/// Accuracy in one era of film history.
 #[derive(SimpleObject)]
 pub(super) struct EraValidation {
-    /// What the era is called.
+    /// Name of the era.
     name: &'static str,
-    /// First years of its decades.
+    /// First years of the era's decades.
     decades: Vec<i32>,
-    /// Films on the list, full or not.
+    /// Movies on the list, fully imported or not.
     listed: usize,
-    /// Listed films found.
+    /// Listed movies in the top N of their decade.
     hits: usize,
-    /// Hits divided by listed films; null where nothing is listed.
+    /// `hits` / `listed`, 0 to 1. Null if no movie is listed.
     accuracy: Option<f64>,
 }
 
@@ -300,17 +301,17 @@ impl EraValidation {
     }
 }
 
-/// All active profiles, by how well they would have done.
+/// Comparison of all active profiles by the accuracy of their rankings.
 pub(super) struct ProfileComparison {
     pub(super) reports: Vec<ProfileReport>,
     pub(super) list: String,
     pub(super) basis: ScoreBasis,
 }
 
-/// All active profiles, by how well they would have done.
+/// Comparison of all active profiles by the accuracy of their rankings.
 #[Object]
 impl ProfileComparison {
-    /// Best overall accuracy first, ties by name.
+    /// Active profiles, highest overall accuracy first, ties by name.
     async fn profiles(&self) -> Vec<ProfileValidation> {
         let validation = |one: &ProfileReport| {
             let selection = WeightSelection::of(&one.profile);
@@ -321,21 +322,21 @@ impl ProfileComparison {
         self.reports.iter().map(validation).collect()
     }
 
-    /// The first of them; null where nothing is listed, so that none is better than another.
+    /// The first of `profiles`. Null if there is none or no movie is listed, so that none is better than another.
     async fn best(&self) -> Option<Profile> {
         let best = self.reports.first().filter(|one| one.report.overall().accuracy.listed > 0)?;
         Some(Profile(Arc::clone(&best.profile)))
     }
 }
 
-/// How well one profile would have done.
+/// Accuracy of the ranking under one profile.
 pub(super) struct ProfileValidation {
     profile: Profile,
     report: Report,
     tested: ValidationParams,
 }
 
-/// How well one profile would have done.
+/// Accuracy of the ranking under one profile.
 #[Object]
 impl ProfileValidation {
     /// The profile.
@@ -343,12 +344,12 @@ impl ProfileValidation {
         Profile(Arc::clone(&self.profile.0))
     }
 
-    /// All decades from the 1920s to the 2010s that have listed films, pooled.
+    /// Pooled result of all decades from the 1920s to the 2010s that have listed movies.
     async fn overall(&self) -> ValidationTotal {
         self.report.overall().into()
     }
 
-    /// Each decade before the 2020s that has a film, in order.
+    /// All decades before the 2020s that have movies, in ascending order.
     #[graphql(complexity = "DECADES * child_complexity")]
     async fn decades(&self) -> Vec<DecadeValidation> {
         decades(&self.report, &self.tested)

@@ -1,12 +1,12 @@
-//! Which media type an answer gets, and whether a request has one that is read.
+//! Content negotiation: the media type of a response, and whether a request's media type is supported.
 
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 
 use crate::graphql::MediaType;
 
-/// The media type that a client likes best among ours; none where it accepts neither. Of a client that does not say, or
-/// does not care, we know nothing: it gets what the oldest ones expect.
+/// The supported media type that the client prefers; none if it accepts neither. Without a preference
+/// `application/json`, which GraphQL clients older than "GraphQL over HTTP" expect.
 pub(super) fn negotiate(headers: &HeaderMap) -> Option<MediaType> {
     if !headers.contains_key(ACCEPT) {
         return Some(MediaType::Json);
@@ -23,7 +23,7 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Option<MediaType> {
     }
 }
 
-/// Whether the client names HTML, and nothing that this API sends at the same quality: a browser that opens a URL.
+/// Whether the client names HTML and prefers it to the API's media types, as browsers do when they open a URL.
 pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
     let ranges = ranges(headers);
     let (named, html) = quality_of(&ranges, "text/html");
@@ -36,7 +36,7 @@ fn ranges(headers: &HeaderMap) -> Vec<Range<'_>> {
     lines.flat_map(|line| line.split(',')).map(Range::of).collect()
 }
 
-/// How much a media type is liked, from 0 to 1, and whether by its own name.
+/// Whether the media type is named explicitly, and its quality from 0 to 1.
 fn quality_of(ranges: &[Range<'_>], media_type: &str) -> (bool, f64) {
     let of = |name: &str| ranges.iter().find(|range| range.name.eq_ignore_ascii_case(name)).map(|range| range.quality);
     match of(media_type) {
@@ -61,7 +61,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// Whether a request's body is JSON in UTF-8, by its own word.
+/// Whether `Content-Type` declares JSON in UTF-8.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
     let mut parts = content_type.split(';').map(str::trim);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_chooses_the_media_type() {
+    fn quality_values_select_the_media_type() {
         let (graphql, json) = (Some(MediaType::GraphqlResponse), Some(MediaType::Json));
         assert_eq!(negotiate(&HeaderMap::new()), json);
         for (accept, expected) in [
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_known_by_preferring_html() {
+    fn only_browsers_prefer_html() {
         let html =
             |value: &'static str| prefers_html(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]));
         for browser in [
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_json_in_utf_8_is_read() {
+    fn only_json_in_utf_8_is_accepted() {
         let read =
             |value: &'static str| is_json(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]));
         assert!(

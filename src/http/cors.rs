@@ -1,7 +1,7 @@
 //! Cross-origin requests (the Fetch standard's CORS protocol): which pages of other origins may call the API.
 //!
-//! `tower-http` answers preflights; one that would fail is rejected here first, with the setting that would allow it,
-//! because a browser tells a developer only that it failed.
+//! `tower-http` handles allowed preflights. Others are rejected here first, with a message that names the setting:
+//! browsers report only that the preflight failed.
 
 use std::time::Duration;
 
@@ -36,7 +36,10 @@ const REQUEST_HEADERS: [HeaderName; 8] = [
     HeaderName::from_static("baggage"),
 ];
 
-/// Apollo's clients name themselves by headers that begin so: `-name`, `-version`, and what later versions add.
+/// Methods that pages of other origins may use.
+const METHODS: [Method; 2] = [Method::GET, Method::POST];
+
+/// Prefix of the headers by which Apollo clients identify themselves: `-name`, `-version`, and what later versions add.
 const APOLLO_PREFIX: &str = "apollographql-client-";
 
 /// The rules for requests from pages of other origins.
@@ -65,8 +68,8 @@ impl Cors {
         };
         let layer = CorsLayer::new()
             .allow_origin(origin)
-            .allow_methods([Method::GET, Method::POST])
-            // `reject` has refused every header that is not allowed.
+            .allow_methods(METHODS)
+            // `reject` has already rejected headers that are not allowed.
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers([AGE, ETAG, HeaderName::from_static("cache-status"), HeaderName::from_static("x-trace-id")])
             .max_age(PREFLIGHT_MAX_AGE);
@@ -79,12 +82,15 @@ impl Cors {
         if request.method() != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
             return None;
         }
-        let origin = headers.get(ORIGIN)?.to_str().unwrap_or_default();
-        let problem = if self.origins.allows(origin) {
+        let origin = headers.get(ORIGIN)?.to_str().unwrap_or("(not text)");
+        let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes();
+        let problem = if !self.origins.allows(origin) {
+            origin_problem(origin)
+        } else if !METHODS.iter().any(|allowed| allowed.as_str().as_bytes() == method) {
+            "only GET and POST are allowed to pages of other origins".to_owned()
+        } else {
             let header = self.first_disallowed(headers)?;
             format!("the request header {} is not in the setting cors_allowed_headers", excerpt(&header))
-        } else {
-            origin_problem(origin)
         };
         tracing::info!(problem, "cross-origin preflight rejected");
         Some(error_response(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &problem))

@@ -1,4 +1,4 @@
-//! Answers to requests that reach no resolver, in the shape that GraphQL clients expect.
+//! Error responses to requests that reach no resolver, as GraphQL errors.
 
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
@@ -9,7 +9,7 @@ use crate::telemetry::{ErrorCode, Label};
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// An answer with one error and no data.
+/// A response with one error and no data.
 pub(super) fn error_response(status: StatusCode, code: ErrorCode, message: &str) -> Response {
     let body = json!({ "errors": [{ "message": message, "extensions": { "code": code.as_str() } }] });
     (status, [(CONTENT_TYPE, JSON)], body.to_string()).into_response()

@@ -1,47 +1,53 @@
-//! `/graphiql`: GraphiQL, the API explorer, from this origin alone.
+//! `/graphiql`: GraphiQL, the API explorer, served from this origin only.
 //!
 //! GraphiQL's own files are not part of the repository or the program: `scripts/graphiql.sh` fetches them into a
 //! directory. Administrators type tokens into this page, so a file is served only if its checksum is the one that this
-//! program was built with. Without the files the page says how to get them and shows the schema.
+//! program was built with. Without the files the page explains how to install them and shows the schema.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path as FsPath, PathBuf};
 use std::sync::{Arc, LazyLock};
-use std::{env, io};
+use std::{env, fs, io};
 
 use askama::Template;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 
 use super::error::error_response;
 use super::html;
 use super::page::asset_path;
 use crate::telemetry::ErrorCode;
 
-/// Where the explorer is.
+/// Path of the explorer.
 pub(super) const PATH: &str = "/graphiql";
 
-/// Where installed files lie, seen from the program's directory: `bin/` and `share/` are siblings, as the Filesystem
-/// Hierarchy Standard has it, and `target/share` is where a build from source puts them.
+/// Directory of installed files, relative to the program's: `bin/` and `share/` are siblings in the Filesystem
+/// Hierarchy Standard, and a build from source uses `target/share`.
 const INSTALLED: &str = "../share/cinegraph/graphiql";
 
 /// Checksum and name of each of GraphiQL's files, in the format of `sha256sum`.
 const CHECKSUMS: &str = include_str!("../../assets/graphiql/SHA256SUMS");
 
-/// What starts GraphiQL on this service; part of the program.
+/// Script and stylesheet that start GraphiQL; embedded in the program.
 const OWN_FILES: [(&str, &str); 2] = [
     ("explorer.js", include_str!("../../assets/graphiql/explorer.js")),
     ("explorer.css", include_str!("../../assets/graphiql/explorer.css")),
 ];
 
-/// The operations in the tabs of a first visit.
+/// Operations in the tabs of a first visit.
 const EXAMPLES: [&str; 4] = [
     include_str!("../../assets/graphiql/predictions.graphql"),
     include_str!("../../assets/graphiql/validation.graphql"),
@@ -49,12 +55,12 @@ const EXAMPLES: [&str; 4] = [
     include_str!("../../assets/graphiql/stream.graphql"),
 ];
 
-/// GraphiQL adds `<style>` elements for its editor, hence `unsafe-inline` for styles; its fonts and images are data URLs
+/// `unsafe-inline` for styles because GraphiQL adds `<style>` elements for its editor; fonts and images are data URLs
 /// in its stylesheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
      img-src 'self' data:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Part of each file's URL, so that browsers may cache files for good: changes with the content of any of them.
+/// Content hash of all files, part of each file's URL so that browsers may cache it indefinitely.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
     hash.update(CHECKSUMS);
@@ -71,10 +77,17 @@ pub struct Explorer(Arc<Files>);
 #[derive(Debug)]
 struct Files {
     directory: PathBuf,
-    /// The schema to show where the files are missing; none where it is not public.
+    /// Schema shown while the files are missing; none if introspection is disabled.
     schema: Option<String>,
-    /// Read and checked once all of them are there.
-    verified: OnceCell<HashMap<&'static str, Bytes>>,
+    /// Set by the first read that finds every file with its checksum.
+    verified: OnceCell<HashMap<&'static str, File>>,
+}
+
+/// A file, plain and compressed: compressing a megabyte per request would delay cached responses.
+#[derive(Debug)]
+struct File {
+    plain: Bytes,
+    gzip: Bytes,
 }
 
 /// Why a file cannot be served.
@@ -82,17 +95,26 @@ struct Files {
 enum FileError {
     #[error("{name} cannot be read")]
     Read { name: &'static str, source: io::Error },
-    #[error("{name} has another checksum than expected")]
+    #[error("{name} has an unexpected checksum")]
     Checksum { name: &'static str },
+    #[error("reading the files was interrupted")]
+    Interrupted,
 }
 
 impl Explorer {
-    /// An explorer whose files lie in `directory`; by default where a package or a build from source installs them.
-    /// `schema` is shown where they are missing.
+    /// An explorer that serves the files in `directory`; by default where a package or a build from source installs
+    /// them. `schema` is shown while they are missing.
     #[must_use]
     pub fn new(directory: Option<PathBuf>, schema: Option<String>) -> Self {
         let directory = directory.unwrap_or_else(installed);
         Self(Arc::new(Files { directory, schema, verified: OnceCell::new() }))
+    }
+
+    /// Whether its files are there. Their checksums are compared when the first of them is served.
+    #[must_use]
+    pub fn is_installed(&self) -> bool {
+        let mut names = CHECKSUMS.lines().filter_map(|line| line.split_once("  "));
+        names.all(|(_, name)| self.0.directory.join(name).exists())
     }
 
     pub(super) fn routes<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
@@ -106,23 +128,42 @@ fn installed() -> PathBuf {
 }
 
 impl Files {
-    /// The files by name. Where they are missing they are looked for at each call, so that they can be fetched while the
+    /// The files by name. While they are missing, each call looks for them, so that they can be installed while the
     /// service runs.
-    async fn verified(&self) -> Result<&HashMap<&'static str, Bytes>, FileError> {
+    ///
+    /// # Errors
+    /// [`FileError`] if a file is missing, unreadable or has an unexpected checksum.
+    async fn verified(&self) -> Result<&HashMap<&'static str, File>, FileError> {
         let read = || async {
-            let mut files = HashMap::new();
-            for (checksum, name) in CHECKSUMS.lines().filter_map(|line| line.split_once("  ")) {
-                let content = tokio::fs::read(self.directory.join(name)).await;
-                let content = content.map_err(|source| FileError::Read { name, source })?;
-                if hex(&Sha256::digest(&content)) != checksum {
-                    return Err(FileError::Checksum { name });
-                }
-                files.insert(name, Bytes::from(content));
-            }
-            files.extend(OWN_FILES.map(|(name, content)| (name, Bytes::from_static(content.as_bytes()))));
-            Ok(files)
+            let directory = self.directory.clone();
+            spawn_blocking(move || read_verified(&directory)).await.map_err(|_| FileError::Interrupted)?
         };
         self.verified.get_or_try_init(read).await
+    }
+}
+
+/// Reads GraphiQL's files, verifies their checksums and adds the embedded files.
+fn read_verified(directory: &FsPath) -> Result<HashMap<&'static str, File>, FileError> {
+    let mut files = HashMap::new();
+    for (checksum, name) in CHECKSUMS.lines().filter_map(|line| line.split_once("  ")) {
+        let content = fs::read(directory.join(name)).map_err(|source| FileError::Read { name, source })?;
+        if hex(&Sha256::digest(&content)) != checksum {
+            return Err(FileError::Checksum { name });
+        }
+        files.insert(name, File::new(name, content.into())?);
+    }
+    for (name, content) in OWN_FILES {
+        files.insert(name, File::new(name, Bytes::from_static(content.as_bytes()))?);
+    }
+    Ok(files)
+}
+
+impl File {
+    fn new(name: &'static str, plain: Bytes) -> Result<Self, FileError> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        let compressed = encoder.write_all(&plain).and_then(|()| encoder.finish());
+        let gzip = compressed.map_err(|source| FileError::Read { name, source })?.into();
+        Ok(Self { plain, gzip })
     }
 }
 
@@ -145,7 +186,6 @@ impl ExplorerPage {
 struct MissingPage<'a> {
     icon: String,
     stylesheet: String,
-    directory: String,
     schema: Option<&'a str>,
 }
 
@@ -156,19 +196,18 @@ async fn page(State(Explorer(files)): State<Explorer>) -> Response {
         Ok(_) => html::respond(StatusCode::OK, &ExplorerPage { icon, examples: EXAMPLES }, POLICY),
         Err(error) => {
             log_unusable(&error);
-            let view = MissingPage {
-                icon,
-                stylesheet: asset_path("app.css"),
-                directory: files.directory.display().to_string(),
-                schema: files.schema.as_deref(),
-            };
+            let view = MissingPage { icon, stylesheet: asset_path("app.css"), schema: files.schema.as_deref() };
             html::respond(StatusCode::OK, &view, POLICY)
         }
     }
 }
 
 /// `GET /graphiql/{version}/{name}`.
-async fn file(State(Explorer(files)): State<Explorer>, Path((version, name)): Path<(String, String)>) -> Response {
+async fn file(
+    State(Explorer(files)): State<Explorer>,
+    Path((version, name)): Path<(String, String)>,
+    request: HeaderMap,
+) -> Response {
     let found = match files.verified().await {
         Ok(files) if version == *VERSION => files.get(name.as_str()),
         Ok(_) => None,
@@ -177,24 +216,35 @@ async fn file(State(Explorer(files)): State<Explorer>, Path((version, name)): Pa
             None
         }
     };
-    let Some(content) = found else {
-        return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "this version has no such file");
+    let Some(file) = found else {
+        return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "file not found in this version");
     };
-    let is_style = std::path::Path::new(&name).extension().is_some_and(|extension| extension == "css");
+    let is_style = FsPath::new(&name).extension().is_some_and(|extension| extension == "css");
     let headers = [
         (CONTENT_TYPE, if is_style { "text/css; charset=utf-8" } else { "text/javascript; charset=utf-8" }),
         (CACHE_CONTROL, "public, max-age=31536000, immutable"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (VARY, "accept-encoding"),
     ];
-    (headers, content.clone()).into_response()
+    if accepts_gzip(&request) {
+        (headers, [(CONTENT_ENCODING, "gzip")], file.gzip.clone()).into_response()
+    } else {
+        (headers, file.plain.clone()).into_response()
+    }
 }
 
-/// Files that were never fetched are what most installations have; any other problem is for an operator.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+    let mut codings = lines.flat_map(|line| line.split(',')).map(str::trim);
+    codings.any(|coding| coding.starts_with("gzip") && !coding.ends_with("q=0"))
+}
+
+/// Logs why GraphiQL cannot be served, except for missing files: most installations never fetch them.
 fn log_unusable(error: &FileError) {
     match error {
         FileError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {}
         FileError::Read { source, .. } => tracing::warn!(%error, cause = %source, "GraphiQL is not served"),
-        FileError::Checksum { .. } => tracing::warn!(%error, "GraphiQL is not served"),
+        FileError::Checksum { .. } | FileError::Interrupted => tracing::warn!(%error, "GraphiQL is not served"),
     }
 }
 

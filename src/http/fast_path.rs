@@ -1,6 +1,6 @@
-//! Answers that are at hand, given before a request is routed or read: nearly all of them are, and to go through routes,
-//! extractors and a parser takes longer than to find one. Whatever is not at hand goes that way, and off the thread of its
-//! connection, so that those who ask for what is do not wait.
+//! Fast path of `/graphql`: serves a cached response to a byte-identical request before routing and parsing, which
+//! cost more than the cache lookup. All other requests run on the service's runtime, so that they do not delay cached
+//! responses on the thread of their connection.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -33,7 +33,7 @@ use crate::graphql::{MediaType, OperationResponse, Transport};
 use crate::telemetry::ErrorCode;
 use crate::telemetry::metrics::SLO_ROUTE;
 
-/// Observes what comes to `/graphql`, and answers it or has it routed.
+/// Serves cached responses of `/graphql`; routes all other requests. Records metrics and the span of both.
 pub(super) struct CachedResponseService<E>(Arc<Inner<E>>);
 
 struct Inner<E> {
@@ -43,7 +43,7 @@ struct Inner<E> {
 }
 
 impl<E: Executor> CachedResponseService<E> {
-    /// In front of `routes`.
+    /// Wraps `routes`.
     pub(super) fn wrap(routes: Router, state: Arc<HttpState<E>>, observer: RequestObserver) -> Self {
         Self(Arc::new(Inner { state, observer, routes }))
     }
@@ -87,7 +87,7 @@ impl<E: Executor> Inner<E> {
                 let sent = parts.uri.query().unwrap_or_default().as_bytes();
                 self.get_cached(Transport::Get, sent, &parts.headers, &trace)
             }
-            // What does not say how long it will be, or is too long, is the routes' to read.
+            // Bodies of unknown or excessive length are read, and limited, by the routes.
             Method::POST if body.size_hint().upper().is_some_and(|bytes| bytes <= limits.body_bytes as u64) => {
                 let sent = read_body(body, limits.body_read).await;
                 let bytes = sent.as_ref().ok().filter(|_| is_json(&parts.headers));
@@ -112,14 +112,16 @@ impl<E: Executor> Inner<E> {
         self.routes.clone().call(request).map(|Ok(response)| response)
     }
 
-    /// Waits for what is worked out where there is time for it, no longer than the client does.
+    /// Runs `work` on the service's runtime; aborts it if the client disconnects.
     async fn spawn_on_service_runtime(&self, work: impl Future<Output = Response> + Send + 'static) -> Response {
         let done = AbortOnDropHandle::new(self.state.runtime.spawn(work)).await;
         done.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            Err(_) => {
-                error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, "the service is ending")
-            }
+            Err(_) => error_response(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::ServiceUnavailable,
+                "the service is shutting down",
+            ),
         })
     }
 
@@ -136,7 +138,7 @@ impl<E: Executor> Inner<E> {
     }
 }
 
-/// A body that arrives in time. What comes with its head, as short ones do, is taken without a timer.
+/// The body, if it arrives within `limit`. Polled once first: short bodies arrive with the head and need no timer.
 async fn read_body(body: Body, limit: Duration) -> Result<Bytes, BoxError> {
     let mut collected = pin!(body.collect());
     let collected = match poll_fn(|context| Poll::Ready(collected.as_mut().poll(context))).await {

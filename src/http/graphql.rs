@@ -1,5 +1,5 @@
-//! `/graphql`: from a request's bytes to an operation, and from its response to a response, as the specification "GraphQL
-//! over HTTP" says.
+//! `/graphql`: decodes HTTP requests to operations and encodes their results, as the "GraphQL over HTTP" specification
+//! defines.
 
 use std::sync::Arc;
 
@@ -31,32 +31,36 @@ pub(super) async fn post<E: Executor>(
 ) -> Response {
     let Some(media) = negotiate(&headers) else { return not_acceptable(&state) };
     if !is_json(&headers) {
-        let problem = "send Content-Type: application/json, in UTF-8";
+        let problem = "Content-Type must be application/json in UTF-8";
         return bad_request(&state, StatusCode::UNSUPPORTED_MEDIA_TYPE, problem);
     }
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             state.metrics.rejected(Rejection::TooLarge);
-            let problem = format!("the body is larger than {} bytes", state.limits.body_bytes);
+            let problem = format!("the request body exceeds {} bytes", state.limits.body_bytes);
             return bad_request(&state, StatusCode::PAYLOAD_TOO_LARGE, &problem);
         }
-        Err(_) => return bad_request(&state, StatusCode::REQUEST_TIMEOUT, "the body did not arrive"),
+        Err(_) => return bad_request(&state, StatusCode::REQUEST_TIMEOUT, "the request body timed out"),
     };
     if body.trim_ascii_start().starts_with(b"[") {
-        return bad_request(&state, StatusCode::BAD_REQUEST, "send one operation, not an array of them");
+        return bad_request(
+            &state,
+            StatusCode::BAD_REQUEST,
+            "batched operations are not supported: send one operation",
+        );
     }
     match serde_json::from_slice(&body).ok().and_then(GraphqlRequest::into_request) {
         Some(request) => execute(&state, &headers, request, (Transport::Post(media), &body)).await,
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
-            "send a JSON object with query, a text, and perhaps operationName, variables and extensions",
+            "the body must be a JSON object with query, a string, and optionally operationName, variables, extensions",
         ),
     }
 }
 
-/// `GET /graphql?query=…`. A browser that opens the address without a query is sent to the explorer.
+/// `GET /graphql?query=…`. Redirects browsers that open the URL without a query to the explorer.
 pub(super) async fn get<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
     headers: HeaderMap,
@@ -75,12 +79,12 @@ pub(super) async fn get<E: Executor>(
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
-            "send the parameter query, and perhaps operationName, and variables and extensions, JSON objects",
+            "the parameter query is required; operationName, variables and extensions (JSON objects) are optional",
         ),
     }
 }
 
-/// A request's body. What else is in it is left alone, as the specification wants.
+/// A request's body. Unknown members are ignored, as the specification requires.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct GraphqlRequest {
@@ -92,10 +96,10 @@ struct GraphqlRequest {
 }
 
 impl GraphqlRequest {
-    /// None where nothing is asked for.
+    /// The operation to execute; none without a document.
     fn into_request(self) -> Option<Request> {
         let extensions = self.extensions.unwrap_or_default();
-        // A document that we know by its hash or its id needs no text.
+        // A persisted document is identified by its hash or id and needs no text.
         let known = self.document_id.is_some() || extensions.contains_key("persistedQuery");
         let query = self.query.or_else(|| known.then(String::new))?;
         let mut request = Request::new(query).variables(self.variables.unwrap_or_default());
@@ -110,7 +114,7 @@ impl GraphqlRequest {
     }
 }
 
-/// A request in a query string.
+/// Query string of a GET request.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Parameters {
@@ -145,7 +149,7 @@ async fn execute<E: Executor>(
         request = request.data(RequestId(id.to_owned()));
     }
     let executed = state.pipeline.execute(request, transport).await;
-    // The middleware removes the extension again: it classifies the request for the service level objective.
+    // Read and removed by the middleware, which classifies the request for the service level objective.
     let end = Extension(executed.end());
     (end, http_response(executed, transport, headers).map(Body::new)).into_response()
 }
@@ -161,7 +165,7 @@ pub(super) fn http_response(
     *response.status_mut() =
         StatusCode::from_u16(status.http_status(transport)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    // Enough for all that follows and for what the layers add.
+    // Room for the headers added below and by the layers, to avoid reallocation.
     headers.reserve(12);
     headers.insert(
         CONTENT_TYPE,
@@ -183,18 +187,18 @@ pub(super) fn http_response(
 
 const GRAPHQL_RESPONSE: HeaderValue = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
 
-/// The token that a request bears, for the resolvers that ask for one.
+/// The bearer token, for resolvers that require authentication.
 fn bearer(headers: &HeaderMap) -> Option<Bearer> {
     Bearer::of(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
-/// Refuses a request that holds no operation.
+/// Rejects a request from which no operation can be decoded.
 fn bad_request<E>(state: &HttpState<E>, status: StatusCode, message: &str) -> Response {
     state.metrics.graphql_error(ErrorCode::BadUserInput);
     error_response(status, ErrorCode::BadUserInput, message)
 }
 
 fn not_acceptable<E>(state: &HttpState<E>) -> Response {
-    let problem = "answers are application/graphql-response+json or application/json";
+    let problem = "Accept must allow application/graphql-response+json or application/json";
     bad_request(state, StatusCode::NOT_ACCEPTABLE, problem)
 }

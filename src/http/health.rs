@@ -1,4 +1,4 @@
-//! Health: alive (the process answers) and ready (it can serve), for whoever routes traffic here.
+//! Health endpoints for load balancers and orchestrators: live (the process responds) and ready (it can serve).
 
 use std::fmt;
 use std::future::Future;
@@ -12,21 +12,21 @@ use axum::response::IntoResponse;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-/// What a probe found.
+/// Result of a readiness check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
-    /// Whether requests may come.
+    /// Whether the instance can serve requests.
     pub ready: bool,
-    /// Each thing looked at, and what is wrong with it. Anyone can read this: no addresses, no causes.
+    /// Name of each check and what is wrong. Served without authentication, so no addresses or causes.
     pub checks: Vec<(&'static str, Result<(), String>)>,
 }
 
-/// Asks the service whether it is ready; `app` knows how.
+/// Readiness check of the service, provided by `app`.
 #[derive(Clone)]
 pub struct Probe(Arc<dyn Fn() -> BoxFuture<'static, Readiness> + Send + Sync>);
 
 impl Probe {
-    /// A probe that runs `check` at each request.
+    /// A probe that runs `check` on each request.
     pub fn new<F, Fut>(check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,

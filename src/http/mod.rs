@@ -1,7 +1,7 @@
 //! HTTP: routes, limits, health and `/metrics`.
 //!
-//! Two routers, one for each listener: [`public`] for clients, [`admin()`] for those who run the service. What a client
-//! asks for is `graphql`'s; no SQL and no scores here.
+//! Two routers, one per listener: [`public`] for clients, [`admin()`] for operators. `graphql` executes the
+//! operations; no SQL and no scores here.
 
 mod admin;
 mod cache_headers;
@@ -35,38 +35,38 @@ pub use router::{admin, public};
 pub use server::{ConnectionLimits, HttpService, PerCoreRuntimes, serve};
 pub use websocket::{ConnectionLimiter, WebSocketLimits};
 
-/// What the handlers need. `E` executes operations: a schema, or whatever wraps one.
+/// Shared state of the handlers. `E` executes operations: a schema or a wrapper of one.
 pub struct HttpState<E> {
-    /// Answers operations.
+    /// Executes operations.
     pub pipeline: OperationPipeline<E>,
-    /// Where requests are measured.
+    /// Metrics of requests.
     pub metrics: Metrics,
-    /// Says whether the service is ready.
+    /// Readiness check.
     pub probe: Probe,
-    /// What a request may cost.
+    /// Limits of a request.
     pub limits: HttpLimits,
     /// Origins whose pages may call the API.
     pub origins: AllowedOrigins,
-    /// Request headers that these pages may send, beside the usual ones.
+    /// Request headers that these pages may send in addition to the built-in ones.
     pub cors_headers: Vec<String>,
-    /// Networks whose requests may join a trace that they bring.
+    /// Networks whose requests may continue a trace by `traceparent`.
     pub trusted_peers: Vec<IpNet>,
-    /// Connections by WebSocket.
+    /// Limits and tracks WebSocket connections.
     pub sockets: ConnectionLimiter,
-    /// Where the last result of `cinegraph prove` lies.
+    /// Directory of the last result of `cinegraph prove`.
     pub data_dir: PathBuf,
-    /// The API explorer, where it is served.
+    /// The API explorer; none if it is disabled.
     pub explorer: Option<Explorer>,
-    /// Where everything is worked out that is not at hand.
+    /// Runtime for requests without a fresh cached response.
     pub runtime: Handle,
 }
 
-/// What a request may cost.
+/// Limits of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Size of a request's body.
+    /// Maximum size of a request body.
     pub body_bytes: usize,
-    /// Time for a request's body to arrive.
+    /// Maximum time for a request body to arrive.
     pub body_read: Duration,
 }
 

@@ -1,5 +1,5 @@
-//! What every request gets: a server span, in its caller's trace if that is trusted, its trace id in the answer, and its
-//! measurement, which lasts until the last byte of the body is ready.
+//! Observability of requests: a server span (in the caller's trace if the peer is trusted), request and trace id in the
+//! response headers, and metrics that cover the time until the last byte of the body is ready.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -26,18 +26,18 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use crate::telemetry::metrics::UNMATCHED;
 use crate::telemetry::{self, HttpRequestGuard, Metrics, OperationEnd};
 
-/// The trace that a request brings.
+/// W3C trace context of a request.
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
-/// Asked all day by machines: they would drown what people ask for.
+/// Routes without metrics: frequent probes and scrapes would hide client traffic.
 const UNMEASURED: [&str; 3] = ["/metrics", "/health/live", "/health/ready"];
 
-/// The longest name of a request that is taken over.
+/// Maximum length of a client's request id, in bytes.
 const REQUEST_ID_LIMIT: usize = 64;
 
-/// What the client, or a proxy before us, calls a request, if that can be written into a log as it is.
+/// The `x-request-id` of the client or a proxy, if it is safe to log verbatim.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
     let sane = |id: &&str| {
         (1..=REQUEST_ID_LIMIT).contains(&id.len())
@@ -46,12 +46,12 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
     text(headers, REQUEST_ID).filter(sane)
 }
 
-/// Observes requests.
+/// Starts the span and the metrics of requests.
 #[derive(Clone)]
 pub(super) struct RequestObserver {
     pub(super) metrics: Metrics,
     tracer: Arc<BoxedTracer>,
-    /// From where a request may be part of a trace that others have begun.
+    /// Peers whose `traceparent` becomes the parent of the request's span.
     trusted: Arc<[IpNet]>,
 }
 
@@ -61,13 +61,13 @@ impl RequestObserver {
     }
 }
 
-/// Observes a request to any route that is not looked at before.
+/// Middleware of the routes behind the fast path, which observes `/graphql` itself.
 pub(super) async fn observe(State(observer): State<RequestObserver>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
     observer.begin(&request, route.into()).of(next.run(request)).await
 }
 
-/// A request under observation.
+/// A request that is being measured.
 pub(super) struct RequestGuard {
     trace: Trace,
     guard: Option<HttpRequestGuard>,
@@ -75,19 +75,19 @@ pub(super) struct RequestGuard {
 }
 
 impl RequestGuard {
-    /// What is done for the request is a part of this.
+    /// Context whose span is the parent of all work for the request.
     pub(super) fn trace(&self) -> Trace {
         self.trace.clone()
     }
 
-    /// Observes how the request is answered.
-    pub(super) async fn of(self, answer: impl Future<Output = Response>) -> Response {
-        let mut response = answer.with_context(self.trace()).await;
+    /// Runs `respond` in the request's trace, then measures its response.
+    pub(super) async fn of(self, respond: impl Future<Output = Response>) -> Response {
+        let mut response = respond.with_context(self.trace()).await;
         let end = response.extensions_mut().remove();
         self.finish(response, end)
     }
 
-    /// Names the request in its answer, which is observed until its last byte is ready.
+    /// Adds request and trace id to the response and measures it until its last byte is ready.
     pub(super) fn finish<B>(self, mut response: Response<B>, end: Option<OperationEnd>) -> Response
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
@@ -110,7 +110,7 @@ impl RequestGuard {
         }
         match self.guard {
             Some(mut guard) => {
-                guard.answered(status.as_u16(), end);
+                guard.response_started(status.as_u16(), end);
                 response.map(|body| Body::new(InstrumentedBody::new(body, guard, self.trace)))
             }
             None => response.map(Body::new),
@@ -119,7 +119,7 @@ impl RequestGuard {
 }
 
 impl RequestObserver {
-    /// Begins to observe a request to `route`, a template.
+    /// Starts measuring a request. `route` is the route's template.
     pub(super) fn begin(&self, request: &Request, route: Cow<'static, str>) -> RequestGuard {
         RequestGuard {
             trace: self.trace(request, &route),
@@ -128,8 +128,8 @@ impl RequestObserver {
         }
     }
 
-    /// Begins the span of a request. Not one of `tracing`: most requests are not sampled, and then this costs hardly more
-    /// than their ids.
+    /// Starts the request's span. Not a `tracing` span: most requests are not sampled, and then an OpenTelemetry span
+    /// costs little more than its ids.
     fn trace(&self, request: &Request, route: &str) -> Trace {
         let headers = request.headers();
         let mut span = SpanBuilder::from_name("http").with_kind(SpanKind::Server);
@@ -139,7 +139,7 @@ impl RequestObserver {
             if self.trusts_peer(request) {
                 parent = caller;
             } else {
-                // A stranger decides neither what is sampled nor which trace it is part of.
+                // Linked only: an untrusted client must not control sampling or join an existing trace.
                 span = span.with_links(vec![Link::with_context(caller.span().span_context().clone())]);
             }
         }
@@ -199,7 +199,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Headers as the propagator reads them.
+/// Adapter for the propagator.
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
@@ -212,7 +212,7 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// A body that holds its request's measurement and span until its last byte is ready.
+/// A body that finishes its request's metrics when its last byte is ready, and its span when dropped.
 struct InstrumentedBody<B> {
     body: B,
     guard: Option<HttpRequestGuard>,
@@ -227,12 +227,12 @@ impl<B> Drop for InstrumentedBody<B> {
 
 impl<B: HttpBody> InstrumentedBody<B> {
     fn new(body: B, guard: HttpRequestGuard, trace: Trace) -> Self {
-        let mut measured = Self { body, guard: Some(guard), trace };
-        measured.finish_if_ended();
-        measured
+        let mut instrumented = Self { body, guard: Some(guard), trace };
+        instrumented.finish_if_ended();
+        instrumented
     }
 
-    /// The server does not ask again for more of a body that says it has ended.
+    /// hyper does not poll a body again once `is_end_stream` is true.
     fn finish_if_ended(&mut self) {
         if self.body.is_end_stream() {
             self.finish();

@@ -1,4 +1,4 @@
-//! All routes on one page.
+//! All routes and their layers.
 
 use std::any::Any;
 use std::future::ready;
@@ -28,17 +28,17 @@ use super::health::{self, Probe};
 use super::observability::{RequestObserver, observe};
 use super::server::HttpService;
 use super::{HttpState, graphql, page, websocket};
-use crate::telemetry::metrics::SLO_ROUTE;
+use crate::telemetry::metrics::{SLO_ROUTE, UNMATCHED};
 use crate::telemetry::{ErrorCode, Metrics};
 
-/// Answers shorter than this are sent as they are, in bytes.
+/// Responses smaller than this, in bytes, are sent uncompressed.
 const COMPRESSED_FROM: u64 = 1024;
 
-/// What clients may ask for.
+/// Routes of the public listener.
 pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
     let observer = RequestObserver::new(state.metrics.clone(), &state.trusted_peers);
     let (limits, cors) = (state.limits, Cors::new(state.origins.clone(), state.cors_headers.clone()));
-    let state = Arc::new(state);
+    let (state, cors_observer) = (Arc::new(state), observer.clone());
     let graphql = Router::new().route(SLO_ROUTE, get(graphql::get::<E>).post(graphql::post::<E>));
     let mut others = Router::new().route("/graphql/ws", get(websocket::upgrade::<E>)).merge(page::routes());
     if let Some(explorer) = state.explorer.clone() {
@@ -52,13 +52,13 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
         .layer(ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(limited.clone()));
     let graphql = with_method_fallback(graphql.with_state(Arc::clone(&state))).layer(limited);
     let plain = CachedResponseService::wrap(graphql.merge(others), state, observer);
-    // After it is observed: sizes are those that we made.
+    // Outside of the observer, so that metrics record uncompressed sizes.
     let compressed = ServiceBuilder::new()
         .map_response(|response| weaken_etag(response).map(Body::new))
         .layer(compression())
         .service(plain.clone());
     let shared = ServiceBuilder::new().option_layer(cors.layer()).service(service_fn(move |request: Request| {
-        // A client that accepts no encoding skips the layers that would find that out.
+        // Skips the compression layers if the client accepts no encoding.
         if request.uri().path() == SLO_ROUTE && !request.headers().contains_key(ACCEPT_ENCODING) {
             plain.clone().call(request).left_future()
         } else {
@@ -66,7 +66,11 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
         }
     }));
     service_fn(move |request: Request| match cors.reject(&request) {
-        Some(response) => ready(Ok(response)).left_future(),
+        Some(response) => {
+            let route = if request.uri().path() == SLO_ROUTE { SLO_ROUTE } else { UNMATCHED };
+            cors_observer.metrics.graphql_error(ErrorCode::Forbidden);
+            ready(Ok(cors_observer.begin(&request, route.into()).finish(response, None))).left_future()
+        }
         None => shared.clone().call(request).right_future(),
     })
 }
@@ -76,7 +80,7 @@ fn compression() -> CompressionLayer<SizeAbove> {
     CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED_FROM))
 }
 
-/// A compressed answer has other bytes than the one that its tag was made of, and says the same.
+/// Makes the `ETag` of a compressed response weak: it is derived from the uncompressed bytes.
 fn weaken_etag<B>(mut response: Response<B>) -> Response<B> {
     if response.headers().contains_key(CONTENT_ENCODING)
         && let Some(tag) = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok())
@@ -88,7 +92,7 @@ fn weaken_etag<B>(mut response: Response<B>) -> Response<B> {
     response
 }
 
-/// What those who run the service may ask for.
+/// Routes of the admin listener.
 pub fn admin(metrics: Metrics, probe: Probe) -> Router {
     let routes = Router::new().route("/metrics", get(scrape)).with_state(metrics.clone());
     let observer = RequestObserver::new(metrics, &[]);
@@ -101,21 +105,20 @@ fn health(probe: Probe) -> Router {
     Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready)).with_state(probe)
 }
 
-/// Answers what no route answers.
+/// Responds with 404 to unknown paths and with 405 to unsupported methods.
 fn with_fallbacks(routes: Router) -> Router {
-    with_method_fallback(routes).fallback(|| async {
-        error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is nothing at this path")
-    })
+    with_method_fallback(routes)
+        .fallback(|| async { error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "not found") })
 }
 
-/// Answers methods that a route does not take.
+/// Responds with 405 to methods that a route does not support.
 fn with_method_fallback(routes: Router) -> Router {
     routes.method_not_allowed_fallback(|| async {
-        error_response(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "this path does not take this method")
+        error_response(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "method not allowed")
     })
 }
 
-/// Answers where our code panics.
+/// Responds with 500 if a handler panics.
 fn catch_panic_layer(observer: RequestObserver) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body>> {
     CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref()))
 }
@@ -126,7 +129,7 @@ fn after_panic(observer: &RequestObserver, panic: &(dyn Any + Send)) -> Response
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&'static str>().copied())
         .unwrap_or("unknown");
-    tracing::error!(reason, "a request panicked");
+    tracing::error!(reason, "request handler panicked");
     observer.metrics.graphql_error(ErrorCode::Internal);
     error_response(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error")
 }

@@ -1,4 +1,4 @@
-//! Connections: accepted within a limit, their heads awaited no longer than a limit, ended gracefully.
+//! TCP connections: a limited number, a timeout for request heads, graceful shutdown.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,15 +25,15 @@ use tower::util::MapRequest;
 
 use super::observability::TRACEPARENT;
 
-/// How long to wait where no connection can be accepted, mostly for want of file descriptors.
+/// How long to wait after a failed accept, which is mostly due to a lack of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
-/// What connections may take.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Connections at a time; the next one waits until one ends.
+    /// Concurrent connections; the next one waits until one ends.
     pub connections: usize,
-    /// Time for the head of a request to arrive, from its first byte or the end of the request before.
+    /// Maximum time for a request's head to arrive, from its first byte or the end of the previous request.
     pub head_read: Duration,
 }
 
@@ -43,21 +43,20 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Threads for connections alone, one for each that the machine runs at once. A connection stays with its thread: to hand
-/// it to whichever is idle, as a runtime of many threads does, takes longer than to give an answer that is at hand. So
-/// nothing that takes longer may be done on them.
+/// Single-threaded runtimes for connections, one per core. A connection stays on its thread: the work stealing of a
+/// multi-threaded runtime costs more than serving a cached response. They must not run anything slower than that.
 #[derive(Debug)]
 pub struct PerCoreRuntimes {
     runtimes: Vec<Handle>,
-    /// Only held: its drop ends them.
+    /// Stops the threads when dropped.
     _running: DropGuard,
 }
 
 impl PerCoreRuntimes {
-    /// Starts them. They last until this is dropped, for the longest of their connections.
+    /// Starts the threads. They run until this is dropped, so it must outlive all connections.
     ///
     /// # Errors
-    /// When the system gives us no thread.
+    /// If a runtime or a thread cannot be created.
     pub fn start() -> io::Result<Self> {
         let running = CancellationToken::new();
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -70,14 +69,14 @@ impl PerCoreRuntimes {
         Ok(Self { runtimes: runtimes.collect::<io::Result<_>>()?, _running: running.drop_guard() })
     }
 
-    /// What runs on each of them.
+    /// A handle to each runtime.
     #[must_use]
     pub fn runtimes(&self) -> Vec<Handle> {
         self.runtimes.clone()
     }
 }
 
-/// What answers every request, such as a router.
+/// A service that responds to every request, such as a router.
 pub trait HttpService:
     Service<Request, Response = Response, Error = Infallible, Future: Send + 'static> + Clone + Send + 'static
 {
@@ -88,8 +87,8 @@ impl<S> HttpService for S where
 {
 }
 
-/// Serves what `service` answers, a connection to each of `runtimes` in turn, until `stop` is cancelled, then takes no more
-/// connections and finishes the requests in flight. How long that may take is the caller's to limit.
+/// Accepts connections and serves them with `service`, on `runtimes` in turn. After `stop` is cancelled, accepts no
+/// more and finishes the requests in flight; the caller bounds how long that may take.
 pub async fn serve(
     listener: TcpListener,
     service: impl HttpService,
@@ -97,21 +96,21 @@ pub async fn serve(
     runtimes: Vec<Handle>,
     stop: CancellationToken,
 ) {
-    // HTTP/2 without TLS is for nobody but proxies, and while its preface is awaited no time-out runs.
+    // HTTP/1 only: just proxies use HTTP/2 without TLS, and hyper has no timeout while it waits for the HTTP/2 preface.
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head_read);
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let permits = Arc::new(Semaphore::new(limits.connections));
     let open = TaskTracker::new();
     let mut turns = runtimes.iter().cycle();
     while let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await {
-        let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await else { break };
+        let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&permits).acquire_owned()).await else { break };
         let (Some(runtime), Ok(stream)) = (turns.next(), stream.into_std()) else { continue };
         let service = TowerToHyperService::new(MapRequest::new(service.clone(), attach_peer_address(peer)));
         let (builder, stop) = (builder.clone(), stop.clone());
         open.spawn_on(
             async move {
                 let Ok(stream) = TcpStream::from_std(stream) else { return };
-                // hyper's time-out begins with the first byte.
+                // hyper's timeout starts with the first byte.
                 let mut first = [0];
                 let first_byte = tokio::time::timeout(limits.head_read, stream.peek(&mut first));
                 if let Some(Ok(Ok(1))) = stop.run_until_cancelled(first_byte).await {
@@ -123,12 +122,12 @@ pub async fn serve(
                             connection.await
                         }
                     };
-                    // It ends with an error when the client breaks off or is too slow: that is the client's.
+                    // Debug only: clients cause these errors by disconnecting or by exceeding a timeout.
                     if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection broke");
+                        tracing::debug!(%error, "connection failed");
                     }
                 }
-                drop(place);
+                drop(permit);
             },
             runtime,
         );
@@ -138,14 +137,14 @@ pub async fn serve(
     open.wait().await;
 }
 
-/// Tells a request that brings a trace who sent it.
+/// Adds the peer's address to requests with a trace context.
 fn attach_peer_address<B>(peer: SocketAddr) -> impl Fn(axum::http::Request<B>) -> Request + Clone
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     move |request| {
         let mut request = request.map(Body::new);
-        // Nobody else is asked whom they are.
+        // Only the check whether to trust a `traceparent` reads the address.
         if request.headers().contains_key(TRACEPARENT) {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
@@ -157,12 +156,12 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Answers are written whole: nothing is gained by waiting for more.
+                // Responses are written whole, so Nagle's algorithm would only delay them.
                 let _ = stream.set_nodelay(true);
                 return (stream, peer);
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(%error, "accepting a connection failed");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }

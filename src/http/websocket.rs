@@ -1,7 +1,7 @@
-//! `/graphql/ws`: the protocol `graphql-transport-ws`, and what a connection may take.
+//! `/graphql/ws`: the protocol `graphql-transport-ws`, and the limits of a connection.
 //!
-//! One task serves a connection: it listens, runs the operations, and writes what they say. Whatever a client does, a
-//! connection holds no more than its limits.
+//! One task per connection reads messages, runs the operations and writes their results. Its memory is bounded by the
+//! limits, whatever the client does.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -39,39 +39,39 @@ use crate::telemetry::{Dropped, ErrorCode, Label, Metrics};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// The longest id of an operation, in bytes: it comes back with every message.
+/// Maximum length of an operation's id, in bytes: every message repeats it.
 const ID_MAX: usize = 256;
 
-/// Bytes that even the smallest waiting message counts.
+/// Minimum bytes that a queued message counts, to bound the number of small messages.
 const MESSAGE_MIN: usize = 64;
 
-/// How long to wait for the client's side of a close.
+/// How long to wait for the client's close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// When we stop, this many connections a second are closed, or more if time is short: their clients come back, elsewhere.
+/// Connections closed per second on shutdown, or more if time is short: spreads the reconnects to other instances.
 const CLOSED_PER_SECOND: f64 = 100.0;
 
-/// What a socket buffers before it looks at a message; most are small, and connections are many.
+/// Read buffer of a connection. Small, because messages are small and connections are many.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 
-/// What connections may take.
+/// Limits of WebSocket connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WebSocketLimits {
-    /// Connections at a time.
+    /// Concurrent connections.
     pub connections: usize,
-    /// Operations at a time on one connection.
+    /// Concurrent operations per connection.
     pub subscriptions: usize,
-    /// Size of a client's message.
+    /// Maximum size of a client's message.
     pub message_bytes: usize,
-    /// Size of the messages that wait for a client to read them.
+    /// Maximum size of the messages queued for a client.
     pub queue_bytes: usize,
-    /// How long the queue may be full.
+    /// How long the queue may be full before the connection is closed.
     pub slow_after: Duration,
-    /// How long a client has to introduce itself.
+    /// Timeout of `connection_init`.
     pub init: Duration,
-    /// After this long without a word a client is pinged; after as long again it is given up.
+    /// Idle time after which a client is pinged; after the same time again the connection counts as lost.
     pub silence: Duration,
-    /// How long closing all connections may take when we stop.
+    /// Maximum time to close all connections on shutdown.
     pub shutdown: Duration,
 }
 
@@ -90,7 +90,7 @@ impl Default for WebSocketLimits {
     }
 }
 
-/// All connections of this instance.
+/// Limits and tracks all WebSocket connections of this instance.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimiter(Arc<SharedLimiter>);
 
@@ -105,37 +105,38 @@ struct SharedLimiter {
 }
 
 impl ConnectionLimiter {
-    /// No connection yet. Pages of `origins` may connect, beside our own; once `stop` is cancelled, nobody may.
+    /// Allows pages of `origins` and of the service's own origin; rejects all connections after `stop` is cancelled.
     #[must_use]
     pub fn new(limits: WebSocketLimits, origins: AllowedOrigins, stop: CancellationToken, metrics: Metrics) -> Self {
         let permits = Arc::new(Semaphore::new(limits.connections));
         Self(Arc::new(SharedLimiter { limits, origins, permits, open: TaskTracker::new(), stop, metrics }))
     }
 
-    /// Waits until all connections are closed; none comes when we are stopping.
+    /// Waits until all connections are closed. To be called after `stop` is cancelled, when no new ones are accepted.
     pub async fn closed(&self) {
         self.0.open.close();
         self.0.open.wait().await;
     }
 
-    /// Whether a page of that origin may connect. Programs that are no browsers have none, and no cookies to abuse.
+    /// Whether the request's origin may connect. Clients other than browsers send none, and carry no cookies to abuse.
     fn is_origin_allowed(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
         self.0.origins.allows(origin) || is_of_host(origin, headers)
     }
 
-    /// A place for one more connection; none where all are taken or we are stopping.
-    fn permit(&self) -> Option<ConnectionPermit> {
+    /// A permit for one more connection; none if all are taken or the service is shutting down.
+    fn try_acquire(&self) -> Option<ConnectionPermit> {
         let permit = Arc::clone(&self.0.permits).try_acquire_owned().ok().filter(|_| !self.0.stop.is_cancelled())?;
-        Some(ConnectionPermit { _seat: permit, _open: self.0.open.token(), all: Arc::clone(&self.0) })
+        Some(ConnectionPermit { _permit: permit, _open: self.0.open.token(), all: Arc::clone(&self.0) })
     }
 }
 
-/// Whether an origin is that of the host that was asked. The scheme is left out: behind a proxy it is not known.
+/// Whether an origin equals the request's `Host`. Ignores the scheme, which is unknown behind a proxy.
 fn is_of_host(origin: &str, headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
-    let origin = origin.parse::<Uri>().ok();
+    // An origin has no user information.
+    let origin = origin.parse::<Uri>().ok().filter(|_| !origin.contains('@'));
     let (Some(host), Some(origin)) = (host, origin) else { return false };
     let default = match origin.scheme_str() {
         Some("http") => 80,
@@ -147,15 +148,16 @@ fn is_of_host(origin: &str, headers: &HeaderMap) -> bool {
         && port(origin.port_u16()) == port(host.port_u16())
 }
 
-/// A place among the connections, free again when dropped.
+/// Counts one open connection until dropped.
 struct ConnectionPermit {
-    _seat: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
     _open: TaskTrackerToken,
     all: Arc<SharedLimiter>,
 }
 
 impl ConnectionPermit {
-    /// Waits until this connection is to be closed because we stop: each a little later than the last.
+    /// Waits until this connection should close on shutdown. Connections close at random times within a window, so that
+    /// their clients do not reconnect all at once.
     async fn stopped(&self) {
         let SharedLimiter { stop, limits, permits, .. } = &*self.all;
         stop.cancelled().await;
@@ -172,29 +174,29 @@ pub(super) async fn upgrade<E: Executor>(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let (pipeline, sockets) = (state.pipeline.clone(), state.sockets.clone());
-    let refused = |status, code, message: &str| {
+    let reject = |status, code, message: &str| {
         sockets.0.metrics.graphql_error(code);
         error_response(status, code, message)
     };
     let Ok(upgrade) = upgrade else {
-        let problem = "this path takes WebSockets only";
-        let mut response = refused(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadUserInput, problem);
+        let problem = "WebSocket upgrade required";
+        let mut response = reject(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadUserInput, problem);
         response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
         return response;
     };
     if !sockets.is_origin_allowed(&headers) {
         let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
-        return refused(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &origin_problem(origin));
+        return reject(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &origin_problem(origin));
     }
     let upgrade = upgrade.protocols([PROTOCOL]);
     if upgrade.selected_protocol().is_none() {
-        let problem = "the subprotocol graphql-transport-ws is spoken here, and no other";
-        return refused(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, problem);
+        let problem = "the subprotocol graphql-transport-ws is required";
+        return reject(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, problem);
     }
-    let Some(permit) = sockets.permit() else {
-        let problem = "there are too many connections; try again";
-        let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, problem);
+    let Some(permit) = sockets.try_acquire() else {
+        let problem = "too many connections; retry later";
+        let mut response = reject(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, problem);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         return response;
     };
@@ -209,46 +211,48 @@ pub(super) async fn upgrade<E: Executor>(
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CloseReason {
-    /// The client closed it, or is gone.
-    Left,
-    /// It no longer answers.
+    /// The client closed the connection or disconnected.
+    ClosedByClient,
+    /// The client does not respond to pings.
     ConnectionLost,
-    /// It reads too slowly.
+    /// The client reads too slowly.
     Slow,
-    /// We stop.
-    Stopping,
-    /// It broke the protocol: the close code and the reason.
-    Broke(u16, &'static str),
+    /// The service is shutting down.
+    Shutdown,
+    /// The client violated the protocol: close code and reason.
+    ProtocolViolation(u16, &'static str),
 }
 
-const BAD_MESSAGE: CloseReason = CloseReason::Broke(4400, "Bad request");
-const UNAUTHORIZED: CloseReason = CloseReason::Broke(4401, "Unauthorized");
-const INIT_TIMEOUT: CloseReason = CloseReason::Broke(4408, "Connection initialisation timeout");
-const ID_IN_USE: CloseReason = CloseReason::Broke(4409, "Subscriber already exists");
-const SECOND_INIT: CloseReason = CloseReason::Broke(4429, "Too many initialisation requests");
+const BAD_MESSAGE: CloseReason = CloseReason::ProtocolViolation(4400, "Bad request");
+const UNAUTHORIZED: CloseReason = CloseReason::ProtocolViolation(4401, "Unauthorized");
+const INIT_TIMEOUT: CloseReason = CloseReason::ProtocolViolation(4408, "Connection initialisation timeout");
+const ID_IN_USE: CloseReason = CloseReason::ProtocolViolation(4409, "Subscriber already exists");
+const SECOND_INIT: CloseReason = CloseReason::ProtocolViolation(4429, "Too many initialisation requests");
 
 impl CloseReason {
-    fn close(self) -> Option<CloseFrame> {
+    /// The close frame to send; none if the client is gone.
+    fn close_frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
-            Self::Left | Self::ConnectionLost => return None,
+            Self::ClosedByClient | Self::ConnectionLost => return None,
             Self::Slow => (4410, "Too slow"),
-            Self::Stopping => (1001, "Going away"),
-            Self::Broke(code, reason) => (code, reason),
+            Self::Shutdown => (1001, "Going away"),
+            Self::ProtocolViolation(code, reason) => (code, reason),
         };
         Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
     }
 
+    /// The metric label of the subscriptions that this drops; none if the client closed the connection.
     fn dropped(self) -> Option<Dropped> {
         match self {
-            Self::Left => None,
+            Self::ClosedByClient => None,
             Self::Slow => Some(Dropped::Slow),
-            Self::Stopping => Some(Dropped::Shutdown),
-            Self::ConnectionLost | Self::Broke(..) => Some(Dropped::Error),
+            Self::Shutdown => Some(Dropped::Shutdown),
+            Self::ConnectionLost | Self::ProtocolViolation(..) => Some(Dropped::Error),
         }
     }
 }
 
-/// What a client says.
+/// A message of the client.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ClientMessage {
@@ -272,7 +276,7 @@ enum ClientMessage {
     },
 }
 
-/// An operation.
+/// The operation of a `subscribe` message.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SubscribePayload {
@@ -285,93 +289,93 @@ struct SubscribePayload {
 async fn handle_connection<E: Executor>(socket: WebSocket, pipeline: OperationPipeline<E>, permit: ConnectionPermit) {
     let (mut sink, mut stream) = socket.split();
     let limits = permit.all.limits;
-    let (outbox, queue) = outbox(limits);
+    let (send_queue, receiver) = send_queue(limits);
     let metrics = permit.all.metrics.clone();
-    let connection = Connection { pipeline, outbox, limits, metrics, running: Mutex::default() };
-    let ending = tokio::select! {
-        ending = connection.listen(&mut stream) => ending,
-        () = write(&mut sink, queue) => CloseReason::Left,
-        () = connection.outbox.overflow.notified() => CloseReason::Slow,
-        () = permit.stopped() => CloseReason::Stopping,
+    let connection = Connection { pipeline, send_queue, limits, metrics, running: Mutex::default() };
+    let close_reason = tokio::select! {
+        reason = connection.read_loop(&mut stream) => reason,
+        () = write(&mut sink, receiver) => CloseReason::ClosedByClient,
+        () = connection.send_queue.overflow.notified() => CloseReason::Slow,
+        () = permit.stopped() => CloseReason::Shutdown,
     };
-    if let Some(reason) = ending.dropped() {
-        connection.metrics.subscriptions_dropped(reason, connection.streams());
+    if let Some(dropped) = close_reason.dropped() {
+        connection.metrics.subscriptions_dropped(dropped, connection.streams());
     }
-    let farewell = async {
-        if let Some(frame) = ending.close()
+    let close = async {
+        if let Some(frame) = close_reason.close_frame()
             && sink.send(Message::Close(Some(frame))).await.is_err()
         {
             return;
         }
-        // Until the client has closed its side too; what it still says is heard by nobody.
+        // Discards messages until the client has closed its side.
         while let Some(Ok(_)) = stream.next().await {}
     };
-    if ending != CloseReason::ConnectionLost {
-        // A client that takes longer has had its chance.
-        let _ = timeout(CLOSE_TIMEOUT, farewell).await;
+    if close_reason != CloseReason::ConnectionLost {
+        // After the timeout the connection is dropped without the client's close frame.
+        let _ = timeout(CLOSE_TIMEOUT, close).await;
     }
 }
 
-/// Writes what waits, until the client is gone.
-async fn write(sink: &mut SplitSink<WebSocket, Message>, mut queue: mpsc::UnboundedReceiver<PendingFrames>) {
-    while let Some(PendingFrames { message, _room }) = queue.recv().await {
+/// Writes queued messages until the client disconnects.
+async fn write(sink: &mut SplitSink<WebSocket, Message>, mut receiver: mpsc::UnboundedReceiver<PendingFrames>) {
+    while let Some(PendingFrames { message, _capacity }) = receiver.recv().await {
         if sink.send(message).await.is_err() {
             return;
         }
     }
 }
 
-/// A message that waits for the client to read what came before, and the room that it takes.
+/// A queued message and the queue capacity that it occupies.
 struct PendingFrames {
     message: Message,
-    _room: OwnedSemaphorePermit,
+    _capacity: OwnedSemaphorePermit,
 }
 
-/// What a client has yet to read; bounded by bytes.
+/// Messages that the client has yet to read, bounded by bytes.
 struct SendQueue {
-    /// Bounded by `room`, of which each message in it holds a part.
-    queue: mpsc::UnboundedSender<PendingFrames>,
-    room: Arc<Semaphore>,
+    /// Bounded by `free_bytes`, of which each queued message holds a permit.
+    sender: mpsc::UnboundedSender<PendingFrames>,
+    free_bytes: Arc<Semaphore>,
     capacity: usize,
     slow_after: Duration,
     overflow: Notify,
 }
 
-fn outbox(limits: WebSocketLimits) -> (SendQueue, mpsc::UnboundedReceiver<PendingFrames>) {
-    let (queue, receiver) = mpsc::unbounded_channel();
+fn send_queue(limits: WebSocketLimits) -> (SendQueue, mpsc::UnboundedReceiver<PendingFrames>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
     let (capacity, slow_after) = (limits.queue_bytes.max(MESSAGE_MIN), limits.slow_after);
-    let room = Arc::new(Semaphore::new(capacity));
-    (SendQueue { queue, room, capacity, slow_after, overflow: Notify::new() }, receiver)
+    let free_bytes = Arc::new(Semaphore::new(capacity));
+    (SendQueue { sender, free_bytes, capacity, slow_after, overflow: Notify::new() }, receiver)
 }
 
 impl SendQueue {
-    /// Queues a message as soon as there is room; never returns where there is none for too long, for the connection is
-    /// closed then.
+    /// Queues a message when the queue has capacity for it. If that takes longer than `slow_after`, signals
+    /// `overflow`, which closes the connection, and never returns.
     async fn send(&self, message: Message) {
-        // One that is larger than all the room waits until it is alone.
+        // A message larger than the queue waits until the queue is empty.
         let bytes = message_bytes(&message).clamp(MESSAGE_MIN, self.capacity);
-        let room = Arc::clone(&self.room).acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX));
-        if let Ok(Ok(room)) = timeout(self.slow_after, room).await {
-            self.put(message, room);
+        let permit = Arc::clone(&self.free_bytes).acquire_many_owned(u32::try_from(bytes).unwrap_or(u32::MAX));
+        if let Ok(Ok(permit)) = timeout(self.slow_after, permit).await {
+            self.push(message, permit);
         } else {
             self.overflow.notify_one();
             std::future::pending::<()>().await;
         }
     }
 
-    /// Queues a ping if there is room; where there is none, something else shows whether the client reads.
+    /// Queues a ping, unless the queue is full: then the overflow timeout detects an unresponsive client.
     fn ping(&self) {
-        if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
-            self.put(Message::Ping(Bytes::new()), room);
+        if let Ok(permit) = Arc::clone(&self.free_bytes).try_acquire_owned() {
+            self.push(Message::Ping(Bytes::new()), permit);
         }
     }
 
-    fn put(&self, message: Message, room: OwnedSemaphorePermit) {
-        // Fails when the writer has ended, and the connection ends with it.
-        let _ = self.queue.send(PendingFrames { message, _room: room });
+    fn push(&self, message: Message, permit: OwnedSemaphorePermit) {
+        // Fails only after the writer has ended, which closes the connection.
+        let _ = self.sender.send(PendingFrames { message, _capacity: permit });
     }
 
-    async fn say(&self, message: Value) {
+    async fn send_json(&self, message: Value) {
         self.send(Message::Text(message.to_string().into())).await;
     }
 }
@@ -384,103 +388,113 @@ fn message_bytes(message: &Message) -> usize {
     }
 }
 
-/// One connection, between its opening and its end.
+/// An open connection.
 struct Connection<E> {
     pipeline: OperationPipeline<E>,
-    outbox: SendQueue,
+    send_queue: SendQueue,
     limits: WebSocketLimits,
     metrics: Metrics,
     running: Mutex<HashMap<String, Running>>,
 }
 
-/// An operation that has not completed.
+/// An operation in progress.
 struct Running {
     abort: AbortHandle,
-    /// Whether it has become a subscription, which lasts.
+    /// Whether it is a subscription rather than a query or mutation.
     streams: bool,
 }
 
-/// How long to wait for a client's next word.
+/// How long to wait for the client's next message.
 struct IdleTimer {
-    until: Instant,
-    introduced: bool,
+    deadline: Instant,
+    initialised: bool,
     pinged: bool,
 }
 
 impl<E: Executor> Connection<E> {
-    /// Hears the client and runs what it asks for, until one of the two ends the connection.
-    async fn listen(&self, stream: &mut SplitStream<WebSocket>) -> CloseReason {
-        let mut patience = IdleTimer { until: Instant::now() + self.limits.init, introduced: false, pinged: false };
+    /// Reads messages and runs operations until the connection is to be closed.
+    async fn read_loop(&self, stream: &mut SplitStream<WebSocket>) -> CloseReason {
+        let mut idle = IdleTimer { deadline: Instant::now() + self.limits.init, initialised: false, pinged: false };
         let mut running = FuturesUnordered::new();
         loop {
-            let heard = tokio::select! {
+            let received = tokio::select! {
                 Some(_) = running.next() => continue,
-                heard = self.hear(stream, &mut patience) => heard,
+                received = self.next_message(stream, &mut idle) => received,
             };
-            let text = match heard {
+            let text = match received {
                 Ok(text) => text,
-                Err(ending) => return ending,
+                Err(reason) => return reason,
             };
-            let Ok(said) = serde_json::from_str(&text) else { return BAD_MESSAGE };
-            match said {
-                ClientMessage::ConnectionInit { .. } if patience.introduced => return SECOND_INIT,
+            let Ok(message) = serde_json::from_str(&text) else { return BAD_MESSAGE };
+            match message {
+                ClientMessage::ConnectionInit { .. } if idle.initialised => return SECOND_INIT,
                 ClientMessage::ConnectionInit { .. } => {
-                    patience.introduced = true;
-                    patience.until = Instant::now() + self.limits.silence;
-                    self.outbox.say(json!({ "type": "connection_ack" })).await;
+                    idle.initialised = true;
+                    idle.deadline = Instant::now() + self.limits.silence;
+                    self.send_queue.send_json(json!({ "type": "connection_ack" })).await;
                 }
-                ClientMessage::Ping { payload: None } => self.outbox.say(json!({ "type": "pong" })).await,
-                ClientMessage::Ping { payload } => self.outbox.say(json!({ "type": "pong", "payload": payload })).await,
+                ClientMessage::Ping { payload: None } => self.send_queue.send_json(json!({ "type": "pong" })).await,
+                ClientMessage::Ping { payload } => {
+                    self.send_queue.send_json(json!({ "type": "pong", "payload": payload })).await;
+                }
                 ClientMessage::Pong { .. } => {}
-                ClientMessage::Subscribe { .. } if !patience.introduced => return UNAUTHORIZED,
+                ClientMessage::Subscribe { .. } if !idle.initialised => return UNAUTHORIZED,
                 ClientMessage::Subscribe { id, payload } => {
                     let Some(request) = payload.into_request().filter(|_| (1..=ID_MAX).contains(&id.len())) else {
                         return BAD_MESSAGE;
                     };
                     match self.register(&id) {
-                        Err(ending) => return ending,
+                        Err(reason) => return reason,
                         Ok(None) => self.reject_over_limit(&id).await,
-                        Ok(Some(registration)) => running.push(Abortable::new(self.operate(id, request), registration)),
+                        Ok(Some(registration)) => running.push(Abortable::new(self.execute(id, request), registration)),
                     }
                 }
-                ClientMessage::Complete { id } => self.with_fallbacks(&id),
+                ClientMessage::Complete { id } => self.complete(&id),
             }
         }
     }
 
-    /// The next text that the client sends. Pings it when it is silent.
-    async fn hear(
+    /// The client's next text message. Pings an idle client.
+    ///
+    /// # Errors
+    /// Why the connection is to be closed.
+    async fn next_message(
         &self,
         stream: &mut SplitStream<WebSocket>,
-        patience: &mut IdleTimer,
+        idle: &mut IdleTimer,
     ) -> Result<Utf8Bytes, CloseReason> {
         loop {
-            let heard = match timeout_at(patience.until, stream.next()).await {
-                Ok(heard) => heard,
-                Err(_) if !patience.introduced => return Err(INIT_TIMEOUT),
-                Err(_) if patience.pinged => return Err(CloseReason::ConnectionLost),
+            let received = match timeout_at(idle.deadline, stream.next()).await {
+                Ok(received) => received,
+                Err(_) if !idle.initialised => return Err(INIT_TIMEOUT),
+                Err(_) if idle.pinged => return Err(CloseReason::ConnectionLost),
                 Err(_) => {
-                    self.outbox.ping();
-                    patience.pinged = true;
-                    patience.until += self.limits.silence;
+                    self.send_queue.ping();
+                    idle.pinged = true;
+                    idle.deadline += self.limits.silence;
                     continue;
                 }
             };
-            if patience.introduced {
-                patience.pinged = false;
-                patience.until = Instant::now() + self.limits.silence;
+            if idle.initialised {
+                idle.pinged = false;
+                idle.deadline = Instant::now() + self.limits.silence;
             }
-            match heard {
+            match received {
                 Some(Ok(Message::Text(text))) => return Ok(text),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                None | Some(Ok(Message::Close(_))) => return Err(CloseReason::Left),
+                None | Some(Ok(Message::Close(_))) => return Err(CloseReason::ClosedByClient),
                 Some(Ok(Message::Binary(_))) => return Err(BAD_MESSAGE),
-                Some(Err(error)) => return Err(if is_unreadable(error) { BAD_MESSAGE } else { CloseReason::Left }),
+                Some(Err(error)) => {
+                    return Err(if is_unreadable(error) { BAD_MESSAGE } else { CloseReason::ClosedByClient });
+                }
             }
         }
     }
 
-    /// Makes room for an operation; none where there are too many already.
+    /// Registers an operation; none if the connection already runs the maximum.
+    ///
+    /// # Errors
+    /// [`ID_IN_USE`] if an operation with this id is running.
     fn register(&self, id: &str) -> Result<Option<AbortRegistration>, CloseReason> {
         let mut running = self.running();
         if running.contains_key(id) {
@@ -496,62 +510,65 @@ impl<E: Executor> Connection<E> {
 
     async fn reject_over_limit(&self, id: &str) {
         let allowed = self.limits.subscriptions;
-        let problem = format!("{allowed} operations run on this connection already: complete one first");
+        let problem = format!("this connection already runs {allowed} operations: complete one first");
         self.metrics.graphql_error(ErrorCode::RateLimited);
         self.metrics.subscriptions_dropped(Dropped::Limit, 1);
-        self.outbox.say(errors(id, ErrorCode::RateLimited, &problem)).await;
+        self.send_queue.send_json(errors(id, ErrorCode::RateLimited, &problem)).await;
     }
 
-    /// The client wants no more of an operation. It is not polled again, so nothing more is said of it.
-    fn with_fallbacks(&self, id: &str) {
+    /// Aborts an operation that the client completed. It is not polled again, so it sends no further messages.
+    fn complete(&self, id: &str) {
         if let Some(operation) = self.running().remove(id) {
             operation.abort.abort();
         }
     }
 
-    /// Runs an operation and tells the client what comes of it.
-    async fn operate(&self, id: String, request: Request) {
+    /// Executes an operation, sends its results and its final message, and unregisters it.
+    async fn execute(&self, id: String, request: Request) {
         let run = AssertUnwindSafe(self.run(&id, request)).catch_unwind();
         let last = run.await.unwrap_or_else(|_| {
-            tracing::error!("an operation panicked");
+            tracing::error!("operation panicked");
             self.metrics.graphql_error(ErrorCode::Internal);
             Some(errors(&id, ErrorCode::Internal, "internal error").to_string())
         });
         let last = last.unwrap_or_else(|| json!({ "id": id, "type": "complete" }).to_string());
-        // Its id is free as soon as the client can know it: the two happen together, for nobody else runs in between.
-        self.outbox.send(Message::Text(last.into())).await;
+        // The id is removed without a yield after the message is queued: once received, the client may reuse the id.
+        self.send_queue.send(Message::Text(last.into())).await;
         self.running().remove(&id);
     }
 
-    /// Sends the results of an operation; says what is left to say when there are no more, if it is not `complete`.
+    /// Executes an operation and sends its results. Returns the final message, if it is not `complete`.
     async fn run(&self, id: &str, request: Request) -> Option<String> {
-        let mut streaming = match self.pipeline.subscribe(request).await {
-            Execution::Response(answer) => return self.forward_events(id, answer.event()).await.err(),
-            Execution::Stream(streaming) => streaming,
+        let mut events = match self.pipeline.subscribe(request).await {
+            Execution::Response(response) => return self.forward_event(id, response.event()).await.err(),
+            Execution::Stream(stream) => stream,
         };
         if let Some(operation) = self.running().get_mut(id) {
             operation.streams = true;
         }
-        while let Some(event) = streaming.next().await {
-            if let Err(last) = self.forward_events(id, event).await {
+        while let Some(event) = events.next().await {
+            if let Err(last) = self.forward_event(id, event).await {
                 return Some(last);
             }
         }
         None
     }
 
-    /// Sends a result, or gives back what is the last word.
-    async fn forward_events(&self, id: &str, event: Event) -> Result<(), String> {
+    /// Sends a result.
+    ///
+    /// # Errors
+    /// The final message, to be sent by the caller, if the event is an error.
+    async fn forward_event(&self, id: &str, event: Event) -> Result<(), String> {
         match event {
             Event::Next(body) => {
-                self.outbox.send(Message::Text(message(id, "next", &body).into())).await;
+                self.send_queue.send(Message::Text(message(id, "next", &body).into())).await;
                 Ok(())
             }
             Event::Error(body) => Err(message(id, "error", &body)),
         }
     }
 
-    /// How many subscriptions are open.
+    /// Number of open subscriptions.
     fn streams(&self) -> usize {
         self.running().values().filter(|operation| operation.streams).count()
     }
@@ -562,10 +579,10 @@ impl<E: Executor> Connection<E> {
 }
 
 impl SubscribePayload {
-    /// The request; none where there is nothing to execute.
+    /// The operation to execute; none without a document.
     fn into_request(self) -> Option<Request> {
         let extensions = self.extensions.unwrap_or_default();
-        // A document that we know by its hash needs no text.
+        // A persisted document is identified by its hash and needs no text.
         let query = self.query.or_else(|| (!extensions.is_empty()).then(String::new))?;
         let mut request = Request::new(query).variables(self.variables.unwrap_or_default());
         request.extensions = extensions;
@@ -573,7 +590,7 @@ impl SubscribePayload {
     }
 }
 
-/// Whether a client sent what is no message: too long, no text, no frame. Otherwise the connection was lost.
+/// Whether the client sent an invalid message: too long, not UTF-8, malformed frame. Otherwise the connection was lost.
 fn is_unreadable(error: axum::Error) -> bool {
     let error = error.into_inner().downcast::<tungstenite::Error>();
     match error.as_deref() {

@@ -1,4 +1,4 @@
-//! `score_drain`: films that have changed get new scores within a second.
+//! `score_drain`: recomputes the scores of changed movies within a second.
 
 use std::time::{Duration, Instant};
 
@@ -9,40 +9,41 @@ use super::instrument::{self, JobOutcome};
 use crate::services::drain::{Drain, Step};
 use crate::telemetry::Task;
 
-/// How often to look at the queue while it is empty.
-const EVERY: Duration = Duration::from_millis(250);
+/// Polling interval while the queue is empty.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long to wait after a failure; each wait is twice as long as the last, up to the longest.
+/// Pause after the first failure; it doubles with each further failure, up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often a success is written down for the next start, and for other instances.
-const NOTED_EVERY: Duration = Duration::from_mins(1);
+/// How often a success is stored, for the next start and for other instances.
+const RECORD_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Drains the queue whenever there is something in it, until `stop`. A batch that is under way then is undone, and done
-/// by the next to drain.
+/// Drains the queue whenever it is not empty, until `stop`. A batch in progress is then rolled back, and recomputed by
+/// the next drain.
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
-    // Of how often other instances hear of a success, and scrapes see one; 250 ms would always seem missed.
-    jobs.metrics.task_interval(Task::ScoreDrain, NOTED_EVERY);
+    // The interval at which successes are stored: at 250 ms, other instances and scrapes would always report a missed
+    // run.
+    jobs.metrics.task_interval(Task::ScoreDrain, RECORD_INTERVAL);
     stop.run_until_cancelled_owned(Box::pin(run_loop(jobs))).await;
 }
 
 async fn run_loop(jobs: Jobs) {
     let mut drain = Drain::of(&jobs.store);
     let (mut runs, mut pause) = (0_u64, FIRST_PAUSE);
-    let mut noted: Option<Instant> = None;
+    let mut recorded_at: Option<Instant> = None;
     loop {
         match poll_once(&jobs, &mut drain, &mut runs).await {
             Ok(true) => pause = FIRST_PAUSE,
             Ok(false) => {
                 pause = FIRST_PAUSE;
                 instrument::succeeded(Task::ScoreDrain, &jobs.metrics, &jobs.clock);
-                if noted.is_none_or(|at| at.elapsed() > NOTED_EVERY)
+                if recorded_at.is_none_or(|at| at.elapsed() > RECORD_INTERVAL)
                     && jobs.store.note_success(Task::ScoreDrain).await.is_ok()
                 {
-                    noted = Some(Instant::now());
+                    recorded_at = Some(Instant::now());
                 }
-                tokio::time::sleep(EVERY).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             Err(()) => {
                 tokio::time::sleep(pause).await;
@@ -52,13 +53,14 @@ async fn run_loop(jobs: Jobs) {
     }
 }
 
-/// One look at the queue, and one step where something waits. Whether more may wait; what failed is in the log.
+/// Polls the queue once, and runs one step if it is not empty. Returns whether more may be queued. Failures are already
+/// logged.
 async fn poll_once(jobs: &Jobs, drain: &mut Drain, runs: &mut u64) -> Result<bool, ()> {
     match drain.is_due().await {
         Ok(false) => return Ok(false),
         Ok(true) => {}
         Err(error) => {
-            tracing::warn!(%error, "the queue of changed films cannot be looked at; trying again");
+            tracing::warn!(%error, "cannot read the score queue; retrying");
             return Err(());
         }
     }

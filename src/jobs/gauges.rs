@@ -1,4 +1,4 @@
-//! How far behind things are, kept current for the metrics.
+//! Keeps the data-freshness gauges current: queue length, snapshot age, last success of each task.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use chrono::{DateTime, Utc};
 use super::Jobs;
 use crate::services::ServiceError;
 
-/// How often to look.
-const EVERY: Duration = Duration::from_secs(5);
+/// Polling interval.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Looks at the queue, the snapshot and the tasks every few seconds. A failure is not worth a word: what it would say is
-/// said by whoever needs the database.
+/// Polls the queue, the snapshot and the tasks. A failure is logged only at debug level: requests and tasks report an
+/// unavailable database themselves.
 pub(super) async fn run(jobs: Jobs) {
-    let mut every = tokio::time::interval(EVERY);
+    let mut every = tokio::time::interval(POLL_INTERVAL);
     loop {
         every.tick().await;
-        if let Err(error) = look(&jobs).await {
-            tracing::debug!(%error, "freshness is not known");
+        if let Err(error) = update(&jobs).await {
+            tracing::debug!(%error, "cannot read data-freshness gauges");
         }
     }
 }
 
-async fn look(jobs: &Jobs) -> Result<(), ServiceError> {
+async fn update(jobs: &Jobs) -> Result<(), ServiceError> {
     let age = |at: DateTime<Utc>| (jobs.clock.now() - at).to_std().unwrap_or_default();
     let queue = jobs.store.queue_length().await?;
     jobs.metrics.score_queue(queue.films, queue.oldest.map(age).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! One run of a task: its trace, its measurements, its line in the log.
+//! Instruments one run of a task: trace, metrics and log line.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
@@ -11,19 +11,19 @@ use crate::clock::Clock;
 use crate::services::ServiceError;
 use crate::telemetry::{Done, Label as _, Metrics, Task, TaskOutcome};
 
-/// A run that is shorter than this, of a task that runs many times a minute, is not worth a line.
-const WORTH_A_LINE: Duration = Duration::from_secs(1);
+/// Shorter runs of a task that runs many times a minute are logged only at debug level.
+const LOG_THRESHOLD: Duration = Duration::from_secs(1);
 
-/// How a run ended that did not fail.
+/// Outcome of a run that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JobOutcome {
-    /// It worked on so many rows or keys.
+    /// Number of rows or keys processed.
     Done(u64),
-    /// Another instance was at it.
+    /// Another instance was running the task.
     Skipped,
 }
 
-/// Why a run failed, as the list of jobs shows it.
+/// Why a run failed, as the job list shows it.
 pub(super) struct JobError(String);
 
 impl From<&str> for JobError {
@@ -44,7 +44,7 @@ impl Display for JobError {
     }
 }
 
-/// Does the work of one run in a trace of its own. A run that is dropped counts as failed.
+/// Runs the work in its own trace. A dropped run counts as failed.
 pub(super) async fn run(
     task: Task,
     run_id: &str,
@@ -82,13 +82,13 @@ pub(super) async fn run(
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let outcome = outcome.as_str();
         match result {
-            Ok(ended) => {
-                if task == Task::ScoreDrain && duration < WORTH_A_LINE {
+            Ok(completed) => {
+                if task == Task::ScoreDrain && duration < LOG_THRESHOLD {
                     tracing::debug!(task = name, run_id, outcome, items, duration_ms, "task ended");
                 } else {
                     tracing::info!(task = name, run_id, outcome, items, duration_ms, "task ended");
                 }
-                Ok(ended)
+                Ok(completed)
             }
             Err(error) => {
                 span.record("otel.status_code", "ERROR");
@@ -102,14 +102,14 @@ pub(super) async fn run(
     .await
 }
 
-/// Notes that a task has just succeeded.
+/// Records that a task has just succeeded.
 pub(super) fn succeeded(task: Task, metrics: &Metrics, clock: &Clock) {
     #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
     let at_seconds = clock.now().timestamp_millis() as f64 / 1000.0;
     metrics.task_succeeded(task, at_seconds);
 }
 
-/// An error and what it came from, on one line.
+/// An error and its causes, on one line.
 pub(super) fn with_causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |text, cause| {

@@ -1,8 +1,9 @@
-//! What runs by itself: when, how often it is tried, and what is told of it.
+//! Background jobs: when they run, how often they are retried, and what is recorded.
 //!
-//! What a task does is said in `services`. `graphile_worker` keeps the jobs of `score_refresh`, `snapshot_refresh` and
-//! `person_quality` in PostgreSQL, so that of several instances one runs each of them, and another takes over what a dead
-//! one has left. The `drain` takes turns by a lock; `warming` is each instance's own, since only it can fill its memory.
+//! The work of each task is in `services`. `graphile_worker` stores the jobs of `score_refresh`, `snapshot_refresh` and
+//! `person_quality` in PostgreSQL, so that only one of several instances runs each job, and another instance recovers
+//! the jobs of a dead one. A lock lets one instance at a time run the `drain`. Each instance runs `warming` for itself,
+//! since only it can fill its memory.
 
 mod drain;
 mod gauges;
@@ -23,27 +24,27 @@ use crate::telemetry::Metrics;
 
 pub use worker::PollIntervals;
 
-/// What background work needs.
+/// Dependencies of background work.
 #[derive(Debug, Clone)]
 pub struct Jobs {
-    /// The database, by connections of its own: background work must not take those of requests.
+    /// The database, through a dedicated pool: background work must not use the connections of requests.
     pub store: Store,
-    /// What is measured.
+    /// Metrics.
     pub metrics: Metrics,
-    /// What time it is.
+    /// Clock.
     pub clock: Clock,
     /// The lists that snapshots are taken for.
     pub target_lists: Vec<String>,
-    /// Whether the quality of people is computed here.
+    /// Whether this database's person quality is computed by Cinegraph.
     pub person_quality: bool,
-    /// How long a running job may go on after it was asked to stop; it is given back then.
+    /// Grace period of a running job after the stop signal; it is then returned to the queue.
     pub grace: Duration,
-    /// How often it looks around.
+    /// Polling intervals.
     pub intervals: PollIntervals,
 }
 
 impl Jobs {
-    /// Runs the drain and whatever jobs are due until `stop`, and gives back what cannot be finished.
+    /// Runs the drain and due jobs until `stop`, and returns unfinished jobs to the queue.
     pub async fn run(self, stop: CancellationToken) {
         tokio::join!(
             drain::run(self.clone(), stop.clone()),

@@ -1,4 +1,4 @@
-//! `person_quality`: every night, the quality of all people is computed anew, where that is ours to do.
+//! `person_quality`: recomputes the quality of all people every night, if Cinegraph is responsible for it.
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::worker::{self, Daily};
 use crate::services::refresh;
 use crate::telemetry::Task;
 
-/// In the night of most.
+/// Off-peak for most clients (UTC).
 pub(super) const AT: Daily = Daily { hour: 2, minute: 30 };
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! `score_refresh`: every day, all scores are checked against the formula.
+//! `score_refresh`: checks all scores against the formula every day.
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::worker::{self, Daily};
 use crate::services::refresh;
 use crate::telemetry::Task;
 
-/// In the night of most, after person quality, whose changes it would otherwise do twice.
+/// Off-peak for most clients (UTC), and after person quality, whose changes would otherwise require a second refresh.
 pub(super) const AT: Daily = Daily { hour: 3, minute: 30 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ impl TaskHandler for ScoreRefresh {
             };
             jobs.metrics.reconcile_differences(reconciled.corrected);
             if reconciled.corrected > 0 {
-                tracing::warn!(films = reconciled.corrected, "scores had not followed their films, and were corrected");
+                tracing::warn!(films = reconciled.corrected, "outdated scores corrected");
             }
             Ok(JobOutcome::Done(reconciled.changes.rows))
         })

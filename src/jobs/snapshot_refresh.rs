@@ -1,4 +1,4 @@
-//! `snapshot_refresh`: every hour, and after list changes, validations get a new snapshot.
+//! `snapshot_refresh`: takes a new validation snapshot every hour and after list changes.
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::worker;
 use crate::services::refresh;
 use crate::telemetry::Task;
 
-/// The minute of every hour.
+/// Minute of the hour.
 pub(super) const AT_MINUTE: u32 = 7;
 
 #[derive(Debug, Serialize, Deserialize)]

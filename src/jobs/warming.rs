@@ -1,4 +1,4 @@
-//! `cache_warm`: answers that will be asked for are made before they are, every ten minutes and after an invalidation.
+//! `cache_warm`: loads the likely requested results into the caches, every ten minutes and after an invalidation.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,49 +13,49 @@ use crate::store::Store;
 use crate::telemetry::{Metrics, Task};
 use crate::versions::Scope;
 
-/// How often everything is warmed.
-const EVERY: Duration = Duration::from_mins(10);
+/// How often all results are warmed.
+const WARM_INTERVAL: Duration = Duration::from_mins(10);
 
-/// How often to look whether something was invalidated; reads memory only.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often to check for invalidations; the check reads memory only.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the start waits for the first page.
 const FIRST_LIMIT: Duration = Duration::from_secs(2);
 
-/// What warms one instance's caches. It runs also where jobs are off: nobody else can fill this instance's memory.
+/// Warms the caches of one instance. Runs even if jobs are off: no other instance can fill this one's memory.
 #[derive(Debug, Clone)]
 pub struct Warming {
-    /// Whose caches.
+    /// Services whose caches are warmed.
     pub services: Arc<Services>,
-    /// Where successes are written down.
+    /// Where successes are stored.
     pub store: Store,
-    /// The lists that are asked about.
+    /// The target lists to warm.
     pub target_lists: Vec<String>,
-    /// What is measured.
+    /// Metrics.
     pub metrics: Metrics,
-    /// What time it is.
+    /// Clock.
     pub clock: Clock,
 }
 
 impl Warming {
-    /// Makes the page that is asked for first. Returns when it is ready, or after a while with a warning; then it is
-    /// still being made.
+    /// Loads the page that is requested first. Returns when it is cached, or with a warning after two seconds;
+    /// loading then continues in the background.
     pub async fn first(&self) {
         let (services, target_lists) = (Arc::clone(&self.services), self.target_lists.clone());
         let first = tokio::spawn(async move { warm_first(&services, &target_lists).await });
         match tokio::time::timeout(FIRST_LIMIT, first).await {
             Ok(Ok(Ok(()) | Err(ServiceError::NotReady(_)))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the first page could not be made before the start"),
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "cannot load the first page before the start"),
             Ok(Err(panicked)) => {
-                tracing::error!(error = %panicked, "the first page could not be made before the start");
+                tracing::error!(error = %panicked, "cannot load the first page before the start");
             }
-            Err(_) => tracing::warn!("the first page is not ready yet; the first to ask may have to wait"),
+            Err(_) => tracing::warn!("the first page is not loaded yet; the first request may have to wait"),
         }
     }
 
-    /// Warms everything now, every ten minutes, and whenever something was invalidated, until `stop`.
+    /// Warms all caches now, every ten minutes and after each invalidation, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        self.metrics.task_interval(Task::CacheWarm, EVERY);
+        self.metrics.task_interval(Task::CacheWarm, WARM_INTERVAL);
         stop.run_until_cancelled_owned(Box::pin(self.run_loop())).await;
     }
 
@@ -73,15 +73,15 @@ impl Warming {
             if instrument::run(Task::CacheWarm, &round.to_string(), &self.metrics, &self.clock, work).await.is_ok()
                 && let Err(error) = self.store.note_success(Task::CacheWarm).await
             {
-                tracing::debug!(%error, "a success is not written down");
+                tracing::debug!(%error, "cannot record job success");
             }
-            while self.invalidations() == seen && began.elapsed() < EVERY {
-                tokio::time::sleep(LOOK_EVERY).await;
+            while self.invalidations() == seen && began.elapsed() < WARM_INTERVAL {
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         }
     }
 
-    /// Another value than before says that answers were taken away, or that validations have a new snapshot.
+    /// A changed value means that entries were hard-invalidated, or that there is a new validation snapshot.
     fn invalidations(&self) -> (i64, i64) {
         let versions = &self.services.versions;
         (versions.min_valid_sum(), versions.of(&Scope::Snapshot))

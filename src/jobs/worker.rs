@@ -1,4 +1,4 @@
-//! The worker: takes jobs from PostgreSQL and runs them, and adds those that are due by the clock.
+//! The worker: takes jobs from PostgreSQL, runs them, and enqueues scheduled ones.
 
 use std::time::Duration;
 
@@ -18,26 +18,26 @@ use crate::services::ServiceError;
 use crate::store::JOBS_SCHEMA;
 use crate::telemetry::Task;
 
-/// Tries of a job, with pauses of some seconds between them; then it has failed until somebody lets it run again.
+/// Attempts of a job, some seconds apart; the job then stays failed until an operator retries it.
 const MAX_ATTEMPTS: u16 = 3;
 
-/// Jobs that run here at the same time.
-const AT_ONCE: usize = 2;
+/// Number of jobs that run concurrently.
+const CONCURRENCY: usize = 2;
 
-/// How long to wait before the worker is started again after it has failed.
-const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// Pause before a failed worker is restarted.
+const RESTART_DELAY: Duration = Duration::from_secs(5);
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// How often an instance looks around.
+/// Polling and heartbeat intervals of an instance.
 #[derive(Debug, Clone, Copy)]
 pub struct PollIntervals {
-    /// How often to look for jobs that are due. New ones are announced; this is for those that wait for their time.
+    /// How often to poll for jobs whose time has come. New jobs are announced and need no polling.
     pub poll_every: Duration,
-    /// How often an instance says that it is alive, and looks for those that are not.
+    /// How often an instance sends its heartbeat and looks for dead instances.
     pub alive_every: Duration,
-    /// How long one may say nothing before others run its jobs.
+    /// How long an instance may miss its heartbeat before others take over its jobs.
     pub dead_after: Duration,
 }
 
@@ -55,12 +55,12 @@ pub(super) struct Daily {
     pub(super) minute: u32,
 }
 
-/// Why the worker has ended.
+/// Why the worker stopped.
 #[derive(Debug, thiserror::Error)]
 enum StopReason {
-    #[error("the worker cannot be started")]
+    #[error("cannot start the worker")]
     Start(#[from] WorkerBuildError),
-    #[error("a task's time is none")]
+    #[error("invalid schedule of a task")]
     Time(#[from] CrontabTimerError),
     #[error(transparent)]
     Running(#[from] WorkerRuntimeError),
@@ -68,7 +68,7 @@ enum StopReason {
     Service(#[from] ServiceError),
 }
 
-/// Runs jobs until `stop`; those that run then have `grace` to finish. When it fails it is started again.
+/// Runs jobs until `stop`; running jobs then have `grace` to finish. A failed worker is restarted.
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
     for (task, interval) in tasks(&jobs) {
         jobs.metrics.task_interval(task, interval);
@@ -78,8 +78,8 @@ pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
     }
     while !stop.is_cancelled() {
         let Err(error) = run_until_stopped(&jobs, &stop).await else { continue };
-        tracing::warn!(error = %with_causes(&error), "background jobs cannot be run; trying again");
-        stop.run_until_cancelled(tokio::time::sleep(START_AGAIN_AFTER)).await;
+        tracing::warn!(error = %with_causes(&error), "job worker failed; restarting");
+        stop.run_until_cancelled(tokio::time::sleep(RESTART_DELAY)).await;
     }
 }
 
@@ -87,7 +87,7 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
     let mut options = WorkerOptions::default()
         .schema(JOBS_SCHEMA)
         .pg_pool(jobs.store.pool().clone())
-        .concurrency(AT_ONCE)
+        .concurrency(CONCURRENCY)
         .poll_interval(jobs.intervals.poll_every)
         .add_extension(jobs.clone())
         .define_job::<ScoreRefresh>()
@@ -113,7 +113,7 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
     Ok(worker.run().await?)
 }
 
-/// Asks for what was not done in time while no instance ran.
+/// Enqueues tasks that are overdue because no instance was running.
 async fn enqueue_overdue(jobs: &Jobs) -> Result<(), ServiceError> {
     let successes = jobs.store.task_successes().await.map_err(ServiceError::from)?;
     for (task, interval) in tasks(jobs) {
@@ -126,19 +126,19 @@ async fn enqueue_overdue(jobs: &Jobs) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// The tasks that the worker runs, and how often.
+/// The worker's tasks and their intervals.
 fn tasks(jobs: &Jobs) -> impl Iterator<Item = (Task, Duration)> {
     let person_quality = jobs.person_quality.then_some((Task::PersonQuality, DAY));
     [(Task::ScoreRefresh, DAY), (Task::SnapshotRefresh, HOUR)].into_iter().chain(person_quality)
 }
 
-/// The work of one job.
+/// Runs the work of one job.
 pub(super) async fn job(
     context: &WorkerContext,
     task: Task,
     work: impl AsyncFnOnce(&Jobs) -> Result<JobOutcome, ServiceError>,
 ) -> Result<(), JobError> {
-    let Some(jobs) = context.get_ext::<Jobs>() else { return Err(JobError::from("the worker was started without us")) };
+    let Some(jobs) = context.get_ext::<Jobs>() else { return Err(JobError::from("the worker has no Jobs extension")) };
     let job = context.job();
     let run_id = format!("{}.{}", job.id(), job.attempts());
     instrument::run(task, &run_id, &jobs.metrics, &jobs.clock, work(jobs)).await.map(drop)
@@ -148,7 +148,7 @@ fn daily<T: TaskHandler>(at: Daily) -> Result<CronBuilder<T>, CrontabTimerError>
     Ok(enqueue_unique(Cron::daily_at::<T>(at.hour, at.minute)?))
 }
 
-/// However many instances add the job, and however often it is asked for besides, it waits once.
+/// The job key keeps one pending job, however many instances and requests enqueue it.
 fn enqueue_unique<T: TaskHandler>(cron: CronBuilder<T>) -> CronBuilder<T> {
     cron.job_key(T::IDENTIFIER).max_attempts(MAX_ATTEMPTS)
 }

@@ -1,34 +1,34 @@
-//! How far a share of hits can be trusted.
+//! Accuracy of a validation and its confidence interval.
 
 /// The 97.5 % quantile of the normal distribution: a 95 % interval leaves half of the rest on each side.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// Hits among listed films. Precision and recall at N are equal here, for as many are predicted as are listed.
+/// Hits among listed movies. Precision and recall at N are equal here, because N is the number of listed movies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Accuracy {
-    /// Listed films among the predicted.
+    /// Listed movies among the top N.
     pub hits: usize,
-    /// Listed films.
+    /// Listed movies.
     pub listed: usize,
 }
 
-/// Two shares, 0 to 1.
+/// Bounds of a share, each 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
-    /// The lower one.
+    /// Lower bound.
     pub low: f64,
-    /// The upper one.
+    /// Upper bound.
     pub high: f64,
 }
 
 impl Accuracy {
-    /// Hits divided by listed films, 0 to 1; none where nothing is listed.
+    /// Hits divided by listed movies, 0 to 1; `None` if no movie is listed.
     #[must_use]
     pub fn share(self) -> Option<f64> {
         (self.listed > 0).then(|| count(self.hits) / count(self.listed))
     }
 
-    /// The 95 % score interval of E. B. Wilson (Journal of the American Statistical Association 22, 1927).
+    /// 95 % score interval of E. B. Wilson (Journal of the American Statistical Association 22, 1927).
     #[must_use]
     pub fn interval(self) -> Option<Interval> {
         let share = self.share()?;
@@ -36,7 +36,7 @@ impl Accuracy {
         let centre = share + Z * Z / (2.0 * n);
         let margin = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
         let scale = 1.0 + Z * Z / n;
-        // No hit, or nothing but hits: there the bounds meet the share, but for rounding.
+        // Without hits, or with hits only, a bound equals the share except for rounding errors; clamping removes those.
         Some(Interval {
             low: ((centre - margin) / scale).clamp(0.0, share),
             high: ((centre + margin) / scale).clamp(share, 1.0),
@@ -44,10 +44,10 @@ impl Accuracy {
     }
 }
 
-/// A count as a number to divide.
+/// A count as `f64`.
 #[expect(clippy::cast_precision_loss, reason = "no catalogue has 2^52 films")]
-pub(super) fn count(films: usize) -> f64 {
-    films as f64
+pub(super) fn count(movies: usize) -> f64 {
+    movies as f64
 }
 
 #[cfg(test)]
@@ -56,20 +56,20 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn nothing_listed_has_no_accuracy() {
+    fn no_listed_movies_have_no_accuracy() {
         assert_eq!(Accuracy::default().share(), None);
         assert_eq!(Accuracy::default().interval(), None);
     }
 
     #[test]
-    fn the_interval_of_no_hits_begins_at_0_and_that_of_only_hits_ends_at_1() {
+    fn interval_is_exact_at_0_and_1() {
         let [none, all] = [0, 481].map(|hits| Accuracy { hits, listed: 481 }.interval().unwrap());
         assert_eq!((none.low, all.high), (0.0, 1.0));
     }
 
     #[test]
-    fn the_interval_is_wilsons() {
-        // 4 of 10, by the formula worked out by hand: 0.1682 to 0.6873.
+    fn interval_is_the_wilson_score_interval() {
+        // 4 of 10, calculated by hand: 0.1682 to 0.6873.
         let interval = Accuracy { hits: 4, listed: 10 }.interval().unwrap();
         assert!(
             (interval.low - 0.168_180_3).abs() < 1e-6 && (interval.high - 0.687_326_2).abs() < 1e-6,
@@ -79,7 +79,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_interval_holds_the_share_and_narrows_with_more(listed in 1..2000_usize, part in 0.0..=1.0_f64) {
+        fn interval_contains_the_share_and_narrows_with_sample_size(listed in 1..2000_usize, part in 0.0..=1.0_f64) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a count is a count")]
             let hits = (part * count(listed)) as usize;
             let few = Accuracy { hits, listed };

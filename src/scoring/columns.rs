@@ -1,4 +1,4 @@
-//! The score vectors of one decade as arrays: what rankings and validations run over, without a statement.
+//! Score vectors of one decade as columns: rankings and validations run over them without an SQL statement.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Basis, Criterion, MovieId, ScoreVector};
 
-/// Score vectors and list memberships of a decade's full films, in the order in which they came.
+/// Score vectors and list memberships of a decade's full movies, in loading order.
 ///
-/// Cheap to clone: the arrays are shared, so that two bases can differ in two criteria and share the rest.
+/// Cheap to clone: the arrays are shared, so that two bases that differ in two criteria share the rest.
 #[derive(Debug, Clone)]
 pub struct ScoreColumns {
     ids: Arc<[MovieId]>,
-    /// Rows in ascending order of their ids.
+    /// Rows by ascending movie id.
     by_id: Arc<[u32]>,
     criteria: [Arc<[f64]>; Criterion::COUNT],
     lists: Arc<Codes>,
@@ -20,25 +20,25 @@ pub struct ScoreColumns {
 }
 
 impl ScoreColumns {
-    /// How many films.
+    /// Number of movies.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether the decade has no full film.
+    /// Whether the decade has no full movie.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    /// The id of the film in a row.
+    /// Id of the movie in a row.
     #[must_use]
     pub fn id(&self, row: usize) -> MovieId {
         self.ids[row]
     }
 
-    /// The row of a film.
+    /// Row of a movie.
     #[must_use]
     pub fn row_of(&self, id: MovieId) -> Option<usize> {
         let place = self.by_id.binary_search_by_key(&id, |row| self.id(*row as usize)).ok()?;
@@ -51,13 +51,13 @@ impl ScoreColumns {
         ScoreVector(std::array::from_fn(|criterion| self.criteria[criterion][row]))
     }
 
-    /// Says of each row whether its film is on a list.
+    /// Predicate on rows: whether the movie is on the list.
     pub fn on_list(&self, list_key: &str) -> impl Fn(usize) -> bool {
         let code = self.list_keys.iter().position(|key| key == list_key).and_then(|code| u32::try_from(code).ok());
         move |row| code.is_some_and(|code| self.lists.of(row).contains(&code))
     }
 
-    /// Of each list that a film of the decade is on, how many are.
+    /// Each list with at least one movie of the decade, and its number of movies.
     pub fn list_sizes(&self) -> impl Iterator<Item = (&str, usize)> {
         self.list_keys.iter().map(|key| {
             let on_list = self.on_list(key);
@@ -74,7 +74,7 @@ impl ScoreColumns {
     }
 }
 
-/// Several codes for each row (genres of a film, say), end to end.
+/// Several codes per row (such as a movie's genres), stored contiguously.
 #[derive(Debug, Default)]
 pub struct Codes {
     codes: Vec<u32>,
@@ -100,7 +100,7 @@ impl Codes {
     }
 }
 
-/// Titles, folded to lower case, in one text: searched in one sweep instead of one search a film.
+/// Lower-case titles in one string: one substring search covers all movies.
 #[derive(Debug, Default)]
 pub struct Titles {
     text: String,
@@ -108,7 +108,7 @@ pub struct Titles {
 }
 
 impl Titles {
-    /// Stands between two titles; no title and no searched text holds it.
+    /// Separates two titles; occurs in no title and no search text.
     const SEPARATOR: char = '\n';
 
     fn push(&mut self, title: &str) {
@@ -123,7 +123,7 @@ impl Titles {
         self.ends.shrink_to_fit();
     }
 
-    /// The rows whose titles contain `wanted`, whatever the case, in ascending order.
+    /// Rows whose titles contain `wanted`, case-insensitive, in ascending order.
     pub fn containing(&self, wanted: &str) -> Vec<usize> {
         let wanted: String = wanted.chars().flat_map(char::to_lowercase).collect();
         if wanted.is_empty() {
@@ -137,12 +137,12 @@ impl Titles {
     }
 }
 
-/// Offsets within a decade's columns: 4 GiB of titles are not met in ten years of film.
+/// Offset within a decade's columns. A decade's titles stay far below 4 GiB.
 fn offset(length: usize) -> u32 {
     u32::try_from(length).expect("a decade's titles and codes stay below 4 GiB")
 }
 
-/// What a prediction's filters look at, row by row as in the [`ScoreColumns`] beside it.
+/// Attributes that a prediction's filters use, row by row as in the corresponding [`ScoreColumns`].
 #[derive(Debug, Default)]
 pub struct MovieAttributes {
     /// Release days.
@@ -162,7 +162,7 @@ pub struct MovieAttributes {
 }
 
 impl MovieAttributes {
-    /// Says of each row whether its film's original language is the one given.
+    /// Predicate on rows: whether the original language of the movie is `language`.
     pub fn in_language(&self, language: &str) -> impl Fn(usize) -> bool {
         let code = self.language_names.iter().position(|name| name.eq_ignore_ascii_case(language));
         let code = code.and_then(|code| u32::try_from(code).ok());
@@ -170,41 +170,41 @@ impl MovieAttributes {
     }
 }
 
-/// Everything in memory about the full films of one decade.
+/// All columns of one decade's full movies.
 #[derive(Debug)]
 pub struct DecadeColumns {
     /// Score vectors.
     pub scores: ScoreColumns,
-    /// What filters look at.
+    /// Attributes for filters.
     pub attributes: MovieAttributes,
 }
 
-/// One full film of a decade, as it is loaded.
+/// One full movie of a decade.
 #[derive(Debug, Clone)]
 pub struct MovieRow<'a> {
-    /// Its id.
+    /// Movie id.
     pub id: MovieId,
-    /// Its five criteria.
+    /// The five criteria.
     pub vector: ScoreVector,
-    /// Its release day.
+    /// Release day.
     pub release_day: NaiveDate,
     /// How many of the four rating inputs are above 0.
     pub coverage: u8,
     /// When the scores were computed.
     pub computed_at: DateTime<Utc>,
-    /// Lists that it is on.
+    /// Keys of the lists that contain the movie.
     pub list_keys: Vec<&'a str>,
-    /// Its title.
+    /// Title.
     pub title: &'a str,
-    /// Two letters, or empty where unknown.
+    /// Two-letter code, or empty if unknown.
     pub language: &'a str,
-    /// Database ids of its genres.
+    /// Database ids of genres.
     pub genres: Vec<u32>,
-    /// Database ids of its production countries.
+    /// Database ids of production countries.
     pub countries: Vec<u32>,
 }
 
-/// Takes a decade's films one by one, as they arrive.
+/// Builds the columns of a decade from rows.
 #[derive(Debug, Default)]
 pub struct DecadeColumnsBuilder {
     scores: ScoreColumnsBuilder,
@@ -213,7 +213,7 @@ pub struct DecadeColumnsBuilder {
 }
 
 impl DecadeColumnsBuilder {
-    /// Adds a film.
+    /// Adds a movie.
     pub fn push(&mut self, row: MovieRow<'_>) {
         self.scores.push(row.id, row.vector, &row.list_keys);
         let attributes = &mut self.attributes;
@@ -226,7 +226,7 @@ impl DecadeColumnsBuilder {
         attributes.languages.push(self.languages.code(row.language));
     }
 
-    /// The columns, in no more memory than they need.
+    /// Returns the columns, without spare capacity.
     #[must_use]
     pub fn finish(mut self) -> DecadeColumns {
         let attributes = &mut self.attributes;
@@ -242,22 +242,22 @@ impl DecadeColumnsBuilder {
     }
 }
 
-/// What validations of one decade read from the snapshot, for one target list.
+/// One decade of the validation snapshot, for one target list.
 #[derive(Debug)]
 pub struct SnapshotColumns {
     published: ScoreColumns,
     blind: ScoreColumns,
     popularity: Vec<f64>,
-    /// Films of the decade on the target list that are not full, so that no ranking holds them.
+    /// Movies of the decade on the target list that are not full, so that no ranking contains them.
     pub unhittable: Vec<MovieId>,
 }
 
-/// One full film of the snapshot, as it is loaded.
+/// One full movie of the snapshot.
 #[derive(Debug, Clone)]
 pub struct SnapshotRow<'a> {
-    /// Its id.
+    /// Movie id.
     pub id: MovieId,
-    /// Its published criteria.
+    /// Published criteria.
     pub published: ScoreVector,
     /// Cultural impact without the target list's labels.
     pub blind_cultural_impact: f64,
@@ -265,7 +265,7 @@ pub struct SnapshotRow<'a> {
     pub blind_people_quality: f64,
     /// `TMDb`'s popularity, 0 where missing.
     pub popularity: f64,
-    /// Lists that it is on.
+    /// Keys of the lists that contain the movie.
     pub list_keys: Vec<&'a str>,
 }
 
@@ -279,14 +279,14 @@ impl SnapshotColumns {
         }
     }
 
-    /// `TMDb`'s popularity of each row, 0 where missing: what the popularity-only baseline ranks by.
+    /// `TMDb`'s popularity of each row, 0 where missing; the popularity baseline ranks by it.
     #[must_use]
     pub fn popularity(&self) -> &[f64] {
         &self.popularity
     }
 }
 
-/// Takes a decade's films of the snapshot one by one, as they arrive.
+/// Builds the snapshot columns of a decade from rows.
 #[derive(Debug, Default)]
 pub struct SnapshotColumnsBuilder {
     published: ScoreColumnsBuilder,
@@ -296,7 +296,7 @@ pub struct SnapshotColumnsBuilder {
 }
 
 impl SnapshotColumnsBuilder {
-    /// Adds a film.
+    /// Adds a movie.
     pub fn push(&mut self, row: SnapshotRow<'_>) {
         self.published.push(row.id, row.published, &row.list_keys);
         self.blind_cultural_impact.push(row.blind_cultural_impact);
@@ -304,7 +304,7 @@ impl SnapshotColumnsBuilder {
         self.popularity.push(row.popularity);
     }
 
-    /// Columns of both bases, in no more memory than they need. `unhittable` are the listed films that are not full.
+    /// Returns the columns of both bases, without spare capacity. `unhittable` are the listed movies that are not full.
     #[must_use]
     pub fn finish(mut self, unhittable: Vec<MovieId>) -> SnapshotColumns {
         self.popularity.shrink_to_fit();
@@ -348,7 +348,7 @@ impl ScoreColumnsBuilder {
     }
 }
 
-/// Numbers for names that few films differ in; a scan beats a hash at that size.
+/// Dictionary encoding of strings with few distinct values; a linear scan is faster than hashing at that size.
 #[derive(Debug, Default)]
 struct Dictionary {
     names: Vec<String>,
@@ -369,7 +369,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_are_found_whatever_their_case_and_never_across_two() {
+    fn title_search_ignores_case_and_never_spans_two_titles() {
         let mut titles = Titles::default();
         for title in ["Amélie", "La Dolce Vita", "AMÉLIE\nagain", ""] {
             titles.push(title);

@@ -1,27 +1,27 @@
-//! The five criteria of a score, in the order in which they are always added.
+//! The five criteria of a score, in the order in which they are summed.
 
 use std::fmt;
 
-/// One side of a movie that a score weighs; each is 0 to 1.
+/// Criterion of a score; its value is 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Criterion {
-    /// What audiences rated it.
+    /// Audience ratings.
     PopularOpinion,
-    /// What reviewers rated it.
+    /// Critics' ratings.
     CriticalAcclaim,
     /// Nominations and wins.
     IndustryRecognition,
-    /// Lists that name it, and its popularity.
+    /// List memberships and popularity.
     CulturalImpact,
-    /// The records of the people who made it.
+    /// Records of the credited people.
     PeopleQuality,
 }
 
 impl Criterion {
-    /// How many there are.
+    /// Number of criteria.
     pub const COUNT: usize = 5;
 
-    /// All of them, in order.
+    /// All criteria, in order.
     pub const ALL: [Self; Self::COUNT] = [
         Self::PopularOpinion,
         Self::CriticalAcclaim,
@@ -30,7 +30,7 @@ impl Criterion {
         Self::PeopleQuality,
     ];
 
-    /// Its name in words.
+    /// Display name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,19 +1,19 @@
-//! Ten years, from one divisible by ten.
+//! Decades, identified by a first year that is divisible by ten.
 
 use std::fmt;
 
 use chrono::{Datelike, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-/// A decade, known by its first year.
+/// A decade, identified by its first year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Decade(i32);
 
 impl Decade {
-    /// The decade that films are predicted for unless another is asked for.
+    /// Decade that is predicted by default.
     pub const CURRENT: Self = Self(2020);
 
-    /// The last that four digits can name.
+    /// Last decade with four-digit years.
     pub const LAST: Self = Self(9990);
 
     const FIRST_YEARS: std::ops::RangeInclusive<i32> = 1000..=9990;
@@ -21,30 +21,30 @@ impl Decade {
     /// The decade that begins with `year`.
     ///
     /// # Errors
-    /// [`DecadeError`] when `year` is not the first of a decade, or has not four digits.
+    /// [`DecadeError`] if `year` is not the first year of a decade, or does not have four digits.
     pub fn starting(year: i32) -> Result<Self, DecadeError> {
         if year % 10 == 0 && Self::FIRST_YEARS.contains(&year) { Ok(Self(year)) } else { Err(DecadeError(year)) }
     }
 
-    /// The decade in which `day` lies; none for years without four digits.
+    /// The decade of `day`; `None` for years without four digits.
     #[must_use]
     pub fn of(day: NaiveDate) -> Option<Self> {
         Self::starting(day.year() - day.year().rem_euclid(10)).ok()
     }
 
-    /// Its first year.
+    /// First year.
     #[must_use]
     pub fn year(self) -> i32 {
         self.0
     }
 
-    /// Its first day.
+    /// First day.
     #[must_use]
     pub fn first_day(self) -> NaiveDate {
         first_of_january(self.0)
     }
 
-    /// The day after its last.
+    /// Exclusive end: the first day of the next decade.
     #[must_use]
     pub fn end(self) -> NaiveDate {
         first_of_january(self.0 + 10)
@@ -61,7 +61,7 @@ impl fmt::Display for Decade {
     }
 }
 
-/// A year that begins no decade.
+/// The year is not the first year of a decade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not the first year of a decade, such as 1990 or 2020")]
 pub struct DecadeError(pub i32);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn new_years_eve_and_new_years_day_are_ten_years_apart() {
+    fn decades_end_on_new_years_eve() {
         assert_eq!(Decade::of(day(2029, 12, 31)), Decade::starting(2020).ok());
         assert_eq!(Decade::of(day(2030, 1, 1)), Decade::starting(2030).ok());
         let twenties = Decade::starting(2020).unwrap();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_first_years_begin_a_decade() {
+    fn only_years_divisible_by_ten_start_a_decade() {
         for year in [1995, 0, -10, 990, 10_000, i32::MIN, i32::MAX] {
             assert_eq!(Decade::starting(year), Err(DecadeError(year)));
         }

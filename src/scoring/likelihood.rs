@@ -1,8 +1,8 @@
 //! The published likelihood scale.
 
-/// What a score is shown as: 0 to 100, a display scale and not a probability.
+/// Likelihood of a score, 0 to 100: a display scale, not a probability.
 ///
-/// The published curve, kept as it is; it drops by 0.1 where the score passes 30.
+/// The published curve, including its drop by 0.1 at score 30.
 #[must_use]
 pub fn likelihood(score: f64) -> f64 {
     match score {
@@ -41,7 +41,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_better_score_never_shows_lower_but_at_30(low in 0.0..=100.0_f64, high in 0.0..=100.0_f64) {
+        fn likelihood_is_monotonic_except_at_30(low in 0.0..=100.0_f64, high in 0.0..=100.0_f64) {
             prop_assume!(low <= high && !(low < 30.0 && high >= 30.0));
             prop_assert!(likelihood(low) <= likelihood(high));
         }

@@ -1,7 +1,7 @@
-//! Weights, decades, scores, rankings and their accuracy: pure arithmetic.
+//! Pure domain: weights, decades, scores, rankings and their accuracy.
 //!
-//! Nothing here reads a clock, a file or a socket, nothing is `async`, and nothing of the other storeys is known.
-//! Each formula stands in one place; where SQL has a twin, a test holds the two equal bit for bit.
+//! Does no I/O, reads no clock, contains no `async` code and imports no other layer. Each formula is defined once;
+//! where SQL repeats it, a test checks that both give the same bits.
 
 mod accuracy;
 mod columns;
@@ -28,7 +28,7 @@ pub use score::{Contribution, FORMULA_VERSION, Inputs, ScoreVector};
 pub use validation::{DecadeReport, Era, Totals, pooled_decade};
 pub use weights::{Weights, WeightsError};
 
-/// A movie's number in the database.
+/// Database id of a movie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct MovieId(pub i64);
 
@@ -38,11 +38,11 @@ impl std::fmt::Display for MovieId {
     }
 }
 
-/// Which scores a validation ranks by.
+/// Scores that a validation ranks by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Basis {
     /// The target list's own labels are hidden from the score.
     Blind,
-    /// The published arithmetic, labels included.
+    /// The scores as published, labels included.
     AsPublished,
 }

@@ -1,4 +1,4 @@
-//! Places of a decade's films under given weights: pages, ranks, filters and deep cursors.
+//! Rankings of a decade's movies under given weights: pages, ranks, filters and cursors.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{DecadeColumns, MovieId, ScoreColumns, Weights};
 
-/// Where a film stands in an order: better scores first, then lower ids, so that there are no ties.
+/// Sort key of a movie in a ranking: higher score first, then lower id, so that there are no ties.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// 0 to 100, or whatever else a ranking goes by.
+    /// 0 to 100, or another value that the ranking sorts by.
     pub score: f64,
-    /// The film.
+    /// Movie id.
     pub id: MovieId,
 }
 
 impl Standing {
-    /// `Less` where `self` comes before `other`.
+    /// `Less` if `self` comes before `other`.
     #[must_use]
     pub fn order(&self, other: &Self) -> Ordering {
         other.score.total_cmp(&self.score).then(self.id.cmp(&other.id))
@@ -30,61 +30,61 @@ impl Standing {
     }
 }
 
-/// Which films of a decade a ranking holds.
+/// Movies of a decade that a ranking contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Membership<'a> {
-    /// All.
+    /// All movies.
     Any,
-    /// Those on a list.
+    /// Movies on a list.
     On(&'a str),
-    /// Those not on a list: its candidates.
+    /// Movies not on a list: its candidates.
     NotOn(&'a str),
 }
 
-/// What a page may be narrowed to. Ranks do not depend on it.
+/// Filter of a page. Ranks do not depend on it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
-    /// At least this score.
+    /// Minimum score.
     pub min_score: Option<f64>,
     /// Any of these genres, by database id.
     pub genres: Option<Vec<u32>>,
     /// Any of these production countries, by database id.
     pub countries: Option<Vec<u32>>,
-    /// This original language.
+    /// Original language.
     pub language: Option<String>,
-    /// A title that contains this, whatever the case.
+    /// Text that the title contains, case-insensitive.
     pub title: Option<String>,
-    /// Released on this day or later.
+    /// Earliest release day.
     pub released_from: Option<NaiveDate>,
-    /// Released on this day or earlier.
+    /// Latest release day.
     pub released_to: Option<NaiveDate>,
 }
 
-/// A film's place in a ranking.
+/// A movie's position in a ranking.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Place {
-    /// Its row in the columns.
+    /// Row in the columns.
     pub row: usize,
-    /// Its score and id.
+    /// Score and id.
     pub standing: Standing,
-    /// 1 for the best of the ranking, filtered or not.
+    /// 1 for the best movie of the ranking, regardless of filters.
     pub rank: usize,
 }
 
-/// A run of places.
+/// A page of places.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// In order.
+    /// In ranking order.
     pub places: Vec<Place>,
-    /// How many films pass the filter.
+    /// Number of movies that pass the filter.
     pub total: usize,
-    /// Whether films that pass the filter come before these.
+    /// Whether movies that pass the filter precede the page.
     pub has_previous: bool,
-    /// Whether films that pass the filter come after these.
+    /// Whether movies that pass the filter follow the page.
     pub has_next: bool,
 }
 
-/// The films of a decade, scored; nothing is sorted until a page asks for it.
+/// Scored movies of a decade. Sorted only as far as a page requires.
 #[derive(Debug)]
 pub struct Ranking {
     /// Ascending by row.
@@ -92,32 +92,32 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// Scores the films that are members: one dot product each.
+    /// Scores the movies of `membership`: one dot product each.
     #[must_use]
     pub fn of(columns: &ScoreColumns, weights: Weights, membership: Membership<'_>) -> Self {
         let score = |row| columns.vector(row).score(weights);
         Self { scored: members(columns, membership).map(|row| (row, standing(columns, row, score(row)))).collect() }
     }
 
-    /// Ranks all films by a column of numbers instead of a score.
+    /// Ranks all movies by `values`, one per row, instead of a score.
     #[must_use]
     pub fn by(columns: &ScoreColumns, values: &[f64]) -> Self {
         Self { scored: (0..columns.len()).map(|row| (row, standing(columns, row, values[row]))).collect() }
     }
 
-    /// How many films it holds.
+    /// Number of movies in the ranking.
     #[must_use]
     pub fn len(&self) -> usize {
         self.scored.len()
     }
 
-    /// Whether it holds none.
+    /// Whether the ranking is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.scored.is_empty()
     }
 
-    /// The best films that pass `filter` and come after `after`, at most `first` of them.
+    /// Returns at most `first` of the best movies that pass `filter` and come after `after`.
     #[must_use]
     pub fn page(&self, decade: &DecadeColumns, filter: &Filter, after: Option<Standing>, first: usize) -> Page {
         let matching = self.matching(decade, filter);
@@ -132,14 +132,14 @@ impl Ranking {
         Page { places, total, has_previous: following < total, has_next: following > first }
     }
 
-    /// The best films, at most `count`.
+    /// Returns the best movies, at most `count`.
     #[must_use]
     pub fn top(&self, count: usize) -> Vec<Place> {
         let best = best(self.scored.iter().copied(), count);
         best.into_iter().enumerate().map(|(i, (row, standing))| Place { row, standing, rank: i + 1 }).collect()
     }
 
-    /// The places of some rows, best first; rows that the ranking does not hold are left out.
+    /// Returns the places of some rows, best first; omits rows that are not in the ranking.
     pub fn places_of(&self, rows: impl IntoIterator<Item = usize>) -> Vec<Place> {
         let at = |row| self.scored.binary_search_by_key(&row, |(row, _)| *row).ok();
         let held = rows.into_iter().filter_map(|row| at(row).map(|i| self.scored[i]));
@@ -170,13 +170,13 @@ impl Ranking {
         Cow::Owned(matching)
     }
 
-    /// Gives films in order their ranks: one pass over all, counting for each place those before it.
+    /// Assigns ranks to sorted movies: one pass over the ranking counts the movies before each place.
     fn placed(&self, ordered: Vec<(usize, Standing)>) -> Vec<Place> {
         let Some((_, last)) = ordered.last() else { return Vec::new() };
         let mut entering = vec![0; ordered.len() + 1];
-        // Most films come after the whole page, which one comparison tells.
+        // Most movies come after the whole page; one comparison skips them.
         for (_, standing) in self.scored.iter().filter(|(_, standing)| !last.is_before(standing)) {
-            // The first place that this film comes before: it counts for that one and all later ones.
+            // The first place that this movie precedes: it counts for that place and all later ones.
             entering[ordered.partition_point(|(_, place)| !standing.is_before(place))] += 1;
         }
         let mut before = 0;
@@ -202,26 +202,26 @@ fn members(columns: &ScoreColumns, membership: Membership<'_>) -> impl Iterator<
     (0..columns.len()).filter(move |row| on_list.as_ref().is_none_or(|on_list| on_list(*row) == wanted))
 }
 
-/// The best `count` in order, without sorting or keeping the rest.
-fn best(films: impl Iterator<Item = (usize, Standing)>, count: usize) -> Vec<(usize, Standing)> {
+/// Returns the best `count` in order, without sorting the rest. Holds at most twice as many at a time.
+fn best(movies: impl Iterator<Item = (usize, Standing)>, count: usize) -> Vec<(usize, Standing)> {
     let order = |a: &(usize, Standing), b: &(usize, Standing)| a.1.order(&b.1);
-    let mut kept: Vec<(usize, Standing)> = Vec::new();
-    // Once there are enough, a film must come before this one to be kept.
-    let mut bar: Option<Standing> = None;
-    for film in films {
-        if bar.is_some_and(|bar| !film.1.is_before(&bar)) {
+    let mut selected: Vec<(usize, Standing)> = Vec::new();
+    // Once `count` movies are found, others must precede this one.
+    let mut cutoff: Option<Standing> = None;
+    for movie in movies {
+        if cutoff.is_some_and(|cutoff| !movie.1.is_before(&cutoff)) {
             continue;
         }
-        kept.push(film);
-        if kept.len() > 2 * count {
-            kept.select_nth_unstable_by(count, order);
-            kept.truncate(count);
-            bar = kept.iter().map(|(_, standing)| *standing).max_by(Standing::order);
+        selected.push(movie);
+        if selected.len() > 2 * count {
+            selected.select_nth_unstable_by(count, order);
+            selected.truncate(count);
+            cutoff = selected.iter().map(|(_, standing)| *standing).max_by(Standing::order);
         }
     }
-    kept.sort_unstable_by(order);
-    kept.truncate(count);
-    kept
+    selected.sort_unstable_by(order);
+    selected.truncate(count);
+    selected
 }
 
 #[cfg(test)]
@@ -231,24 +231,24 @@ mod tests {
     use chrono::DateTime;
     use proptest::prelude::*;
 
-    /// A small decade in which many films tie, some are on the list and some match the filter.
+    /// A small decade with many ties, some listed movies and some that match the filter.
     fn decade() -> impl Strategy<Value = DecadeColumns> {
-        prop::collection::vec((0..4_u32, any::<bool>(), 0..3_u32), 0..60).prop_map(|films| {
+        prop::collection::vec((0..4_u32, any::<bool>(), 0..3_u32), 0..60).prop_map(|movies| {
             let row = |(i, (step, listed, genre)): (usize, (u32, bool, u32))| MovieRow {
-                // Films do not come in the order of their ids.
+                // Ids are not in row order.
                 id: MovieId((i64::try_from(i).unwrap() * 37) % 101),
                 vector: ScoreVector([f64::from(step) / 4.0, 0.5, 0.0, 0.25, 1.0]),
                 release_day: NaiveDate::from_ymd_opt(1990, 1, 1).unwrap() + chrono::Days::new(i as u64),
                 coverage: 4,
                 computed_at: DateTime::UNIX_EPOCH,
                 list_keys: if listed { vec!["a list"] } else { vec![] },
-                title: "A film",
+                title: "A movie",
                 language: if genre == 0 { "fr" } else { "en" },
                 genres: vec![genre],
                 countries: vec![],
             };
             let mut columns = DecadeColumnsBuilder::default();
-            films.into_iter().enumerate().map(row).for_each(|film| columns.push(film));
+            movies.into_iter().enumerate().map(row).for_each(|movie| columns.push(movie));
             columns.finish()
         })
     }
@@ -257,26 +257,26 @@ mod tests {
         prop::array::uniform5(0.0..=1.0_f64).prop_filter_map("all 0", |raw| Weights::normalised(raw).ok())
     }
 
-    /// The plain way: sort everything, number it, then filter.
+    /// Reference implementation: sorts everything, assigns ranks, then filters.
     fn sorted(decade: &DecadeColumns, weights: Weights, filter: &Filter) -> Vec<(MovieId, usize)> {
         let columns = &decade.scores;
         let on_list = columns.on_list("a list");
-        let mut films: Vec<_> = (0..columns.len())
+        let mut movies: Vec<_> = (0..columns.len())
             .filter(|row| !on_list(*row))
             .map(|row| (row, columns.vector(row).score(weights)))
             .collect();
-        films.sort_by(|a, b| b.1.total_cmp(&a.1).then(columns.id(a.0).cmp(&columns.id(b.0))));
+        movies.sort_by(|a, b| b.1.total_cmp(&a.1).then(columns.id(a.0).cmp(&columns.id(b.0))));
         let passes = |row: usize, score: f64| {
             filter.min_score.is_none_or(|min| score >= min)
                 && filter.genres.as_ref().is_none_or(|genres| genres.contains(&decade.attributes.genres.of(row)[0]))
         };
-        let ranked = films.into_iter().enumerate().map(|(i, (row, score))| (row, score, i + 1));
+        let ranked = movies.into_iter().enumerate().map(|(i, (row, score))| (row, score, i + 1));
         ranked.filter(|(row, score, _)| passes(*row, *score)).map(|(row, _, rank)| (columns.id(row), rank)).collect()
     }
 
     proptest! {
         #[test]
-        fn pages_joined_are_the_whole_ranking(
+        fn concatenated_pages_equal_the_whole_ranking(
             decade in decade(),
             weights in weights(),
             size in 1..7_usize,
@@ -299,7 +299,7 @@ mod tests {
         }
 
         #[test]
-        fn one_films_place_is_its_place_among_all(decade in decade(), weights in weights()) {
+        fn single_place_equals_its_place_among_all(decade in decade(), weights in weights()) {
             let ranking = Ranking::of(&decade.scores, weights, Membership::Any);
             let all = ranking.top(decade.scores.len());
             for place in &all {
@@ -309,7 +309,7 @@ mod tests {
         }
 
         #[test]
-        fn listed_and_candidates_share_the_decade(decade in decade(), weights in weights()) {
+        fn listed_and_candidates_partition_the_decade(decade in decade(), weights in weights()) {
             let count = |membership| Ranking::of(&decade.scores, weights, membership).len();
             prop_assert_eq!(
                 count(Membership::On("a list")) + count(Membership::NotOn("a list")),

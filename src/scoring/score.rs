@@ -1,16 +1,16 @@
-//! From a movie's inputs to its five criteria, and from those to its score.
+//! From a movie's inputs to its criteria, and from criteria and weights to its score.
 //!
-//! The twin in SQL is the view `cinegraph.movie_scores_live`: same operations in the same order, same bits.
+//! The view `cinegraph.movie_scores_live` is the SQL twin: same operations in the same order, same bits.
 
 use super::{Criterion, Weights};
 
-/// Of the arithmetic below. Stored scores of another version are not served.
+/// Version of the formula below. Stored scores of another version are not served.
 pub const FORMULA_VERSION: i32 = 1;
 
-/// Inputs nearer to 0 count 0: PostgreSQL refuses to halve the smallest.
+/// Smaller absolute inputs count as 0: PostgreSQL raises an underflow error when it halves the smallest doubles.
 const SMALLEST: f64 = 1e-300;
 
-/// What the criteria of one movie are made of. A missing or NaN input counts 0.
+/// Inputs of one movie's criteria. A missing or NaN input counts as 0.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Inputs {
     /// `TMDb`'s average rating, 0 to 10.
@@ -21,37 +21,37 @@ pub struct Inputs {
     pub metascore: Option<f64>,
     /// Rotten Tomatoes' tomatometer, 0 to 100.
     pub tomatometer: Option<f64>,
-    /// `TMDb`'s popularity, open upwards.
+    /// `TMDb`'s popularity, without upper bound.
     pub popularity: Option<f64>,
-    /// Nominations, won ones included.
+    /// Nominations, including wins.
     pub nominations: u32,
     /// Nominations won.
     pub wins: u32,
     /// Lists that the movie is on.
     pub lists: u32,
-    /// Quality, 0 to 100, of the person of each credit row that has one, in the order of the rows.
+    /// Quality, 0 to 100, of the person of each credit that has one, in credit order.
     pub people: Vec<f64>,
 }
 
-/// The five criteria of one movie, each 0 to 1, in criterion order. Does not depend on any weights.
+/// The five criteria of one movie, each 0 to 1, in criterion order. Independent of weights.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScoreVector(pub [f64; Criterion::COUNT]);
 
-/// What one criterion adds to a score.
+/// Contribution of one criterion to a score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contribution {
-    /// Which criterion.
+    /// The criterion.
     pub criterion: Criterion,
     /// The movie's value, 0 to 1.
     pub value: f64,
-    /// Its share of the weights, 0 to 1.
+    /// Weight of the criterion, 0 to 1.
     pub weight: f64,
     /// Points of the score, 0 to 100.
     pub points: f64,
 }
 
 impl ScoreVector {
-    /// The published arithmetic, formula version 1.
+    /// Computes the criteria by the published formula, version 1.
     #[must_use]
     pub fn of(inputs: &Inputs) -> Self {
         let popular = 0.5 * known(inputs.tmdb_rating) / 10.0 + 0.5 * known(inputs.imdb_rating) / 10.0;
@@ -68,7 +68,7 @@ impl ScoreVector {
         self.0[criterion as usize]
     }
 
-    /// 0 to 100, unrounded.
+    /// Score, 0 to 100, unrounded.
     #[must_use]
     pub fn score(self, weights: Weights) -> f64 {
         let [w0, w1, w2, w3, w4] = weights.shares();
@@ -76,7 +76,7 @@ impl ScoreVector {
         100.0 * (w0 * c0 + w1 * c1 + w2 * c2 + w3 * c3 + w4 * c4)
     }
 
-    /// What each criterion adds, in criterion order; the points sum to the score.
+    /// Contribution of each criterion, in criterion order; the points sum to the score.
     #[must_use]
     pub fn breakdown(self, weights: Weights) -> [Contribution; Criterion::COUNT] {
         Criterion::ALL.map(|criterion| {
@@ -87,16 +87,16 @@ impl ScoreVector {
 }
 
 fn known(input: Option<f64>) -> f64 {
-    // NaN is not at least anything, so this one test refuses it too.
+    // NaN fails this comparison, so the same check rejects it.
     input.filter(|value| value.abs() >= SMALLEST).unwrap_or(0.0)
 }
 
-/// 0 to 1, whatever the inputs were; NaN (infinite inputs of either sign) counts 0.
+/// Clamps to 0 to 1; NaN (infinite inputs of both signs) counts as 0.
 fn criterion(raw: f64) -> f64 {
     if raw > 0.0 { raw.min(1.0) } else { 0.0 }
 }
 
-/// Sum in the order given, divided by the count; 0 of nothing.
+/// Sum in the given order, divided by the count; 0 without values.
 fn mean(values: &[f64]) -> f64 {
     let known: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     if known.is_empty() {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worked_example_holds() {
+    fn worked_example_matches_the_published_scores() {
         let vector = ScoreVector::of(&worked_example());
         for (got, expected) in vector.0.iter().zip([0.770, 0.895, 0.900, 0.695, 0.550]) {
             assert!((got - expected).abs() < 5e-4, "{got}, expected {expected}");
@@ -146,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn missing_nan_and_absurd_inputs_stay_in_range() {
+    fn missing_nan_and_extreme_inputs_stay_in_range() {
         assert_eq!(ScoreVector::of(&Inputs::default()).0, [0.0; 5]);
-        let absurd = Inputs {
+        let extreme = Inputs {
             tmdb_rating: Some(f64::NAN),
             imdb_rating: Some(-3.0),
             metascore: Some(f64::INFINITY),
@@ -158,11 +158,11 @@ mod tests {
             people: vec![f64::NAN, 4000.0],
             ..Inputs::default()
         };
-        assert_eq!(ScoreVector::of(&absurd).0, [0.0, 0.0, 1.0, 0.0, 1.0]);
+        assert_eq!(ScoreVector::of(&extreme).0, [0.0, 0.0, 1.0, 0.0, 1.0]);
     }
 
     #[test]
-    fn popularity_of_nothing_adds_nothing() {
+    fn missing_or_negative_popularity_adds_nothing() {
         for popularity in [None, Some(0.0), Some(-5.0)] {
             let inputs = Inputs { popularity, lists: 2, ..Inputs::default() };
             assert!((ScoreVector::of(&inputs).value(Criterion::CulturalImpact) - 0.2).abs() < f64::EPSILON);

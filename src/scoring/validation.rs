@@ -1,4 +1,4 @@
-//! Validation: how many listed films of a decade the same ranking would have found.
+//! Validation: how many listed movies of a decade the ranking would have found.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -8,27 +8,27 @@ use serde::{Deserialize, Serialize};
 use super::accuracy::count;
 use super::{Accuracy, Basis, Decade, Membership, MovieId, Place, Ranking, SnapshotColumns, Weights};
 
-/// What a ranking of all full films of one decade finds of a list.
+/// Result of comparing one decade's ranking with a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecadeReport {
-    /// Which decade.
+    /// The decade.
     pub decade: Decade,
-    /// Full films ranked.
+    /// Number of full movies ranked.
     pub population: usize,
-    /// Listed films among the top N, N being the number of listed films; best first.
+    /// Listed movies among the top N, best first. N is the number of listed movies.
     pub hits: Vec<Place>,
-    /// Full listed films below the top N; best first.
+    /// Full listed movies below the top N, best first.
     pub missed: Vec<Place>,
-    /// Films among the top N that are not listed; best first.
+    /// Unlisted movies among the top N, best first.
     pub false_positives: Vec<Place>,
-    /// Listed films that are not full, so that no ranking can find them.
+    /// Listed movies that are not full, so that no ranking can find them.
     pub unhittable: Vec<MovieId>,
-    /// Listed films among the top N by popularity alone.
+    /// Hits of the popularity baseline.
     pub baseline_hits: usize,
 }
 
 impl DecadeReport {
-    /// Ranks the films of a decade and compares the top N with the list.
+    /// Ranks the movies of a decade and compares the top N with the list.
     #[must_use]
     pub fn of(decade: Decade, columns: &SnapshotColumns, list_key: &str, weights: Weights, basis: Basis) -> Self {
         let scores = columns.scores(basis);
@@ -53,7 +53,7 @@ impl DecadeReport {
         }
     }
 
-    /// The numbers of this decade.
+    /// Totals of this decade.
     #[must_use]
     pub fn totals(&self) -> Totals {
         let listed = self.hits.len() + self.missed.len() + self.unhittable.len();
@@ -67,23 +67,23 @@ impl DecadeReport {
     }
 }
 
-/// Numbers of one decade, or of several added up.
+/// Totals of one decade or of several.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Totals {
-    /// Hits and listed films.
+    /// Hits and listed movies.
     pub accuracy: Accuracy,
-    /// Full films ranked.
+    /// Number of full movies ranked.
     pub population: usize,
-    /// What a random choice of as many films would hit: listed² / population; none without films.
+    /// Expected hits of a random selection of N movies: listed² / population; `None` without movies.
     pub expected_hits: Option<f64>,
-    /// What popularity alone hits.
+    /// Hits of the popularity baseline.
     pub baseline_hits: usize,
-    /// Listed films that are not full.
+    /// Number of listed movies that are not full.
     pub unhittable: usize,
 }
 
 impl Totals {
-    /// Adds up decades that have listed films.
+    /// Sums the decades that have listed movies.
     pub fn pooled(decades: impl IntoIterator<Item = Self>) -> Self {
         let members = decades.into_iter().filter(|decade| decade.accuracy.listed > 0);
         members.fold(Self::default(), |sum, decade| Self {
@@ -101,30 +101,30 @@ impl Totals {
         })
     }
 
-    /// Hits divided by those expected of a random choice; none where none are expected.
+    /// Hits divided by expected hits; `None` if no hits are expected.
     #[must_use]
     pub fn lift(&self) -> Option<f64> {
         self.expected_hits.filter(|expected| *expected > 0.0).map(|expected| count(self.accuracy.hits) / expected)
     }
 
-    /// Accuracy of ranking by popularity alone.
+    /// Accuracy of the popularity baseline.
     #[must_use]
     pub fn baseline_accuracy(&self) -> Option<f64> {
         Accuracy { hits: self.baseline_hits, listed: self.accuracy.listed }.share()
     }
 }
 
-/// Whether a decade counts in the overall accuracy: 1920 to 2010. Earlier ones have too few listed films, and the
-/// current one is still being listed.
+/// Whether a decade counts in the overall accuracy: 1920s to 2010s. Earlier decades have too few listed movies, and the
+/// list of the current one is still growing.
 #[must_use]
 pub fn pooled_decade(decade: Decade) -> bool {
     (1920..=2010).contains(&decade.year())
 }
 
-/// A run of decades that film history names.
+/// Named period of film history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Era {
-    /// What it is called.
+    /// Name.
     pub name: &'static str,
     years: RangeInclusive<i32>,
 }
@@ -141,12 +141,12 @@ impl Era {
         ]
     }
 
-    /// The first years of its decades.
+    /// First years of its decades.
     pub fn decades(&self) -> impl Iterator<Item = i32> {
         self.years.clone().step_by(10)
     }
 
-    /// Whether a decade belongs to it.
+    /// Whether the decade belongs to the era.
     #[must_use]
     pub fn contains(&self, decade: Decade) -> bool {
         self.years.contains(&decade.year())
@@ -160,7 +160,7 @@ mod tests {
 
     const LIST: &str = "a list";
 
-    fn film(id: i64, popular: f64, listed: bool) -> SnapshotRow<'static> {
+    fn movie(id: i64, popular: f64, listed: bool) -> SnapshotRow<'static> {
         SnapshotRow {
             id: MovieId(id),
             published: ScoreVector([popular, 0.0, 0.0, 0.0, 0.0]),
@@ -171,10 +171,10 @@ mod tests {
         }
     }
 
-    fn report(films: Vec<SnapshotRow<'_>>, unhittable: &[i64]) -> DecadeReport {
+    fn report(movies: Vec<SnapshotRow<'_>>, unhittable: &[i64]) -> DecadeReport {
         let mut columns = SnapshotColumnsBuilder::default();
-        for film in films {
-            columns.push(film);
+        for movie in movies {
+            columns.push(movie);
         }
         let columns = columns.finish(unhittable.iter().copied().map(MovieId).collect());
         let weights = Weights::normalised([1.0; 5]).unwrap();
@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn the_top_n_are_hits_or_false_positives_and_the_rest_of_the_list_is_missed() {
-        let films = vec![film(1, 0.9, true), film(2, 0.8, false), film(3, 0.1, true), film(4, 0.5, false)];
-        let report = report(films, &[]);
+        let movies = vec![movie(1, 0.9, true), movie(2, 0.8, false), movie(3, 0.1, true), movie(4, 0.5, false)];
+        let report = report(movies, &[]);
         assert_eq!(ids(&report.hits), [(1, 1)]);
         assert_eq!(ids(&report.false_positives), [(2, 2)]);
         assert_eq!(ids(&report.missed), [(3, 4)]);
@@ -196,29 +196,29 @@ mod tests {
         assert_eq!(totals.accuracy.share(), Some(0.5));
         assert_eq!(totals.expected_hits, Some(1.0));
         assert_eq!(totals.lift(), Some(1.0));
-        // Popularity ranks the other way round: 3 and 4 lead.
+        // Popularity ranks in reverse order: 3 leads, then 4.
         assert_eq!(report.baseline_hits, 1);
     }
 
     #[test]
-    fn a_tie_at_the_cut_goes_to_the_lower_id() {
-        let report = report(vec![film(1, 0.5, false), film(2, 0.5, true), film(3, 0.5, true)], &[]);
+    fn tie_at_the_cutoff_goes_to_the_lower_id() {
+        let report = report(vec![movie(1, 0.5, false), movie(2, 0.5, true), movie(3, 0.5, true)], &[]);
         assert_eq!(ids(&report.hits), [(2, 2)]);
         assert_eq!(ids(&report.missed), [(3, 3)]);
     }
 
     #[test]
-    fn a_listed_film_that_is_not_full_counts_but_cannot_be_hit() {
-        let totals = report(vec![film(1, 0.9, true), film(2, 0.8, false)], &[7]).totals();
+    fn listed_movie_that_is_not_full_counts_but_cannot_be_hit() {
+        let totals = report(vec![movie(1, 0.9, true), movie(2, 0.8, false)], &[7]).totals();
         assert_eq!(totals.accuracy, Accuracy { hits: 1, listed: 2 });
         assert_eq!(totals.unhittable, 1);
     }
 
     #[test]
-    fn fewer_films_than_listed_ones_and_no_listed_ones_are_no_accident() {
-        let few = report(vec![film(1, 0.9, true)], &[7, 8]);
+    fn small_populations_and_empty_lists_are_handled() {
+        let few = report(vec![movie(1, 0.9, true)], &[7, 8]);
         assert_eq!(few.totals().accuracy, Accuracy { hits: 1, listed: 3 });
-        let none = report(vec![film(1, 0.9, false)], &[]).totals();
+        let none = report(vec![movie(1, 0.9, false)], &[]).totals();
         assert_eq!((none.accuracy.share(), none.baseline_accuracy(), none.lift()), (None, None, None));
         assert_eq!(report(vec![], &[]).totals().expected_hits, None);
     }

@@ -5,25 +5,26 @@ use sha2::{Digest, Sha256};
 
 use super::Criterion;
 
-/// Far above any scale a client uses, and low enough that five of them add up to a finite number.
+/// Upper bound of a raw weight. Far above any scale a client uses, and low enough that five of them add up to a finite
+/// number.
 const WEIGHT_MAX: f64 = 1e6;
 
-/// How far shares may be from adding up to exactly 1: five divisions and four additions, each off by half an epsilon.
+/// Tolerance for a sum of shares that should be 1: five divisions and four additions, each off by half an epsilon.
 const ROUNDING: f64 = 4.0 * f64::EPSILON;
 
-/// One share per [`Criterion`], in its order. Fractions, summing to 1.
+/// One share per [`Criterion`], in its order. Fractions that sum to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights([f64; Criterion::COUNT]);
 
 impl Weights {
-    /// Turns numbers of any scale (fractions, percents, slider steps) into shares. Shares stay as they are, to the bit, so
-    /// that weights which a client reads and sends back are the same weights.
+    /// Normalises raw numbers of any scale (fractions, percentages, slider steps) to shares. Shares are returned
+    /// unchanged, to the bit, so that weights which a client reads and sends back are the same weights.
     ///
     /// # Errors
-    /// [`WeightsError`] when one is NaN, negative or above a million, or when all are 0.
+    /// [`WeightsError`] if a value is NaN, negative or above one million, or if all are 0.
     pub fn normalised(raw: [f64; Criterion::COUNT]) -> Result<Self, WeightsError> {
         for (criterion, value) in Criterion::ALL.into_iter().zip(raw) {
-            // NaN lies in no range, so this one test refuses it too.
+            // NaN is in no range, so this check rejects it as well.
             if !(0.0..=WEIGHT_MAX).contains(&value) {
                 return Err(WeightsError::OutOfRange { criterion, value });
             }
@@ -35,7 +36,7 @@ impl Weights {
         }
     }
 
-    /// Maps the category weights of a stored profile, of whichever period its keys are.
+    /// Maps the category weights of a stored profile; accepts the keys of every schema period.
     ///
     /// # Errors
     /// As [`Weights::normalised`].
@@ -56,14 +57,14 @@ impl Weights {
         Self::normalised([ratings / 2.0, ratings / 2.0, awards, cultural + financial / 2.0, people])
     }
 
-    /// The category weights that are mapped to these weights, by the names of 2025.
+    /// Category weights that map back to these weights, with the keys of 2025.
     #[must_use]
     pub fn to_categories(self) -> Value {
         let [popular, critical, awards, cultural, people] = self.0;
         json!({ "ratings": popular + critical, "awards": awards, "financial": 0.0, "cultural": cultural, "people": people })
     }
 
-    /// The same by the names of 2026, which tell all five apart.
+    /// The same with the keys of 2026, which keep all five criteria distinct.
     #[must_use]
     pub fn to_lenses(self) -> Value {
         let names = LENSES.map(|[name, _]| name.to_owned());
@@ -77,7 +78,7 @@ impl Weights {
         self.0[criterion as usize]
     }
 
-    /// Tells these weights from all others: the first 16 hexadecimal digits of the SHA-256 of the shares' bits.
+    /// Fingerprint of the weights: the first 16 hexadecimal digits of the SHA-256 of the shares' bits.
     #[must_use]
     pub fn fingerprint(self) -> String {
         let bits: Vec<u8> = self.0.iter().flat_map(|share| share.to_bits().to_be_bytes()).collect();
@@ -92,8 +93,7 @@ impl Weights {
     }
 }
 
-/// The keys of 2026, in the order criterion by criterion, box office last; each with its name of the March days in which
-/// they were renamed.
+/// Keys of 2026 in criterion order, box office last; each with the key that was used during the renaming in March 2026.
 const LENSES: [[&str; 2]; 6] = [
     ["mob", "mob"],
     ["critics", "ivory_tower"],
@@ -103,18 +103,18 @@ const LENSES: [[&str; 2]; 6] = [
     ["box_office", "financial_performance"],
 ];
 
-/// Why weights were refused.
+/// Why weights were rejected.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WeightsError {
-    /// One of them is no weight.
+    /// A weight is out of range.
     #[error("the weight of {criterion} is {value}, expected 0 to {max}", max = WEIGHT_MAX)]
     OutOfRange {
-        /// Which one.
+        /// The criterion.
         criterion: Criterion,
-        /// What was given.
+        /// The given value.
         value: f64,
     },
-    /// They would make every score 0.
+    /// All weights are 0, which would make every score 0.
     #[error("all weights are 0, so no criterion would count")]
     AllZero,
 }
@@ -164,23 +164,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_weight_is_refused() {
+    fn invalid_weights_are_rejected() {
         for bad in [-1.0, f64::NAN, f64::INFINITY, 1e6 + 1.0] {
-            let refused = Weights::normalised([1.0, 1.0, bad, 1.0, 1.0]);
-            assert!(matches!(refused, Err(WeightsError::OutOfRange { criterion: Criterion::IndustryRecognition, .. })));
+            let result = Weights::normalised([1.0, 1.0, bad, 1.0, 1.0]);
+            assert!(matches!(result, Err(WeightsError::OutOfRange { criterion: Criterion::IndustryRecognition, .. })));
         }
         assert_eq!(Weights::normalised([0.0; 5]), Err(WeightsError::AllZero));
     }
 
     proptest! {
         #[test]
-        fn what_is_written_for_other_readers_is_mapped_back(raw in prop::array::uniform5(0.0..=1e6_f64)) {
+        fn written_categories_map_back_to_the_same_weights(raw in prop::array::uniform5(0.0..=1e6_f64)) {
             prop_assume!(raw.iter().sum::<f64>() > 0.0);
             let weights = Weights::normalised(raw).unwrap();
             assert_close(shares(&weights.to_lenses()), weights.shares());
             let [popular, critical, rest @ ..] = weights.shares();
             let [first, second, others @ ..] = shares(&weights.to_categories());
-            // The older names have one weight for both ratings.
+            // The older keys have one weight for both ratings.
             prop_assert!((first - second).abs() < 1e-12 && (first + second - popular - critical).abs() < 1e-12);
             prop_assert!(others.iter().zip(rest).all(|(other, weight)| (other - weight).abs() < 1e-12));
         }
@@ -193,7 +193,7 @@ mod tests {
         }
 
         #[test]
-        fn shares_sent_back_are_the_same_shares(raw in prop::array::uniform5(0.0..=1e6_f64)) {
+        fn normalising_shares_returns_the_same_shares(raw in prop::array::uniform5(0.0..=1e6_f64)) {
             prop_assume!(raw.iter().sum::<f64>() > 0.0);
             let weights = Weights::normalised(raw).unwrap();
             prop_assert_eq!(Weights::normalised(weights.shares()), Ok(weights));

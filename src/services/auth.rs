@@ -1,22 +1,22 @@
-//! Administrators: who may change things, proven by a token of the operator's file.
+//! Authenticates administrators by the tokens in the operator's file.
 
 use std::path::PathBuf;
 
 use super::ServiceError;
 use crate::config::{AdminTokens, Secret};
 
-/// Who may change things.
+/// Checks admin tokens.
 #[derive(Debug)]
 pub struct Authenticator {
     tokens_file: Option<PathBuf>,
 }
 
-/// A token as a caller presents it, not yet compared with any.
+/// A token from a request, not yet verified.
 #[derive(Debug, Clone)]
 pub struct Bearer(Secret);
 
 impl Bearer {
-    /// Of the value of an `Authorization` header; none where it is of another kind.
+    /// Parses the value of an `Authorization` header; `None` for other schemes.
     #[must_use]
     pub fn of(authorization: &str) -> Option<Self> {
         let (scheme, token) = authorization.split_once(' ')?;
@@ -24,14 +24,14 @@ impl Bearer {
     }
 }
 
-/// Somebody who has proven to be one. Only [`Authenticator::admit`] makes one, so what takes it is guarded.
+/// Proof of authentication: only [`Authenticator::authenticate`] creates it, so functions that take it are protected.
 #[derive(Debug)]
 pub struct Administrator {
     label: Option<String>,
 }
 
 impl Administrator {
-    /// The label of their token, for the log.
+    /// Label of the token, for the log.
     #[must_use]
     pub fn label(&self) -> &str {
         self.label.as_deref().unwrap_or("unlabelled")
@@ -43,35 +43,35 @@ impl Authenticator {
         Self { tokens_file }
     }
 
-    /// Lets an administrator in. The file is read each time: a token that was added, or taken away, counts at once.
+    /// Authenticates a request. Reads the file each time, so that added and removed tokens take effect at once.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] where nobody is one, [`ServiceError::Unauthenticated`] when the caller is none,
-    /// [`ServiceError::NotReady`] when the file cannot be read or is damaged.
+    /// [`ServiceError::Forbidden`] if no token is configured, [`ServiceError::Unauthenticated`] for a missing or
+    /// unknown token, [`ServiceError::NotReady`] if the file cannot be read or is invalid.
     pub async fn authenticate(&self, bearer: Option<&Bearer>) -> Result<Administrator, ServiceError> {
-        let nobody = || ServiceError::Forbidden {
+        let no_tokens = || ServiceError::Forbidden {
             field: None,
             problem: "mutations are off: no admin token is configured (admin_tokens_file)".to_owned(),
         };
-        let path = self.tokens_file.clone().ok_or_else(nobody)?;
+        let path = self.tokens_file.clone().ok_or_else(no_tokens)?;
         let admin = tokio::task::spawn_blocking(move || AdminTokens::read(&path)).await;
         let admin = admin.map_err(|error| unreadable(&error))?.map_err(|error| unreadable(&error))?;
         if admin.tokens.is_empty() {
-            return Err(nobody());
+            return Err(no_tokens());
         }
         let Bearer(token) = bearer.ok_or(ServiceError::Unauthenticated(
             "a mutation needs an admin token: send the header Authorization: Bearer …",
         ))?;
         let holder = admin.holder_of(token.expose());
-        let holder = holder.ok_or(ServiceError::Unauthenticated("this is no admin token in force"))?;
+        let holder = holder.ok_or(ServiceError::Unauthenticated("invalid admin token"))?;
         Ok(Administrator { label: holder.label.clone() })
     }
 }
 
 fn unreadable(error: &dyn std::error::Error) -> ServiceError {
     let cause = error.source().map(ToString::to_string);
-    tracing::error!(%error, cause, "nobody can be admitted");
-    ServiceError::NotReady("the admin tokens cannot be read: see the log of the service")
+    tracing::error!(%error, cause, "admin tokens file unreadable");
+    ServiceError::NotReady("cannot read the admin tokens; see the service log")
 }
 
 #[cfg(test)]
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scheme_is_bearer_in_any_case_and_nothing_else() {
+    fn only_the_bearer_scheme_is_accepted_in_any_case() {
         for (header, token) in [
             ("Bearer abc", Some("abc")),
             ("bearer  abc ", Some("abc")),

@@ -1,4 +1,4 @@
-//! What is kept of each kind of answer: how much, and for how long.
+//! Cache policy: capacity of each cache and TTLs of its entries.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use crate::config::Config;
 use crate::scoring::Decade;
 use crate::telemetry::CacheName;
 
-/// How long "there is none" is kept: what is missing may come at any moment.
+/// TTL of negative entries. Short, because the missing row may be inserted at any time.
 const NEGATIVE_TTL: Duration = Duration::from_secs(30);
 
-/// How soon after a failure the usual source is tried again.
+/// TTL of fallback results, after which the primary source is tried again.
 const FALLBACK_TTL: Duration = Duration::from_secs(3);
 
-/// A value smaller than this is counted as this much: its key and its place in the cache take memory too.
+/// Memory that an entry takes besides its value: key and bookkeeping of the cache.
 const OVERHEAD: usize = 256;
 
-/// Bounds and lifetimes of all caches.
+/// Capacities and TTLs of all caches.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheLimits {
     columns_bytes: usize,
@@ -39,46 +39,46 @@ impl From<&Config> for CacheLimits {
 }
 
 impl CacheLimits {
-    /// The bounds of a cache. `share` is its part, in percent, of what all caches of its kind may take.
+    /// Capacity of a cache. `share` is its percentage of the memory for caches of its kind.
     #[must_use]
     pub fn settings(&self, name: CacheName, share: usize) -> CacheSettings {
         let bytes = if name == CacheName::Columns { self.columns_bytes } else { self.answers_bytes } / 100 * share;
-        // A cache of small values is bounded by their number, one of large ones by their size.
+        // Caches of small values are bounded by their number of entries, caches of large values by size.
         CacheSettings { name, capacity: Capacity { entries: (bytes / OVERHEAD).clamp(16, 100_000), bytes } }
     }
 
-    /// Of a ranking of a decade.
+    /// TTL of a decade's rankings.
     #[must_use]
     pub fn ranking(&self, decade: Decade) -> Ttl {
         Ttl::of(if decade == Decade::CURRENT { self.current } else { self.past })
     }
 
-    /// Of profiles and details.
+    /// TTL of profiles and movie details.
     #[must_use]
     pub fn profiles(&self) -> Ttl {
         Ttl::of(self.profiles)
     }
 
-    /// Of validations and columns, which change only with their data.
+    /// TTL of validations and columns, which change only with their data.
     #[must_use]
     pub fn past(&self) -> Ttl {
         Ttl::of(self.past)
     }
 
-    /// Of columns that something else should have served: looked for again soon, and good enough until then.
+    /// TTL of columns from the fallback: refreshed soon, but served stale until then.
     #[must_use]
     pub fn fallback(&self) -> Ttl {
         Ttl { fresh: FALLBACK_TTL.min(self.past), stale: self.past }
     }
 
-    /// Of there being nothing.
+    /// TTL of negative entries.
     #[must_use]
     pub fn negative(&self) -> Ttl {
         Ttl::of(NEGATIVE_TTL.min(self.profiles))
     }
 }
 
-/// About how much memory a value takes whose parts outside of it take `parts` bytes.
+/// Approximate memory of an entry whose value owns `parts` bytes on the heap.
 #[must_use]
 pub fn estimated_size<V>(_: &V, parts: usize) -> usize {
     OVERHEAD + size_of::<V>() + parts

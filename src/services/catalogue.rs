@@ -1,4 +1,4 @@
-//! Movies, and everything that hangs on them, many at a time.
+//! Movies and their details, in batches.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,10 +16,10 @@ use crate::store::{
 use crate::telemetry::{CacheName, Source};
 use crate::versions::{Scope, VersionSet, Versions};
 
-/// About what one part of a detail takes, its texts included: a genre, a metric, a credit.
+/// Approximate size of one part of a detail, including its text: a genre, a metric, a credit.
 const ITEM_BYTES: usize = 150;
 
-/// Look-ups by id, and the names that questions use. What is not there is left out of an answer.
+/// Lookups by id, and reference data. Results omit what does not exist.
 #[derive(Debug)]
 pub struct Catalogue {
     store: Store,
@@ -31,7 +31,7 @@ pub struct Catalogue {
     details: Option<Details>,
 }
 
-/// What is kept of films.
+/// Caches of movie details.
 #[derive(Debug)]
 struct Details {
     movies: BatchCache<MovieId, Arc<Movie>, ServiceError>,
@@ -45,12 +45,12 @@ struct Details {
 
 type DetailCache<V> = BatchCache<DetailKey<MovieId>, Arc<V>, ServiceError>;
 
-/// Whose detail, and the decade whose changes it follows: that of the film it is asked for.
+/// Key of a detail, and the decade whose scope versions it: that of the movie it is requested for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DetailKey<Id> {
-    /// Whose.
+    /// Movie or person.
     pub id: Id,
-    /// Followed; none for undated films, whose details end with their time.
+    /// Decade whose changes invalidate the detail; `None` for undated movies, whose details only expire.
     pub decade: Option<Decade>,
 }
 
@@ -58,7 +58,7 @@ impl Key for MovieId {}
 impl Key for DetailKey<MovieId> {}
 impl Key for DetailKey<PersonId> {}
 
-/// Names that questions use, with their ids.
+/// Reference data: names in queries, with their ids.
 #[derive(Debug)]
 pub struct Reference {
     /// All lists, by key.
@@ -67,14 +67,14 @@ pub struct Reference {
     pub genres: Vec<Genre>,
     /// All production countries, by code.
     pub countries: Vec<Country>,
-    /// Where the movies come from.
+    /// Origin of the movies.
     pub origin: DataOrigin,
-    /// Their ids by code, in lower case.
+    /// Country ids by lower-case code.
     country_ids: HashMap<String, i64>,
 }
 
 impl Reference {
-    /// Database ids of genres by name, whatever the case; unknown names have none.
+    /// Database ids of genres by name, case-insensitive; omits unknown names.
     #[must_use]
     pub fn genre_ids(&self, names: &[String]) -> Vec<u32> {
         let wanted: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
@@ -82,14 +82,14 @@ impl Reference {
         ids(found.map(|genre| genre.id))
     }
 
-    /// Database ids of countries by code, whatever the case; unknown codes have none.
+    /// Database ids of countries by code, case-insensitive; omits unknown codes.
     #[must_use]
     pub fn country_ids(&self, codes: &[String]) -> Vec<u32> {
         ids(codes.iter().filter_map(|code| self.country_ids.get(&code.to_lowercase()).copied()))
     }
 }
 
-/// In order, each once. An id beyond 32 bits is in no column either: loading the columns refuses it.
+/// Sorted, without duplicates. Columns hold no ids beyond 32 bits, because loading them fails.
 fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
     let mut ids: Vec<u32> = found.filter_map(|id| u32::try_from(id).ok()).collect();
     ids.sort_unstable();
@@ -120,10 +120,10 @@ impl Catalogue {
         }
     }
 
-    /// The id of a movie, however it is named.
+    /// Id of the movie with this key.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn movie_id(&self, key: &MovieKey) -> Result<Option<MovieId>, ServiceError> {
         self.note_read();
         Ok(self.store.movie_id(key).await?)
@@ -132,33 +132,33 @@ impl Catalogue {
     /// Movies by id.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
     pub async fn movies(&self, keys: &[MovieId]) -> Result<HashMap<MovieId, Arc<Movie>>, ServiceError> {
         let Some(details) = &self.details else { return Ok(by_id(self.store.movies_by_id(keys).await?)) };
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
         let load = move |keys: Vec<MovieId>| {
             let (store, versions) = (store.clone(), versions.clone());
             async move {
-                // Of which decades these are is known afterwards; the versions must be known before.
+                // Decades are known only after loading; the versions must be read before it.
                 let before = versions.set_of_all();
                 let mut found = by_id(store.movies_by_id(&keys).await?);
-                let made = |id: MovieId| {
+                let loaded = |id: MovieId| {
                     let movie = found.remove(&id);
                     let decade = movie.as_ref().and_then(|movie| movie.release_date).and_then(Decade::of);
                     let parts =
                         movie.as_ref().map_or(0, |movie| size_of::<Movie>() + (movie.lists.len() + 2) * ITEM_BYTES);
-                    (id, made(&limits, movie, before.only(decade.map(Scope::Scores)), parts))
+                    (id, loaded(&limits, movie, before.only(decade.map(Scope::Scores)), parts))
                 };
-                Ok(keys.into_iter().map(made).collect())
+                Ok(keys.into_iter().map(loaded).collect())
             }
         };
         details.movies.get(keys, load).await
     }
 
-    /// Scores of movies of any status, computed now.
+    /// Scores of movies of any status, computed from the base tables.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn live_scores(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, LiveScore>, ServiceError> {
         self.note_read();
         Ok(self.store.live_scores(ids).await?.into_iter().collect())
@@ -167,7 +167,7 @@ impl Catalogue {
     /// Genres of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
     pub async fn genres_of(
         &self,
         keys: &[DetailKey<MovieId>],
@@ -179,7 +179,7 @@ impl Catalogue {
     /// Production countries of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
     pub async fn countries_of(
         &self,
         keys: &[DetailKey<MovieId>],
@@ -191,7 +191,7 @@ impl Catalogue {
     /// Metrics of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
     pub async fn metrics_of(
         &self,
         keys: &[DetailKey<MovieId>],
@@ -200,10 +200,10 @@ impl Catalogue {
         self.details(self.details.as_ref().map(|details| &details.metrics), keys, load, |many| many.len()).await
     }
 
-    /// Nominations of movies.
+    /// Festival nominations of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
     pub async fn festival_entries_of(
         &self,
         keys: &[DetailKey<MovieId>],
@@ -215,7 +215,7 @@ impl Catalogue {
     /// Credits of movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
     pub async fn credits_of(
         &self,
         keys: &[DetailKey<MovieId>],
@@ -224,10 +224,10 @@ impl Catalogue {
         self.details(self.details.as_ref().map(|details| &details.credits), keys, load, |many| many.len()).await
     }
 
-    /// Qualities of people.
+    /// Person quality.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and the database does not answer.
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
     pub async fn qualities_of(
         &self,
         keys: &[DetailKey<PersonId>],
@@ -236,11 +236,11 @@ impl Catalogue {
         self.details(self.details.as_ref().map(|details| &details.qualities), keys, load, |_| 6).await
     }
 
-    /// The movies whose title contains a text, by title: those after `after`, at most `limit`, with their titles in lower
-    /// case.
+    /// Movies whose title contains a text: at most `limit` after `after`, sorted by lower-case title, which is returned
+    /// too.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn titled(
         &self,
         contains: &str,
@@ -254,14 +254,14 @@ impl Catalogue {
     /// All lists with their movies counted by decade.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and cannot be loaded.
+    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
     pub async fn list_summaries(&self) -> Result<Arc<Vec<ListSummary>>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
         let load = async move {
             let version_set = versions.set_of_all();
             let value = store.list_summaries().await?;
             let bytes = estimated_size(&value, value.len() * 1_000);
-            Ok(Loaded { value, version_set, lifetime: limits.profiles(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: Source::Database })
         };
         self.summaries.get((), load).await
     }
@@ -269,7 +269,7 @@ impl Catalogue {
     /// The names of lists, genres and countries.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and cannot be loaded.
+    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
     pub async fn reference(&self) -> Result<Arc<Reference>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
         let load = async move {
@@ -281,12 +281,12 @@ impl Catalogue {
             let origin = store.installation().await?.data_origin();
             let value = Reference { lists, genres, countries, origin, country_ids };
             let bytes = estimated_size(&value, 50_000);
-            Ok(Loaded { value, version_set, lifetime: limits.profiles(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: Source::Database })
         };
         self.reference.get((), load).await
     }
 
-    /// Details: kept ones, and the others loaded together. `items` says how many parts a value has.
+    /// Returns cached details and loads the others in one batch. `items` counts the parts of a value.
     async fn details<Id, V, F>(
         &self,
         cache: Option<&BatchCache<DetailKey<Id>, V, ServiceError>>,
@@ -311,31 +311,31 @@ impl Catalogue {
                 let version_set = |key: &DetailKey<Id>| versions.set_of(key.decade.map(Scope::Scores));
                 let version_sets: Vec<VersionSet> = keys.iter().map(version_set).collect();
                 let mut found = load(store, keys.iter().map(|key| key.id).collect()).await?;
-                let made = |(key, version_set): (DetailKey<Id>, VersionSet)| {
+                let loaded = |(key, version_set): (DetailKey<Id>, VersionSet)| {
                     let value = found.remove(&key.id);
                     let bytes = value.as_ref().map_or(0, |value| items(value) * ITEM_BYTES);
-                    (key, made(&limits, value, version_set, bytes))
+                    (key, loaded(&limits, value, version_set, bytes))
                 };
-                Ok(keys.into_iter().zip(version_sets).map(made).collect())
+                Ok(keys.into_iter().zip(version_sets).map(loaded).collect())
             }
         };
         cache.get(keys, load).await
     }
 
-    /// Notes in the answer under way that it was read from the database just now, and may depend on anything.
+    /// Records in the current dependency scope that data was just read from the database and may depend on any version.
     fn note_read(&self) {
-        if let Some(reading) = DependencyScope::current() {
+        if let Some(dependencies) = DependencyScope::current() {
             let times = Validity::new(self.clock.now(), self.limits.negative());
-            reading.record(&self.versions.set_of_all(), times, Source::Database);
+            dependencies.record(&self.versions.set_of_all(), times, Source::Database);
         }
     }
 }
 
-/// A detail to keep; that there is none is kept for a shorter time.
-fn made<V>(limits: &CacheLimits, value: Option<V>, version_set: VersionSet, parts: usize) -> Loaded<Option<V>> {
-    let lifetime = if value.is_some() { limits.profiles() } else { limits.negative() };
+/// A detail as a cache entry; a missing one becomes a negative entry.
+fn loaded<V>(limits: &CacheLimits, value: Option<V>, version_set: VersionSet, parts: usize) -> Loaded<Option<V>> {
+    let ttl = if value.is_some() { limits.profiles() } else { limits.negative() };
     let bytes = estimated_size(&value, parts);
-    Loaded { value, version_set, lifetime, bytes, source: Source::Database }
+    Loaded { value, version_set, ttl, bytes, source: Source::Database }
 }
 
 fn shared<Id: Eq + Hash, V>(found: HashMap<Id, V>) -> HashMap<Id, Arc<V>> {

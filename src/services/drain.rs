@@ -1,59 +1,59 @@
-//! The drain: films that have changed get new scores, a batch at a time, oldest first.
+//! The drain: recomputes the scores of changed movies in batches, oldest first.
 //!
-//! A batch takes some tenths of a second at most, so that a change made meanwhile waits no longer than that. Films that
-//! are named are computed before a pass over all films goes on, whichever came first.
+//! A batch takes at most some tenths of a second, which bounds the delay of changes made meanwhile. Entries that name a
+//! movie take precedence over a pass over all movies, whichever came first.
 
 use super::ServiceError;
 use crate::store::{Drained, Store, StoreError};
 
-/// Films of a batch.
+/// Movies per batch.
 const BATCH: i64 = 2_500;
 
-/// A batch that PostgreSQL cannot compute is tried again with this part of its films, until the one at fault is alone.
+/// A batch with invalid data is retried with this fraction of its movies, until the invalid one is isolated.
 const SHRINK: i64 = 8;
 
-/// Drains the queue, step by step.
+/// Drains the queue step by step.
 #[derive(Debug)]
 pub struct Drain {
     store: Store,
     size: i64,
 }
 
-/// What one step did.
+/// Outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing waited.
+    /// The queue was empty.
     Idle,
-    /// Another instance is at it.
+    /// Another instance is draining the queue.
     Elsewhere,
-    /// Scores were computed; more may wait.
+    /// Scores were computed; more may be queued.
     Drained {
-        /// Of this many films.
+        /// Movies computed.
         films: u64,
-        /// Of which this many had changed.
+        /// Movies whose scores changed.
         changed: u64,
     },
 }
 
 impl Drain {
-    /// A drain that has not begun.
+    /// A drain with the full batch size.
     #[must_use]
     pub fn of(store: &Store) -> Self {
         Self { store: store.clone(), size: BATCH }
     }
 
-    /// Whether a step would do anything. One cheap statement.
+    /// Whether the queue has entries. One cheap statement.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn is_due(&self) -> Result<bool, ServiceError> {
         Ok(self.store.is_anything_queued().await?)
     }
 
-    /// Computes the scores of the films that wait longest, and goes on with all films where these are to be computed.
+    /// Computes a batch of the oldest queued movies, and a batch of the pass over all movies if one is queued.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer; what was not computed stays in the queue.
+    /// [`ServiceError::Store`] if the database is unavailable; movies that were not computed stay queued.
     pub async fn step(&mut self) -> Result<Step, ServiceError> {
         let named = self.named().await?;
         let all = self.store.drain_all_movies(BATCH).await?;
@@ -69,7 +69,7 @@ impl Drain {
         })
     }
 
-    /// Steps until nothing is left that can be done.
+    /// Runs steps until the queue is empty or another instance drains it.
     ///
     /// # Errors
     /// As [`Drain::step`].
@@ -78,8 +78,8 @@ impl Drain {
         Ok(())
     }
 
-    /// The films that are named. One that cannot be computed must not keep the others waiting: it is found, named in the
-    /// log and left as it is.
+    /// Computes a batch of queued movies. A movie that cannot be computed must not block the others: it is isolated,
+    /// logged and dropped from the queue with its scores unchanged.
     async fn named(&mut self) -> Result<Drained, ServiceError> {
         loop {
             match self.store.drain_movies(self.size).await {
@@ -101,5 +101,5 @@ impl Drain {
 
 fn report_fault(movie_id: Option<i64>, error: &StoreError) {
     let cause = std::error::Error::source(error).map(ToString::to_string);
-    tracing::error!(movie_id, %error, cause, "scores of this film cannot be computed; they stay as they are");
+    tracing::error!(movie_id, %error, cause, "cannot compute the scores of a movie; its stored scores stay unchanged");
 }

@@ -1,4 +1,4 @@
-//! What can go wrong in a use case, sorted by who can do something about it.
+//! Errors of use cases, classified by who can fix them.
 
 use std::borrow::Cow;
 
@@ -6,69 +6,69 @@ use crate::cache::LoadError;
 use crate::scoring::DecadeError;
 use crate::store::StoreError;
 
-/// Why a use case gave no answer.
+/// Why a use case failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ServiceError {
-    /// The caller asked for something that cannot be.
+    /// An argument is invalid.
     #[error("{field}: {problem}")]
     Invalid {
-        /// Which argument.
+        /// The argument.
         field: Cow<'static, str>,
-        /// What is wrong with it, and what is expected.
+        /// What is wrong and what is expected.
         problem: String,
     },
-    /// The caller named something that is not there.
+    /// An argument names something that does not exist.
     #[error("{field}: {problem}")]
     NotFound {
-        /// Which argument.
+        /// The argument.
         field: Cow<'static, str>,
-        /// What is not there.
+        /// What does not exist.
         problem: String,
     },
-    /// Nobody may do this.
+    /// The operation is not allowed for any caller.
     #[error("{problem}")]
     Forbidden {
-        /// Which argument stands in the way, if one does.
+        /// The argument that is not allowed, if any.
         field: Option<&'static str>,
-        /// Why not.
+        /// Why it is not allowed.
         problem: String,
     },
-    /// The caller has not proven who they are.
+    /// The caller is not authenticated.
     #[error("{0}")]
     Unauthenticated(&'static str),
-    /// What the caller wants does not fit what others have made of it.
+    /// The request conflicts with a change by another client.
     #[error("{field}: {problem}")]
     Conflict {
-        /// Which argument.
+        /// The argument.
         field: &'static str,
-        /// What it does not fit.
+        /// The conflict.
         problem: String,
     },
-    /// Something has to be set up first; the text says what.
+    /// The service is not set up completely; the message says what is missing.
     #[error("{0}")]
     NotReady(&'static str),
-    /// The database gave no answer.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl ServiceError {
-    /// An argument that cannot be.
+    /// Error for an invalid argument.
     pub fn invalid(field: impl Into<Cow<'static, str>>, problem: impl ToString) -> Self {
         Self::Invalid { field: field.into(), problem: problem.to_string() }
     }
 
-    /// An argument that names nothing.
+    /// Error for an argument that names something that does not exist.
     pub fn not_found(field: impl Into<Cow<'static, str>>, problem: impl ToString) -> Self {
         Self::NotFound { field: field.into(), problem: problem.to_string() }
     }
 
-    /// An argument that nobody may give.
+    /// Error for an argument that is not allowed for any caller.
     pub fn forbidden(field: &'static str, problem: impl ToString) -> Self {
         Self::Forbidden { field: Some(field), problem: problem.to_string() }
     }
 
-    /// An argument that does not fit what others have done.
+    /// Error for an argument that conflicts with a change by another client.
     pub fn conflict(field: &'static str, problem: impl ToString) -> Self {
         Self::Conflict { field, problem: problem.to_string() }
     }

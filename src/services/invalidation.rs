@@ -1,4 +1,4 @@
-//! Invalidation by hand, for when somebody knows better than the versions that an answer is wrong.
+//! Manual hard invalidation, for when an operator knows that cached results are wrong.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::scoring::Decade;
 use crate::store::Profile;
 use crate::versions::Scope;
 
-/// What somebody wants to be invalidated.
+/// What to invalidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Everything.
@@ -19,29 +19,29 @@ pub enum Target {
         /// The decade's first year.
         decade: i32,
     },
-    /// Answers under the weights of a profile, by its name.
+    /// Results under the weights of the profile with this name.
     Profile(String),
 }
 
-/// What was invalidated.
+/// Outcome of an invalidation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invalidation {
-    /// What answers must depend on to be concerned; none for all of them.
+    /// Scope of the invalidated results; `None` for all.
     pub scope: Option<Scope>,
-    /// Whose weights these are, where a profile was named.
+    /// The profile, if one was named.
     pub profile: Option<Arc<Profile>>,
-    /// How many versions were raised.
+    /// Number of raised versions.
     pub versions: usize,
-    /// How many values of this instance that concerns.
+    /// Number of invalidated entries of this instance.
     pub entries: usize,
 }
 
 impl Services {
-    /// Makes every instance compute anew what is named, before it answers the next question about it.
+    /// Invalidates results on all instances; the next request recomputes them.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] when the decade is none, [`ServiceError::NotFound`] when there is no such list or
-    /// profile, [`ServiceError::Store`] when the database does not answer; nothing is invalidated then.
+    /// [`ServiceError::Invalid`] for an invalid decade, [`ServiceError::NotFound`] for an unknown list or profile,
+    /// [`ServiceError::Store`] if the database is unavailable. Nothing is invalidated then.
     pub async fn invalidate(&self, by: &Administrator, target: Target) -> Result<Invalidation, ServiceError> {
         let (scope, profile) = self.resolve_target(target).await?;
         let versions = match &scope {
@@ -51,7 +51,7 @@ impl Services {
         let entries = self.count_entries(scope.as_ref());
         see_changes(&self.store, &self.versions).await;
         let name = profile.as_ref().map(|profile| profile.name.as_str());
-        tracing::info!(admin = by.label(), ?scope, profile = name, versions, entries, "invalidated");
+        tracing::info!(admin = by.label(), ?scope, profile = name, versions, entries, "cached results invalidated");
         Ok(Invalidation { scope, profile, versions, entries })
     }
 
@@ -64,14 +64,13 @@ impl Services {
                 if self.store.list_names().await?.iter().any(|known| known.key == list) {
                     Ok((Some(Scope::List(list, decade)), None))
                 } else {
-                    Err(ServiceError::not_found("scope.decade.list", format!("there is no list \"{list}\"")))
+                    Err(ServiceError::not_found("scope.decade.list", format!("unknown list \"{list}\"")))
                 }
             }
             Target::Profile(name) => {
                 let profile = self.store.profiles().await?.into_iter().find(|profile| profile.name == name);
-                let profile = profile.ok_or_else(|| {
-                    ServiceError::not_found("scope.profile", format!("there is no profile \"{name}\""))
-                })?;
+                let profile = profile
+                    .ok_or_else(|| ServiceError::not_found("scope.profile", format!("unknown profile \"{name}\"")))?;
                 Ok((Some(Scope::Weights(profile.weights.fingerprint())), Some(Arc::new(profile))))
             }
         }

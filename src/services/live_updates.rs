@@ -1,7 +1,7 @@
-//! Updates: what changes among the best candidates of a decade, told as it changes.
+//! Live updates: changes among the best candidates of a decade, as they happen.
 //!
-//! Follows the data, never the age of what is kept: a value that lacks a change of the last seconds is made anew, once for
-//! all who follow the same decade.
+//! Streams follow the data versions, not TTLs: a cached value that lacks a recent change is reloaded, once for all
+//! streams of the same decade.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,71 +17,71 @@ use crate::scoring::{Decade, MovieId};
 use crate::telemetry::{CacheName, revalidation_span};
 use crate::versions::VersionSet;
 
-/// The least time between two looks at the data: a decade that changes all the time must not be loaded all the time.
-const PACE: Duration = Duration::from_millis(250);
+/// Minimum interval between two loads, so that a decade under constant change is not loaded constantly.
+const MIN_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long to wait when the data cannot be looked at.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Pause after a failed load.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// What became of a film.
+/// How a movie's position changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpdateKind {
-    /// It is among the best now.
+    /// It joined the best.
     Entered,
-    /// It no longer is.
+    /// It left the best.
     Left,
-    /// It has another rank.
+    /// Its rank changed.
     Moved,
-    /// It has the same rank and other criteria.
+    /// Its criteria changed, but not its rank.
     Rescored,
 }
 
-/// One film among the best that is not as it was.
+/// A change of one movie among the best.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
-    /// What became of it.
+    /// How its position changed.
     pub kind: UpdateKind,
-    /// The film as it is now. Without a rank where it has left the candidates.
-    pub film: ScoredMovie,
-    /// Its rank before; none where it was not among the best.
+    /// The movie's current state, without a rank if it has left the candidates.
+    pub movie: ScoredMovie,
+    /// Previous rank; `None` if it was not among the best.
     pub previous_rank: Option<usize>,
 }
 
-/// What to follow.
+/// Parameters of a stream.
 #[derive(Debug, Clone)]
 pub struct UpdateParams {
-    /// Name of a profile; none: the default one.
+    /// Name of a profile; `None` for the default profile.
     pub profile: Option<String>,
     /// The target list.
     pub list: String,
     /// The decade.
     pub decade: Decade,
-    /// How many films from the best on.
+    /// How many of the best movies to follow.
     pub top: usize,
 }
 
-/// What one change of the data made of the best.
+/// Changes among the best caused by one change of the data.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// Films that left first, then by rank.
+    /// Movies that left first, then by rank.
     pub updates: Vec<Update>,
-    /// Under which weights.
+    /// The weights.
     pub selection: WeightSelection,
-    /// The version of the decade's data since this change.
+    /// Data version of the decade after this change.
     pub data_version: i64,
 }
 
-/// Somebody who follows the best of a decade.
+/// Stream of changes among the best of a decade.
 #[derive(Debug)]
 pub struct UpdateStream {
     services: Arc<Services>,
     params: UpdateParams,
     known: State,
-    /// When the data may be looked at again.
+    /// Earliest time of the next load.
     not_before: tokio::time::Instant,
 }
 
-/// The best as they were last seen, and what that was made of.
+/// Last sent state of the best, and the versions that it depends on.
 #[derive(Debug)]
 struct State {
     top: Top,
@@ -90,37 +90,38 @@ struct State {
 }
 
 impl UpdateStream {
-    /// Starts from the best as they are now.
+    /// Starts with the current state of the best.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] for an unknown or inactive profile, [`ServiceError::Store`] when nothing can be loaded.
+    /// [`ServiceError::NotFound`] for an unknown or inactive profile, [`ServiceError::Store`] if the state cannot be
+    /// loaded.
     pub async fn start(services: Arc<Services>, params: UpdateParams) -> Result<Self, ServiceError> {
         let known = load_state(&services, &params, &[]).await?;
-        Ok(Self { services, params, known, not_before: tokio::time::Instant::now() + PACE })
+        Ok(Self { services, params, known, not_before: tokio::time::Instant::now() + MIN_INTERVAL })
     }
 
-    /// Waits for the next change. Dropped while it waits, it misses nothing.
+    /// Waits for the next change. Cancel-safe: dropping the future loses no change.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] when the profile is gone. While the database does not answer, this waits.
+    /// [`ServiceError::NotFound`] if the profile no longer exists. Waits while the database is unavailable.
     pub async fn next(&mut self) -> Result<Change, ServiceError> {
         loop {
             self.services.versions.wait_until_outdated(&self.known.version_set).await;
             tokio::time::sleep_until(self.not_before).await;
-            let looked = load_state(&self.services, &self.params, &self.known.top.films)
+            let loaded = load_state(&self.services, &self.params, &self.known.top.movies)
                 .instrument(revalidation_span(CacheName::Columns));
-            let now = match looked.await {
+            let now = match loaded.await {
                 Ok(now) => now,
                 Err(ServiceError::Store(error)) => {
-                    tracing::warn!(%error, "a change cannot be looked at; trying again");
-                    self.not_before = tokio::time::Instant::now() + RETRY_AFTER;
+                    tracing::warn!(%error, "cannot load a live update; retrying");
+                    self.not_before = tokio::time::Instant::now() + RETRY_DELAY;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            self.not_before = tokio::time::Instant::now() + PACE;
+            self.not_before = tokio::time::Instant::now() + MIN_INTERVAL;
             let before = std::mem::replace(&mut self.known, now);
-            let updates = compare(&before.top.films, &self.known.top.films, &self.known.top.others);
+            let updates = compare(&before.top.movies, &self.known.top.movies, &self.known.top.others);
             if !updates.is_empty() {
                 let (selection, data_version) = (self.known.selection.clone(), self.known.top.data_version);
                 return Ok(Change { updates, selection, data_version });
@@ -129,43 +130,44 @@ impl UpdateStream {
     }
 }
 
-/// The best as they are now, no change left out.
+/// Loads the current state of the best, including all committed changes.
 async fn load_state(services: &Services, params: &UpdateParams, before: &[ScoredMovie]) -> Result<State, ServiceError> {
-    let reading = DependencyScope::new(ReadMode::Latest);
-    let look = async {
+    let dependencies = DependencyScope::new(ReadMode::Latest);
+    let load = async {
         let selection = selection(&services.profiles.all().await?, params.profile.as_deref())?;
         let UpdateParams { list, decade, top, .. } = params;
         let top = services.predictions.top(list, *decade, selection.weights, *top, before).await?;
         Ok::<_, ServiceError>((top, selection))
     };
-    let (top, selection) = Arc::clone(&reading).of(look).await?;
-    Ok(State { top, selection, version_set: reading.snapshot().version_set })
+    let (top, selection) = Arc::clone(&dependencies).of(load).await?;
+    Ok(State { top, selection, version_set: dependencies.snapshot().version_set })
 }
 
-/// What happened between two states of the best, both by rank. `others` says what is known now of films that left.
+/// Compares two states of the best, both by rank. `others` has the current state of movies that left.
 ///
-/// Applied to `before` (take out what left, put in what entered, replace the rest, order by rank), this gives `after`.
+/// Applied to `before` (remove movies that left, insert those that entered, replace the rest, sort by rank), the
+/// updates give `after`.
 #[must_use]
 pub fn compare(before: &[ScoredMovie], after: &[ScoredMovie], others: &[ScoredMovie]) -> Vec<Update> {
-    let by_id = |films: &'_ [ScoredMovie]| films.iter().cloned().map(|film| (film.id, film)).collect();
-    let (was, is, elsewhere): (HashMap<MovieId, _>, HashMap<MovieId, _>, HashMap<MovieId, _>) =
+    let by_id = |movies: &'_ [ScoredMovie]| movies.iter().cloned().map(|movie| (movie.id, movie)).collect();
+    let (was, is, current): (HashMap<MovieId, _>, HashMap<MovieId, _>, HashMap<MovieId, _>) =
         (by_id(before), by_id(after), by_id(others));
-    let left = before.iter().filter(|film| !is.contains_key(&film.id)).map(|film| Update {
+    let left = before.iter().filter(|movie| !is.contains_key(&movie.id)).map(|movie| Update {
         kind: UpdateKind::Left,
-        film: elsewhere.get(&film.id).cloned().unwrap_or_else(|| ScoredMovie { rank: None, ..film.clone() }),
-        previous_rank: film.rank,
+        movie: current.get(&movie.id).cloned().unwrap_or_else(|| ScoredMovie { rank: None, ..movie.clone() }),
+        previous_rank: movie.rank,
     });
-    let here = after.iter().filter_map(|film| {
-        let kind = match was.get(&film.id) {
+    let present = after.iter().filter_map(|movie| {
+        let kind = match was.get(&movie.id) {
             None => UpdateKind::Entered,
-            Some(was) if was.rank != film.rank => UpdateKind::Moved,
-            Some(was) if was.score != film.score || was.vector != film.vector => UpdateKind::Rescored,
+            Some(was) if was.rank != movie.rank => UpdateKind::Moved,
+            Some(was) if was.score != movie.score || was.vector != movie.vector => UpdateKind::Rescored,
             Some(_) => return None,
         };
-        let previous_rank = was.get(&film.id).and_then(|was| was.rank);
-        Some(Update { kind, film: film.clone(), previous_rank })
+        let previous_rank = was.get(&movie.id).and_then(|was| was.rank);
+        Some(Update { kind, movie: movie.clone(), previous_rank })
     });
-    left.chain(here).collect()
+    left.chain(present).collect()
 }
 
 #[cfg(test)]
@@ -176,19 +178,19 @@ mod tests {
     use chrono::DateTime;
     use proptest::prelude::*;
 
-    /// A ranking: some films of twenty, each with a score of few.
+    /// A ranking of some of twenty movies, with few distinct scores.
     fn ranking() -> impl Strategy<Value = Vec<ScoredMovie>> {
-        prop::collection::btree_map(0..20_i64, 0..5_u32, 0..12).prop_map(|films| {
-            let mut films: Vec<_> = films.into_iter().map(|(id, score)| film(id, f64::from(score))).collect();
-            films.sort_by(|one, other| one.standing().order(&other.standing()));
-            for (i, film) in films.iter_mut().enumerate() {
-                film.rank = Some(i + 1);
+        prop::collection::btree_map(0..20_i64, 0..5_u32, 0..12).prop_map(|movies| {
+            let mut movies: Vec<_> = movies.into_iter().map(|(id, score)| movie(id, f64::from(score))).collect();
+            movies.sort_by(|one, other| one.standing().order(&other.standing()));
+            for (i, movie) in movies.iter_mut().enumerate() {
+                movie.rank = Some(i + 1);
             }
-            films
+            movies
         })
     }
 
-    fn film(id: i64, score: f64) -> ScoredMovie {
+    fn movie(id: i64, score: f64) -> ScoredMovie {
         ScoredMovie {
             id: MovieId(id),
             rank: None,
@@ -201,37 +203,37 @@ mod tests {
         }
     }
 
-    /// What a client does with updates, in whatever order they come.
+    /// Applies updates as a client does, in any order.
     fn apply(before: &[ScoredMovie], updates: &[Update]) -> Vec<ScoredMovie> {
-        let mut films: HashMap<_, _> = before.iter().map(|film| (film.id, film.clone())).collect();
+        let mut movies: HashMap<_, _> = before.iter().map(|movie| (movie.id, movie.clone())).collect();
         for update in updates {
             match update.kind {
-                UpdateKind::Left => films.remove(&update.film.id),
-                _ => films.insert(update.film.id, update.film.clone()),
+                UpdateKind::Left => movies.remove(&update.movie.id),
+                _ => movies.insert(update.movie.id, update.movie.clone()),
             };
         }
-        let mut films: Vec<_> = films.into_values().collect();
-        films.sort_by_key(|film| film.rank);
-        films
+        let mut movies: Vec<_> = movies.into_values().collect();
+        movies.sort_by_key(|movie| movie.rank);
+        movies
     }
 
     proptest! {
         #[test]
-        fn updates_applied_to_the_old_list_give_the_new_one(before in ranking(), after in ranking()) {
+        fn applied_updates_turn_the_old_list_into_the_new_one(before in ranking(), after in ranking()) {
             prop_assert_eq!(apply(&before, &compare(&before, &after, &[])), after);
         }
 
         #[test]
-        fn each_film_is_told_of_once_and_only_if_it_changed(before in ranking(), after in ranking()) {
-            let find = |films: &[ScoredMovie], id| films.iter().find(|film| film.id == id).cloned();
+        fn each_changed_movie_is_reported_exactly_once(before in ranking(), after in ranking()) {
+            let find = |movies: &[ScoredMovie], id| movies.iter().find(|movie| movie.id == id).cloned();
             let updates = compare(&before, &after, &[]);
-            let mut told: Vec<_> = updates.iter().map(|update| update.film.id).collect();
-            told.sort_unstable();
+            let mut reported: Vec<_> = updates.iter().map(|update| update.movie.id).collect();
+            reported.sort_unstable();
             let changed: Vec<_> =
                 (0..20).map(MovieId).filter(|id| find(&before, *id) != find(&after, *id)).collect();
-            prop_assert_eq!(told, changed);
+            prop_assert_eq!(reported, changed);
             for update in updates {
-                let (was, is) = (find(&before, update.film.id), find(&after, update.film.id));
+                let (was, is) = (find(&before, update.movie.id), find(&after, update.movie.id));
                 prop_assert_eq!(update.previous_rank, was.as_ref().and_then(|was| was.rank));
                 prop_assert_eq!(update.kind == UpdateKind::Entered, was.is_none());
                 prop_assert_eq!(update.kind == UpdateKind::Left, is.is_none());
@@ -242,10 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn what_left_is_told_as_it_is_now() {
-        let (was, now) = (ScoredMovie { rank: Some(1), ..film(1, 3.0) }, ScoredMovie { rank: Some(7), ..film(1, 1.0) });
+    fn movies_that_left_are_reported_in_their_current_state() {
+        let (was, now) =
+            (ScoredMovie { rank: Some(1), ..movie(1, 3.0) }, ScoredMovie { rank: Some(7), ..movie(1, 1.0) });
         let left = |others: &[ScoredMovie]| compare(std::slice::from_ref(&was), &[], others).remove(0);
-        assert_eq!((left(std::slice::from_ref(&now)).film, left(&[]).previous_rank), (now, Some(1)));
-        assert_eq!(left(&[]).film, ScoredMovie { rank: None, ..was.clone() });
+        assert_eq!((left(std::slice::from_ref(&now)).movie, left(&[]).previous_rank), (now, Some(1)));
+        assert_eq!(left(&[]).movie, ScoredMovie { rank: None, ..was.clone() });
     }
 }

@@ -1,6 +1,6 @@
-//! Use cases: predict, validate, refresh, import. Decisions are made here, for every way in.
+//! Use cases: predict, validate, refresh, import. All decisions are made here, for every entry point.
 //!
-//! SQL belongs in `store`, arithmetic in `scoring`, GraphQL and HTTP types in the storeys above.
+//! SQL belongs in `store`, arithmetic in `scoring`, GraphQL and HTTP types in the layers above.
 
 pub mod auth;
 pub mod cache_policy;
@@ -34,28 +34,29 @@ pub use profiles::Profiles;
 pub use status::StatusReport;
 pub use validation::Validation;
 
-/// The use cases that requests need, sharing one store.
+/// The use cases of requests, over one store.
 #[derive(Debug)]
 pub struct Services {
-    /// Who may change things.
+    /// Authentication of administrators.
     pub auth: Authenticator,
-    /// Movies, lists and what hangs on them.
+    /// Movies, lists and details.
     pub catalogue: Catalogue,
     /// Rankings.
     pub predictions: Predictions,
     /// Weight profiles.
     pub profiles: Profiles,
-    /// How the service is.
+    /// Service status.
     pub status: StatusReport,
     /// Backtests.
     pub validation: Validation,
-    /// How new answers must be.
+    /// Current data versions.
     pub versions: Versions,
     store: Store,
 }
 
 impl Services {
-    /// Use cases over a store. Somebody must keep the versions of `around` current, or what is in memory stays there.
+    /// Creates the use cases. The caller keeps the versions of `cache_context` current; otherwise cached values miss
+    /// changes.
     #[must_use]
     pub fn new(store: &Store, cache_context: &CacheContext, config: &Config) -> Self {
         let (limits, keep) = (&CacheLimits::from(config), config.cache_enabled);
@@ -71,17 +72,17 @@ impl Services {
         }
     }
 
-    /// How many values that this instance keeps depend on `scope`; all of them where none is named.
+    /// Number of this instance's cached entries that depend on `scope`; all entries if it is `None`.
     #[must_use]
     pub fn count_entries(&self, scope: Option<&Scope>) -> usize {
         self.predictions.count_entries(scope) + self.validation.count_entries(scope)
     }
 }
 
-/// Lets this instance see at once what it has just committed, without waiting to be told.
+/// Applies the versions of a change that was just committed, without waiting for the version listener.
 async fn see_changes(store: &Store, versions: &Versions) {
-    // The change is made, whatever becomes of this; who follows the versions will tell of it a moment later.
+    // The change is committed even if this fails; the version listener applies it a moment later.
     if let Err(error) = store.read_versions(versions).await {
-        tracing::warn!(%error, "a change is made but not seen yet");
+        tracing::warn!(%error, "cannot read the data versions after a change; the version listener will apply them");
     }
 }

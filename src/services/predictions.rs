@@ -1,6 +1,6 @@
 //! Predictions: which movies of a decade are most likely to join a list.
 //!
-//! One use case, start to end: the decade's columns are in memory, a page is arithmetic over them.
+//! The decade's columns are cached; a page is computed from them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use crate::store::{ColumnsSource, LoadedColumns, ScoreTableFault, Store, StoreEr
 use crate::telemetry::{BreakerName, CacheName, Fallback, Metrics, Source};
 use crate::versions::{Scope, VersionSet, Versions};
 
-/// About what a film takes in the columns of its decade, its title included.
+/// Approximate memory of a movie in the columns of its decade, including its title.
 const COLUMN_BYTES: usize = 120;
 
-/// Films of one kept answer: as many as the largest page, so that it serves a page of any size.
+/// Movies of a cached page: the maximum page size, so that one entry serves pages of any size.
 const WINDOW: usize = 100;
 
-/// Rankings over score columns, which are loaded when a decade is first asked for.
+/// Rankings over score columns, which are loaded when a decade is first requested.
 #[derive(Debug, Clone)]
 pub struct Predictions {
     store: Store,
@@ -42,7 +42,7 @@ pub struct Predictions {
 
 impl Key for Decade {}
 
-/// What determines a window of a ranking.
+/// Cache key of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct PageKey {
     list: String,
@@ -66,26 +66,26 @@ impl Key for PageKey {
     }
 }
 
-/// A decade in memory, and what it was made of.
+/// Cached columns of a decade.
 #[derive(Debug)]
 pub struct CachedDecade {
     loaded: LoadedColumns,
-    /// The data version that was current when loading began.
+    /// Data version at the start of loading.
     pub data_version: i64,
-    /// When it was read.
+    /// When the columns were loaded.
     pub as_of: DateTime<Utc>,
 }
 
-/// One film of a decade with what a prediction of it says.
+/// A movie with its prediction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScoredMovie {
-    /// The film.
+    /// Movie id.
     pub id: MovieId,
-    /// Its place among the candidates of its decade; none where it is no candidate.
+    /// Rank among the candidates of its decade; `None` if it is not a candidate.
     pub rank: Option<usize>,
     /// 0 to 100, unrounded.
     pub score: f64,
-    /// Its five criteria.
+    /// The five criteria.
     pub vector: ScoreVector,
     /// Whether it is on the list.
     pub listed: bool,
@@ -93,53 +93,53 @@ pub struct ScoredMovie {
     pub coverage: u8,
     /// When the criteria were computed.
     pub computed_at: DateTime<Utc>,
-    /// Where they came from.
+    /// Source of the criteria.
     pub source: ColumnsSource,
 }
 
 impl ScoredMovie {
-    /// Where it stands in its ranking.
+    /// Sort key in its ranking.
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing { score: self.score, id: self.id }
     }
 }
 
-/// A page of films of one decade.
+/// A page of a decade's ranking.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RankingPage {
-    /// In order of the ranking.
-    pub films: Vec<ScoredMovie>,
-    /// How many films pass the filter.
+    /// In ranking order.
+    pub movies: Vec<ScoredMovie>,
+    /// Number of movies that pass the filter.
     pub total: usize,
-    /// Whether films come before these.
+    /// Whether movies precede the page.
     pub has_previous: bool,
-    /// Whether films come after these.
+    /// Whether movies follow the page.
     pub has_next: bool,
-    /// The version of the data that this was computed from.
+    /// Data version of the scores.
     pub data_version: i64,
-    /// When the scores that this was computed from were read.
+    /// When the scores were read.
     pub as_of: DateTime<Utc>,
 }
 
 impl RankingPage {
-    /// The same page with fewer films.
+    /// The first `first` movies of the page.
     fn cut(&self, first: usize) -> Self {
-        let films: Vec<_> = self.films.iter().take(first).cloned().collect();
-        Self { has_next: self.has_next || films.len() < self.films.len(), films, ..*self }
+        let movies: Vec<_> = self.movies.iter().take(first).cloned().collect();
+        Self { has_next: self.has_next || movies.len() < self.movies.len(), movies, ..*self }
     }
 }
 
-/// Which films of a decade to page through.
+/// List status of movies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ListStatus {
-    /// Films that are not on the list: predictions.
+    /// Movies that are not on the list: predictions.
     Candidates,
-    /// Films that are: confirmed additions.
+    /// Movies on the list: confirmed additions.
     Listed,
 }
 
-/// One page to rank.
+/// Request for a page.
 #[derive(Debug, Clone)]
 pub struct PageRequest {
     /// The target list.
@@ -148,26 +148,26 @@ pub struct PageRequest {
     pub decade: Decade,
     /// The weights.
     pub weights: Weights,
-    /// Whether no profile has these weights.
+    /// Whether the weights are custom, that is, equal to no profile's.
     pub custom: bool,
-    /// Candidates or listed films.
+    /// Candidates or listed movies.
     pub status: ListStatus,
-    /// What to narrow it to.
+    /// Filter.
     pub filter: Filter,
-    /// The last film of the page before.
+    /// Last movie of the previous page.
     pub after: Option<Standing>,
-    /// Films at most.
+    /// Maximum number of movies.
     pub first: usize,
 }
 
 /// The best candidates of a decade.
 #[derive(Debug, Clone)]
 pub struct Top {
-    /// In order of the ranking.
-    pub films: Vec<ScoredMovie>,
-    /// Of the films that were asked about, those that are not among the best but still in the decade, in no order.
+    /// In ranking order.
+    pub movies: Vec<ScoredMovie>,
+    /// Requested movies that are not among the best but are still in the decade, in no particular order.
     pub others: Vec<ScoredMovie>,
-    /// The version of the data that this was computed from.
+    /// Data version of the scores.
     pub data_version: i64,
 }
 
@@ -191,23 +191,23 @@ impl Predictions {
         }
     }
 
-    /// How many kept values depend on `scope`; all of them where none is named.
+    /// Number of cached entries that depend on `scope`; all entries if it is `None`.
     pub(super) fn count_entries(&self, scope: Option<&Scope>) -> usize {
-        let of_it = |version_set: &VersionSet| scope.is_none_or(|scope| version_set.version(scope).is_some());
-        self.columns.count(of_it) + self.windows.as_ref().map_or(0, |windows| windows.count(of_it))
+        let depends = |version_set: &VersionSet| scope.is_none_or(|scope| version_set.version(scope).is_some());
+        self.columns.count(depends) + self.windows.as_ref().map_or(0, |windows| windows.count(depends))
     }
 
-    /// A page of a decade's candidates or listed films, best first. Empty where the decade has no film.
+    /// A page of a decade's candidates or listed movies, best first. Empty if the decade has no movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the decade is not in memory and cannot be loaded.
+    /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.
     pub async fn page(&self, request: PageRequest) -> Result<RankingPage, ServiceError> {
         let first = request.first;
         let Some(windows) = &self.windows else { return self.rank(&request, first).await };
         if request.custom
-            && let Some(reading) = DependencyScope::current()
+            && let Some(dependencies) = DependencyScope::current()
         {
-            reading.record_custom();
+            dependencies.record_custom();
         }
         let key = PageKey {
             list: request.list.clone(),
@@ -225,9 +225,9 @@ impl Predictions {
                 Scope::Weights(request.weights.fingerprint()),
             ]);
             let value = this.rank(&request, WINDOW).await?;
-            let bytes = estimated_size(&value, value.films.len() * size_of::<ScoredMovie>());
-            let lifetime = this.limits.ranking(request.decade);
-            Ok(Loaded { value, version_set, lifetime, bytes, source: Source::CacheFresh })
+            let bytes = estimated_size(&value, value.movies.len() * size_of::<ScoredMovie>());
+            let ttl = this.limits.ranking(request.decade);
+            Ok(Loaded { value, version_set, ttl, bytes, source: Source::CacheFresh })
         };
         Ok(windows.get(key, load).await?.cut(first))
     }
@@ -242,16 +242,16 @@ impl Predictions {
         let page = ranking.page(&decade.loaded.columns, &request.filter, request.after, first);
         let Page { places, total, has_previous, has_next } = page;
         let listed = request.status == ListStatus::Listed;
-        let films = places.into_iter().map(|place| decade.film(place, listed)).collect();
+        let movies = places.into_iter().map(|place| decade.film(place, listed)).collect();
         let (data_version, as_of) = (decade.data_version, decade.as_of);
-        Ok(RankingPage { films, total, has_previous, has_next, data_version, as_of })
+        Ok(RankingPage { movies, total, has_previous, has_next, data_version, as_of })
     }
 
-    /// The best candidates of a decade, at most `count`, and what became of the films in `about`: all from one state of
-    /// the data.
+    /// The best candidates of a decade, at most `count`, and the current state of the movies in `about` that are not
+    /// among them, all from the same data version.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the decade is not in memory and cannot be loaded.
+    /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.
     pub async fn top(
         &self,
         list: &str,
@@ -263,30 +263,30 @@ impl Predictions {
         let decade = self.decade(decade).await?;
         let columns = &decade.loaded.columns.scores;
         let candidates = Ranking::of(columns, weights, Membership::NotOn(list));
-        let films: Vec<_> = candidates.top(count).into_iter().map(|place| decade.film(place, false)).collect();
+        let movies: Vec<_> = candidates.top(count).into_iter().map(|place| decade.film(place, false)).collect();
 
-        let best: HashSet<MovieId> = films.iter().map(|film| film.id).collect();
-        let elsewhere: Vec<usize> =
+        let best: HashSet<MovieId> = movies.iter().map(|film| film.id).collect();
+        let remaining: Vec<usize> =
             about.iter().filter(|film| !best.contains(&film.id)).filter_map(|film| columns.row_of(film.id)).collect();
         let places = |ranking: &Ranking, listed| {
             ranking
-                .places_of(elsewhere.iter().copied())
+                .places_of(remaining.iter().copied())
                 .into_iter()
                 .map(move |place| (place, listed))
                 .collect::<Vec<_>>()
         };
         let mut others = places(&candidates, false);
-        if others.len() < elsewhere.len() {
+        if others.len() < remaining.len() {
             others.extend(places(&Ranking::of(columns, weights, Membership::On(list)), true));
         }
         let others = others.into_iter().map(|(place, listed)| decade.film(place, listed)).collect();
-        Ok(Top { films, others, data_version: decade.data_version })
+        Ok(Top { movies, others, data_version: decade.data_version })
     }
 
-    /// Every full film of a decade, candidates first, each best first.
+    /// All full movies of a decade: candidates, then listed movies, each best first.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the decade is not in memory and cannot be loaded.
+    /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.
     pub async fn all(&self, list: &str, decade: Decade, weights: Weights) -> Result<Vec<ScoredMovie>, ServiceError> {
         let decade = self.decade(decade).await?;
         let columns = &decade.loaded.columns.scores;
@@ -298,18 +298,18 @@ impl Predictions {
         Ok([status(Membership::NotOn(list), false), status(Membership::On(list), true)].concat())
     }
 
-    /// What the criteria of a decade's full films are made of, ordered by id.
+    /// Inputs of the criteria of a decade's full movies, ordered by id.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn inputs(&self, decade: Decade) -> Result<Vec<(MovieId, Inputs)>, ServiceError> {
         Ok(self.store.inputs_of(decade).await?)
     }
 
-    /// One film of a decade; none where it is not among the decade's full films.
+    /// One movie of a decade; `None` if it is not among the decade's full movies.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the decade is not in memory and cannot be loaded.
+    /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.
     pub async fn film(
         &self,
         id: MovieId,
@@ -326,16 +326,16 @@ impl Predictions {
         Ok(places.first().map(|place| decade.film(*place, listed)))
     }
 
-    /// The columns of a decade, from memory or the score table; where that cannot serve, by the direct query.
+    /// Columns of a decade, from the cache or the score table, with the direct query as fallback.
     async fn decade(&self, decade: Decade) -> Result<Arc<CachedDecade>, ServiceError> {
         let this = self.clone();
         let load = async move {
             let version_set = this.versions.set_of([Scope::Scores(decade)]);
             let data_version = version_set.version(&Scope::Scores(decade)).unwrap_or_default();
             let loaded = this.load(decade).await?;
-            let (source, lifetime) = match loaded.source {
+            let (source, ttl) = match loaded.source {
                 ColumnsSource::ScoreTable => (Source::Database, this.limits.past()),
-                // Where there are no films, there is nothing that the table could serve better.
+                // For a decade without movies, the score table could not give a better result.
                 ColumnsSource::DirectQuery if loaded.columns.scores.is_empty() => {
                     (Source::Fallback, this.limits.past())
                 }
@@ -343,13 +343,13 @@ impl Predictions {
             };
             let bytes = estimated_size(&loaded, loaded.columns.scores.len() * COLUMN_BYTES);
             let value = CachedDecade { loaded, data_version, as_of: this.clock.now() };
-            Ok(Loaded { value, version_set, lifetime, bytes, source })
+            Ok(Loaded { value, version_set, ttl, bytes, source })
         };
         self.columns.get(decade, load).await
     }
 
-    /// The columns of a decade from the score table; where that fails, or has failed too often to be asked, by the
-    /// direct query.
+    /// Loads the columns of a decade from the score table, or from the direct query if the score table fails or its
+    /// breaker is open.
     async fn load(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         if let Some(permit) = self.score_table.permit() {
             match self.store.columns_from_table(decade).await {
@@ -357,14 +357,15 @@ impl Predictions {
                     permit.succeeded();
                     return Ok(loaded);
                 }
-                // Neither says anything of the table: that would be as far away, and there may be no film.
+                // Neither error is a fault of the score table: the direct query uses the same database, or the decade
+                // has no movies.
                 Err(error @ StoreError::Unavailable(_)) => return Err(error),
                 Err(StoreError::ScoreTable(ScoreTableFault::NoFilm)) => {
                     return self.store.columns_from_view(decade).await;
                 }
                 Err(error) => {
                     permit.failed();
-                    tracing::warn!(%decade, %error, "scores come from the direct query");
+                    tracing::warn!(%decade, %error, "score table failed; falling back to the direct query");
                 }
             }
         }
@@ -374,7 +375,7 @@ impl Predictions {
             Err(StoreError::TooManyDirectQueries(_)) => Fallback::Shed,
             Err(_) => Fallback::Error,
         };
-        self.metrics.fell_back(BreakerName::ScoreTable, outcome);
+        self.metrics.fallback(BreakerName::ScoreTable, outcome);
         loaded
     }
 }

@@ -1,4 +1,4 @@
-//! Weight profiles: which there are, whose taste a question is asked under, and what may be changed of them.
+//! Weight profiles: reading, selecting and changing them.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use crate::store::{Profile, ProfileChanges, ProfileDraft, ProfileId, Store, Stor
 use crate::telemetry::{CacheName, Source};
 use crate::versions::{Scope, Versions};
 
-/// What the column of names holds, in characters.
+/// Size of the database column, in characters.
 const NAME_MAX: usize = 255;
 
-/// A text that people read beside a name, in characters.
+/// Maximum length of a description, in characters.
 const DESCRIPTION_MAX: usize = 2_000;
 
-/// The unique index on names.
+/// Unique index on profile names.
 const NAME_INDEX: &str = "metric_weight_profiles_name_index";
 
-/// Profiles, in memory.
+/// Cached profiles.
 #[derive(Debug)]
 pub struct Profiles {
     store: Store,
@@ -32,17 +32,17 @@ pub struct Profiles {
     all: Cache<(), Vec<Arc<Profile>>, ServiceError>,
 }
 
-/// Weights, and the profile that they are of; none for weights of the caller's own.
+/// Weights, and their profile; `None` for custom weights.
 #[derive(Debug, Clone)]
 pub struct WeightSelection {
     /// The weights.
     pub weights: Weights,
-    /// Whose they are.
+    /// Profile of the weights.
     pub profile: Option<Arc<Profile>>,
 }
 
 impl WeightSelection {
-    /// The taste of a profile.
+    /// Selects the weights of a profile.
     #[must_use]
     pub fn of(profile: &Arc<Profile>) -> Self {
         Self { weights: profile.weights, profile: Some(Arc::clone(profile)) }
@@ -61,26 +61,26 @@ impl Profiles {
         }
     }
 
-    /// All profiles, by name, the inactive ones too.
+    /// All profiles, by name, including inactive ones.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when they are not in memory and cannot be loaded.
+    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
     pub async fn all(&self) -> Result<Arc<Vec<Arc<Profile>>>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
         let load = async move {
             let version_set = versions.set_of([Scope::Profiles]);
             let value: Vec<_> = store.profiles().await?.into_iter().map(Arc::new).collect();
             let bytes = estimated_size(&value, value.len() * size_of::<Profile>());
-            Ok(Loaded { value, version_set, lifetime: limits.profiles(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: Source::Database })
         };
         self.all.get((), load).await
     }
 
-    /// Makes a profile.
+    /// Creates a profile.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] for a name or description that cannot be, [`ServiceError::Conflict`] for a name that is
-    /// taken, [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::Invalid`] for an invalid name or description, [`ServiceError::Conflict`] for a duplicate name,
+    /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn create(&self, by: &Administrator, draft: ProfileDraft) -> Result<Arc<Profile>, ServiceError> {
         check(&draft)?;
         let mut changes = self.store.change_profiles().await?;
@@ -92,11 +92,12 @@ impl Profiles {
         Ok(Arc::new(profile))
     }
 
-    /// Makes a profile what a draft says. `expected` is when it was last changed, as far as the caller knows.
+    /// Replaces the state of a profile by a draft. `expected` is the time of the last change that the caller knows of
+    /// (optimistic concurrency).
     ///
     /// # Errors
-    /// As [`Profiles::create`]; [`ServiceError::NotFound`] for no profile, [`ServiceError::Conflict`] for one that was
-    /// changed since `expected`, [`ServiceError::Forbidden`] for the default being deactivated.
+    /// As [`Profiles::create`]; [`ServiceError::NotFound`] for an unknown profile, [`ServiceError::Conflict`] for a
+    /// profile that was changed since `expected`, [`ServiceError::Forbidden`] for deactivating the default.
     pub async fn update(
         &self,
         by: &Administrator,
@@ -116,7 +117,7 @@ impl Profiles {
         }
         let now = self.clock.now();
         changes.describe(id, &draft, now).await.map_err(refused)?;
-        // Weights that stay keep the category weights that they were mapped from.
+        // Unchanged weights keep the category weights that they were mapped from.
         if draft.weights != before.weights {
             changes.weigh(id, draft.weights, now).await?;
         }
@@ -132,11 +133,11 @@ impl Profiles {
         Ok(Arc::new(after))
     }
 
-    /// Removes a profile.
+    /// Deletes a profile.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] for no profile, [`ServiceError::Forbidden`] for a system profile or the default,
-    /// [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::NotFound`] for an unknown profile, [`ServiceError::Forbidden`] for a system profile or the
+    /// default, [`ServiceError::Store`] if the database is unavailable.
     pub async fn delete(&self, by: &Administrator, id: ProfileId) -> Result<(), ServiceError> {
         let mut changes = self.store.change_profiles().await?;
         let before = existing(&mut changes, id).await?;
@@ -153,11 +154,11 @@ impl Profiles {
         Ok(())
     }
 
-    /// Makes a profile the default in the place of the one that is.
+    /// Makes a profile the default instead of the current one.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] for no profile, [`ServiceError::Forbidden`] for an inactive one,
-    /// [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::NotFound`] for an unknown profile, [`ServiceError::Forbidden`] for an inactive one,
+    /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn make_default(&self, by: &Administrator, id: ProfileId) -> Result<Arc<Profile>, ServiceError> {
         let mut changes = self.store.change_profiles().await?;
         let before = existing(&mut changes, id).await?;
@@ -201,7 +202,7 @@ fn check(draft: &ProfileDraft) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// What a refusal by a unique index means to the caller.
+/// Maps a unique violation to a conflict.
 fn refused(error: StoreError) -> ServiceError {
     match error.duplicate_in() {
         Some(NAME_INDEX) => ServiceError::conflict("input.name", "another profile has this name"),
@@ -210,7 +211,7 @@ fn refused(error: StoreError) -> ServiceError {
     }
 }
 
-/// What a change has made different, for the log.
+/// Changed fields, for the log.
 fn differences(before: &Profile, after: &Profile) -> String {
     let mut found = Vec::new();
     if before.name != after.name {
@@ -228,17 +229,17 @@ fn differences(before: &Profile, after: &Profile) -> String {
     found.join("; ")
 }
 
-/// The taste of a named profile, or the default's, among all profiles.
+/// Selects the weights of a named profile, or of the default, from all profiles.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for an unknown or inactive one, [`ServiceError::NotReady`] where no active profile is the
-/// default.
+/// [`ServiceError::NotFound`] for an unknown or inactive profile, [`ServiceError::NotReady`] if no active profile is
+/// the default.
 pub fn selection(profiles: &[Arc<Profile>], name: Option<&str>) -> Result<WeightSelection, ServiceError> {
     let found = match name {
         Some(name) => match profiles.iter().find(|profile| profile.name == name) {
             Some(profile) if profile.active => Ok(profile),
             Some(_) => Err(ServiceError::not_found("profile", format!("the profile \"{name}\" is not active"))),
-            None => Err(ServiceError::not_found("profile", format!("there is no profile \"{name}\""))),
+            None => Err(ServiceError::not_found("profile", format!("unknown profile \"{name}\""))),
         },
         None => profiles.iter().find(|profile| profile.is_default && profile.active).ok_or(ServiceError::NotReady(
             "no active profile is the default: set is_default on one row of metric_weight_profiles, or name a profile \

@@ -1,4 +1,4 @@
-//! Refreshes: person quality, scores, blind scores and the snapshot, in the order in which each needs the last.
+//! Refreshes: person quality, scores, blind scores and the snapshot, in order of dependency.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use super::ServiceError;
 use crate::store::{Batch, Changes, Store, StoreError};
 use crate::telemetry::Task;
 
-/// People of a batch: some tenths of a second of work, and little memory.
+/// People per batch: some tenths of a second of work, and little memory.
 const PERSON_BATCH: i64 = 20_000;
 
-/// Films of a batch. Changed films wait for at most one, and should be served anew within a second.
+/// Movies per batch. A changed movie waits for at most one batch, and its new scores should be served within a second.
 const SCORE_BATCH: i64 = 2_500;
 
-/// How often to look whether another instance has finished.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often to check whether another instance has finished.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What is being computed.
+/// Phase of a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Quality of people.
+    /// Person quality.
     PersonQuality,
-    /// Scores of films.
+    /// Scores of movies.
     Scores,
     /// Blind scores and the snapshot.
     Snapshot,
 }
 
 impl Step {
-    /// What a progress bar calls it.
+    /// Display name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -38,21 +38,21 @@ impl Step {
     }
 }
 
-/// How far a refresh is.
+/// Progress of a refresh.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// What is being computed.
+    /// Current phase.
     pub step: Step,
-    /// Rows done.
+    /// Rows processed.
     pub done: u64,
-    /// Rows in all.
+    /// Total number of rows.
     pub total: u64,
 }
 
-/// Computes the quality of all people; says how many it computed, and how many had changed.
+/// Computes the quality of all people; returns the number of computed and of changed rows.
 ///
 /// # Errors
-/// [`ServiceError::Store`] when the database does not answer. What was done stays, and the next run completes it.
+/// [`ServiceError::Store`] if the database is unavailable. Completed batches stay, and the next run computes the rest.
 pub async fn person_quality(
     store: &Store,
     progress: &mut (dyn FnMut(Progress) + Send),
@@ -69,26 +69,26 @@ pub async fn person_quality(
     Ok(run.changes)
 }
 
-/// Brings all stored scores up to date with the formula. Waits while another instance does so.
+/// Updates all stored scores. Waits while another instance does so.
 ///
 /// # Errors
 /// As [`person_quality`].
 pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Changes, ServiceError> {
-    let right = loop {
-        if let Some(right) = store.full_refresh().await? {
-            break right;
+    let lock = loop {
+        if let Some(lock) = store.full_refresh().await? {
+            break lock;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     };
     let queued = store.queue_all_movies().await?;
     let reconciled = all_scores(store, progress).await?;
     store.forget_queued(queued).await?;
-    right.release().await?;
+    lock.release().await?;
     Ok(reconciled.changes)
 }
 
-/// Checks all stored scores against the formula, and corrects what is wrong. The queue stays as it is: what waits there
-/// will be computed, and is not wrong but late. None while another instance refreshes all scores.
+/// Checks all stored scores against the formula, and corrects wrong ones. Leaves the queue unchanged: queued movies are
+/// late, not wrong. `None` while another instance refreshes all scores.
 ///
 /// # Errors
 /// As [`person_quality`].
@@ -96,23 +96,23 @@ pub async fn reconcile(
     store: &Store,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Option<Reconciled>, ServiceError> {
-    let Some(right) = store.full_refresh().await? else { return Ok(None) };
+    let Some(lock) = store.full_refresh().await? else { return Ok(None) };
     let reconciled = all_scores(store, progress).await?;
-    right.release().await?;
+    lock.release().await?;
     if reconciled.lists_changed {
         store.request_task(Task::SnapshotRefresh).await?;
     }
     Ok(Some(reconciled))
 }
 
-/// What a check of all scores found.
+/// Result of checking all scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reconciled {
-    /// Films computed, and those that differed in anything that is stored with their scores.
+    /// Movies computed, and movies whose stored row differed in any column.
     pub changes: Changes,
-    /// Films whose scores were wrong and would have stayed so: 0 when every change was noticed.
+    /// Movies with wrong scores that were not queued; 0 if every change was noticed.
     pub corrected: u64,
-    /// Whether a film joined or left a list.
+    /// Whether a movie joined or left a list.
     pub lists_changed: bool,
 }
 
@@ -135,20 +135,20 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
     Ok(Reconciled { changes: run.changes, ..reconciled })
 }
 
-/// Whether the quality of people is ours to compute: by the setting or, without it, where the film tables are ours.
+/// Whether Cinegraph computes person quality: as configured, or by default if it owns the movie tables.
 ///
 /// # Errors
-/// [`ServiceError::Store`] when the database does not answer, or is not migrated.
+/// [`ServiceError::Store`] if the database is unavailable, or is not migrated.
 pub async fn computes_person_quality(store: &Store, setting: Option<bool>) -> Result<bool, ServiceError> {
     let installation = store.installation().await?;
     Ok(setting.unwrap_or(installation.owns_catalogue))
 }
 
-/// Sorts a score table of which every row is new. Later changes stay in place, so this is not done again.
+/// Clusters the score table if every row is new. Later changes are made in place, so this is not repeated.
 async fn order(store: &Store) -> Result<(), ServiceError> {
     match store.order_scores().await {
         Err(error @ StoreError::TimedOut { .. }) => {
-            tracing::warn!(%error, "the score table stays unsorted: reading a decade takes longer when it is not in memory");
+            tracing::warn!(%error, "score table not clustered; loading uncached decades takes longer");
             Ok(())
         }
         ordered => Ok(ordered?),
@@ -158,7 +158,7 @@ async fn order(store: &Store) -> Result<(), ServiceError> {
 /// Recomputes blind scores and takes a new snapshot for validations.
 ///
 /// # Errors
-/// [`ServiceError::Store`] when the database does not answer; the former snapshot then stays.
+/// [`ServiceError::Store`] if the database is unavailable; the previous snapshot then stays.
 pub async fn snapshot(
     store: &Store,
     target_lists: &[String],

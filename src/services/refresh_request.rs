@@ -1,4 +1,4 @@
-//! Requests for new scores, which the drain of the queue then computes.
+//! Requests to recompute scores, which the drain serves from the queue.
 
 use std::collections::HashSet;
 
@@ -6,22 +6,22 @@ use super::{Administrator, ServiceError, Services};
 use crate::scoring::MovieId;
 use crate::store::RefreshRequest;
 
-/// Films of one request.
-const FILMS_MAX: usize = 10_000;
+/// Maximum number of movies per request.
+const MOVIES_MAX: usize = 10_000;
 
 impl Services {
-    /// Queues films to be scored anew, or all; says how many distinct ones, where they are named.
+    /// Queues some or all movies for recomputation; returns the number of distinct ones if they are named.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] for no film or too many, [`ServiceError::NotFound`] for one that is not there; nothing is
-    /// queued then. [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::Invalid`] for no ids or too many, [`ServiceError::NotFound`] for an unknown movie; nothing is
+    /// queued then. [`ServiceError::Store`] if the database is unavailable.
     pub async fn request_scores(
         &self,
         by: &Administrator,
         ids: Option<Vec<MovieId>>,
     ) -> Result<(RefreshRequest, Option<usize>), ServiceError> {
         let films = match &ids {
-            Some(ids) => Some(self.distinct_films(ids).await?),
+            Some(ids) => Some(self.count_distinct_movies(ids).await?),
             None => None,
         };
         let request = self.store.request_scores(ids.as_deref()).await?;
@@ -29,19 +29,19 @@ impl Services {
         Ok((request, films))
     }
 
-    /// How many distinct films these are; all must be there.
-    async fn distinct_films(&self, ids: &[MovieId]) -> Result<usize, ServiceError> {
+    /// Number of distinct movies; all must exist.
+    async fn count_distinct_movies(&self, ids: &[MovieId]) -> Result<usize, ServiceError> {
         if ids.is_empty() {
             return Err(ServiceError::invalid("movieIds", "is empty; leave it out for all movies"));
         }
-        if ids.len() > FILMS_MAX {
-            let problem = format!("has {} ids, expected {FILMS_MAX} at most", ids.len());
+        if ids.len() > MOVIES_MAX {
+            let problem = format!("has {} ids, expected {MOVIES_MAX} at most", ids.len());
             return Err(ServiceError::invalid("movieIds", problem));
         }
-        let there: HashSet<_> = self.store.existing_movies(ids).await?.into_iter().collect();
-        match ids.iter().position(|id| !there.contains(id)) {
+        let existing: HashSet<_> = self.store.existing_movies(ids).await?.into_iter().collect();
+        match ids.iter().position(|id| !existing.contains(id)) {
             Some(missing) => Err(ServiceError::not_found(format!("movieIds[{missing}]"), "there is no such movie")),
-            None => Ok(there.len()),
+            None => Ok(existing.len()),
         }
     }
 }

@@ -1,26 +1,26 @@
-//! How the service is: what operators and pages show beside the answers.
+//! Service status for operators and pages.
 
 use chrono::{DateTime, Utc};
 
 use super::ServiceError;
 use crate::store::Store;
 
-/// Looks at the database.
+/// Reads the status from the database.
 #[derive(Debug)]
 pub struct StatusReport {
     store: Store,
 }
 
-/// What was found.
+/// Status of the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
-    /// Films with a stored score.
+    /// Movies with stored scores.
     pub scored_films: usize,
-    /// When the newest of these was computed.
+    /// When the newest stored score was computed.
     pub scored_at: Option<DateTime<Utc>>,
     /// When the validation snapshot was taken.
     pub snapshot_at: Option<DateTime<Utc>>,
-    /// The lists that validations can be blind for.
+    /// Lists with blind scores.
     pub target_lists: Vec<String>,
 }
 
@@ -29,10 +29,10 @@ impl StatusReport {
         Self { store }
     }
 
-    /// The state right now.
+    /// Reads the current status.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] when the database does not answer.
+    /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn now(&self) -> Result<Status, ServiceError> {
         let scores = self.store.score_table().await?;
         let snapshot = self.store.snapshot().await?;

@@ -1,4 +1,4 @@
-//! Validation: how well the same ranking would have found the listed films of earlier decades.
+//! Validation: how well the ranking would have found the listed movies of earlier decades.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::store::{Profile, Store};
 use crate::telemetry::{CacheName, Source};
 use crate::versions::{Scope, VersionSet, Versions};
 
-/// About what a film takes in the columns of the snapshot, both bases together.
+/// Approximate memory of a movie in the columns of the snapshot, both bases together.
 const COLUMN_BYTES: usize = 100;
 
-/// Backtests over the snapshot, which is loaded decade by decade when first asked for.
+/// Backtests over the snapshot, which is loaded decade by decade on first request.
 #[derive(Debug, Clone)]
 pub struct Validation {
     store: Store,
@@ -31,7 +31,7 @@ pub struct Validation {
 
 impl Key for (String, Decade) {}
 
-/// What determines a report.
+/// Cache key of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ReportKey {
     list: String,
@@ -54,16 +54,16 @@ impl Key for ReportKey {
     }
 }
 
-/// Weights to test, and whether no profile has them.
+/// Weights to test, and whether they are custom.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TestedWeights {
     /// The weights.
     pub weights: Weights,
-    /// Whether no profile has them.
+    /// Whether the weights are custom, that is, equal to no profile's.
     pub custom: bool,
 }
 
-/// The snapshot in force, and the decades that it covers.
+/// The current snapshot and its decades.
 #[derive(Debug)]
 struct Taken {
     at: DateTime<Utc>,
@@ -71,29 +71,29 @@ struct Taken {
     decades: Vec<Decade>,
 }
 
-/// What a validation of all decades found.
+/// Result of validating all decades.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Each decade before the current one that has a film, ascending.
+    /// All decades with movies before the current one, ascending.
     pub decades: Vec<DecadeReport>,
-    /// When the snapshot was taken that it read.
+    /// When the snapshot was taken.
     pub snapshot_at: DateTime<Utc>,
 }
 
 impl Report {
-    /// Pooled over the decades that count.
+    /// Totals over the decades that count in the overall accuracy.
     #[must_use]
     pub fn overall(&self) -> Totals {
         Totals::pooled(self.decades.iter().filter(|report| pooled_decade(report.decade)).map(DecadeReport::totals))
     }
 }
 
-/// What one profile would have found.
+/// Validation result of one profile.
 #[derive(Debug, Clone)]
 pub struct ProfileReport {
-    /// Which profile.
+    /// The profile.
     pub profile: Arc<Profile>,
-    /// What it found.
+    /// The result.
     pub report: Report,
 }
 
@@ -116,29 +116,29 @@ impl Validation {
         }
     }
 
-    /// How many kept values depend on `scope`; all of them where none is named.
+    /// Number of cached entries that depend on `scope`; all entries if it is `None`.
     pub(super) fn count_entries(&self, scope: Option<&Scope>) -> usize {
-        let of_it = |version_set: &VersionSet| scope.is_none_or(|scope| version_set.version(scope).is_some());
-        self.columns.count(of_it) + self.reports.as_ref().map_or(0, |reports| reports.count(of_it))
+        let depends = |version_set: &VersionSet| scope.is_none_or(|scope| version_set.version(scope).is_some());
+        self.columns.count(depends) + self.reports.as_ref().map_or(0, |reports| reports.count(depends))
     }
 
     /// Validates every decade before the current one.
     ///
     /// # Errors
-    /// [`ServiceError::Invalid`] when the blind basis of another list than the target lists is asked for,
-    /// [`ServiceError::NotReady`] where no snapshot was taken yet, [`ServiceError::Store`] when it cannot be loaded.
+    /// [`ServiceError::Invalid`] for the blind basis of a list that is not a target list, [`ServiceError::NotReady`] if
+    /// no snapshot was taken yet, [`ServiceError::Store`] if it cannot be loaded.
     pub async fn of_all(&self, list: &str, weights: TestedWeights, basis: Basis) -> Result<Report, ServiceError> {
         let taken = self.snapshot().await?;
         let mut decades = Vec::with_capacity(taken.decades.len());
         for decade in &taken.decades {
             decades.push(Box::pin(self.report(&taken, list, *decade, weights, basis)).await?);
-            // A decade takes some milliseconds, all of them too long to keep a worker of the runtime from others.
+            // A decade takes some milliseconds; all decades would block a runtime worker for too long.
             tokio::task::yield_now().await;
         }
         Ok(Report { decades, snapshot_at: taken.at })
     }
 
-    /// Validates one decade, the current one too.
+    /// Validates one decade, which may be the current one.
     ///
     /// # Errors
     /// As [`Validation::of_all`].
@@ -153,7 +153,7 @@ impl Validation {
         self.report(&taken, list, decade, weights, basis).await
     }
 
-    /// Validates under several profiles and sorts them: best overall accuracy first, ties by name.
+    /// Validates several profiles and sorts them: best overall accuracy first, ties by name.
     ///
     /// # Errors
     /// As [`Validation::of_all`].
@@ -181,7 +181,7 @@ impl Validation {
         weights: TestedWeights,
         basis: Basis,
     ) -> Result<DecadeReport, ServiceError> {
-        // The published scores are the same whichever target list's blind ones stand beside them.
+        // Published scores do not depend on the target list whose blind scores are loaded with them.
         let snapshot_list = match basis {
             Basis::AsPublished => taken.target_lists.iter().find(|key| *key == list).or(taken.target_lists.first()),
             Basis::Blind => taken.target_lists.iter().find(|key| *key == list),
@@ -196,8 +196,8 @@ impl Validation {
             let columns = self.decade(snapshot_list, list.clone(), decade).await?;
             return Ok(DecadeReport::of(decade, &columns, &list, weights, basis));
         };
-        if custom && let Some(reading) = DependencyScope::current() {
-            reading.record_custom();
+        if custom && let Some(dependencies) = DependencyScope::current() {
+            dependencies.record_custom();
         }
         let key = ReportKey { list: list.clone(), decade, weights: weights.shares().map(f64::to_bits), basis, custom };
         let load = async move {
@@ -207,12 +207,12 @@ impl Validation {
             let value = DecadeReport::of(decade, &columns, &list, weights, basis);
             let places = value.hits.len() + value.missed.len() + value.false_positives.len();
             let bytes = estimated_size(&value, (places + value.unhittable.len()) * size_of::<Place>());
-            Ok(Loaded { value, version_set, lifetime: this.limits.past(), bytes, source: Source::CacheFresh })
+            Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: Source::CacheFresh })
         };
         Ok((*reports.get(key, load).await?).clone())
     }
 
-    /// The snapshot of a decade.
+    /// Snapshot columns of a decade.
     async fn decade(
         &self,
         snapshot_list: String,
@@ -225,7 +225,7 @@ impl Validation {
             let version_set = this.versions.set_of([Scope::Snapshot]);
             let value = this.store.snapshot_columns(&snapshot_list, &list, decade).await?;
             let bytes = estimated_size(&value, value.scores(Basis::Blind).len() * COLUMN_BYTES);
-            Ok(Loaded { value, version_set, lifetime: this.limits.past(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: Source::Database })
         };
         self.columns.get(key, load).await
     }
@@ -237,7 +237,7 @@ impl Validation {
             let snapshot = this.store.snapshot().await?;
             let snapshot = snapshot.filter(|snapshot| snapshot.formula_version == FORMULA_VERSION).ok_or(
                 ServiceError::NotReady(
-                    "no validation snapshot of this formula was taken yet: run `cinegraph refresh all`",
+                    "there is no validation snapshot of this formula yet: run `cinegraph refresh all`",
                 ),
             )?;
             let decades = this.store.decades_with_movies(Decade::CURRENT).await?;
@@ -247,7 +247,7 @@ impl Validation {
                 decades: decades.into_iter().filter_map(|year| Decade::starting(year).ok()).collect(),
             };
             let bytes = estimated_size(&value, 0);
-            Ok(Loaded { value, version_set, lifetime: this.limits.past(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: Source::Database })
         };
         self.snapshots.get((), load).await
     }

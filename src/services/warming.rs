@@ -1,6 +1,6 @@
-//! Warming: answers that will be asked for are made before they are.
+//! Cache warming: loads results before they are requested.
 //!
-//! A few at a time, so that requests hardly notice: never all keys at once, however many were invalidated.
+//! Runs few loads at a time to limit the impact on requests, however many entries were invalidated.
 
 use futures_util::StreamExt;
 
@@ -11,61 +11,61 @@ use super::{ServiceError, Services};
 use crate::cache::{DependencyScope, ReadMode};
 use crate::scoring::{Basis, Decade, Filter, Weights};
 
-/// Answers that are made at the same time.
-const AT_ONCE: usize = 2;
+/// Number of concurrent loads.
+const CONCURRENCY: usize = 2;
 
-/// Films of the pages that are asked for most.
+/// Page size that is requested most.
 const PAGE: usize = 25;
 
-/// What a round of warming did.
+/// Outcome of a warming round.
 #[derive(Debug, Clone, Default)]
 pub struct Warmed {
-    /// Answers that are ready.
+    /// Results that are cached.
     pub ready: u64,
-    /// Answers that could not be made.
+    /// Results that could not be loaded.
     pub failed: u64,
-    /// Why the first of these could not.
+    /// Error of the first failure.
     pub error: Option<ServiceError>,
 }
 
-/// One answer to make.
+/// A result to warm.
 #[derive(Debug, Clone)]
-enum Answer {
+enum WarmTarget {
     Predictions(String, Weights),
     Validation(String, Weights),
 }
 
-/// Makes the first page that people see: the current decade under the default profile.
+/// Loads the first page of the site: the current decade under the default profile.
 ///
 /// # Errors
-/// As the questions that it asks.
+/// As [`selection`], and as the requests for predictions.
 pub async fn warm_first(services: &Services, target_lists: &[String]) -> Result<(), ServiceError> {
     let profiles = services.profiles.all().await?;
     let weights = selection(&profiles, None)?.weights;
     for list in target_lists {
-        make(services, Answer::Predictions(list.clone(), weights)).await?;
+        load(services, WarmTarget::Predictions(list.clone(), weights)).await?;
     }
     Ok(())
 }
 
-/// Makes the predictions of the current decade under every active profile, then the validations of all decades. What is
-/// fresh already costs a look.
+/// Loads the predictions of the current decade under every active profile, then the validations of all decades. Fresh
+/// entries cost one lookup.
 ///
 /// # Errors
-/// [`ServiceError::Store`] when the profiles cannot be read; what fails later is counted.
+/// [`ServiceError::Store`] if the profiles cannot be read; later failures are counted.
 pub async fn warm(services: &Services, target_lists: &[String]) -> Result<Warmed, ServiceError> {
     let profiles = services.profiles.all().await?;
     let weights: Vec<_> = profiles.iter().filter(|profile| profile.active).map(|profile| profile.weights).collect();
-    let each = |answer: fn(String, Weights) -> Answer| {
+    let each = |target: fn(String, Weights) -> WarmTarget| {
         let weights = &weights;
-        target_lists.iter().flat_map(move |list| weights.iter().map(move |weights| answer(list.clone(), *weights)))
+        target_lists.iter().flat_map(move |list| weights.iter().map(move |weights| target(list.clone(), *weights)))
     };
-    let answers: Vec<_> = each(Answer::Predictions).chain(each(Answer::Validation)).collect();
-    let mut made = futures_util::stream::iter(answers).map(|answer| make(services, answer)).buffered(AT_ONCE);
+    let targets: Vec<_> = each(WarmTarget::Predictions).chain(each(WarmTarget::Validation)).collect();
+    let mut loads = futures_util::stream::iter(targets).map(|target| load(services, target)).buffered(CONCURRENCY);
     let mut warmed = Warmed::default();
-    while let Some(done) = made.next().await {
+    while let Some(done) = loads.next().await {
         match done {
-            // Nothing to validate yet is no fault.
+            // A missing validation snapshot is not a failure.
             Ok(()) | Err(ServiceError::NotReady(_)) => warmed.ready += 1,
             Err(error) => {
                 warmed.failed += 1;
@@ -77,11 +77,11 @@ pub async fn warm(services: &Services, target_lists: &[String]) -> Result<Warmed
     Ok(warmed)
 }
 
-async fn make(services: &Services, answer: Answer) -> Result<(), ServiceError> {
+async fn load(services: &Services, target: WarmTarget) -> Result<(), ServiceError> {
     DependencyScope::new(ReadMode::Warm)
         .of(async {
-            match answer {
-                Answer::Predictions(list, weights) => {
+            match target {
+                WarmTarget::Predictions(list, weights) => {
                     let page = PageRequest {
                         list,
                         decade: Decade::CURRENT,
@@ -94,7 +94,7 @@ async fn make(services: &Services, answer: Answer) -> Result<(), ServiceError> {
                     };
                     Box::pin(services.predictions.page(page)).await.map(drop)
                 }
-                Answer::Validation(list, weights) => {
+                WarmTarget::Validation(list, weights) => {
                     let weights = TestedWeights { weights, custom: false };
                     Box::pin(services.validation.of_all(&list, weights, Basis::Blind)).await.map(drop)
                 }

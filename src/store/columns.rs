@@ -1,4 +1,4 @@
-//! Score columns: a decade read in one statement, from the score table or, when that cannot serve, from the formula.
+//! Score columns: a decade read in one statement, from the score table or, as a fallback, from the formula.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
@@ -12,7 +12,7 @@ use crate::scoring::{
     Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, Inputs, MovieId, MovieRow, ScoreVector,
 };
 
-/// Where scores came from.
+/// Source of scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ColumnsSource {
     /// The stored scores.
@@ -21,12 +21,12 @@ pub enum ColumnsSource {
     DirectQuery,
 }
 
-/// A decade in memory, and where it came from.
+/// Columns of a decade and their source.
 #[derive(Debug)]
 pub struct LoadedColumns {
-    /// Its films.
+    /// The decade's movies.
     pub columns: DecadeColumns,
-    /// Where from.
+    /// Source of the scores.
     pub source: ColumnsSource,
 }
 
@@ -37,13 +37,13 @@ pub struct LiveScore {
     pub vector: ScoreVector,
     /// How many of the four rating inputs are above 0.
     pub coverage: u8,
-    /// Lists that it is on.
+    /// Keys of the lists that contain the movie.
     pub list_keys: Vec<String>,
-    /// Whether it is full.
+    /// Whether the movie is full.
     pub full: bool,
-    /// Its release day.
+    /// Release day.
     pub release_date: Option<NaiveDate>,
-    /// When this was computed: now.
+    /// When the score was computed: now.
     pub computed_at: DateTime<Utc>,
 }
 
@@ -53,20 +53,20 @@ fn coverage(value: i16, id: i64) -> Result<u8, StoreError> {
     u8::try_from(value).map_err(row)
 }
 
-/// What the score table holds.
+/// Summary of the score table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScoreTable {
-    /// Films.
+    /// Number of movies.
     pub films: usize,
-    /// When the newest of them was computed.
+    /// When the newest score was computed.
     pub newest: Option<DateTime<Utc>>,
 }
 
 impl Store {
-    /// What the score table holds. Reads all of it.
+    /// Summarises the score table. Reads all of it.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn score_table(&self) -> Result<ScoreTable, StoreError> {
         let mut statement = self.statement("score_table").await?;
         let row = sqlx::query!(
@@ -79,26 +79,28 @@ impl Store {
         Ok(ScoreTable { films: usize::try_from(row.films).unwrap_or_default(), newest: row.newest })
     }
 
-    /// The full films of a decade from the score table.
+    /// Columns of a decade's full movies from the score table.
     ///
     /// # Errors
-    /// [`StoreError::ScoreTable`] when it holds none, or scores of another formula.
+    /// [`StoreError::ScoreTable`] if the table has no movie of the decade, scores of another formula, or unreadable
+    /// records; [`StoreError`] if the database is unavailable.
     pub async fn columns_from_table(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
-        let (columns, usable) = self.read(InTable(decade)).await?;
+        let (columns, checked) = self.read(InTable(decade)).await?;
         if columns.scores.is_empty() {
-            usable.and(Err(ScoreTableFault::NoFilm))?;
+            checked.and(Err(ScoreTableFault::NoFilm))?;
         }
-        usable?;
+        checked?;
         Ok(LoadedColumns { columns, source: ColumnsSource::ScoreTable })
     }
 
-    /// The full films of a decade, their scores computed from the base tables. Slow at a million films, so it may take
-    /// longer than other statements.
+    /// Columns of a decade's full movies, with scores computed from the base tables. Slow for a million movies, hence
+    /// the longer deadline.
     ///
     /// # Errors
-    /// [`StoreError::TooManyDirectQueries`] when too many of these run already, [`StoreError`] when the database does not answer in time.
+    /// [`StoreError::TooManyDirectQueries`] if no permit becomes available, [`StoreError`] if the database is
+    /// unavailable or the deadline passes.
     pub async fn columns_from_view(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
-        let (mut statement, _turn) = self.direct_query("columns_from_view").await?;
+        let (mut statement, _permit) = self.direct_query("columns_from_view").await?;
         let read = async {
             let mut films =
                 sqlx::query_file_scalar!("src/store/sql/columns_from_view.sql", decade.first_day(), decade.end())
@@ -106,7 +108,7 @@ impl Store {
             let mut columns = DecadeColumnsBuilder::default();
             let mut readable = Ok(());
             while let Some(record) = films.try_next().await? {
-                readable = readable.and(add_films(&mut columns, &record));
+                readable = readable.and(add_movies(&mut columns, &record));
             }
             Ok((columns.finish(), readable))
         };
@@ -116,10 +118,10 @@ impl Store {
         Ok(LoadedColumns { columns, source: ColumnsSource::DirectQuery })
     }
 
-    /// What the criteria of a decade's full films are made of, ordered by id. `people` holds their mean, where there is one.
+    /// Inputs of the criteria of a decade's full movies, ordered by id. `people` has one value, the mean, or none.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn inputs_of(&self, decade: Decade) -> Result<Vec<(MovieId, Inputs)>, StoreError> {
         self.task("task_score_inputs", async |connection| {
             let rows = sqlx::query_file!("src/store/sql/score_inputs.sql", decade.first_day(), decade.end());
@@ -147,10 +149,10 @@ impl Store {
         .await
     }
 
-    /// Scores of single movies, whatever their status or date, computed from the base tables.
+    /// Scores of single movies of any status and date, computed from the base tables.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn live_scores(&self, ids: &[MovieId]) -> Result<Vec<(MovieId, LiveScore)>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let mut statement = self.statement("live_scores").await?;
@@ -182,11 +184,11 @@ impl Store {
     }
 }
 
-/// The films of a decade in the score table.
+/// The movies of a decade in the score table.
 struct InTable(Decade);
 
 impl ReplicaQuery for InTable {
-    type Answer = (DecadeColumns, Result<(), ScoreTableFault>);
+    type Output = (DecadeColumns, Result<(), ScoreTableFault>);
 
     const NAME: &'static str = "columns_from_table";
 
@@ -194,29 +196,29 @@ impl ReplicaQuery for InTable {
         self.0
     }
 
-    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Answer, sqlx::Error> {
+    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Output, sqlx::Error> {
         let (from, until) = (self.0.first_day(), self.0.end());
         let mut columns = DecadeColumnsBuilder::default();
-        let mut usable = Ok(());
+        let mut checked = Ok(());
         let mut days =
             sqlx::query_file!("src/store/sql/columns_from_table.sql", from, until, FORMULA_VERSION).fetch(connection);
         while let Some(day) = days.try_next().await? {
             if !day.current {
-                usable = Err(ScoreTableFault::OtherFormula);
-            } else if add_films(&mut columns, &day.records).is_err() {
-                usable = Err(ScoreTableFault::Unreadable);
+                checked = Err(ScoreTableFault::OtherFormula);
+            } else if add_movies(&mut columns, &day.records).is_err() {
+                checked = Err(ScoreTableFault::Unreadable);
             }
         }
-        Ok((columns.finish(), usable))
+        Ok((columns.finish(), checked))
     }
 
-    fn rows((columns, _): &Self::Answer) -> usize {
+    fn rows((columns, _): &Self::Output) -> usize {
         columns.scores.len()
     }
 }
 
-/// Adds the films whose records stand end to end in `records`.
-fn add_films(columns: &mut DecadeColumnsBuilder, records: &[u8]) -> Result<(), DecodeError> {
+/// Adds the movies whose records are concatenated in `records`.
+fn add_movies(columns: &mut DecadeColumnsBuilder, records: &[u8]) -> Result<(), DecodeError> {
     let mut reader = RowDecoder::new(records);
     while !reader.is_at_end() {
         let (id, release_day) = (MovieId(reader.i64()?), reader.day()?);

@@ -1,99 +1,99 @@
-//! What can go wrong between us and the database.
+//! Errors of the database layer.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a statement gave no answer. Cheap to clone, so that all who waited for one load can be told.
+/// Why a statement failed. Cheap to clone, so that all followers of a load can receive it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The server cannot be reached, or every connection was busy for too long.
+    /// The server is unreachable, or no connection became available in time.
     #[error("the database cannot be reached")]
     Unavailable(#[source] SharedError),
-    /// A certificate or key that a database URL names is not there.
-    #[error("{path}, the {parameter} of a database URL, cannot be read")]
+    /// A certificate or key file that a database URL names cannot be read.
+    #[error("cannot read {path}, the {parameter} of a database URL")]
     TlsFile {
-        /// What it is to be.
+        /// Parameter of the URL.
         parameter: String,
-        /// Where it should be.
+        /// Path of the file.
         path: String,
-        /// What the system said.
+        /// Cause.
         #[source]
         source: Arc<io::Error>,
     },
-    /// The statement ran into its time limit.
-    #[error("{statement} ran into its time limit")]
+    /// The statement exceeded its time limit.
+    #[error("{statement} exceeded its time limit")]
     TimedOut {
-        /// Its name in the code.
+        /// Name of the statement.
         statement: &'static str,
-        /// What the server said.
+        /// Error of the server.
         #[source]
         source: SharedError,
     },
-    /// The server refused the statement.
+    /// The server rejected the statement.
     #[error("{statement} failed")]
     Statement {
-        /// Its name in the code.
+        /// Name of the statement.
         statement: &'static str,
-        /// What the server said.
+        /// Error of the server.
         #[source]
         source: SharedError,
     },
-    /// A row breaks a rule of ours.
+    /// A row has an invalid value.
     #[error("{table}.{column} of row {id} is {problem}")]
     Row {
-        /// Which table.
+        /// The table.
         table: &'static str,
-        /// Which column.
+        /// The column.
         column: &'static str,
         /// The row's id.
         id: i64,
-        /// What it should not be.
+        /// The invalid value.
         problem: String,
     },
-    /// The films that a statement returned are not in the form that we write them in.
-    #[error("{0} returned a film that cannot be read")]
+    /// The records that a statement returned cannot be decoded.
+    #[error("{0} returned a movie record that cannot be decoded")]
     Unreadable(&'static str),
     /// The score table cannot serve a decade: it holds scores of another formula, or none.
     #[error("the score table cannot serve this decade: {0}")]
     ScoreTable(#[from] ScoreTableFault),
-    /// The server said nothing for too long.
-    #[error("{0}: the database says nothing")]
+    /// The server did not respond in time.
+    #[error("{0}: no response from the database")]
     Unresponsive(&'static str),
-    /// As many direct queries run as may.
-    #[error("{0}: too many direct queries run already")]
+    /// The limit of concurrent direct queries is reached.
+    #[error("{0}: too many concurrent direct queries")]
     TooManyDirectQueries(&'static str),
-    /// What should be the replica is none.
-    #[error("the server at replica_url is no replica")]
+    /// The server at `replica_url` is not a replica.
+    #[error("the server at replica_url is not a replica")]
     NoReplica,
-    /// The schema is not that of this program.
+    /// The schema does not match this program.
     #[error(transparent)]
     Schema(#[from] SchemaError),
 }
 
-/// Why the database's schema cannot be used as it is.
+/// Why the database's schema cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SchemaError {
     /// `cinegraph migrate` has not run.
     #[error("the database is not migrated: run `cinegraph migrate`")]
     NotMigrated,
-    /// Another application's film tables lack what our statements read.
-    #[error("these film tables are not those of a Cinegraph database; missing: {}", .0.join(", "))]
+    /// The host tables lack columns that the statements read.
+    #[error("these movie tables are not those of a Cinegraph database; missing: {}", .0.join(", "))]
     Incomplete(Vec<String>),
-    /// Tables that are none of Cinegraph's have the names of ours.
-    #[error("the database has no movies, but other tables with names of ours: {}; use another database", .0.join(", "))]
+    /// Other tables have the names of Cinegraph's tables.
+    #[error("the database has no movies, but tables with Cinegraph's names: {}; use another database", .0.join(", "))]
     NamesTaken(Vec<String>),
-    /// The role may not do what migrating takes.
-    #[error("this role lacks {}; grant it, or connect as the owner of the film tables", .0.join(", "))]
+    /// The role lacks privileges for migrating.
+    #[error("this role lacks {}; grant it, or connect as the owner of the movie tables", .0.join(", "))]
     Privileges(Vec<String>),
-    /// Others kept a lock for too long.
-    #[error("{0} stayed locked by others; try again when they are done")]
+    /// Other sessions held a lock for too long.
+    #[error("{0} stayed locked by other sessions; retry later")]
     Locked(&'static str),
-    /// Views of others would be dropped with ours.
-    #[error("views of others read from ours: {}; drop them first", .0.join(", "))]
+    /// Other views depend on Cinegraph's schema and would be dropped.
+    #[error("other views depend on Cinegraph's schema: {}; drop them first", .0.join(", "))]
     ReadByOthers(Vec<String>),
-    /// The tables of jobs cannot be made or brought up to date.
-    #[error("the tables of jobs cannot be migrated: {0}")]
+    /// The job tables cannot be created or migrated.
+    #[error("cannot migrate the job tables: {0}")]
     Jobs(String),
     /// A migration failed.
     #[error("a migration failed")]
@@ -103,22 +103,22 @@ pub enum SchemaError {
 /// Why the score table cannot serve a decade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ScoreTableFault {
-    /// It must be refreshed first.
+    /// The table must be refreshed first.
     #[error("it holds scores of another formula")]
     OtherFormula,
-    /// It must be refreshed first.
-    #[error("it holds a record that cannot be read")]
+    /// The table must be refreshed first.
+    #[error("it holds a record that cannot be decoded")]
     Unreadable,
-    /// There may be none: this is no fault of the table.
-    #[error("it holds no film of it")]
+    /// The decade may have no movies: not a fault of the table.
+    #[error("it holds no movie of the decade")]
     NoFilm,
 }
 
-/// A cause that several waiters are told.
+/// A cause shared by all followers of a load.
 pub type SharedError = std::sync::Arc<sqlx::Error>;
 
 impl StoreError {
-    /// Whether the values in the tables are at fault, so that the same statement fails again as long as they are there.
+    /// Whether the stored values are at fault, so that the statement fails again until they change.
     #[must_use]
     pub fn is_data_fault(&self) -> bool {
         let Self::Statement { source, .. } = self else { return false };
@@ -127,7 +127,7 @@ impl StoreError {
         code.is_some_and(|code| code.starts_with("22"))
     }
 
-    /// The unique index that already has such a row, if that is why a statement failed.
+    /// Name of the violated unique index, if that is why the statement failed.
     #[must_use]
     pub fn duplicate_in(&self) -> Option<&str> {
         let Self::Statement { source, .. } = self else { return None };
@@ -147,7 +147,7 @@ impl StoreError {
     }
 }
 
-/// Failures as operators tell them apart.
+/// Kinds of failure that metrics distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FailureKind {
     Connection,
@@ -158,7 +158,7 @@ pub(super) enum FailureKind {
 }
 
 impl FailureKind {
-    /// Sorts by error class (PostgreSQL documentation, appendix A).
+    /// Classifies by SQLSTATE (PostgreSQL documentation, appendix A).
     pub(super) fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Io(_)
@@ -170,7 +170,7 @@ impl FailureKind {
                 Some("57014" | "55P03") => Self::Timeout,
                 Some("40001" | "40P01") => Self::Serialization,
                 Some(code) if code.starts_with("23") => Self::Constraint,
-                // Connection exceptions, too many connections, and the server going down or coming up.
+                // Connection exceptions, too many connections, and a server that shuts down or starts.
                 Some(code) if code.starts_with("08") || code.starts_with("57P") || code == "53300" => Self::Connection,
                 _ => Self::Other,
             },
@@ -179,11 +179,11 @@ impl FailureKind {
     }
 }
 
-/// How long statements of one pool may take.
+/// Time limits of statements.
 #[derive(Debug, Clone, Copy)]
 pub struct StatementLimits {
-    /// What requests run.
+    /// Statements of requests.
     pub request: Duration,
-    /// What computes scores from the base tables when the score table cannot serve.
+    /// Direct queries, which compute scores from the base tables when the score table cannot serve.
     pub direct_query: Duration,
 }

@@ -1,47 +1,47 @@
-//! Writing a whole catalogue at once: `COPY` into the film tables of a database that we made.
+//! Writes a generated catalogue with `COPY` into movie tables that Cinegraph owns.
 //!
-//! What the rows say is decided in `services::generate`.
+//! `services::generate` decides the content of the rows.
 
 use std::fmt::Write as _;
 
 use sqlx::PgConnection;
 
-/// When every generated row was written: fixed, since the same seed gives the same tables.
-const STAMP: &str = "2026-01-01 00:00:00";
+/// Timestamp of every generated row: constant, so that the same seed gives the same tables.
+const TIMESTAMP: &str = "2026-01-01 00:00:00";
 
 /// A table that a generated catalogue fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
     /// Genres, with TMDb's ids.
     Genres,
-    /// Countries that films come from.
+    /// Production countries.
     ProductionCountries,
     /// Names of the canonical lists.
     MovieLists,
     /// People of any trade.
     People,
-    /// Films.
+    /// Movies.
     Movies,
     /// Ratings, votes, popularity and money.
     ExternalMetrics,
-    /// Who directed and acted.
+    /// Directors and cast.
     MovieCredits,
-    /// Genres of the films.
+    /// Genres of movies.
     MovieGenres,
-    /// Countries of the films.
+    /// Production countries of movies.
     MovieProductionCountries,
-    /// Who gives prizes.
+    /// Organizations that give awards.
     FestivalOrganizations,
-    /// What for.
+    /// Award categories.
     FestivalCategories,
-    /// When.
+    /// Award ceremonies.
     FestivalCeremonies,
-    /// To whom.
+    /// Nominations.
     FestivalNominations,
 }
 
 impl Table {
-    /// All, each after those that it refers to.
+    /// All tables, in order of their foreign keys.
     pub const ALL: [Self; 13] = [
         Self::Genres,
         Self::ProductionCountries,
@@ -100,8 +100,8 @@ impl Table {
         }
     }
 
-    /// Columns that say when a row was written; they have no default.
-    fn version_sets(self) -> &'static [&'static str] {
+    /// Timestamp columns; they have no default.
+    fn timestamp_columns(self) -> &'static [&'static str] {
         match self {
             Self::MovieGenres | Self::MovieProductionCountries => &[],
             Self::ExternalMetrics => &["fetched_at", "inserted_at", "updated_at"],
@@ -111,9 +111,9 @@ impl Table {
 
     fn copy_statement(self) -> String {
         let mut columns = self.columns().to_owned();
-        for version_set in self.version_sets() {
+        for timestamp_column in self.timestamp_columns() {
             columns.push_str(", ");
-            columns.push_str(version_set);
+            columns.push_str(timestamp_column);
         }
         format!("COPY public.{} ({columns}) FROM STDIN", self.name())
     }
@@ -130,7 +130,7 @@ pub enum Cell<'a> {
     Float(f64),
     /// True or false.
     Bool(bool),
-    /// Text, or anything that the database reads from text.
+    /// Text, or any value in its text representation.
     Text(&'a str),
 }
 
@@ -166,25 +166,25 @@ pub struct CopyRows {
 }
 
 impl CopyRows {
-    /// No rows yet.
+    /// An empty set of rows.
     #[must_use]
     pub fn of(table: Table) -> Self {
         Self { table, text: String::new() }
     }
 
-    /// The table that they belong to.
+    /// The table of the rows.
     #[must_use]
     pub fn table(&self) -> Table {
         self.table
     }
 
-    /// The rows as they are sent.
+    /// The rows in `COPY` format.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
-    /// Adds a row: a cell for each of the table's columns.
+    /// Appends a row: one cell per column of the table.
     pub fn push<const N: usize>(&mut self, cells: [Cell<'_>; N]) {
         for (index, cell) in cells.into_iter().enumerate() {
             if index > 0 {
@@ -192,9 +192,9 @@ impl CopyRows {
             }
             self.write(cell);
         }
-        for _ in self.table.version_sets() {
+        for _ in self.table.timestamp_columns() {
             self.text.push('\t');
-            self.text.push_str(STAMP);
+            self.text.push_str(TIMESTAMP);
         }
         self.text.push('\n');
     }
@@ -226,23 +226,24 @@ impl CopyRows {
     }
 }
 
-/// Who made the film tables, and what filled them.
+/// Ownership and origin of the catalogue.
 #[derive(Debug)]
 pub struct Installation {
-    /// False where another application made them.
+    /// Whether Cinegraph owns the movie tables; otherwise they are host tables.
     pub owns_catalogue: bool,
-    /// `generated`, `imported` or nothing yet.
+    /// `generated` or `imported`; `None` if empty.
     pub catalogue_origin: Option<String>,
-    /// Whether there is any film.
+    /// Whether there is any movie.
     pub has_films: bool,
 }
 
-/// What is there, locked until the transaction ends, so that two writers of a catalogue wait for each other.
+/// Reads the installation and locks it until the end of the transaction, so that writers of the catalogue wait for each
+/// other.
 ///
 /// # Errors
-/// When the database fails.
+/// If the database fails.
 pub async fn lock_installation(connection: &mut PgConnection) -> sqlx::Result<Installation> {
-    // What serves requests limits its statements to seconds; a million films take minutes.
+    // Connections for requests limit statements to seconds; writing a million movies takes minutes.
     sqlx::query!("SET LOCAL statement_timeout = 0").execute(&mut *connection).await?;
     sqlx::query_as!(
         Installation,
@@ -253,25 +254,25 @@ pub async fn lock_installation(connection: &mut PgConnection) -> sqlx::Result<In
     .await
 }
 
-/// Empties the film tables and what was computed from them. Profiles stay.
+/// Empties the movie tables and all derived data. Profiles stay.
 ///
 /// # Errors
-/// When the database fails.
+/// If the database fails.
 pub async fn empty_catalogue(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query_file!("src/store/sql/empty_catalogue.sql").execute(connection).await?;
     Ok(())
 }
 
-/// Indexes and foreign keys that were taken away for the time of a load.
+/// Indexes and foreign keys that were dropped for a bulk load.
 #[derive(Debug)]
 #[must_use = "without them queries are slow and rows unchecked"]
 pub struct Removed(Vec<String>);
 
 impl Removed {
-    /// Puts them back; `report` hears how many of how many are there.
+    /// Recreates them; `report` receives the number done and the total.
     ///
     /// # Errors
-    /// When the database fails, or a row breaks a rule.
+    /// If the database fails, or a row violates a constraint.
     pub async fn restore(
         self,
         connection: &mut PgConnection,
@@ -286,11 +287,11 @@ impl Removed {
     }
 }
 
-/// Takes secondary indexes and foreign keys away: a load of millions of rows is twice as fast when they are built
-/// afterwards, at once. Nobody misses them, since the emptied tables are locked until the transaction ends.
+/// Drops secondary indexes and foreign keys: loading millions of rows and building them afterwards is twice as fast. No
+/// reader is affected, because the emptied tables are locked until the transaction ends.
 ///
 /// # Errors
-/// When the database fails.
+/// If the database fails.
 pub async fn remove_indexes(connection: &mut PgConnection) -> sqlx::Result<Removed> {
     let tables = Table::ALL.map(|table| format!("public.{}", table.name()));
     let found =
@@ -303,29 +304,29 @@ pub async fn remove_indexes(connection: &mut PgConnection) -> sqlx::Result<Remov
     Ok(Removed(restore))
 }
 
-/// Runs a statement made of the database's own words, or of ours.
+/// Runs a statement that consists of catalogue names or constants only.
 async fn run(connection: &mut PgConnection, statement: String) -> sqlx::Result<()> {
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }
 
-/// Writes the rows; returns how many.
+/// Copies the rows; returns their number.
 ///
 /// # Errors
-/// When the database fails or refuses a row.
+/// If the database fails or rejects a row.
 pub async fn copy(connection: &mut PgConnection, rows: &CopyRows) -> sqlx::Result<u64> {
     let mut copy = connection.copy_in_raw(&rows.table.copy_statement()).await?;
     copy.send(rows.as_bytes()).await?;
     copy.finish().await
 }
 
-/// Lets the sequences continue after the ids that were written, and notes what the catalogue is.
+/// Advances the sequences past the written ids, and records the origin of the catalogue.
 ///
 /// # Errors
-/// When the database fails.
+/// If the database fails.
 pub async fn finish_catalogue(connection: &mut PgConnection, films: u32, seed: u64) -> sqlx::Result<()> {
     sqlx::query_file!("src/store/sql/continue_sequences.sql").fetch_all(&mut *connection).await?;
-    // Every film is new: that is for a full refresh, not for the queue.
+    // All movies are new: a full refresh computes their scores, not the queue.
     sqlx::query!("TRUNCATE cinegraph.score_refresh_queue").execute(&mut *connection).await?;
     sqlx::query!(
         "UPDATE cinegraph.installation SET catalogue_origin = 'generated', catalogue_detail = $1",
@@ -336,10 +337,10 @@ pub async fn finish_catalogue(connection: &mut PgConnection, films: u32, seed: u
     super::invalidation::invalidate_reference(connection).await
 }
 
-/// Counts what was written, so that the next query is planned well.
+/// Analyzes a table for the query planner.
 ///
 /// # Errors
-/// When the database fails.
+/// If the database fails.
 pub async fn analyze(connection: &mut PgConnection, table: Table) -> sqlx::Result<()> {
     run(connection, format!("ANALYZE public.{}", table.name())).await
 }

@@ -1,14 +1,14 @@
-//! Merging films from files: staging tables, filled by COPY, and the statements that merge them.
+//! Merges movies from files: staging tables, filled by COPY, and the statements that merge them.
 //!
-//! The staging tables live as long as the transaction, so the compiler cannot check statements that read them: those
-//! are plain queries, run by the tests. All run in one transaction, in the order of [`Staging`]'s variants.
+//! Staging tables exist only during the transaction, so `sqlx` cannot check statements that read them at compile time:
+//! those are plain queries, covered by tests. All run in one transaction, in the order of [`Staging`]'s variants.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
 use sqlx::{PgPool, Postgres, Transaction};
 
-/// A staging table, one per file. Those of IMDb's dumps that the CSV files lack have a name of their own.
+/// Staging tables, one per file. IMDb's dumps have their own where no CSV file matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Staging {
@@ -24,16 +24,17 @@ pub enum Staging {
     ImdbPeople,
 }
 
-/// Whose the film tables are, and what is in them.
+/// Ownership and origin of the catalogue.
 #[derive(Debug, Clone, Copy)]
 pub struct Catalogue {
-    /// Our migrations made the tables.
+    /// Cinegraph owns the movie tables.
     pub is_ours: bool,
-    /// Our generator filled them.
+    /// The catalogue was generated.
     pub is_generated: bool,
 }
 
-/// Full names of known keys; lists and organizations without one get a name made of the key, genres an id below 0.
+/// Full names of known keys. Lists and organizations without one get a name derived from the key; genres get a negative
+/// id.
 #[derive(Debug, Clone, Copy)]
 pub struct Names {
     /// Key and name.
@@ -44,52 +45,52 @@ pub struct Names {
     pub genres: &'static [(&'static str, i32)],
 }
 
-/// A row that may not be there beside an earlier one.
+/// A row that must not occur together with an earlier one.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Repeat {
     /// Line of the row.
     #[sqlx(try_from = "i64")]
     pub line: u64,
-    /// Line of the earlier one.
+    /// Line of the earlier row.
     #[sqlx(try_from = "i64")]
     pub earlier: u64,
-    /// What both say.
+    /// The repeated value.
     pub value: String,
 }
 
-/// What a merge did with the different rows of a staging table.
+/// Counts of a merge, over the distinct rows of a staging table.
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
 pub struct Merged {
-    /// Different rows.
+    /// Distinct rows.
     #[sqlx(try_from = "i64")]
     pub rows: u64,
-    /// Those that were new.
+    /// New rows.
     #[sqlx(try_from = "i64")]
     pub inserted: u64,
-    /// Those that the database had with other values.
+    /// Rows that existed with other values.
     #[sqlx(try_from = "i64")]
     pub updated: u64,
 }
 
-/// Nominations with a name, of the films of an import.
+/// Counts of nominations with a nominee name, of the imported movies.
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
 pub struct Links {
-    /// Those that belong to one credited person.
+    /// Nominations linked to exactly one credited person.
     #[sqlx(try_from = "i64")]
     pub linked: u64,
-    /// The others.
+    /// Other nominations.
     #[sqlx(try_from = "i64")]
     pub unlinked: u64,
-    /// Those that belonged to nobody, or somebody else, before.
+    /// Nominations whose link changed.
     #[sqlx(try_from = "i64")]
     pub changed: u64,
 }
 
-/// An import being done. Dropped before [`Import::commit`], it leaves the database as it was.
+/// An import in progress. Dropped before [`Import::commit`], it is rolled back.
 #[derive(Debug)]
 pub struct Import {
     pub(super) transaction: Transaction<'static, Postgres>,
-    /// As the film tables hold time: UTC without saying so.
+    /// Current time, as the host tables store it: UTC without time zone.
     now: NaiveDateTime,
 }
 
@@ -97,10 +98,10 @@ impl Import {
     /// Starts an import with empty staging tables. Waits until no other import runs.
     ///
     /// # Errors
-    /// When the database is not migrated, or does not answer.
+    /// If the database is not migrated or unavailable.
     pub async fn begin(pool: &PgPool, now: DateTime<Utc>) -> sqlx::Result<(Self, Catalogue)> {
         let mut transaction = pool.begin().await?;
-        // What serves requests limits its statements to seconds; a million films take minutes.
+        // Connections for requests limit statements to seconds; importing a million movies takes minutes.
         sqlx::query!("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
         let catalogue = sqlx::query_as!(
             Catalogue,
@@ -113,18 +114,18 @@ impl Import {
         Ok((Self { transaction, now: now.naive_utc() }, catalogue))
     }
 
-    /// Empties the film tables, to be filled again by this import.
+    /// Empties the movie tables, which this import then fills again.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// If the database is unavailable.
     pub async fn empty_catalogue(&mut self) -> sqlx::Result<()> {
         super::generate::empty_catalogue(&mut self.transaction).await
     }
 
-    /// Copies rows into a staging table. `next` appends some rows to an empty text and says whether there are more.
+    /// Copies rows into a staging table. `next` appends rows to an empty buffer and returns whether more follow.
     ///
     /// # Errors
-    /// What `next` returns, and when the database does not take the rows.
+    /// Errors of `next`, and database errors.
     pub async fn copy<E: From<sqlx::Error>>(
         &mut self,
         staging: Staging,
@@ -148,24 +149,24 @@ impl Import {
             }
         }
         copy.finish().await?;
-        // Nothing else looks at temporary tables, and the planner would take them for small.
+        // Autovacuum does not analyze temporary tables, and the planner would assume that they are small.
         sqlx::query(staging.analyze_statement()).execute(&mut *self.transaction).await?;
         Ok(())
     }
 
-    /// The first row, if any, that repeats or contradicts an earlier one where it must not.
+    /// First row that repeats or contradicts an earlier one although it must not.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// If the database is unavailable.
     pub async fn first_repeat(&mut self, staging: Staging) -> sqlx::Result<Option<Repeat>> {
         let Some(statement) = staging.repeat_statement() else { return Ok(None) };
         sqlx::query_as(statement).fetch_optional(&mut *self.transaction).await
     }
 
-    /// Merges a staging table into the film tables. Those that it refers to must have been merged before.
+    /// Merges a staging table into the movie tables. Staging tables that it refers to must be merged before.
     ///
     /// # Errors
-    /// When the database does not answer, or refuses a row.
+    /// If the database is unavailable, or rejects a row.
     pub async fn merge(&mut self, staging: Staging, names: &Names) -> sqlx::Result<Merged> {
         match staging {
             Staging::Movies => {
@@ -203,37 +204,48 @@ impl Import {
         }
     }
 
-    /// Gives films of IMDb's dumps the id, and the rest, that the staged films have for them. Says how many.
+    /// Replaces the ids and attributes of movies from IMDb's dumps by those of the staged movies with the same
+    /// `imdb_id`. Returns their number.
     async fn map_movies(&mut self) -> sqlx::Result<u64> {
         let statement = sqlx::query_scalar(include_str!("sql/import_mapped_movies.sql"));
         let mapped: i64 = statement.bind(self.now).fetch_one(&mut *self.transaction).await?;
         Ok(mapped.unsigned_abs())
     }
 
-    /// Links the nominations of the imported films to credited persons.
+    /// Links the nominations of the imported movies to credited people.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// If the database is unavailable.
     pub async fn link_nominees(&mut self) -> sqlx::Result<Links> {
         self.run(include_str!("sql/import_nominee_links.sql")).await
     }
 
-    /// Makes the import last.
+    /// Whether the database would hold no movie if the import ended now.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// If the database is unavailable.
+    pub async fn leaves_no_movie(&mut self) -> sqlx::Result<bool> {
+        sqlx::query_scalar!(r#"SELECT NOT EXISTS (SELECT FROM public.movies) AS "empty!""#)
+            .fetch_one(&mut *self.transaction)
+            .await
+    }
+
+    /// Commits the import.
+    ///
+    /// # Errors
+    /// If the database is unavailable.
     pub async fn commit(mut self) -> sqlx::Result<()> {
         sqlx::query!(
             "UPDATE cinegraph.installation SET catalogue_origin = 'imported' WHERE catalogue_origin IS DISTINCT FROM 'imported'"
         )
         .execute(&mut *self.transaction)
         .await?;
-        // A running service shows new lists and genres, and that the movies are no longer generated.
+        // Makes a running service show the new lists, genres and data origin.
         super::invalidation::invalidate_reference(&mut self.transaction).await?;
         self.transaction.commit().await
     }
 
-    /// Runs a statement that takes the time as `$1` and counts in one row.
+    /// Runs a statement with the time as `$1` that returns one row of counts.
     async fn run<T>(&mut self, statement: &'static str) -> sqlx::Result<T>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
@@ -242,13 +254,13 @@ impl Import {
         query.bind(self.now).fetch_one(&mut *self.transaction).await
     }
 
-    /// Runs a statement that takes the time as `$1`.
+    /// Runs a statement with the time as `$1`.
     async fn execute(&mut self, statement: &'static str) -> sqlx::Result<()> {
         sqlx::query(statement).bind(self.now).execute(&mut *self.transaction).await?;
         Ok(())
     }
 
-    /// Runs a statement that takes the time as `$1`, keys as `$2`, and what is known of each as `$3`.
+    /// Runs a statement with the time as `$1`, keys as `$2`, and the known value of each key as `$3`.
     async fn name<T>(&mut self, statement: &'static str, known: &[(&str, T)]) -> sqlx::Result<()>
     where
         T: Copy + Sync,
@@ -261,10 +273,10 @@ impl Import {
     }
 }
 
-/// Takes stock of the film tables, so that the planner knows what was imported.
+/// Analyzes the imported tables for the query planner.
 ///
 /// # Errors
-/// When the database does not answer.
+/// If the database is unavailable.
 pub async fn analyze(pool: &PgPool) -> sqlx::Result<()> {
     let mut transaction = pool.begin().await?;
     sqlx::query!("SET LOCAL statement_timeout = 0").execute(&mut *transaction).await?;
@@ -309,8 +321,8 @@ impl Staging {
         }
     }
 
-    /// Finds the first row that clashes with an earlier one. Films, people and their ids of CSV files are told apart
-    /// while reading; nominations are merged and genres of a film united.
+    /// Statement that finds the first row that clashes with an earlier one. Repeated movies, people and ids of CSV
+    /// files are detected while reading; nominations are merged, and genres of a movie combined.
     fn repeat_statement(self) -> Option<&'static str> {
         match self {
             Self::Movies => Some(include_str!("sql/import_repeated_imdb_id.sql")),
@@ -325,7 +337,7 @@ impl Staging {
     }
 }
 
-/// Rows in COPY's text format: values apart by tabs, rows by line breaks, NULL as `\N`.
+/// Rows in COPY's text format: values separated by tabs, rows by line breaks, NULL as `\N`.
 #[derive(Debug, Default)]
 pub struct CopyText {
     text: Vec<u8>,
@@ -333,7 +345,7 @@ pub struct CopyText {
 }
 
 impl CopyText {
-    /// Starts a row with the line that it stands on.
+    /// Starts a row with its line number in the file.
     pub fn begin_row(&mut self, line: u64) {
         self.row_start = self.text.len();
         self.text.extend_from_slice(line.to_string().as_bytes());
@@ -363,7 +375,7 @@ impl CopyText {
         self.text.push(b'\n');
     }
 
-    /// Takes the row that was begun out again.
+    /// Removes the row that was begun.
     pub fn discard_row(&mut self) {
         self.text.truncate(self.row_start);
     }

@@ -1,43 +1,42 @@
-//! What an import of IMDb's dumps asks of the database before it reads them.
+//! Known ids that an import of IMDb's dumps reads from the database first.
 
 use super::import::Import;
 
-/// A film with an IMDb id that another source describes.
+/// A movie with an IMDb id from another source.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownMovie {
-    /// The number in its IMDb id.
+    /// Number of its IMDb id.
     pub number: i32,
-    /// Its id at TMDb.
+    /// TMDb id.
     pub tmdb_id: i32,
-    /// Whether it has credits that are not IMDb's.
+    /// Whether it has credits from other sources.
     pub has_credits: bool,
 }
 
-/// A person with an IMDb id whom another source describes.
+/// A person with an IMDb id from another source.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownPerson {
-    /// The number in their IMDb id.
+    /// Number of the IMDb id.
     pub number: i32,
-    /// Their id at TMDb.
+    /// TMDb id.
     pub tmdb_id: i32,
 }
 
 impl Import {
-    /// The films with an IMDb id that other sources describe. Of several with the same id, the one with the lowest
-    /// `tmdb_id`.
+    /// Movies with an IMDb id from other sources. If several share an id, the one with the lowest `tmdb_id`.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// If the database is unavailable.
     pub async fn known_films(&mut self) -> sqlx::Result<Vec<KnownMovie>> {
         sqlx::query_file_as!(KnownMovie, "src/store/sql/import_imdb_known_films.sql")
             .fetch_all(&mut *self.transaction)
             .await
     }
 
-    /// The people with an IMDb id whom other sources describe, chosen likewise.
+    /// People with an IMDb id from other sources, selected likewise.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// If the database is unavailable.
     pub async fn known_people(&mut self) -> sqlx::Result<Vec<KnownPerson>> {
         sqlx::query_file_as!(KnownPerson, "src/store/sql/import_imdb_known_people.sql")
             .fetch_all(&mut *self.transaction)

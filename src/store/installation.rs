@@ -1,45 +1,45 @@
-//! What this database is: whose the film tables are, and what filled them.
+//! Installation: ownership and origin of the catalogue.
 
 use super::{SchemaError, Store, StoreError, WithDeadline, migrator};
 
-/// What filled the film tables.
+/// Origin of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatalogueOrigin {
-    /// Our generator.
+    /// Generated.
     Generated {
-        /// How many films.
+        /// Number of movies.
         films: u32,
-        /// From which seed.
+        /// Seed.
         seed: u64,
     },
-    /// Somebody's files.
+    /// Imported from files.
     Imported,
 }
 
-/// Whose the film tables are, and what filled them.
+/// Ownership and origin of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Installation {
-    /// Whether our migrations made the film tables; otherwise they are another application's.
+    /// Whether Cinegraph owns the movie tables; otherwise they are host tables.
     pub owns_catalogue: bool,
-    /// What filled them; none where they are empty, or another application's.
+    /// Origin of the catalogue; `None` for empty tables and host tables.
     pub origin: Option<CatalogueOrigin>,
 }
 
-/// Where the movies come from, as clients see it.
+/// Origin of the movies, as clients see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataOrigin {
-    /// Our generator: they do not exist.
+    /// Generated: the movies do not exist.
     Generated,
-    /// Files.
+    /// Imported from files.
     Imported,
-    /// The tables of another application.
+    /// Tables of the host application.
     Host,
-    /// Nothing was imported or generated here yet.
+    /// Nothing was imported or generated yet.
     Unknown,
 }
 
 impl Installation {
-    /// Where the movies come from.
+    /// Origin of the movies.
     #[must_use]
     pub fn data_origin(&self) -> DataOrigin {
         match self.origin {
@@ -52,10 +52,10 @@ impl Installation {
 }
 
 impl Store {
-    /// What this database is.
+    /// Reads the installation.
     ///
     /// # Errors
-    /// [`SchemaError::NotMigrated`] when migrations are missing; [`StoreError`] when the database does not answer.
+    /// [`SchemaError::NotMigrated`] if migrations are missing; [`StoreError`] if the database is unavailable.
     pub async fn installation(&self) -> Result<Installation, StoreError> {
         self.require_migrations().await?;
         let mut statement = self.statement("installation").await?;
@@ -80,7 +80,7 @@ impl Store {
         Ok(Installation { owns_catalogue: row.owns_catalogue, origin })
     }
 
-    /// The database must have every migration of this program; one of a newer program too is fine.
+    /// Checks that every migration of this program is applied. A newer schema is accepted too.
     async fn require_migrations(&self) -> Result<(), StoreError> {
         let mut statement = self.statement("installation").await?;
         let applied = sqlx::query_scalar::<_, i64>(
@@ -90,7 +90,7 @@ impl Store {
         .with_deadline(self.limits.request)
         .await;
         let applied = match applied {
-            // No such table, or no such schema.
+            // The table or schema does not exist.
             Err(sqlx::Error::Database(refusal)) if matches!(refusal.code().as_deref(), Some("42P01" | "3F000")) => {
                 statement.done(Ok(()))?;
                 return Err(SchemaError::NotMigrated.into());

@@ -1,4 +1,4 @@
-//! A connection that tells the measurement of a statement what is sent: with `$1` in the place of values.
+//! Executor that records the SQL text of a statement, with `$1` instead of values, in its measurement.
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -8,7 +8,7 @@ use sqlx::{Describe, Either, Error, Execute, Executor, PgConnection, Postgres, S
 
 use crate::telemetry::StatementGuard;
 
-/// Where a measured statement is sent.
+/// Executes statements on a connection and records their text.
 #[derive(Debug)]
 pub(super) struct InstrumentedExecutor<'c> {
     pub(super) connection: &'c mut PgConnection,
@@ -41,7 +41,7 @@ impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
         self.connection.prepare_with(sql, types)
     }
 
-    /// Hidden, and asked for where statements are checked as they are compiled, which is elsewhere.
+    /// Required by the trait; called only for compile-time checks, which use another executor.
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
     where
         'c: 'e,
@@ -50,7 +50,7 @@ impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
     }
 }
 
-/// The same statement, its text told.
+/// Wraps a statement and records its text.
 fn instrumented<'q, E: Execute<'q, Postgres>>(mut query: E, measured: &StatementGuard) -> InstrumentedQuery {
     let (statement, arguments) = (query.statement().cloned(), query.take_arguments());
     let persistent = query.persistent();

@@ -1,4 +1,4 @@
-//! Invalidation by hand: what was made of these data may not be served any more, not even while it is made anew.
+//! Hard invalidation: cached results of a scope must not be served again, not even while they are recomputed.
 
 use sqlx::PgConnection;
 
@@ -7,10 +7,10 @@ use crate::scoring::Decade;
 use crate::versions::Scope;
 
 impl Store {
-    /// Forbids every answer that depends on `scope`, on every instance.
+    /// Invalidates all cached results that depend on `scope`, on all instances.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn invalidate(&self, scope: &Scope) -> Result<(), StoreError> {
         let (scope, key, decade) = row(scope);
         let mut statement = self.statement("data_versions").await?;
@@ -21,16 +21,16 @@ impl Store {
         statement.done(raised.map(|_| ()))
     }
 
-    /// Forbids every answer, on every instance, also where nothing was counted yet; says how many kinds of data are counted
-    /// now.
+    /// Invalidates all cached results on all instances, even in scopes that have no version yet. Returns the number of
+    /// scopes with a version.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer; nothing is forbidden then.
+    /// [`StoreError`] if the database is unavailable; nothing is invalidated then.
     pub async fn invalidate_all(&self) -> Result<usize, StoreError> {
         let lists: Vec<String> = self.list_names().await?.into_iter().map(|list| list.key).collect();
         let decades = self.decades_with_movies(Decade::LAST).await?;
         let mut transaction = self.transaction("data_versions").await?;
-        // Others raise several versions in an order of their own: with this lock no two of us wait for each other.
+        // Other transactions raise several versions in another order; this lock prevents deadlocks.
         let locked = sqlx::query!("LOCK TABLE cinegraph.data_versions IN SHARE ROW EXCLUSIVE MODE")
             .execute(transaction.connection())
             .await;
@@ -44,14 +44,14 @@ impl Store {
     }
 }
 
-/// Invalidates what depends on reference data: lists, genres, countries, and where the movies come from.
+/// Invalidates results that depend on reference data: lists, genres, countries and the data origin.
 pub(super) async fn invalidate_reference(connection: &mut PgConnection) -> sqlx::Result<()> {
     let (scope, key, decade) = row(&Scope::Reference);
     sqlx::query!("SELECT cinegraph.raise_version($1, $2, $3, true)", scope, key, decade).execute(connection).await?;
     Ok(())
 }
 
-/// A scope as the columns scope, list_key and decade have it.
+/// A scope as the columns `scope`, `list_key` and `decade`.
 fn row(scope: &Scope) -> (&'static str, &str, i32) {
     match scope {
         Scope::Scores(decade) => ("scores", "", decade.year()),

@@ -8,24 +8,24 @@ use super::{Country, Genre, Store, StoreError, WithDeadline};
 /// A canonical list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListName {
-    /// Its key, as in `canonical_sources`.
+    /// Key, as in `canonical_sources`.
     pub key: String,
-    /// What it is called.
+    /// Name.
     pub name: String,
 }
 
-/// A list, counted.
+/// A list with its movie counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListSummary {
-    /// Its key.
+    /// Key.
     pub key: String,
-    /// What it is called.
+    /// Name.
     pub name: String,
-    /// Movies on it.
+    /// Movies on the list.
     pub films: usize,
-    /// Those of them that have no release date.
+    /// Movies on the list without a release date.
     pub undated: usize,
-    /// The decades that have a movie, ascending.
+    /// Decades with a movie, ascending.
     pub decades: Vec<ListDecade>,
 }
 
@@ -41,11 +41,10 @@ pub struct ListDecade {
 }
 
 impl Store {
-    /// All lists, by key. A list without a row of its own, one that films name or a target list, is called
-    /// by its key.
+    /// All lists, by key. A list that only movies or target lists mention is named by its key.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn list_names(&self) -> Result<Vec<ListName>, StoreError> {
         let mut statement = self.statement("lists").await?;
         let rows = sqlx::query_as!(
@@ -65,10 +64,10 @@ impl Store {
         statement.rows(rows)
     }
 
-    /// All lists with their movies counted by decade. Reads every movie that is on a list, so callers keep the answer.
+    /// All lists with movie counts by decade. Reads every listed movie, so callers cache the result.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn list_summaries(&self) -> Result<Vec<ListSummary>, StoreError> {
         let names = self.list_names().await?;
         let mut statement = self.statement("lists").await?;
@@ -86,7 +85,7 @@ impl Store {
         let summary = |list: ListName| {
             let decades = all_decades.iter().filter_map(|&decade| {
                 let (listed, full) = numbers(Some(&list.key), Some(decade));
-                // Rows without a list count all scored films, and scores may be a moment behind the films.
+                // Rows without a list count all scored movies, and scores may lag behind the movies.
                 let candidates = numbers(None, Some(decade)).1.saturating_sub(full);
                 (listed + candidates > 0).then_some(ListDecade { decade, listed, candidates })
             });
@@ -101,7 +100,7 @@ impl Store {
     /// All genres, by name.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn genres(&self) -> Result<Vec<Genre>, StoreError> {
         let mut statement = self.statement("reference").await?;
         let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.genres ORDER BY name, id")
@@ -115,7 +114,7 @@ impl Store {
     /// All countries with their ids, by code.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn countries(&self) -> Result<Vec<(i64, Country)>, StoreError> {
         let mut statement = self.statement("reference").await?;
         let rows = sqlx::query!("SELECT id, iso_3166_1, name FROM public.production_countries ORDER BY iso_3166_1, id")

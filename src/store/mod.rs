@@ -1,7 +1,7 @@
-//! Every SQL statement, and what turns its rows into values of the domain.
+//! Every SQL statement, and the conversion of its rows to domain values.
 //!
-//! No decisions: what to ask, and what to do when an answer is missing, is said in `services`. Formulas live in the
-//! migrations (in SQL) and in `scoring` (in Rust), never in a statement here.
+//! No decisions: `services` decides what to query and how to handle failures. Formulas are defined in the migrations
+//! (SQL) and in `scoring` (Rust), never in a statement here.
 
 mod attach;
 mod columns;
@@ -57,8 +57,8 @@ pub use replica::ReplicaSettings;
 pub use snapshot::Snapshot;
 pub use version_listener::VersionsListener;
 
-/// The names of all statements that requests run, for metrics. Tasks' begin with `task_`; those that only look at the
-/// queue or at jobs are not worth a name of their own.
+/// Names of all statements of requests, for metrics. Names of background tasks begin with `task_`; statements that only
+/// poll the queue or jobs are grouped as other.
 pub const QUERY_NAMES: &[&str] = &[
     "columns_from_table",
     "columns_from_view",
@@ -88,31 +88,32 @@ pub const QUERY_NAMES: &[&str] = &[
     "task_snapshot",
 ];
 
-/// How much longer than the server's own time limit we wait: it says better what went wrong, if it still says anything.
+/// How much longer than the server's statement timeout to wait: the server's error is more specific, if it still
+/// responds.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The parameters of a URL that name files.
+/// URL parameters that name files.
 const TLS_FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
 
-/// A statement of a request that takes longer is logged.
+/// Requests' statements that take longer are logged.
 const SLOW: Duration = Duration::from_millis(200);
 
-/// Where and how to connect.
+/// Connection settings.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
     /// `postgres://…`; may hold a password, so it is never logged.
     pub url: String,
-    /// Connections at most.
+    /// Maximum number of connections.
     pub max_connections: u32,
     /// How long a request waits for a connection.
     pub acquire_timeout: Duration,
-    /// How long statements may take.
+    /// Time limits of statements.
     pub limits: StatementLimits,
-    /// How many direct queries may run at a time, by connections of their own.
+    /// Maximum number of concurrent direct queries, which have a dedicated pool.
     pub direct_queries: u32,
 }
 
-/// The database, as the rest of the house sees it: methods that each run one named statement.
+/// The database: each method runs one named statement.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
@@ -122,20 +123,21 @@ pub struct Store {
     limits: StatementLimits,
 }
 
-/// What runs direct queries: few at a time, so that they take neither connections nor the server from others.
+/// Dedicated pool of direct queries: few at a time, so that they take neither connections nor server capacity from
+/// other statements.
 #[derive(Debug, Clone)]
 struct DirectQueryPool {
     pool: PgPool,
-    turns: Arc<Semaphore>,
-    /// How long to wait for a turn.
-    patience: Duration,
+    permits: Arc<Semaphore>,
+    /// How long to wait for a permit.
+    acquire_timeout: Duration,
 }
 
 impl Store {
-    /// Opens a pool; connects when the first statement asks for it.
+    /// Creates the pools; connections are opened on first use.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the URL is none, [`StoreError::TlsFile`] when it names a file that is not there.
+    /// [`StoreError::Unavailable`] for an invalid URL, [`StoreError::TlsFile`] if a file that it names cannot be read.
     pub fn open(settings: &DatabaseSettings, metrics: Metrics) -> Result<Self, StoreError> {
         let options = options(&settings.url)?;
         let pool = |connections, limit| {
@@ -146,15 +148,15 @@ impl Store {
         };
         let direct = DirectQueryPool {
             pool: pool(settings.direct_queries, settings.limits.direct_query),
-            turns: Arc::new(Semaphore::new(settings.direct_queries as usize)),
-            patience: settings.acquire_timeout,
+            permits: Arc::new(Semaphore::new(settings.direct_queries as usize)),
+            acquire_timeout: settings.acquire_timeout,
         };
         let pool = pool(settings.max_connections, settings.limits.request);
         Ok(Self { pool, direct, replica: None, metrics, limits: settings.limits })
     }
 
-    /// The same database by connections of its own, so that who uses this store takes none from others. It knows of no
-    /// replica.
+    /// A store for the same database with a dedicated pool, so that its users take no connections from requests. Does
+    /// not use the replica.
     #[must_use]
     pub fn with_dedicated_pool(&self, max_connections: u32, acquire_timeout: Duration) -> Self {
         let options = self.pool.connect_options().as_ref().clone();
@@ -162,20 +164,20 @@ impl Store {
         Self { pool: pool.connect_lazy_with(options), replica: None, ..self.clone() }
     }
 
-    /// The pool, for what brings its own statements: imports, the generator, tests.
+    /// The pool, for callers with their own statements: imports, the generator, tests.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// Tells the metrics how many connections are open and idle.
+    /// Reports the number of open and idle connections to the metrics.
     pub fn measure_pool(&self) {
         let measure = |name, pool: &PgPool| {
             let (idle, open) = (pool.num_idle(), pool.size() as usize);
             let max = pool.options().get_max_connections() as usize;
             self.metrics.connections(name, idle, open.saturating_sub(idle), max);
         };
-        // Without the connections of the direct query: while nobody needs that, a full pool would look half empty.
+        // Without the pool of direct queries: usually unused, it would make a full pool look half empty.
         measure(Pool::Primary, &self.pool);
         if let Some(replica) = &self.replica {
             measure(Pool::Replica, replica.pool());
@@ -191,39 +193,40 @@ impl Store {
         }
     }
 
-    /// Asks the server whether it is there.
+    /// Checks that the server responds.
     ///
     /// # Errors
-    /// [`StoreError`] when it is not.
+    /// [`StoreError`] if it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let mut statement = self.statement("ping").await?;
-        let answer =
+        let pong =
             sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).with_deadline(self.limits.request).await;
-        statement.done(answer.map(|_| ()))
+        statement.done(pong.map(|_| ()))
     }
 
-    /// Takes a connection, waiting for it as long as the pool allows, and starts the clock of a statement.
+    /// Acquires a connection, within the pool's timeout, and starts to measure a statement.
     async fn statement(&self, name: &'static str) -> Result<Statement, StoreError> {
         let (connection, measured) = self.measured(name, self.pool.acquire()).await?;
         Ok(Statement { name, connection: PooledConnection::new(connection), measured })
     }
 
-    /// The same for a direct query, waiting for its turn first.
+    /// As [`Store::statement`], for a direct query; acquires a permit first.
     async fn direct_query(&self, name: &'static str) -> Result<(Statement, OwnedSemaphorePermit), StoreError> {
-        let turn = tokio::time::timeout(self.direct.patience, Arc::clone(&self.direct.turns).acquire_owned()).await;
-        let Ok(Ok(turn)) = turn else { return Err(StoreError::TooManyDirectQueries(name)) };
+        let acquire = Arc::clone(&self.direct.permits).acquire_owned();
+        let permit = tokio::time::timeout(self.direct.acquire_timeout, acquire).await;
+        let Ok(Ok(permit)) = permit else { return Err(StoreError::TooManyDirectQueries(name)) };
         let (connection, measured) = self.measured(name, self.direct.pool.acquire()).await?;
-        Ok((Statement { name, connection: PooledConnection::new(connection), measured }, turn))
+        Ok((Statement { name, connection: PooledConnection::new(connection), measured }, permit))
     }
 
-    /// Measures the wait for a connection, and starts to measure what is done with it.
+    /// Measures the wait for a connection, and starts to measure the statement.
     async fn measured<C>(
         &self,
         name: &'static str,
         acquire: impl Future<Output = Result<C, sqlx::Error>>,
     ) -> Result<(C, StatementGuard), StoreError> {
         let wait = self.metrics.connection_wait(Pool::Primary);
-        // On the heap: making a connection takes a large future.
+        // Boxed because the future that opens a connection is large.
         match Box::pin(acquire).await {
             Ok(connection) => {
                 wait.acquired();
@@ -240,41 +243,41 @@ impl Store {
     }
 }
 
-/// Starts to measure a statement that goes to the server of `pool`.
+/// Starts to measure a statement on the server of `pool`.
 fn start_measuring(metrics: &Metrics, name: &'static str, pool: &PgPool) -> StatementGuard {
     let (measured, server) = (metrics.statement(name), pool.connect_options());
     measured.sent_to(server.get_host(), server.get_port(), server.get_database());
     measured
 }
 
-/// Ends the measurement of a statement that failed.
+/// Finishes the measurement of a failed statement.
 fn record_error(measured: StatementGuard, error: &sqlx::Error) {
     let sqlstate = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     measured.finish_err(error::FailureKind::of(error).into(), sqlstate.as_deref());
 }
 
-/// One statement being run: its connection, and its measurement, which ends with it on every way out.
+/// A running statement: its connection, and its measurement, which finishes on every code path.
 struct Statement {
     name: &'static str,
     connection: PooledConnection,
     measured: StatementGuard,
 }
 
-/// A connection of a pool. One that was left in the middle of a statement is closed, not given back: the pool would wait
-/// for its answer without limit.
+/// A pooled connection. If its statement did not complete, it is closed instead of returned: the pool would wait for
+/// the response without a limit.
 struct PooledConnection {
     connection: PoolConnection<Postgres>,
-    sound: bool,
+    is_reusable: bool,
 }
 
 impl PooledConnection {
     fn new(connection: PoolConnection<Postgres>) -> Self {
-        Self { connection, sound: false }
+        Self { connection, is_reusable: false }
     }
 
-    /// Takes note of how its statement ended.
+    /// Marks the connection as reusable unless its statement failed with an I/O error.
     fn return_to_pool<T>(&mut self, result: &Result<T, sqlx::Error>) {
-        self.sound = !matches!(result, Err(sqlx::Error::Io(_)));
+        self.is_reusable = !matches!(result, Err(sqlx::Error::Io(_)));
     }
 }
 
@@ -294,50 +297,50 @@ impl DerefMut for PooledConnection {
 
 impl Drop for PooledConnection {
     fn drop(&mut self) {
-        if !self.sound {
+        if !self.is_reusable {
             self.connection.close_on_drop();
         }
     }
 }
 
-/// A limit that also ends what waits for a server that says nothing any more.
+/// Deadline for statements, which also applies when the server stops responding.
 trait WithDeadline: Future {
-    /// At most a little longer than the server's own limit for the statement.
+    /// Times out [`GRACE`] after the server's own limit.
     fn with_deadline<T>(self, limit: Duration) -> impl Future<Output = Result<T, sqlx::Error>>
     where
         Self: Future<Output = Result<T, sqlx::Error>> + Sized,
     {
-        let silent = |_| Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the server says nothing")));
-        // On the heap: futures of statements are large, and lie within many others.
+        let timed_out = |_| Err(sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "no server response")));
+        // Boxed because futures of statements are large and nested in many others.
         let limited = Box::pin(self);
-        async move { tokio::time::timeout(limit + GRACE, limited).await.unwrap_or_else(silent) }
+        async move { tokio::time::timeout(limit + GRACE, limited).await.unwrap_or_else(timed_out) }
     }
 }
 
 impl<F: Future> WithDeadline for F {}
 
 impl Statement {
-    /// Where it is sent.
+    /// Executor for the statement.
     fn connection(&mut self) -> InstrumentedExecutor<'_> {
         InstrumentedExecutor { connection: &mut self.connection, measured: &self.measured }
     }
 
-    /// The connection, for what takes more than one statement.
+    /// The plain connection, for several statements.
     fn session(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
 
-    /// Ends a statement that returns rows.
+    /// Finishes a statement that returns rows.
     fn rows<T>(self, result: Result<Vec<T>, sqlx::Error>) -> Result<Vec<T>, StoreError> {
         self.end(result, Vec::len)
     }
 
-    /// Ends a statement that returns one row or none.
+    /// Finishes a statement that returns at most one row.
     fn row<T>(self, result: Result<Option<T>, sqlx::Error>) -> Result<Option<T>, StoreError> {
         self.end(result, |row| usize::from(row.is_some()))
     }
 
-    /// Ends a statement that returns nothing.
+    /// Finishes a statement that returns no rows.
     fn done<T>(self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         self.end(result, |_| 0)
     }
@@ -374,8 +377,8 @@ impl From<error::FailureKind> for DbError {
     }
 }
 
-/// How to connect to the database at `url`. Files that it names are looked at now: when a connection is made, a missing one
-/// is an error that does not say which.
+/// Parses connection options. Checks files named in the URL now, because the error when connecting would not name a
+/// missing file.
 fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url).map_err(|error| StoreError::Unavailable(error.into()))?;
     let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
@@ -390,20 +393,20 @@ fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     Ok(options)
 }
 
-/// What every connection of ours is set to.
+/// Session settings of every connection.
 fn session(options: PgConnectOptions, limit: Duration) -> PgConnectOptions {
     options.application_name("cinegraph").options([
         ("search_path", "cinegraph,public".to_owned()),
         ("statement_timeout", limit.as_millis().to_string()),
         ("timezone", "UTC".to_owned()),
-        // Compiling a plan costs more than any statement of ours takes.
+        // JIT compilation of a plan costs more than any statement takes.
         ("jit", "off".to_owned()),
-        // A decade's films are sorted in memory.
+        // Allows sorting a decade's movies in memory.
         ("work_mem", "64MB".to_owned()),
     ])
 }
 
-/// Our migrations, recorded in our own schema so that they never meet the host application's.
+/// Cinegraph's migrations, recorded in its own schema so that they never conflict with the host application's.
 #[must_use]
 pub fn migrator() -> sqlx::migrate::Migrator {
     let mut migrator = sqlx::migrate!();

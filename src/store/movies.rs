@@ -1,4 +1,4 @@
-//! Movies and what hangs on them: each statement takes many ids, so that a page costs as much as one movie.
+//! Movies and their details: each statement takes many ids, so that a page needs as many statements as one movie.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,57 +9,57 @@ use serde_json::Value;
 use super::{Store, StoreError, WithDeadline};
 use crate::scoring::MovieId;
 
-/// A movie, without what hangs on it.
+/// A movie without its details.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Movie {
-    /// Its id here.
+    /// Database id.
     pub id: MovieId,
-    /// Its id at `TMDb`; none where no source has mapped it.
+    /// `TMDb` id; `None` for a movie without one.
     pub tmdb_id: Option<i32>,
-    /// Its id at `IMDb`, "tt…".
+    /// `IMDb` id, "tt…".
     pub imdb_id: Option<String>,
-    /// Its title.
+    /// Title.
     pub title: String,
-    /// When it was first shown.
+    /// Release date.
     pub release_date: Option<NaiveDate>,
-    /// Two letters.
+    /// Two-letter code.
     pub original_language: Option<String>,
-    /// Path of its poster at `TMDb`.
+    /// Path of the poster at `TMDb`.
     pub poster_path: Option<String>,
-    /// The lists that it is on, by key.
+    /// List memberships, by key.
     pub lists: Vec<Membership>,
 }
 
-/// One movie's place on one list.
+/// Membership of a movie in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// The list's key.
+    /// Key of the list.
     pub list_key: String,
-    /// Its number on the list, where the list numbers its films.
+    /// Position on the list, if the list is numbered.
     pub position: Option<i32>,
-    /// The edition that it was added in.
+    /// Edition that added the movie.
     pub edition: Option<String>,
 }
 
-/// What a movie is looked up by.
+/// Key of a movie lookup.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MovieKey {
-    /// Its id here.
+    /// Database id.
     Id(MovieId),
-    /// Its id at `TMDb`.
+    /// `TMDb` id.
     Tmdb(i32),
-    /// Its id at `IMDb`.
+    /// `IMDb` id.
     Imdb(String),
 }
 
 /// A genre.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Genre {
-    /// Its id here.
+    /// Database id.
     pub id: i64,
-    /// Its id at `TMDb`; none where it is of another source.
+    /// `TMDb` id; `None` for a genre from another source.
     pub tmdb_id: Option<i32>,
-    /// Its name.
+    /// Name.
     pub name: String,
 }
 
@@ -68,20 +68,20 @@ pub struct Genre {
 pub struct Country {
     /// ISO 3166-1, two letters.
     pub code: String,
-    /// Its name.
+    /// Name.
     pub name: String,
 }
 
-/// A number about a movie, from one source.
+/// An external metric of a movie.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metric {
-    /// Who says so.
+    /// Source.
     pub source: String,
-    /// What it is.
+    /// Metric type.
     pub metric_type: String,
-    /// The number; none where the metric is a text, or no number.
+    /// Value; `None` for texts and non-finite numbers.
     pub value: Option<f64>,
-    /// When it was taken.
+    /// When it was fetched.
     pub fetched_at: DateTime<Utc>,
 }
 
@@ -94,60 +94,60 @@ pub struct FestivalEntry {
     pub year: i32,
     /// Category.
     pub category: String,
-    /// Who was nominated, where somebody is named.
+    /// Name of the nominee, if any.
     pub person_name: Option<String>,
     /// Whether it won.
     pub won: bool,
 }
 
-/// A person's number in the database.
+/// Database id of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonId(pub i64);
 
-/// Somebody who worked on movies.
+/// A person with credits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Their id here.
+    /// Database id.
     pub id: PersonId,
-    /// Their id at `TMDb`; none where no source has mapped them.
+    /// `TMDb` id; `None` for a person without one.
     pub tmdb_id: Option<i32>,
-    /// Their name.
+    /// Name.
     pub name: String,
 }
 
-/// One thing that one person did for one movie.
+/// A credit of a person in a movie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credit {
     /// `TMDb`'s id of the credit.
     pub credit_id: String,
-    /// Who.
+    /// The person.
     pub person: Person,
-    /// Whether they acted; otherwise they were of the crew.
+    /// Whether it is a cast credit; otherwise a crew credit.
     pub cast: bool,
-    /// Of the crew: the department.
+    /// Department (crew).
     pub department: Option<String>,
-    /// Of the crew: the job.
+    /// Job (crew).
     pub job: Option<String>,
-    /// Of the cast: the character.
+    /// Character (cast).
     pub character: Option<String>,
 }
 
-/// How much a person's record speaks for a movie.
+/// Quality of a person's record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PersonQuality {
     /// 0 to 100.
     pub score: f64,
-    /// The counts that it was made of.
+    /// Counts that the score is derived from.
     pub components: Value,
-    /// When.
+    /// When it was computed.
     pub calculated_at: DateTime<Utc>,
 }
 
 impl Store {
-    /// Which of these movies are there, in no order.
+    /// Existing movies among `ids`, in no particular order.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn existing_movies(&self, ids: &[MovieId]) -> Result<Vec<MovieId>, StoreError> {
         let ids = numbers(ids);
         let mut statement = self.statement("movie_id").await?;
@@ -158,10 +158,10 @@ impl Store {
         Ok(statement.rows(rows)?.into_iter().map(MovieId).collect())
     }
 
-    /// Movies by id, in no order; those that are not there are left out.
+    /// Movies by id, in no particular order; omits unknown ids.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn movies_by_id(&self, ids: &[MovieId]) -> Result<Vec<Movie>, StoreError> {
         let ids = numbers(ids);
         let mut statement = self.statement("movies_by_id").await?;
@@ -189,10 +189,10 @@ impl Store {
             .collect())
     }
 
-    /// The id of a movie; the lowest where several carry the same `IMDb` id.
+    /// Id of a movie; the lowest if several have the same `IMDb` id.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn movie_id(&self, key: &MovieKey) -> Result<Option<MovieId>, StoreError> {
         let (id, tmdb, imdb) = match key {
             MovieKey::Id(id) => (Some(id.0), None, None),
@@ -212,10 +212,10 @@ impl Store {
         Ok(statement.row(row)?.map(MovieId))
     }
 
-    /// Movies whose title contains a text, whatever the case: by title in lower case, then by id, those after `after`.
+    /// Movies after `after` whose title contains a text, case-insensitive, sorted by lower-case title, then id.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn movies_by_title(
         &self,
         contains: &str,
@@ -240,7 +240,7 @@ impl Store {
     /// Genres of movies, by name.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn genres_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Genre>>, StoreError> {
         let mut statement = self.statement("genres_of_movies").await?;
         let rows = sqlx::query!(
@@ -259,7 +259,7 @@ impl Store {
     /// Production countries of movies, by code.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn countries_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Country>>, StoreError> {
         let mut statement = self.statement("countries_of_movies").await?;
         let rows = sqlx::query!(
@@ -279,7 +279,7 @@ impl Store {
     /// Metrics of movies, by source and type.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn metrics_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Metric>>, StoreError> {
         let mut statement = self.statement("metrics_of_movies").await?;
         let rows = sqlx::query!(
@@ -304,7 +304,7 @@ impl Store {
     /// Nominations of movies: latest first, then by organization and category.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn festival_entries_of(
         &self,
         ids: &[MovieId],
@@ -326,10 +326,10 @@ impl Store {
         })))
     }
 
-    /// Credits of movies: directors, then the cast as billed, then the rest of the crew.
+    /// Credits of movies: directors, then cast by billing order, then other crew.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn credits_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Credit>>, StoreError> {
         let mut statement = self.statement("credits_of_movies").await?;
         let rows = sqlx::query_file!("src/store/sql/credits_of_movies.sql", &numbers(ids))
@@ -349,10 +349,10 @@ impl Store {
         })))
     }
 
-    /// Qualities of people; those who have none are left out.
+    /// Quality of people; omits people without one.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn qualities_of(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, PersonQuality>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let mut statement = self.statement("qualities_of_people").await?;
@@ -385,18 +385,18 @@ fn grouped<K: Eq + Hash, V>(rows: impl Iterator<Item = (K, V)>) -> HashMap<K, Ve
     groups
 }
 
-/// A text as a pattern that matches nothing but itself.
+/// Escapes a text as a LIKE pattern that matches it literally.
 fn literal(text: &str) -> String {
     let escaped = |c| ['\\', '%', '_'].contains(&c).then_some('\\').into_iter().chain([c]);
     text.chars().flat_map(escaped).collect()
 }
 
-/// Ids below 0 stand for rows that `TMDb` does not know.
+/// Negative ids mark rows without a `TMDb` id.
 pub(super) fn mapped(tmdb_id: i32) -> Option<i32> {
     Some(tmdb_id).filter(|id| *id >= 0)
 }
 
-/// Memberships, by key; none where the column is no object.
+/// Memberships by key; empty if the column is not a JSON object.
 fn memberships(sources: Option<&Value>) -> Vec<Membership> {
     let Some(Value::Object(sources)) = sources else { return Vec::new() };
     let membership = |(key, value): (&String, &Value)| Membership {

@@ -7,43 +7,43 @@ use super::transaction::OpenTransaction;
 use super::{Store, StoreError, WithDeadline};
 use crate::scoring::Weights;
 
-/// A profile's number in the database.
+/// Database id of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProfileId(pub i64);
 
 /// Named, stored weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
-    /// Its id.
+    /// Database id.
     pub id: ProfileId,
-    /// Its name, unique.
+    /// Unique name.
     pub name: String,
-    /// What it is for.
+    /// Description.
     pub description: Option<String>,
-    /// Its weights, normalised.
+    /// Normalised weights.
     pub weights: Weights,
-    /// The category weights that they were mapped from; none where the exact weights are ours.
+    /// Category weights that the weights are mapped from; `None` if exact weights are stored.
     pub category_weights: Option<Value>,
     /// Whether it is the default.
     pub is_default: bool,
-    /// Whether it came with the database.
+    /// Whether it is a system profile.
     pub is_system: bool,
-    /// Whether it can be asked for.
+    /// Whether queries can use it.
     pub active: bool,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
 }
 
-/// A profile as somebody wants it.
+/// Requested state of a profile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProfileDraft {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// What it is for.
+    /// Description.
     pub description: Option<String>,
-    /// Its weights.
+    /// Weights.
     pub weights: Weights,
-    /// Whether it can be asked for.
+    /// Whether queries can use it.
     pub active: bool,
 }
 
@@ -93,7 +93,7 @@ impl Store {
     /// All profiles, by name.
     ///
     /// # Errors
-    /// [`StoreError::Row`] when a profile's weights are none; other [`StoreError`]s when the database does not answer.
+    /// [`StoreError::Row`] for a profile with invalid weights; other [`StoreError`]s if the database is unavailable.
     pub async fn profiles(&self) -> Result<Vec<Profile>, StoreError> {
         let mut statement = self.statement("profiles").await?;
         let rows = sqlx::query_file_as!(ProfileRow, "src/store/sql/profiles.sql", None::<i64>)
@@ -103,14 +103,14 @@ impl Store {
         statement.rows(rows)?.into_iter().map(Profile::try_from).collect()
     }
 
-    /// Begins to change profiles. Waits for others who do, on whichever instance.
+    /// Starts a transaction that changes profiles. Waits for other such transactions, on any instance.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn change_profiles(&self) -> Result<ProfileChanges, StoreError> {
         let mut transaction = self.transaction("profiles").await?;
-        // First of all: its row is the lock that all who change profiles take in turn, so that each of them sees what the
-        // one before has left.
+        // First statement of the transaction: the version row serialises all profile changes, so that each sees the
+        // result of the previous one.
         let raised = sqlx::query!("SELECT cinegraph.raise_version('profiles', '', 0, true)")
             .execute(transaction.connection())
             .await;
@@ -119,14 +119,14 @@ impl Store {
     }
 }
 
-/// Changes of profiles that are made together. Dropped before [`commit`](Self::commit), they are undone.
+/// Profile changes in one transaction. Dropped before [`commit`](Self::commit), they are rolled back.
 #[derive(Debug)]
 pub struct ProfileChanges {
     transaction: OpenTransaction,
 }
 
 impl ProfileChanges {
-    /// A profile as it stands, and stays until the end: other applications wait, too.
+    /// Reads a profile and locks it until the end of the transaction, for other applications too.
     ///
     /// # Errors
     /// As [`Store::profiles`].
@@ -146,7 +146,7 @@ impl ProfileChanges {
     /// Adds a profile that is neither the default nor a system profile.
     ///
     /// # Errors
-    /// [`StoreError`] when the name is taken ([`StoreError::duplicate_in`]) or the database does not answer.
+    /// [`StoreError`] if the name is taken ([`StoreError::duplicate_in`]) or the database is unavailable.
     pub async fn insert(&mut self, draft: &ProfileDraft, now: DateTime<Utc>) -> Result<ProfileId, StoreError> {
         let inserted = sqlx::query_scalar!(
             "INSERT INTO public.metric_weight_profiles (name, description, active, inserted_at, updated_at)
@@ -163,8 +163,8 @@ impl ProfileChanges {
         Ok(id)
     }
 
-    /// Gives a profile everything that a draft says but its weights. The time of the change is later than that of the
-    /// former one, by a second at least, so that each state of a profile has a time of its own.
+    /// Applies a draft to a profile, except its weights. The change time increases by at least one second, so that each
+    /// state of a profile has a distinct one.
     ///
     /// # Errors
     /// As [`ProfileChanges::insert`].
@@ -190,10 +190,10 @@ impl ProfileChanges {
         self.transaction.checked(described).map(|_| ())
     }
 
-    /// Gives a profile its weights: exactly here, and as category weights for other readers.
+    /// Stores the weights of a profile: the exact shares for Cinegraph, and category weights for other applications.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn weigh(&mut self, id: ProfileId, weights: Weights, now: DateTime<Utc>) -> Result<(), StoreError> {
         let weighed = sqlx::query_file!(
             "src/store/sql/weigh_profile.sql",
@@ -208,13 +208,13 @@ impl ProfileChanges {
         self.transaction.checked(weighed).map(|_| ())
     }
 
-    /// Makes a profile the default, and no other.
+    /// Makes a profile the only default.
     ///
     /// # Errors
-    /// [`StoreError`] when another application made another one the default at the same moment
-    /// ([`StoreError::duplicate_in`]), or the database does not answer.
+    /// [`StoreError`] if another application chose another default at the same time ([`StoreError::duplicate_in`]), or
+    /// if the database is unavailable.
     pub async fn make_default(&mut self, id: ProfileId, now: DateTime<Utc>) -> Result<(), StoreError> {
-        // Two statements: the index that allows one default looks at each row as it is written.
+        // Two statements: the unique index on the default checks each row as it is written.
         for is_default in [false, true] {
             let made = sqlx::query!(
                 "UPDATE public.metric_weight_profiles
@@ -232,10 +232,10 @@ impl ProfileChanges {
         Ok(())
     }
 
-    /// Removes a profile.
+    /// Deletes a profile.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn delete(&mut self, id: ProfileId) -> Result<(), StoreError> {
         let deleted = sqlx::query!(
             "WITH weights AS (DELETE FROM cinegraph.profile_weights WHERE profile_id = $1)
@@ -247,10 +247,10 @@ impl ProfileChanges {
         self.transaction.checked(deleted).map(|_| ())
     }
 
-    /// Makes the changes, and tells every instance of them.
+    /// Commits the changes and notifies all instances.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer; whether they were made is then not known.
+    /// [`StoreError`] if the database is unavailable; the outcome of the commit is then unknown.
     pub async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await
     }

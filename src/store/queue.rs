@@ -1,7 +1,7 @@
-//! The queue of films whose scores must be computed anew.
+//! The queue of movies whose scores must be recomputed.
 //!
-//! Triggers append to it; what is taken off it is computed in the same transaction, so that nothing is lost when the
-//! program or its connection dies in between.
+//! Triggers append to it. Entries are removed in the transaction that computes their scores, so that none is lost if
+//! the program or its connection fails.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -11,51 +11,51 @@ use super::{Store, StoreError, WithDeadline};
 use crate::scoring::MovieId;
 use crate::telemetry::Task;
 
-/// Held for the length of one batch by who drains.
+/// Advisory lock of the drain, held during one batch.
 const DRAIN_LOCK: i64 = 0x6369_6e65_0003;
 
-/// How long films may join and leave lists before a snapshot is taken that knows of it.
+/// Delay of the snapshot after list changes, so that one snapshot covers several changes.
 const SNAPSHOT_AFTER: &str = "10 seconds";
 
-/// What one batch of a drain did.
+/// Outcome of one batch of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drained {
-    /// Nothing waited.
+    /// The queue was empty.
     Nothing,
-    /// Another instance is at it.
+    /// Another instance holds the lock.
     LockedElsewhere,
-    /// Scores of some films were computed.
+    /// Scores were computed.
     Films {
-        /// How many.
+        /// Movies computed.
         films: u64,
-        /// How many of them had changed.
+        /// Movies whose scores changed.
         changed: u64,
     },
 }
 
-/// What waits.
+/// Length of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLength {
-    /// Distinct films; all films where an entry stands for all.
+    /// Distinct movies; all movies if an entry stands for all.
     pub films: u64,
-    /// When the first of them was queued.
+    /// When the oldest entry was queued.
     pub oldest: Option<DateTime<Utc>>,
 }
 
-/// Films that somebody wants to be computed anew.
+/// A request to recompute scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshRequest {
-    /// The last of its entries: once none is left up to it, all are done.
+    /// Highest entry id: the request is complete when no entry up to it is left.
     pub last_entry: i64,
-    /// When it was made.
+    /// When it was queued.
     pub queued_at: DateTime<Utc>,
 }
 
 impl Store {
-    /// Queues films to be computed anew, at least one and each once; `None` stands for all films.
+    /// Queues movies for recomputation, at least one and each once; `None` stands for all movies.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn request_scores(&self, ids: Option<&[MovieId]>) -> Result<RefreshRequest, StoreError> {
         let mut statement = self.statement("score_table").await?;
         let ids: Vec<Option<i64>> = ids.map_or(vec![None], |ids| ids.iter().map(|id| Some(id.0)).collect());
@@ -75,10 +75,10 @@ impl Store {
         statement.done(request)
     }
 
-    /// Whether anything waits.
+    /// Whether the queue has entries.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn is_anything_queued(&self) -> Result<bool, StoreError> {
         let mut statement = self.statement("task_queue").await?;
         let any = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) AS "any!""#)
@@ -88,10 +88,10 @@ impl Store {
         statement.done(any)
     }
 
-    /// What waits, counted. Reads the whole queue.
+    /// Length of the queue. Reads all of it.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn queue_length(&self) -> Result<QueueLength, StoreError> {
         let mut statement = self.statement("task_queue").await?;
         let row = sqlx::query_file!("src/store/sql/queue_length.sql")
@@ -102,10 +102,10 @@ impl Store {
         Ok(QueueLength { films: row.films.unsigned_abs(), oldest: row.oldest })
     }
 
-    /// Takes the oldest `size` entries that name a film off the queue and computes the scores of these films.
+    /// Removes the oldest `size` entries with a movie from the queue and computes the scores of these movies.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer or a film cannot be computed; the entries then stay.
+    /// [`StoreError`] if the database is unavailable or a movie cannot be computed; the entries then stay.
     pub async fn drain_movies(&self, size: i64) -> Result<Drained, StoreError> {
         self.task("task_scores", async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? {
@@ -125,12 +125,12 @@ impl Store {
         .await
     }
 
-    /// Computes the scores of the next `size` films for the entry that stands for all films, and takes it off the queue
-    /// after the last. Entries like it that wait before it is begun are the same request. None where there is no such
-    /// entry, or while somebody refreshes all films anyway.
+    /// Computes the next `size` movies of the entry that stands for all movies, and removes it after the last batch.
+    /// Further such entries that were queued before it starts are merged with it. [`Drained::Nothing`] without such an
+    /// entry, [`Drained::LockedElsewhere`] during a full refresh.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer; the batch is then undone.
+    /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn drain_all_movies(&self, size: i64) -> Result<Drained, StoreError> {
         self.task("task_scores", async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? || !try_lock(connection, FULL_REFRESH_LOCK).await? {
@@ -170,10 +170,10 @@ impl Store {
         .await
     }
 
-    /// Takes the entries of the film that waits longest off the queue without computing it; says which film it was.
+    /// Removes the entries of the movie that was queued first without computing it; returns its id.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn drop_oldest_entry(&self) -> Result<Option<i64>, StoreError> {
         self.task("task_scores", async |connection| {
             let movie = sqlx::query_file_scalar!("src/store/sql/give_up_oldest_queued.sql");
@@ -182,11 +182,11 @@ impl Store {
         .await
     }
 
-    /// Puts one entry that stands for all films in the place of all that wait in the queue; says which. Until it is taken
-    /// away, an interrupted refresh of all films is not forgotten. Entries that come meanwhile stay.
+    /// Replaces all queued entries by one that stands for all movies; returns its id. While it exists, an interrupted
+    /// full refresh is resumed. Entries that are queued later stay.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn queue_all_movies(&self) -> Result<i64, StoreError> {
         self.task("task_scores", async |connection| {
             let entry = sqlx::query_scalar!(
@@ -198,10 +198,10 @@ impl Store {
         .await
     }
 
-    /// Takes one entry off the queue.
+    /// Removes one entry from the queue.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn forget_queued(&self, entry: i64) -> Result<(), StoreError> {
         self.task("task_scores", async |connection| {
             sqlx::query!("DELETE FROM cinegraph.score_refresh_queue WHERE id = $1", entry)
@@ -213,12 +213,12 @@ impl Store {
     }
 }
 
-/// Takes a lock until the end of the transaction, unless somebody else has it.
+/// Takes an advisory lock until the end of the transaction; `false` if another session holds it.
 async fn try_lock(connection: &mut PgConnection, key: i64) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "taken!""#, key).fetch_one(connection).await
 }
 
-/// Asks for a new snapshot where films joined or left a list: validations go by it.
+/// Requests a new snapshot if movies joined or left a list, because validations depend on both.
 async fn follow_lists(connection: &mut PgConnection, computed: ScoreBatch) -> Result<(), sqlx::Error> {
     if computed.lists_changed {
         super::jobs::request(connection, Task::SnapshotRefresh, SNAPSHOT_AFTER).await?;

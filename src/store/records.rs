@@ -1,18 +1,18 @@
-//! Records: what memory keeps of a film, end to end in one value, as `cinegraph.film_record` and the snapshot write it.
+//! Binary records of movies, concatenated in one value, as `cinegraph.film_record` and the snapshot write them.
 //!
-//! A decade is tens of thousands of films, and one value each costs a tenth of a column for each thing about them. The
-//! forms are those in which PostgreSQL sends values: numbers in network order, arrays behind a head of their own.
+//! A decade has tens of thousands of movies; one record per movie costs a tenth of one column per attribute. Values use
+//! PostgreSQL's binary format: numbers in network byte order, arrays with their own header.
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
-/// Days and times count from 2000-01-01.
+/// Epoch of PostgreSQL's dates and timestamps.
 const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("it is a day");
 
-/// Bytes that are no record.
+/// The bytes are not a valid record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DecodeError;
 
-/// Reads one value after the other.
+/// Decodes values one after the other.
 #[derive(Debug)]
 pub(super) struct RowDecoder<'a> {
     rest: &'a [u8],
@@ -64,7 +64,7 @@ impl<'a> RowDecoder<'a> {
         self.array(|element| std::str::from_utf8(element).map_err(|_| DecodeError))
     }
 
-    /// A `bigint[]` of ids that are small.
+    /// A `bigint[]` of ids that fit 32 bits.
     pub(super) fn codes(&mut self) -> Result<Vec<u32>, DecodeError> {
         self.array(|element| {
             let id = i64::from_be_bytes(element.try_into().map_err(|_| DecodeError)?);
@@ -72,7 +72,7 @@ impl<'a> RowDecoder<'a> {
         })
     }
 
-    /// An array of one dimension, or none where it is empty, without NULLs.
+    /// A one-dimensional or empty array without NULLs.
     fn array<T>(&mut self, decode: impl Fn(&'a [u8]) -> Result<T, DecodeError>) -> Result<Vec<T>, DecodeError> {
         let (dimensions, _has_nulls, _element_type) = (self.i32()?, self.i32()?, self.i32()?);
         let length = match dimensions {
@@ -85,7 +85,7 @@ impl<'a> RowDecoder<'a> {
         };
         (0..length)
             .map(|_| {
-                // -1 for NULL, which is no length.
+                // NULL has length -1, which fails the conversion.
                 let length = usize::try_from(self.i32()?).map_err(|_| DecodeError)?;
                 let (element, rest) = self.rest.split_at_checked(length).ok_or(DecodeError)?;
                 self.rest = rest;

@@ -1,7 +1,7 @@
-//! What computes stored scores: person quality, score table, blind scores and the snapshot, each set-based.
+//! Computes stored data: person quality, score table, blind scores and the snapshot, with set-based statements.
 //!
-//! Scores and person quality go in batches of ids, each its own transaction, so that memory stays bounded, readers
-//! are never blocked and a run that was interrupted can simply be repeated.
+//! Scores and person quality are computed in batches of ids, one transaction each, so that memory stays bounded,
+//! readers are never blocked, and an interrupted run can be repeated.
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgAdvisoryLock, PgAdvisoryLockGuard, PgAdvisoryLockKey};
@@ -10,62 +10,62 @@ use sqlx::{Connection, PgConnection, Postgres};
 use super::{Store, StoreError, WithDeadline};
 use crate::scoring::FORMULA_VERSION;
 
-/// How far a batch came.
+/// Result of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// The last id of the batch: where the next one begins.
+    /// Last id of the batch; the next batch starts after it.
     pub last_id: i64,
     /// Rows computed.
     pub rows: u64,
-    /// Rows that were not as stored, removed ones included.
+    /// Rows that differed from the stored ones, including removed rows.
     pub changed: u64,
 }
 
-/// What a refresh of scores changed.
+/// Counts of a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Changes {
     /// Rows computed.
     pub rows: u64,
-    /// Rows that were missing, different or left over.
+    /// Rows that were missing, different or obsolete.
     pub changed: u64,
 }
 
-/// How far a batch of scores came, and what it found.
+/// Result of a batch of scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScoreBatch {
-    /// How far it came.
+    /// Counts of the batch.
     pub batch: Batch,
-    /// Films whose scores were wrong though nothing about them waits in the queue.
+    /// Movies with wrong scores that are not queued.
     pub corrected: u64,
-    /// Whether a film joined or left a list.
+    /// Whether a movie joined or left a list.
     pub lists_changed: bool,
 }
 
-/// The right to refresh the scores of all films.
+/// Lock of the full refresh.
 pub struct FullRefresh(PgAdvisoryLockGuard<PoolConnection<Postgres>>);
 
 impl FullRefresh {
-    /// Lets others have it, at once.
+    /// Releases the lock immediately.
     ///
     /// # Errors
-    /// [`StoreError`] when the connection was lost; the right is then free too.
+    /// [`StoreError`] if the connection was lost; the lock is then free too.
     pub async fn release(self) -> Result<(), StoreError> {
         self.0.release_now().await.map(|_| ()).map_err(|error| StoreError::of("task_scores", error))
     }
 }
 
-/// Held by who refreshes the scores of all films, so that no two do, and by the drain while it does a part of that.
+/// Advisory lock of a full refresh, so that only one runs; the drain takes it for each batch of a pass over all movies.
 pub(super) const FULL_REFRESH_LOCK: i64 = 0x6369_6e65_0001;
 
-/// Held for the length of one batch by who writes the score table. Two batches at once could each have seen the films as
-/// they were before the other's change, and the later to commit would put old scores back.
+/// Advisory lock of writers of the score table, held during one batch. Of two concurrent batches, the later commit
+/// could overwrite new scores with scores computed before the other's change.
 const SCORE_TABLE_LOCK: i64 = 0x6369_6e65_0002;
 
 impl Store {
-    /// How many movies and people there are, for a progress bar.
+    /// Number of movies and of people, for progress reports.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn refresh_size(&self) -> Result<(u64, u64), StoreError> {
         let mut statement = self.statement("task_scores").await?;
         let row = sqlx::query!(
@@ -78,10 +78,10 @@ impl Store {
         Ok((row.movies.unsigned_abs(), row.people.unsigned_abs()))
     }
 
-    /// Computes the quality of the next `size` people after `after`; none when there are no more.
+    /// Computes the quality of the next `size` people after `after`; `None` if there are no more.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer; the batch is then undone.
+    /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn refresh_person_quality(&self, after: i64, size: i64) -> Result<Option<Batch>, StoreError> {
         self.task("task_person_quality", async |connection| {
             let last = sqlx::query_scalar!(
@@ -98,11 +98,11 @@ impl Store {
         .await
     }
 
-    /// Brings the stored scores of the next `size` movies after `after` up to date, those of movies that are gone among
-    /// them, and raises the versions of what changed; none when there are no more.
+    /// Updates the stored scores of the next `size` movies after `after`, including scores of deleted movies, and
+    /// raises the versions of what changed; `None` if there are no more.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer; the batch is then undone.
+    /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn refresh_scores(&self, after: i64, size: i64) -> Result<Option<ScoreBatch>, StoreError> {
         self.task("task_scores", async |connection| {
             lock_score_table(connection).await?;
@@ -112,10 +112,10 @@ impl Store {
         .await
     }
 
-    /// The right to refresh the scores of all films, until it is released or dropped; none while another instance has it.
+    /// Takes the lock of the full refresh until it is released or dropped; `None` if another instance holds it.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn full_refresh(&self) -> Result<Option<FullRefresh>, StoreError> {
         let statement = "task_scores";
         let lock = PgAdvisoryLock::with_key(PgAdvisoryLockKey::BigInt(FULL_REFRESH_LOCK));
@@ -124,10 +124,10 @@ impl Store {
         Ok(taken.left().map(FullRefresh))
     }
 
-    /// Lets the planner know what a refresh has written.
+    /// Analyzes person quality for the query planner.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn analyze_people(&self) -> Result<(), StoreError> {
         self.task("task_person_quality", async |connection| {
             sqlx::query!("ANALYZE public.person_metrics").execute(connection).await.map(|_| ())
@@ -135,10 +135,10 @@ impl Store {
         .await
     }
 
-    /// Lets the planner know what a refresh has written.
+    /// Analyzes the score table for the query planner.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn analyze_scores(&self) -> Result<(), StoreError> {
         self.task("task_scores", async |connection| {
             sqlx::query!("ANALYZE cinegraph.movie_discovery_scores").execute(connection).await.map(|_| ())
@@ -146,14 +146,15 @@ impl Store {
         .await
     }
 
-    /// Puts the films of a decade side by side in the score table. Nobody can read it meanwhile (7 s for a million films), so
-    /// this is for a table that could not serve before either.
+    /// Clusters the score table by release date. Blocks readers (7 s for a million movies), so this is for a table that
+    /// could not serve before either.
     ///
     /// # Errors
-    /// [`StoreError::TimedOut`] when others do not let go of the table, [`StoreError`] when the database does not answer.
+    /// [`StoreError::TimedOut`] if the table stays locked by other sessions, [`StoreError`] if the database is
+    /// unavailable.
     pub async fn order_scores(&self) -> Result<(), StoreError> {
         self.task("task_scores", async |connection| {
-            // Who waits for the table makes all others wait.
+            // Other sessions queue behind a waiting lock request.
             sqlx::query!("SET LOCAL lock_timeout = '1s'").execute(&mut *connection).await?;
             sqlx::query!("CLUSTER cinegraph.movie_discovery_scores USING movie_discovery_scores_release_date_idx")
                 .execute(connection)
@@ -163,16 +164,16 @@ impl Store {
         .await
     }
 
-    /// Recomputes the blind scores of the target lists and takes a new snapshot, both of one state of the database.
+    /// Recomputes the blind scores of the target lists and takes a new snapshot, both from one state of the database.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer; the former snapshot then stays.
+    /// [`StoreError`] if the database is unavailable; the previous snapshot then stays.
     pub async fn refresh_snapshot(&self, target_lists: &[String]) -> Result<(), StoreError> {
         let name = "task_snapshot";
         let mut statement = self.statement(name).await?;
         let lock = PgAdvisoryLock::new("cinegraph snapshot");
         let refreshed = async {
-            // Before the transaction: its snapshot of the data must be younger than what another refresh committed.
+            // Before the transaction, whose snapshot must include what another refresh committed.
             let mut held = lock.acquire(statement.session()).await?;
             let mut transaction = held.as_mut().begin().await?;
             sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *transaction).await?;
@@ -211,7 +212,7 @@ impl Store {
         statement.done(refreshed)
     }
 
-    /// Runs the statements of one step of a task in a transaction without a time limit.
+    /// Runs the statements of one step of a task in a transaction without statement timeout.
     pub(super) async fn task<T>(
         &self,
         name: &'static str,
@@ -224,7 +225,8 @@ impl Store {
             let result = step(&mut transaction).await;
             match &result {
                 Ok(_) => transaction.commit().await?,
-                // At once, so that its locks are free when the caller hears of it. What failed first is what is told.
+                // Rolled back now, so that its locks are free when the caller sees the error. The first error is
+                // returned.
                 Err(_) => transaction.rollback().await.unwrap_or_default(),
             }
             result
@@ -234,12 +236,12 @@ impl Store {
     }
 }
 
-/// Waits until nobody else writes the score table; to be called before the statement whose scores are written.
+/// Takes the lock of the score table; must run before the statement that reads the inputs of the scores.
 pub(super) async fn lock_score_table(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCORE_TABLE_LOCK).execute(connection).await.map(|_| ())
 }
 
-/// The ids of the next movies, and of scores without a movie, ascending; none when there are no more.
+/// Ids of the next movies, and of scores without a movie, ascending; `None` if there are no more.
 pub(super) async fn next_movies(
     connection: &mut PgConnection,
     after: i64,
@@ -249,7 +251,7 @@ pub(super) async fn next_movies(
     Ok(if movies.is_empty() { None } else { Some(movies) })
 }
 
-/// Replaces what differs among the stored scores of these movies.
+/// Updates the stored scores of these movies that differ.
 pub(super) async fn compute_scores(connection: &mut PgConnection, movies: &[i64]) -> Result<ScoreBatch, sqlx::Error> {
     let row =
         sqlx::query_file!("src/store/sql/refresh_scores.sql", movies, FORMULA_VERSION).fetch_one(connection).await?;
@@ -261,7 +263,7 @@ pub(super) async fn compute_scores(connection: &mut PgConnection, movies: &[i64]
     Ok(ScoreBatch { batch, corrected: row.corrected.unsigned_abs(), lists_changed: row.lists > 0 })
 }
 
-/// Lifts the time limit of statements until the end of the transaction: tasks take what they take.
+/// Disables the statement timeout until the end of the transaction: tasks may run for minutes.
 async fn without_limit(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query!("SET LOCAL statement_timeout = 0").execute(transaction).await.map(|_| ())
 }

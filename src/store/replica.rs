@@ -1,6 +1,7 @@
-//! The read replica: who may be asked there, and when.
+//! The read replica, and when queries run on it.
 //!
-//! An answer of the replica counts when it shows every change that we know of; all else is asked at the primary.
+//! A replica's result is used if it includes every change that this instance knows of; otherwise the primary runs the
+//! query.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,23 +22,23 @@ use crate::scoring::Decade;
 use crate::telemetry::{BreakerName, DbError, Fallback, Pool};
 use crate::versions::Versions;
 
-/// Longer than a look at a server that is well takes.
-const LOOK_LIMIT: Duration = Duration::from_secs(1);
+/// Time limit of polling a server.
+const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait for a connection when there is somebody else to ask.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Acquire timeout of the replica's pool; short, because the primary can run the query instead.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Positions of the primary that are remembered, one a second; a replica that is further behind is far too far.
-const MARKS: usize = 3_600;
+/// Maximum number of WAL positions, one per second; a replica that lags further behind exceeds any useful limit.
+const MAX_SAMPLES: usize = 3_600;
 
-/// Where the replica is, and how far it may be behind.
+/// Connection and maximum lag of the replica.
 #[derive(Debug, Clone)]
 pub struct ReplicaSettings {
     /// `postgres://…`; may hold a password, so it is never logged.
     pub url: String,
-    /// A replica that is further behind is not asked.
+    /// Maximum lag for running queries on the replica.
     pub max_lag: Duration,
-    /// When it is left alone after failures.
+    /// Settings of the circuit breaker.
     pub breaker: BreakerSettings,
 }
 
@@ -46,39 +47,39 @@ pub(super) struct Replica {
     pool: PgPool,
     max_lag: Duration,
     breaker: Breaker,
-    /// What it must show.
+    /// Versions that a result must include.
     known: Versions,
-    /// Whether it was there and near enough when it was last looked at.
+    /// Whether the replica was reachable and within the maximum lag at the last poll.
     usable: AtomicBool,
-    /// Positions in the primary's log that it has not reached yet, and since when they are.
+    /// WAL positions of the primary that the replica has not replayed yet, with the time of their sampling.
     wal_samples: Mutex<VecDeque<(Instant, i64)>>,
 }
 
-/// A question that only reads, so that any server that shows the data may answer it.
+/// A read-only query that any sufficiently current server can run.
 pub(super) trait ReplicaQuery: Sync {
-    type Answer: Send;
+    type Output: Send;
 
-    /// The name of its statement.
+    /// Name of the statement.
     const NAME: &'static str;
 
-    /// What it is about.
+    /// Decade of the query.
     fn decade(&self) -> Decade;
 
     fn run(
         &self,
         connection: InstrumentedExecutor<'_>,
-    ) -> impl Future<Output = Result<Self::Answer, sqlx::Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Output, sqlx::Error>> + Send;
 
-    /// How many rows an answer has.
-    fn rows(answer: &Self::Answer) -> usize;
+    /// Number of rows of a result.
+    fn rows(output: &Self::Output) -> usize;
 }
 
 impl Store {
-    /// The same store, reading rankings and validations from a replica that shows all that `known` holds. Somebody must
-    /// call [`poll_replica_lag`](Self::poll_replica_lag) every second.
+    /// The same store, with rankings and validations read from a replica that includes all versions in `known`. The
+    /// caller runs [`poll_replica_lag`](Self::poll_replica_lag) every second.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the URL is none, [`StoreError::TlsFile`] when it names a file that is not there.
+    /// [`StoreError::Unavailable`] for an invalid URL, [`StoreError::TlsFile`] if a file that it names cannot be read.
     pub fn with_replica(
         self,
         replica: &ReplicaSettings,
@@ -88,7 +89,7 @@ impl Store {
         let options = options(&replica.url)?;
         let pool = PgPoolOptions::new()
             .max_connections(primary.max_connections)
-            .acquire_timeout(primary.acquire_timeout.min(PATIENCE))
+            .acquire_timeout(primary.acquire_timeout.min(ACQUIRE_TIMEOUT))
             .connect_lazy_with(session(options, primary.limits.request));
         let replica = Replica {
             pool,
@@ -101,10 +102,10 @@ impl Store {
         Ok(Self { replica: Some(replica.into()), ..self })
     }
 
-    /// Looks how far the replica is behind; to be called every second.
+    /// Polls the replica's lag; must run every second.
     pub async fn poll_replica_lag(&self) {
         let Some(replica) = &self.replica else { return };
-        // A primary that does not answer writes nothing that the replica could lack.
+        // If the primary is unavailable, it writes nothing that the replica could lack.
         if let Ok(position) = self.log_position().await {
             replica.wal_samples().push_back((Instant::now(), position));
         }
@@ -117,7 +118,7 @@ impl Store {
         if replica.usable.swap(usable, Ordering::AcqRel) != usable {
             let lag_seconds = lag.as_ref().map_or(0.0, Duration::as_secs_f64);
             let error = lag.err().map(|error| error.to_string());
-            tracing::info!(usable, lag_seconds, error, "the read replica is used, or no longer is");
+            tracing::info!(usable, lag_seconds, error, "read replica availability changed");
         }
         match permit {
             Some(permit) if usable => permit.succeeded(),
@@ -126,41 +127,41 @@ impl Store {
         }
     }
 
-    /// Asks the replica where that may answer, else the primary.
-    pub(super) async fn read<Q: ReplicaQuery>(&self, question: Q) -> Result<Q::Answer, StoreError> {
-        let Some(replica) = &self.replica else { return self.read_primary(&question).await };
+    /// Runs a query on the replica if it is usable, otherwise on the primary.
+    pub(super) async fn read<Q: ReplicaQuery>(&self, query: Q) -> Result<Q::Output, StoreError> {
+        let Some(replica) = &self.replica else { return self.read_primary(&query).await };
         if let Some(permit) = replica.permit() {
-            match self.read_replica(replica, &question).await {
-                Ok(shown) => {
+            match self.read_replica(replica, &query).await {
+                Ok(included) => {
                     permit.succeeded();
-                    if let Some(value) = shown {
+                    if let Some(value) = included {
                         return Ok(value);
                     }
                 }
                 Err(error) => {
                     permit.failed();
-                    tracing::warn!(%error, query_name = Q::NAME, "the read replica failed; asking the primary");
+                    tracing::warn!(%error, query_name = Q::NAME, "read replica failed; falling back to the primary");
                 }
             }
         }
-        let value = self.read_primary(&question).await;
+        let value = self.read_primary(&query).await;
         let outcome = if value.is_ok() { Fallback::Ok } else { Fallback::Error };
-        self.metrics.fell_back(BreakerName::Replica, outcome);
+        self.metrics.fallback(BreakerName::Replica, outcome);
         value
     }
 
-    async fn read_primary<Q: ReplicaQuery>(&self, question: &Q) -> Result<Q::Answer, StoreError> {
+    async fn read_primary<Q: ReplicaQuery>(&self, query: &Q) -> Result<Q::Output, StoreError> {
         let mut statement = self.statement(Q::NAME).await?;
-        let answer = question.run(statement.connection()).with_deadline(self.limits.request).await;
-        statement.end(answer, Q::rows)
+        let output = query.run(statement.connection()).with_deadline(self.limits.request).await;
+        statement.end(output, Q::rows)
     }
 
-    /// Nothing where the replica lacks a change that we know of.
+    /// `None` if the replica lacks a known change.
     async fn read_replica<Q: ReplicaQuery>(
         &self,
         replica: &Replica,
-        question: &Q,
-    ) -> Result<Option<Q::Answer>, StoreError> {
+        query: &Q,
+    ) -> Result<Option<Q::Output>, StoreError> {
         let wait = self.metrics.connection_wait(Pool::Replica);
         let mut connection = match Box::pin(replica.pool.acquire()).await {
             Ok(connection) => PooledConnection::new(connection),
@@ -175,17 +176,17 @@ impl Store {
         wait.acquired();
         let measured = start_measuring(&self.metrics, Q::NAME, &replica.pool);
         let read = async {
-            // One state of the database, so that the versions are those of the very rows.
+            // One transaction snapshot, so that the versions match the rows.
             let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-            let shown = versions_of(&mut *snapshot).await?;
-            let shows_all = replica.known.covers(&shown, question.decade());
-            let answer = if shows_all {
-                Some(question.run(InstrumentedExecutor { connection: &mut snapshot, measured: &measured }).await?)
+            let included = versions_of(&mut *snapshot).await?;
+            let is_current = replica.known.covers(&included, query.decade());
+            let output = if is_current {
+                Some(query.run(InstrumentedExecutor { connection: &mut snapshot, measured: &measured }).await?)
             } else {
                 None
             };
             snapshot.commit().await?;
-            Ok(answer)
+            Ok(output)
         };
         let read = read.with_deadline(self.limits.request).await;
         connection.return_to_pool(&read);
@@ -201,13 +202,13 @@ impl Store {
         }
     }
 
-    /// How much the primary has written to its log.
+    /// Current WAL position of the primary, in bytes.
     async fn log_position(&self) -> Result<i64, StoreError> {
         let mut statement = self.statement("replica_lag").await?;
         let position =
             sqlx::query_scalar!(r#"SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint AS "position!""#)
                 .fetch_one(statement.connection())
-                .with_deadline(LOOK_LIMIT)
+                .with_deadline(POLL_TIMEOUT)
                 .await;
         statement.done(position)
     }
@@ -222,27 +223,27 @@ impl Replica {
         if self.usable.load(Ordering::Acquire) { self.breaker.permit() } else { None }
     }
 
-    /// How much of the primary's log it has replayed.
+    /// WAL position that the replica has replayed, in bytes.
     async fn replayed(&self) -> Result<i64, StoreError> {
         let name = "replica_lag";
-        let connection = self.pool.acquire().with_deadline(LOOK_LIMIT).await;
+        let connection = self.pool.acquire().with_deadline(POLL_TIMEOUT).await;
         let mut connection = PooledConnection::new(connection.map_err(|error| StoreError::of(name, error))?);
-        // It has no value where it is no replica, or no longer.
+        // NULL if the server is not a replica, or was promoted.
         let position = sqlx::query_scalar!(
             r#"SELECT CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END"#
         )
         .fetch_one(&mut **connection)
-        .with_deadline(LOOK_LIMIT)
+        .with_deadline(POLL_TIMEOUT)
         .await;
         connection.return_to_pool(&position);
         position.map_err(|error| StoreError::of(name, error))?.ok_or(StoreError::NoReplica)
     }
 
-    /// How long ago the primary wrote the oldest of what this position lacks. So an idle primary makes nobody late, and
-    /// no clock of another machine is asked.
+    /// Age of the oldest primary position beyond `position`. An idle primary thus causes no lag, and only the local
+    /// clock is used.
     fn lag_at(&self, position: i64) -> Duration {
         let mut wal_samples = self.wal_samples();
-        while wal_samples.len() > MARKS || wal_samples.front().is_some_and(|(_, mark)| *mark <= position) {
+        while wal_samples.len() > MAX_SAMPLES || wal_samples.front().is_some_and(|(_, sample)| *sample <= position) {
             wal_samples.pop_front();
         }
         wal_samples.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())

@@ -9,22 +9,22 @@ use super::replica::ReplicaQuery;
 use super::{Store, StoreError, WithDeadline};
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
-/// What the snapshot is.
+/// Metadata of the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// When it was taken.
     pub taken_at: DateTime<Utc>,
-    /// By which formula.
+    /// Version of the formula.
     pub formula_version: i32,
-    /// The lists whose labels it can hide.
+    /// Target lists whose labels the blind basis can hide.
     pub target_lists: Vec<String>,
 }
 
 impl Store {
-    /// When and how the snapshot was taken; none where none was yet.
+    /// Metadata of the snapshot; `None` before the first one.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         let mut statement = self.statement("snapshot").await?;
         let row = sqlx::query_as!(
@@ -39,10 +39,10 @@ impl Store {
         statement.row(row)
     }
 
-    /// The first years of all decades before the one given in which a movie was released, ascending.
+    /// First years of all decades with movies before `before`, ascending.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn decades_with_movies(&self, before: Decade) -> Result<Vec<i32>, StoreError> {
         let mut statement = self.statement("decades_with_movies").await?;
         let rows = sqlx::query_file_scalar!("src/store/sql/decades_with_movies.sql", before.first_day())
@@ -52,11 +52,11 @@ impl Store {
         statement.rows(rows)
     }
 
-    /// The full films of a decade as the snapshot has them, with both bases of a target list, and the films on `list_key`
-    /// that are not full. `snapshot_list` is the target list whose labels the blind basis hides.
+    /// Columns of a decade's full movies in the snapshot, with both bases, and the movies on `list_key` that are not
+    /// full. The blind basis hides the labels of `snapshot_list`.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn snapshot_columns(
         &self,
         snapshot_list: &str,
@@ -70,14 +70,14 @@ impl Store {
     }
 }
 
-/// The full films of a decade, the blind basis hiding a list.
+/// Query for the full movies of a decade; the blind basis hides the labels of `list`.
 struct InSnapshot<'a> {
     list: &'a str,
     decade: Decade,
 }
 
 impl ReplicaQuery for InSnapshot<'_> {
-    type Answer = (SnapshotColumnsBuilder, Result<usize, DecodeError>);
+    type Output = (SnapshotColumnsBuilder, Result<usize, DecodeError>);
 
     const NAME: &'static str = "snapshot_columns";
 
@@ -85,31 +85,31 @@ impl ReplicaQuery for InSnapshot<'_> {
         self.decade
     }
 
-    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Answer, sqlx::Error> {
+    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Output, sqlx::Error> {
         let (from, until) = (self.decade.first_day(), self.decade.end());
         let mut columns = SnapshotColumnsBuilder::default();
         let mut read = Ok(0);
         let mut days =
             sqlx::query_file_scalar!("src/store/sql/snapshot_columns.sql", self.list, from, until).fetch(connection);
         while let Some(records) = days.try_next().await? {
-            read = read.and_then(|films| Ok(films + add_films(&mut columns, &records)?));
+            read = read.and_then(|movies| Ok(movies + add_movies(&mut columns, &records)?));
         }
         Ok((columns, read))
     }
 
-    fn rows((_, read): &Self::Answer) -> usize {
+    fn rows((_, read): &Self::Output) -> usize {
         read.unwrap_or_default()
     }
 }
 
-/// The films of a decade on a list that are not full.
+/// Query for a decade's movies on a list that are not full.
 struct NotFull<'a> {
     list: &'a str,
     decade: Decade,
 }
 
 impl ReplicaQuery for NotFull<'_> {
-    type Answer = Vec<i64>;
+    type Output = Vec<i64>;
 
     const NAME: &'static str = "unhittable_movies";
 
@@ -117,22 +117,22 @@ impl ReplicaQuery for NotFull<'_> {
         self.decade
     }
 
-    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Answer, sqlx::Error> {
+    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Output, sqlx::Error> {
         let (from, until) = (self.decade.first_day(), self.decade.end());
         sqlx::query_file_scalar!("src/store/sql/unhittable_movies.sql", self.list, from, until)
             .fetch_all(connection)
             .await
     }
 
-    fn rows(films: &Self::Answer) -> usize {
-        films.len()
+    fn rows(movies: &Self::Output) -> usize {
+        movies.len()
     }
 }
 
-/// Adds the films whose records stand end to end in `records`; says how many.
-fn add_films(columns: &mut SnapshotColumnsBuilder, records: &[u8]) -> Result<usize, DecodeError> {
+/// Adds the movies whose records are concatenated in `records`; returns their number.
+fn add_movies(columns: &mut SnapshotColumnsBuilder, records: &[u8]) -> Result<usize, DecodeError> {
     let mut reader = RowDecoder::new(records);
-    let mut films = 0;
+    let mut movies = 0;
     while !reader.is_at_end() {
         columns.push(SnapshotRow {
             id: MovieId(reader.i64()?),
@@ -142,7 +142,7 @@ fn add_films(columns: &mut SnapshotColumnsBuilder, records: &[u8]) -> Result<usi
             popularity: reader.f64()?,
             list_keys: reader.texts()?,
         });
-        films += 1;
+        movies += 1;
     }
-    Ok(films)
+    Ok(movies)
 }

@@ -1,11 +1,11 @@
-//! Several statements that are done together or not at all.
+//! Transactions of several statements.
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{Store, StoreError};
 use crate::telemetry::StatementGuard;
 
-/// A transaction, measured as one statement. Dropped before [`commit`](Self::commit), it is undone.
+/// A transaction, measured as one statement. Dropped before [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]
 pub(super) struct OpenTransaction {
     name: &'static str,
@@ -25,7 +25,7 @@ impl OpenTransaction {
         &mut self.transaction
     }
 
-    /// The result of one of its statements. After a failure there is nothing left but to drop it.
+    /// Checks the result of a statement. After a failure the transaction can only be dropped.
     pub(super) fn checked<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         result.map_err(|error| failure(self.name, self.measured.take(), error))
     }

@@ -1,4 +1,4 @@
-//! The notifications that say that a data version was raised.
+//! Listens for notifications about raised data versions.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::versions::{Scope, Version, Versions};
 
 const CHANNEL: &str = "cinegraph_events";
 
-/// A change is known within this time even when nobody tells of it.
-const SILENCE: Duration = Duration::from_secs(1);
+/// Polling interval, which bounds the delay of a lost notification, and deadline of reading the versions.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 struct Row {
     scope: String,
@@ -22,7 +22,7 @@ struct Row {
     floor: i64,
 }
 
-/// Listens for changes; a connection of its own.
+/// Listens for raised versions on a dedicated connection.
 #[derive(Debug)]
 pub struct VersionsListener {
     listener: PgListener,
@@ -30,10 +30,10 @@ pub struct VersionsListener {
 }
 
 impl Store {
-    /// Reads all versions anew.
+    /// Reloads all versions.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer; the versions stay as they were.
+    /// [`StoreError`] if the database is unavailable; the versions stay as they were.
     pub async fn read_versions(&self, versions: &Versions) -> Result<(), StoreError> {
         let mut statement = self.statement("data_versions").await?;
         let read = versions_of(statement.connection()).with_deadline(self.limits.request).await;
@@ -41,10 +41,10 @@ impl Store {
         Ok(())
     }
 
-    /// Starts to listen. Versions must be read after this, so that no change between the two is missed.
+    /// Starts to listen. The caller reads the versions afterwards, so that no change in between is missed.
     ///
     /// # Errors
-    /// [`StoreError`] when the database does not answer.
+    /// [`StoreError`] if the database is unavailable.
     pub async fn listen(&self) -> Result<VersionsListener, StoreError> {
         let connect = async {
             let mut listener = PgListener::connect_with(&self.pool).await?;
@@ -57,7 +57,7 @@ impl Store {
     }
 }
 
-/// The versions that a server shows.
+/// Versions that the server of `connection` has.
 pub(super) async fn versions_of(connection: impl PgExecutor<'_>) -> Result<HashMap<Scope, Version>, sqlx::Error> {
     let rows = sqlx::query_as!(Row, "SELECT scope, list_key, decade, version, floor FROM cinegraph.data_versions")
         .fetch_all(connection)
@@ -73,20 +73,20 @@ impl VersionsListener {
     /// Keeps `versions` current until the connection is lost.
     ///
     /// # Errors
-    /// [`StoreError`] when the connection is lost, or the versions cannot be read in a second.
+    /// [`StoreError`] if the connection is lost, or if the versions cannot be read within a second.
     pub async fn follow(mut self, versions: &Versions) -> Result<(), StoreError> {
         loop {
-            // What takes longer leaves us without knowing what has changed.
+            // A slower read would leave the instance without knowing what changed.
             let read = self.store.read_versions(versions);
-            match tokio::time::timeout(SILENCE, read).await {
+            match tokio::time::timeout(POLL_INTERVAL, read).await {
                 Ok(read) => read?,
                 Err(_) => return Err(StoreError::Unresponsive("data_versions")),
             }
-            // Also after a while without a word: a connection can be dead without saying so.
-            let Ok(heard) = tokio::time::timeout(SILENCE, self.listener.try_recv()).await else { continue };
-            // The listener reconnects by itself, but what was said meanwhile is gone: then, too, all is read again.
-            heard.map_err(|error| StoreError::of("data_versions", error))?;
-            // One reading serves all notifications that came with this one.
+            // Also reads without a notification: a dead connection may go unnoticed.
+            let Ok(received) = tokio::time::timeout(POLL_INTERVAL, self.listener.try_recv()).await else { continue };
+            // The listener reconnects by itself but misses notifications meanwhile; the next read covers those too.
+            received.map_err(|error| StoreError::of("data_versions", error))?;
+            // One read covers all buffered notifications.
             while self.listener.next_buffered().is_some() {}
         }
     }

@@ -1,7 +1,7 @@
-//! Traces leave by OTLP over HTTP, as the standard `OTEL_*` variables say; without an endpoint they stay here.
+//! Trace export by OTLP over HTTP, configured by the standard `OTEL_*` variables; without an endpoint, no export.
 //!
-//! The queue is bounded and its losses are counted: a collector that is slow or gone slows no request. The library's own
-//! batch processor drops as well, but tells nobody how many.
+//! The queue is bounded and dropped spans are counted, so a slow or unavailable collector delays no request. The batch
+//! processor of the library drops spans as well, but does not report how many.
 
 use std::env;
 use std::fmt;
@@ -17,49 +17,49 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanExporter as _, SpanProcessor};
 
-/// Spans that wait to be sent at most; as the standard's default.
+/// Maximum number of queued spans: the default of the OpenTelemetry specification.
 const QUEUE: usize = 2048;
 
-/// Spans of one message to the collector at most.
+/// Maximum number of spans in one message to the collector.
 const BATCH: usize = 512;
 
-/// How long spans wait for others to be sent with.
+/// Time that spans wait for others, so that they are sent together.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// Of the whole process, as traces are.
+/// Process-wide, because the tracer provider is.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Spans that were lost because the queue was full, or because the collector did not take them.
+/// Number of spans dropped because the queue was full or an export failed.
 pub(super) fn dropped_spans() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// What makes spans, and sends them where the environment says.
+/// Creates the tracer provider, which exports to the collector that the environment names.
 ///
 /// # Errors
-/// [`ExporterBuildError`] when an `OTEL_*` variable makes no sense.
+/// [`ExporterBuildError`] if an `OTEL_*` variable is invalid.
 pub(super) fn provider(service: &'static str) -> Result<SdkTracerProvider, ExporterBuildError> {
     let resource = resource(service);
     let builder = SdkTracerProvider::builder().with_resource(resource.clone());
-    if !wanted() {
-        // Log lines name their traces all the same; nothing else would ever be seen of them.
+    if !is_enabled() {
+        // Unsampled spans still have ids, which log lines need; recording more would cost time for nothing.
         return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
     }
     let mut exporter = SpanExporter::builder().with_http().build()?;
-    // The provider tells its processors, and ours has given the exporter to a thread by then.
+    // The provider sets the resource of its processors only after `Queue` has moved the exporter to its thread.
     exporter.set_resource(&resource);
     Ok(builder.with_span_processor(Queue::new(exporter)).build())
 }
 
-/// Whether the environment names a collector, and does not switch traces off.
-fn wanted() -> bool {
+/// Whether the environment names a collector and does not disable traces.
+fn is_enabled() -> bool {
     let set = |name: &str| env::var(name).is_ok_and(|text| !text.is_empty());
     (set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
         && !disabled()
         && !is("OTEL_TRACES_EXPORTER", "none")
 }
 
-/// Whether the environment wants no traces at all, not even their ids.
+/// Whether the environment disables traces completely, including their ids.
 pub(super) fn disabled() -> bool {
     is("OTEL_SDK_DISABLED", "true")
 }
@@ -68,15 +68,15 @@ fn is(name: &str, value: &str) -> bool {
     env::var(name).is_ok_and(|text| text.eq_ignore_ascii_case(value))
 }
 
-/// Who speaks; `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` may say otherwise and more.
+/// Resource attributes of this process. `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` override and extend them.
 fn resource(service: &'static str) -> Resource {
     let instance = format!("{:016x}", rand::random::<u64>());
-    let ours = [
+    let defaults = [
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
         KeyValue::new("service.instance.id", instance),
         KeyValue::new("deployment.environment.name", "development"),
     ];
-    let builder = Resource::builder_empty().with_attributes(ours).with_service_name(service);
+    let builder = Resource::builder_empty().with_attributes(defaults).with_service_name(service);
     builder.with_detector(Box::new(opentelemetry_sdk::resource::EnvResourceDetector::new())).build()
 }
 
@@ -86,7 +86,7 @@ enum Message {
     End,
 }
 
-/// Takes spans without waiting, and sends them from a thread of its own.
+/// Queues spans without blocking, and exports them from a dedicated thread.
 struct Queue {
     sender: SyncSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -96,7 +96,7 @@ impl Queue {
     fn new(exporter: SpanExporter) -> Self {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("traces".to_owned()).spawn(move || send(&exporter, &receiver));
-        // Without its thread nothing takes from the queue: it fills, and all is counted as lost.
+        // If the thread cannot be started, its receiver is dropped: every send fails and counts as a dropped span.
         Self { sender, thread: Mutex::new(thread.ok()) }
     }
 }
@@ -112,8 +112,8 @@ impl SpanProcessor for Queue {
 
     fn force_flush(&self) -> OTelSdkResult {
         let (done, flushed) = sync_channel(1);
-        let asked = self.sender.send(Message::Flush(done)).is_ok();
-        if asked && flushed.recv_timeout(Duration::from_secs(5)).is_ok() {
+        let requested = self.sender.send(Message::Flush(done)).is_ok();
+        if requested && flushed.recv_timeout(Duration::from_secs(5)).is_ok() {
             return Ok(());
         }
         Err(OTelSdkError::Timeout(Duration::from_secs(5)))
@@ -135,7 +135,7 @@ impl SpanProcessor for Queue {
     }
 }
 
-/// Sends what comes, in batches, until told to end.
+/// Exports queued spans in batches until [`Message::End`] arrives or the queue is dropped.
 fn send(exporter: &SpanExporter, receiver: &Receiver<Message>) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut due = Instant::now() + DELAY;
@@ -168,7 +168,7 @@ fn export(exporter: &SpanExporter, batch: Vec<SpanData>) {
     let spans = batch.len() as u64;
     if let Err(error) = futures_executor::block_on(exporter.export(batch)) {
         DROPPED.fetch_add(spans, Ordering::Relaxed);
-        tracing::debug!(%error, spans, "the collector did not take these spans");
+        tracing::debug!(%error, spans, "span export failed");
     }
 }
 

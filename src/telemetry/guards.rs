@@ -1,5 +1,5 @@
-//! One guard per measured thing. A guard also records when it is dropped: a client that hangs up drops the handler's
-//! future, and code after its `.await` never runs.
+//! Guards that measure requests, operations, statements and tasks. A guard records in its drop, because a client that
+//! disconnects drops the handler's future, and code after its `.await` never runs.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,14 +16,14 @@ use super::metrics::{
 use super::registry::{Metrics, number};
 use super::usage::OperationUsage;
 
-/// A wait for a connection that is worth a span.
+/// Minimum duration of a wait for a connection to have a span.
 const LONG_WAIT: Duration = Duration::from_millis(1);
 
-/// The status counted for a client that left before the answer, as nginx logs it.
+/// Status counted when the client disconnects before the response, as in nginx logs.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl Metrics {
-    /// Starts measuring a request to `route`, a template.
+    /// Starts measuring a request to `route`, the template of the path.
     #[must_use]
     pub fn http_request(&self, method: Method, route: Cow<'static, str>) -> HttpRequestGuard {
         self.0.http_active.at(method).increment(1.0);
@@ -32,7 +32,7 @@ impl Metrics {
             started: Instant::now(),
             method,
             route,
-            answer: None,
+            response: None,
             bytes: 0,
             complete: false,
         }
@@ -82,7 +82,7 @@ impl Metrics {
         StatementGuard { metrics: self.clone(), started: Instant::now(), query_name, span }
     }
 
-    /// Starts waiting for a connection of `pool`.
+    /// Starts measuring a wait for a connection of `pool`.
     #[must_use]
     pub fn connection_wait(&self, pool: Pool) -> WaitGuard {
         self.0.pools.at(pool).pending.increment(1.0);
@@ -100,42 +100,42 @@ impl Metrics {
 /// How the operation of a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OperationEnd {
-    /// Well or not.
+    /// Success, or the kind of failure.
     pub outcome: Outcome,
-    /// The slowest source used, if all that it asked for was predictions.
+    /// The slowest source used, if all root fields are predictions.
     pub prediction: Option<Source>,
 }
 
-/// A request in flight. Dropped before [`sent_all`](Self::sent_all), the client went away.
+/// A request in flight. If it is dropped before [`sent_all`](Self::sent_all), the client has disconnected.
 #[derive(Debug)]
 pub struct HttpRequestGuard {
     metrics: Metrics,
     started: Instant,
     method: Method,
     route: Cow<'static, str>,
-    answer: Option<(u16, Option<OperationEnd>)>,
+    response: Option<(u16, Option<OperationEnd>)>,
     bytes: u64,
     complete: bool,
 }
 
 impl HttpRequestGuard {
-    /// The answer's head is ready; `end` if it answers an operation.
-    pub fn answered(&mut self, status: u16, end: Option<OperationEnd>) {
-        self.answer = Some((status, end));
+    /// Records that the response head is ready; `end` is set if the request ran an operation.
+    pub fn response_started(&mut self, status: u16, end: Option<OperationEnd>) {
+        self.response = Some((status, end));
     }
 
-    /// Some of the body is ready.
+    /// Records that `bytes` of the body are ready.
     pub fn sent(&mut self, bytes: usize) {
         self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
     }
 
-    /// The whole body is ready.
+    /// Records that the whole body is ready.
     pub fn sent_all(mut self) {
         self.complete = true;
     }
 
     fn slo(&self) -> Slo {
-        match self.answer.map(|(status, end)| (status, end.map(|end| end.outcome))) {
+        match self.response.map(|(status, end)| (status, end.map(|end| end.outcome))) {
             Some((500.., _) | (_, Some(Outcome::Error | Outcome::Partial))) => Slo::Bad,
             Some((status, None | Some(Outcome::Ok))) if status < 400 && self.complete => Slo::Good,
             None if std::thread::panicking() => Slo::Bad,
@@ -151,19 +151,19 @@ impl Drop for HttpRequestGuard {
         if self.route == SLO_ROUTE {
             registry.slo.at(self.slo()).increment(1);
         }
-        let status = self.answer.map_or(CLIENT_CLOSED_REQUEST, |(status, _)| status);
+        let status = self.response.map_or(CLIENT_CLOSED_REQUEST, |(status, _)| status);
         let elapsed = self.started.elapsed();
-        registry.answered(self.method, &self.route, status, elapsed);
-        if let Some((_, Some(OperationEnd { outcome: Outcome::Ok, prediction: Some(source) }))) = self.answer {
+        registry.record_response(self.method, &self.route, status, elapsed);
+        if let Some((_, Some(OperationEnd { outcome: Outcome::Ok, prediction: Some(source) }))) = self.response {
             self.metrics.prediction(source, elapsed);
         }
         if self.complete {
-            registry.answer_size(&self.route, self.bytes);
+            registry.record_response_size(&self.route, self.bytes);
         }
     }
 }
 
-/// An operation in flight. Dropped unfinished, it ended as [`Outcome::abandoned`] says.
+/// An operation in flight. If it is dropped unfinished, its outcome is [`Outcome::abandoned`].
 #[derive(Debug)]
 pub struct OperationGuard {
     metrics: Metrics,
@@ -173,7 +173,7 @@ pub struct OperationGuard {
 }
 
 impl OperationGuard {
-    /// Its type, once the document is parsed.
+    /// Sets the type of the operation, once the document is parsed.
     pub fn kind(&mut self, kind: OperationType) {
         let operations = &self.metrics.0.operations;
         operations.at(self.kind).active.decrement(1.0);
@@ -181,7 +181,7 @@ impl OperationGuard {
         self.kind = kind;
     }
 
-    /// Ends it, and returns the time that was recorded. Only the first end counts.
+    /// Records the outcome, and returns the time since the start. Only the first call records.
     pub fn finish(&mut self, outcome: Outcome) -> Duration {
         let elapsed = self.started.elapsed();
         if !std::mem::replace(&mut self.finished, true) {
@@ -200,14 +200,14 @@ impl Drop for OperationGuard {
 }
 
 impl Outcome {
-    /// How an operation ended whose future is being dropped: by a panic of ours, else because the client left.
+    /// Outcome of an operation whose future is dropped: an error during a panic, otherwise cancelled by the client.
     #[must_use]
     pub fn abandoned() -> Self {
         if std::thread::panicking() { Self::Error } else { Self::Cancelled }
     }
 }
 
-/// A root field being resolved. Dropped unfinished, it counts as an error.
+/// A root field being resolved. If it is dropped unfinished, it counts as an error.
 #[derive(Debug)]
 pub struct FieldGuard {
     metrics: Metrics,
@@ -217,7 +217,7 @@ pub struct FieldGuard {
 }
 
 impl FieldGuard {
-    /// Ends it.
+    /// Records the end.
     pub fn finish(mut self, done: Done) {
         self.done = done;
     }
@@ -244,7 +244,7 @@ impl Drop for SubscriptionGuard {
     }
 }
 
-/// A statement being run. Dropped unfinished, only its time counts: nobody waits for its rows any more.
+/// A running statement. If it is dropped unfinished, because its request was cancelled, only its time is recorded.
 #[derive(Debug)]
 pub struct StatementGuard {
     metrics: Metrics,
@@ -254,14 +254,14 @@ pub struct StatementGuard {
 }
 
 impl StatementGuard {
-    /// Says to the trace where it is sent.
+    /// Adds the server's address to the span.
     pub fn sent_to(&self, host: &str, port: u16, database: Option<&str>) {
         self.span.record("server.address", host);
         self.span.record("server.port", port);
         self.span.record("db.namespace", database);
     }
 
-    /// Says to the trace what is sent, with placeholders in it.
+    /// Adds the SQL text, which has placeholders instead of values, to the span.
     pub fn sends(&self, sql: &str) {
         if self.span.is_disabled() {
             return;
@@ -277,7 +277,7 @@ impl StatementGuard {
         self.span.context().span().update_name(summary);
     }
 
-    /// All its rows are read; says how long that took.
+    /// Records that all rows are read, and returns the time since the start.
     #[must_use = "slow statements are logged"]
     pub fn finish_ok(self, rows: usize) -> Duration {
         self.span.record("db.response.returned_rows", rows);
@@ -285,7 +285,7 @@ impl StatementGuard {
         self.started.elapsed()
     }
 
-    /// It failed, with this SQLSTATE if the server said so.
+    /// Records a failure, with the SQLSTATE if the server reported one.
     pub fn finish_err(self, error: DbError, sqlstate: Option<&str>) {
         self.span.record("otel.status_code", "ERROR");
         self.span.record("error.type", error.as_str());
@@ -302,7 +302,7 @@ impl Drop for StatementGuard {
     }
 }
 
-/// A task waiting for a connection. Dropped unfinished, it no longer waits and nothing else is counted.
+/// A task that waits for a connection. If it is dropped unfinished, only the number of waiting tasks changes.
 #[derive(Debug)]
 pub struct WaitGuard {
     metrics: Metrics,
@@ -311,14 +311,14 @@ pub struct WaitGuard {
 }
 
 impl WaitGuard {
-    /// It got one.
+    /// Records that the task has a connection.
     pub fn acquired(self) {
         let waited = self.started.elapsed();
         self.metrics.0.pools.at(self.pool).wait.record(waited);
         trace_wait(waited);
     }
 
-    /// It gave up.
+    /// Records that the wait timed out.
     pub fn timed_out(self) {
         self.metrics.0.pools.at(self.pool).timeouts.increment(1);
         trace_wait(self.started.elapsed());
@@ -331,7 +331,7 @@ impl Drop for WaitGuard {
     }
 }
 
-/// Shows a wait in the trace that it was part of, if it was long.
+/// Adds a span of the wait to the current trace, if the wait was long.
 fn trace_wait(waited: Duration) {
     let trace = Context::current();
     if waited > LONG_WAIT && trace.span().is_recording() && OperationUsage::allows_span() {
@@ -341,7 +341,7 @@ fn trace_wait(waited: Duration) {
     }
 }
 
-/// A run of a background task. Dropped unfinished, it counts as an error.
+/// A run of a background task. If it is dropped unfinished, it counts as an error.
 #[derive(Debug)]
 pub struct TaskGuard {
     metrics: Metrics,
@@ -351,12 +351,12 @@ pub struct TaskGuard {
 }
 
 impl TaskGuard {
-    /// Counts rows or keys that were worked on.
+    /// Counts processed rows or keys.
     pub fn items(&self, done: Done, count: u64) {
         self.metrics.0.tasks.at(self.task).items.at(done).increment(count);
     }
 
-    /// Ends it, and returns the time that is recorded.
+    /// Records the outcome, and returns the time since the start.
     #[must_use = "the end of a task is logged with it"]
     pub fn finish(mut self, outcome: TaskOutcome) -> Duration {
         self.outcome = outcome;
@@ -391,11 +391,11 @@ mod tests {
     }
 
     #[test]
-    fn a_request_counts_until_its_last_byte() {
+    fn a_request_is_active_until_its_last_byte() {
         let metrics = metrics();
 
         let mut request = metrics.http_request(Method::Post, "/graphql".into());
-        request.answered(200, Some(OperationEnd { outcome: Outcome::Ok, prediction: None }));
+        request.response_started(200, Some(OperationEnd { outcome: Outcome::Ok, prediction: None }));
         request.sent(300);
         assert_has(&metrics, &[r#"http_server_active_requests{http_request_method="POST"} 1"#]);
         request.sent_all();
@@ -424,14 +424,14 @@ mod tests {
         for (status, outcome, result) in cases {
             let metrics = metrics();
             let mut request = metrics.http_request(Method::Post, "/graphql".into());
-            request.answered(status, outcome.map(|outcome| OperationEnd { outcome, prediction: None }));
+            request.response_started(status, outcome.map(|outcome| OperationEnd { outcome, prediction: None }));
             request.sent_all();
             assert_has(&metrics, &[&format!(r#"cinegraph_slo_requests_total{{result="{result}"}} 1"#)]);
         }
     }
 
     #[test]
-    fn a_client_that_leaves_is_counted_and_excluded() {
+    fn a_client_that_disconnects_counts_as_499_and_is_excluded() {
         let metrics = metrics();
 
         drop(metrics.http_request(Method::Post, "/graphql".into()));
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_counts_once_and_under_its_type() {
+    fn an_operation_is_counted_once_under_its_type() {
         let metrics = metrics();
 
         let mut finished = metrics.operation();
@@ -475,7 +475,7 @@ mod tests {
 
         let panicked = std::thread::spawn(move || {
             let _operation = inside.operation();
-            panic!("a resolver's fault");
+            panic!("resolver panicked");
         });
 
         assert!(panicked.join().is_err());
@@ -486,13 +486,13 @@ mod tests {
     }
 
     #[test]
-    fn fields_statements_and_tasks_count_their_ends() {
+    fn fields_statements_and_tasks_record_their_outcome() {
         let metrics = metrics();
 
         metrics.field("predictions").finish(Done::Ok);
         drop(metrics.field("predictions"));
         let _ = metrics.statement("film").finish_ok(25);
-        metrics.statement("unheard_of").finish_err(DbError::Timeout, None);
+        metrics.statement("unknown").finish_err(DbError::Timeout, None);
         let run = metrics.task(Task::ScoreRefresh);
         run.items(Done::Ok, 3);
         assert_has(&metrics, &[r#"cinegraph_task_running{task="score_refresh"} 1"#]);
@@ -514,19 +514,19 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_a_connection_ends_in_one_of_three_ways() {
+    fn a_connection_wait_is_acquired_timed_out_or_dropped() {
         let metrics = metrics();
         let pending = r#"db_client_connection_pending_requests{pool="primary"}"#;
 
-        let (got, gave_up, left) = (
+        let (acquired, timed_out, dropped) = (
             metrics.connection_wait(Pool::Primary),
             metrics.connection_wait(Pool::Primary),
             metrics.connection_wait(Pool::Primary),
         );
         assert_has(&metrics, &[&format!("{pending} 3")]);
-        got.acquired();
-        gave_up.timed_out();
-        drop(left);
+        acquired.acquired();
+        timed_out.timed_out();
+        drop(dropped);
 
         assert_has(
             &metrics,

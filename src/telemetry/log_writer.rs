@@ -1,4 +1,4 @@
-//! Log lines on their way out: written together and by a thread of their own, so that no request waits for who reads them.
+//! Buffered log output: a dedicated thread writes lines in batches, so that no request waits for a slow reader.
 
 use std::io;
 use std::mem;
@@ -8,22 +8,22 @@ use std::time::Duration;
 
 use super::logs::record_dropped;
 
-/// How long a line waits for others to be written with.
+/// Time that a line waits for others, so that they are written together.
 const DELAY: Duration = Duration::from_millis(20);
 
-/// How many bytes wait at most. What comes on top, because nobody reads, is lost and counted.
+/// Maximum number of buffered bytes. Lines above it, because the reader is too slow, are dropped and counted.
 const LIMIT: usize = 1 << 20;
 
-/// How long the last lines may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time limit for writing the last lines.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Takes lines, each by one write, and never waits.
+/// Buffers lines, each passed by one `write`, and never blocks.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BufferedWriter(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<PendingLines>,
+    pending: Mutex<PendingLines>,
     changed: Condvar,
 }
 
@@ -33,7 +33,7 @@ struct PendingLines {
     ended: bool,
 }
 
-/// Dropped, it waits until all lines are written.
+/// Its drop waits until all lines are written, at most for [`FLUSH_TIMEOUT`].
 #[derive(Debug)]
 pub(super) struct FlushGuard {
     buffer: BufferedWriter,
@@ -41,10 +41,10 @@ pub(super) struct FlushGuard {
 }
 
 impl BufferedWriter {
-    /// A buffer in front of `output`.
+    /// Starts the thread that writes to `output`, and returns the buffer in front of it.
     ///
     /// # Errors
-    /// When the system gives us no thread.
+    /// If the thread cannot be started.
     pub(super) fn before(output: impl io::Write + Send + 'static) -> io::Result<(Self, FlushGuard)> {
         let (buffer, (done, written)) = (Self::default(), channel());
         let shared = Arc::clone(&buffer.0);
@@ -54,21 +54,21 @@ impl BufferedWriter {
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, PendingLines> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, PendingLines> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what comes until told to end; `_done` is dropped then.
+    /// Writes lines until the buffer has ended. Returning drops `_done`, which [`FlushGuard`] waits for.
     fn write_to(&self, mut output: impl io::Write, _done: &Sender<()>) {
         let (mut lines, mut ended) = (Vec::new(), false);
         while !ended {
-            let idle = |waiting: &mut PendingLines| waiting.lines.is_empty() && !waiting.ended;
-            let waiting = self.changed.wait_while(self.waiting(), idle).unwrap_or_else(PoisonError::into_inner);
-            let gathering = self.changed.wait_timeout_while(waiting, DELAY, |waiting| !waiting.ended);
-            let (mut waiting, _) = gathering.unwrap_or_else(PoisonError::into_inner);
-            mem::swap(&mut lines, &mut waiting.lines);
-            ended = waiting.ended;
-            drop(waiting);
+            let idle = |pending: &mut PendingLines| pending.lines.is_empty() && !pending.ended;
+            let pending = self.changed.wait_while(self.pending(), idle).unwrap_or_else(PoisonError::into_inner);
+            let gathering = self.changed.wait_timeout_while(pending, DELAY, |pending| !pending.ended);
+            let (mut pending, _) = gathering.unwrap_or_else(PoisonError::into_inner);
+            mem::swap(&mut lines, &mut pending.lines);
+            ended = pending.ended;
+            drop(pending);
             if output.write_all(&lines).and_then(|()| output.flush()).is_err() {
                 record_dropped(memchr::memchr_iter(b'\n', &lines).count());
             }
@@ -79,14 +79,14 @@ impl Shared {
 
 impl io::Write for BufferedWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut waiting = self.0.waiting();
-        if waiting.lines.len() + line.len() > LIMIT {
+        let mut pending = self.0.pending();
+        if pending.lines.len() + line.len() > LIMIT {
             record_dropped(1);
             return Ok(line.len());
         }
-        let first = waiting.lines.is_empty();
-        waiting.lines.extend_from_slice(line);
-        drop(waiting);
+        let first = pending.lines.is_empty();
+        pending.lines.extend_from_slice(line);
+        drop(pending);
         if first {
             self.0.changed.notify_one();
         }
@@ -100,10 +100,10 @@ impl io::Write for BufferedWriter {
 
 impl Drop for FlushGuard {
     fn drop(&mut self) {
-        self.buffer.0.waiting().ended = true;
+        self.buffer.0.pending().ended = true;
         self.buffer.0.changed.notify_one();
-        // It only ever hears that the thread has ended.
-        let _ = self.written.recv_timeout(PATIENCE);
+        // Nothing is ever sent: the wait ends when the thread drops the sender, or after the time limit.
+        let _ = self.written.recv_timeout(FLUSH_TIMEOUT);
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn all_lines_are_written_in_order_before_the_end() {
+    fn the_flush_guard_writes_all_lines_in_order() {
         let output = Output::default();
         let (mut buffer, last) = BufferedWriter::before(output.clone()).unwrap();
 
@@ -143,7 +143,7 @@ mod tests {
         assert!(text.lines().map(|line| line.parse::<u32>().unwrap()).eq(0..1000), "{text}");
     }
 
-    /// Does not take anything before the barrier is reached twice.
+    /// Blocks each write until the barrier is reached twice.
     struct Stuck(Arc<Barrier>, Output);
 
     impl Write for Stuck {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_nobody_reads_hold_nobody_up_and_are_counted() {
+    fn a_blocked_reader_delays_no_writer_and_dropped_lines_are_counted() {
         let (barrier, output) = (Arc::new(Barrier::new(2)), Output::default());
         let (mut buffer, last) = BufferedWriter::before(Stuck(Arc::clone(&barrier), output.clone())).unwrap();
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
@@ -167,14 +167,14 @@ mod tests {
         barrier.wait();
         let before = dropped_lines();
 
-        // The limit, and as much again.
+        // Twice the limit.
         for _ in 0..2 * LIMIT / line.len() {
             buffer.write_all(&line).unwrap();
         }
 
         assert!(dropped_lines() - before >= (LIMIT / line.len()) as u64);
-        assert_eq!(buffer.0.waiting().lines.len(), LIMIT);
-        // What follows is taken at once.
+        assert_eq!(buffer.0.pending().lines.len(), LIMIT);
+        // All further writes go through.
         let release = std::thread::spawn(move || {
             for _ in 0..3 {
                 barrier.wait();

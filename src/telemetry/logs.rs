@@ -1,4 +1,4 @@
-//! Logs and traces: one JSON object per line on stdout, each with the trace it belongs to.
+//! Setup of logs and traces. A log line is one JSON object (or one short line), with the id of its trace.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -28,7 +28,7 @@ use tracing_subscriber::registry::Registry;
 use super::log_writer::{BufferedWriter, FlushGuard};
 use super::usage::OperationUsage;
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object per line, for machines.
@@ -40,47 +40,47 @@ pub enum LogFormat {
 /// Where log lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogOutput {
-    /// For services.
+    /// Standard output, for the service.
     Stdout,
-    /// For commands whose result goes to stdout.
+    /// Standard error, for commands that print their result to stdout.
     Stderr,
 }
 
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The log filter is not one.
+    /// The log filter cannot be parsed.
     #[error("log filter {filter:?} is not valid")]
     Filter {
-        /// As it was given.
+        /// The filter as configured.
         filter: String,
-        /// What is wrong with it.
+        /// The parse error.
         source: ParseError,
     },
-    /// An `OTEL_*` variable makes no sense.
-    #[error("traces cannot be exported as the OTEL_* variables say")]
+    /// An `OTEL_*` variable is invalid.
+    #[error("trace export cannot start; check the OTEL_* variables")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
-    /// The system gives us no thread that writes lines.
-    #[error("log lines cannot be written")]
+    /// The thread that writes log lines cannot be started.
+    #[error("log writer thread cannot start")]
     Thread(#[source] std::io::Error),
-    /// The process already logs.
+    /// The process already has a global subscriber.
     #[error("telemetry is already running")]
     Running(#[from] SetGlobalDefaultError),
 }
 
-/// Keeps lines and traces flowing; dropped, it hands over what is left and ends them.
+/// Keeps logs and traces running. Its drop writes and exports what is left, and stops both.
 #[derive(Debug)]
-#[must_use = "traces end when this is dropped"]
+#[must_use = "logs and traces stop when this is dropped"]
 pub struct TelemetryGuard {
     traces: SdkTracerProvider,
-    /// Only held: its drop writes what is left.
+    /// Held for its drop, which writes the remaining lines.
     lines: Option<FlushGuard>,
 }
 
 impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Err(error) = self.traces.shutdown() {
-            tracing::warn!(%error, "traces were lost at the end");
+            tracing::warn!(%error, "trace shutdown failed; spans may be lost");
         }
     }
 }
@@ -88,7 +88,7 @@ impl Drop for TelemetryGuard {
 /// Starts logs and traces for the whole process. `filter` is what `RUST_LOG` would hold, e.g. `info,sqlx::query=off`.
 ///
 /// # Errors
-/// [`TelemetryError`] when the filter is wrong or when it was started before.
+/// [`TelemetryError`] if the filter or an `OTEL_*` variable is invalid, or if telemetry is running already.
 pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<TelemetryGuard, TelemetryError> {
     let (writer, lines) = match output {
         LogOutput::Stdout => {
@@ -106,10 +106,10 @@ pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<Teleme
     Ok(guard)
 }
 
-/// What [`init`] starts, for one thread or one test.
+/// Builds the subscriber that [`init`] installs, for use in one thread or one test.
 ///
 /// # Errors
-/// [`TelemetryError::Filter`] when the filter is wrong.
+/// [`TelemetryError::Filter`] or [`TelemetryError::Exporter`], for an invalid filter or `OTEL_*` variable.
 pub fn subscriber<W>(
     format: LogFormat,
     filter: &str,
@@ -121,7 +121,7 @@ where
     let filter: Targets =
         filter.parse().map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
     let provider = super::export::provider(SERVICE)?;
-    // The log filter does not hide spans from here, so that a quiet log still names its traces.
+    // The log filter does not apply to spans, so that warnings have a trace id even if info logs are off.
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(SERVICE))
         .with_location(false)
@@ -129,7 +129,7 @@ where
         .with_tracked_inactivity(false)
         .with_filter(traced());
     let enabled = !super::export::disabled();
-    // Of spans, lines need their ids alone, which OpenTelemetry knows.
+    // The log layer needs no spans: a line takes their ids from the OpenTelemetry context.
     let filter = filter_fn(|metadata| !metadata.is_span()).and(filter).and(RateLimitFilter::default());
     let lines = Lines { format, writer }.with_filter(filter);
     let spans = SampledSpanFilter(enabled.then(traced));
@@ -139,7 +139,7 @@ where
     ))
 }
 
-/// What begins the spans of requests: that of the process, and without one, one that does nothing.
+/// The tracer of the process, which starts request spans; a no-op before [`init`].
 #[must_use]
 pub fn tracer() -> BoxedTracer {
     opentelemetry::global::tracer(SERVICE)
@@ -147,18 +147,20 @@ pub fn tracer() -> BoxedTracer {
 
 const SERVICE: &str = "cinegraph";
 
-/// What becomes part of a trace.
+/// The spans that are recorded in traces.
 fn traced() -> Targets {
-    // The job library opens spans for each look at its tables; ours say what a task does.
+    // The job library opens a span for every poll of its tables. The `task` spans of Cinegraph show what a job does.
     Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF)
 }
 
-/// Which spans there are: none below one that is not sampled, so that nothing is spent on it, and of one operation no more
-/// than [`OperationUsage`] allows. A layer that is asked before all others: what only their filters refuse, the registry makes.
+/// Disables spans below an unsampled span, so that they cost nothing, and spans above the limit of [`OperationUsage`].
+///
+/// This is a layer and not a filter of the trace layer, because the registry still creates a span that only the filters
+/// of layers reject.
 struct SampledSpanFilter(Option<Targets>);
 
 impl SampledSpanFilter {
-    fn may_have(&self, metadata: &Metadata<'_>) -> bool {
+    fn is_recorded(&self, metadata: &Metadata<'_>) -> bool {
         self.0.as_ref().is_some_and(|traced| traced.would_enable(metadata.target(), metadata.level()))
     }
 }
@@ -166,16 +168,16 @@ impl SampledSpanFilter {
 impl<S: Subscriber> Layer<S> for SampledSpanFilter {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         match metadata.is_span() {
-            true if self.may_have(metadata) => Interest::sometimes(),
+            true if self.is_recorded(metadata) => Interest::sometimes(),
             true => Interest::never(),
             false => Interest::always(),
         }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        let begins_trace = || NEW_TRACES.contains(&metadata.name());
+        let starts_trace = || NEW_TRACES.contains(&metadata.name());
         !metadata.is_span()
-            || self.may_have(metadata) && (begins_trace() || !is_unsampled() && OperationUsage::allows_span())
+            || self.is_recorded(metadata) && (starts_trace() || !is_unsampled() && OperationUsage::allows_span())
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -183,26 +185,26 @@ impl<S: Subscriber> Layer<S> for SampledSpanFilter {
     }
 }
 
-/// Lines of one kind of warning or error in a second at most: under load the first ones say it all.
+/// Maximum number of lines per second and callsite for warnings and errors. Under load the first ones are enough.
 const WARNINGS_PER_SECOND: u32 = 10;
 
-/// Lines that nobody will read.
-static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+/// Number of dropped log lines, process-wide.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// How many log lines were left out, or lost, since the process began.
+/// Number of log lines that were rate-limited or could not be written since the process started.
 pub(super) fn dropped_lines() -> u64 {
-    LEFT_OUT.load(Ordering::Relaxed)
+    DROPPED.load(Ordering::Relaxed)
 }
 
-/// Counts lines that are left out, or lost.
+/// Counts log lines that are rate-limited or cannot be written.
 pub(super) fn record_dropped(lines: usize) {
-    LEFT_OUT.fetch_add(lines as u64, Ordering::Relaxed);
+    DROPPED.fetch_add(lines as u64, Ordering::Relaxed);
 }
 
-/// Leaves out warnings and errors that come too fast, each place in the code counted apart.
+/// Rate limit of warnings and errors, separate for each callsite.
 struct RateLimitFilter {
     started: Instant,
-    /// By place: the second of its last line, and how many it has had in that.
+    /// By callsite: the second of its last line, and its number of lines in that second.
     seen: Mutex<HashMap<Identifier, (u64, u32)>>,
 }
 
@@ -218,7 +220,8 @@ impl<S: Subscriber> Filter<S> for RateLimitFilter {
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        // An event that no filter was asked about must not be refused by one later: the library's own check fails then.
+        // `Interest::always` skips `enabled`. An event that `event_enabled` then rejects fails an assertion of the
+        // library, so every level that this filter can reject must be `sometimes`.
         if *metadata.level() > Level::WARN { Interest::always() } else { Interest::sometimes() }
     }
 
@@ -233,18 +236,18 @@ impl<S: Subscriber> Filter<S> for RateLimitFilter {
             (*second, *lines) = (now, 0);
         }
         *lines += 1;
-        let within = *lines <= WARNINGS_PER_SECOND;
-        if !within {
+        let is_allowed = *lines <= WARNINGS_PER_SECOND;
+        if !is_allowed {
             record_dropped(1);
         }
-        within
+        is_allowed
     }
 }
 
-/// Spans that begin a trace, whatever goes on around them.
+/// Spans that start a new trace, even inside an unsampled one.
 const NEW_TRACES: [&str; 2] = ["revalidate", "task"];
 
-/// Whether the current trace is recorded by nobody.
+/// Whether the current span belongs to a trace that is not sampled.
 fn is_unsampled() -> bool {
     opentelemetry::Context::map_current(|context| {
         let span = context.span();
@@ -253,24 +256,24 @@ fn is_unsampled() -> bool {
     })
 }
 
-/// Names that an event's own fields cannot take: a line has each key once.
+/// Keys that a line always has. Fields of an event with these names are left out, so that no key occurs twice.
 const RESERVED: [&str; 7] = ["timestamp", "level", "target", "service", "version", "trace_id", "span_id"];
 
-/// The span that the line is written in, as traces know it; also inside spawned tasks that carry their span.
+/// The OpenTelemetry context of the current span, if valid. Also works in spawned tasks that carry their span.
 fn current_span() -> Option<SpanContext> {
     let span = opentelemetry::Context::current().span().span_context().clone();
     span.is_valid().then_some(span)
 }
 
-/// Longer than nearly all lines.
+/// Initial capacity of a line's buffer. Nearly all lines are shorter.
 const LINE_BYTES: usize = 1024;
 
-/// The time, as RFC 3339 writes it, to the microsecond.
+/// The current time in RFC 3339 format, in microseconds, UTC.
 fn now() -> String {
     DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Writes a line for each event, by one write.
+/// Writes a line for each event by one `write`, so that concurrent lines do not mix.
 struct Lines<W> {
     format: LogFormat,
     writer: W,
@@ -321,7 +324,7 @@ fn json(event: &Event<'_>) -> Result<Vec<u8>, serde_json::Error> {
     Ok(line)
 }
 
-/// Writes an event's fields, the message among them, and keeps the first failure.
+/// Serialises an event's fields, including the message, until the first error, which it keeps.
 struct Fields<'a, M: SerializeMap> {
     map: &'a mut M,
     result: Result<(), M::Error>,
@@ -405,7 +408,7 @@ mod tests {
     #[test]
     fn a_line_is_one_flat_json_object() {
         let captured = capture(LogFormat::Json, "info", || {
-            tracing::info!(films = 3_u64, ratio = 0.5, done = true, list = "a \"b\"\nc", "scored {}", "all");
+            tracing::info!(movies = 3_u64, ratio = 0.5, done = true, list = "a \"b\"\nc", "scored {}", "all");
         });
 
         let [line] = captured.lines().try_into().unwrap();
@@ -414,7 +417,7 @@ mod tests {
         assert_eq!(line["target"], module_path!());
         assert_eq!(line["service"], "cinegraph");
         assert_eq!(line["version"], env!("CARGO_PKG_VERSION"));
-        assert_eq!(line["films"], 3);
+        assert_eq!(line["movies"], 3);
         assert_eq!(line["ratio"], 0.5);
         assert_eq!(line["done"], true);
         assert_eq!(line["list"], "a \"b\"\nc");
@@ -423,14 +426,14 @@ mod tests {
     }
 
     #[test]
-    fn a_field_cannot_take_the_name_of_ours() {
+    fn event_fields_cannot_replace_reserved_keys() {
         let captured = capture(LogFormat::Json, "info", || tracing::info!(level = "mine", "hello"));
 
         assert_eq!(captured.text().matches("\"level\"").count(), 1);
     }
 
     #[test]
-    fn lines_of_one_trace_share_its_id_also_in_spawned_tasks() {
+    fn lines_of_a_trace_share_its_id_even_in_spawned_tasks() {
         let captured = capture(LogFormat::Json, "info", || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let request = tracing::info_span!("request");
@@ -452,12 +455,12 @@ mod tests {
     }
 
     #[test]
-    fn below_an_unsampled_span_lines_bear_its_id() {
+    fn lines_below_an_unsampled_span_carry_its_id() {
         let captured = capture(LogFormat::Json, "info", || {
             let _request = tracing::info_span!("revalidate").entered();
             tracing::info!("outside");
             let operation = tracing::info_span!("operation");
-            assert!(operation.is_disabled(), "something is spent on a span that nobody sees");
+            assert!(operation.is_disabled(), "a span below an unsampled span is enabled");
             operation.in_scope(|| tracing::info!("inside"));
             tracing::info_span!(parent: None, "task").in_scope(|| tracing::info!("apart"));
         });
@@ -468,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_warnings_is_cut_and_counted() {
+    fn warnings_above_the_rate_limit_are_dropped_and_counted() {
         let before = dropped_lines();
         let captured = capture(LogFormat::Json, "info", || {
             for n in 0..100 {
@@ -480,7 +483,7 @@ mod tests {
 
         let lines = captured.lines();
         let count = |message| lines.iter().filter(|line| line["message"] == message).count();
-        // The hundred may fall on two seconds.
+        // The hundred lines may span two seconds.
         assert!([10, 20].contains(&count("again")), "{}", count("again"));
         assert_eq!((count("fine"), count("something else")), (100, 1));
         assert!(dropped_lines() - before >= 80);
@@ -507,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_log_still_names_its_traces() {
+    fn warnings_have_a_trace_id_when_info_is_off() {
         let captured = capture(LogFormat::Json, "warn", || {
             tracing::info_span!("request").in_scope(|| tracing::warn!("slow"));
         });
@@ -516,19 +519,19 @@ mod tests {
     }
 
     #[test]
-    fn pretty_lines_end_with_the_trace() {
+    fn pretty_lines_end_with_the_trace_id() {
         let captured = capture(LogFormat::Pretty, "info", || {
-            tracing::info_span!("request").in_scope(|| tracing::info!(films = 3, "scored"));
+            tracing::info_span!("request").in_scope(|| tracing::info!(movies = 3, "scored"));
         });
 
         let text = captured.text();
-        assert!(text.contains(" INFO cinegraph::telemetry::logs::tests: scored films=3 trace_id="), "{text}");
+        assert!(text.contains(" INFO cinegraph::telemetry::logs::tests: scored movies=3 trace_id="), "{text}");
     }
 
     #[test]
-    fn a_wrong_filter_is_refused_by_name() {
-        let refused = subscriber(LogFormat::Json, "info,sqlx=loud", io::sink).map(|_| ());
+    fn an_invalid_filter_is_named_in_the_error() {
+        let invalid = subscriber(LogFormat::Json, "info,sqlx=loud", io::sink).map(|_| ());
 
-        assert_eq!(refused.unwrap_err().to_string(), "log filter \"info,sqlx=loud\" is not valid");
+        assert_eq!(invalid.unwrap_err().to_string(), "log filter \"info,sqlx=loud\" is not valid");
     }
 }

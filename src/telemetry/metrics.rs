@@ -1,42 +1,42 @@
-//! Every metric on one page: its name, kind, labels, buckets and meaning, and the values its labels may take.
+//! Catalogue of every metric: name, kind, labels, buckets and help text, and the values of its labels.
 //!
-//! Dashboards and alerts use these names literally, so a change here breaks them. A label's values come from an enum of
-//! this page or from the names given at start ([`Inventory`](super::Inventory)), never from a client.
+//! Dashboards and alerts use these names literally, so a change here breaks them. Label values come from an enum of
+//! this module or from the names given at start ([`Inventory`](super::Inventory)), never from a client.
 
 /// One metric.
 #[derive(Debug)]
 pub struct Definition {
     /// Its name; the unit is its suffix.
     pub name: &'static str,
-    /// What it measures, as `# HELP` says it.
+    /// The text of its `# HELP` line.
     pub help: &'static str,
-    /// How it counts.
+    /// Its type.
     pub kind: Kind,
     /// The names of its labels, in the order in which values are given.
     pub labels: &'static [&'static str],
 }
 
-/// How a metric counts.
+/// Type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// Only grows.
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Counts by upper bounds, `+Inf` implied. Without bounds the exporter would make a summary, which cannot be added
-    /// up across instances.
+    /// Counts by upper bounds, `+Inf` implied. Without bounds the exporter would create a summary, which cannot be
+    /// aggregated across instances.
     Histogram(&'static [f64]),
 }
 
 /// A closed set of label values.
 pub trait Label: Copy + 'static {
-    /// All of them, in declaration order.
+    /// All values, in declaration order.
     const ALL: &'static [Self];
 
-    /// The value as `/metrics` writes it.
+    /// The label value in `/metrics`.
     fn as_str(self) -> &'static str;
 
-    /// The place in [`Self::ALL`].
+    /// The index in [`Self::ALL`].
     fn index(self) -> usize;
 }
 
@@ -65,12 +65,12 @@ macro_rules! label {
 }
 
 label! {
-    /// An HTTP method that we serve, or any other.
+    /// An HTTP method: one that the service supports, or any other.
     Method { Get = "GET", Post = "POST", Options = "OPTIONS", Other = "_OTHER" }
 }
 
 label! {
-    /// What a request to `/graphql` did to our promise.
+    /// How a request to `/graphql` counts for the availability objective (SLO).
     Slo { Good = "good", Bad = "bad", Excluded = "excluded" }
 }
 
@@ -80,12 +80,12 @@ label! {
 }
 
 label! {
-    /// How an operation ended: `partial` is data with a fault of ours, `rejected` is the client's fault.
+    /// How an operation ended: `partial` is data with a server error, `rejected` is a client error.
     Outcome { Ok = "ok", Partial = "partial", Error = "error", Rejected = "rejected", Cancelled = "cancelled" }
 }
 
 label! {
-    /// Whether one piece of work was done.
+    /// Whether a piece of work succeeded.
     Done { Ok = "ok", Error = "error" }
 }
 
@@ -109,13 +109,13 @@ label! {
 }
 
 impl ErrorCode {
-    /// The code of that name.
+    /// The code with this name, if any.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == name)
     }
 
-    /// Whether the fault is ours and not the client's.
+    /// Whether the server caused the error, and not the client.
     #[must_use]
     pub fn is_server_fault(self) -> bool {
         matches!(self, Self::Timeout | Self::ServiceUnavailable | Self::Internal)
@@ -123,7 +123,7 @@ impl ErrorCode {
 }
 
 label! {
-    /// Why we ended a subscription, or refused one: its client reads too slowly, has too many, we stop, or it failed.
+    /// Why a subscription was ended or rejected: slow client, too many subscriptions, shutdown or an error.
     Dropped { Slow = "slow", Limit = "limit", Shutdown = "shutdown", Error = "error" }
 }
 
@@ -144,12 +144,12 @@ label! {
 }
 
 label! {
-    /// What a pooled connection is doing.
+    /// State of a pooled connection.
     ConnectionState { Idle = "idle", Used = "used" }
 }
 
 label! {
-    /// Work in the background.
+    /// A background task.
     Task {
         CacheWarm = "cache_warm",
         ScoreDrain = "score_drain",
@@ -177,57 +177,57 @@ label! {
 }
 
 label! {
-    /// A tier of a cache: in this process, or shared.
+    /// A tier of a cache: in this process (L1), or shared (L2).
     Layer { L1 = "l1", L2 = "l2" }
 }
 
 label! {
-    /// What a look-up that a request made came to; `stale`: an old value was served and a refresh started.
+    /// Result of a request's lookup; `stale`: a stale or outdated entry was served.
     Lookup { HitL1 = "hit_l1", HitL2 = "hit_l2", Stale = "stale", Miss = "miss", Bypass = "bypass" }
 }
 
 label! {
-    /// What one tier answered.
+    /// Result of a lookup in one tier.
     LayerResult { Hit = "hit", Miss = "miss", Error = "error", Timeout = "timeout" }
 }
 
 label! {
-    /// What one tier was asked to do.
+    /// An operation on one tier.
     CacheOperation { Get = "get", Set = "set", Delete = "delete" }
 }
 
 label! {
-    /// Who computes a missing value, and who waits for it.
+    /// Role in a single flight: the leader starts the load, followers wait for it.
     FlightRole { Leader = "leader", Follower = "follower" }
 }
 
 label! {
-    /// What became of a refresh that a stale answer started; `skipped`: another one was under way.
+    /// Outcome of the refresh of a stale entry; `skipped`: another refresh of the key was running.
     Revalidation { Ok = "ok", Error = "error", Skipped = "skipped" }
 }
 
 label! {
-    /// Why a value was stored.
+    /// Why an entry was stored.
     WriteReason { Miss = "miss", Revalidate = "revalidate", Warm = "warm" }
 }
 
 label! {
-    /// Why a value left L1.
+    /// Why an entry was removed from L1.
     Eviction { Capacity = "capacity", Expired = "expired", Invalidated = "invalidated" }
 }
 
 label! {
-    /// The slowest source that an answer used.
+    /// Source of a result, from fastest to slowest.
     Source { CacheFresh = "cache_fresh", CacheStale = "cache_stale", Database = "database", Fallback = "fallback" }
 }
 
 label! {
-    /// What is done with an operation, one after the other.
+    /// A phase of an operation, in order.
     Phase { Parse = "parse", Validate = "validate", Execute = "execute" }
 }
 
 label! {
-    /// Why an operation was refused before it was executed.
+    /// Why an operation was rejected before execution.
     Rejection {
         Syntax = "syntax",
         Validation = "validation",
@@ -240,51 +240,51 @@ label! {
 }
 
 label! {
-    /// Memory, from what was asked for to what is only kept.
+    /// Memory by the allocator's accounting: allocated, in active pages, resident, retained for reuse.
     Allocated { Allocated = "allocated", Active = "active", Resident = "resident", Retained = "retained" }
 }
 
 label! {
-    /// What is given a rest when it fails, so that its substitute answers at once.
+    /// A dependency that a circuit breaker guards.
     BreakerName { CacheL2 = "cache_l2", ScoreTable = "score_table", Replica = "replica" }
 }
 
 label! {
-    /// What a breaker does with calls: lets them through, lets one try, refuses them.
+    /// State of a circuit breaker: permits all calls, permits one probe, rejects all calls.
     BreakerState { Closed = "closed", HalfOpen = "half_open", Open = "open" }
 }
 
 label! {
-    /// What came of the substitute of something that failed; `shed`: there were too many already.
+    /// Outcome of a fallback; `shed`: rejected because too many were running.
     Fallback { Ok = "ok", Error = "error", Shed = "shed" }
 }
 
 label! {
-    /// What a browser waited for on the predictions page.
+    /// A browser timing of the predictions page.
     PagePhase { Ttfb = "ttfb", FirstList = "first_list", Rerank = "rerank" }
 }
 
 label! {
-    /// What can get lost on its way out.
+    /// A kind of telemetry data that can be dropped.
     Signal { Spans = "spans", Logs = "logs" }
 }
 
-/// The value of a label for whatever was not named at start.
+/// Label value of names that were not given at start.
 pub const OTHER: &str = "other";
 
-/// The route of a request that no route matches.
+/// Route label of a request that matches no route.
 pub const UNMATCHED: &str = "unmatched";
 
-/// The route whose requests the availability promise counts.
+/// The route that the availability objective (SLO) counts.
 pub const SLO_ROUTE: &str = "/graphql";
 
-/// The most root fields that get a label value of their own.
+/// Maximum number of root fields with their own label value.
 pub(super) const FIELD_CEILING: usize = 40;
 
-/// The most statements that get a label value of their own.
+/// Maximum number of statements with their own label value.
 pub(super) const QUERY_CEILING: usize = 33;
 
-/// The most data loaders that get a label value of their own.
+/// Maximum number of data loaders with their own label value.
 pub(super) const LOADER_CEILING: usize = 8;
 
 const HTTP: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -314,86 +314,86 @@ macro_rules! catalogue {
 catalogue! {
     HTTP_DURATION: Histogram(HTTP), "http_server_request_duration_seconds",
         ["http_request_method", "http_route", "http_response_status_code"],
-        "Request in until the last body byte is ready; 499 where the client left before the answer. Probes and scrapes are left out.";
+        "Time until the last body byte is ready; status 499 if the client disconnected first. Without probes and scrapes.";
     HTTP_ACTIVE: Gauge, "http_server_active_requests", ["http_request_method"],
         "Requests in flight.";
     HTTP_BODY_SIZE: Histogram(SIZE), "http_server_response_body_size_bytes", ["http_route"],
-        "Answer size before compression.";
+        "Response body size before compression.";
     SLO_REQUESTS: Counter, "cinegraph_slo_requests_total", ["result"],
-        "Requests to /graphql: good, bad (our fault), excluded (the client's).";
+        "Requests to /graphql: good, bad (server error), excluded (client error or disconnect).";
 
     OPERATION_DURATION: Histogram(FAST), "graphql_server_request_duration_seconds",
         ["graphql_operation_type", "outcome"],
-        "Time of one operation, parsing included.";
+        "Duration of one operation, including parsing.";
     OPERATION_ACTIVE: Gauge, "graphql_server_request_active", ["graphql_operation_type"],
         "Operations in flight.";
     PHASE_DURATION: Histogram(FIELD), "graphql_server_processing_duration_seconds", ["graphql_processing_type"],
-        "Time of each phase of an operation.";
+        "Duration of each phase of an operation.";
     GRAPHQL_REJECTED: Counter, "cinegraph_graphql_rejected_total", ["reason"],
-        "Operations refused before they were executed.";
+        "Operations rejected before execution.";
     COMPLEXITY: Histogram(COUNT), "cinegraph_graphql_complexity", [],
-        "Points that operations cost, told before they are executed.";
+        "Static operation cost in points, computed before execution.";
     DEPTH: Histogram(COUNT), "cinegraph_graphql_depth", [],
-        "Levels of fields of operations, introspection not counted.";
+        "Field depth of operations, excluding introspection.";
     FIELD_DURATION: Histogram(FIELD), "cinegraph_graphql_field_duration_seconds", ["field"],
-        "Time of a root field.";
+        "Duration of a root field.";
     FIELD_REQUESTS: Counter, "cinegraph_graphql_field_requests_total", ["field", "outcome"],
         "Root fields resolved.";
     GRAPHQL_ERRORS: Counter, "cinegraph_graphql_errors_total", ["code"],
         "Entries in errors, by extensions.code.";
     LOADER_BATCH_SIZE: Histogram(COUNT), "cinegraph_dataloader_batch_size", ["loader"],
-        "Keys in one batch.";
+        "Keys per DataLoader batch.";
 
     SUBSCRIPTIONS_ACTIVE: Gauge, "cinegraph_subscriptions_active", ["field"],
         "Open subscriptions.";
     SUBSCRIPTIONS_DROPPED: Counter, "cinegraph_subscriptions_dropped_total", ["reason"],
-        "Subscriptions that were ended or refused by us.";
+        "Subscriptions ended or rejected by the service.";
 
     PREDICTION_DURATION: Histogram(FAST), "cinegraph_prediction_duration_seconds", ["source"],
-        "Time of requests whose root fields are all predictions, by the slowest source used.";
+        "Duration of requests whose root fields are all predictions, by the slowest source used.";
 
     CACHE_LOOKUPS: Counter, "cinegraph_cache_lookups_total", ["cache", "result"],
-        "Look-ups made by requests.";
+        "Cache lookups by requests.";
     CACHE_LAYER_REQUESTS: Counter, "cinegraph_cache_layer_requests_total", ["cache", "layer", "result"],
-        "Tiers asked by requests.";
+        "Lookups in one cache tier by requests.";
     CACHE_OPERATION_DURATION: Histogram(CACHE), "cinegraph_cache_operation_duration_seconds", ["layer", "op"],
-        "Time inside one tier.";
+        "Duration of one operation on a cache tier.";
     CACHE_LOAD_DURATION: Histogram(FAST), "cinegraph_cache_load_duration_seconds", ["cache", "outcome"],
-        "Time to compute a missing value.";
+        "Duration of cache loads.";
     CACHE_SINGLE_FLIGHT: Counter, "cinegraph_cache_single_flight_total", ["cache", "role"],
-        "Misses, by who computed the value and who waited for it.";
+        "Cache misses by role: leader (started the load), follower (waited for it).";
     CACHE_REVALIDATIONS: Counter, "cinegraph_cache_revalidations_total", ["cache", "outcome"],
-        "Refreshes in the background after a stale answer.";
+        "Refreshes of stale entries; skipped: another refresh of the key was running.";
     CACHE_WRITES: Counter, "cinegraph_cache_writes_total", ["cache", "layer", "reason"],
-        "Values stored.";
+        "Entries stored.";
     CACHE_EVICTIONS: Counter, "cinegraph_cache_evictions_total", ["cache", "reason"],
-        "Values removed from L1.";
+        "Entries removed from L1.";
     CACHE_ENTRIES: Gauge, "cinegraph_cache_entries", ["cache"],
-        "Values in L1.";
+        "Entries in L1.";
     CACHE_CAPACITY_ENTRIES: Gauge, "cinegraph_cache_capacity_entries", ["cache"],
-        "Values that L1 may hold.";
+        "Maximum number of entries in L1.";
     CACHE_BYTES: Gauge, "cinegraph_cache_estimated_bytes", ["cache"],
-        "Estimated size of the values in L1.";
+        "Estimated size of the entries in L1.";
     CACHE_CAPACITY_BYTES: Gauge, "cinegraph_cache_capacity_bytes", ["cache"],
-        "Estimated size that L1 may have.";
+        "Maximum estimated size of L1.";
     CACHE_VALUE_AGE: Histogram(AGE), "cinegraph_cache_value_age_seconds", ["cache"],
-        "Age of a value when it is served.";
+        "Age of an entry when it is served.";
     CACHE_L2_ENABLED: Gauge, "cinegraph_cache_l2_enabled", [],
-        "Whether Redis is configured.";
+        "1 if Redis is configured.";
     CACHE_L2_UP: Gauge, "cinegraph_cache_l2_up", [],
-        "Whether Redis answered last time.";
+        "1 if the last Redis command succeeded.";
 
     BREAKER_STATE: Gauge, "cinegraph_circuit_breaker_state", ["breaker", "state"],
-        "1 for the state that a circuit breaker is in.";
+        "1 for the current state of a circuit breaker.";
     BREAKER_TRANSITIONS: Counter, "cinegraph_circuit_breaker_transitions_total", ["breaker", "to"],
         "State changes of a circuit breaker.";
     FALLBACK_REQUESTS: Counter, "cinegraph_fallback_requests_total", ["breaker", "outcome"],
-        "Loads by the substitute of what fails or is refused: the direct query, the primary; shed: too many at once.";
+        "Loads by a fallback (direct query, primary); shed: rejected because too many were running.";
     REPLICA_LAG: Gauge, "cinegraph_replica_lag_seconds", [],
-        "How far the read replica is behind; 0 where there is none.";
+        "Replication lag of the read replica; 0 without a replica.";
 
     STATEMENT_DURATION: Histogram(DB), "db_client_operation_duration_seconds", ["query_name"],
-        "Statement sent until its last row is read, without waiting for a connection.";
+        "Statement duration until the last row, excluding the wait for a connection.";
     STATEMENT_ERRORS: Counter, "cinegraph_db_errors_total", ["query_name", "error_type"],
         "Failed statements.";
     STATEMENT_ROWS: Histogram(COUNT), "db_client_response_returned_rows", ["query_name"],
@@ -407,40 +407,40 @@ catalogue! {
     CONNECTION_WAIT: Histogram(DB), "db_client_connection_wait_time_seconds", ["pool"],
         "Time to get a connection.";
     CONNECTION_TIMEOUTS: Counter, "db_client_connection_timeouts_total", ["pool"],
-        "Waits for a connection that gave up.";
+        "Waits for a connection that timed out.";
 
     TASK_RUNS: Counter, "cinegraph_task_runs_total", ["task", "outcome"],
         "Finished runs of background tasks.";
     TASK_DURATION: Histogram(JOB), "cinegraph_task_duration_seconds", ["task"],
         "Run time of background tasks.";
     TASK_ITEMS: Counter, "cinegraph_task_items_total", ["task", "outcome"],
-        "Rows or keys that background tasks worked on.";
+        "Rows or keys processed by background tasks.";
     TASK_LAST_SUCCESS: Gauge, "cinegraph_task_last_success_timestamp_seconds", ["task"],
-        "When a background task last succeeded on any instance, since the Unix epoch; 0: never.";
+        "Unix time of a background task's last success on any instance; 0 if it never succeeded.";
     TASK_INTERVAL: Gauge, "cinegraph_task_interval_seconds", ["task"],
-        "Planned time between two runs of a background task; 0 where this instance does not run it.";
+        "Planned time between runs of a background task; 0 if it does not run on this instance, +Inf if never overdue.";
     TASK_RUNNING: Gauge, "cinegraph_task_running", ["task"],
-        "1 while a background task runs here.";
+        "1 while a background task runs on this instance.";
     SCORE_QUEUE_FILMS: Gauge, "cinegraph_score_queue_films", [],
-        "Films waiting for new scores.";
+        "Movies waiting for new scores.";
     SCORE_QUEUE_AGE: Gauge, "cinegraph_score_queue_oldest_age_seconds", [],
-        "How long the first of them has waited.";
+        "Waiting time of the oldest queued movie.";
     SNAPSHOT_AGE: Gauge, "cinegraph_snapshot_age_seconds", [],
-        "Age of what validations read; 0 where there is none.";
+        "Age of the validation snapshot; 0 without a snapshot.";
     RECONCILE_DIFFERENCES: Gauge, "cinegraph_score_reconcile_differences", [],
-        "Films whose score the last check of all films had to correct.";
+        "Movies whose score the last full check corrected.";
 
     PAGE_DURATION: Histogram(HTTP), "cinegraph_page_duration_seconds", ["phase"],
-        "What browsers measured on the predictions page: from navigation to the first byte and to a usable list, from a slider to the new order.";
+        "Browser timings of the predictions page: first byte, usable list (both since navigation), reranked list.";
 
     BUILD_INFO: Gauge, "cinegraph_build_info", ["version", "revision", "schema_hash"],
-        "Always 1: which build runs.";
+        "Always 1; the labels identify the running build.";
     MEMORY_LIMIT: Gauge, "cinegraph_memory_limit_bytes", [],
-        "Memory that the control group allows; 0 where nothing is limited.";
+        "Memory limit of the control group; 0 if unlimited.";
     ALLOCATOR: Gauge, "cinegraph_allocator_bytes", ["state"],
-        "Memory as the allocator sees it: asked for, in its pages, resident, kept for later.";
+        "Memory of the allocator: allocated, in active pages, resident, retained for reuse.";
     TELEMETRY_DROPPED: Counter, "cinegraph_telemetry_dropped_total", ["signal"],
-        "Spans and log lines that were lost on their way out.";
+        "Spans and log lines dropped.";
     PROCESS_CPU: Counter, "process_cpu_seconds_total", [],
         "User and system CPU time.";
     PROCESS_MEMORY: Gauge, "process_resident_memory_bytes", [],
@@ -452,13 +452,13 @@ catalogue! {
     PROCESS_THREADS: Gauge, "process_threads", [],
         "Operating system threads.";
     PROCESS_START: Gauge, "process_start_time_seconds", [],
-        "Start of the process since the Unix epoch.";
+        "Start time of the process, as Unix time.";
     TOKIO_WORKERS: Gauge, "tokio_workers", [],
         "Worker threads of the runtime.";
     TOKIO_TASKS: Gauge, "tokio_alive_tasks", [],
-        "Tasks that the runtime holds.";
+        "Tasks alive in the runtime.";
     TOKIO_QUEUE: Gauge, "tokio_global_queue_depth", [],
         "Tasks waiting in the global queue.";
     TOKIO_BUSY: Counter, "tokio_worker_busy_seconds_total", [],
-        "Time workers were busy, summed over them.";
+        "Busy time of all worker threads, summed.";
 }

@@ -1,7 +1,7 @@
-//! Telemetry: what the service tells those who run it.
+//! Telemetry: metrics, logs and traces.
 //!
-//! [`metrics`] names everything that is measured; [`Metrics`] keeps it and hands out guards; [`init`] starts the logs
-//! and traces. Imports nothing of ours and may be used from any storey but `scoring`.
+//! [`metrics`] defines every metric; [`Metrics`] records them and returns guards; [`init`] starts logs and traces. This
+//! module imports no other module of Cinegraph, and every layer except `scoring` may use it.
 
 mod caches;
 mod export;

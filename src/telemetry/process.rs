@@ -1,34 +1,34 @@
-//! What is looked up at each scrape: the runtime, the process, the memory that it has and may have.
+//! Metrics that are sampled at each scrape: runtime, process, allocator and memory limit.
 
 use std::fs;
 use std::path::Path;
 
-use super::metrics as page;
+use super::metrics as catalogue;
 use super::registry::{Metrics, number};
 
 impl Metrics {
-    /// Sets the runtime's gauges and returns the seconds its workers were busy.
+    /// Sets the runtime's gauges and returns the busy seconds of its workers, summed; 0 outside a runtime.
     pub(super) fn sample_runtime(&self) -> f64 {
         let Ok(handle) = tokio::runtime::Handle::try_current() else { return 0.0 };
         let runtime = handle.metrics();
         let workers = runtime.num_workers();
         let source = &self.0.source;
-        source.gauge(&page::TOKIO_WORKERS, &[]).set(number(workers));
-        source.gauge(&page::TOKIO_TASKS, &[]).set(number(runtime.num_alive_tasks()));
-        source.gauge(&page::TOKIO_QUEUE, &[]).set(number(runtime.global_queue_depth()));
+        source.gauge(&catalogue::TOKIO_WORKERS, &[]).set(number(workers));
+        source.gauge(&catalogue::TOKIO_TASKS, &[]).set(number(runtime.num_alive_tasks()));
+        source.gauge(&catalogue::TOKIO_QUEUE, &[]).set(number(runtime.global_queue_depth()));
         (0..workers).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64()).sum()
     }
 
-    /// Sets the process's gauges and returns its CPU seconds.
+    /// Sets the process's gauges and returns its CPU time in seconds.
     pub(super) fn sample_process(&self) -> f64 {
         let process = metrics_process::collector::collect();
         let samples = [
-            (&page::PROCESS_MEMORY, process.resident_memory_bytes),
-            (&page::PROCESS_OPEN_FDS, process.open_fds),
-            (&page::PROCESS_MAX_FDS, process.max_fds),
-            (&page::PROCESS_THREADS, process.threads),
-            (&page::PROCESS_START, process.start_time_seconds),
-            (&page::MEMORY_LIMIT, Some(memory_limit())),
+            (&catalogue::PROCESS_MEMORY, process.resident_memory_bytes),
+            (&catalogue::PROCESS_OPEN_FDS, process.open_fds),
+            (&catalogue::PROCESS_MAX_FDS, process.max_fds),
+            (&catalogue::PROCESS_THREADS, process.threads),
+            (&catalogue::PROCESS_START, process.start_time_seconds),
+            (&catalogue::MEMORY_LIMIT, Some(memory_limit())),
         ];
         for (metric, sample) in samples {
             if let Some(value) = sample {
@@ -38,14 +38,14 @@ impl Metrics {
         process.cpu_seconds_total.unwrap_or_default()
     }
 
-    /// Sets the allocator's gauges. Other allocators than jemalloc report nothing, so there are no gauges then.
+    /// Sets the allocator's gauges. Only jemalloc reports statistics, so other allocators have no such gauges.
     #[cfg(feature = "jemalloc")]
     pub(super) fn sample_allocator(&self) {
         use tikv_jemalloc_ctl::{epoch, stats};
 
         use super::metrics::{Allocated, Label};
 
-        // Its figures stand still between two steps.
+        // jemalloc updates its statistics only when the epoch advances.
         if epoch::advance().is_err() {
             return;
         }
@@ -56,18 +56,19 @@ impl Metrics {
             Allocated::Retained => stats::retained::read(),
         };
         for &state in Allocated::ALL {
-            self.0.source.gauge(&page::ALLOCATOR, &[state.as_str()]).set(number(read(state).unwrap_or_default()));
+            self.0.source.gauge(&catalogue::ALLOCATOR, &[state.as_str()]).set(number(read(state).unwrap_or_default()));
         }
     }
 }
 
-/// Bytes that the control group of this process allows; 0 where nothing is limited.
+/// Memory limit of this process's control group in bytes; 0 if unlimited.
 fn memory_limit() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     limit_of(&groups, Path::new("/sys/fs/cgroup"))
 }
 
-/// The smallest limit of the control groups that a process is in, as `/proc/self/cgroup` names them, below `root`.
+/// The smallest limit, in bytes, of the control groups in `groups` (the text of `/proc/self/cgroup`) and their parents
+/// below `root`; 0 if unlimited.
 fn limit_of(groups: &str, root: &Path) -> u64 {
     let limits = groups.lines().filter_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
@@ -76,13 +77,13 @@ fn limit_of(groups: &str, root: &Path) -> u64 {
             _ if controllers.split(',').any(|name| name == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
             _ => return None,
         };
-        // In a container the path is the host's, and the container's own group is the root.
+        // Inside a container the path is the host's, while the container's own group is mounted as the root.
         let below = hierarchy.join(path.trim_start_matches('/'));
         let group = if below.is_dir() { below } else { hierarchy.clone() };
         let above = group.ancestors().take_while(|group| group.starts_with(&hierarchy));
         above.filter_map(|group| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok()).min()
     });
-    // Version 1 writes a number near 2^63 where there is no limit.
+    // Version 1 reports a number near 2^63 for no limit.
     limits.min().filter(|&limit| limit < 1 << 60).unwrap_or(0)
 }
 
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_smallest_limit_on_the_way_up_counts() {
+    fn the_smallest_limit_of_a_group_and_its_parents_counts() {
         let root = tempfile::tempdir().unwrap();
         let group = root.path().join("system/cinegraph");
         fs::create_dir_all(&group).unwrap();
@@ -106,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn a_container_sees_its_own_group_as_the_root() {
+    fn an_unknown_group_path_falls_back_to_the_root_group() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("memory.max"), "65536\n").unwrap();
         assert_eq!(limit_of("0::/docker/abc\n", root.path()), 65_536);
     }
 
     #[test]
-    fn the_first_version_has_a_hierarchy_for_memory() {
+    fn cgroup_version_1_has_a_memory_hierarchy() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("memory/a")).unwrap();
         fs::write(root.path().join("memory/a/memory.limit_in_bytes"), "9223372036854771712\n").unwrap();

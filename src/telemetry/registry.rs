@@ -1,4 +1,4 @@
-//! Where measurements are kept: one registry per service, so that tests that share a process do not mix.
+//! [`Metrics`]: the registry of a service. It is not global, so that tests in one process do not mix their metrics.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,14 +11,14 @@ use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, NoopRecorder, Rec
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::caches::CacheMetrics;
-use super::metrics as page;
+use super::metrics as catalogue;
 use super::metrics::{
     BreakerName, BreakerState, CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Fallback,
     Kind, Label, Method, OTHER, OperationType, Outcome, PagePhase, Phase, Pool, Rejection, SLO_ROUTE, Signal, Slo,
     Task, TaskOutcome,
 };
 
-/// The names that only the schema and the statements know. What is not among them is measured as [`OTHER`].
+/// Label values defined by the schema and the statements. Other names are recorded as [`OTHER`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Inventory {
     /// Root fields of the schema, 40 at most.
@@ -37,7 +37,7 @@ impl Metrics {
     /// A registry in which every counter and gauge with a known set of labels exists at 0.
     ///
     /// # Errors
-    /// [`BuildError`] when a histogram of the page has no buckets.
+    /// [`BuildError`] if a histogram of the catalogue has no buckets.
     pub fn new(inventory: &Inventory) -> Result<Self, BuildError> {
         let builder = CATALOGUE.iter().try_fold(PrometheusBuilder::new(), |builder, metric| match metric.kind {
             Kind::Histogram(buckets) => builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets),
@@ -47,19 +47,19 @@ impl Metrics {
         Ok(Self(Arc::new(Registry::new(Source::new(recorder.handle(), recorder), inventory))))
     }
 
-    /// A registry that keeps nothing: what is left is what the service costs unmeasured.
+    /// A registry that records nothing, to measure the cost of metrics.
     #[must_use]
     pub fn off(inventory: &Inventory) -> Self {
         let handle = PrometheusBuilder::new().build_recorder().handle();
         Self(Arc::new(Registry::new(Source::new(handle, NoopRecorder), inventory)))
     }
 
-    /// Moves histogram samples into their buckets. Call it every few seconds: between scrapes they pile up in memory.
+    /// Moves histogram samples into their buckets. Call it every few seconds, because samples use memory until then.
     pub fn upkeep(&self) {
         self.0.source.handle.run_upkeep();
     }
 
-    /// Everything measured so far, in Prometheus text format 0.0.4.
+    /// Renders all metrics in Prometheus text format 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
         let busy_seconds = self.sample_runtime();
@@ -69,58 +69,58 @@ impl Metrics {
         self.0.dropped.at(Signal::Spans).absolute(super::export::dropped_spans());
         self.0.dropped.at(Signal::Logs).absolute(super::logs::dropped_lines());
         let mut text = self.0.source.handle.render();
-        write_seconds(&mut text, &page::PROCESS_CPU, cpu_seconds);
-        write_seconds(&mut text, &page::TOKIO_BUSY, busy_seconds);
+        write_seconds(&mut text, &catalogue::PROCESS_CPU, cpu_seconds);
+        write_seconds(&mut text, &catalogue::TOKIO_BUSY, busy_seconds);
         text
     }
 
-    /// Says which build runs.
+    /// Sets the labels of the build info metric.
     pub fn build_info(&self, revision: &str, schema_hash: &str) {
         let version = env!("CARGO_PKG_VERSION");
-        self.0.source.gauge(&page::BUILD_INFO, &[version, revision, schema_hash]).set(1.0);
+        self.0.source.gauge(&catalogue::BUILD_INFO, &[version, revision, schema_hash]).set(1.0);
     }
 
-    /// Notes what a browser measured on the predictions page.
+    /// Records a browser timing of the predictions page.
     pub fn page(&self, phase: PagePhase, took: Duration) {
         self.0.page.at(phase).record(took);
     }
 
-    /// Counts one entry in `errors`.
+    /// Counts one entry of `errors` in a response.
     pub fn graphql_error(&self, code: ErrorCode) {
         self.0.errors.at(code).increment(1);
     }
 
-    /// Counts an operation that is refused before it is executed.
+    /// Counts an operation that is rejected before execution.
     pub fn rejected(&self, reason: Rejection) {
         self.0.rejected.at(reason).increment(1);
     }
 
-    /// Notes how long a phase of an operation took.
+    /// Records the duration of a phase of an operation.
     pub fn phase(&self, phase: Phase, took: Duration) {
         self.0.phases.at(phase).record(took);
     }
 
-    /// Notes the points that an operation costs.
+    /// Records the static cost of an operation in points.
     pub fn complexity(&self, points: usize) {
         self.0.complexity.record(number(points));
     }
 
-    /// Notes how many levels of fields an operation has.
+    /// Records the number of field levels of an operation.
     pub fn depth(&self, levels: usize) {
         self.0.depth.record(number(levels));
     }
 
-    /// Counts subscriptions that are ended or refused by us.
+    /// Counts subscriptions that the service ends or rejects.
     pub fn subscriptions_dropped(&self, reason: Dropped, count: usize) {
         self.0.subscriptions_dropped.at(reason).increment(count.try_into().unwrap_or(u64::MAX));
     }
 
-    /// Notes how many keys `loader` fetched at once.
+    /// Records the number of keys in one batch of `loader`.
     pub fn loader_batch(&self, loader: &str, keys: usize) {
         self.0.loaders.get(loader).1.record(number(keys));
     }
 
-    /// Notes what the connections of `pool` are doing.
+    /// Sets the number of connections of `pool` by state, and the maximum.
     pub fn connections(&self, pool: Pool, idle: usize, used: usize, max: usize) {
         let pool = self.0.pools.at(pool);
         pool.connections.at(ConnectionState::Idle).set(number(idle));
@@ -128,39 +128,39 @@ impl Metrics {
         pool.max.set(number(max));
     }
 
-    /// Says how often `task` is to run here.
+    /// Sets the planned time between two runs of `task` on this instance.
     pub fn task_interval(&self, task: Task, interval: Duration) {
         self.0.tasks.at(task).interval.set(interval.as_secs_f64());
     }
 
-    /// Says that nobody is to expect `task` here: however long ago it ran, it is not late.
+    /// Sets an infinite interval for `task`, so that alerts never report it as overdue.
     pub fn task_never_due(&self, task: Task) {
         self.0.tasks.at(task).interval.set(f64::INFINITY);
     }
 
-    /// Notes when `task` last succeeded, in seconds since the Unix epoch.
+    /// Sets the time of the last success of `task`, in seconds since the Unix epoch.
     pub fn task_succeeded(&self, task: Task, at_seconds: f64) {
         self.0.tasks.at(task).last_success.set(at_seconds);
     }
 
-    /// Notes how many films wait for new scores, and for how long the first of them has.
-    pub fn score_queue(&self, films: u64, oldest: Duration) {
-        self.0.freshness.queue_films.set(number(films));
+    /// Sets the number of movies that wait for new scores, and the time that the oldest of them has waited.
+    pub fn score_queue(&self, movies: u64, oldest: Duration) {
+        self.0.freshness.queue_movies.set(number(movies));
         self.0.freshness.queue_age.set(oldest.as_secs_f64());
     }
 
-    /// Notes how old the snapshot is that validations read.
+    /// Sets the age of the validation snapshot.
     pub fn snapshot_age(&self, age: Duration) {
         self.0.freshness.snapshot_age.set(age.as_secs_f64());
     }
 
-    /// Notes how many films a check of all scores had to correct.
-    pub fn reconcile_differences(&self, films: u64) {
-        self.0.freshness.differences.set(number(films));
+    /// Sets the number of movies whose score the last full check corrected.
+    pub fn reconcile_differences(&self, movies: u64) {
+        self.0.freshness.differences.set(number(movies));
     }
 
-    /// Notes that `breaker` has changed to `state`.
-    pub fn breaker_turned(&self, breaker: BreakerName, state: BreakerState) {
+    /// Records that `breaker` has changed to `state`.
+    pub fn breaker_transition(&self, breaker: BreakerName, state: BreakerState) {
         let breaker = self.0.breakers.at(breaker);
         for &each in BreakerState::ALL {
             breaker.states.at(each).set(f64::from(u8::from(each == state)));
@@ -168,17 +168,17 @@ impl Metrics {
         breaker.transitions.at(state).increment(1);
     }
 
-    /// Counts what came of the substitute for what `breaker` guards.
-    pub fn fell_back(&self, breaker: BreakerName, outcome: Fallback) {
+    /// Counts the outcome of the fallback for the dependency that `breaker` guards.
+    pub fn fallback(&self, breaker: BreakerName, outcome: Fallback) {
         self.0.breakers.at(breaker).fallbacks.at(outcome).increment(1);
     }
 
-    /// Notes how far the replica is behind.
+    /// Sets the replication lag of the replica.
     pub fn replica_lag(&self, lag: Duration) {
         self.0.replica_lag.set(lag.as_secs_f64());
     }
 
-    /// The field's own name if the schema has it, else [`OTHER`]: safe to log whatever a client sent.
+    /// Returns the name of a root field of the schema, [`OTHER`] for any other name. Safe to log for any client input.
     #[must_use]
     pub fn field_name(&self, field: &str) -> &'static str {
         self.0.fields.get(field).0
@@ -191,25 +191,25 @@ impl fmt::Debug for Metrics {
     }
 }
 
-/// Writes a counter of seconds by hand: the exporter's counters are whole numbers, too coarse for a rate.
+/// Appends a counter of seconds to `text`. The exporter's counters are integers, too coarse for a rate of seconds.
 fn write_seconds(text: &mut String, metric: &Definition, value: f64) {
     let Definition { name, help, .. } = metric;
     let written = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n\n");
-    debug_assert!(written.is_ok(), "a String takes every write");
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
 }
 
-/// A count as the exporter wants it; exact up to 2^53.
+/// Converts a count for the exporter; exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "counts of memory, rows and connections stay far below 2^53")]
 pub(super) fn number(value: impl TryInto<u64>) -> f64 {
     value.try_into().unwrap_or(u64::MAX) as f64
 }
 
-/// Handles of everything whose labels are known at start.
+/// Handles of all metrics whose labels are known at start.
 pub(super) struct Registry {
     pub(super) source: Source,
     pub(super) http_active: Family<Method, Gauge>,
-    answered: Family<Method, OnceLock<Histogram>>,
-    answer_sizes: OnceLock<Histogram>,
+    ok_durations: Family<Method, OnceLock<Histogram>>,
+    response_sizes: OnceLock<Histogram>,
     pub(super) slo: Family<Slo, Counter>,
     pub(super) operations: Family<OperationType, OperationHandles>,
     pub(super) fields: Named<FieldHandles>,
@@ -272,7 +272,7 @@ struct BreakerHandles {
 }
 
 struct FreshnessHandles {
-    queue_films: Gauge,
+    queue_movies: Gauge,
     queue_age: Gauge,
     snapshot_age: Gauge,
     differences: Gauge,
@@ -281,31 +281,33 @@ struct FreshnessHandles {
 impl Registry {
     fn new(source: Source, inventory: &Inventory) -> Self {
         Self {
-            http_active: Family::of(|method: Method| source.gauge(&page::HTTP_ACTIVE, &[method.as_str()])),
-            answered: Family::of(|_| OnceLock::new()),
-            answer_sizes: OnceLock::new(),
-            slo: Family::of(|result: Slo| source.counter(&page::SLO_REQUESTS, &[result.as_str()])),
+            http_active: Family::of(|method: Method| source.gauge(&catalogue::HTTP_ACTIVE, &[method.as_str()])),
+            ok_durations: Family::of(|_| OnceLock::new()),
+            response_sizes: OnceLock::new(),
+            slo: Family::of(|result: Slo| source.counter(&catalogue::SLO_REQUESTS, &[result.as_str()])),
             operations: Family::of(|kind| OperationHandles::new(&source, kind)),
-            fields: Named::of(inventory.fields, page::FIELD_CEILING, |field| FieldHandles::new(&source, field)),
-            queries: Named::of(inventory.queries, page::QUERY_CEILING, |query| StatementHandles::new(&source, query)),
+            fields: Named::of(inventory.fields, catalogue::FIELD_CEILING, |field| FieldHandles::new(&source, field)),
+            queries: Named::of(inventory.queries, catalogue::QUERY_CEILING, |query| {
+                StatementHandles::new(&source, query)
+            }),
             pools: Family::of(|pool| PoolHandles::new(&source, pool)),
             tasks: Family::of(|task| TaskHandles::new(&source, task)),
             breakers: Family::of(|breaker| BreakerHandles::new(&source, breaker)),
-            replica_lag: source.gauge(&page::REPLICA_LAG, &[]),
+            replica_lag: source.gauge(&catalogue::REPLICA_LAG, &[]),
             freshness: FreshnessHandles::new(&source),
             caches: CacheMetrics::new(&source),
-            page: Family::of(|phase: PagePhase| source.histogram(&page::PAGE_DURATION, &[phase.as_str()])),
-            dropped: Family::of(|signal: Signal| source.counter(&page::TELEMETRY_DROPPED, &[signal.as_str()])),
-            rejected: Family::of(|reason: Rejection| source.counter(&page::GRAPHQL_REJECTED, &[reason.as_str()])),
-            phases: Family::of(|phase: Phase| source.histogram(&page::PHASE_DURATION, &[phase.as_str()])),
-            complexity: source.histogram(&page::COMPLEXITY, &[]),
-            depth: source.histogram(&page::DEPTH, &[]),
-            errors: Family::of(|code: ErrorCode| source.counter(&page::GRAPHQL_ERRORS, &[code.as_str()])),
+            page: Family::of(|phase: PagePhase| source.histogram(&catalogue::PAGE_DURATION, &[phase.as_str()])),
+            dropped: Family::of(|signal: Signal| source.counter(&catalogue::TELEMETRY_DROPPED, &[signal.as_str()])),
+            rejected: Family::of(|reason: Rejection| source.counter(&catalogue::GRAPHQL_REJECTED, &[reason.as_str()])),
+            phases: Family::of(|phase: Phase| source.histogram(&catalogue::PHASE_DURATION, &[phase.as_str()])),
+            complexity: source.histogram(&catalogue::COMPLEXITY, &[]),
+            depth: source.histogram(&catalogue::DEPTH, &[]),
+            errors: Family::of(|code: ErrorCode| source.counter(&catalogue::GRAPHQL_ERRORS, &[code.as_str()])),
             subscriptions_dropped: Family::of(|reason: Dropped| {
-                source.counter(&page::SUBSCRIPTIONS_DROPPED, &[reason.as_str()])
+                source.counter(&catalogue::SUBSCRIPTIONS_DROPPED, &[reason.as_str()])
             }),
-            loaders: Named::of(inventory.loaders, page::LOADER_CEILING, |loader| {
-                source.histogram(&page::LOADER_BATCH_SIZE, &[loader])
+            loaders: Named::of(inventory.loaders, catalogue::LOADER_CEILING, |loader| {
+                source.histogram(&catalogue::LOADER_BATCH_SIZE, &[loader])
             }),
             source,
         }
@@ -313,21 +315,22 @@ impl Registry {
 }
 
 impl Registry {
-    /// Records an answer by HTTP. Nearly all are those of [`SLO_ROUTE`] that went well: theirs is found without a search.
-    pub(super) fn answered(&self, method: Method, route: &str, status: u16, took: Duration) {
-        let make = || self.source.histogram(&page::HTTP_DURATION, &[method.as_str(), route, &status.to_string()]);
+    /// Records an HTTP response. Nearly all are status 200 of [`SLO_ROUTE`], so the handle of their histogram is cached
+    /// instead of being looked up by labels.
+    pub(super) fn record_response(&self, method: Method, route: &str, status: u16, took: Duration) {
+        let make = || self.source.histogram(&catalogue::HTTP_DURATION, &[method.as_str(), route, &status.to_string()]);
         if route == SLO_ROUTE && status == 200 {
-            self.answered.at(method).get_or_init(make).record(took);
+            self.ok_durations.at(method).get_or_init(make).record(took);
         } else {
             make().record(took);
         }
     }
 
-    /// Records the size of an answer by HTTP.
-    pub(super) fn answer_size(&self, route: &str, bytes: u64) {
-        let make = || self.source.histogram(&page::HTTP_BODY_SIZE, &[route]);
+    /// Records the size of an HTTP response body.
+    pub(super) fn record_response_size(&self, route: &str, bytes: u64) {
+        let make = || self.source.histogram(&catalogue::HTTP_BODY_SIZE, &[route]);
         if route == SLO_ROUTE {
-            self.answer_sizes.get_or_init(make).record(number(bytes));
+            self.response_sizes.get_or_init(make).record(number(bytes));
         } else {
             make().record(number(bytes));
         }
@@ -338,9 +341,9 @@ impl OperationHandles {
     fn new(source: &Source, kind: OperationType) -> Self {
         let kind = kind.as_str();
         Self {
-            active: source.gauge(&page::OPERATION_ACTIVE, &[kind]),
+            active: source.gauge(&catalogue::OPERATION_ACTIVE, &[kind]),
             duration: Family::of(|outcome: Outcome| {
-                source.histogram(&page::OPERATION_DURATION, &[kind, outcome.as_str()])
+                source.histogram(&catalogue::OPERATION_DURATION, &[kind, outcome.as_str()])
             }),
         }
     }
@@ -349,9 +352,9 @@ impl OperationHandles {
 impl FieldHandles {
     fn new(source: &Source, field: &str) -> Self {
         Self {
-            duration: source.histogram(&page::FIELD_DURATION, &[field]),
-            requests: Family::of(|done: Done| source.counter(&page::FIELD_REQUESTS, &[field, done.as_str()])),
-            subscriptions: source.gauge(&page::SUBSCRIPTIONS_ACTIVE, &[field]),
+            duration: source.histogram(&catalogue::FIELD_DURATION, &[field]),
+            requests: Family::of(|done: Done| source.counter(&catalogue::FIELD_REQUESTS, &[field, done.as_str()])),
+            subscriptions: source.gauge(&catalogue::SUBSCRIPTIONS_ACTIVE, &[field]),
         }
     }
 }
@@ -359,9 +362,9 @@ impl FieldHandles {
 impl StatementHandles {
     fn new(source: &Source, query: &str) -> Self {
         Self {
-            duration: source.histogram(&page::STATEMENT_DURATION, &[query]),
-            rows: source.histogram(&page::STATEMENT_ROWS, &[query]),
-            errors: Family::of(|error: DbError| source.counter(&page::STATEMENT_ERRORS, &[query, error.as_str()])),
+            duration: source.histogram(&catalogue::STATEMENT_DURATION, &[query]),
+            rows: source.histogram(&catalogue::STATEMENT_ROWS, &[query]),
+            errors: Family::of(|error: DbError| source.counter(&catalogue::STATEMENT_ERRORS, &[query, error.as_str()])),
         }
     }
 }
@@ -370,11 +373,13 @@ impl PoolHandles {
     fn new(source: &Source, pool: Pool) -> Self {
         let pool = pool.as_str();
         Self {
-            connections: Family::of(|state: ConnectionState| source.gauge(&page::CONNECTIONS, &[state.as_str(), pool])),
-            max: source.gauge(&page::CONNECTION_MAX, &[pool]),
-            pending: source.gauge(&page::CONNECTION_PENDING, &[pool]),
-            wait: source.histogram(&page::CONNECTION_WAIT, &[pool]),
-            timeouts: source.counter(&page::CONNECTION_TIMEOUTS, &[pool]),
+            connections: Family::of(|state: ConnectionState| {
+                source.gauge(&catalogue::CONNECTIONS, &[state.as_str(), pool])
+            }),
+            max: source.gauge(&catalogue::CONNECTION_MAX, &[pool]),
+            pending: source.gauge(&catalogue::CONNECTION_PENDING, &[pool]),
+            wait: source.histogram(&catalogue::CONNECTION_WAIT, &[pool]),
+            timeouts: source.counter(&catalogue::CONNECTION_TIMEOUTS, &[pool]),
         }
     }
 }
@@ -383,12 +388,12 @@ impl TaskHandles {
     fn new(source: &Source, task: Task) -> Self {
         let task = task.as_str();
         Self {
-            duration: source.histogram(&page::TASK_DURATION, &[task]),
-            runs: Family::of(|outcome: TaskOutcome| source.counter(&page::TASK_RUNS, &[task, outcome.as_str()])),
-            items: Family::of(|done: Done| source.counter(&page::TASK_ITEMS, &[task, done.as_str()])),
-            running: source.gauge(&page::TASK_RUNNING, &[task]),
-            last_success: source.gauge(&page::TASK_LAST_SUCCESS, &[task]),
-            interval: source.gauge(&page::TASK_INTERVAL, &[task]),
+            duration: source.histogram(&catalogue::TASK_DURATION, &[task]),
+            runs: Family::of(|outcome: TaskOutcome| source.counter(&catalogue::TASK_RUNS, &[task, outcome.as_str()])),
+            items: Family::of(|done: Done| source.counter(&catalogue::TASK_ITEMS, &[task, done.as_str()])),
+            running: source.gauge(&catalogue::TASK_RUNNING, &[task]),
+            last_success: source.gauge(&catalogue::TASK_LAST_SUCCESS, &[task]),
+            interval: source.gauge(&catalogue::TASK_INTERVAL, &[task]),
         }
     }
 }
@@ -396,15 +401,16 @@ impl TaskHandles {
 impl BreakerHandles {
     fn new(source: &Source, breaker: BreakerName) -> Self {
         let breaker = breaker.as_str();
-        let states = Family::of(|state: BreakerState| source.gauge(&page::BREAKER_STATE, &[breaker, state.as_str()]));
+        let states =
+            Family::of(|state: BreakerState| source.gauge(&catalogue::BREAKER_STATE, &[breaker, state.as_str()]));
         states.at(BreakerState::Closed).set(1.0);
         Self {
             states,
             transitions: Family::of(|to: BreakerState| {
-                source.counter(&page::BREAKER_TRANSITIONS, &[breaker, to.as_str()])
+                source.counter(&catalogue::BREAKER_TRANSITIONS, &[breaker, to.as_str()])
             }),
             fallbacks: Family::of(|outcome: Fallback| {
-                source.counter(&page::FALLBACK_REQUESTS, &[breaker, outcome.as_str()])
+                source.counter(&catalogue::FALLBACK_REQUESTS, &[breaker, outcome.as_str()])
             }),
         }
     }
@@ -413,15 +419,15 @@ impl BreakerHandles {
 impl FreshnessHandles {
     fn new(source: &Source) -> Self {
         Self {
-            queue_films: source.gauge(&page::SCORE_QUEUE_FILMS, &[]),
-            queue_age: source.gauge(&page::SCORE_QUEUE_AGE, &[]),
-            snapshot_age: source.gauge(&page::SNAPSHOT_AGE, &[]),
-            differences: source.gauge(&page::RECONCILE_DIFFERENCES, &[]),
+            queue_movies: source.gauge(&catalogue::SCORE_QUEUE_FILMS, &[]),
+            queue_age: source.gauge(&catalogue::SCORE_QUEUE_AGE, &[]),
+            snapshot_age: source.gauge(&catalogue::SNAPSHOT_AGE, &[]),
+            differences: source.gauge(&catalogue::RECONCILE_DIFFERENCES, &[]),
         }
     }
 }
 
-/// Makes handles for metrics of the page.
+/// Creates handles of the metrics in the catalogue.
 pub(super) struct Source {
     recorder: Box<dyn Recorder + Send + Sync>,
     handle: PrometheusHandle,
@@ -476,7 +482,7 @@ impl<L: Label, T> Family<L, T> {
     }
 }
 
-/// One handle for each name given at start, and one for the rest.
+/// One handle for each name given at start, and one for all other names.
 pub(super) struct Named<T> {
     known: HashMap<&'static str, T>,
     other: T,
@@ -503,14 +509,14 @@ mod tests {
         Metrics::new(&Inventory { fields: &["predictions"], loaders: &["films"], queries: &["film"] }).unwrap()
     }
 
-    /// Name to type, as a scrape sees them.
+    /// Types of the rendered metrics by name.
     fn rendered_types(text: &str) -> BTreeMap<String, String> {
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         types.filter_map(|line| line.split_once(' ')).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
     }
 
     #[tokio::test]
-    async fn a_scrape_shows_exactly_the_catalogue() {
+    async fn a_scrape_contains_exactly_the_catalogue() {
         let metrics = metrics();
         metrics.build_info("abc", "def");
         metrics.http_request(Method::Get, "/graphql".into()).sent_all();
@@ -531,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn names_carry_their_unit_and_kind() {
+    fn only_counters_end_in_total_and_help_ends_with_a_full_stop() {
         for metric in CATALOGUE {
             assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);
@@ -539,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_rise() {
+    fn bucket_bounds_increase() {
         for metric in CATALOGUE {
             if let Kind::Histogram(buckets) = metric.kind {
                 assert!(buckets.is_sorted_by(|low, high| low < high), "{}", metric.name);
@@ -565,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn names_past_the_ceiling_are_other() {
+    fn names_above_the_ceiling_are_recorded_as_other() {
         let named = Named::of(&["a", "b"], 1, str::to_owned);
 
         assert_eq!(named.get("a"), ("a", &"a".to_owned()));

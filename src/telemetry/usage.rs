@@ -1,5 +1,5 @@
-//! What an operation spends, gathered while it runs: statements and their time, for its log line, and spans, of which one
-//! operation gets only so many.
+//! Resource usage of an operation while it runs: statements and their time, for its log line, and spans, whose number
+//! per operation is limited.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -8,14 +8,14 @@ use std::time::Duration;
 use opentelemetry::context::FutureExt;
 use tracing::Instrument;
 
-/// The most spans below that of an operation; with it and the request's that makes a hundred.
+/// Maximum number of spans below an operation's span. With that span and the request's, a trace has at most 100.
 const SPANS: u32 = 98;
 
 tokio::task_local! {
     static CURRENT: Arc<OperationUsage>;
 }
 
-/// Statements and their time, and spans, so far.
+/// Counts the statements, their time and the spans of one operation.
 #[derive(Debug, Default)]
 pub struct OperationUsage {
     statements: AtomicU64,
@@ -24,37 +24,37 @@ pub struct OperationUsage {
 }
 
 impl OperationUsage {
-    /// Runs `work`, whose statements are counted here.
+    /// Runs `work` and counts its statements and spans here.
     pub async fn scope<F: Future>(self: Arc<Self>, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }
 
-    /// Statements so far.
+    /// Number of statements executed until now.
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
     }
 
-    /// Their time, summed: several may run at once.
+    /// Sum of the statements' times. May exceed the elapsed time, since statements run concurrently.
     #[must_use]
     pub fn time(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
     }
 
-    /// Whether its trace lacks spans, because they were too many.
+    /// Whether spans were left out of the trace because the limit was reached.
     #[must_use]
     pub fn is_trace_truncated(&self) -> bool {
         self.spans.load(Ordering::Relaxed) > SPANS
     }
 
-    /// Whether whatever this task works for may have another span, which is counted.
+    /// Counts one more span of the current operation, and returns whether the limit allows it. Always true outside one.
     pub(super) fn allows_span() -> bool {
         CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) < SPANS).unwrap_or(true)
     }
 
-    /// Counts a statement for whatever this task works for.
+    /// Counts a statement of the current operation.
     pub(super) fn record_statement(took: Duration) {
-        // Work for nobody in particular is not counted.
+        // Outside an operation, for example in a background task, there is no log line to count for.
         let _ = CURRENT.try_with(|usage| {
             usage.statements.fetch_add(1, Ordering::Relaxed);
             usage.nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -62,7 +62,7 @@ impl OperationUsage {
     }
 }
 
-/// `work` for a task of its own that works for the same operation as this one, in the same trace.
+/// Wraps `work` for a spawned task, so that it counts for the current operation and belongs to its trace.
 pub fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let usage = CURRENT.try_with(Arc::clone).unwrap_or_default();
     usage.scope(work).in_current_span().with_current_context()

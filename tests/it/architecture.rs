@@ -1,10 +1,10 @@
-//! The house: who may import whom, and where SQL may stand.
+//! The layers: which module may import which, and which may contain SQL.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each storey and the storeys that it may name. `cli` may name all; `main` and `lib` are no storeys.
-const MAY_NAME: &[(&str, &[&str])] = &[
+/// Each layer and the layers that it may import. `cli` may import all; `main` and `lib` are not layers.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
         &[
@@ -45,16 +45,16 @@ const IMPURE: &[&str] = &["async", "await", "Instant", "SystemTime", "Utc::now"]
 const SQL: &[&str] = &["SELECT ", "INSERT ", "UPDATE ", "DELETE "];
 
 #[test]
-fn imports_point_down_the_house() {
+fn imports_point_down_the_layers() {
     let mut violations = Vec::new();
     for file in sources() {
-        let Some((_, allowed)) = MAY_NAME.iter().find(|(storey, _)| *storey == file.storey) else {
-            assert!(["cli", "lib", "main"].contains(&file.storey.as_str()), "no rule for {}", file.path.display());
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(layer, _)| *layer == file.layer) else {
+            assert!(["cli", "lib", "main"].contains(&file.layer.as_str()), "no rule for {}", file.path.display());
             continue;
         };
-        for (line, named) in file.named_storeys() {
-            if named != file.storey && !allowed.contains(&named.as_str()) {
-                violations.push(format!("{}: {} names {named}", file.at(line), file.storey));
+        for (line, named) in file.imported_layers() {
+            if named != file.layer && !allowed.contains(&named.as_str()) {
+                violations.push(format!("{}: {} imports {named}", file.at(line), file.layer));
             }
         }
     }
@@ -62,8 +62,8 @@ fn imports_point_down_the_house() {
 }
 
 #[test]
-fn resolvers_see_types_of_the_store_and_never_the_store() {
-    let resolves = |file: &Source| file.storey == "graphql";
+fn resolvers_use_types_of_the_store_and_never_the_store() {
+    let resolves = |file: &Source| file.layer == "graphql";
     let mut found = words(&["store::Store", "sqlx"], resolves);
     for file in sources().into_iter().filter(resolves) {
         for (place, _) in file.code.match_indices("crate::store::{") {
@@ -77,14 +77,14 @@ fn resolvers_see_types_of_the_store_and_never_the_store() {
 
 #[test]
 fn scoring_is_pure() {
-    let found = words(IMPURE, |file| file.storey == "scoring");
+    let found = words(IMPURE, |file| file.layer == "scoring");
     assert!(found.is_empty(), "not pure:\n{}", found.join("\n"));
 }
 
 #[test]
-fn sql_stands_in_the_store() {
-    // The private cluster makes its database before there is a schema that a store could be for.
-    let elsewhere = |file: &Source| !["store", "embedded_postgres"].contains(&file.storey.as_str());
+fn sql_is_only_in_the_store() {
+    // The embedded PostgreSQL creates its database before a `Store` can connect to it.
+    let elsewhere = |file: &Source| !["store", "embedded_postgres"].contains(&file.layer.as_str());
     let mut found = Vec::new();
     for file in sources().into_iter().filter(elsewhere) {
         for (line, text) in &file.texts {
@@ -97,27 +97,27 @@ fn sql_stands_in_the_store() {
 }
 
 #[test]
-fn the_reader_of_sources_knows_code_from_text_and_comments() {
+fn lexer_separates_code_from_strings_and_comments() {
     let source = Source::read(
         PathBuf::from("src/http/router.rs"),
         "// crate::store\nuse crate::{graphql::Api, telemetry};\nlet _ = ('\"', \"crate::cli \\\" SELECT 1\");\n\
          fn of<'a>(x: &'a u8) { super::health(); super::super::app::start() }\nr#\"UPDATE \"x\"\"#\n\
          #[cfg(test)]\nmod tests { use crate::cli; }",
     );
-    let named = source.named_storeys();
+    let named = source.imported_layers();
     assert_eq!(named, [(2, "graphql".to_owned()), (2, "telemetry".to_owned()), (4, "app".to_owned())]);
     assert_eq!(source.texts, [(3, "crate::cli \\\" SELECT 1".to_owned()), (5, "UPDATE \"x\"".to_owned())]);
 }
 
-/// The lines in files of our choice that hold one of these words.
+/// The lines that contain one of these words, in files that `of` selects.
 fn words(words: &[&str], of: impl Fn(&Source) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for file in sources().into_iter().filter(of) {
         for word in words {
             for (place, _) in file.code.match_indices(word) {
-                let cache_context = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+                let is_identifier_char = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
                 let (before, after) = (&file.code[..place], &file.code[place + word.len()..]);
-                if !cache_context(before.chars().next_back()) && !cache_context(after.chars().next()) {
+                if !is_identifier_char(before.chars().next_back()) && !is_identifier_char(after.chars().next()) {
                     found.push(format!("{}: {word}", file.at(line_of(&file.code, place))));
                 }
             }
@@ -126,13 +126,13 @@ fn words(words: &[&str], of: impl Fn(&Source) -> bool) -> Vec<String> {
     found
 }
 
-/// One source file without its unit tests: what is code, and what stands in its string literals.
+/// One source file without its unit tests: its code, and the text of its string literals.
 struct Source {
     path: PathBuf,
-    storey: String,
+    layer: String,
     /// Modules below the crate's root.
     depth: usize,
-    /// Comments removed and string literals emptied; the lines are where they were.
+    /// Comments removed and string literals emptied; line numbers stay the same.
     code: String,
     texts: Vec<(usize, String)>,
 }
@@ -140,19 +140,19 @@ struct Source {
 impl Source {
     fn read(path: PathBuf, text: &str) -> Self {
         let inside: Vec<_> = path.iter().skip(1).map(|part| part.to_string_lossy().into_owned()).collect();
-        let storey = inside[0].trim_end_matches(".rs").to_owned();
+        let layer = inside[0].trim_end_matches(".rs").to_owned();
         let depth = if inside.last().is_some_and(|file| file == "mod.rs") { inside.len() - 1 } else { inside.len() };
         let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         let (code, texts) = separated(text);
-        Self { path, storey, depth, code, texts }
+        Self { path, layer, depth, code, texts }
     }
 
     fn at(&self, line: usize) -> String {
         format!("{}:{line}", self.path.display())
     }
 
-    /// The storeys that `crate::…`, or as many `super::` as lead out of the storey, name; with their lines.
-    fn named_storeys(&self) -> Vec<(usize, String)> {
+    /// The layers that `crate::…`, or enough `super::` to leave the layer, import; with their lines.
+    fn imported_layers(&self) -> Vec<(usize, String)> {
         let root = "super::".repeat(self.depth);
         let mut places: Vec<_> = self.code.match_indices("crate::").map(|(at, path)| at + path.len()).collect();
         places.extend(self.code.match_indices(&root).map(|(at, path)| at + path.len()));
@@ -208,7 +208,7 @@ fn group(text: &str) -> Vec<&str> {
     names
 }
 
-/// The name that a text begins with.
+/// The identifier at the start of a text.
 fn word(text: &str) -> &str {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     &text[..end]
@@ -254,7 +254,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Where a literal that has been opened ends.
+/// The end of an open literal.
 fn closing(text: &str, quote: char) -> usize {
     let mut escaped = false;
     let end = text.char_indices().find(|(_, c)| {
@@ -265,7 +265,7 @@ fn closing(text: &str, quote: char) -> usize {
     end.map_or(text.len(), |(at, _)| at)
 }
 
-/// How long the character literal is that a text begins with; none where it begins with something else, a lifetime say.
+/// Length of the character literal at the start of a text; `None` for anything else, such as a lifetime.
 fn char_literal(text: &str) -> Option<usize> {
     let inside = text.strip_prefix('\'')?;
     let first = inside.chars().next()?;

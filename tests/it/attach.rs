@@ -1,4 +1,4 @@
-//! Attaching to the database of another application: what is right there, and that it is not harmed.
+//! Attaching to the database of a host application: scores are right, and its tables and writers are not harmed.
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::support::{TestService, metrics, migrated, open, url};
 const STATE_A: &[&str] = &[include_str!("fixtures/state_a.sql")];
 const STATE_H: &[&str] = &[include_str!("fixtures/state_a.sql"), include_str!("fixtures/state_h.sql")];
 
-/// The tables with triggers, and a statement on a film for each event.
+/// The tables with triggers, and one statement on a movie per event.
 const WRITES: [(&str, [&str; 3]); 5] = [
     (
         "movies",
@@ -75,7 +75,7 @@ async fn attached(pool: &PgPool, state: &[&'static str]) -> Store {
     migrated(pool, metrics()).await
 }
 
-/// What is queued: film and table, each once, in order; the queue is then empty.
+/// Empties the queue; returns the distinct pairs of movie and table, in order.
 async fn queued(pool: &PgPool) -> Vec<(Option<i64>, String)> {
     let mut rows: Vec<(Option<i64>, String)> =
         sqlx::query_as("DELETE FROM cinegraph.score_refresh_queue RETURNING movie_id, reason")
@@ -86,7 +86,7 @@ async fn queued(pool: &PgPool) -> Vec<(Option<i64>, String)> {
     rows
 }
 
-/// Another application's objects and rows, as `pg_dump` writes them.
+/// The host's objects and rows, as `pg_dump` writes them.
 async fn dump(pool: &PgPool) -> String {
     let bin: String =
         sqlx::query_scalar("SELECT setting FROM pg_config WHERE name = 'BINDIR'").fetch_one(pool).await.unwrap();
@@ -98,12 +98,12 @@ async fn dump(pool: &PgPool) -> String {
     let url = format!("{server}/{}", options.get_database().unwrap());
     let output = Command::new(program).args(["--inserts", "--dbname", &url]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    // A new random key each time.
+    // `pg_dump` writes a new random key each time.
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().filter(|line| !line.contains("restrict ")).collect::<Vec<_>>().join("\n")
 }
 
-/// Runs our program on the test's database.
+/// Runs the program on the test's database.
 fn cinegraph(pool: &PgPool, arguments: &[&str]) -> Output {
     let url = url(pool);
     Command::new(env!("CARGO_BIN_EXE_cinegraph"))
@@ -143,7 +143,7 @@ async fn scores_are_right(pool: PgPool, state: &[&'static str]) {
                 people: vec![70.0, 40.0],
             },
         ),
-        // The count of user lists is no popularity: the raw record's is taken, or none.
+        // A count of user lists is not a popularity: the raw record's popularity is used, or none.
         (12, Inputs { tmdb_rating: Some(6.8), popularity: Some(12.5), ..Inputs::default() }),
         (13, Inputs { imdb_rating: Some(f64::NAN), ..Inputs::default() }),
         (
@@ -163,8 +163,8 @@ async fn scores_are_right(pool: PgPool, state: &[&'static str]) {
         (id, popular, critical, industry, cultural, people)
     });
     assert_eq!(stored, expected);
-    let answer = service.data("{ predictions(first: 1) { nodes { score movie { title } } } }").await;
-    let first = &answer["predictions"]["nodes"][0];
+    let response = service.data("{ predictions(first: 1) { nodes { score movie { title } } } }").await;
+    let first = &response["predictions"]["nodes"][0];
     assert_eq!(first["movie"]["title"], "The Worked Example");
     assert!((first["score"].as_f64().unwrap() - 76.2).abs() < 0.05, "{first}");
 }
@@ -224,7 +224,7 @@ async fn detaching_leaves_no_trace(pool: PgPool, state: &[&'static str]) {
     assert!(again.triggers.is_empty() && again.indexes.is_empty());
 }
 
-/// Compares line by line, so that a failure shows the first difference and not two dumps.
+/// Compares line by line, so that a failure shows the first difference instead of two dumps.
 #[track_caller]
 fn assert_same_lines(left: &str, right: &str) {
     let difference = left.lines().zip(right.lines()).find(|(left, right)| left != right);
@@ -243,9 +243,9 @@ async fn detaching_leaves_no_trace_on_a_database_of_2026(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_write_queues_its_film_once(pool: PgPool) {
+async fn write_queues_its_movie_once(pool: PgPool) {
     attached(&pool, STATE_A).await;
-    let film = |table: &str, id| (Some(id), table.to_owned());
+    let movie = |table: &str, id| (Some(id), table.to_owned());
 
     for (table, statements) in WRITES {
         let expected: &[i64] = match table {
@@ -255,7 +255,7 @@ async fn a_write_queues_its_film_once(pool: PgPool) {
         };
         for statement in statements {
             sqlx::query(statement).execute(&pool).await.unwrap();
-            let expected: Vec<_> = expected.iter().map(|id| film(table, *id)).collect();
+            let expected: Vec<_> = expected.iter().map(|id| movie(table, *id)).collect();
             assert_eq!(queued(&pool).await, expected, "{statement}");
         }
     }
@@ -264,7 +264,7 @@ async fn a_write_queues_its_film_once(pool: PgPool) {
         .execute(&pool)
         .await
         .unwrap();
-    assert_eq!(queued(&pool).await, [film("external_metrics", 12), film("external_metrics", 16)]);
+    assert_eq!(queued(&pool).await, [movie("external_metrics", 12), movie("external_metrics", 16)]);
 }
 
 #[sqlx::test(migrations = false)]
@@ -274,7 +274,7 @@ async fn a_write_that_changes_no_score_queues_nothing(pool: PgPool) {
     for statement in [
         "UPDATE movies SET title = title || '!', original_language = 'de', tmdb_data = tmdb_data || '{\"budget\": 1}'",
         "UPDATE external_metrics SET fetched_at = now(), text_value = 'again'",
-        "UPDATE movie_credits SET character = 'Somebody else'",
+        "UPDATE movie_credits SET character = 'Someone Else'",
         "UPDATE person_metrics SET calculated_at = now()",
         "UPDATE person_metrics SET score = 1 WHERE metric_type = 'director_quality'",
         "UPDATE festival_nominations SET prize_name = 'Prize'",
@@ -290,7 +290,7 @@ async fn a_write_that_changes_no_score_queues_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn an_emptied_table_queues_all_films(pool: PgPool) {
+async fn truncate_queues_all_movies(pool: PgPool) {
     attached(&pool, STATE_A).await;
 
     sqlx::query("TRUNCATE external_metrics").execute(&pool).await.unwrap();
@@ -299,7 +299,7 @@ async fn an_emptied_table_queues_all_films(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_change_of_many_people_queues_all_films(pool: PgPool) {
+async fn change_of_many_people_queues_all_movies(pool: PgPool) {
     attached(&pool, STATE_A).await;
     let people = "WITH person AS (INSERT INTO people (tmdb_id, name, inserted_at, updated_at)
                                   SELECT 10000 + n, 'Person ' || n, now(), now() FROM generate_series(1, 10001) AS n
@@ -313,11 +313,11 @@ async fn a_change_of_many_people_queues_all_films(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn metrics_of_a_thousand_films_queue_each_once(pool: PgPool) {
+async fn metrics_of_a_thousand_movies_queue_each_once(pool: PgPool) {
     attached(&pool, STATE_A).await;
-    let films = "INSERT INTO movies (tmdb_id, title, inserted_at, updated_at)
+    let movies = "INSERT INTO movies (tmdb_id, title, inserted_at, updated_at)
                  SELECT 100000 + n, 'Film ' || n, now(), now() FROM generate_series(1, 1000) AS n";
-    sqlx::query(films).execute(&pool).await.unwrap();
+    sqlx::query(movies).execute(&pool).await.unwrap();
     queued(&pool).await;
     let metrics =
         "INSERT INTO external_metrics (movie_id, source, metric_type, value, fetched_at, inserted_at, updated_at)
@@ -336,7 +336,7 @@ async fn metrics_of_a_thousand_films_queue_each_once(pool: PgPool) {
     sqlx::query(metrics).execute(&pool).await.unwrap();
     let without = without.elapsed();
     println!("100,000 metrics: {with:?} with triggers, {without:?} without");
-    // Some tens of per cent when measured alone; the bound allows for a busy machine.
+    // Triggers add some tens of per cent on an idle machine; the bound allows for a busy one.
     assert!(with < 3 * without + Duration::from_secs(1), "{with:?} with triggers, {without:?} without");
 }
 
@@ -348,7 +348,7 @@ async fn host_can_write(pool: &PgPool, broken: &str) {
             assert_eq!(written, 1, "{broken}: {statement}");
         }
     }
-    // Credits, metrics and nominations of the film go with it.
+    // Deleting a movie cascades to its credits, metrics and nominations.
     sqlx::query("DELETE FROM movies WHERE id = 11").execute(pool).await.unwrap();
     let left = "SELECT count(*) FROM external_metrics WHERE movie_id = 11";
     assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(pool).await.unwrap(), 0);
@@ -383,7 +383,7 @@ async fn a_dropped_schema_harms_no_write(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_queue_kept_locked_hardly_delays_a_write(pool: PgPool) {
+async fn locked_queue_hardly_delays_a_write(pool: PgPool) {
     attached(&pool, STATE_A).await;
     let mut locked = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE cinegraph.score_refresh_queue").execute(&mut *locked).await.unwrap();
@@ -396,13 +396,13 @@ async fn a_queue_kept_locked_hardly_delays_a_write(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn another_applications_films_are_not_replaced(pool: PgPool) {
+async fn host_movies_are_not_replaced(pool: PgPool) {
     let store = attached(&pool, STATE_A).await;
-    let films = tempfile::tempdir().unwrap();
+    let movies = tempfile::tempdir().unwrap();
     let csv = "tmdb_id,imdb_id,title,release_date,original_language,import_status\n";
-    std::fs::write(films.path().join("movies.csv"), csv).unwrap();
+    std::fs::write(movies.path().join("movies.csv"), csv).unwrap();
 
-    let imported = import_csv(store.pool(), films.path(), Generated::Replace, &Clock::system(), &mut |_| ()).await;
+    let imported = import_csv(store.pool(), movies.path(), Generated::Replace, &Clock::system(), &mut |_| ()).await;
     let generated = generate(store.pool(), GenerateRequest { films: 10, seed: 1 }, &mut |_| ()).await;
 
     assert!(imported.unwrap_err().to_string().contains("another application"));
@@ -410,7 +410,7 @@ async fn another_applications_films_are_not_replaced(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn people_are_left_to_the_other_application(pool: PgPool) {
+async fn person_metrics_of_the_host_are_not_written(pool: PgPool) {
     attached(&pool, STATE_A).await;
 
     let refused = cinegraph(&pool, &["refresh", "people"]);
@@ -456,7 +456,7 @@ async fn migrating_again_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn film_tables_of_our_own_have_every_index(pool: PgPool) {
+async fn cinegraphs_movie_tables_have_every_index(pool: PgPool) {
     let store = open(&pool.connect_options(), metrics());
 
     let first = store.migrate().await.unwrap();
@@ -501,7 +501,7 @@ async fn writers_wait_for_the_lock_timeout_at_most(pool: PgPool) {
     assert_eq!(migrated.unwrap().triggers.len(), 5);
 }
 
-/// Waits until a query says true.
+/// Waits until a query returns true.
 async fn until(pool: &PgPool, condition: &'static str) {
     let holds = async {
         while !sqlx::query_scalar::<_, bool>(condition).fetch_one(pool).await.unwrap() {
@@ -529,7 +529,7 @@ async fn an_index_that_was_interrupted_is_built_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn states_are_told_apart(pool: PgPool) {
+async fn schema_variants_are_distinguished(pool: PgPool) {
     load(&pool, STATE_H).await;
     let store = open(&pool.connect_options(), metrics());
     let mut found = vec![store.migrate().await.unwrap().found];
@@ -570,7 +570,7 @@ async fn lists_without_a_table_go_by_their_keys(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn tables_that_are_not_cinegraphs_are_left_alone(pool: PgPool) {
+async fn unrelated_tables_are_not_touched(pool: PgPool) {
     let store = open(&pool.connect_options(), metrics());
     sqlx::query("CREATE TABLE public.people (id bigint, tmdb_id integer, name text)").execute(&pool).await.unwrap();
     let taken = store.migrate().await.unwrap_err().to_string();
@@ -583,7 +583,7 @@ async fn tables_that_are_not_cinegraphs_are_left_alone(pool: PgPool) {
     assert!(sqlx::query_scalar::<_, bool>(untouched).fetch_one(&pool).await.unwrap());
 }
 
-/// A role of the test's own, gone with the test's end.
+/// A role for one test, dropped at its end.
 struct Role {
     name: String,
     options: PgConnectOptions,
@@ -643,7 +643,7 @@ async fn the_owner_of_the_tables_need_not_be_superuser(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_role_that_may_not_is_told_what_it_lacks(pool: PgPool) {
+async fn role_without_privileges_gets_an_error_that_names_them(pool: PgPool) {
     load(&pool, STATE_H).await;
     let stranger = Role::new(&pool, "stranger").await;
     run(&pool, format!(r#"GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{}""#, stranger.name)).await;
@@ -662,7 +662,7 @@ async fn a_role_that_may_not_is_told_what_it_lacks(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn views_that_read_from_ours_are_not_dropped(pool: PgPool) {
+async fn detaching_does_not_drop_dependent_host_views(pool: PgPool) {
     let store = attached(&pool, STATE_A).await;
     let view = "CREATE VIEW best AS SELECT * FROM cinegraph.movie_discovery_scores";
     sqlx::query(view).execute(&pool).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is kept, for how long, and when it may no longer be served.
+//! Caching: TTLs, stale-while-revalidate, soft and hard invalidation, outages.
 
 use std::convert::Infallible;
 use std::fs;
@@ -16,21 +16,21 @@ use sqlx::PgPool;
 use tokio::process::Command;
 
 use crate::cli::Server;
-use crate::support::{Film, RedisServer, TestService, until, url};
+use crate::support::{Movie, RedisServer, TestService, until, url};
 
 const PAGE: &str = "{ predictions(decade: 1990) { nodes { score movie { title } } } }";
 
-/// Three films of the nineties.
+/// Three movies of the 1990s.
 async fn nineties(pool: PgPool, redis: Option<&str>) -> TestService {
     let service = TestService::sharing(pool, redis).await;
     for (title, rating) in [("First", 9.0), ("Second", 8.0), ("Third", 7.0)] {
-        Film::new(title).released("1994-05-01").metric("imdb", "rating_average", rating).insert(&service.pool).await;
+        Movie::new(title).released("1994-05-01").metric("imdb", "rating_average", rating).insert(&service.pool).await;
     }
     service.refresh().await;
     service
 }
 
-/// Lets the film of that title be rated anew, and the service see its new score.
+/// Changes the rating of the movie with this title, recomputes its score, and reads the new versions.
 async fn rate(service: &TestService, title: &str, rating: f64) {
     sqlx::query(
         "UPDATE external_metrics SET value = $2 WHERE metric_type = 'rating_average'
@@ -45,8 +45,8 @@ async fn rate(service: &TestService, title: &str, rating: f64) {
     service.see_changes().await;
 }
 
-fn first(answer: &Value) -> &str {
-    answer["predictions"]["nodes"][0]["movie"]["title"].as_str().unwrap()
+fn first(response: &Value) -> &str {
+    response["predictions"]["nodes"][0]["movie"]["title"].as_str().unwrap()
 }
 
 async fn sent(service: &TestService, query: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Vec<u8>) {
@@ -60,7 +60,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 }
 
 #[sqlx::test(migrations = false)]
-async fn the_same_question_is_answered_without_asking_anybody(pool: PgPool) {
+async fn repeated_request_is_a_cache_hit_without_statements(pool: PgPool) {
     let service = nineties(pool, None).await;
     let (_, headers, body) = sent(&service, PAGE, &[]).await;
     let statements = service.statements();
@@ -74,7 +74,7 @@ async fn the_same_question_is_answered_without_asking_anybody(pool: PgPool) {
     assert_eq!(header(&again, "etag"), header(&headers, "etag"));
     assert!(header(&again, "cache-status").starts_with("cinegraph; hit"), "{again:?}");
     assert!(header(&again, "cache-control").starts_with("public, max-age="), "{again:?}");
-    // It still counts as an operation, a root field and a prediction.
+    // A hit counts as an operation, a root field and a prediction.
     assert_eq!(service.counted("graphql_server_request_duration_seconds_count", &[("outcome", "ok")]), 2);
     let field = [("field", "predictions"), ("outcome", "ok")];
     assert_eq!(service.counted("cinegraph_graphql_field_requests_total", &field), 2);
@@ -83,11 +83,11 @@ async fn the_same_question_is_answered_without_asking_anybody(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn the_same_words_are_found_again_however_they_come(pool: PgPool) {
+async fn identical_request_hits_regardless_of_transfer_and_headers(pool: PgPool) {
     let service = nineties(pool, None).await;
     let json = ("content-type", "application/json");
     let words = json!({ "query": PAGE }).to_string();
-    // In one piece that says its length, and in some that do not.
+    // Once with a content length, once in chunks without one.
     let whole = async |headers: &[(&str, &str)]| service.post(Body::from(words.clone()), headers).await;
     let pieces = words.as_bytes().chunks(20).map(|piece| Ok::<_, Infallible>(Bytes::copy_from_slice(piece)));
     let pieces = Body::from_stream(stream::iter(pieces.collect::<Vec<_>>()));
@@ -112,7 +112,7 @@ async fn the_same_words_are_found_again_however_they_come(pool: PgPool) {
     assert_eq!(content_type(&other_type), "application/graphql-response+json; charset=utf-8");
     assert_eq!(header(same.headers(), "x-request-id"), "mine");
 
-    // What is not asked as it has to be is refused, whatever is kept for these words.
+    // Invalid requests are rejected, even if a response is cached for the same bytes.
     let as_text = whole(&[("content-type", "text/plain")]).await;
     let for_html = whole(&[json, ("accept", "text/html")]).await;
     let query = address.split_once('?').unwrap().1;
@@ -122,7 +122,7 @@ async fn the_same_words_are_found_again_however_they_come(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn who_has_the_answer_is_told_so(pool: PgPool) {
+async fn matching_etag_returns_304(pool: PgPool) {
     let service = nineties(pool, None).await;
     let (_, headers, _) = sent(&service, PAGE, &[]).await;
     let etag = header(&headers, "etag");
@@ -136,33 +136,33 @@ async fn who_has_the_answer_is_told_so(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn curl_keeps_an_answer_until_there_is_another(pool: PgPool) {
+async fn curl_gets_304_until_the_response_changes(pool: PgPool) {
     let service = nineties(pool.clone(), None).await;
     let server = Server::start(&url(&pool));
     let folder = tempfile::tempdir().unwrap();
-    let ask = async || {
+    let fetch = async || {
         let mut curl = Command::new("curl");
         curl.current_dir(&folder).args(["--silent", "--get", &format!("http://{}/graphql", server.public)]);
         curl.args(["--data-urlencode", &format!("query={PAGE}"), "--compressed", "--output", "answer"]);
-        // As it is told to remember, so it asks the next time.
+        // curl stores the ETag and sends it with the next request.
         curl.args(["--etag-save", "tag", "--etag-compare", "tag", "--write-out", "%{http_code}"]);
         String::from_utf8(curl.output().await.unwrap().stdout).unwrap()
     };
-    let answer = || serde_json::from_slice::<Value>(&fs::read(folder.path().join("answer")).unwrap()).unwrap();
+    let response = || serde_json::from_slice::<Value>(&fs::read(folder.path().join("answer")).unwrap()).unwrap();
 
-    assert_eq!(ask().await, "200");
-    assert_eq!((ask().await, first(&answer()["data"])), ("304".into(), "First"));
+    assert_eq!(fetch().await, "200");
+    assert_eq!((fetch().await, first(&response()["data"])), ("304".into(), "First"));
     rate(&service, "Second", 10.0).await;
-    until("curl has the other", async || ask().await == "200").await;
-    assert_eq!(first(&answer()["data"]), "Second");
+    until("curl gets the changed response", async || fetch().await == "200").await;
+    assert_eq!(first(&response()["data"]), "Second");
 }
 
 #[sqlx::test(migrations = false)]
-async fn errors_and_the_state_of_the_service_are_never_kept(pool: PgPool) {
+async fn errors_and_status_are_never_cached(pool: PgPool) {
     let service = nineties(pool, None).await;
     for query in [
         "{ predictions(decade: 1995) { totalCount } }",
-        "{ predictions(profile: \"Nobody's\") { totalCount } }",
+        "{ predictions(profile: \"Missing\") { totalCount } }",
         "{ status { version } }",
         "{ status { version } genres { name } }",
         "{ __typename }",
@@ -181,12 +181,12 @@ async fn errors_and_the_state_of_the_service_are_never_kept(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_soft_change_makes_nobody_wait_and_is_seen_by_the_next(pool: PgPool) {
+async fn soft_invalidation_serves_stale_while_revalidating(pool: PgPool) {
     let service = nineties(pool, None).await;
     assert_eq!(first(&service.data(PAGE).await), "First");
     rate(&service, "Third", 10.0).await;
 
-    // Within its five seconds a key counts as fresh.
+    // Within five seconds of its load an entry counts as fresh despite a soft invalidation.
     assert_eq!(first(&service.data(PAGE).await), "First");
     service.later(TimeDelta::seconds(6));
     let (_, headers, body) = sent(&service, PAGE, &[]).await;
@@ -196,7 +196,7 @@ async fn a_soft_change_makes_nobody_wait_and_is_seen_by_the_next(pool: PgPool) {
 
     let revalidated = [("cache", "responses")];
     let stale = [("cache", "responses"), ("result", "stale")];
-    until("every stale answer's refresh has ended", async || {
+    until("the refresh of every stale response has ended", async || {
         service.counted("cinegraph_cache_revalidations_total", &revalidated)
             == service.counted("cinegraph_cache_lookups_total", &stale)
     })
@@ -204,9 +204,9 @@ async fn a_soft_change_makes_nobody_wait_and_is_seen_by_the_next(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_drain_replaces_only_the_decades_that_it_touched(pool: PgPool) {
+async fn drain_reloads_only_the_decades_it_changed(pool: PgPool) {
     let service = nineties(pool, None).await;
-    Film::new("Old").released("1955-05-01").insert(&service.pool).await;
+    Movie::new("Old").released("1955-05-01").insert(&service.pool).await;
     service.refresh().await;
     let fifties = PAGE.replace("1990", "1950");
     service.data(PAGE).await;
@@ -223,14 +223,14 @@ async fn a_drain_replaces_only_the_decades_that_it_touched(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_changed_profile_is_seen_by_the_next_request_on_every_instance(pool: PgPool) {
+async fn changed_profile_is_visible_to_the_next_request_on_every_instance(pool: PgPool) {
     for redis in [None, Some(RedisServer::start().await)] {
         let url = redis.as_ref().map(RedisServer::url);
         let one = nineties(pool.clone(), url.as_deref()).await;
         let other = TestService::sharing(pool.clone(), url.as_deref()).await;
         other.follow_versions();
         let query = "{ predictions(decade: 1990) { nodes { profile { name } } } }";
-        let name = |answer: Value| answer["predictions"]["nodes"][0]["profile"]["name"].clone();
+        let name = |response: Value| response["predictions"]["nodes"][0]["profile"]["name"].clone();
         assert_eq!(name(other.data(query).await), "Balanced");
 
         for default in ["Cult Classic", "Balanced"] {
@@ -248,27 +248,27 @@ async fn a_changed_profile_is_seen_by_the_next_request_on_every_instance(pool: P
                 .await
                 .unwrap();
             transaction.commit().await.unwrap();
-            until("the other instance has heard of it", async || name(other.data(query).await) == default).await;
+            until("the other instance serves the new default", async || name(other.data(query).await) == default).await;
         }
         sqlx::query("TRUNCATE movies CASCADE").execute(&one.pool).await.unwrap();
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_thousand_who_ask_at_once_make_one_computation(pool: PgPool) {
+async fn thousand_concurrent_requests_share_one_load(pool: PgPool) {
     let service = TestService::on(pool).await;
     service.fill(500).await;
-    let ask = |i: usize| {
+    let request = |i: usize| {
         let (first, selection) = (1 + i % 100, ["score", "rank score", "score movie { title }", "coverage"][i % 4]);
         let query = format!("{{ predictions(decade: 2010, first: {first}) {{ nodes {{ {selection} }} }} }}");
         let service = &service;
         async move { service.data(&query).await }
     };
 
-    let answers = join_all((0..1_000).map(ask)).await;
+    let responses = join_all((0..1_000).map(request)).await;
 
-    for (i, answer) in answers.iter().enumerate() {
-        let nodes = answer["predictions"]["nodes"].as_array().unwrap();
+    for (i, response) in responses.iter().enumerate() {
+        let nodes = response["predictions"]["nodes"].as_array().unwrap();
         assert!(nodes.len() <= 1 + i % 100 && !nodes.is_empty());
         assert_eq!(nodes[0]["score"].is_null(), i % 4 == 3);
     }
@@ -279,14 +279,14 @@ async fn a_thousand_who_ask_at_once_make_one_computation(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn instances_share_what_one_has_computed(pool: PgPool) {
+async fn instances_share_results_through_redis(pool: PgPool) {
     let redis = RedisServer::start().await;
     let one = nineties(pool.clone(), Some(&redis.url())).await;
-    let answer = one.data(PAGE).await;
-    until("it is stored", async || redis.command(&["DBSIZE"]) != "0").await;
+    let response = one.data(PAGE).await;
+    until("the result is stored in Redis", async || redis.command(&["DBSIZE"]) != "0").await;
 
     let other = TestService::sharing(pool, Some(&redis.url())).await;
-    assert_eq!(other.data(PAGE).await, answer);
+    assert_eq!(other.data(PAGE).await, response);
     let shared = [("cache", "predictions"), ("result", "hit_l2")];
     assert_eq!(other.counted("cinegraph_cache_lookups_total", &shared), 1);
     let columns = [("query_name", "columns_from_table")];
@@ -294,25 +294,25 @@ async fn instances_share_what_one_has_computed(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn nonsense_in_redis_is_a_miss(pool: PgPool) {
+async fn invalid_redis_values_are_misses(pool: PgPool) {
     let redis = RedisServer::start().await;
     let one = nineties(pool.clone(), Some(&redis.url())).await;
-    let answer = one.data(PAGE).await;
-    until("it is stored", async || redis.command(&["DBSIZE"]) != "0").await;
+    let response = one.data(PAGE).await;
+    until("the result is stored in Redis", async || redis.command(&["DBSIZE"]) != "0").await;
     for nonsense in ["", "nonsense", "\u{1}nonsense", "\u{1}"] {
         for key in redis.command(&["KEYS", "*"]).lines() {
             redis.command(&["SET", key, nonsense]);
         }
         let other = TestService::sharing(pool.clone(), Some(&redis.url())).await;
-        assert_eq!(other.data(PAGE).await, answer, "{nonsense:?}");
+        assert_eq!(other.data(PAGE).await, response, "{nonsense:?}");
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_is_counted_adds_up(pool: PgPool) {
+async fn cache_metrics_are_consistent(pool: PgPool) {
     let service = TestService::on(pool).await;
     service.fill(300).await;
-    let ask = |i: usize| {
+    let request = |i: usize| {
         let decade = 1980 + 10 * (i % 5);
         let query = match i % 7 {
             0 => format!("{{ decadeValidation(decade: {decade}) {{ hits }} }}"),
@@ -326,10 +326,10 @@ async fn what_is_counted_adds_up(pool: PgPool) {
             }
         };
         let service = &service;
-        async move { service.ask(&query, json!({})).await }
+        async move { service.execute(&query, json!({})).await }
     };
     for _ in 0..3 {
-        join_all((0..200).map(ask)).await;
+        join_all((0..200).map(request)).await;
         rate(&service, "nothing", 1.0).await;
         sqlx::query("SELECT cinegraph.raise_version('scores', '', 2010, false)").execute(&service.pool).await.unwrap();
         service.see_changes().await;
@@ -339,12 +339,12 @@ async fn what_is_counted_adds_up(pool: PgPool) {
     for cache in ["responses", "columns", "predictions", "validation", "profiles", "films"] {
         let count = |name: &str, label: &str, value: &str| service.counted(name, &[("cache", cache), (label, value)]);
         let all = |name: &str| service.counted(name, &[("cache", cache)]);
-        let (lookups, flights) = ("cinegraph_cache_lookups_total", "cinegraph_cache_single_flight_total");
+        let (lookups, loads) = ("cinegraph_cache_lookups_total", "cinegraph_cache_single_flight_total");
         until("refreshes have ended", async || {
             all("cinegraph_cache_revalidations_total") == count(lookups, "result", "stale")
         })
         .await;
-        assert_eq!(count(lookups, "result", "miss"), all(flights), "{cache}");
+        assert_eq!(count(lookups, "result", "miss"), all(loads), "{cache}");
         assert_eq!(all(lookups), count("cinegraph_cache_layer_requests_total", "layer", "l1"), "{cache}");
         assert!(all(lookups) > 0, "{cache}");
     }
@@ -352,11 +352,11 @@ async fn what_is_counted_adds_up(pool: PgPool) {
     assert_eq!(service.counted("graphql_server_request_duration_seconds_count", &[]), 600);
 }
 
-/// Lets every statement that names our schema fail, as a database that is being restored would.
+/// Makes every statement on Cinegraph's schema fail, as during a restore of the database.
 const OUTAGE: &str = "ALTER SCHEMA cinegraph RENAME TO away";
 
 #[sqlx::test(migrations = false)]
-async fn in_an_outage_what_is_kept_is_served_however_old_and_said_to_be(pool: PgPool) {
+async fn cached_responses_are_served_as_stale_during_outages_regardless_of_age(pool: PgPool) {
     let service = nineties(pool, None).await;
     let before = service.data(PAGE).await;
     sqlx::query(OUTAGE).execute(&service.pool).await.unwrap();
@@ -370,15 +370,15 @@ async fn in_an_outage_what_is_kept_is_served_however_old_and_said_to_be(pool: Pg
         );
         assert!(header(&headers, "cache-status").contains("detail=stale"), "{headers:?}");
     }
-    // What nobody has asked for is made of what is kept.
-    let never_asked = "{ predictions(decade: 1990, first: 1) { nodes { score } } }";
-    let (_, headers, body) = sent(&service, never_asked, &[]).await;
+    // An uncached query is derived from stale cached columns.
+    let uncached = "{ predictions(decade: 1990, first: 1) { nodes { score } } }";
+    let (_, headers, body) = sent(&service, uncached, &[]).await;
     let score = &before["predictions"]["nodes"][0]["score"];
     assert_eq!(&serde_json::from_slice::<Value>(&body).unwrap()["data"]["predictions"]["nodes"][0]["score"], score);
     assert!(header(&headers, "cache-status").contains("detail=stale"), "{headers:?}");
 
     sqlx::query("ALTER SCHEMA away RENAME TO cinegraph").execute(&service.pool).await.unwrap();
-    until("the answer is new", async || {
+    until("the response is fresh", async || {
         let (_, headers, _) = sent(&service, PAGE, &[]).await;
         !header(&headers, "cache-status").contains("stale")
     })
@@ -395,49 +395,49 @@ async fn in_an_outage_what_is_kept_is_served_however_old_and_said_to_be(pool: Pg
 }
 
 #[sqlx::test(migrations = false)]
-async fn look_ups_that_come_to_nothing_are_counted(pool: PgPool) {
+async fn failed_lookups_are_counted(pool: PgPool) {
     let service = nineties(pool, None).await;
     service.data("{ predictions(decade: 1990) { nodes { score } } }").await;
     for away in [OUTAGE, "ALTER TABLE external_metrics RENAME TO elsewhere"] {
         sqlx::query(away).execute(&service.pool).await.unwrap();
     }
-    // The details of films fail; and the first root field that fails ends the others, which wait for the same outage.
+    // Movie details fail. The first root field that fails cancels the others, which wait for the same outage.
     let details = "{ predictions(decade: 1990) { nodes { movie { metrics { source } } } } }";
     for query in [details, "{ lists { key } profiles { name } genres { name } }"] {
-        let answer = service.ask(query, json!({})).await;
-        assert!(answer["errors"].is_array(), "{answer:#}");
+        let response = service.execute(query, json!({})).await;
+        assert!(response["errors"].is_array(), "{response:#}");
     }
 
-    let [lookups, flights] = ["cinegraph_cache_lookups_total", "cinegraph_cache_single_flight_total"];
-    let asked = service.counted("cinegraph_cache_layer_requests_total", &[("layer", "l1")]);
-    assert!(asked > 0);
-    assert_eq!(service.counted(lookups, &[]), asked);
-    assert_eq!(service.counted(lookups, &[("result", "miss")]), service.counted(flights, &[]));
+    let [lookups, loads] = ["cinegraph_cache_lookups_total", "cinegraph_cache_single_flight_total"];
+    let l1_requests = service.counted("cinegraph_cache_layer_requests_total", &[("layer", "l1")]);
+    assert!(l1_requests > 0);
+    assert_eq!(service.counted(lookups, &[]), l1_requests);
+    assert_eq!(service.counted(lookups, &[("result", "miss")]), service.counted(loads, &[]));
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_is_forbidden_is_not_served_in_an_outage_either(pool: PgPool) {
+async fn hard_invalidated_entries_are_not_served_during_outages(pool: PgPool) {
     let service = nineties(pool, None).await;
     service.data(PAGE).await;
     service.store.invalidate(&Scope::Scores(Decade::starting(1990).unwrap())).await.unwrap();
     service.see_changes().await;
     sqlx::query(OUTAGE).execute(&service.pool).await.unwrap();
 
-    let answer = service.ask(PAGE, json!({})).await;
+    let response = service.execute(PAGE, json!({})).await;
 
-    assert!(answer["errors"].is_array(), "{answer:#}");
+    assert!(response["errors"].is_array(), "{response:#}");
 }
 
 #[sqlx::test(migrations = false)]
-async fn in_an_outage_what_another_instance_has_shared_is_served(pool: PgPool) {
+async fn shared_results_are_served_during_outages(pool: PgPool) {
     let redis = RedisServer::start().await;
     let first = nineties(pool.clone(), Some(&redis.url())).await;
     let page = "{ predictions(decade: 1990) { nodes { score } } }";
     let shared = first.data(page).await;
-    until("it is shared", async || redis.command(&["DBSIZE"]) != "0").await;
+    until("the result is stored in Redis", async || redis.command(&["DBSIZE"]) != "0").await;
     let second = TestService::sharing(pool, Some(&redis.url())).await;
     second.data("{ profiles { name } lists { key } genres { name } }").await;
-    // Softly, so that what is shared is old.
+    // A soft invalidation, so that the shared entry is stale.
     sqlx::query("SELECT cinegraph.raise_version('scores', '', 1990, false)").execute(&first.pool).await.unwrap();
     second.see_changes().await;
     second.later(TimeDelta::days(1) + TimeDelta::seconds(10));

@@ -1,19 +1,19 @@
-//! Movies by title, lists, genres and credits, through the public door.
+//! Movies by title, lists, genres and credits, through the public API.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Film, TestService, credit, person};
+use crate::support::{Movie, TestService, credit, person};
 
 fn titles(connection: &Value) -> Vec<&str> {
     connection["nodes"].as_array().unwrap().iter().map(|movie| movie["title"].as_str().unwrap()).collect()
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_title_is_found_whatever_its_case_and_signs_mean_themselves(pool: PgPool) {
+async fn title_search_is_case_insensitive_and_literal(pool: PgPool) {
     let service = TestService::on(pool).await;
     for title in ["ÉTÉ 100%", "L'été", "100 ways", "Le_Mans", "LeXMans"] {
-        Film::new(title).insert(&service.pool).await;
+        Movie::new(title).insert(&service.pool).await;
     }
     let found = async |text: &str| {
         let query = format!("{{ movies(titleContains: {}) {{ nodes {{ title }} }} }}", json!(text));
@@ -27,11 +27,11 @@ async fn a_title_is_found_whatever_its_case_and_signs_mean_themselves(pool: PgPo
 }
 
 #[sqlx::test(migrations = false)]
-async fn walking_a_search_gives_each_movie_once(pool: PgPool) {
+async fn paging_through_a_search_returns_each_movie_once(pool: PgPool) {
     let service = TestService::on(pool).await;
     for number in 0..23 {
-        // Many share a title.
-        Film::new(&format!("Film {}", number % 4)).insert(&service.pool).await;
+        // Several movies share a title, so that cursors must break ties.
+        Movie::new(&format!("Film {}", number % 4)).insert(&service.pool).await;
     }
     for size in [1, 4, 7, 100] {
         let (mut seen, mut after) = (Vec::new(), "null".to_owned());
@@ -59,7 +59,7 @@ async fn walking_a_search_gives_each_movie_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_search_names_what_is_wrong_with_it(pool: PgPool) {
+async fn invalid_search_argument_is_named(pool: PgPool) {
     let service = TestService::on(pool).await;
     let refusal =
         async |arguments: &str| service.refusal(&format!("{{ movies({arguments}) {{ nodes {{ id }} }} }}")).await;
@@ -71,14 +71,14 @@ async fn a_search_names_what_is_wrong_with_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn lists_count_their_movies_by_decade(pool: PgPool) {
+async fn lists_report_their_movies_by_decade(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Listed").released("1994-01-01").on(&["1001_movies", "own_list"]).insert(&service.pool).await;
-    Film::new("Listed, soft").released("1995-01-01").on(&["1001_movies"]).soft().insert(&service.pool).await;
-    Film::new("Candidate").released("1996-01-01").insert(&service.pool).await;
-    Film::new("Soft alone").released("1905-01-01").on(&["own_list"]).soft().insert(&service.pool).await;
-    Film::new("Undated").on(&["1001_movies"]).insert(&service.pool).await;
-    Film::new("No object").released("2001-01-01").sources("[\"1001_movies\"]").insert(&service.pool).await;
+    Movie::new("Listed").released("1994-01-01").on(&["1001_movies", "own_list"]).insert(&service.pool).await;
+    Movie::new("Listed, soft").released("1995-01-01").on(&["1001_movies"]).soft().insert(&service.pool).await;
+    Movie::new("Candidate").released("1996-01-01").insert(&service.pool).await;
+    Movie::new("Soft alone").released("1905-01-01").on(&["own_list"]).soft().insert(&service.pool).await;
+    Movie::new("Undated").on(&["1001_movies"]).insert(&service.pool).await;
+    Movie::new("No object").released("2001-01-01").sources("[\"1001_movies\"]").insert(&service.pool).await;
     service.refresh().await;
 
     let data = service.data("{ lists { key films undated decades { decade listed candidates } } }").await;
@@ -94,14 +94,14 @@ async fn lists_count_their_movies_by_decade(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn credits_come_director_first_and_by_department(pool: PgPool) {
+async fn credits_list_the_director_first_and_filter_by_department(pool: PgPool) {
     let service = TestService::on(pool).await;
-    let film = Film::new("Film").released("1994-01-01").insert(&service.pool).await;
+    let movie = Movie::new("Film").released("1994-01-01").insert(&service.pool).await;
     let (actor, director) = (person(&service.pool, "Actor").await, person(&service.pool, "Director").await);
-    credit(&service.pool, film, actor, None).await;
-    credit(&service.pool, film, director, Some("Director")).await;
-    credit(&service.pool, film, director, None).await;
-    let ask = async |arguments: &str| {
+    credit(&service.pool, movie, actor, None).await;
+    credit(&service.pool, movie, director, Some("Director")).await;
+    credit(&service.pool, movie, director, None).await;
+    let credits = async |arguments: &str| {
         let query = format!(
             "{{ movies(titleContains: \"film\") {{ nodes {{ credits({arguments}) {{
                    totalCount nodes {{ cast department person {{ name }} }} }} }} }} }}"
@@ -109,17 +109,17 @@ async fn credits_come_director_first_and_by_department(pool: PgPool) {
         service.data(&query).await["movies"]["nodes"][0]["credits"].clone()
     };
 
-    let all = ask("first: 2").await;
+    let all = credits("first: 2").await;
     assert_eq!(all["totalCount"], 3);
     assert_eq!(all["nodes"][0], json!({"cast": false, "department": "Directing", "person": {"name": "Director"}}));
     assert_eq!(all["nodes"][1], json!({"cast": true, "department": "Acting", "person": {"name": "Actor"}}));
-    assert_eq!(ask("department: \"acting\"").await["totalCount"], 2);
+    assert_eq!(credits("department: \"acting\"").await["totalCount"], 2);
 }
 
 #[sqlx::test(migrations = false)]
-async fn the_status_tells_of_scores_and_snapshot(pool: PgPool) {
+async fn status_reports_scores_and_snapshot(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Film").released("1994-01-01").insert(&service.pool).await;
+    Movie::new("Film").released("1994-01-01").insert(&service.pool).await;
     let status = "{ status { formulaVersion scoredFilms scoredAt snapshotAt targetLists } }";
 
     let before = service.data(status).await["status"].clone();

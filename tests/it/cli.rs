@@ -1,4 +1,4 @@
-//! The program, run as people run it.
+//! The program as users run it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::{TestService, url};
 
-/// A database that nobody connects to.
+/// The URL of an unreachable database.
 const NOWHERE: &str = "postgres://nobody:hunter2@127.0.0.1:1/nothing";
 
 const COMMANDS: [&str; 19] = [
@@ -38,13 +38,13 @@ const COMMANDS: [&str; 19] = [
     "worker",
 ];
 
-/// The program on a database, with none of the caller's settings.
+/// The program on a database, without settings from the environment or a file.
 pub(crate) fn cinegraph(database_url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
     for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("CINEGRAPH_")) {
         command.env_remove(variable);
     }
-    // A directory without a cinegraph.toml.
+    // The current directory has no cinegraph.toml.
     command.current_dir(std::env::temp_dir()).env("CINEGRAPH_DATABASE_URL", database_url).args(arguments);
     command
 }
@@ -53,11 +53,11 @@ pub(crate) fn run(database_url: &str, arguments: &[&str]) -> Output {
     cinegraph(database_url, arguments).output().unwrap()
 }
 
-/// Runs what must succeed; returns what it printed.
+/// Runs a command that must succeed; returns its standard output.
 #[track_caller]
 fn printed(database_url: &str, arguments: &[&str]) -> String {
     let output = run(database_url, arguments);
-    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    assert!(output.status.success(), "{arguments:?}: {}", stderr_of(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -66,12 +66,12 @@ fn json(database_url: &str, arguments: &[&str]) -> Value {
     serde_json::from_str(&printed(database_url, arguments)).unwrap()
 }
 
-/// What it said on standard error.
-pub(crate) fn said(output: &Output) -> String {
+/// The text of standard error.
+pub(crate) fn stderr_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Forty films of two decades, some listed, with ratings that tie.
+/// CSV files with 40 movies of two decades, some listed, with tied ratings.
 pub(crate) fn catalogue() -> TempDir {
     let dir = TempDir::new().unwrap();
     let mut files = [
@@ -96,7 +96,7 @@ pub(crate) fn catalogue() -> TempDir {
     dir
 }
 
-/// A migrated database with these films; returns its URL.
+/// Migrates the database and imports [`catalogue`]; returns the URL.
 pub(crate) fn imported(pool: &PgPool) -> String {
     let (url, dir) = (url(pool), catalogue());
     printed(&url, &["migrate"]);
@@ -105,7 +105,7 @@ pub(crate) fn imported(pool: &PgPool) -> String {
 }
 
 #[test]
-fn help_says_what_there_is() {
+fn help_lists_every_command() {
     let help = printed(NOWHERE, &["--help"]);
     insta::assert_snapshot!("help", help);
     for command in COMMANDS {
@@ -133,23 +133,23 @@ fn config_hides_the_password() {
 }
 
 #[test]
-fn a_misspelt_setting_is_refused_by_name() {
+fn misspelt_setting_is_rejected_by_name() {
     let output = cinegraph(NOWHERE, &["config"]).env("CINEGRAPH_HTTP_ADDRESS", "127.0.0.1:80").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("CINEGRAPH_HTTP_ADDRESS"), "{}", said(&output));
+    assert!(stderr_of(&output).contains("CINEGRAPH_HTTP_ADDRESS"), "{}", stderr_of(&output));
 }
 
 #[test]
-fn a_database_that_does_not_answer_is_an_error_without_its_password() {
+fn unreachable_database_error_hides_the_password() {
     let output =
         cinegraph(NOWHERE, &["predict"]).env("CINEGRAPH_DATABASE_ACQUIRE_TIMEOUT_SECONDS", "0.1").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("the database cannot be reached"), "{}", said(&output));
-    assert!(!said(&output).contains("hunter2"), "{}", said(&output));
+    assert!(stderr_of(&output).contains("the database cannot be reached"), "{}", stderr_of(&output));
+    assert!(!stderr_of(&output).contains("hunter2"), "{}", stderr_of(&output));
 }
 
 #[sqlx::test(migrations = false)]
-async fn an_unmigrated_database_is_refused_with_the_command_to_run(pool: PgPool) {
+async fn unmigrated_database_error_names_the_command(pool: PgPool) {
     let url = url(&pool);
     let dir = catalogue();
     for arguments in [
@@ -162,7 +162,7 @@ async fn an_unmigrated_database_is_refused_with_the_command_to_run(pool: PgPool)
     ] {
         let output = run(&url, arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        assert!(said(&output).contains("run `cinegraph migrate`"), "{arguments:?}: {}", said(&output));
+        assert!(stderr_of(&output).contains("run `cinegraph migrate`"), "{arguments:?}: {}", stderr_of(&output));
     }
 }
 
@@ -247,7 +247,7 @@ async fn validate_prints_what_graphql_serves(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn tables_are_for_people(pool: PgPool) {
+async fn text_output_is_a_table(pool: PgPool) {
     let url = imported(&pool);
     let predicted = printed(&url, &["predict", "--decade", "1990", "--first", "5"]);
     insta::assert_snapshot!("predict", predicted);
@@ -265,16 +265,16 @@ async fn refreshing_twice_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_a_command_names_must_be_there(pool: PgPool) {
+async fn unknown_names_in_arguments_are_errors(pool: PgPool) {
     let url = imported(&pool);
     for (arguments, code, message) in [
-        (&["predict", "--list", "nope"][..], 1, "there is no list \"nope\"; there are: 1001_movies"),
-        (&["validate", "--list", "nope"], 1, "there is no list \"nope\"; there are: 1001_movies"),
-        (&["validate", "--profiles", "--list", "nope"], 1, "there is no list \"nope\"; there are: 1001_movies"),
-        (&["predict", "--profile", "Nobody's"], 1, "there is no profile \"Nobody's\""),
-        (&["validate", "--profile", "Nobody's"], 1, "there is no profile \"Nobody's\""),
+        (&["predict", "--list", "nope"][..], 1, "unknown list \"nope\"; known lists: 1001_movies"),
+        (&["validate", "--list", "nope"], 1, "unknown list \"nope\"; known lists: 1001_movies"),
+        (&["validate", "--profiles", "--list", "nope"], 1, "unknown list \"nope\"; known lists: 1001_movies"),
+        (&["predict", "--profile", "Missing"], 1, "unknown profile \"Missing\""),
+        (&["validate", "--profile", "Missing"], 1, "unknown profile \"Missing\""),
         (&["predict", "--decade", "1995"], 2, "1995 is not the first year of a decade"),
-        (&["predict", "--decade", "nineties"], 2, "nineties is no year"),
+        (&["predict", "--decade", "nineties"], 2, "nineties is not a year"),
         (&["predict", "--weights", "1,2,3"], 2, "3 weights, expected 5"),
         (&["predict", "--weights", "0,0,0,0,0"], 2, "all weights are 0"),
         (&["predict", "--weights", "1,1,1,1,-1"], 2, "expected 0 to 1000000"),
@@ -285,14 +285,14 @@ async fn what_a_command_names_must_be_there(pool: PgPool) {
         (&["foretell"], 2, "unrecognized subcommand 'foretell'"),
     ] {
         let output = run(&url, arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
-        assert!(said(&output).contains(message), "{arguments:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr_of(&output));
+        assert!(stderr_of(&output).contains(message), "{arguments:?}: {}", stderr_of(&output));
         assert!(output.stdout.is_empty(), "{arguments:?} printed something");
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_damaged_file_is_named_with_its_line(pool: PgPool) {
+async fn damaged_file_error_names_file_and_line(pool: PgPool) {
     let url = url(&pool);
     printed(&url, &["migrate"]);
     let dir = catalogue();
@@ -305,48 +305,48 @@ async fn a_damaged_file_is_named_with_its_line(pool: PgPool) {
 
     assert_eq!(output.status.code(), Some(1));
     let place = format!("external_metrics.csv, line {line},");
-    assert!(said(&output).contains(&place), "{place}: {}", said(&output));
-    let films: i64 = sqlx::query_scalar("SELECT count(*) FROM movies").fetch_one(&pool).await.unwrap();
-    assert_eq!(films, 0, "nothing is half-written");
+    assert!(stderr_of(&output).contains(&place), "{place}: {}", stderr_of(&output));
+    let movies: i64 = sqlx::query_scalar("SELECT count(*) FROM movies").fetch_one(&pool).await.unwrap();
+    assert_eq!(movies, 0, "nothing is half-written");
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_reader_that_has_seen_enough_is_no_error(pool: PgPool) {
+async fn closed_stdout_is_not_an_error(pool: PgPool) {
     let url = imported(&pool);
     for arguments in [&["predict", "--decade", "1990"][..], &["validate", "--json"], &["schema"], &["config"]] {
         let mut command = cinegraph(&url, arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", said(&output));
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {}", stderr_of(&output));
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn serve_answers_until_it_is_asked_to_stop(pool: PgPool) {
+async fn serve_handles_requests_until_sigterm(pool: PgPool) {
     let url = imported(&pool);
     let mut server = Server::start(&url);
 
     let (status, ready) = get(&server.public, "/health/ready");
     assert_eq!((status, ready), (200, json!({"ready": true, "checks": {"database": "ok"}}).to_string()));
     let query = json!({"query": "{ predictions(decade: 1990, first: 1) { nodes { rank movie { title } } } }"});
-    let (status, answer) = server.post("/graphql", &query.to_string());
+    let (status, response) = server.post("/graphql", &query.to_string());
     let predicted = json(&url, &["predict", "--json", "--decade", "1990", "--first", "1"]);
     let node = json!({"rank": 1, "movie": {"title": predicted[0]["title"]}});
     assert_eq!(
-        (status, serde_json::from_str(&answer).unwrap()),
+        (status, serde_json::from_str(&response).unwrap()),
         (200, json!({"data": {"predictions": {"nodes": [node]}}}))
     );
     let (status, metrics) = get(&server.admin, "/metrics");
     assert_eq!(status, 200);
     assert!(metrics.contains("cinegraph_"), "{metrics}");
-    assert_eq!(get(&server.public, "/metrics").0, 404, "numbers about the service are not for everybody");
+    assert_eq!(get(&server.public, "/metrics").0, 404, "metrics are on the admin listener only");
 
     assert_eq!(server.stop(), Some(0));
 }
 
 #[sqlx::test(migrations = false)]
-async fn jobs_run_where_they_are_let_and_failed_ones_again(pool: PgPool) {
+async fn jobs_run_unless_disabled_and_failed_jobs_are_retried(pool: PgPool) {
     let url = imported(&pool);
     sqlx::raw_sql(
         "ALTER TABLE cinegraph.movie_blind_scores RENAME TO gone; UPDATE cinegraph.tasks SET last_success_at = now();
@@ -375,54 +375,54 @@ async fn jobs_run_where_they_are_let_and_failed_ones_again(pool: PgPool) {
     assert_eq!(printed(&url, &["jobs", "retry", &id]), format!("Runs again: {id}\n"));
     wait_for("it is done", || states() == json!([]));
 
-    assert_eq!(printed(&url, &["jobs", "list"]), "No job runs, waits or has failed.\n");
-    assert_eq!(printed(&url, &["jobs", "retry", "--failed"]), "No job has failed.\n");
+    assert_eq!(printed(&url, &["jobs", "list"]), "No jobs.\n");
+    assert_eq!(printed(&url, &["jobs", "retry", "--failed"]), "No failed jobs.\n");
     let metrics = get(&idle.admin, "/metrics").1;
     assert!(metrics.contains("cinegraph_task_runs_total{task=\"snapshot_refresh\",outcome=\"ok\"} 0"), "{metrics}");
     assert_eq!((worker.stop(), idle.stop()), (Some(0), Some(0)));
 }
 
 #[sqlx::test(migrations = false)]
-async fn status_tells_of_the_database_and_of_a_running_instance(pool: PgPool) {
+async fn status_reports_the_database_and_a_running_instance(pool: PgPool) {
     let url = imported(&pool);
     sqlx::query("UPDATE movies SET release_date = release_date + 1").execute(&pool).await.unwrap();
     let mut server = Server::running(&url, &["serve", "--no-jobs", "--http-addr", "127.0.0.1:0"], "serving");
     let status = |admin: &str, arguments: &[&str]| {
         let output = cinegraph(&url, arguments).args(["--admin-addr", admin]).output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
+        assert!(output.status.success(), "{}", stderr_of(&output));
         String::from_utf8(output.stdout).unwrap()
     };
 
-    let answered: Value = serde_json::from_str(&status(&server.admin, &["status", "--json"])).unwrap();
-    assert_eq!((&answered["scored_films"], &answered["queue"]["films"]), (&json!(40), &json!(40)));
-    assert!(answered["last_success"]["snapshot_refresh"].is_string(), "{answered:#}");
-    assert_eq!(answered["instance"]["pools"]["primary"]["max"], 10.0);
-    assert!(answered["instance"]["caches"]["columns"]["entries"].as_f64().unwrap() > 0.0, "{answered:#}");
+    let status_json: Value = serde_json::from_str(&status(&server.admin, &["status", "--json"])).unwrap();
+    assert_eq!((&status_json["scored_films"], &status_json["queue"]["films"]), (&json!(40), &json!(40)));
+    assert!(status_json["last_success"]["snapshot_refresh"].is_string(), "{status_json:#}");
+    assert_eq!(status_json["instance"]["pools"]["primary"]["max"], 10.0);
+    assert!(status_json["instance"]["caches"]["columns"]["entries"].as_f64().unwrap() > 0.0, "{status_json:#}");
     let table = status(&server.admin, &["status"]);
-    assert!(["Films waiting for scores", "predictions", "primary"].iter().all(|text| table.contains(text)), "{table}");
+    assert!(["Movies waiting for scores", "predictions", "primary"].iter().all(|text| table.contains(text)), "{table}");
 
     assert_eq!(server.stop(), Some(0));
-    let silent = status(&server.admin, &["status"]);
-    assert!(silent.contains(&format!("No running instance answers at http://{}/metrics: ", server.admin)), "{silent}");
+    let stopped = status(&server.admin, &["status"]);
+    assert!(stopped.contains(&format!("No running instance at http://{}/metrics: ", server.admin)), "{stopped}");
 }
 
 #[sqlx::test(migrations = false)]
-async fn invalidating_raises_floors_and_says_of_what(pool: PgPool) {
+async fn invalidate_raises_minimum_valid_versions_and_prints_their_scope(pool: PgPool) {
     let url = imported(&pool);
     let rows = async |of: &'static str| -> Vec<(String, String, i32, bool)> {
         sqlx::query_as(of).fetch_all(&pool).await.unwrap()
     };
-    let floors =
+    let raised =
         "SELECT scope, list_key, decade, floor = version FROM cinegraph.data_versions ORDER BY changed_at DESC LIMIT 1";
 
     let list = printed(&url, &["invalidate", "--list", "1001_movies", "--decade", "1990"]);
-    assert_eq!(list, "Answers about the list 1001_movies in the 1990s are invalidated.\n");
-    assert_eq!(rows(floors).await, [("list".into(), "1001_movies".into(), 1990, true)]);
+    assert_eq!(list, "Invalidated cached responses about the list 1001_movies in the 1990s.\n");
+    assert_eq!(rows(raised).await, [("list".into(), "1001_movies".into(), 1990, true)]);
     let profile = printed(&url, &["invalidate", "--profile", "Balanced"]);
-    assert_eq!(profile, "Answers under the weights of Balanced are invalidated.\n");
-    let taste = rows(floors).await.remove(0);
-    assert_eq!((taste.0.as_str(), taste.1.len(), taste.3), ("taste", 16, true));
-    assert!(printed(&url, &["invalidate", "--all"]).starts_with("All answers are invalidated ("));
+    assert_eq!(profile, "Invalidated cached responses under the weights of Balanced.\n");
+    let weights = rows(raised).await.remove(0);
+    assert_eq!((weights.0.as_str(), weights.1.len(), weights.3), ("taste", 16, true));
+    assert!(printed(&url, &["invalidate", "--all"]).starts_with("Invalidated all cached responses ("));
     let old = "SELECT scope, list_key, decade, true FROM cinegraph.data_versions WHERE floor < version";
     assert_eq!(rows(old).await, []);
 
@@ -430,13 +430,13 @@ async fn invalidating_raises_floors_and_says_of_what(pool: PgPool) {
         (&["invalidate"][..], 2, "required"),
         (&["invalidate", "--list", "1001_movies"], 2, "--decade"),
         (&["invalidate", "--all", "--profile", "Balanced"], 2, "cannot be used with"),
-        (&["invalidate", "--list", "nope", "--decade", "1990"], 1, "there is no list \"nope\"; there are: 1001_movies"),
-        (&["invalidate", "--profile", "Nobody's"], 1, "there is no profile \"Nobody's\"; there are: Award Winner"),
+        (&["invalidate", "--list", "nope", "--decade", "1990"], 1, "unknown list \"nope\"; known lists: 1001_movies"),
+        (&["invalidate", "--profile", "Missing"], 1, "unknown profile \"Missing\"; known profiles: Award Winner"),
         (&["jobs", "retry"], 2, "required"),
     ] {
         let output = run(&url, arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
-        assert!(said(&output).contains(message), "{arguments:?}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr_of(&output));
+        assert!(stderr_of(&output).contains(message), "{arguments:?}: {}", stderr_of(&output));
     }
 }
 
@@ -449,7 +449,7 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// `cinegraph serve` or `worker`, killed if a test ends before it does.
+/// A running `cinegraph serve` or `worker`; killed when dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) public: String,
@@ -457,7 +457,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it on free ports; returns when it serves.
+    /// Starts `serve` on free ports; returns when it is ready.
     pub(crate) fn start(database_url: &str) -> Self {
         Self::with(database_url, &[])
     }
@@ -467,7 +467,7 @@ impl Server {
         Self::spawn(database_url, &["serve", "--http-addr", "127.0.0.1:0"], settings, "serving")
     }
 
-    /// Starts a command that runs until it is stopped; returns when it has logged this message.
+    /// Starts a long-running command; returns when it has logged this message.
     pub(crate) fn running(database_url: &str, arguments: &[&str], message: &str) -> Self {
         Self::spawn(database_url, arguments, &[], message)
     }
@@ -483,8 +483,9 @@ impl Server {
         let mut child = command.envs(settings.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let logged = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-        let serving = logged.into_iter().find(|line| line["message"] == message).expect("it ended before it was ready");
-        // Somebody has to read on, or the server waits for its own log.
+        let serving =
+            logged.into_iter().find(|line| line["message"] == message).expect("it exited before it was ready");
+        // Keep reading, or the server blocks on a full pipe when it logs.
         std::thread::spawn(move || lines.for_each(drop));
         let address = |listener: &str| serving[listener].as_str().unwrap_or_default().to_owned();
         Self { child, public: address("public"), admin: address("admin") }
@@ -495,8 +496,8 @@ impl Server {
         (status, body)
     }
 
-    /// Status, head and body of the answer to an operation.
-    pub(crate) fn ask(&self, body: &str) -> (u16, String, String) {
+    /// Posts an operation; returns status, head and body of the response.
+    pub(crate) fn execute(&self, body: &str) -> (u16, String, String) {
         self.posted("/graphql", body)
     }
 
@@ -510,17 +511,17 @@ impl Server {
         exchange(&self.public, &(head + body))
     }
 
-    /// Asks it to stop, and returns at once.
-    pub(crate) fn ask_to_stop(&self) {
+    /// Sends SIGTERM, and returns at once.
+    pub(crate) fn request_stop(&self) {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// Asks it to stop; returns its exit code, or none where it does not stop within ten seconds.
+    /// Sends SIGTERM; returns the exit code, or `None` if it does not exit within ten seconds.
     pub(crate) fn stop(&mut self) -> Option<i32> {
-        self.ask_to_stop();
-        let asked = Instant::now();
-        while asked.elapsed() < Duration::from_secs(10) {
+        self.request_stop();
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(10) {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
@@ -532,7 +533,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Most often it has ended by itself.
+        // Fails if it has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -544,19 +545,19 @@ pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
     (status, body)
 }
 
-/// The same of servers that would send an answer to HTTP/1.1 in chunks.
+/// The same over HTTP/1.0, for servers that would send an HTTP/1.1 response in chunks.
 pub(crate) fn fetch(address: &str, path: &str) -> (u16, String) {
     let (status, _, body) = exchange(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"));
     (status, body)
 }
 
-/// Sends a request that closes its connection; returns status, head and body of the answer.
+/// Sends a `Connection: close` request; returns status, head and body of the response.
 fn exchange(address: &str, request: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, head.to_owned(), body.to_owned())
 }

@@ -1,11 +1,11 @@
-//! Columns: what memory holds of a film is what the tables say, and a decade is read from one run of pages.
+//! Columns: the values in memory match the tables, and a decade is read from adjacent pages of the table.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use cinegraph::scoring::{Basis, Criterion, Decade, MovieId, ScoreVector};
 use cinegraph::store::LoadedColumns;
 use sqlx::PgPool;
 
-use crate::support::{Film, TARGET, TestService};
+use crate::support::{Movie, TARGET, TestService};
 
 /// A row of the score table.
 #[derive(Debug, sqlx::FromRow)]
@@ -34,91 +34,91 @@ async fn stored(service: &TestService) -> Vec<Stored> {
     .unwrap()
 }
 
-/// Films of two centuries, on the shortest and the longest of everything.
+/// Movies of two centuries, with the shortest and the longest value of every attribute.
 async fn service(pool: PgPool) -> TestService {
     let service = TestService::on(pool).await;
-    let films = [
-        Film::new("Ⓐmélie 💜")
+    let movies = [
+        Movie::new("Ⓐmélie 💜")
             .released("2001-04-25")
             .on(&["b", TARGET, "ä"])
             .genre("Drama")
             .genre("War")
             .popularity(60.0),
-        Film::new("").released("1896-01-25").language("").country("FR").country("US").country("DE").popularity(0.5),
-        Film::new("Sunrise").released("1927-09-23").rated(8.1, 7.9).on(&[TARGET]).popularity(3.0),
-        Film::new("Wings").released("1927-09-23").reviewed(70.0, 90.0).country("US").popularity(2.0),
-        Film::new("Undated").popularity(1.0),
+        Movie::new("").released("1896-01-25").language("").country("FR").country("US").country("DE").popularity(0.5),
+        Movie::new("Sunrise").released("1927-09-23").rated(8.1, 7.9).on(&[TARGET]).popularity(3.0),
+        Movie::new("Wings").released("1927-09-23").reviewed(70.0, 90.0).country("US").popularity(2.0),
+        Movie::new("Undated").popularity(1.0),
     ];
-    // The latest first, so that the order of ids is not that of dates.
-    for film in films {
-        film.insert(&service.pool).await;
+    // The latest first, so that the order of ids differs from that of dates.
+    for movie in movies {
+        movie.insert(&service.pool).await;
     }
     service.refresh().await;
     service
 }
 
 #[track_caller]
-fn assert_holds(loaded: &LoadedColumns, film: &Stored) {
+fn assert_holds(loaded: &LoadedColumns, movie: &Stored) {
     let (scores, attributes) = (&loaded.columns.scores, &loaded.columns.attributes);
-    let row = scores.row_of(MovieId(film.movie_id)).unwrap();
+    let row = scores.row_of(MovieId(movie.movie_id)).unwrap();
     let codes = |ids: &[i64]| ids.iter().map(|id| u32::try_from(*id).unwrap()).collect::<Vec<_>>();
-    assert_eq!(scores.id(row), MovieId(film.movie_id));
-    assert_eq!(scores.vector(row), ScoreVector(film.vector));
-    assert_eq!(attributes.release_days[row], film.release_date);
-    assert_eq!(i16::from(attributes.coverage[row]), film.coverage);
-    assert!(attributes.titles.containing(&film.title).contains(&row), "{film:?}");
-    assert!(attributes.in_language(&film.language)(row), "{film:?}");
-    assert_eq!(attributes.genres.of(row), codes(&film.genre_ids));
-    assert_eq!(attributes.countries.of(row), codes(&film.country_ids));
+    assert_eq!(scores.id(row), MovieId(movie.movie_id));
+    assert_eq!(scores.vector(row), ScoreVector(movie.vector));
+    assert_eq!(attributes.release_days[row], movie.release_date);
+    assert_eq!(i16::from(attributes.coverage[row]), movie.coverage);
+    assert!(attributes.titles.containing(&movie.title).contains(&row), "{movie:?}");
+    assert!(attributes.in_language(&movie.language)(row), "{movie:?}");
+    assert_eq!(attributes.genres.of(row), codes(&movie.genre_ids));
+    assert_eq!(attributes.countries.of(row), codes(&movie.country_ids));
     for list in ["b", TARGET, "ä", "c"] {
-        assert_eq!(scores.on_list(list)(row), film.list_keys.iter().any(|key| key == list), "{list}: {film:?}");
+        assert_eq!(scores.on_list(list)(row), movie.list_keys.iter().any(|key| key == list), "{list}: {movie:?}");
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn memory_holds_what_the_tables_say(pool: PgPool) {
+async fn columns_match_the_tables(pool: PgPool) {
     let service = service(pool).await;
-    let films = stored(&service).await;
-    assert_eq!(films.len(), 4);
-    for film in films {
-        let decade = Decade::of(film.release_date).unwrap();
+    let movies = stored(&service).await;
+    assert_eq!(movies.len(), 4);
+    for movie in movies {
+        let decade = Decade::of(movie.release_date).unwrap();
         let from_table = service.store.columns_from_table(decade).await.unwrap();
-        assert_holds(&from_table, &film);
-        let row = from_table.columns.scores.row_of(MovieId(film.movie_id)).unwrap();
-        assert_eq!(from_table.columns.attributes.computed_at[row], film.computed_at);
-        assert_holds(&service.store.columns_from_view(decade).await.unwrap(), &film);
+        assert_holds(&from_table, &movie);
+        let row = from_table.columns.scores.row_of(MovieId(movie.movie_id)).unwrap();
+        assert_eq!(from_table.columns.attributes.computed_at[row], movie.computed_at);
+        assert_holds(&service.store.columns_from_view(decade).await.unwrap(), &movie);
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn memory_holds_what_the_snapshot_says(pool: PgPool) {
+async fn snapshot_columns_match_the_snapshot_table(pool: PgPool) {
     let service = service(pool).await;
-    for film in stored(&service).await {
+    for movie in stored(&service).await {
         let (impact, quality): (f64, f64) = sqlx::query_as(
             "SELECT blind_cultural_impact_score, blind_people_quality_score FROM cinegraph.movie_scores
              WHERE movie_id = $1",
         )
-        .bind(film.movie_id)
+        .bind(movie.movie_id)
         .fetch_one(&service.pool)
         .await
         .unwrap();
-        let mut blind = ScoreVector(film.vector);
+        let mut blind = ScoreVector(movie.vector);
         blind.0[Criterion::CulturalImpact as usize] = impact;
         blind.0[Criterion::PeopleQuality as usize] = quality;
 
         let columns =
-            service.store.snapshot_columns(TARGET, TARGET, Decade::of(film.release_date).unwrap()).await.unwrap();
+            service.store.snapshot_columns(TARGET, TARGET, Decade::of(movie.release_date).unwrap()).await.unwrap();
 
-        let row = columns.scores(Basis::Blind).row_of(MovieId(film.movie_id)).unwrap();
-        assert_eq!(columns.scores(Basis::AsPublished).vector(row), ScoreVector(film.vector));
+        let row = columns.scores(Basis::Blind).row_of(MovieId(movie.movie_id)).unwrap();
+        assert_eq!(columns.scores(Basis::AsPublished).vector(row), ScoreVector(movie.vector));
         assert_eq!(columns.scores(Basis::Blind).vector(row), blind);
-        assert_eq!(columns.popularity()[row], film.popularity);
-        assert_eq!(columns.scores(Basis::Blind).on_list(TARGET)(row), film.list_keys.iter().any(|key| key == TARGET));
+        assert_eq!(columns.popularity()[row], movie.popularity);
+        assert_eq!(columns.scores(Basis::Blind).on_list(TARGET)(row), movie.list_keys.iter().any(|key| key == TARGET));
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn after_the_first_refresh_the_films_of_a_decade_lie_side_by_side(pool: PgPool) {
+async fn first_refresh_clusters_movies_by_decade(pool: PgPool) {
     let service = service(pool).await;
     for table in ["movie_discovery_scores", "movie_scores"] {
         let days: Vec<NaiveDate> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(

@@ -1,4 +1,4 @@
-//! Connections: whole lists by pages, and cursors, through the public door.
+//! Connections: whole lists by pages, and cursors, through the public API.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -6,24 +6,24 @@ use std::iter;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Film, NodeClient, Socket, TestService, credit, person};
+use crate::support::{Movie, NodeClient, Socket, TestService, credit, person};
 
-/// A decade of films with only four different scores: candidates, listed films, and some that are not full. One of these
+/// A decade of movies with only four different scores: candidates, listed movies, and some that are not full. One movie
 /// has credits.
-async fn decade_of_ties(pool: &PgPool, films: u16) {
+async fn decade_of_ties(pool: &PgPool, movies: u16) {
     let mut ids = Vec::new();
-    for number in 0..films {
+    for number in 0..movies {
         let rating = f64::from(number * 7 % 4);
-        let mut film = Film::new(&format!("Film {number}")).released("1995-06-15").rated(rating, rating);
+        let mut movie = Movie::new(&format!("Film {number}")).released("1995-06-15").rated(rating, rating);
         if number % 3 != 0 {
-            film = film.on(&["1001_movies"]);
+            movie = movie.on(&["1001_movies"]);
         }
         if number % 10 == 1 {
-            film = film.soft();
+            movie = movie.soft();
         }
-        ids.push(film.insert(pool).await);
+        ids.push(movie.insert(pool).await);
     }
-    for name in ["Director", "Star", "Somebody", "Somebody else"] {
+    for name in ["Director", "Star", "Someone", "Someone Else"] {
         let person = person(pool, name).await;
         for job in [Some("Director"), Some("Editor"), Some("Producer"), None, None] {
             credit(pool, ids[1], person, job).await;
@@ -31,9 +31,9 @@ async fn decade_of_ties(pool: &PgPool, films: u16) {
     }
 }
 
-/// Where a connection is found: the query around it, with `PAGE` for `first: …, after: …`, the path to it, and what is
-/// asked of its nodes.
-struct OperationPipeline {
+/// One connection of the schema: its query, with `PAGE` for `first: …, after: …`, the path to it in the data, and the
+/// selection of its nodes.
+struct ConnectionCase {
     field: &'static str,
     query: &'static str,
     path: &'static str,
@@ -44,57 +44,57 @@ const PREDICTION: &str = "id rank movie { id title }";
 const RANKED: &str = "rank movie { id title }";
 const CREDIT: &str = "creditId cast person { id name }";
 
-const DOORS: [OperationPipeline; 9] = [
-    OperationPipeline {
+const CASES: [ConnectionCase; 9] = [
+    ConnectionCase {
         field: "Query.predictions",
         query: "predictions(decade: 1990, PAGE) { totalCount CONNECTION }",
         path: "/predictions",
         node: PREDICTION,
     },
-    OperationPipeline {
+    ConnectionCase {
         field: "Query.confirmedAdditions",
         query: "confirmedAdditions(decade: 1990, PAGE) { totalCount CONNECTION }",
         path: "/confirmedAdditions",
         node: PREDICTION,
     },
-    OperationPipeline {
+    ConnectionCase {
         field: "DecadeValidation.hitFilms",
         query: "decadeValidation(decade: 1990) { hitFilms(PAGE) { totalCount CONNECTION } }",
         path: "/decadeValidation/hitFilms",
         node: RANKED,
     },
-    OperationPipeline {
+    ConnectionCase {
         field: "DecadeValidation.missedFilms",
         query: "decadeValidation(decade: 1990) { missedFilms(PAGE) { totalCount CONNECTION } }",
         path: "/decadeValidation/missedFilms",
         node: RANKED,
     },
-    OperationPipeline {
+    ConnectionCase {
         field: "DecadeValidation.falsePositives",
         query: "decadeValidation(decade: 1990) { falsePositives(PAGE) { totalCount CONNECTION } }",
         path: "/decadeValidation/falsePositives",
         node: RANKED,
     },
-    OperationPipeline {
+    ConnectionCase {
         field: "Query.movies",
         query: "movies(titleContains: \"film\", PAGE) { CONNECTION }",
         path: "/movies",
         node: "id title",
     },
-    OperationPipeline {
+    ConnectionCase {
         field: "Movie.credits",
         query: "movie(by: { tmdbId: 2 }) { id credits(PAGE) { totalCount CONNECTION } }",
         path: "/movie/credits",
         node: CREDIT,
     },
-    // Others of the same films: another order, another selection.
-    OperationPipeline {
+    // Further lists of the same movies, in another order or with a filter.
+    ConnectionCase {
         field: "Query.predictions",
         query: "predictions(profile: \"Award Winner\", decade: 1990, PAGE) { totalCount CONNECTION }",
         path: "/predictions",
         node: PREDICTION,
     },
-    OperationPipeline {
+    ConnectionCase {
         field: "Movie.credits",
         query: "movie(by: { tmdbId: 2 }) { id credits(department: \"Directing\", PAGE) { totalCount CONNECTION } }",
         path: "/movie/credits",
@@ -102,8 +102,8 @@ const DOORS: [OperationPipeline; 9] = [
     },
 ];
 
-impl OperationPipeline {
-    fn asked(&self, page: &str) -> String {
+impl ConnectionCase {
+    fn query_for(&self, page: &str) -> String {
         let connection = "pageInfo { hasPreviousPage hasNextPage startCursor endCursor }
                           edges { cursor node { NODE } } nodes { NODE }";
         let query = self.query.replace("PAGE", page).replace("CONNECTION", connection).replace("NODE", self.node);
@@ -112,7 +112,7 @@ impl OperationPipeline {
 
     async fn page(&self, service: &TestService, first: usize, after: Option<&str>) -> Value {
         let after = after.map(|cursor| format!(", after: \"{cursor}\"")).unwrap_or_default();
-        let mut data = service.data(&self.asked(&format!("first: {first}{after}"))).await;
+        let mut data = service.data(&self.query_for(&format!("first: {first}{after}"))).await;
         data.pointer_mut(self.path).unwrap().take()
     }
 
@@ -120,7 +120,7 @@ impl OperationPipeline {
         self.page(service, 1, None).await["pageInfo"]["endCursor"].as_str().unwrap().to_owned()
     }
 
-    /// The list as it is joined of pages of these sizes.
+    /// The nodes of consecutive pages of these sizes, joined.
     async fn walked(&self, service: &TestService, sizes: impl IntoIterator<Item = usize>) -> Vec<Value> {
         let (mut walked, mut after) = (Vec::new(), None);
         for size in sizes {
@@ -144,23 +144,23 @@ fn nodes(page: &Value) -> Vec<Value> {
 }
 
 #[sqlx::test(migrations = false)]
-async fn pages_of_any_size_joined_are_the_whole_list(pool: PgPool) {
+async fn joined_pages_of_any_size_equal_the_whole_list(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
-    for pipeline in DOORS {
-        let whole = nodes(&pipeline.page(&service, 100, None).await);
-        assert!((6..100).contains(&whole.len()), "{}: {} nodes", pipeline.query, whole.len());
+    for case in CASES {
+        let whole = nodes(&case.page(&service, 100, None).await);
+        assert!((6..100).contains(&whole.len()), "{}: {} nodes", case.query, whole.len());
         for size in 1..=whole.len() + 1 {
-            assert_eq!(pipeline.walked(&service, iter::repeat(size)).await, whole, "{} by {size}", pipeline.query);
+            assert_eq!(case.walked(&service, iter::repeat(size)).await, whole, "{} by {size}", case.query);
         }
-        let sizes = pipeline.walked(&service, [3, 1, 7, 2].into_iter().cycle()).await;
-        assert_eq!(sizes, whole, "{} by different sizes", pipeline.query);
+        let sizes = case.walked(&service, [3, 1, 7, 2].into_iter().cycle()).await;
+        assert_eq!(sizes, whole, "{} by different sizes", case.query);
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn pages_joined_are_what_is_streamed(pool: PgPool) {
+async fn joined_pages_equal_the_stream(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 360).await;
     service.refresh().await;
@@ -179,13 +179,13 @@ async fn pages_joined_are_what_is_streamed(pool: PgPool) {
     }
     assert!(streamed.len() > 100, "{} films", streamed.len());
     for size in [9, 99, 100] {
-        assert_eq!(DOORS[0].walked(&service, iter::repeat(size)).await, streamed, "by {size}");
+        assert_eq!(CASES[0].walked(&service, iter::repeat(size)).await, streamed, "by {size}");
     }
 }
 
-/// So that a new one is walked as well.
+/// Fails for a new connection without a case.
 #[test]
-fn every_connection_of_the_schema_has_a_door() {
+fn every_connection_of_the_schema_has_a_case() {
     let (mut of, mut connections) = (String::new(), BTreeSet::new());
     let sdl = cinegraph::graphql::sdl();
     let mut field = "";
@@ -199,31 +199,30 @@ fn every_connection_of_the_schema_has_a_door() {
             connections.insert(format!("{of}.{field}"));
         }
     }
-    assert_eq!(connections, DOORS.iter().map(|pipeline| pipeline.field.to_owned()).collect());
+    assert_eq!(connections, CASES.iter().map(|case| case.field.to_owned()).collect());
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_normalising_client_joins_the_pages_of_every_list(pool: PgPool) {
+async fn normalising_client_joins_the_pages_of_every_list(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
     let url = format!("http://{}/graphql", service.listen().await);
     let mut whole = Vec::new();
-    for pipeline in &DOORS {
-        whole.push(nodes(&pipeline.page(&service, 100, None).await));
+    for case in &CASES {
+        whole.push(nodes(&case.page(&service, 100, None).await));
     }
-    // It keeps nothing of a joined connection but its nodes.
-    let query = |pipeline: &OperationPipeline| pipeline.asked("first: $first, after: $after").replace("totalCount", "");
-    let lists =
-        DOORS.map(|pipeline| (pipeline.path, format!("query ($first: Int!, $after: String) {}", query(&pipeline))));
+    // The client merges only the nodes of a connection.
+    let query = |case: &ConnectionCase| case.query_for("first: $first, after: $after").replace("totalCount", "");
+    let lists = CASES.map(|case| (case.path, format!("query ($first: Int!, $after: String) {}", query(&case))));
 
     let mut client = NodeClient::start("graphql", &[&url, &json!(lists).to_string(), "[1, 4, 25, 100]"]).await;
     let movies: Vec<_> = whole[0].iter().map(|node| &node["movie"]).collect();
     for size in [1, 4, 25, 100] {
-        let told = client.tells_next().await.unwrap();
-        assert_eq!(told, json!({ "size": size, "walked": whole, "kept": whole, "found": movies }));
+        let event = client.next_event().await.unwrap();
+        assert_eq!(event, json!({ "size": size, "walked": whole, "kept": whole, "found": movies }));
     }
-    assert_eq!(client.tells_next().await, Some(json!({ "warnings": [] })));
+    assert_eq!(client.next_event().await, Some(json!({ "warnings": [] })));
 }
 
 #[sqlx::test(migrations = false)]
@@ -231,7 +230,7 @@ async fn ties_are_in_the_order_of_import(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
-    let predicted = nodes(&DOORS[0].page(&service, 100, None).await);
+    let predicted = nodes(&CASES[0].page(&service, 100, None).await);
     let mut expected: Vec<(u16, u16)> =
         (0..60).filter(|n| n % 3 == 0 && n % 10 != 1).map(|n| (3 - n * 7 % 4, n)).collect();
     expected.sort_unstable();
@@ -247,21 +246,21 @@ async fn a_page_past_the_end_is_empty(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
-    for pipeline in DOORS {
-        let last = pipeline.page(&service, 100, None).await["pageInfo"]["endCursor"].as_str().unwrap().to_owned();
-        let page = pipeline.page(&service, 10, Some(&last)).await;
+    for case in CASES {
+        let last = case.page(&service, 100, None).await["pageInfo"]["endCursor"].as_str().unwrap().to_owned();
+        let page = case.page(&service, 10, Some(&last)).await;
         let info = json!({"hasPreviousPage": true, "hasNextPage": false, "startCursor": null, "endCursor": null});
-        assert_eq!((nodes(&page), &page["pageInfo"]), (vec![], &info), "{}", pipeline.query);
+        assert_eq!((nodes(&page), &page["pageInfo"]), (vec![], &info), "{}", case.query);
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_cursor_of_another_list_is_refused(pool: PgPool) {
+async fn cursor_of_another_list_is_rejected(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 60).await;
-    Film::new("Elsewhere").released("1995-01-01").on(&["other"]).insert(&service.pool).await;
+    Movie::new("Elsewhere").released("1995-01-01").on(&["other"]).insert(&service.pool).await;
     service.refresh().await;
-    let of_predictions = DOORS[0].first_cursor(&service).await;
+    let of_predictions = CASES[0].first_cursor(&service).await;
     let mut cases = Vec::new();
     for arguments in [
         "decade: 1980",
@@ -274,13 +273,13 @@ async fn a_cursor_of_another_list_is_refused(pool: PgPool) {
     ] {
         cases.push(format!("{{ predictions({arguments}, after: \"{of_predictions}\") {{ totalCount }} }}"));
     }
-    for pipeline in &DOORS {
-        let cursor = pipeline.first_cursor(&service).await;
-        for other in DOORS.iter().filter(|other| other.query != pipeline.query) {
-            cases.push(other.asked(&format!("after: \"{cursor}\"")));
+    for case in &CASES {
+        let cursor = case.first_cursor(&service).await;
+        for other in CASES.iter().filter(|other| other.query != case.query) {
+            cases.push(other.query_for(&format!("after: \"{cursor}\"")));
         }
     }
-    let hit = DOORS[2].first_cursor(&service).await;
+    let hit = CASES[2].first_cursor(&service).await;
     for arguments in ["decade: 1990, basis: AS_PUBLISHED", "decade: 1980", "decade: 1990, profile: \"Cult Classic\""] {
         cases.push(format!("{{ decadeValidation({arguments}) {{ hitFilms(after: \"{hit}\") {{ totalCount }} }} }}"));
     }
@@ -295,18 +294,18 @@ async fn a_cursor_of_another_list_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_cursor_outlives_its_film(pool: PgPool) {
+async fn cursor_outlives_its_movie(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
-    let before = nodes(&DOORS[0].page(&service, 100, None).await);
-    let page = DOORS[0].page(&service, 4, None).await;
+    let before = nodes(&CASES[0].page(&service, 100, None).await);
+    let page = CASES[0].page(&service, 4, None).await;
     let (title, cursor) = (&page["edges"][3]["node"]["movie"]["title"], page["edges"][3]["cursor"].as_str().unwrap());
     let deleted = sqlx::query("DELETE FROM movies WHERE title = $1").bind(title.as_str()).execute(&service.pool).await;
     assert_eq!(deleted.unwrap().rows_affected(), 1);
     service.refresh().await;
 
-    let next = nodes(&DOORS[0].page(&service, 100, Some(cursor)).await);
+    let next = nodes(&CASES[0].page(&service, 100, Some(cursor)).await);
 
     let titles = |nodes: &[Value]| nodes.iter().map(|node| node["movie"]["title"].clone()).collect::<Vec<_>>();
     assert_eq!(titles(&next), titles(&before[4..]));
@@ -320,18 +319,18 @@ async fn weights_and_the_profile_that_has_them_share_cursors(pool: PgPool) {
     service.refresh().await;
     let profiles = service.data(&format!("{{ profiles {{ name weights {{ {WEIGHTS} }} }} }}")).await;
     for profile in profiles["profiles"].as_array().unwrap() {
-        let ask = |arguments: String| {
+        let predictions = |arguments: String| {
             format!(
                 "{{ predictions(decade: 1990, first: 3, {arguments}) {{ nodes {{ id }} pageInfo {{ endCursor }} }} }}"
             )
         };
-        let by_name = service.data(&ask(format!("profile: {}", profile["name"]))).await;
+        let by_name = service.data(&predictions(format!("profile: {}", profile["name"]))).await;
         let cursor = &by_name["predictions"]["pageInfo"]["endCursor"];
         let weights = WEIGHTS.split(' ').map(|name| format!("{name}: {}", profile["weights"][name]));
         let weights = format!("weights: {{ {} }}", weights.collect::<Vec<_>>().join(", "));
 
-        let by_weights = service.data(&ask(weights.clone())).await;
+        let by_weights = service.data(&predictions(weights.clone())).await;
         assert_eq!(by_weights, by_name, "{}", profile["name"]);
-        service.data(&ask(format!("{weights}, after: {cursor}"))).await;
+        service.data(&predictions(format!("{weights}, after: {cursor}"))).await;
     }
 }

@@ -1,5 +1,5 @@
-//! What an operator sees: every expression of dashboards and rules in a real Prometheus, and drills, in which a fault of a
-//! real server fires the alert that names it, and the alert ends with the fault.
+//! Monitoring: every expression of dashboards and rules in a real Prometheus, and drills: a fault of a real server fires
+//! its alert, which resolves after the fault.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,12 +18,12 @@ use tokio::net::TcpStream;
 
 use super::cli::{Server, fetch, get};
 use super::faults::{TURN, catalogue};
-use super::support::{Crowd, RedisServer, Socket, until};
+use super::support::{LoadGenerator, RedisServer, Socket, until};
 
-/// By how much all durations of the shipped rules are divided; their thresholds stay.
+/// Divisor of all durations of the shipped rules. Thresholds are unchanged.
 const FASTER: u64 = 60;
 
-/// An alert waits for its window and for its `for`, 15 minutes each at most here; both are divided.
+/// An alert waits for its window and its `for`, at most 15 minutes each here, both divided by [`FASTER`].
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A Prometheus that scrapes one service every second, with the shipped rules.
@@ -47,7 +47,7 @@ impl Prometheus {
             "scrape_configs": [{ "job_name": "cinegraph", "static_configs": [{ "targets": [target] }] }],
         });
         fs::write(path("prometheus.yml"), settings.to_string()).unwrap();
-        // Free a moment ago.
+        // The kernel does not hand out the port again soon.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let process = Command::new("prometheus")
             .arg(format!("--config.file={}", path("prometheus.yml").display()))
@@ -57,21 +57,21 @@ impl Prometheus {
             .spawn()
             .expect("prometheus is installed: scripts/install.sh test");
         let prometheus = Self { process, address, _files: files };
-        until("Prometheus is ready", async || prometheus.answers().await).await;
+        until("Prometheus is ready", async || prometheus.is_ready().await).await;
         prometheus
     }
 
-    async fn answers(&self) -> bool {
+    async fn is_ready(&self) -> bool {
         TcpStream::connect(&self.address).await.is_ok() && fetch(&self.address, "/-/ready").0 == 200
     }
 
-    fn ask(&self, path: &str) -> Value {
+    fn api(&self, path: &str) -> Value {
         serde_json::from_str::<Value>(&fetch(&self.address, &format!("/api/v1/{path}")).1).unwrap()["data"].take()
     }
 
     /// The names of the alerts that fire.
     fn firing(&self) -> BTreeSet<String> {
-        let alerts = self.ask("alerts")["alerts"].take();
+        let alerts = self.api("alerts")["alerts"].take();
         let fire = alerts.as_array().unwrap().iter().filter(|alert| alert["state"] == "firing");
         fire.map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect()
     }
@@ -145,12 +145,12 @@ fn address(of: &str) -> SocketAddr {
     of.parse().unwrap()
 }
 
-/// Pages that are soon kept, of five decades.
-fn kept(number: u64) -> String {
+/// Pages of five decades, cached after the first requests.
+fn cached_page(number: u64) -> String {
     format!("{{ predictions(decade: {}) {{ nodes {{ rank score }} }} }}", 1950 + number % 5 * 10)
 }
 
-/// All that there is to be asked, mistakes included.
+/// Every kind of operation, invalid ones included.
 fn everything(number: u64) -> String {
     match number % 12 {
         0 => format!(
@@ -165,7 +165,7 @@ fn everything(number: u64) -> String {
         6 => "{ profiles { name } lists { key } genres { name } status { dataVersion } }".to_owned(),
         7 => format!("{{ movies(titleContains: \"{:x}\") {{ nodes {{ title }} }} }}", number % 1000),
         8 => "{ confirmedAdditions(decade: 1980) { nodes { rank } } }".to_owned(),
-        _ => kept(number),
+        _ => cached_page(number),
     }
 }
 
@@ -176,9 +176,9 @@ fn sum(metrics: &str, name: &str, labels: &[&str]) -> f64 {
     metrics.lines().filter(of_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
-/// What holds after any load: docs of each metric say so.
+/// Metric invariants that hold after any load, as documented for each metric.
 #[track_caller]
-fn assert_laws(metrics: &str) {
+fn assert_invariants(metrics: &str) {
     let all = |name| sum(metrics, name, &[]);
     let requests = sum(metrics, "http_server_request_duration_seconds_count", &["http_route=\"/graphql\""]);
     assert!(requests > 0.0);
@@ -192,12 +192,12 @@ fn assert_laws(metrics: &str) {
         assert_eq!(
             lookups("stale"),
             count("cinegraph_cache_revalidations_total"),
-            "{cache}: what is stale is refreshed"
+            "{cache}: every stale hit starts a refresh"
         );
         assert_eq!(
             count("cinegraph_cache_lookups_total") - lookups("bypass"),
             sum(metrics, "cinegraph_cache_layer_requests_total", &[&of, "layer=\"l1\""]),
-            "{cache}: each look-up asks the first tier",
+            "{cache}: each lookup checks L1 first",
         );
     }
     for in_flight in [
@@ -221,7 +221,7 @@ fn assert_laws(metrics: &str) {
     assert!(*most.1 <= 500 && counts.values().sum::<usize>() <= 5_000, "too many series: {most:?}");
 }
 
-/// Clients that leave in the middle of what they say, and before they are answered.
+/// Clients that disconnect in the middle of the request, and before the response.
 async fn hang_up(to: SocketAddr) {
     let body = json!({ "query": everything(0) }).to_string();
     let request = format!(
@@ -236,7 +236,7 @@ async fn hang_up(to: SocketAddr) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_that_dashboards_and_rules_ask_for_is_there_and_the_laws_hold() {
+async fn every_dashboard_and_rule_expression_has_data_and_metric_invariants_hold() {
     let _turn = TURN.lock().await;
     let (database, redis) = (catalogue().await, RedisServer::start().await);
     let settings = [("CINEGRAPH_REDIS_URL", redis.url()), ("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "1".to_owned())];
@@ -244,17 +244,17 @@ async fn all_that_dashboards_and_rules_ask_for_is_there_and_the_laws_hold() {
     let server = Server::with(&database.url("postgres"), &settings);
     let prometheus = Prometheus::start(&server.admin).await;
 
-    let crowd = Crowd::ask(address(&server.public), 4, everything);
+    let clients = LoadGenerator::start(address(&server.public), 4, everything);
     let mut socket = Socket::open(address(&server.public)).await;
     socket.subscribe("1", "subscription { predictionStream(decade: 1990, limit: 10) { received } }").await;
     socket.next("1").await;
     let timings =
         r#"[{"phase":"ttfb","seconds":0.1},{"phase":"first_list","seconds":0.2},{"phase":"rerank","seconds":0.05}]"#;
     assert_eq!(server.post("/page/timings", timings).0, 204);
-    // A few requests run out of time while nobody can read films.
+    // A few requests time out while `movies` is locked.
     let mut lock = PgConnection::connect(&database.url("postgres")).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE movies IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.unwrap();
-    until("somebody ran out of time", async || {
+    until("a request has timed out", async || {
         hang_up(address(&server.public)).await;
         sum(&get(&server.admin, "/metrics").1, "cinegraph_graphql_errors_total", &["code=\"TIMEOUT\""]) > 0.0
     })
@@ -263,26 +263,28 @@ async fn all_that_dashboards_and_rules_ask_for_is_there_and_the_laws_hold() {
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/check-dashboards.py");
     let began = Instant::now();
-    let said = loop {
+    let report = loop {
         let url = format!("http://{}", prometheus.address);
         let output = tokio::process::Command::new("python3").arg(&script).arg(url).output().await.unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let report = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         if output.status.success() {
-            break said;
+            break report;
         }
-        assert!(began.elapsed() < PATIENCE, "{said}");
+        assert!(began.elapsed() < PATIENCE, "{report}");
     };
-    // Nothing was stale, no replica is there, and nobody waited in vain for a connection.
-    let unmeasured: Vec<_> = said.lines().filter(|line| line.contains("has no measurements")).collect();
-    println!("{said}");
+    // Metrics without values here: stale hits, the replica, and timeouts of pool waits.
+    let unmeasured: Vec<_> = report.lines().filter(|line| line.contains("has no measurements")).collect();
+    println!("{report}");
     assert!(unmeasured.len() < 10, "{unmeasured:#?}");
 
     drop(socket);
-    crowd.end().await;
-    until("all is quiet", async || sum(&get(&server.admin, "/metrics").1, "http_server_active_requests", &[]) < 1.5)
-        .await;
+    clients.end().await;
+    until("no other request is in flight", async || {
+        sum(&get(&server.admin, "/metrics").1, "http_server_active_requests", &[]) < 1.5
+    })
+    .await;
     let metrics = get(&server.admin, "/metrics").1;
-    assert_laws(&metrics);
+    assert_invariants(&metrics);
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -296,7 +298,7 @@ async fn all_that_dashboards_and_rules_ask_for_is_there_and_the_laws_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_fault_fires_the_alert_that_names_it_and_the_alert_ends_with_it() {
+async fn each_fault_fires_its_alert_and_the_alert_resolves_with_it() {
     let _turn = TURN.lock().await;
     let (database, redis) = (catalogue().await, RedisServer::start().await);
     let settings = [("CINEGRAPH_REDIS_URL", redis.url()), ("CINEGRAPH_DATABASE_MAX_CONNECTIONS", "6".to_owned())];
@@ -305,9 +307,9 @@ async fn each_fault_fires_the_alert_that_names_it_and_the_alert_ends_with_it() {
     let prometheus = Prometheus::start(&server.admin).await;
     let nothing = async || ();
 
-    let readers = Crowd::ask(address(&server.public), 2, kept);
-    until("misses have a past to be compared with", async || {
-        let past = prometheus.ask("query?query=avg_over_time(cinegraph:cache_misses:rate5m%5B6m%5D%20offset%2010s)");
+    let readers = LoadGenerator::start(address(&server.public), 2, cached_page);
+    until("the baseline of cache misses has data", async || {
+        let past = prometheus.api("query?query=avg_over_time(cinegraph:cache_misses:rate5m%5B6m%5D%20offset%2010s)");
         past["result"].as_array().is_some_and(|result| !result.is_empty())
     })
     .await;
@@ -336,10 +338,10 @@ async fn each_fault_fires_the_alert_that_names_it_and_the_alert_ends_with_it() {
     readers.end().await;
 
     let slow = ["CinegraphDbQuerySlow"];
-    let one = Crowd::ask(address(&server.public), 1, |number| {
+    let one = LoadGenerator::start(address(&server.public), 1, |number| {
         format!("{{ movies(titleContains: \"{number:x}\") {{ nodes {{ title }} }} }}")
     });
-    // Whatever reads films waits for three tenths of a second each time: locks are given in the order they are asked for.
+    // Every read of `movies` waits for about 0.3 s, because PostgreSQL grants locks in the order of requests.
     let mut lock = PgConnection::connect(&database.url("postgres")).await.unwrap();
     let slowness = tokio::spawn(async move {
         loop {
@@ -356,7 +358,7 @@ async fn each_fault_fires_the_alert_that_names_it_and_the_alert_ends_with_it() {
     let full = ["CinegraphDbPoolSaturated", "CinegraphDbPoolTimeouts"];
     let mut lock = PgConnection::connect(&database.url("postgres")).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE movies IN ACCESS EXCLUSIVE MODE").execute(&mut lock).await.unwrap();
-    let many = Crowd::ask(address(&server.public), 16, |number| {
+    let many = LoadGenerator::start(address(&server.public), 16, |number| {
         format!("{{ movies(titleContains: \"{number:x}\") {{ nodes {{ title }} }} }}")
     });
     prometheus.fires(&full, nothing).await;
@@ -365,7 +367,7 @@ async fn each_fault_fires_the_alert_that_names_it_and_the_alert_ends_with_it() {
     prometheus.ends(&full).await;
 
     let frozen = ["CinegraphDbErrors"];
-    let readers = Crowd::ask(address(&server.public), 4, everything);
+    let readers = LoadGenerator::start(address(&server.public), 4, everything);
     database.freeze();
     prometheus.fires(&frozen, nothing).await;
     database.thaw();

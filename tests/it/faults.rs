@@ -1,8 +1,8 @@
-//! Faults of real servers, under clients that ask without pause: what they are told, how long they wait, and when all is
-//! as before.
+//! Faults of real servers under continuous load: which responses clients get, how long they wait, and how soon the
+//! service recovers.
 //!
-//! `make test` takes short looks. CINEGRAPH_FAULT_SECONDS=30 (`make faults`) lets each fault last that long, before 32
-//! clients that begin ten seconds earlier; the report of each fault is one line on standard error.
+//! `make test` keeps each fault short. With CINEGRAPH_FAULT_SECONDS=30 (`make faults`) each fault lasts that long under
+//! 32 clients, which start ten seconds earlier. The report of each fault is one line on standard error.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -20,27 +20,30 @@ use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Crowd, From, PostgresServer, RedisServer, TestService, Told, ask_once, counts, until, url};
+use crate::support::{
+    LoadGenerator, PostgresServer, RedisServer, ResponseRecord, ResponseSource, TestService, count_by_source,
+    send_once, until, url,
+};
 
-/// One fault at a time: they are measured.
+/// Serialises the fault tests, because they measure latency.
 pub(crate) static TURN: Mutex<()> = Mutex::const_new(());
 
-/// For how many seconds faults last.
+/// Environment variable: duration of each fault, in seconds.
 const SECONDS: &str = "CINEGRAPH_FAULT_SECONDS";
 
-/// All is as before when this long nothing unusual was told.
+/// The service has recovered after this long without an unusual response.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// All must be as before within this time after the end of a fault.
+/// Maximum time from the end of a fault to recovery.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-/// A server that says nothing is waited for twice, for a connection and for an answer, and then some.
+/// Maximum latency: two timeouts of an unresponsive server, for a connection and for a result, plus a margin.
 const LONGEST: Duration = Duration::from_secs(6);
 
-/// As many films as make the questions worth asking.
-const FILMS: u32 = 300;
+/// Enough movies for pages of every decade.
+const CATALOGUE_SIZE: u32 = 300;
 
-/// A running service, on servers of the test's.
+/// A running service that uses the servers of a test.
 struct Service {
     app: Arc<App>,
     address: SocketAddr,
@@ -75,7 +78,7 @@ impl Service {
             let labels = format!("breaker=\"{breaker}\",state=\"{state}\"");
             self.metric("cinegraph_circuit_breaker_state", &labels) > 0.0
         };
-        ["closed", "half_open", "open"].into_iter().find(|state| is(state)).unwrap_or("turning")
+        ["closed", "half_open", "open"].into_iter().find(|state| is(state)).unwrap_or("changing")
     }
 
     async fn end(self) {
@@ -87,113 +90,121 @@ impl Service {
     }
 }
 
-/// A service that clients ask before, during and after a fault.
+/// A fault of a service under load before, during and after it.
 struct Trial<'a> {
     service: &'a Service,
     fault: &'static str,
-    crowd: Crowd,
+    clients: LoadGenerator,
     began: Instant,
 }
 
-/// What came of it.
+/// The responses during a fault, and all of the trial.
 struct Outcome {
     fault: &'static str,
-    during: Vec<Told>,
-    all: Vec<Told>,
+    during: Vec<ResponseRecord>,
+    all: Vec<ResponseRecord>,
 }
 
-/// How long a fault lasts, and how many ask.
+/// Duration of a fault, and number of clients.
 fn extent() -> (Duration, usize) {
     let seconds = std::env::var(SECONDS).ok().and_then(|seconds| seconds.parse().ok());
     seconds.map_or((Duration::from_secs(2), 4), |seconds| (Duration::from_secs(seconds), 32))
 }
 
 impl<'a> Trial<'a> {
-    /// Lets clients ask for a third of the time, and returns when the fault may begin.
-    async fn of(service: &'a Service, fault: &'static str, question: fn(u64) -> String) -> Self {
-        let (lasts, clients) = extent();
-        let crowd = Crowd::ask(service.address, clients, question);
+    /// Starts the load; returns after a third of the duration, when the fault may begin.
+    async fn of(service: &'a Service, fault: &'static str, query: fn(u64) -> String) -> Self {
+        let (lasts, count) = extent();
+        let clients = LoadGenerator::start(service.address, count, query);
         tokio::time::sleep(lasts / 3).await;
-        Self { service, fault, crowd, began: Instant::now() }
+        Self { service, fault, clients, began: Instant::now() }
     }
 
-    /// Lets the fault last.
+    /// Waits for the duration of the fault.
     async fn last(&self) {
         tokio::time::sleep(extent().0).await;
     }
 
-    /// Waits until all is as before, and says what happened.
+    /// Waits for recovery and prints a report.
+    ///
+    /// # Panics
+    /// If the service does not recover within [`RECOVERY`].
     async fn end(self) -> Outcome {
         let ended = Instant::now();
         let mut usual = false;
         while !usual && ended.elapsed() < RECOVERY + QUIET {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let now = Instant::now();
-            let lately = self.crowd.since(now.checked_sub(QUIET).unwrap_or(now));
-            usual = now - ended > QUIET && !lately.is_empty() && lately.iter().all(Told::is_usual);
+            let recent = self.clients.since(now.checked_sub(QUIET).unwrap_or(now));
+            usual = now - ended > QUIET && !recent.is_empty() && recent.iter().all(ResponseRecord::is_usual);
         }
-        let all = self.crowd.end().await;
-        let unusual_until = all.iter().filter(|told| !told.is_usual()).map(|told| told.at).max();
+        let all = self.clients.end().await;
+        let unusual_until = all.iter().filter(|record| !record.is_usual()).map(|record| record.at).max();
         let normal_after = unusual_until.map_or(Duration::ZERO, |at| at.saturating_duration_since(ended));
-        let longest = all.iter().map(|told| told.took).max().unwrap_or_default();
-        let during: Vec<_> = all.iter().filter(|told| (self.began..ended).contains(&told.at)).cloned().collect();
-        let kept = percentile(&during, From::Kept, 0.99);
+        let longest = all.iter().map(|record| record.took).max().unwrap_or_default();
+        let during: Vec<_> = all.iter().filter(|record| (self.began..ended).contains(&record.at)).cloned().collect();
+        let cached_p99 = percentile(&during, ResponseSource::Cached, 0.99);
         let breakers = ["cache_l2", "score_table", "replica"].map(|breaker| {
             let count = |name: &str| self.service.metric(name, &format!("breaker=\"{breaker}\""));
-            let [turns, instead] =
+            let [transitions, fallbacks] =
                 ["cinegraph_circuit_breaker_transitions_total", "cinegraph_fallback_requests_total"].map(count);
-            format!("{breaker} {} after {turns} turns, {instead} times instead", self.service.state_of(breaker))
+            format!(
+                "{breaker} {} after {transitions} transitions, {fallbacks} fallbacks",
+                self.service.state_of(breaker)
+            )
         });
         let _ = writeln!(
             std::io::stderr(),
-            "fault: {} | before and after: {}| during: {}| longest {longest:.0?}, kept p99 {kept:.1?}, as before after \
-             {normal_after:.1?} | {}",
+            "fault: {} | before and after: {}| during: {}| longest {longest:.0?}, cached p99 {cached_p99:.1?}, recovered \
+             after {normal_after:.1?} | {}",
             self.fault,
-            counts(&all.iter().filter(|told| !(self.began..ended).contains(&told.at)).cloned().collect::<Vec<_>>()),
-            counts(&during),
+            count_by_source(
+                &all.iter().filter(|record| !(self.began..ended).contains(&record.at)).cloned().collect::<Vec<_>>()
+            ),
+            count_by_source(&during),
             breakers.join("; "),
         );
-        assert!(usual, "{}: not as before within {RECOVERY:?}: {:?}", self.fault, all.last());
+        assert!(usual, "{}: not recovered within {RECOVERY:?}: {:?}", self.fault, all.last());
         Outcome { fault: self.fault, during, all }
     }
 }
 
-impl Told {
+impl ResponseRecord {
     fn is_usual(&self) -> bool {
-        matches!(self.from, From::Kept | From::Loaded)
+        matches!(self.source, ResponseSource::Cached | ResponseSource::Loaded)
     }
 }
 
 impl Outcome {
-    /// Nobody waited for longer, and nobody was told anything but this.
+    /// Every response arrived within `longest`, and was usual or from an `expected` source.
     #[track_caller]
-    fn told_only(self, longest: Duration, expected: &[From]) -> Self {
-        let expected = |told: &Told| told.is_usual() || expected.contains(&told.from);
-        let unexpected = self.all.iter().find(|told| !expected(told));
-        let problem = unexpected.and_then(|told| told.problem.as_deref());
+    fn assert_only(self, longest: Duration, expected: &[ResponseSource]) -> Self {
+        let expected = |record: &ResponseRecord| record.is_usual() || expected.contains(&record.source);
+        let unexpected = self.all.iter().find(|record| !expected(record));
+        let problem = unexpected.and_then(|record| record.problem.as_deref());
         assert!(unexpected.is_none(), "{}: {unexpected:?}: {problem:?}", self.fault);
-        let late = self.all.iter().find(|told| told.took > longest);
+        let late = self.all.iter().find(|record| record.took > longest);
         assert!(late.is_none(), "{}: {late:?}", self.fault);
         self
     }
 
-    /// Somebody was told this during the fault.
+    /// At least one response during the fault was from `source`.
     #[track_caller]
-    fn told_some(self, from: From) -> Self {
-        assert!(self.during.iter().any(|told| told.from == from), "{}: nobody was told {from:?}", self.fault);
+    fn assert_some(self, source: ResponseSource) -> Self {
+        assert!(self.during.iter().any(|record| record.source == source), "{}: no response was {source:?}", self.fault);
         self
     }
 }
 
-fn percentile(told: &[Told], from: From, share: f64) -> Duration {
-    let mut took: Vec<_> = told.iter().filter(|told| told.from == from).map(|told| told.took).collect();
+fn percentile(records: &[ResponseRecord], source: ResponseSource, share: f64) -> Duration {
+    let mut took: Vec<_> = records.iter().filter(|record| record.source == source).map(|record| record.took).collect();
     took.sort();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place")]
     let place = (took.len() as f64 * share) as usize;
     took.get(place.min(took.len().saturating_sub(1))).copied().unwrap_or_default()
 }
 
-/// A page that is kept, one that nobody has asked for, reference data, and a backtest.
+/// A cached page, an uncached one, reference data, and a validation.
 fn mixed(number: u64) -> String {
     match number % 4 {
         0 => "{ predictions(decade: 1990) { nodes { rank score source movie { title genres { name } } } } }".to_owned(),
@@ -216,11 +227,11 @@ fn decades(number: u64) -> String {
     nineties(number / 8).replace("decade: 1990", &format!("decade: {}", 1930 + number % 8 * 10))
 }
 
-/// A server with a catalogue, all scores computed.
+/// A server with a catalogue and all its scores.
 pub(crate) async fn catalogue() -> PostgresServer {
     let server = PostgresServer::start().await;
     let pool = PgPool::connect(&server.url("postgres")).await.unwrap();
-    TestService::on(pool.clone()).await.fill(FILMS).await;
+    TestService::on(pool.clone()).await.fill(CATALOGUE_SIZE).await;
     pool.close().await;
     server
 }
@@ -230,7 +241,7 @@ fn on(server: &PostgresServer) -> (&'static str, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redis_that_fails_in_any_way_costs_nobody_an_answer() {
+async fn redis_failures_cause_no_failed_requests() {
     let _turn = TURN.lock().await;
     let (server, mut redis) = (catalogue().await, RedisServer::start().await);
     let service = Service::start(&[on(&server), ("CINEGRAPH_REDIS_URL", redis.url())]).await;
@@ -241,33 +252,33 @@ async fn a_redis_that_fails_in_any_way_costs_nobody_an_answer() {
     trial.last().await;
     assert_ne!(service.state_of("cache_l2"), "closed");
     redis.start_again().await;
-    trial.end().await.told_only(longest, &[]).told_some(From::Loaded);
+    trial.end().await.assert_only(longest, &[]).assert_some(ResponseSource::Loaded);
 
     let trial = Trial::of(&service, "Redis frozen", mixed).await;
     redis.freeze();
     trial.last().await;
     redis.thaw();
-    trial.end().await.told_only(longest, &[]).told_some(From::Kept).told_some(From::Loaded);
+    trial.end().await.assert_only(longest, &[]).assert_some(ResponseSource::Cached).assert_some(ResponseSource::Loaded);
 
-    for (fault, says) in
+    for (fault, reply) in
         [("Redis refusing connections", &b""[..]), ("Redis returning garbage", b"*3\r\n$zz\r\nHTTP/1.1 200")]
     {
         let trial = Trial::of(&service, fault, mixed).await;
         redis.kill();
-        let stand_in = StandIn::start(redis.port(), says);
+        let stand_in = StandIn::start(redis.port(), reply);
         trial.last().await;
         stand_in.end();
         redis.start_again().await;
-        trial.end().await.told_only(longest, &[]);
+        trial.end().await.assert_only(longest, &[]);
     }
-    until("Redis is used again", async || {
+    until("the cache_l2 breaker is closed and Redis is up", async || {
         service.state_of("cache_l2") == "closed" && service.metric("cinegraph_cache_l2_up", "") > 0.0
     })
     .await;
     service.end().await;
 }
 
-/// Something that listens in the place of a Redis, says a few bytes and hangs up.
+/// A listener on the port of a Redis that sends a few bytes and closes each connection.
 struct StandIn {
     stop: Arc<AtomicBool>,
     port: u16,
@@ -275,7 +286,7 @@ struct StandIn {
 }
 
 impl StandIn {
-    fn start(port: u16, says: &'static [u8]) -> Self {
+    fn start(port: u16, reply: &'static [u8]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -284,7 +295,7 @@ impl StandIn {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let _ = stream.and_then(|mut stream| stream.write_all(says));
+                let _ = stream.and_then(|mut stream| stream.write_all(reply));
             }
         });
         Self { stop, port, listening }
@@ -292,14 +303,14 @@ impl StandIn {
 
     fn end(self) {
         self.stop.store(true, Ordering::SeqCst);
-        // The last one, which it waits for.
+        // Wakes the blocking accept, so that the thread sees the flag.
         let _ = std::net::TcpStream::connect(("127.0.0.1", self.port));
         self.listening.join().unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_its_database_a_service_serves_what_it_has_and_says_that_it_is_old() {
+async fn without_its_database_the_service_serves_stale_responses() {
     let _turn = TURN.lock().await;
     let mut server = catalogue().await;
     let service = Service::start(&[on(&server)]).await;
@@ -308,29 +319,29 @@ async fn without_its_database_a_service_serves_what_it_has_and_says_that_it_is_o
     server.kill();
     trial.last().await;
     server.start_again().await;
-    trial.end().await.told_only(LONGEST, &[From::Stale]).told_some(From::Stale);
+    trial.end().await.assert_only(LONGEST, &[ResponseSource::Stale]).assert_some(ResponseSource::Stale);
 
     let trial = Trial::of(&service, "PostgreSQL frozen", mixed).await;
     server.freeze();
     trial.last().await;
     server.thaw();
-    trial.end().await.told_only(LONGEST, &[From::Stale]).told_some(From::Stale);
+    trial.end().await.assert_only(LONGEST, &[ResponseSource::Stale]).assert_some(ResponseSource::Stale);
 
     let trial = Trial::of(&service, "PostgreSQL restarted", mixed).await;
     server.stop();
     server.start_again().await;
-    trial.end().await.told_only(LONGEST, &[From::Stale]);
+    trial.end().await.assert_only(LONGEST, &[ResponseSource::Stale]);
 
     let trial = Trial::of(&service, "PostgreSQL out of connections", mixed).await;
     let hoard = hoard(&server).await;
     trial.last().await;
     drop(hoard);
-    trial.end().await.told_only(LONGEST, &[From::Stale]).told_some(From::Stale);
+    trial.end().await.assert_only(LONGEST, &[ResponseSource::Stale]).assert_some(ResponseSource::Stale);
 
     service.end().await;
 }
 
-/// Takes all connections of a server, also those that others had.
+/// Takes all connections of a server, after terminating those of the service.
 async fn hoard(server: &PostgresServer) -> Vec<PgConnection> {
     let mut taken = Vec::new();
     loop {
@@ -354,25 +365,25 @@ async fn hoard(server: &PostgresServer) -> Vec<PgConnection> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_never_asked_is_unavailable_without_a_database_and_nobody_hangs() {
+async fn without_its_database_uncached_queries_are_unavailable_within_a_deadline() {
     let _turn = TURN.lock().await;
     let server = catalogue().await;
     let service = Service::start(&[on(&server)]).await;
 
-    let trial = Trial::of(&service, "PostgreSQL frozen, asked for what nobody has", |number| {
+    let trial = Trial::of(&service, "PostgreSQL frozen, uncached queries", |number| {
         format!("{{ movies(titleContains: \"{number:x}\") {{ nodes {{ title }} }} }}")
     })
     .await;
     server.freeze();
-    // Longer than the service waits.
+    // Longer than every timeout of the service.
     tokio::time::sleep(LONGEST).await;
     server.thaw();
-    trial.end().await.told_only(LONGEST, &[From::Unavailable]).told_some(From::Unavailable);
+    trial.end().await.assert_only(LONGEST, &[ResponseSource::Unavailable]).assert_some(ResponseSource::Unavailable);
     service.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_usable_score_table_the_direct_query_answers() {
+async fn without_a_usable_score_table_the_direct_query_serves() {
     let _turn = TURN.lock().await;
     let server = catalogue().await;
     let service = Service::start(&[on(&server)]).await;
@@ -392,17 +403,21 @@ async fn without_a_usable_score_table_the_direct_query_answers() {
     ] {
         let trial = Trial::of(&service, fault, decades).await;
         server.run(begin).await;
-        until("the table is left alone", async || service.state_of("score_table") == "open").await;
+        until("the score_table breaker is open", async || service.state_of("score_table") == "open").await;
         trial.last().await;
         server.run(end).await;
-        // Answers of the direct query are looked at anew after a while; until then, and while that happens, they serve.
-        trial.end().await.told_only(LONGEST, &[From::Direct, From::Stale]).told_some(From::Direct);
+        // Fallback results are served, then as stale, until the TTL of fallbacks has passed and they are reloaded.
+        trial
+            .end()
+            .await
+            .assert_only(LONGEST, &[ResponseSource::Direct, ResponseSource::Stale])
+            .assert_some(ResponseSource::Direct);
     }
     service.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_replica_serves_while_it_is_near_and_the_primary_when_it_is_not() {
+async fn replica_serves_within_the_lag_limit_and_the_primary_beyond_it() {
     let _turn = TURN.lock().await;
     let server = catalogue().await;
     let mut replica = server.replica().await;
@@ -412,55 +427,56 @@ async fn a_replica_serves_while_it_is_near_and_the_primary_when_it_is_not() {
         ("CINEGRAPH_REPLICA_MAX_LAG_SECONDS", "1".to_owned()),
     ];
     let service = Service::start(&settings).await;
-    let asked = || service.metric("db_client_connection_wait_time_seconds_count", "pool=\"replica\"");
-    let instead = || service.metric("cinegraph_fallback_requests_total", "breaker=\"replica\"");
-    // A hard change makes the next question load its decade.
+    let replica_uses = || service.metric("db_client_connection_wait_time_seconds_count", "pool=\"replica\"");
+    let fallbacks = || service.metric("cinegraph_fallback_requests_total", "breaker=\"replica\"");
+    // After a hard invalidation the next request loads the decade.
     let changed = async || server.run("SELECT cinegraph.raise_version('scores', '', 1990, true)").await;
     let loads_from_replica = async || {
-        let before = asked();
+        let before = replica_uses();
         changed().await;
-        ask_once(service.address, &mixed(0)).await;
-        asked() > before
+        send_once(service.address, &mixed(0)).await;
+        replica_uses() > before
     };
-    until("the replica is asked", loads_from_replica).await;
+    until("the replica is used", loads_from_replica).await;
 
     let trial = Trial::of(&service, "replica behind", nineties).await;
-    let (before, loaded) = (instead(), asked());
+    let (before, loaded) = (fallbacks(), replica_uses());
     replica.run("SELECT pg_wal_replay_pause()").await;
     changed().await;
-    // It lacks a change that the service knows of, so it is the primary that answers, long before the lag says so.
-    until("the primary is asked instead", async || instead() > before).await;
+    // The replica lacks a change that the service has seen, so the primary serves long before the measured lag exceeds
+    // the limit.
+    until("the primary is used instead", async || fallbacks() > before).await;
     trial.last().await;
-    until("the lag is seen", async || service.metric("cinegraph_replica_lag_seconds", "") > 1.0).await;
-    let left_alone = asked();
+    until("the lag is measured", async || service.metric("cinegraph_replica_lag_seconds", "") > 1.0).await;
+    let uses_before = replica_uses();
     changed().await;
-    ask_once(service.address, &mixed(0)).await;
-    assert!(left_alone >= loaded && asked() == left_alone, "it is too far behind to be asked");
+    send_once(service.address, &mixed(0)).await;
+    assert!(uses_before >= loaded && replica_uses() == uses_before, "the lagging replica must not be used");
     replica.run("SELECT pg_wal_replay_resume()").await;
-    trial.end().await.told_only(LONGEST, &[From::Stale]);
-    until("the replica is asked again", loads_from_replica).await;
+    trial.end().await.assert_only(LONGEST, &[ResponseSource::Stale]);
+    until("the replica is used again", loads_from_replica).await;
 
     let trial = Trial::of(&service, "replica killed", nineties).await;
     replica.kill();
     changed().await;
     trial.last().await;
     replica.start_again().await;
-    trial.end().await.told_only(LONGEST, &[From::Stale]);
-    until("the replica is asked again", loads_from_replica).await;
+    trial.end().await.assert_only(LONGEST, &[ResponseSource::Stale]);
+    until("the replica is used again", loads_from_replica).await;
 
     let trial = Trial::of(&service, "replica frozen", nineties).await;
     replica.freeze();
     changed().await;
     trial.last().await;
     replica.thaw();
-    trial.end().await.told_only(LONGEST, &[From::Stale]);
-    until("the replica is asked again", loads_from_replica).await;
+    trial.end().await.assert_only(LONGEST, &[ResponseSource::Stale]);
+    until("the replica is used again", loads_from_replica).await;
 
     service.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_instances_see_a_change_also_when_nobody_tells_them() {
+async fn instances_see_a_change_after_a_lost_notify_connection() {
     let _turn = TURN.lock().await;
     let server = catalogue().await;
     let services = [Service::start(&[on(&server)]).await, Service::start(&[on(&server)]).await];
@@ -471,27 +487,27 @@ async fn two_instances_see_a_change_also_when_nobody_tells_them() {
     server
         .run(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%';
-             UPDATE movie_lists SET name = name || ' anew';
+             UPDATE movie_lists SET name = name || ' changed';
              SELECT cinegraph.raise_version('reference', '', 0, true)",
         )
         .await;
     for service in &services {
-        let sees = async || ask_once(service.address, "{ lists { name } }").await.1.contains(" anew");
-        until("the change is seen", sees).await;
+        let sees = async || send_once(service.address, "{ lists { name } }").await.1.contains(" changed");
+        until("the change is visible", sees).await;
     }
     for trial in trials {
-        trial.end().await.told_only(LONGEST, &[From::Stale]);
+        trial.end().await.assert_only(LONGEST, &[ResponseSource::Stale]);
     }
     let [first, second] = services;
     first.end().await;
     second.end().await;
 }
 
-/// Whether one of our connections waits for a lock.
+/// Whether a connection of Cinegraph waits for a lock.
 const WAITS: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
                      AND application_name = 'cinegraph' AND wait_event_type = 'Lock')";
 
-/// The program on a database, killed as soon as that is in some state.
+/// Runs the program on a database; kills it as soon as the query `state` returns true.
 async fn killed_when(pool: &PgPool, arguments: &[&str], state: &'static str) {
     let mut program = program(pool, arguments).spawn().unwrap();
     until(state, async || sqlx::query_scalar(state).fetch_one(pool).await.unwrap()).await;
@@ -500,18 +516,18 @@ async fn killed_when(pool: &PgPool, arguments: &[&str], state: &'static str) {
     program.wait().unwrap();
 }
 
-/// What a killed program has left behind in the server ends as soon as it no longer waits for `holder`.
-async fn let_go(pool: &PgPool, holder: Transaction<'_, Postgres>) {
+/// Rolls `holder` back, and waits until the backends of the killed program have exited.
+async fn release(pool: &PgPool, holder: Transaction<'_, Postgres>) {
     const GONE: &str = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
                         AND application_name = 'cinegraph')";
     holder.rollback().await.unwrap();
-    until("nothing is left of it", async || sqlx::query_scalar(GONE).fetch_one(pool).await.unwrap()).await;
+    until("no backend of the program is left", async || sqlx::query_scalar(GONE).fetch_one(pool).await.unwrap()).await;
 }
 
 fn program(pool: &PgPool, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
     command.current_dir(std::env::temp_dir()).env("CINEGRAPH_DATABASE_URL", url(pool)).args(arguments);
-    // No setting of the program's, so that it would refuse it.
+    // The program rejects an unknown CINEGRAPH_ variable.
     command.env_remove(SECONDS).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
@@ -526,32 +542,32 @@ async fn count(pool: &PgPool, statement: &'static str) -> i64 {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_migration_that_was_killed_is_completed_by_the_next(pool: PgPool) {
+async fn killed_migration_is_completed_by_the_next(pool: PgPool) {
     killed_when(&pool, &["migrate"], "SELECT to_regclass('cinegraph._sqlx_migrations') IS NOT NULL").await;
     runs(&pool, &["migrate"]);
     runs(&pool, &["generate", "--films", "50"]);
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_refresh_that_was_killed_is_completed_by_the_next(pool: PgPool) {
+async fn killed_refresh_is_completed_by_the_next(pool: PgPool) {
     const SCORED: &str = "SELECT count(*) FROM cinegraph.movie_discovery_scores";
-    TestService::on(pool.clone()).await.fill(FILMS).await;
+    TestService::on(pool.clone()).await.fill(CATALOGUE_SIZE).await;
     let scored = count(&pool, SCORED).await;
     sqlx::query("DELETE FROM cinegraph.movie_discovery_scores WHERE movie_id % 2 = 0").execute(&pool).await.unwrap();
 
-    // In the middle of it: it waits for a row that somebody else holds.
+    // The refresh blocks half way on a lock of the test.
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE cinegraph.movie_discovery_scores IN SHARE MODE").execute(&mut *holder).await.unwrap();
     killed_when(&pool, &["refresh", "scores"], WAITS).await;
-    let_go(&pool, holder).await;
+    release(&pool, holder).await;
 
-    assert!(count(&pool, SCORED).await < scored, "nothing of it is there");
+    assert!(count(&pool, SCORED).await < scored, "the killed refresh must leave nothing");
     runs(&pool, &["refresh", "scores"]);
     assert_eq!(count(&pool, SCORED).await, scored);
 }
 
 #[sqlx::test(migrations = false)]
-async fn an_import_that_was_killed_leaves_nothing_and_the_next_is_whole(pool: PgPool) {
+async fn killed_import_leaves_nothing_and_the_next_completes(pool: PgPool) {
     const MOVIES: i64 = 2_000;
     runs(&pool, &["migrate"]);
     let directory = TempDir::new().unwrap();
@@ -565,7 +581,7 @@ async fn an_import_that_was_killed_leaves_nothing_and_the_next_is_whole(pool: Pg
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE movies IN SHARE MODE").execute(&mut *holder).await.unwrap();
     killed_when(&pool, &import, WAITS).await;
-    let_go(&pool, holder).await;
+    release(&pool, holder).await;
 
     assert_eq!(count(&pool, "SELECT count(*) FROM movies").await, 0);
     runs(&pool, &import);

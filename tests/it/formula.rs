@@ -1,4 +1,4 @@
-//! The formula: what SQL computes from the tables, against the plain arithmetic of `scoring` and against the design.
+//! The formula: SQL results compared with the arithmetic of `scoring` and with the design.
 
 use std::collections::HashMap;
 
@@ -9,11 +9,13 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{AnyFilm, Film, TARGET, TestService, World, credit, metrics, migrated, nominee, person, quality};
+use crate::support::{
+    AnyMovie, Movie, TARGET, TestService, World, credit, metrics, migrated, nominee, person, quality,
+};
 
 use Criterion::{CriticalAcclaim, CulturalImpact, IndustryRecognition, PeopleQuality, PopularOpinion};
 
-/// The criteria of each film by the view, in their order.
+/// Score vectors from the view, by movie id.
 async fn live_vectors(pool: &PgPool) -> HashMap<i64, ScoreVector> {
     let rows: Vec<(i64, [f64; 5])> = sqlx::query_as(
         "SELECT movie_id, ARRAY[popular_opinion_score, critical_acclaim_score, industry_recognition_score,
@@ -26,17 +28,17 @@ async fn live_vectors(pool: &PgPool) -> HashMap<i64, ScoreVector> {
     rows.into_iter().map(|(movie, criteria)| (movie, ScoreVector(criteria))).collect()
 }
 
-/// One criterion of one film by the view.
+/// One criterion of one movie, from the view.
 async fn live(pool: &PgPool, movie: i64, criterion: Criterion) -> f64 {
     live_vectors(pool).await[&movie].value(criterion)
 }
 
-/// One criterion of a film of the tests' own making, by the plain arithmetic.
+/// One criterion from these inputs, by `scoring`.
 fn plain(criterion: Criterion, inputs: Inputs) -> f64 {
     ScoreVector::of(&inputs).value(criterion)
 }
 
-/// Cultural impact and people quality of a film on the blind basis, as the snapshot has them.
+/// Cultural impact and people quality of a movie on the blind basis, from the snapshot.
 async fn blind(pool: &PgPool, movie: i64) -> (f64, f64) {
     sqlx::query_as(
         "SELECT blind_cultural_impact_score, blind_people_quality_score
@@ -61,8 +63,8 @@ async fn stored_quality(pool: &PgPool, person: i64) -> (f64, Value) {
 }
 
 #[track_caller]
-fn assert_same_bits(sql: ScoreVector, rust: ScoreVector, film: &AnyFilm) {
-    assert_eq!(sql.0.map(f64::to_bits), rust.0.map(f64::to_bits), "SQL {sql:?}, Rust {rust:?} of {film:#?}");
+fn assert_same_bits(sql: ScoreVector, rust: ScoreVector, movie: &AnyMovie) {
+    assert_eq!(sql.0.map(f64::to_bits), rust.0.map(f64::to_bits), "SQL {sql:?}, Rust {rust:?} of {movie:#?}");
 }
 
 fn close(got: f64, expected: f64) -> bool {
@@ -73,7 +75,7 @@ fn drawn<T: std::fmt::Debug>(strategy: impl Strategy<Value = T>, count: usize) -
     prop::collection::vec(strategy, count).new_tree(&mut TestRunner::deterministic()).unwrap().current()
 }
 
-/// The stored counts of a record, under the names that a Cinegraph database has for them.
+/// The counts of a record as stored in `components`.
 fn components(record: PersonRecord) -> Value {
     json!({
         "canonical_count": record.canonical,
@@ -99,17 +101,17 @@ mod twins {
 
         let live = live_vectors(&pool).await;
 
-        for film in &world.films {
-            assert_same_bits(live[&film.id], ScoreVector::of(&world.inputs(film)), film);
+        for movie in &world.movies {
+            assert_same_bits(live[&movie.id], ScoreVector::of(&world.inputs(movie)), movie);
         }
     }
 
     #[sqlx::test(migrations = false)]
     async fn weighted_scores_have_the_same_bits(pool: PgPool) {
         let share = prop_oneof![Just(0.0), 0.0..=1.0];
-        let film = (prop::array::uniform5(0.0..=1.0), prop::array::uniform5(share));
-        let films: Vec<([f64; 5], [f64; 5])> = drawn(film, 500);
-        for (criteria, raw) in films {
+        let movie = (prop::array::uniform5(0.0..=1.0), prop::array::uniform5(share));
+        let movies: Vec<([f64; 5], [f64; 5])> = drawn(movie, 500);
+        for (criteria, raw) in movies {
             let Ok(weights) = Weights::normalised(raw) else { continue };
             let score: f64 = sqlx::query_scalar(
                 "SELECT 100::double precision * (w[1] * c[1] + w[2] * c[2] + w[3] * c[3] + w[4] * c[4] + w[5] * c[5])
@@ -144,7 +146,7 @@ mod twins {
     }
 
     #[sqlx::test(migrations = false)]
-    async fn people_are_judged_as_a_plain_count_of_their_rows_judges_them(pool: PgPool) {
+    async fn person_quality_matches_a_plain_count_of_rows(pool: PgPool) {
         let service = TestService::on(pool).await;
         let world = World::of(120, 80);
         world.insert(&service.pool).await;
@@ -165,16 +167,16 @@ mod twins {
     }
 
     #[sqlx::test(migrations = false)]
-    async fn blind_scores_are_those_of_a_plain_count_without_the_labels(pool: PgPool) {
+    async fn blind_scores_match_a_plain_count_without_labels(pool: PgPool) {
         let service = TestService::on(pool).await;
         let world = World::of(200, 60);
         world.insert(&service.pool).await;
         service.refresh().await;
 
-        for film in world.films.iter().filter(|film| film.full) {
-            let expected = ScoreVector::of(&world.blind_inputs(film));
+        for movie in world.movies.iter().filter(|movie| movie.full) {
+            let expected = ScoreVector::of(&world.blind_inputs(movie));
             let expected = (expected.value(CulturalImpact), expected.value(PeopleQuality));
-            assert_eq!(blind(&service.pool, film.id).await, expected, "{film:#?}");
+            assert_eq!(blind(&service.pool, movie.id).await, expected, "{movie:#?}");
         }
     }
 }
@@ -182,19 +184,19 @@ mod twins {
 mod design {
     use super::*;
 
-    /// The film of the worked example, on a list that is not the target.
-    fn worked_example(title: &str) -> Film {
-        let film = Film::new(title).released("1994-05-01").rated(7.5, 7.9).popularity(60.0);
-        film.nominated(10, 2).on(&["criterion"])
+    /// The movie of the worked example, on a list that is not the target.
+    fn worked_example(title: &str) -> Movie {
+        let movie = Movie::new(title).released("1994-05-01").rated(7.5, 7.9).popularity(60.0);
+        movie.nominated(10, 2).on(&["criterion"])
     }
 
     #[sqlx::test(migrations = false)]
-    async fn the_worked_example_holds_from_the_tables_to_the_answer(pool: PgPool) {
+    async fn worked_example_holds_from_the_tables_to_the_response(pool: PgPool) {
         let service = TestService::on(pool).await;
         let maker = person(&service.pool, "Maker").await;
         quality(&service.pool, maker, Some(55.0)).await;
-        for film in [worked_example("Reviewed").reviewed(86.0, 93.0), worked_example("Not reviewed")] {
-            let id = film.insert(&service.pool).await;
+        for movie in [worked_example("Reviewed").reviewed(86.0, 93.0), worked_example("Not reviewed")] {
+            let id = movie.insert(&service.pool).await;
             credit(&service.pool, id, maker, Some("Director")).await;
         }
         service.refresh_scores().await;
@@ -213,8 +215,8 @@ mod design {
     #[sqlx::test(migrations = false)]
     async fn the_last_day_of_2029_and_the_next_are_in_two_decades(pool: PgPool) {
         let service = TestService::on(pool).await;
-        Film::new("Eve").released("2029-12-31").insert(&service.pool).await;
-        Film::new("Day").released("2030-01-01").insert(&service.pool).await;
+        Movie::new("Eve").released("2029-12-31").insert(&service.pool).await;
+        Movie::new("Day").released("2030-01-01").insert(&service.pool).await;
         service.refresh().await;
 
         let query = "{ twenties: predictions(decade: 2020) { nodes { movie { title } } }
@@ -226,9 +228,9 @@ mod design {
     }
 
     #[sqlx::test(migrations = false)]
-    async fn a_film_without_a_date_has_a_score_and_no_rank(pool: PgPool) {
+    async fn movie_without_a_date_has_a_score_and_no_rank(pool: PgPool) {
         let service = TestService::on(pool).await;
-        Film::new("Undated").rated(10.0, 10.0).insert(&service.pool).await;
+        Movie::new("Undated").rated(10.0, 10.0).insert(&service.pool).await;
         service.refresh().await;
 
         let query = "{ prediction(by: {tmdbId: 1}) { score rank unranked } }";
@@ -245,55 +247,55 @@ mod lists {
     async fn only_an_object_names_lists(pool: PgPool) {
         migrated(&pool, metrics()).await;
         for sources in ["NULL", "{}", "null", r#"["1001_movies"]"#, r#""1001_movies""#, "7", "true"] {
-            let film = Film::new(sources).sources(sources).insert(&pool).await;
-            assert_eq!(live(&pool, film, CulturalImpact).await, 0.0, "canonical_sources = {sources}");
+            let movie = Movie::new(sources).sources(sources).insert(&pool).await;
+            assert_eq!(live(&pool, movie, CulturalImpact).await, 0.0, "canonical_sources = {sources}");
         }
     }
 
     #[sqlx::test(migrations = false)]
-    async fn every_key_is_a_list_whatever_stands_behind_it(pool: PgPool) {
+    async fn every_key_is_a_list_regardless_of_its_value(pool: PgPool) {
         migrated(&pool, metrics()).await;
-        let film = Film::new("Listed").sources(r#"{"a": null, "b": false, "c": {}}"#).insert(&pool).await;
-        assert_eq!(live(&pool, film, CulturalImpact).await, 0.1 * 3.0);
+        let movie = Movie::new("Listed").sources(r#"{"a": null, "b": false, "c": {}}"#).insert(&pool).await;
+        assert_eq!(live(&pool, movie, CulturalImpact).await, 0.1 * 3.0);
     }
 }
 
-mod metrics_of_films {
+mod metrics_of_movies {
     use super::*;
 
     #[sqlx::test(migrations = false)]
-    async fn a_popularity_of_nothing_counts_as_a_missing_one(pool: PgPool) {
+    async fn zero_popularity_counts_as_missing(pool: PgPool) {
         migrated(&pool, metrics()).await;
-        let missing = Film::new("Missing").on(&["a"]);
+        let missing = Movie::new("Missing").on(&["a"]);
         let nothing = [0.0, -0.0, -12.0, f64::NAN, f64::NEG_INFINITY].map(|value| missing.clone().popularity(value));
-        for film in [missing].into_iter().chain(nothing) {
-            let id = film.insert(&pool).await;
-            assert_eq!(live(&pool, id, CulturalImpact).await, 0.1, "{film:?}");
+        for movie in [missing].into_iter().chain(nothing) {
+            let id = movie.insert(&pool).await;
+            assert_eq!(live(&pool, id, CulturalImpact).await, 0.1, "{movie:?}");
         }
     }
 
     #[sqlx::test(migrations = false)]
     async fn nan_counts_0_and_not_as_the_largest_number(pool: PgPool) {
         migrated(&pool, metrics()).await;
-        let film = Film::new("Film").rated(f64::NAN, 8.0).reviewed(f64::NAN, f64::NAN).insert(&pool).await;
-        assert_eq!(live(&pool, film, PopularOpinion).await, 0.4);
-        assert_eq!(live(&pool, film, CriticalAcclaim).await, 0.0);
+        let movie = Movie::new("Film").rated(f64::NAN, 8.0).reviewed(f64::NAN, f64::NAN).insert(&pool).await;
+        assert_eq!(live(&pool, movie, PopularOpinion).await, 0.4);
+        assert_eq!(live(&pool, movie, CriticalAcclaim).await, 0.0);
     }
 
     #[sqlx::test(migrations = false)]
-    async fn criteria_stay_between_0_and_1_whatever_was_measured(pool: PgPool) {
+    async fn criteria_stay_between_0_and_1_for_any_metric(pool: PgPool) {
         migrated(&pool, metrics()).await;
         let absurd = [15.0, -15.0, 1e308, -1e308, 5e-324, f64::INFINITY, f64::NEG_INFINITY];
         for value in absurd {
-            let film = Film::new("Absurd").rated(value, value).reviewed(value, value).popularity(value);
-            let id = film.nominated(9, 9).insert(&pool).await;
+            let movie = Movie::new("Absurd").rated(value, value).reviewed(value, value).popularity(value);
+            let id = movie.nominated(9, 9).insert(&pool).await;
             let vector = live_vectors(&pool).await[&id];
             assert!(vector.0.iter().all(|criterion| (0.0..=1.0).contains(criterion)), "{value} gave {vector:?}");
         }
     }
 
     #[sqlx::test(migrations = false)]
-    async fn list_appearances_are_no_popularity(pool: PgPool) {
+    async fn list_appearances_do_not_count_as_popularity(pool: PgPool) {
         migrated(&pool, metrics()).await;
         let popularities = [
             (r#"{"popularity": 60}"#, Some(60.0)),
@@ -304,18 +306,18 @@ mod metrics_of_films {
             ("{}", None),
         ];
         for (tmdb_data, popularity) in popularities {
-            let film = Film::new("Trapped").tmdb_data(tmdb_data);
+            let movie = Movie::new("Trapped").tmdb_data(tmdb_data);
             let trap = r#"{"type": "list_appearances"}"#;
-            let id = film.metric_with("tmdb", "popularity_score", 999.0, trap).insert(&pool).await;
+            let id = movie.metric_with("tmdb", "popularity_score", 999.0, trap).insert(&pool).await;
             let expected = plain(CulturalImpact, Inputs { popularity, ..Inputs::default() });
             assert_eq!(live(&pool, id, CulturalImpact).await, expected, "tmdb_data = {tmdb_data}");
         }
     }
 
     #[sqlx::test(migrations = false)]
-    async fn the_raw_record_stands_in_for_no_other_popularity(pool: PgPool) {
+    async fn raw_record_replaces_only_list_appearances(pool: PgPool) {
         migrated(&pool, metrics()).await;
-        let raw = Film::new("Raw").tmdb_data(r#"{"popularity": 999}"#);
+        let raw = Movie::new("Raw").tmdb_data(r#"{"popularity": 999}"#);
         let known = raw.clone().popularity(60.0).insert(&pool).await;
         let missing = raw.insert(&pool).await;
         let of_60 = plain(CulturalImpact, Inputs { popularity: Some(60.0), ..Inputs::default() });
@@ -330,21 +332,21 @@ mod nominations {
     #[sqlx::test(migrations = false)]
     async fn two_nominees_of_one_category_both_count(pool: PgPool) {
         migrated(&pool, metrics()).await;
-        let film = Film::new("Film").insert(&pool).await;
-        nominee(&pool, film, "Directing", "Ann", None, true).await;
-        nominee(&pool, film, "Directing", "Bob", None, false).await;
-        assert_eq!(live(&pool, film, IndustryRecognition).await, 0.2 + 0.05 * 2.0);
+        let movie = Movie::new("Film").insert(&pool).await;
+        nominee(&pool, movie, "Directing", "Ann", None, true).await;
+        nominee(&pool, movie, "Directing", "Bob", None, false).await;
+        assert_eq!(live(&pool, movie, IndustryRecognition).await, 0.2 + 0.05 * 2.0);
     }
 
     #[sqlx::test(migrations = false)]
     async fn a_linked_nomination_counts_twice_for_the_nominee_and_not_for_the_others(pool: PgPool) {
         let service = TestService::on(pool).await;
-        let film = Film::new("Film").insert(&service.pool).await;
+        let movie = Movie::new("Film").insert(&service.pool).await;
         let (ann, bob) = (person(&service.pool, "Ann").await, person(&service.pool, "Bob").await);
-        credit(&service.pool, film, ann, Some("Director")).await;
-        credit(&service.pool, film, bob, None).await;
-        nominee(&service.pool, film, "Directing", "Ann", Some(ann), true).await;
-        nominee(&service.pool, film, "Writing", "Somebody else", None, true).await;
+        credit(&service.pool, movie, ann, Some("Director")).await;
+        credit(&service.pool, movie, bob, None).await;
+        nominee(&service.pool, movie, "Directing", "Ann", Some(ann), true).await;
+        nominee(&service.pool, movie, "Writing", "Someone Else", None, true).await;
         service.refresh().await;
 
         let shared = PersonRecord { films: 1, nominations: 1, wins: 1, ..PersonRecord::default() };
@@ -356,9 +358,9 @@ mod nominations {
     #[sqlx::test(migrations = false)]
     async fn a_nominee_who_is_not_credited_has_a_record_too(pool: PgPool) {
         let service = TestService::on(pool).await;
-        let film = Film::new("Film").nominated(3, 3).insert(&service.pool).await;
+        let movie = Movie::new("Film").nominated(3, 3).insert(&service.pool).await;
         let ann = person(&service.pool, "Ann").await;
-        nominee(&service.pool, film, "Directing", "Ann", Some(ann), false).await;
+        nominee(&service.pool, movie, "Directing", "Ann", Some(ann), false).await;
         service.refresh().await;
 
         let own = PersonRecord { nominations: 1, direct_nominations: 1, ..PersonRecord::default() };
@@ -370,25 +372,25 @@ mod people {
     use super::*;
 
     #[sqlx::test(migrations = false)]
-    async fn who_is_credited_twice_counts_twice_in_the_mean(pool: PgPool) {
+    async fn person_credited_twice_counts_twice_in_the_mean(pool: PgPool) {
         migrated(&pool, metrics()).await;
-        let film = Film::new("Film").insert(&pool).await;
+        let movie = Movie::new("Film").insert(&pool).await;
         let (ann, bob) = (person(&pool, "Ann").await, person(&pool, "Bob").await);
         quality(&pool, ann, Some(40.0)).await;
         quality(&pool, bob, Some(100.0)).await;
         for (person, job) in [(ann, Some("Director")), (bob, None), (ann, Some("Writer"))] {
-            credit(&pool, film, person, job).await;
+            credit(&pool, movie, person, job).await;
         }
-        assert_eq!(live(&pool, film, PeopleQuality).await, 0.6);
+        assert_eq!(live(&pool, movie, PeopleQuality).await, 0.6);
     }
 
     #[sqlx::test(migrations = false)]
-    async fn who_is_credited_twice_has_one_film(pool: PgPool) {
+    async fn person_credited_twice_has_one_movie(pool: PgPool) {
         let service = TestService::on(pool).await;
-        let film = Film::new("Film").rated(7.0, 9.0).on(&["a", "b", "c"]).insert(&service.pool).await;
+        let movie = Movie::new("Film").rated(7.0, 9.0).on(&["a", "b", "c"]).insert(&service.pool).await;
         let ann = person(&service.pool, "Ann").await;
-        credit(&service.pool, film, ann, Some("Director")).await;
-        credit(&service.pool, film, ann, None).await;
+        credit(&service.pool, movie, ann, Some("Director")).await;
+        credit(&service.pool, movie, ann, None).await;
         service.refresh().await;
 
         let record = PersonRecord { canonical: 3, well_rated: 1, films: 1, ..PersonRecord::default() };
@@ -396,27 +398,27 @@ mod people {
     }
 
     #[sqlx::test(migrations = false)]
-    async fn who_has_no_quality_is_left_out_of_the_mean(pool: PgPool) {
+    async fn person_without_quality_is_left_out_of_the_mean(pool: PgPool) {
         migrated(&pool, metrics()).await;
-        let film = Film::new("Film").insert(&pool).await;
+        let movie = Movie::new("Film").insert(&pool).await;
         for (name, score) in [("Known", Some(60.0)), ("Null", None), ("NaN", Some(f64::NAN))] {
-            let somebody = person(&pool, name).await;
-            quality(&pool, somebody, score).await;
-            credit(&pool, film, somebody, None).await;
+            let person_id = person(&pool, name).await;
+            quality(&pool, person_id, score).await;
+            credit(&pool, movie, person_id, None).await;
         }
         let stranger = person(&pool, "Stranger").await;
-        credit(&pool, film, stranger, None).await;
-        assert_eq!(live(&pool, film, PeopleQuality).await, 0.6);
+        credit(&pool, movie, stranger, None).await;
+        assert_eq!(live(&pool, movie, PeopleQuality).await, 0.6);
     }
 
     #[sqlx::test(migrations = false)]
-    async fn films_of_every_status_and_only_real_lists_make_a_record(pool: PgPool) {
+    async fn records_count_movies_of_every_status_and_only_valid_lists(pool: PgPool) {
         let service = TestService::on(pool).await;
         let ann = person(&service.pool, "Ann").await;
-        let soft = Film::new("Soft").soft().on(&["a"]);
-        let misread = Film::new("Misread").sources(r#"["a", "b"]"#).rated(f64::NAN, f64::NAN);
-        for film in [soft, misread] {
-            let id = film.insert(&service.pool).await;
+        let soft = Movie::new("Soft").soft().on(&["a"]);
+        let misread = Movie::new("Misread").sources(r#"["a", "b"]"#).rated(f64::NAN, f64::NAN);
+        for movie in [soft, misread] {
+            let id = movie.insert(&service.pool).await;
             credit(&service.pool, id, ann, None).await;
         }
         service.refresh().await;
@@ -429,7 +431,7 @@ mod people {
 mod blind_basis {
     use super::*;
 
-    /// Ann's films: two of the 1990s and one of the 1980s on the target list, and an unlisted one of the 1990s.
+    /// Ann's movies: two of the 1990s and one of the 1980s on the target list, and an unlisted one of the 1990s.
     struct Career {
         service: TestService,
         listed: i64,
@@ -442,45 +444,45 @@ mod blind_basis {
         async fn on(pool: PgPool) -> Self {
             let service = TestService::on(pool).await;
             let (ann, bob) = (person(&service.pool, "Ann").await, person(&service.pool, "Bob").await);
-            let nineties = Film::new("Film").released("1994-05-01").popularity(60.0);
+            let nineties = Movie::new("Film").released("1994-05-01").popularity(60.0);
             let listed = nineties.clone().on(&[TARGET, "criterion"]).insert(&service.pool).await;
             let soft = nineties.clone().soft().on(&[TARGET]).insert(&service.pool).await;
             let earlier = nineties.clone().released("1989-12-31").on(&[TARGET]).insert(&service.pool).await;
             let unlisted = nineties.insert(&service.pool).await;
             let strangers = nineties.on(&["criterion"]).insert(&service.pool).await;
-            for film in [listed, soft, earlier, unlisted] {
-                credit(&service.pool, film, ann, None).await;
+            for movie in [listed, soft, earlier, unlisted] {
+                credit(&service.pool, movie, ann, None).await;
             }
             credit(&service.pool, strangers, bob, None).await;
             service.refresh().await;
             Self { service, listed, earlier, unlisted, strangers }
         }
 
-        async fn published(&self, film: i64) -> (f64, f64) {
-            let vector = live_vectors(&self.service.pool).await[&film];
+        async fn published(&self, movie: i64) -> (f64, f64) {
+            let vector = live_vectors(&self.service.pool).await[&movie];
             (vector.value(CulturalImpact), vector.value(PeopleQuality))
         }
 
-        async fn blind(&self, film: i64) -> (f64, f64) {
-            blind(&self.service.pool, film).await
+        async fn blind(&self, movie: i64) -> (f64, f64) {
+            blind(&self.service.pool, movie).await
         }
     }
 
-    /// Four films on four lists: Ann's raw count with every label in it.
+    /// Ann's raw count with every label: four movies on four lists.
     const RAW: f64 = 44.0;
 
     #[sqlx::test(migrations = false)]
-    async fn a_listed_film_loses_a_tenth_of_its_cultural_impact(pool: PgPool) {
+    async fn listed_movie_loses_a_tenth_of_its_cultural_impact(pool: PgPool) {
         let career = Career::on(pool).await;
         let (published, blind) = (career.published(career.listed).await, career.blind(career.listed).await);
         assert!(close(published.0 - blind.0, 0.1), "{published:?} became {blind:?}");
     }
 
     #[sqlx::test(migrations = false)]
-    async fn its_people_lose_ten_points_for_each_listed_film_of_the_decade(pool: PgPool) {
+    async fn its_people_lose_ten_points_for_each_listed_movie_of_the_decade(pool: PgPool) {
         let career = Career::on(pool).await;
         assert_eq!(career.published(career.listed).await.1, person_quality(RAW) / 100.0);
-        // The soft film is hidden too; that of the 1980s and the other list still count.
+        // The label of the soft movie is hidden too. The movie of the 1980s and the other list still count.
         assert_eq!(career.blind(career.listed).await.1, person_quality(RAW - 20.0) / 100.0);
     }
 
@@ -491,28 +493,28 @@ mod blind_basis {
     }
 
     #[sqlx::test(migrations = false)]
-    async fn an_unlisted_film_by_people_of_a_listed_one_changes_too(pool: PgPool) {
+    async fn unlisted_movie_by_people_of_a_listed_one_changes_too(pool: PgPool) {
         let career = Career::on(pool).await;
         let (published, blind) = (career.published(career.unlisted).await, career.blind(career.unlisted).await);
         assert_eq!(blind, (published.0, person_quality(RAW - 20.0) / 100.0));
     }
 
     #[sqlx::test(migrations = false)]
-    async fn a_film_without_ties_to_a_listed_one_stays_as_it_is(pool: PgPool) {
+    async fn movie_without_shared_people_keeps_its_score(pool: PgPool) {
         let career = Career::on(pool).await;
         assert_eq!(career.blind(career.strangers).await, career.published(career.strangers).await);
     }
 
     #[sqlx::test(migrations = false)]
-    async fn a_quality_without_counts_is_turned_back_into_a_raw_count(pool: PgPool) {
+    async fn quality_without_counts_is_converted_back_to_a_raw_count(pool: PgPool) {
         let service = TestService::on(pool).await;
-        let film = Film::new("Listed").released("1994-05-01").on(&[TARGET]).insert(&service.pool).await;
+        let movie = Movie::new("Listed").released("1994-05-01").on(&[TARGET]).insert(&service.pool).await;
         let ann = person(&service.pool, "Ann").await;
-        credit(&service.pool, film, ann, None).await;
+        credit(&service.pool, movie, ann, None).await;
         quality(&service.pool, ann, Some(person_quality(44.0))).await;
         service.refresh_scores().await;
 
-        let people = blind(&service.pool, film).await.1;
+        let people = blind(&service.pool, movie).await.1;
         assert!(close(people, person_quality(34.0) / 100.0), "{people}");
     }
 }

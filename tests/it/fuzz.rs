@@ -1,6 +1,6 @@
-//! Queries made at random of the schema: whatever is valid is answered, and nothing is our fault.
+//! Random valid queries from the schema: none causes an internal error.
 //!
-//! `CINEGRAPH_FUZZ_QUERIES=10000 make test ARGS="fuzz:: --nocapture"` asks more of them.
+//! `CINEGRAPH_FUZZ_QUERIES=10000 make test ARGS="fuzz:: --nocapture"` runs more of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use sqlx::PgPool;
 
 use super::support::TestService;
 
-/// Enough to use every field and argument.
+/// Enough to use every field and argument at least once.
 const QUERIES: usize = 600;
 
-/// Series of a metric at most, so that whatever is asked a scrape stays small.
+/// Maximum number of series per metric, so that a scrape stays small under any queries.
 const SERIES: usize = 500;
 
-/// Levels of a query at most.
+/// Maximum depth of a query.
 const DEEPEST: usize = 6;
 
 const INTROSPECTION: &str = "{ __schema { types { name kind
@@ -27,39 +27,39 @@ const INTROSPECTION: &str = "{ __schema { types { name kind
     fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
 
 #[sqlx::test(migrations = false)]
-async fn whatever_is_valid_is_answered(pool: PgPool) {
+async fn valid_queries_never_cause_internal_errors(pool: PgPool) {
     let service = TestService::on(pool).await;
     service.fill(300).await;
-    let asked = std::env::var("CINEGRAPH_FUZZ_QUERIES").ok().and_then(|number| number.parse().ok()).unwrap_or(QUERIES);
+    let count = std::env::var("CINEGRAPH_FUZZ_QUERIES").ok().and_then(|number| number.parse().ok()).unwrap_or(QUERIES);
     let mut writer = Writer::new(&service).await;
     let mut outcomes = BTreeMap::<String, usize>::new();
-    for _ in 0..asked {
+    for _ in 0..count {
         let query = writer.query();
         let response = service.send(&query, json!({}), &[]).await;
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let answer: Value = serde_json::from_slice(&body).unwrap();
-        let codes: BTreeSet<_> = answer["errors"]
+        let response: Value = serde_json::from_slice(&body).unwrap();
+        let codes: BTreeSet<_> = response["errors"]
             .as_array()
             .into_iter()
             .flatten()
             .map(|error| error["extensions"]["code"].as_str().unwrap_or("without a code").to_owned())
             .collect();
-        assert!(status < 500, "{status}: {query}\n{answer:#}");
-        assert!(!codes.contains("INTERNAL") && !codes.contains("without a code"), "{query}\n{answer:#}");
+        assert!(status < 500, "{status}: {query}\n{response:#}");
+        assert!(!codes.contains("INTERNAL") && !codes.contains("without a code"), "{query}\n{response:#}");
         let outcome =
             if codes.is_empty() { "data".to_owned() } else { codes.into_iter().collect::<Vec<_>>().join(" ") };
         *outcomes.entry(outcome).or_default() += 1;
     }
-    println!("{asked} queries: {outcomes:?}");
-    assert!(outcomes["data"] * 10 >= asked * 7, "{outcomes:?}");
-    assert_eq!(writer.unused(), BTreeSet::new(), "never asked for");
+    println!("{count} queries: {outcomes:?}");
+    assert!(outcomes["data"] * 10 >= count * 7, "{outcomes:?}");
+    assert_eq!(writer.unused(), BTreeSet::new(), "fields and arguments that no query used");
     let (metric, series) = largest_metric(&service);
     println!("{metric} has the most series: {series}");
     assert!(series <= SERIES, "{metric} has {series} series");
 }
 
-/// The metric with the most series, buckets and all, in what is scraped now.
+/// The metric with the most series, buckets included, in a scrape.
 fn largest_metric(service: &TestService) -> (String, usize) {
     service.metrics.upkeep();
     let (mut of, mut series) = (String::new(), BTreeMap::<String, usize>::new());
@@ -73,7 +73,7 @@ fn largest_metric(service: &TestService) -> (String, usize) {
     series.into_iter().max_by_key(|(_, series)| *series).unwrap()
 }
 
-/// A type as the schema writes it: `!` and `[]` round a name.
+/// A type reference of the schema: a name with `!` and `[]`.
 #[derive(Clone)]
 struct Typed(Value);
 
@@ -95,13 +95,13 @@ impl Typed {
     }
 }
 
-/// Writes queries, and what was not yet in one sooner than the rest.
+/// Writes random queries that prefer fields and arguments not used before.
 struct Writer {
     types: BTreeMap<String, Value>,
     used: BTreeSet<String>,
     dice: SmallRng,
     ids: Vec<String>,
-    /// Of a movie, as it is written in a query.
+    /// The IMDb id of a movie, as a GraphQL literal.
     imdb_id: String,
 }
 
@@ -122,7 +122,7 @@ impl Writer {
         format!("{{ {} }}", self.some("Query", 2, 1).join(" "))
     }
 
-    /// A field of a type; one that was never asked for, if there is one and the dice say so.
+    /// A random field of a type; prefers unused ones.
     fn choose(&mut self, of: &str) -> Value {
         let fields = self.types[of]["fields"].as_array().unwrap();
         let is_new = |field: &&Value| {
@@ -137,7 +137,7 @@ impl Writer {
         from.choose(&mut self.dice).unwrap().clone()
     }
 
-    /// Some different fields of a type.
+    /// Some distinct fields of a type.
     fn some(&mut self, of: &str, at_most: usize, depth: usize) -> Vec<String> {
         let mut chosen = Vec::<(String, String)>::new();
         for _ in 0..self.dice.random_range(1..=at_most) {
@@ -212,10 +212,10 @@ impl Writer {
             }
             (_, _, "decade") => self.dice.random_range(190..=203).to_string() + "0",
             (_, _, "first" | "top" | "limit") => self.dice.random_range(1..=6).to_string(),
-            // Of another ranking it would be refused; given as null, it is used all the same.
+            // A cursor of another ranking would be rejected; null uses the argument as well.
             (_, _, "after") => "null".into(),
             (_, _, "list" | "key") => "\"1001_movies\"".into(),
-            (_, _, "profile") => self.one_of(&["\"Balanced\"", "\"Cult Classic\"", "\"nobody's\""]),
+            (_, _, "profile") => self.one_of(&["\"Balanced\"", "\"Cult Classic\"", "\"missing\""]),
             (_, _, "genres") => self.one_of(&["\"Drama\"", "\"Comedy\""]),
             (_, _, "countries") => self.one_of(&["\"US\"", "\"FR\""]),
             (_, "Date", _) => self.one_of(&["\"1990-01-01\"", "\"1999-12-31\""]),
@@ -231,7 +231,7 @@ impl Writer {
         (*values.choose(&mut self.dice).unwrap()).to_owned()
     }
 
-    /// What is asked of a value; nothing of a scalar.
+    /// The selection set of a type; empty for a scalar.
     fn selection(&mut self, of: &str, depth: usize) -> String {
         match self.types[of]["kind"].as_str().unwrap() {
             "OBJECT" => {
@@ -250,7 +250,7 @@ impl Writer {
         }
     }
 
-    /// Fields and arguments that queries can have, and that none had.
+    /// Fields and arguments that no query has used.
     fn unused(&self) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
         let mut seen = BTreeSet::new();
@@ -286,7 +286,7 @@ fn named(name: &str) -> Value {
     json!({ "kind": "SCALAR", "name": name })
 }
 
-/// Required by its type, and given by the schema where a query does not.
+/// Whether the schema has a default for this non-null argument.
 fn argument_has_default(name: &str) -> bool {
     ["list", "first", "basis", "limit", "top"].contains(&name)
 }

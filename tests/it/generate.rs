@@ -1,4 +1,4 @@
-//! The generated catalogue, as the database holds it.
+//! The generated catalogue in the database.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ async fn number(pool: &PgPool, sql: &'static str) -> f64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.expect(sql)
 }
 
-/// The mean of a metric of films on the target list, and of the others.
+/// The mean of a metric of movies on the target list, and of the others.
 async fn listed_and_others(pool: &PgPool, source: &str, metric: &str) -> (f64, f64) {
     let sql = "SELECT (avg(e.value) FILTER (WHERE m.canonical_sources ? '1001_movies')),
                       (avg(e.value) FILTER (WHERE NOT m.canonical_sources ? '1001_movies'))
@@ -86,7 +86,7 @@ async fn every_table_is_filled_as_the_summary_says(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn indexes_and_foreign_keys_stay_as_they_were(pool: PgPool) {
+async fn generation_keeps_indexes_and_foreign_keys(pool: PgPool) {
     let schema = || async {
         let sql = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
                    UNION ALL
@@ -101,7 +101,7 @@ async fn indexes_and_foreign_keys_stay_as_they_were(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn films_are_of_all_decades_and_states(pool: PgPool) {
+async fn movies_span_all_decades_and_statuses(pool: PgPool) {
     generated(&pool, SEVEN).await;
     let decades: Vec<i32> = sqlx::query_scalar(
         "SELECT DISTINCT cinegraph.decade(release_date) AS decade FROM movies
@@ -122,7 +122,7 @@ async fn films_are_of_all_decades_and_states(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn listed_films_tend_to_be_acclaimed(pool: PgPool) {
+async fn listed_movies_tend_to_be_acclaimed(pool: PgPool) {
     generated(&pool, SEVEN).await;
     for (source, metric, least) in [
         ("tmdb", "rating_average", 0.5),
@@ -132,7 +132,7 @@ async fn listed_films_tend_to_be_acclaimed(pool: PgPool) {
         ("rotten_tomatoes", "tomatometer", 10.0),
     ] {
         let (listed, others) = listed_and_others(&pool, source, metric).await;
-        assert!(listed > others + least, "{source} {metric}: {listed} of listed films, {others} of others");
+        assert!(listed > others + least, "{source} {metric}: {listed} of listed movies, {others} of others");
     }
     let both = "SELECT corr(a.value, b.value) FROM external_metrics AS a JOIN external_metrics AS b USING (movie_id)
                 WHERE a.source = 'tmdb' AND a.metric_type = 'rating_average' AND a.value > 0
@@ -142,15 +142,15 @@ async fn listed_films_tend_to_be_acclaimed(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn most_films_lack_critics_scores(pool: PgPool) {
+async fn most_movies_lack_critics_scores(pool: PgPool) {
     generated(&pool, SEVEN).await;
     for source in ["metacritic", "rotten_tomatoes"] {
-        let films: i64 = sqlx::query_scalar("SELECT count(*) FROM external_metrics WHERE source = $1")
+        let movies: i64 = sqlx::query_scalar("SELECT count(*) FROM external_metrics WHERE source = $1")
             .bind(source)
             .fetch_one(&pool)
             .await
             .expect("a count");
-        assert!((400..=1_600).contains(&films), "{films} of 4000 films by {source}");
+        assert!((400..=1_600).contains(&movies), "{movies} of 4000 movies by {source}");
     }
 }
 
@@ -159,10 +159,10 @@ async fn people_recur_within_a_career(pool: PgPool) {
     generated(&pool, SEVEN).await;
     let most = "SELECT max(films)::float8
                 FROM (SELECT count(*) AS films FROM movie_credits GROUP BY person_id) AS careers";
-    assert!((15.0..=150.0).contains(&number(&pool, most).await), "{} films", number(&pool, most).await);
+    assert!((15.0..=150.0).contains(&number(&pool, most).await), "{} movies", number(&pool, most).await);
     let mean = "SELECT count(*)::float8 / count(DISTINCT person_id) FROM movie_credits";
     assert!((2.0..=8.0).contains(&number(&pool, mean).await), "{} credits", number(&pool, mean).await);
-    // A generation starts within some years, so a career of 40 years can look a few years longer.
+    // A cohort starts within a few years, so a career of 40 years can appear a few years longer.
     let longest = "SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY years) FROM (
                        SELECT (max(release_date) - min(release_date)) / 365.25::float8 AS years
                        FROM movie_credits JOIN movies ON movies.id = movie_id GROUP BY person_id) AS careers";
@@ -184,7 +184,7 @@ async fn nominations_cluster(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn named_nominees_are_linked_when_the_film_credits_them(pool: PgPool) {
+async fn named_nominees_are_linked_when_the_movie_credits_them(pool: PgPool) {
     generated(&pool, SEVEN).await;
     let unlinked = "SELECT avg((n.person_id IS NULL)::int)::float8 FROM festival_nominations AS n
                     WHERE n.details ? 'nominee_names'";
@@ -197,7 +197,7 @@ async fn named_nominees_are_linked_when_the_film_credits_them(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn another_applications_database_is_refused(pool: PgPool) {
+async fn host_application_database_is_rejected(pool: PgPool) {
     generated(&pool, SEVEN).await;
     let before = digest(&pool).await;
     sqlx::query("UPDATE cinegraph.installation SET owns_catalogue = false").execute(&pool).await.expect("an update");
@@ -207,7 +207,7 @@ async fn another_applications_database_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn imported_films_are_never_replaced(pool: PgPool) {
+async fn imported_movies_are_never_replaced(pool: PgPool) {
     generated(&pool, SEVEN).await;
     let before = digest(&pool).await;
     sqlx::query("UPDATE cinegraph.installation SET catalogue_origin = 'imported'")
@@ -224,7 +224,7 @@ async fn imported_films_are_never_replaced(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn a_number_of_films_out_of_range_is_refused(pool: PgPool) {
+async fn movie_count_out_of_range_is_rejected(pool: PgPool) {
     for films in [0, 5_000_001] {
         let refused = generate(&pool, GenerateRequest { films, seed: 1 }, &mut |_| ()).await;
         assert!(matches!(refused, Err(GenerateError::FilmsOutOfRange { .. })), "{refused:?}");
@@ -232,12 +232,12 @@ async fn a_number_of_films_out_of_range_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn one_film_is_a_catalogue(pool: PgPool) {
+async fn one_movie_is_a_catalogue(pool: PgPool) {
     assert_eq!(generated(&pool, GenerateRequest { films: 1, seed: 1 }).await.rows[&Table::Movies], 1);
 }
 
 #[sqlx::test(migrations = "./migrations")]
-async fn a_failure_half_way_leaves_the_earlier_catalogue(pool: PgPool) {
+async fn failure_half_way_keeps_the_previous_catalogue(pool: PgPool) {
     generated(&pool, SEVEN).await;
     let before = digest(&pool).await;
     sqlx::query("ALTER TABLE public.festival_ceremonies ADD CHECK (year < 2000) NOT VALID")

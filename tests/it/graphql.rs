@@ -1,4 +1,4 @@
-//! The schema, what an operation may cost, and what clients are told when something is wrong.
+//! The schema, operation limits, and the errors that clients get.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +11,9 @@ use cinegraph::graphql::{ROOT_FIELDS, sdl};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Film, TestService, credit, person};
+use crate::support::{Movie, TestService, credit, person};
 
-/// What clients rely on: these names and types, and whatever else there is.
+/// Names and types that clients rely on. The schema may contain more.
 const CONTRACT: &str = r#"
 type Query {
   predictions(profile: String, weights: WeightsInput, list: String! = "1001_movies", decade: Int! = 2020, filter: PredictionFilter, first: Int! = 25, after: String): PredictionConnection!
@@ -101,7 +101,7 @@ type Person { id: ID!, tmdbId: Int, name: String!, quality: PersonQuality }
 type PersonQuality { score: Float!, components: JSON!, calculatedAt: DateTime! }
 "#;
 
-/// A page on which every film has everything.
+/// A page with every detail of every movie.
 const EVERYTHING: &str = "{
     totalCount dataVersion asOf pageInfo { hasNextPage endCursor }
     nodes {
@@ -127,7 +127,7 @@ fn page(arguments: &str) -> String {
 }
 
 #[test]
-fn the_committed_schema_is_that_of_the_code() {
+fn committed_schema_matches_the_code() {
     let committed = include_str!("../../schema.graphql");
     assert!(committed == sdl(), "schema.graphql is not what `cinegraph schema` prints: run `make generate`");
     assert!(committed.ends_with("}\n"), "the file ends with a line break");
@@ -140,7 +140,7 @@ fn the_schema_covers_the_contract() {
     assert!(missing.is_empty(), "clients rely on:\n{missing:#?}");
 }
 
-/// Everything that a schema names, one line each, with its type and default.
+/// Every member of a schema, one line each, with its type and default.
 fn members(schema: &str) -> BTreeSet<String> {
     let ServiceDocument { definitions } = async_graphql::parser::parse_schema(schema).unwrap();
     let mut members = BTreeSet::new();
@@ -187,7 +187,7 @@ fn argument(parent: &str, argument: &InputValueDefinition) -> String {
     format!("{parent}({}): {}{default}", argument.name.node, argument.ty.node)
 }
 
-/// Types of the GraphQL library, which gives us no way to describe them.
+/// Types of async-graphql, which offers no way to describe them.
 const UNDESCRIBED_BY_THE_LIBRARY: [&str; 5] =
     ["CreditConnection", "ID", "MovieConnection", "PredictionConnection", "RankedMovieConnection"];
 
@@ -238,7 +238,7 @@ async fn every_root_field_has_a_name_in_the_metrics() {
     assert_eq!(fields, ROOT_FIELDS.iter().copied().collect());
 }
 
-/// Statements for one operation of a service with nothing in memory, on several threads as the program has them.
+/// Number of statements of one operation with cold caches, on several threads as in the program.
 fn cold_statements(pool: &PgPool, query: String) -> u64 {
     let pool = pool.clone();
     let operation = async move {
@@ -253,7 +253,7 @@ fn cold_statements(pool: &PgPool, query: String) -> u64 {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_page_of_any_size_costs_the_same_statements(pool: PgPool) {
+async fn page_of_any_size_runs_the_same_number_of_statements(pool: PgPool) {
     TestService::on(pool.clone()).await.fill(2_000).await;
     let service = TestService::on(pool.clone()).await;
     let full = service.data(&page("decade: 2010, first: 100")).await;
@@ -272,31 +272,31 @@ async fn an_operation_that_costs_too_much_is_told_how_much() {
     let page = page("first: 100");
     let page = page.trim_start_matches('{').trim_end_matches('}');
     let thrice = format!("{{ a: {page} b: {page} c: {page} }}");
-    let answer = TestService::without_database().ask(&thrice, json!({})).await;
-    insta::assert_json_snapshot!(answer);
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
+    let response = TestService::without_database().execute(&thrice, json!({})).await;
+    insta::assert_json_snapshot!(response);
+    assert_eq!(response["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX");
 }
 
 #[tokio::test]
-async fn an_operation_that_nests_too_deep_is_told_how_deep() {
+async fn too_deep_operation_reports_its_depth() {
     let deep = format!("{}title{}", "prediction { movie { ".repeat(12), " } }".repeat(12));
     let query = format!("{{ movie(by: {{ tmdbId: 1 }}) {{ {deep} }} }}");
-    let answer = TestService::without_database().ask(&query, json!({})).await;
+    let response = TestService::without_database().execute(&query, json!({})).await;
     let extensions = json!({ "code": "QUERY_TOO_COMPLEX", "depth": { "requested": 26, "allowed": 20 } });
-    assert_eq!(answer["errors"][0]["extensions"], extensions, "{answer:#}");
+    assert_eq!(response["errors"][0]["extensions"], extensions, "{response:#}");
 }
 
 #[tokio::test]
-async fn graphiql_may_ask_for_the_schema() {
+async fn introspection_query_of_graphiql_is_within_limits() {
     let of_type = format!("{} name {}", "ofType { kind name ".repeat(9), "}".repeat(9));
     let query = format!("{{ __schema {{ types {{ fields {{ args {{ type {{ {of_type} }} }} }} }} }} }}");
     TestService::without_database().data(&query).await;
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_bad_argument_is_named(pool: PgPool) {
+async fn invalid_argument_is_named(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Any").released("2021-01-01").insert(&service.pool).await;
+    Movie::new("Any").released("2021-01-01").insert(&service.pool).await;
     let names =
         |count: usize| format!("[{}]", (0..count).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(","));
     let weights = |popular: &str, rest: &str| {
@@ -370,7 +370,7 @@ async fn a_bad_argument_is_named(pool: PgPool) {
     cases.push((format!("{{ nodes(ids: {}) {{ id }} }}", names(101)), "ids"));
     cases.push(("{ decadeValidation(decade: 2020, list: \"other\", basis: BLIND) { decade } }".to_owned(), "basis"));
 
-    Film::new("Elsewhere").released("2021-01-01").on(&["other"]).insert(&service.pool).await;
+    Movie::new("Elsewhere").released("2021-01-01").on(&["other"]).insert(&service.pool).await;
     service.refresh().await;
     for (query, field) in cases {
         assert_eq!(service.refusal(&query).await, ("BAD_USER_INPUT".to_owned(), Some(field.to_owned())), "{query}");
@@ -378,30 +378,30 @@ async fn a_bad_argument_is_named(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn an_argument_that_names_nothing_is_not_found(pool: PgPool) {
+async fn argument_that_names_nothing_is_not_found(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Any").released("2021-01-01").insert(&service.pool).await;
+    Movie::new("Any").released("2021-01-01").insert(&service.pool).await;
     sqlx::query("UPDATE metric_weight_profiles SET active = false WHERE name = 'Cult Classic'")
         .execute(&service.pool)
         .await
         .unwrap();
     service.refresh().await;
-    let questions = [
-        "predictions(QUESTION) { totalCount }",
-        "confirmedAdditions(QUESTION) { totalCount }",
-        "prediction(by: { tmdbId: 1 }, QUESTION) { id }",
-        "validation(QUESTION) { basis }",
-        "decadeValidation(decade: 2020, QUESTION) { decade }",
-        "movie(by: { tmdbId: 1 }) { prediction(QUESTION) { id } }",
+    let fields = [
+        "predictions(ARGUMENT) { totalCount }",
+        "confirmedAdditions(ARGUMENT) { totalCount }",
+        "prediction(by: { tmdbId: 1 }, ARGUMENT) { id }",
+        "validation(ARGUMENT) { basis }",
+        "decadeValidation(decade: 2020, ARGUMENT) { decade }",
+        "movie(by: { tmdbId: 1 }) { prediction(ARGUMENT) { id } }",
     ];
     for (argument, field) in [
-        ("profile: \"Nobody's\"", "profile"),
+        ("profile: \"Missing\"", "profile"),
         ("profile: \"balanced\"", "profile"),
         ("profile: \"Cult Classic\"", "profile"),
         ("list: \"no_list\"", "list"),
     ] {
-        for question in questions {
-            let query = format!("{{ {} }}", question.replace("QUESTION", argument));
+        for root_field in fields {
+            let query = format!("{{ {} }}", root_field.replace("ARGUMENT", argument));
             assert_eq!(service.refusal(&query).await, ("NOT_FOUND".to_owned(), Some(field.to_owned())), "{query}");
         }
     }
@@ -410,9 +410,9 @@ async fn an_argument_that_names_nothing_is_not_found(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_is_not_there_is_null_and_no_error(pool: PgPool) {
+async fn missing_objects_are_null_without_an_error(pool: PgPool) {
     let service = TestService::on(pool).await;
-    let gone = Film::new("Gone").insert(&service.pool).await;
+    let gone = Movie::new("Gone").insert(&service.pool).await;
     let id = service.data("{ movie(by: { tmdbId: 1 }) { id } }").await["movie"]["id"].clone();
     sqlx::query("DELETE FROM movies WHERE id = $1").bind(gone).execute(&service.pool).await.unwrap();
     service.later(TimeDelta::days(1));
@@ -421,7 +421,7 @@ async fn what_is_not_there_is_null_and_no_error(pool: PgPool) {
         .data(&format!(
             "{{ byTmdb: movie(by: {{ tmdbId: 1 }}) {{ id }} byImdb: movie(by: {{ imdbId: \"tt1\" }}) {{ id }}
                 byNul: movie(by: {{ imdbId: \"\\u0000\" }}) {{ id }} byId: movie(by: {{ id: {id} }}) {{ id }}
-                prediction(by: {{ tmdbId: 1 }}) {{ id }} profile(name: \"Nobody's\") {{ id }}
+                prediction(by: {{ tmdbId: 1 }}) {{ id }} profile(name: \"Missing\") {{ id }}
                 node(id: {id}) {{ id }} nonsense: node(id: \"nonsense\") {{ id }} }}"
         ))
         .await;
@@ -431,44 +431,44 @@ async fn what_is_not_there_is_null_and_no_error(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn nodes_come_in_the_order_of_their_ids(pool: PgPool) {
+async fn nodes_are_in_the_order_of_their_ids(pool: PgPool) {
     let service = TestService::on(pool).await;
     for title in ["A", "B"] {
-        Film::new(title).insert(&service.pool).await;
+        Movie::new(title).insert(&service.pool).await;
     }
     let ids = service.data("{ a: movie(by: { tmdbId: 1 }) { id } b: movie(by: { tmdbId: 2 }) { id } profile(name: \"Balanced\") { id } }").await;
     let id = |name: &str| ids[name]["id"].as_str().unwrap();
-    let asked = [id("b"), "nonsense", id("profile"), id("a"), id("b")];
+    let requested = [id("b"), "nonsense", id("profile"), id("a"), id("b")];
     let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Movie { title } ... on Profile { name } } }";
 
-    let answer = service.ask(query, json!({ "ids": asked })).await;
+    let response = service.execute(query, json!({ "ids": requested })).await;
 
     let named = |node: &Value| node.get("title").or(node.get("name")).cloned().unwrap_or_default();
-    let names: Vec<_> = answer["data"]["nodes"].as_array().unwrap().iter().map(named).collect();
+    let names: Vec<_> = response["data"]["nodes"].as_array().unwrap().iter().map(named).collect();
     assert_eq!(names, [json!("B"), json!(null), json!("Balanced"), json!("A"), json!("B")]);
 }
 
 #[sqlx::test(migrations = false)]
 async fn a_field_that_fails_leaves_the_rest_of_the_answer(pool: PgPool) {
     let service = TestService::on(pool).await;
-    let film = Film::new("Standing").released("2021-01-01").insert(&service.pool).await;
-    credit(&service.pool, film, person(&service.pool, "Ann Lee").await, Some("Director")).await;
+    let movie = Movie::new("Standing").released("2021-01-01").insert(&service.pool).await;
+    credit(&service.pool, movie, person(&service.pool, "Ann Lee").await, Some("Director")).await;
     service.refresh().await;
     sqlx::query("ALTER TABLE person_metrics RENAME TO elsewhere").execute(&service.pool).await.unwrap();
 
     let query = "{ predictions { nodes { movie { title people { person { name quality { score } } } } } } }";
-    let answer = service.ask(query, json!({})).await;
+    let response = service.execute(query, json!({})).await;
 
-    insta::assert_json_snapshot!(answer);
-    assert_eq!(answer["data"]["predictions"]["nodes"][0]["movie"]["title"], "Standing");
+    insta::assert_json_snapshot!(response);
+    assert_eq!(response["data"]["predictions"]["nodes"][0]["movie"]["title"], "Standing");
 }
 
 #[sqlx::test(migrations = false)]
-async fn no_error_tells_a_client_what_the_database_said(pool: PgPool) {
+async fn database_error_text_never_reaches_clients(pool: PgPool) {
     let service = TestService::on(pool.clone()).await;
-    Film::new("Any").released("2021-01-01").on(&["1001_movies"]).insert(&service.pool).await;
+    Movie::new("Any").released("2021-01-01").on(&["1001_movies"]).insert(&service.pool).await;
     service.refresh().await;
-    let questions = [
+    let fields = [
         "predictions { totalCount }",
         "predictions(filter: { genres: [\"a\"], countries: [\"a\"] }) { totalCount }",
         "confirmedAdditions { totalCount }",
@@ -493,27 +493,27 @@ async fn no_error_tells_a_client_what_the_database_said(pool: PgPool) {
     .fetch_all(&pool)
     .await
     .unwrap();
-    let mut said = BTreeSet::new();
+    let mut codes_and_messages = BTreeSet::new();
     for table in &tables {
         let cold = TestService::on(pool.clone()).await;
         let (schema, name) = table.split_once('.').unwrap();
         let rename = |from: &str, to: &str| sqlx::AssertSqlSafe(format!("ALTER TABLE {schema}.{from} RENAME TO {to}"));
         sqlx::query(rename(name, "elsewhere")).execute(&pool).await.unwrap();
-        for question in questions {
-            let answer = cold.ask(&format!("{{ {question} }}"), json!({})).await;
-            for error in answer["errors"].as_array().into_iter().flatten() {
-                said.insert(format!("{} {}", error["extensions"], error["message"]));
+        for field in fields {
+            let response = cold.execute(&format!("{{ {field} }}"), json!({})).await;
+            for error in response["errors"].as_array().into_iter().flatten() {
+                codes_and_messages.insert(format!("{} {}", error["extensions"], error["message"]));
             }
         }
         sqlx::query(rename("elsewhere", name)).execute(&pool).await.unwrap();
     }
-    let only = r#"{"code":"INTERNAL"} "something went wrong on our side""#;
-    assert_eq!(said, BTreeSet::from([only.to_owned()]));
+    let only = r#"{"code":"INTERNAL"} "internal server error""#;
+    assert_eq!(codes_and_messages, BTreeSet::from([only.to_owned()]));
 }
 
 #[tokio::test]
 async fn a_service_without_its_database_says_when_to_ask_again() {
-    let answer = TestService::without_database().ask("{ predictions { totalCount } }", json!({})).await;
-    insta::assert_json_snapshot!(answer);
-    assert_eq!(answer["errors"][0]["extensions"], json!({ "code": "SERVICE_UNAVAILABLE", "retryAfter": 1 }));
+    let response = TestService::without_database().execute("{ predictions { totalCount } }", json!({})).await;
+    insta::assert_json_snapshot!(response);
+    assert_eq!(response["errors"][0]["extensions"], json!({ "code": "SERVICE_UNAVAILABLE", "retryAfter": 1 }));
 }

@@ -1,4 +1,4 @@
-//! The HTTP shell round a toy schema: answers, limits, traces, and the laws that the metrics must hold.
+//! The HTTP layer with a toy schema: responses, limits, traces, and metric invariants.
 
 use std::future::pending;
 use std::io;
@@ -32,7 +32,7 @@ use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// Time for an operation that none of these tests takes.
+/// An operation timeout that no test reaches.
 const ENOUGH: Duration = Duration::from_secs(10);
 
 struct Query;
@@ -52,7 +52,7 @@ impl Query {
     }
 
     async fn missing(&self) -> Option<Result<bool, Error>> {
-        Some(Err(coded("NOT_FOUND", "no such film")))
+        Some(Err(coded("NOT_FOUND", "no such movie")))
     }
 
     async fn unavailable(&self) -> Option<Result<bool, Error>> {
@@ -89,10 +89,10 @@ fn coded(code: &str, message: &str) -> Error {
     Error::new(message).extend_with(|_, extensions| extensions.set("code", code))
 }
 
-/// The shell round the toy schema, with a registry of its own.
-/// Operations that a shell answers at a time.
-const PLACES: usize = 150;
+/// Maximum number of concurrent operations.
+const CONCURRENCY: usize = 150;
 
+/// The HTTP layer over the toy schema, with its own metrics registry.
 struct Shell {
     public: Router,
     admin: Router,
@@ -126,7 +126,7 @@ impl Shell {
             let database = if ready { Ok(()) } else { Err("unreachable".to_owned()) };
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
-        let limits = OperationLimits { time: execution, concurrent: PLACES, ..OperationLimits::default() };
+        let limits = OperationLimits { time: execution, max_concurrent: CONCURRENCY, ..OperationLimits::default() };
         let pipeline = OperationPipeline::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), limits)
             .with_trusted_documents(documents);
         let sockets = ConnectionLimiter::new(
@@ -159,16 +159,16 @@ impl Shell {
         Self::of(HttpLimits::default(), ENOUGH, true, documents)
     }
 
-    async fn query(&self, query: &str) -> Answer {
+    async fn query(&self, query: &str) -> TestResponse {
         self.send(post(json!({ "query": query }).to_string())).await
     }
 
-    async fn get(&self, uri: &str) -> Answer {
+    async fn get(&self, uri: &str) -> TestResponse {
         self.send(Request::get(uri).body(Body::empty()).unwrap()).await
     }
 
-    async fn send(&self, request: Request<Body>) -> Answer {
-        Answer::of(&self.public, request).await
+    async fn send(&self, request: Request<Body>) -> TestResponse {
+        TestResponse::of(&self.public, request).await
     }
 
     /// The value of one series.
@@ -198,13 +198,13 @@ impl Shell {
     }
 }
 
-struct Answer {
+struct TestResponse {
     status: StatusCode,
     headers: HeaderMap,
     text: String,
 }
 
-impl Answer {
+impl TestResponse {
     async fn of(router: &Router, request: Request<Body>) -> Self {
         let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -230,7 +230,7 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap()
 }
 
-/// Waits until `fact` holds, 5 s at most.
+/// Waits until `fact` holds, at most 5 s.
 async fn until(fact: impl Fn() -> bool) {
     let holds = async {
         while !fact() {
@@ -244,17 +244,17 @@ fn post(body: impl Into<Body>) -> Request<Body> {
     Request::post("/graphql").header(header::CONTENT_TYPE, "application/json").body(body.into()).unwrap()
 }
 
-/// Where one subscriber is all there is, tracing lets the thread that first comes upon a log statement decide for all
-/// whether anybody listens. With a second one it asks them both.
+/// With a single subscriber, tracing caches per log statement whether the first thread that reaches it listens, for all
+/// threads. A second subscriber makes tracing check both.
 static BYSTANDER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
-/// As in the program, requests are traced and nothing leaves it.
+/// Requests have trace ids, as in the program, but no span is exported.
 static TRACES: LazyLock<()> = LazyLock::new(|| {
     let provider = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build();
     opentelemetry::global::set_tracer_provider(provider);
 });
 
-/// What this thread logs, until it is dropped.
+/// Captures the log of this thread until dropped.
 pub(crate) struct Log {
     lines: Arc<Mutex<Vec<u8>>>,
     _scope: (DefaultGuard, TelemetryGuard),
@@ -295,7 +295,7 @@ impl io::Write for Writer {
 }
 
 #[tokio::test]
-async fn a_query_is_answered_by_post_and_by_get() {
+async fn query_is_executed_by_post_and_by_get() {
     let shell = Shell::new();
 
     let posted = shell.query("{ film }").await;
@@ -308,16 +308,16 @@ async fn a_query_is_answered_by_post_and_by_get() {
 }
 
 #[tokio::test]
-async fn variables_come_as_json_in_a_query_string() {
-    let answer = Shell::new()
+async fn variables_are_read_as_json_from_the_query_string() {
+    let response = Shell::new()
         .get("/graphql?query=query($on:NaiveDate!)%7Breleased(on:$on)%7D&variables=%7B%22on%22:%221985-06-01%22%7D")
         .await;
 
-    assert_eq!(answer.json(), json!({ "data": { "released": "1985-06-01" } }));
+    assert_eq!(response.json(), json!({ "data": { "released": "1985-06-01" } }));
 }
 
 #[tokio::test]
-async fn every_end_has_its_code_and_counts_once() {
+async fn every_outcome_has_its_code_and_counts_once() {
     let cases = [
         ("{ film }", "", "ok", [1, 0, 0]),
         ("{ film", "GRAPHQL_PARSE_FAILED", "rejected", [0, 0, 1]),
@@ -332,10 +332,10 @@ async fn every_end_has_its_code_and_counts_once() {
     for (query, code, outcome, slo) in cases {
         let shell = Shell::new();
 
-        let answer = shell.query(query).await;
+        let response = shell.query(query).await;
 
-        assert_eq!(answer.code(), code, "{query}: {}", answer.text);
-        assert!(!answer.text.contains("hunter2"), "{query}: {}", answer.text);
+        assert_eq!(response.code(), code, "{query}: {}", response.text);
+        assert!(!response.text.contains("hunter2"), "{query}: {}", response.text);
         assert_eq!(shell.slo(), slo, "{query}");
         assert_eq!(shell.total("graphql_server_request_duration_seconds_count"), 1, "{query}");
         let counted = shell.sum(|series| {
@@ -343,7 +343,7 @@ async fn every_end_has_its_code_and_counts_once() {
                 && series.contains(&format!("outcome=\"{outcome}\""))
         });
         assert_eq!(counted, 1, "{query} should be {outcome}");
-        let errors = answer.json()["errors"].as_array().map_or(0, Vec::len);
+        let errors = response.json()["errors"].as_array().map_or(0, Vec::len);
         assert_eq!(shell.total("cinegraph_graphql_errors_total"), count(errors), "{query}");
         assert_eq!(shell.in_flight(), 0, "{query}");
     }
@@ -351,22 +351,22 @@ async fn every_end_has_its_code_and_counts_once() {
 
 #[tokio::test]
 async fn a_syntax_error_does_not_repeat_the_document() {
-    let answer = Shell::new().query(&format!("{{ film(a: \"{}\" ", "x".repeat(10_000))).await;
+    let response = Shell::new().query(&format!("{{ film(a: \"{}\" ", "x".repeat(10_000))).await;
 
-    assert_eq!(answer.code(), "GRAPHQL_PARSE_FAILED");
-    assert!(answer.text.len() < 500, "{}", answer.text);
-    assert!(answer.json()["errors"][0]["locations"][0]["line"] == 1, "{}", answer.text);
+    assert_eq!(response.code(), "GRAPHQL_PARSE_FAILED");
+    assert!(response.text.len() < 500, "{}", response.text);
+    assert!(response.json()["errors"][0]["locations"][0]["line"] == 1, "{}", response.text);
 }
 
 #[tokio::test]
-async fn circular_fragments_are_refused_and_end() {
-    let answer = Shell::new().query("{ ...A } fragment A on Query { film ...B } fragment B on Query { ...A }").await;
+async fn circular_fragments_are_rejected() {
+    let response = Shell::new().query("{ ...A } fragment A on Query { film ...B } fragment B on Query { ...A }").await;
 
-    assert_eq!(answer.code(), "GRAPHQL_VALIDATION_FAILED");
+    assert_eq!(response.code(), "GRAPHQL_VALIDATION_FAILED");
 }
 
 #[tokio::test]
-async fn what_holds_no_operation_is_refused_in_json() {
+async fn body_without_an_operation_is_rejected_in_json() {
     let large = HttpLimits::default().body_bytes + 1;
     let text = Request::post("/graphql").header(header::CONTENT_TYPE, "text/plain").body("{}".into()).unwrap();
     let put = Request::put("/graphql").body(Body::empty()).unwrap();
@@ -381,17 +381,17 @@ async fn what_holds_no_operation_is_refused_in_json() {
     for (request, status, code) in cases {
         let shell = Shell::new();
 
-        let answer = shell.send(request).await;
+        let response = shell.send(request).await;
 
-        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text);
-        assert_eq!(answer.header(header::CONTENT_TYPE), "application/json; charset=utf-8");
+        assert_eq!((response.status, response.code().as_str()), (status, code), "{}", response.text);
+        assert_eq!(response.header(header::CONTENT_TYPE), "application/json; charset=utf-8");
         assert_eq!(shell.slo(), [0, 0, 1], "{status}");
         assert_eq!(shell.total("graphql_server_request_duration_seconds_count"), 0, "{status}");
     }
 }
 
 #[tokio::test]
-async fn a_method_not_allowed_names_those_that_are() {
+async fn rejected_method_gets_the_allowed_ones() {
     let shell = Shell::new();
 
     let put = shell.send(Request::put("/graphql").body(Body::empty()).unwrap()).await;
@@ -402,43 +402,43 @@ async fn a_method_not_allowed_names_those_that_are() {
 }
 
 #[tokio::test]
-async fn an_unknown_path_is_not_found_and_has_no_label_of_its_own() {
+async fn unknown_path_is_not_found_and_has_no_own_label() {
     let shell = Shell::new();
 
-    let answer = shell.get("/wp-login.php").await;
+    let response = shell.get("/wp-login.php").await;
 
-    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "NOT_FOUND"));
+    assert_eq!((response.status, response.code().as_str()), (StatusCode::NOT_FOUND, "NOT_FOUND"));
     assert_eq!(shell.slo(), [0; 3]);
     let series = r#"{http_request_method="GET",http_route="unmatched",http_response_status_code="404"}"#;
     assert_eq!(shell.metric(&format!("http_server_request_duration_seconds_count{series}")), 1);
 }
 
 #[tokio::test]
-async fn an_operation_that_takes_too_long_is_ended() {
+async fn operation_past_the_timeout_is_ended() {
     let log = Log::start();
     let shell = Shell::with(HttpLimits::default(), Duration::from_millis(20), true);
 
-    let answer = shell.query("{ never }").await;
+    let response = shell.query("{ never }").await;
 
-    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
+    assert_eq!((response.status, response.code().as_str()), (StatusCode::GATEWAY_TIMEOUT, "TIMEOUT"));
     assert_eq!(shell.slo(), [0, 1, 0]);
     assert_eq!(shell.in_flight(), 0);
     assert_eq!(log.operations()[0]["outcome"], "error");
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_arrive_is_given_up() {
+async fn stalled_body_times_out_with_408() {
     let shell = Shell::with(HttpLimits { body_read: Duration::from_millis(20), ..HttpLimits::default() }, ENOUGH, true);
     let stalled = Body::from_stream(futures_util::stream::pending::<Result<String, io::Error>>());
 
-    let answer = shell.send(post(stalled)).await;
+    let response = shell.send(post(stalled)).await;
 
-    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(response.status, StatusCode::REQUEST_TIMEOUT);
     assert_eq!(shell.slo(), [0, 0, 1]);
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_is_counted_as_cancelled() {
+async fn disconnected_client_is_counted_as_cancelled() {
     let log = Log::start();
     let shell = Shell::new();
 
@@ -457,39 +457,39 @@ async fn a_client_that_hangs_up_is_counted_as_cancelled() {
 }
 
 #[tokio::test]
-async fn any_load_keeps_the_laws() {
+async fn metric_invariants_hold_under_any_load() {
     let shell = Shell::with(HttpLimits::default(), Duration::from_millis(20), true);
     let queries = ["{ film }", "{ missing }", "{ leaking film }", "{ panicking }", "{ never }", "{", "{ flim }"];
 
     let public = &shell.public;
     let load = (0..140).map(|n| async move {
         let request = post(json!({ "query": queries[n % queries.len()] }).to_string());
-        let answer = Answer::of(public, request);
-        // Every tenth client has no patience at all.
+        let response = TestResponse::of(public, request);
+        // Every tenth client disconnects at once.
         let patience = Duration::from_secs(if n % 10 == 0 { 0 } else { 5 });
-        tokio::time::timeout(patience, answer).await.is_ok()
+        tokio::time::timeout(patience, response).await.is_ok()
     });
     futures_util::future::join_all(load).await;
 
     until(|| shell.in_flight() == 0).await;
     assert_eq!(shell.slo().iter().sum::<u64>(), 140);
     assert_eq!(shell.total("http_server_request_duration_seconds_count"), 140);
-    // Who leaves at once may not have been heard yet.
+    // The pipeline may not have seen an operation whose client disconnected at once.
     assert!((140 - 14..=140).contains(&shell.total("graphql_server_request_duration_seconds_count")));
 }
 
 #[tokio::test]
-async fn the_answers_bytes_are_measured() {
+async fn response_bytes_are_measured() {
     let shell = Shell::new();
 
-    let answer = shell.query("{ film }").await;
+    let response = shell.query("{ film }").await;
 
     let sum = shell.metric(r#"http_server_response_body_size_bytes_sum{http_route="/graphql"}"#);
-    assert_eq!(sum, count(answer.text.len()));
+    assert_eq!(sum, count(response.text.len()));
 }
 
 #[tokio::test]
-async fn an_operation_is_one_log_line_in_its_callers_trace() {
+async fn operation_is_one_log_line_in_its_callers_trace() {
     let log = Log::start();
     let shell = Shell::new();
     let mut request = post(
@@ -503,9 +503,9 @@ async fn an_operation_is_one_log_line_in_its_callers_trace() {
     request.headers_mut().insert("traceparent", traceparent.parse().unwrap());
     request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 1, 2, 3], 4321))));
 
-    let answer = shell.send(request).await;
+    let response = shell.send(request).await;
 
-    assert_eq!(answer.header("x-trace-id"), CALLERS_TRACE);
+    assert_eq!(response.header("x-trace-id"), CALLERS_TRACE);
     let [mut line] = log.operations().try_into().unwrap();
     assert!(!line.to_string().contains("1985"), "variables are not logged: {line}");
     assert!(line["duration_ms"].is_f64());
@@ -536,43 +536,43 @@ async fn an_operation_is_one_log_line_in_its_callers_trace() {
 }
 
 #[tokio::test]
-async fn a_stranger_does_not_choose_its_trace() {
+async fn untrusted_peer_does_not_choose_the_trace_id() {
     let _log = Log::start();
     let shell = Shell::new();
     let mut request = post(json!({ "query": "{ film }" }).to_string());
     request.headers_mut().insert("traceparent", format!("00-{CALLERS_TRACE}-00f067aa0ba902b7-01").parse().unwrap());
     request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4321))));
 
-    let answer = shell.send(request).await;
+    let response = shell.send(request).await;
 
-    let trace = answer.header("x-trace-id");
+    let trace = response.header("x-trace-id");
     assert!(trace.len() == 32 && trace != CALLERS_TRACE, "{trace}");
 }
 
 #[tokio::test]
-async fn a_panic_is_one_log_line_too() {
+async fn panic_is_one_log_line() {
     let log = Log::start();
     let shell = Shell::new();
 
-    let answer = shell.query("{ panicking }").await;
+    let response = shell.query("{ panicking }").await;
 
-    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(response.status, StatusCode::INTERNAL_SERVER_ERROR);
     let [line] = log.operations().try_into().unwrap();
     assert_eq!(
         (line["outcome"].as_str(), line["trace_id"].as_str()),
-        (Some("error"), Some(answer.header("x-trace-id")))
+        (Some("error"), Some(response.header("x-trace-id")))
     );
 }
 
 #[tokio::test]
-async fn every_answer_names_its_trace() {
+async fn every_response_has_a_trace_id() {
     let _log = Log::start();
     let shell = Shell::new();
     let mut seen = Vec::new();
 
     for uri in ["/", "/graphiql", "/graphql", "/health/live", "/health/ready", "/nowhere"] {
-        let answer = shell.get(uri).await;
-        seen.push(answer.header("x-trace-id").to_owned());
+        let response = shell.get(uri).await;
+        seen.push(response.header("x-trace-id").to_owned());
     }
 
     assert!(seen.iter().all(|id| id.len() == 32), "{seen:?}");
@@ -582,7 +582,7 @@ async fn every_answer_names_its_trace() {
 }
 
 #[tokio::test]
-async fn browsers_that_open_the_api_are_sent_to_the_explorer() {
+async fn browsers_that_open_the_api_are_redirected_to_the_explorer() {
     let shell = Shell::new();
     let open = async |uri: &str, accept: &str| {
         shell.send(Request::get(uri).header(header::ACCEPT, accept).body(Body::empty()).unwrap()).await
@@ -597,7 +597,7 @@ async fn browsers_that_open_the_api_are_sent_to_the_explorer() {
 }
 
 #[tokio::test]
-async fn an_explorer_without_its_files_says_how_to_get_them() {
+async fn explorer_without_its_files_says_how_to_install_them() {
     let shell = Shell::new();
 
     let page = shell.get("/graphiql").await;
@@ -624,7 +624,7 @@ async fn explorer_files_with_another_checksum_are_not_served() {
 }
 
 #[tokio::test]
-async fn health_tells_alive_from_ready() {
+async fn liveness_and_readiness_differ() {
     let (ready, not_ready) = (Shell::new(), Shell::with(HttpLimits::default(), ENOUGH, false));
 
     let fine = ready.get("/health/ready").await;
@@ -644,15 +644,15 @@ async fn metrics_are_on_the_admin_listener_only() {
     let shell = Shell::new();
     let scrape = || Request::get("/metrics").body(Body::empty()).unwrap();
 
-    let answer = Answer::of(&shell.admin, scrape()).await;
+    let response = TestResponse::of(&shell.admin, scrape()).await;
 
-    assert_eq!(answer.header(header::CONTENT_TYPE), "text/plain; version=0.0.4; charset=utf-8");
-    assert!(answer.text.contains("# TYPE cinegraph_slo_requests_total counter"));
+    assert_eq!(response.header(header::CONTENT_TYPE), "text/plain; version=0.0.4; charset=utf-8");
+    assert!(response.text.contains("# TYPE cinegraph_slo_requests_total counter"));
     assert_eq!(shell.send(scrape()).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
-async fn a_stopping_server_finishes_what_it_began() {
+async fn stopping_server_finishes_requests_in_flight() {
     let shell = Shell::with(HttpLimits::default(), Duration::from_millis(200), true);
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -664,10 +664,10 @@ async fn a_stopping_server_finishes_what_it_began() {
     client.write_all(b"GET /graphql?query=%7Bnever%7D HTTP/1.1\r\nHost: cinegraph\r\n\r\n").await.unwrap();
     until(|| shell.in_flight() == 2).await;
     stop.cancel();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
 
-    assert!(answer.starts_with("HTTP/1.1 504"), "{answer}");
+    assert!(response.starts_with("HTTP/1.1 504"), "{response}");
     assert!(server.await.is_ok());
     assert_eq!(shell.slo(), [0, 1, 0]);
 }
@@ -693,7 +693,7 @@ async fn a_client_that_closes_its_connection_is_cancelled() {
 }
 
 #[tokio::test]
-async fn the_media_type_decides_the_status_of_what_was_not_executed() {
+async fn media_type_decides_the_status_of_rejected_operations() {
     let shell = Shell::new();
     for (accept, content_type, status) in [
         ("application/json", "application/json; charset=utf-8", StatusCode::OK),
@@ -706,9 +706,13 @@ async fn the_media_type_decides_the_status_of_what_was_not_executed() {
         for query in ["{ film", "{ flim }"] {
             let mut request = post(json!({ "query": query }).to_string());
             request.headers_mut().insert(header::ACCEPT, accept.parse().unwrap());
-            let answer = shell.send(request).await;
-            assert_eq!((answer.status, answer.header(header::CONTENT_TYPE)), (status, content_type), "{query}");
-            assert!(answer.json().get("data").is_none() && answer.text.starts_with("{\"errors\""), "{}", answer.text);
+            let response = shell.send(request).await;
+            assert_eq!((response.status, response.header(header::CONTENT_TYPE)), (status, content_type), "{query}");
+            assert!(
+                response.json().get("data").is_none() && response.text.starts_with("{\"errors\""),
+                "{}",
+                response.text
+            );
         }
     }
     let mut request = post(json!({ "query": "{ film }" }).to_string());
@@ -719,20 +723,20 @@ async fn the_media_type_decides_the_status_of_what_was_not_executed() {
 }
 
 #[tokio::test]
-async fn one_operation_too_many_is_told_to_come_again() {
+async fn operation_over_the_limit_gets_503_with_retry_after() {
     let shell = Arc::new(Shell::new());
-    let waiting: Vec<_> = (0..PLACES)
+    let waiting: Vec<_> = (0..CONCURRENCY)
         .map(|_| {
             let shell = Arc::clone(&shell);
             tokio::spawn(async move { shell.query("{ never }").await })
         })
         .collect();
-    until(|| shell.total("graphql_server_request_active") == count(PLACES)).await;
+    until(|| shell.total("graphql_server_request_active") == count(CONCURRENCY)).await;
 
-    let answer = shell.query("{ film }").await;
+    let response = shell.query("{ film }").await;
 
-    assert_eq!((answer.status, answer.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"));
-    assert_eq!(answer.header(header::RETRY_AFTER), "1");
+    assert_eq!((response.status, response.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"));
+    assert_eq!(response.header(header::RETRY_AFTER), "1");
     let page = shell.get("/").await;
     assert_eq!((page.status, page.header(header::RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "1"));
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
@@ -741,7 +745,7 @@ async fn one_operation_too_many_is_told_to_come_again() {
 }
 
 #[tokio::test]
-async fn a_document_may_be_sent_by_its_hash_once_it_is_known() {
+async fn persisted_query_is_executed_by_its_hash() {
     let shell = Shell::new();
     let hash = "a0d2d5f5f1c7d0d0a4a9b2d1c3a7c2c2f2c6f7f3f1c3d2d6c3a8e1c9f1d2b3a4";
     let persisted = |hash: &str, query: Option<&str>| {
@@ -764,20 +768,20 @@ async fn a_document_may_be_sent_by_its_hash_once_it_is_known() {
 }
 
 #[tokio::test]
-async fn only_trusted_documents_are_executed_where_nothing_else_is() {
+async fn trusted_documents_only_rejects_other_documents() {
     let shell =
         Shell::trusting(TrustedDocuments { by_id: [("film".to_owned(), "{ film }".to_owned())].into(), only: true });
-    let ask = async |body: Value| shell.send(post(body.to_string())).await;
-    assert_eq!(ask(json!({ "documentId": "film" })).await.json()["data"]["film"], "Ran");
-    assert_eq!(ask(json!({ "query": "{ film }" })).await.json()["data"]["film"], "Ran");
+    let send = async |body: Value| shell.send(post(body.to_string())).await;
+    assert_eq!(send(json!({ "documentId": "film" })).await.json()["data"]["film"], "Ran");
+    assert_eq!(send(json!({ "query": "{ film }" })).await.json()["data"]["film"], "Ran");
     let by_hash = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": sha256("{ film }") } } });
-    assert_eq!(ask(by_hash).await.json()["data"]["film"], "Ran");
-    assert_eq!(ask(json!({ "query": "{ __typename }" })).await.code(), "FORBIDDEN");
-    assert_eq!(ask(json!({ "documentId": "other" })).await.code(), "PERSISTED_QUERY_NOT_FOUND");
+    assert_eq!(send(by_hash).await.json()["data"]["film"], "Ran");
+    assert_eq!(send(json!({ "query": "{ __typename }" })).await.code(), "FORBIDDEN");
+    assert_eq!(send(json!({ "documentId": "other" })).await.code(), "PERSISTED_QUERY_NOT_FOUND");
     let query = "{ __typename }";
     let sent =
         json!({ "query": query, "extensions": { "persistedQuery": { "version": 1, "sha256Hash": sha256(query) } } });
-    assert_eq!(ask(sent).await.code(), "FORBIDDEN");
+    assert_eq!(send(sent).await.code(), "FORBIDDEN");
     assert_eq!(shell.metric("cinegraph_graphql_rejected_total{reason=\"auth\"}"), 2);
 }
 
@@ -822,19 +826,19 @@ async fn rejected_preflights_name_the_setting() {
 #[tokio::test]
 async fn only_responses_to_allowed_origins_can_be_read_by_their_pages() {
     let shell = Shell::new();
-    let ask = async |origin: &str| {
+    let send_from = async |origin: &str| {
         let mut request = post(json!({ "query": "{ film }" }).to_string());
         request.headers_mut().insert(header::ORIGIN, origin.parse().unwrap());
         shell.send(request).await
     };
-    let allowed = ask("https://films.example").await;
+    let allowed = send_from("https://films.example").await;
     assert_eq!(allowed.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "https://films.example");
-    let other = ask("https://elsewhere.example").await;
+    let other = send_from("https://elsewhere.example").await;
     assert_eq!((other.status, other.header(header::ACCESS_CONTROL_ALLOW_ORIGIN)), (StatusCode::OK, ""));
 }
 
 #[tokio::test]
-async fn long_answers_are_compressed_as_the_client_likes() {
+async fn long_responses_are_compressed_with_the_accepted_encoding() {
     let shell = Shell::new();
     let introspection = "{ __schema { types { name description fields { name description } } } }";
     for encoding in ["gzip", "br"] {
@@ -850,7 +854,7 @@ async fn long_answers_are_compressed_as_the_client_likes() {
 }
 
 #[tokio::test]
-async fn a_request_keeps_the_name_that_it_came_with() {
+async fn request_keeps_its_request_id() {
     let shell = Shell::new();
     let named = async |id: &str| {
         let mut request = post(json!({ "query": "{ film }" }).to_string());
@@ -865,7 +869,7 @@ async fn a_request_keeps_the_name_that_it_came_with() {
 }
 
 #[tokio::test]
-async fn what_is_not_at_hand_is_worked_out_off_the_threads_of_connections() {
+async fn uncached_requests_run_off_the_connection_threads() {
     let shell = Shell::new();
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -878,17 +882,17 @@ async fn what_is_not_at_hand_is_worked_out_off_the_threads_of_connections() {
         .write_all(b"GET /graphql?query=%7Bthread%7D HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         .await
         .unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
+    let mut response = String::new();
+    client.read_to_string(&mut response).await.unwrap();
 
     let here = thread::current().name().unwrap().to_owned();
-    assert!(answer.ends_with(&json!({ "data": { "thread": here } }).to_string()), "{answer}");
+    assert!(response.ends_with(&json!({ "data": { "thread": here } }).to_string()), "{response}");
     stop.cancel();
     server.await.unwrap();
 }
 
 #[tokio::test]
-async fn half_sent_heads_and_bodies_are_cut_off() {
+async fn half_sent_heads_and_bodies_time_out() {
     let limits = HttpLimits { body_read: Duration::from_millis(100), ..HttpLimits::default() };
     let shell = Shell::with(limits, ENOUGH, true);
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
@@ -899,13 +903,13 @@ async fn half_sent_heads_and_bodies_are_cut_off() {
     let head =
         "POST /graphql HTTP/1.1\r\nHost: cinegraph\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n";
 
-    for (sent, said) in [("POST /graphql HTTP/1.1\r\nHost: cin", ""), ("", ""), (head, "HTTP/1.1 408")] {
+    for (sent, expected) in [("POST /graphql HTTP/1.1\r\nHost: cin", ""), ("", ""), (head, "HTTP/1.1 408")] {
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(sent.as_bytes()).await.unwrap();
         client.write_all(if sent == head { b"{" } else { b"" }).await.unwrap();
-        let mut answer = String::new();
-        let read = tokio::time::timeout(Duration::from_secs(5), client.read_to_string(&mut answer)).await;
-        assert!(read.is_ok() && answer.starts_with(said), "{sent:?}: {answer}");
+        let mut response = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(5), client.read_to_string(&mut response)).await;
+        assert!(read.is_ok() && response.starts_with(expected), "{sent:?}: {response}");
     }
 }
 

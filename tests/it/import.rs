@@ -1,4 +1,4 @@
-//! Importing CSV files: what arrives, what is refused, and that nothing is half-written.
+//! Importing CSV files: imported values, rejected files, and atomicity.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -59,7 +59,7 @@ const CATALOGUE: [(&str, &str); 7] = [
     ("movie_genres.csv", "tmdb_id,genre\n1,Drama\n1,Heist\n2,Drama\n3,Noir\n"),
 ];
 
-/// The catalogue in a directory, to be damaged.
+/// The catalogue in a directory, for tests to damage.
 struct Files(TempDir);
 
 impl Files {
@@ -79,7 +79,7 @@ impl Files {
         fs::remove_file(self.0.path().join(name)).unwrap();
     }
 
-    /// Replaces the one place where `from` stands.
+    /// Replaces the only occurrence of `from`.
     fn replace(&self, name: &str, from: &str, to: &str) {
         let text = fs::read_to_string(self.0.path().join(name)).unwrap();
         assert_eq!(text.matches(from).count(), 1, "{from:?} in {name}");
@@ -100,7 +100,7 @@ fn of<'a>(summary: &'a ImportSummary, name: &str) -> &'a FileSummary {
     summary.files.iter().find(|file| file.name == name).unwrap()
 }
 
-/// All rows of the film tables, with the transaction that wrote each.
+/// All rows of the movie tables, with the transaction that wrote each.
 async fn contents(pool: &PgPool) -> Vec<String> {
     let mut rows = Vec::new();
     for table in [
@@ -168,7 +168,7 @@ async fn values_arrive_as_given(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn lists_stand_in_the_canonical_sources(pool: PgPool) {
+async fn lists_are_stored_in_canonical_sources(pool: PgPool) {
     Files::new().import(&pool).await.unwrap();
 
     let sources = "SELECT canonical_sources::text FROM movies ORDER BY id";
@@ -188,7 +188,7 @@ async fn lists_stand_in_the_canonical_sources(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn lists_are_merged_into_what_is_there(pool: PgPool) {
+async fn imported_lists_are_merged_into_existing_ones(pool: PgPool) {
     let files = Files::new();
     files.import(&pool).await.unwrap();
     sqlx::query("UPDATE movies SET canonical_sources = '{\"other\": {\"included\": true}, \"1001_movies\": {}}' WHERE tmdb_id = 1")
@@ -206,7 +206,7 @@ async fn lists_are_merged_into_what_is_there(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn genres_have_tmdb_ids_or_negative_ones(pool: PgPool) {
+async fn genres_have_tmdb_ids_or_negative_ids(pool: PgPool) {
     let files = Files::new();
     files.import(&pool).await.unwrap();
     files.append("movie_genres.csv", "3,Essay\n3,Heist\n3,Western\n");
@@ -248,7 +248,7 @@ async fn changed_rows_are_updated_and_absent_ones_kept(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn rows_of_one_nomination_are_merged_and_won_if_any_is(pool: PgPool) {
+async fn rows_of_one_nomination_are_merged_and_won_if_any_row_is_won(pool: PgPool) {
     let files = Files::new();
     files.append("festival_nominations.csv", "AMPAS,1995,BEST PICTURE,1,,true\nAMPAS,1995,BEST PICTURE,1,,false\n");
 
@@ -268,7 +268,7 @@ async fn rows_of_one_nomination_are_merged_and_won_if_any_is(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn an_organization_given_by_both_its_names_is_one(pool: PgPool) {
+async fn organization_given_by_name_and_abbreviation_is_one_row(pool: PgPool) {
     let files = Files::new();
     files.append(
         "festival_nominations.csv",
@@ -293,13 +293,13 @@ async fn a_nominee_is_linked_when_exactly_one_credited_person_has_that_name(pool
                  WHERE n.details ? 'nominee_names' ORDER BY n.id";
     assert_eq!(
         strings(&pool, links).await,
-        // Credited twice; two people of that name; two names; credited for another film only; credited.
+        // Credited twice; two people of that name; two names; credited for another movie only; credited.
         ["1|Ann Lee|11", "1|Cy Lee|-", "1|Ann Lee, Cy Lee|-", "1|Bo Lee|-", "2|Bo Lee|12"]
     );
 }
 
 #[sqlx::test]
-async fn a_later_credit_decides_a_link(pool: PgPool) {
+async fn later_credit_links_the_nominee(pool: PgPool) {
     let files = Files::new();
     files.import(&pool).await.unwrap();
     files.append("movie_credits.csv", "1,12,c6,crew,Writing,Writer,,\n");
@@ -334,14 +334,14 @@ async fn the_summary_says_what_was_skipped_ignored_and_missing(pool: PgPool) {
     skipped in movie_lists.csv: 1 the same as an earlier row
     skipped in movie_genres.csv: 1 the same as an earlier row
     columns ignored in people.csv: shoe_size
-    not there (optional): festival_nominations.csv
+    missing (optional): festival_nominations.csv
     nominees linked to a credited person: 0 (0 changed), not linked: 0
     ");
     assert_eq!(of(&summary, "external_metrics.csv").skipped, [(SkipReason::NoValue, 1), (SkipReason::Repeated, 1)]);
 }
 
 #[sqlx::test]
-async fn movies_alone_are_enough(pool: PgPool) {
+async fn movies_csv_alone_is_enough(pool: PgPool) {
     let files = Files::new();
     for (name, _) in &CATALOGUE[1..] {
         files.remove(name);
@@ -353,7 +353,7 @@ async fn movies_alone_are_enough(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_byte_order_mark_crlf_and_empty_lines_are_fine(pool: PgPool) {
+async fn byte_order_mark_crlf_and_empty_lines_are_accepted(pool: PgPool) {
     let files = Files::new();
     files.import(&pool).await.unwrap();
     for (name, text) in CATALOGUE {
@@ -380,27 +380,27 @@ const DAMAGES: &[Damage] = &[
     Damage { file: "people.csv", from: "tmdb_id,name\n", to: "", says: "people.csv, line 1, column tmdb_id: the header lacks this column" },
     Damage { file: "people.csv", from: "12,Bo Lee", to: "12,Bo,Lee", says: "people.csv, line 3: values in this row: 3, columns in the header: 2" },
     Damage { file: "people.csv", from: "12,Bo Lee", to: "12", says: "people.csv, line 3: values in this row: 1, columns in the header: 2" },
-    // Values. In movies.csv the title of film 2 spans two lines.
-    Damage { file: "movies.csv", from: "\n3,", to: "\nthree,", says: "movies.csv, line 5, column tmdb_id: \"three\" is no whole number" },
-    Damage { file: "movies.csv", from: "\n3,", to: "\n2147483648,", says: "movies.csv, line 5, column tmdb_id: 2147483648 is out of range: 1 to 2147483647 fits" },
+    // Values. In movies.csv the title of movie 2 spans two lines.
+    Damage { file: "movies.csv", from: "\n3,", to: "\nthree,", says: "movies.csv, line 5, column tmdb_id: \"three\" is not a whole number" },
+    Damage { file: "movies.csv", from: "\n3,", to: "\n2147483648,", says: "movies.csv, line 5, column tmdb_id: 2147483648 is out of range: expected 1 to 2147483647" },
     Damage { file: "movies.csv", from: "\n3,", to: "\n0,", says: "movies.csv, line 5, column tmdb_id: 0 is out of range" },
     Damage { file: "movies.csv", from: "\n3,", to: "\n,", says: "movies.csv, line 5, column tmdb_id: the value is missing" },
     Damage { file: "movies.csv", from: "Tab\tand \\backslash", to: "", says: "movies.csv, line 5, column title: the value is missing" },
-    Damage { file: "movies.csv", from: "1994-10-14", to: "1994-10-32", says: "movies.csv, line 2, column release_date: \"1994-10-32\" is no date" },
-    Damage { file: "movies.csv", from: "1994-10-14", to: "1994-1-2", says: "column release_date: \"1994-1-2\" is no date" },
-    Damage { file: "movies.csv", from: "1994-10-14", to: "0000-01-01", says: "column release_date: \"0000-01-01\" is no date" },
+    Damage { file: "movies.csv", from: "1994-10-14", to: "1994-10-32", says: "movies.csv, line 2, column release_date: \"1994-10-32\" is not a date" },
+    Damage { file: "movies.csv", from: "1994-10-14", to: "1994-1-2", says: "column release_date: \"1994-1-2\" is not a date" },
+    Damage { file: "movies.csv", from: "1994-10-14", to: "0000-01-01", says: "column release_date: \"0000-01-01\" is not a date" },
     Damage { file: "movies.csv", from: "2029-12-31,false", to: "2029-12-31,no", says: "movies.csv, line 3, column adult: \"no\" is not one of true, false" },
     Damage { file: "movies.csv", from: "soft", to: "half", says: "movies.csv, line 5, column import_status: \"half\" is not one of full, soft" },
     Damage { file: "external_metrics.csv", from: "7.5", to: "7,5", says: "external_metrics.csv, line 2: values in this row: 5" },
-    Damage { file: "external_metrics.csv", from: "7.5", to: "good", says: "external_metrics.csv, line 2, column value: \"good\" is no number" },
+    Damage { file: "external_metrics.csv", from: "7.5", to: "good", says: "external_metrics.csv, line 2, column value: \"good\" is not a number" },
     Damage { file: "external_metrics.csv", from: "1e7", to: "1e999", says: "external_metrics.csv, line 4, column value: 1e999 is out of range" },
-    Damage { file: "movie_lists.csv", from: "1,7,", to: "1,7.5,", says: "movie_lists.csv, line 2, column list_position: \"7.5\" is no whole number" },
+    Damage { file: "movie_lists.csv", from: "1,7,", to: "1,7.5,", says: "movie_lists.csv, line 2, column list_position: \"7.5\" is not a whole number" },
     Damage { file: "movie_credits.csv", from: "c1,crew", to: "c1,staff", says: "movie_credits.csv, line 2, column credit_type: \"staff\" is not one of cast, crew" },
     Damage { file: "festival_nominations.csv", from: "2030", to: "20300", says: "festival_nominations.csv, line 7, column year: 20300 is out of range" },
     Damage { file: "festival_nominations.csv", from: "Prize,2,Bo Lee,true", to: "Prize,2,Bo Lee,", says: "festival_nominations.csv, line 7, column won: the value is missing" },
-    // What the files refer to, and what may be there once.
-    Damage { file: "external_metrics.csv", from: "2,tmdb,budget", to: "9,tmdb,budget", says: "external_metrics.csv, line 4, column tmdb_id: film 9 is not in movies.csv" },
-    Damage { file: "movie_genres.csv", from: "3,Noir", to: "4,Noir", says: "movie_genres.csv, line 5, column tmdb_id: film 4 is not in movies.csv" },
+    // References between files, and duplicates.
+    Damage { file: "external_metrics.csv", from: "2,tmdb,budget", to: "9,tmdb,budget", says: "external_metrics.csv, line 4, column tmdb_id: movie 9 is not in movies.csv" },
+    Damage { file: "movie_genres.csv", from: "3,Noir", to: "4,Noir", says: "movie_genres.csv, line 5, column tmdb_id: movie 4 is not in movies.csv" },
     Damage { file: "movie_credits.csv", from: "2,12,c5", to: "2,21,c5", says: "movie_credits.csv, line 6, column person_tmdb_id: person 21 is not in people.csv" },
     Damage { file: "movies.csv", from: "\n3,", to: "\n1,", says: "movies.csv, line 5, column tmdb_id: 1 is on line 2 already" },
     Damage { file: "movies.csv", from: "\n3,", to: "\n3,tt0000001", says: "movies.csv, line 5, column imdb_id: tt0000001 is on line 2 already" },
@@ -420,12 +420,12 @@ const DAMAGES: &[Damage] = &[
 ];
 
 #[sqlx::test]
-async fn damaged_files_are_refused_and_leave_the_database_as_it_was(pool: PgPool) {
+async fn damaged_files_are_rejected_and_leave_the_database_unchanged(pool: PgPool) {
     Files::new().import(&pool).await.unwrap();
     let before = contents(&pool).await;
     for damage in DAMAGES {
         let files = Files::new();
-        // Something new, which must not arrive.
+        // A valid change, which must not be imported.
         files.replace("movies.csv", "full,fr", "full,it");
         files.replace(damage.file, damage.from, damage.to);
 
@@ -437,7 +437,7 @@ async fn damaged_files_are_refused_and_leave_the_database_as_it_was(pool: PgPool
 }
 
 #[sqlx::test]
-async fn texts_longer_than_their_columns_are_refused(pool: PgPool) {
+async fn texts_longer_than_their_columns_are_rejected(pool: PgPool) {
     let files = Files::new();
     files.replace("people.csv", "Bo Lee", &"é".repeat(255));
     files.import(&pool).await.unwrap();
@@ -446,17 +446,17 @@ async fn texts_longer_than_their_columns_are_refused(pool: PgPool) {
     let error = files.import(&pool).await.unwrap_err().to_string();
 
     assert!(
-        error.starts_with("people.csv, line 2, column name: the text has 256 characters, but 255 are the most"),
+        error.starts_with("people.csv, line 2, column name: the text has 256 characters, expected 255 at most"),
         "{error}"
     );
 }
 
 #[sqlx::test]
-async fn other_encodings_are_refused(pool: PgPool) {
+async fn other_encodings_are_rejected(pool: PgPool) {
     let files = Files::new();
     files.write("people.csv", b"tmdb_id,name\n11,Ann Lee\n12,Andr\xe9\n");
     let latin1 = files.import(&pool).await.unwrap_err().to_string();
-    assert!(latin1.starts_with("people.csv, line 3, column name: this is not UTF-8"), "{latin1}");
+    assert!(latin1.starts_with("people.csv, line 3, column name: the text is not UTF-8"), "{latin1}");
 
     let utf16: Vec<u8> = "\u{feff}tmdb_id,name\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     files.write("people.csv", &utf16);
@@ -480,7 +480,7 @@ async fn lines_are_counted_past_crlf_and_empty_lines(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_directory_with_movies_is_needed(pool: PgPool) {
+async fn directory_without_movies_csv_is_rejected(pool: PgPool) {
     let files = Files::new();
     files.remove("movies.csv");
     assert!(matches!(files.import(&pool).await, Err(ImportError::NoMovies(_))));
@@ -491,10 +491,15 @@ async fn a_directory_with_movies_is_needed(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn films_of_others_and_generated_ones_are_left_alone(pool: PgPool) {
+async fn host_and_generated_movies_are_not_replaced(pool: PgPool) {
     let generated = "UPDATE cinegraph.installation SET catalogue_origin = 'generated'";
     sqlx::query(generated).execute(&pool).await.unwrap();
     assert!(matches!(Files::new().import(&pool).await, Err(ImportError::GeneratedCatalogue)));
+
+    let empty = Files(tempfile::tempdir().unwrap());
+    empty.write("movies.csv", "tmdb_id,imdb_id,title,release_date,adult,import_status,original_language\n");
+    let replaced = import_csv(&pool, empty.0.path(), Generated::Replace, &Clock::system(), &mut |_| ()).await;
+    assert!(matches!(replaced, Err(ImportError::Empty)), "{replaced:?}");
 
     let foreign = "UPDATE cinegraph.installation SET owns_catalogue = false, catalogue_origin = NULL";
     sqlx::query(foreign).execute(&pool).await.unwrap();

@@ -1,4 +1,4 @@
-//! Importing IMDb's dumps: what is taken of them, what another source keeps, and that nothing is half-written.
+//! Importing IMDb dumps: imported values, precedence of another source, and atomicity.
 
 use std::fs;
 use std::io::Write;
@@ -18,7 +18,7 @@ const RATINGS: &str = "title.ratings.tsv.gz";
 const PRINCIPALS: &str = "title.principals.tsv.gz";
 const NAMES: &str = "name.basics.tsv.gz";
 
-/// Small dumps: two films, and one of each thing that is none.
+/// Small dumps: two movies, and one title of each kind that is not imported.
 const DUMPS: [(&str, &str); 4] = [
     (
         BASICS,
@@ -58,7 +58,7 @@ const DUMPS: [(&str, &str); 4] = [
     ),
 ];
 
-/// The dumps in a directory, to be damaged.
+/// The dumps in a directory, for tests to damage.
 struct Dumps(TempDir);
 
 impl Dumps {
@@ -82,7 +82,7 @@ impl Dumps {
         fs::remove_file(self.path(name)).unwrap();
     }
 
-    /// Writes a dump anew, with another text at the one place where `from` stands.
+    /// Rewrites a dump with the only occurrence of `from` replaced.
     fn replace(&self, name: &str, from: &str, to: &str) {
         let (_, text) = DUMPS.iter().find(|(dump, _)| *dump == name).unwrap();
         assert_eq!(text.matches(from).count(), 1, "{from:?} in {name}");
@@ -104,8 +104,8 @@ fn gzip(text: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// Imports CSV files: two films, of which one is a title that IMDb calls an episode.
-async fn import_csv_films(pool: &PgPool, credits: bool) -> ImportSummary {
+/// Imports CSV files with two movies, one of which IMDb lists as an episode.
+async fn import_csv_movies(pool: &PgPool, credits: bool) -> ImportSummary {
     let dir = tempfile::tempdir().unwrap();
     let write = |name, text| fs::write(dir.path().join(name), text).unwrap();
     write(
@@ -153,7 +153,7 @@ const CREDITS: &str = "SELECT concat_ws('|', m.imdb_id, p.name, c.credit_id, c.c
                        ORDER BY c.credit_id";
 
 #[sqlx::test]
-async fn films_with_votes_and_a_year_arrive_with_ratings_genres_and_credits(pool: PgPool) {
+async fn movies_with_votes_and_a_year_are_imported_with_ratings_genres_and_credits(pool: PgPool) {
     Dumps::new().import(&pool).await.unwrap();
 
     assert_eq!(
@@ -209,16 +209,16 @@ async fn the_summary_says_what_was_skipped_and_why(pool: PgPool) {
     title.ratings.tsv.gz              5          3          0          0          2
     name.basics.tsv.gz                4          3          0          0          1
     title.principals.tsv.gz           7          4          0          0          3
-    skipped in title.basics.tsv.gz: 1 another kind of title than a film
+    skipped in title.basics.tsv.gz: 1 of another type than movie
     skipped in title.basics.tsv.gz: 1 for adults
     skipped in title.basics.tsv.gz: 1 without a name
     skipped in title.basics.tsv.gz: 1 without a year
     skipped in title.basics.tsv.gz: 1 with too few votes
-    skipped in title.ratings.tsv.gz: 2 of a film that is not imported
-    skipped in name.basics.tsv.gz: 1 without a credit in an imported film
-    skipped in title.principals.tsv.gz: 1 another kind of work than a credit
-    skipped in title.principals.tsv.gz: 1 of a film that is not imported
-    skipped in title.principals.tsv.gz: 1 of a person whom no file names
+    skipped in title.ratings.tsv.gz: 2 of a movie that is not imported
+    skipped in name.basics.tsv.gz: 1 without a credit in an imported movie
+    skipped in title.principals.tsv.gz: 1 of an unsupported category
+    skipped in title.principals.tsv.gz: 1 of a movie that is not imported
+    skipped in title.principals.tsv.gz: 1 of a person missing from the files
     nominees linked to a credited person: 0 (0 changed), not linked: 0
     ");
 }
@@ -249,7 +249,7 @@ async fn changed_lines_update_their_rows(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn votes_may_be_asked_for_or_not(pool: PgPool) {
+async fn min_votes_skips_titles_with_fewer_votes(pool: PgPool) {
     let dumps = Dumps::new();
 
     let many = dumps.import_with(&pool, 1001).await.unwrap();
@@ -261,7 +261,7 @@ async fn votes_may_be_asked_for_or_not(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn decompressed_dumps_and_those_of_several_parts_are_read_too(pool: PgPool) {
+async fn decompressed_and_multi_member_dumps_are_read(pool: PgPool) {
     let dumps = Dumps::new();
     dumps.import(&pool).await.unwrap();
     for (name, text) in DUMPS {
@@ -281,8 +281,8 @@ async fn decompressed_dumps_and_those_of_several_parts_are_read_too(pool: PgPool
 }
 
 #[sqlx::test]
-async fn films_of_another_source_get_ratings_alone(pool: PgPool) {
-    import_csv_films(&pool, true).await;
+async fn movies_of_another_source_get_only_ratings(pool: PgPool) {
+    import_csv_movies(&pool, true).await;
 
     let summary = Dumps::new().import(&pool).await.unwrap();
 
@@ -290,7 +290,7 @@ async fn films_of_another_source_get_ratings_alone(pool: PgPool) {
         strings(&pool, MOVIES).await,
         [
             "71|tt0000001|The Film|1994-10-14|full",
-            // An episode at IMDb.
+            // Listed as an episode at IMDb.
             "72|tt0000002|Of Ten Hours|1994-05-01|full",
             "-3|tt0000003|No \\ Genre|2001-01-01|full",
             "-10000001|tt10000001|Late|1999-01-01|full",
@@ -314,11 +314,11 @@ async fn films_of_another_source_get_ratings_alone(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_later_mapping_makes_no_second_film(pool: PgPool) {
+async fn later_mapping_creates_no_duplicate_movie(pool: PgPool) {
     Dumps::new().import(&pool).await.unwrap();
     let ids = strings(&pool, "SELECT id::text FROM movies WHERE imdb_id = 'tt0000001'").await;
 
-    let summary = import_csv_films(&pool, true).await;
+    let summary = import_csv_movies(&pool, true).await;
 
     let movies = of(&summary, "movies.csv");
     assert_eq!((movies.inserted, movies.updated, movies.unchanged), (1, 1, 0));
@@ -332,34 +332,34 @@ async fn a_later_mapping_makes_no_second_film(pool: PgPool) {
         ]
     );
     assert_eq!(strings(&pool, "SELECT id::text FROM movies WHERE tmdb_id = 71").await, ids);
-    // Its credits replace IMDb's, its ratings stay.
+    // The CSV credits replace those of IMDb; the ratings stay.
     let credits = strings(&pool, CREDITS).await;
     assert_eq!(credits[0], "tt0000001|Ann Lee|c1|crew|Directing|Director|-|-");
     assert_eq!(credits.len(), 2);
     assert_eq!(strings(&pool, METRICS).await[0], "tt0000001|imdb|rating_average|7.5");
-    assert!(import_csv_films(&pool, true).await.is_unchanged());
+    assert!(import_csv_movies(&pool, true).await.is_unchanged());
 }
 
 #[sqlx::test]
-async fn a_mapping_without_credits_keeps_those_of_imdb(pool: PgPool) {
+async fn mapping_without_credits_keeps_imdb_credits(pool: PgPool) {
     let dumps = Dumps::new();
     dumps.import(&pool).await.unwrap();
-    import_csv_films(&pool, false).await;
+    import_csv_movies(&pool, false).await;
 
     let summary = dumps.import(&pool).await.unwrap();
 
     assert_eq!(of(&summary, PRINCIPALS).unchanged, 4);
-    // The episode has become a film of the other source's.
+    // The title that IMDb lists as an episode is now a movie of the other source.
     assert_eq!(of(&summary, PRINCIPALS).inserted, 1);
 }
 
 #[sqlx::test]
-async fn a_film_that_was_there_under_both_ids_becomes_one(pool: PgPool) {
-    import_csv_films(&pool, false).await;
+async fn movie_stored_under_both_ids_is_merged(pool: PgPool) {
+    import_csv_movies(&pool, false).await;
     sqlx::query("UPDATE movies SET imdb_id = NULL").execute(&pool).await.unwrap();
     Dumps::new().import(&pool).await.unwrap();
 
-    import_csv_films(&pool, false).await;
+    import_csv_movies(&pool, false).await;
 
     assert_eq!(strings(&pool, MOVIES).await[0], "71|tt0000001|The Film|1994-10-14|full");
     assert_eq!(strings(&pool, "SELECT tmdb_id::text FROM movies WHERE imdb_id = 'tt0000001'").await, ["71"]);
@@ -367,7 +367,7 @@ async fn a_film_that_was_there_under_both_ids_becomes_one(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn people_of_another_source_are_found_by_their_imdb_id(pool: PgPool) {
+async fn people_of_another_source_are_matched_by_imdb_id(pool: PgPool) {
     let person = "INSERT INTO people (tmdb_id, imdb_id, name, inserted_at, updated_at)
                   VALUES (11, 'nm0000001', 'A. Lee', now(), now())";
     sqlx::query(person).execute(&pool).await.unwrap();
@@ -393,27 +393,27 @@ struct Damage {
 const DAMAGES: &[Damage] = &[
     Damage { file: BASICS, from: "isAdult\t", to: "", says: "title.basics.tsv.gz, line 1, column isAdult: the header lacks this column" },
     Damage { file: BASICS, from: "tt0000003\tmovie", to: "tt0000003\tmovie\tmovie", says: "title.basics.tsv.gz, line 4: values in this row: 10, columns in the header: 9" },
-    Damage { file: BASICS, from: "tt0000003", to: "3", says: "title.basics.tsv.gz, line 4, column tconst: \"3\" is no id like tt0111161" },
+    Damage { file: BASICS, from: "tt0000003", to: "3", says: "title.basics.tsv.gz, line 4, column tconst: \"3\" is not an id like tt0111161" },
     Damage { file: BASICS, from: "tt0000003", to: "tt0000001", says: "title.basics.tsv.gz, line 4: tt0000001 is on line 2 already" },
-    Damage { file: BASICS, from: "0\t2001", to: "0\tMMI", says: "title.basics.tsv.gz, line 4, column startYear: \"MMI\" is no whole number" },
+    Damage { file: BASICS, from: "0\t2001", to: "0\tMMI", says: "title.basics.tsv.gz, line 4, column startYear: \"MMI\" is not a whole number" },
     Damage { file: BASICS, from: "0\t2001", to: "2\t2001", says: "title.basics.tsv.gz, line 4, column isAdult: \"2\" is not one of 0, 1" },
     Damage { file: BASICS, from: "No \\ Genre", to: "N\0l", says: "title.basics.tsv.gz, line 4: a NUL character" },
     Damage { file: BASICS, from: "Musical,Music\n", to: "Musical", says: "title.basics.tsv.gz, line 9: the file is cut off" },
-    Damage { file: RATINGS, from: "6.0", to: "good", says: "title.ratings.tsv.gz, line 4, column averageRating: \"good\" is no number" },
+    Damage { file: RATINGS, from: "6.0", to: "good", says: "title.ratings.tsv.gz, line 4, column averageRating: \"good\" is not a number" },
     Damage { file: RATINGS, from: "\t99\n", to: "\t-1\n", says: "title.ratings.tsv.gz, line 5, column numVotes: -1 is out of range" },
     Damage { file: RATINGS, from: "tt0000006", to: "tt0000003", says: "title.ratings.tsv.gz, line 5: tt0000003 is on line 4 already" },
-    Damage { file: PRINCIPALS, from: "5\tnm0000009", to: "5\t9", says: "title.principals.tsv.gz, line 6, column nconst: \"9\" is no id like nm0000151" },
+    Damage { file: PRINCIPALS, from: "5\tnm0000009", to: "5\t9", says: "title.principals.tsv.gz, line 6, column nconst: \"9\" is not an id like nm0000151" },
     Damage { file: PRINCIPALS, from: "5\tnm0000009", to: "3\tnm0000009", says: "title.principals.tsv.gz, line 6: imdb-tt0000001-3 is on line 4 already" },
     Damage { file: NAMES, from: "nm0000002", to: "nm0000001", says: "name.basics.tsv.gz, line 3: nm0000001 is on line 2 already" },
 ];
 
 #[sqlx::test]
-async fn damaged_dumps_are_refused_and_leave_the_database_as_it_was(pool: PgPool) {
+async fn damaged_dumps_are_rejected_and_leave_the_database_unchanged(pool: PgPool) {
     Dumps::new().import(&pool).await.unwrap();
     let before = contents(&pool).await;
     for damage in DAMAGES {
         let dumps = Dumps::new();
-        // Something new, which must not arrive.
+        // A valid change, which must not be imported.
         dumps.replace(NAMES, "Dé Lee", "Dee Lee");
         dumps.replace(damage.file, damage.from, damage.to);
 
@@ -425,7 +425,7 @@ async fn damaged_dumps_are_refused_and_leave_the_database_as_it_was(pool: PgPool
 }
 
 #[sqlx::test]
-async fn damaged_archives_are_refused(pool: PgPool) {
+async fn damaged_archives_are_rejected(pool: PgPool) {
     let dumps = Dumps::new();
     let whole = fs::read(dumps.path(NAMES)).unwrap();
     let mut flipped = whole.clone();
@@ -436,11 +436,11 @@ async fn damaged_archives_are_refused(pool: PgPool) {
     for (bytes, says) in [
         (whole[..whole.len() - 1].to_vec(), "the file is cut off"),
         (whole[..whole.len() / 2].to_vec(), "the file is cut off"),
-        (flipped, "this is no gzip, or damaged"),
+        (flipped, "the file is not gzip, or damaged"),
         (Vec::new(), "name.basics.tsv.gz, line 1: the file is empty"),
         (gzip(b""), "name.basics.tsv.gz, line 1: the file is empty"),
-        (gzip(&not_utf8), "name.basics.tsv.gz, line 5, column primaryName: this is not UTF-8"),
-        (gzip(&vec![b'x'; 2 << 20]), "name.basics.tsv.gz, line 1: the line is longer than a MiB"),
+        (gzip(&not_utf8), "name.basics.tsv.gz, line 5, column primaryName: the text is not UTF-8"),
+        (gzip(&vec![b'x'; 2 << 20]), "name.basics.tsv.gz, line 1: the line is longer than 1 MiB"),
     ] {
         fs::write(dumps.path(NAMES), bytes).unwrap();
 
@@ -452,7 +452,7 @@ async fn damaged_archives_are_refused(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn titles_are_needed_and_ratings_where_votes_are(pool: PgPool) {
+async fn title_basics_is_required_and_ratings_is_required_with_min_votes(pool: PgPool) {
     let dumps = Dumps::new();
     dumps.remove(RATINGS);
     assert!(matches!(dumps.import(&pool).await, Err(ImportError::NoRatings(_))));
@@ -462,7 +462,7 @@ async fn titles_are_needed_and_ratings_where_votes_are(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn films_of_others_and_generated_ones_are_left_alone(pool: PgPool) {
+async fn host_and_generated_movies_are_not_replaced(pool: PgPool) {
     let generated = "UPDATE cinegraph.installation SET catalogue_origin = 'generated'";
     sqlx::query(generated).execute(&pool).await.unwrap();
     assert!(matches!(Dumps::new().import(&pool).await, Err(ImportError::GeneratedCatalogue)));

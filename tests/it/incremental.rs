@@ -1,4 +1,4 @@
-//! Scores kept current by the drain of the queue are those of a full refresh, whatever was written, and in what order.
+//! The drain: incrementally updated scores equal those of a full refresh, for any writes in any order.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::support::{Film, TestService, credit, person, quality};
+use crate::support::{Movie, TestService, credit, person, quality};
 
-/// What other applications do; each names up to two rows by number, a number and `canonical_sources`. A row that is not
-/// there changes nothing.
+/// Writes of a host application. Parameters: up to two row numbers, a value and `canonical_sources`. A write to a missing
+/// row is a no-op.
 const WRITES: [&str; 30] = [
     "INSERT INTO movies (tmdb_id, title, release_date, import_status, canonical_sources, inserted_at, updated_at)
      SELECT coalesce(max(tmdb_id), 0) + 1, 'Film', make_date(1985 + 2 * :one, 1, 1),
@@ -69,7 +69,7 @@ const WRITES: [&str; 30] = [
     "DELETE FROM festival_nominations WHERE movie_id = film(:one) AND :other > 4",
 ];
 
-/// Rarely: everything after it begins anew.
+/// Rare, because everything after it starts from empty tables.
 const TRUNCATES: [&str; 5] = [
     "TRUNCATE movies CASCADE",
     "TRUNCATE external_metrics",
@@ -89,11 +89,11 @@ const SOURCES: [&str; 6] = [
 
 const NUMBERS: [&str; 9] = ["0", "0.5", "6.25", "7", "8.1", "9.9", "'NaN'", "'Infinity'", "-5"];
 
-/// What happens next.
+/// One step of a random history.
 #[derive(Debug, Clone)]
 enum Act {
     Write(String),
-    /// A part of the queue is drained in between.
+    /// Drains a part of the queue.
     Step,
 }
 
@@ -111,7 +111,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 40)
 }
 
-/// Rows by number; none where there are fewer.
+/// Functions that return the id of the nth row, or NULL if there are fewer.
 const ROWS: &str = "
     CREATE FUNCTION film(n integer) RETURNS bigint LANGUAGE sql STABLE AS
         'SELECT id FROM public.movies ORDER BY id OFFSET n LIMIT 1';
@@ -122,7 +122,7 @@ const ROWS: &str = "
                                  ('rotten_tomatoes', 'tomatometer'), ('tmdb', 'popularity_score')) AS kind
            OFFSET n % 5 LIMIT 1 $$;";
 
-/// The score table to the bit, but for when it was computed; by decade.
+/// The exact bits of the score table without timestamps, by decade.
 type Stored = BTreeMap<Option<i32>, Vec<String>>;
 
 async fn stored(service: &TestService) -> Stored {
@@ -144,7 +144,7 @@ async fn stored(service: &TestService) -> Stored {
     stored
 }
 
-/// The full films on each list in each decade.
+/// The full movies on each list in each decade.
 async fn members(service: &TestService) -> BTreeMap<(String, i32), Vec<i64>> {
     let rows: Vec<(String, i32, Vec<i64>)> = sqlx::query_as(
         "SELECT list_key, coalesce(cinegraph.decade(release_date), 0), array_agg(movie_id ORDER BY movie_id)
@@ -156,7 +156,7 @@ async fn members(service: &TestService) -> BTreeMap<(String, i32), Vec<i64>> {
     rows.into_iter().map(|(list, decade, movies)| ((list, decade), movies)).collect()
 }
 
-/// Version and floor of each list or decade.
+/// Version and minimum valid version of each list or decade.
 async fn versions(service: &TestService, scope: &str) -> BTreeMap<(String, i32), (i64, i64)> {
     let rows: Vec<(String, i32, i64, i64)> =
         sqlx::query_as("SELECT list_key, decade, version, floor FROM cinegraph.data_versions WHERE scope = $1")
@@ -191,7 +191,7 @@ async fn drain(service: &TestService) {
     assert_eq!(queued(service).await, (0, 0));
 }
 
-/// Jobs that ask for this task.
+/// Number of jobs of this task.
 async fn jobs(service: &TestService, task: &str) -> usize {
     service.store.jobs().await.unwrap().iter().filter(|job| job.task == task).count()
 }
@@ -203,8 +203,8 @@ async fn drained_scores_are_those_of_a_full_refresh_to_the_bit(pool: PgPool) {
     for name in ["Ann", "Ben", "Cleo", "Dan", "Eve"] {
         person(&service.pool, name).await;
     }
-    // Makes a ceremony and a category for nominations to come.
-    Film::new("First").released("1994-05-01").nominated(1, 0).insert(&service.pool).await;
+    // Creates a ceremony and a category for later nominations.
+    Movie::new("First").released("1994-05-01").nominated(1, 0).insert(&service.pool).await;
     drain(&service).await;
     let mut runner = TestRunner::deterministic();
     let mut changed = 0;
@@ -246,7 +246,7 @@ async fn drained_scores_are_those_of_a_full_refresh_to_the_bit(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_bulk_load_appends_each_film_once_per_statement(pool: PgPool) {
+async fn bulk_load_queues_each_movie_once_per_statement(pool: PgPool) {
     let service = TestService::on(pool).await;
     run(
         &service,
@@ -269,9 +269,9 @@ async fn a_bulk_load_appends_each_film_once_per_statement(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_film_that_moves_decades_raises_both_softly(pool: PgPool) {
+async fn movie_that_changes_decade_soft_invalidates_both(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Moved").released("1994-05-01").insert(&service.pool).await;
+    Movie::new("Moved").released("1994-05-01").insert(&service.pool).await;
     drain(&service).await;
     let before = versions(&service, "scores").await;
     run(&service, "UPDATE movies SET release_date = '2003-01-01'").await;
@@ -285,20 +285,20 @@ async fn a_film_that_moves_decades_raises_both_softly(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_film_that_joins_a_list_is_seen_at_once_and_asks_for_a_snapshot_once(pool: PgPool) {
+async fn movie_added_to_a_list_is_visible_at_once_and_requests_one_snapshot(pool: PgPool) {
     let service = TestService::on(pool).await;
     for title in ["First", "Second"] {
-        Film::new(title).released("1994-05-01").insert(&service.pool).await;
+        Movie::new(title).released("1994-05-01").insert(&service.pool).await;
     }
     drain(&service).await;
     assert_eq!(jobs(&service, "snapshot_refresh").await, 0);
-    let films = [
+    let movies = [
         "UPDATE movies SET canonical_sources = '{\"new\": {}}' WHERE title = 'First'",
         "UPDATE movies SET canonical_sources = '{\"new\": {}}' WHERE title = 'Second'",
     ];
 
-    for (films, floor) in films.into_iter().zip([1, 2]) {
-        run(&service, films).await;
+    for (movies, floor) in movies.into_iter().zip([1, 2]) {
+        run(&service, movies).await;
         drain(&service).await;
         assert_eq!(versions(&service, "list").await[&("new".into(), 1990)], (floor, floor));
     }
@@ -307,14 +307,14 @@ async fn a_film_that_joins_a_list_is_seen_at_once_and_asks_for_a_snapshot_once(p
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_film_that_is_gone_is_no_fault(pool: PgPool) {
+async fn queued_movie_that_was_deleted_is_skipped(pool: PgPool) {
     let service = TestService::on(pool).await;
-    let film = Film::new("Gone").released("1994-05-01").insert(&service.pool).await;
+    let movie = Movie::new("Gone").released("1994-05-01").insert(&service.pool).await;
     drain(&service).await;
     run(&service, "UPDATE movies SET release_date = '1995-01-01'").await;
     run(&service, "DELETE FROM movies").await;
     sqlx::query("INSERT INTO cinegraph.score_refresh_queue (movie_id, reason) VALUES ($1, 'movies')")
-        .bind(film + 1)
+        .bind(movie + 1)
         .execute(&service.pool)
         .await
         .unwrap();
@@ -325,19 +325,19 @@ async fn a_film_that_is_gone_is_no_fault(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_film_that_cannot_be_computed_keeps_no_other_waiting(pool: PgPool) {
+async fn movie_that_fails_to_compute_does_not_block_others(pool: PgPool) {
     let service = TestService::on(pool).await;
-    let films = [1, 2, 3].map(|n| Film::new(if n == 2 { "Broken" } else { "Film" }).released("1994-05-01"));
+    let movies = [1, 2, 3].map(|n| Movie::new(if n == 2 { "Broken" } else { "Film" }).released("1994-05-01"));
     let mut ids = vec![];
-    for film in &films {
-        ids.push(film.insert(&service.pool).await);
+    for movie in &movies {
+        ids.push(movie.insert(&service.pool).await);
     }
     drain(&service).await;
     for name in ["Ann", "Ben"] {
-        let somebody = person(&service.pool, name).await;
-        credit(&service.pool, ids[1], somebody, None).await;
-        // Their sum is no double.
-        quality(&service.pool, somebody, Some(1.5e308)).await;
+        let person_id = person(&service.pool, name).await;
+        credit(&service.pool, ids[1], person_id, None).await;
+        // Their sum overflows a double.
+        quality(&service.pool, person_id, Some(1.5e308)).await;
     }
     run(&service, "UPDATE movies SET release_date = '2003-01-01'").await;
 
@@ -353,10 +353,10 @@ async fn a_film_that_cannot_be_computed_keeps_no_other_waiting(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_pass_over_all_films_lets_changed_ones_go_first(pool: PgPool) {
+async fn full_pass_gives_priority_to_changed_movies(pool: PgPool) {
     let service = TestService::on(pool).await;
     for title in ["First", "Second", "Third"] {
-        Film::new(title).released("1994-05-01").insert(&service.pool).await;
+        Movie::new(title).released("1994-05-01").insert(&service.pool).await;
     }
     drain(&service).await;
     run(&service, "INSERT INTO cinegraph.score_refresh_queue (reason) VALUES ('movies'), ('person_metrics')").await;
@@ -368,17 +368,17 @@ async fn a_pass_over_all_films_lets_changed_ones_go_first(pool: PgPool) {
 
     assert_eq!(versions(&service, "scores").await[&(String::new(), 2000)].0, 1);
     assert_eq!(queued(&service).await, (1, 0), "the pass goes on");
-    // One that is asked for in the middle of another is done too: films that were passed may have changed.
+    // A full pass requested during another one must run too, because movies already passed may have changed.
     run(&service, "TRUNCATE external_metrics").await;
     assert_eq!(queued(&service).await, (2, 0));
     drain(&service).await;
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_pass_that_was_cut_off_goes_on_where_it_was(pool: PgPool) {
+async fn interrupted_pass_resumes_where_it_stopped(pool: PgPool) {
     let service = TestService::on(pool).await;
     for title in ["First", "Second", "Third"] {
-        Film::new(title).released("1994-05-01").insert(&service.pool).await;
+        Movie::new(title).released("1994-05-01").insert(&service.pool).await;
     }
     drain(&service).await;
     run(&service, "INSERT INTO cinegraph.score_refresh_queue (reason) VALUES ('movies')").await;
@@ -404,24 +404,24 @@ async fn two_drains_share_the_work(pool: PgPool) {
     )
     .await;
     let steps = async || {
-        let mut films = 0;
+        let mut movies = 0;
         while queued(&service).await.0 > 0 {
             if let cinegraph::store::Drained::Films { films: some, .. } = service.store.drain_movies(10).await.unwrap()
             {
-                films += some;
+                movies += some;
             }
         }
-        films
+        movies
     };
 
     let (one, other) = tokio::join!(steps(), steps());
 
-    assert_eq!(one + other, 300, "each film once");
+    assert_eq!(one + other, 300, "each movie once");
     assert_eq!(stored(&service).await[&Some(1990)].len(), 300);
 }
 
 #[sqlx::test(migrations = false)]
-async fn nothing_to_drain_is_said_so(pool: PgPool) {
+async fn empty_queue_reports_nothing_to_drain(pool: PgPool) {
     let service = TestService::on(pool).await;
     let mut drain = Drain::of(&service.store);
     assert!(!drain.is_due().await.unwrap());
@@ -429,10 +429,10 @@ async fn nothing_to_drain_is_said_so(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn reconciling_counts_what_the_increments_missed_and_not_what_waits(pool: PgPool) {
+async fn reconciling_counts_missed_changes_and_not_queued_ones(pool: PgPool) {
     let service = TestService::on(pool).await;
     for title in ["Missed", "Waits", "Fine"] {
-        Film::new(title).released("1994-05-01").rated(5.0, 5.0).insert(&service.pool).await;
+        Movie::new(title).released("1994-05-01").rated(5.0, 5.0).insert(&service.pool).await;
     }
     drain(&service).await;
     run(&service, "UPDATE cinegraph.movie_discovery_scores SET popular_opinion_score = 1 WHERE title = 'Missed'").await;
@@ -448,9 +448,9 @@ async fn reconciling_counts_what_the_increments_missed_and_not_what_waits(pool: 
 }
 
 #[sqlx::test(migrations = false)]
-async fn while_one_instance_refreshes_all_films_no_other_does(pool: PgPool) {
+async fn full_refresh_runs_on_one_instance_at_a_time(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Film").released("1994-05-01").insert(&service.pool).await;
+    Movie::new("Film").released("1994-05-01").insert(&service.pool).await;
     drain(&service).await;
     run(&service, "INSERT INTO cinegraph.score_refresh_queue (reason) VALUES ('movies')").await;
     let right = service.store.full_refresh().await.unwrap().unwrap();

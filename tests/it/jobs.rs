@@ -1,4 +1,4 @@
-//! Background work: done once however many instances there are, tried again, taken over from the dead, measured.
+//! Background jobs: run once across instances, retried, adopted from dead workers, measured.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +20,19 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Film, TestService, metrics, open};
+use crate::support::{Movie, TestService, metrics, open};
 
-/// How long a test waits for what must happen.
+/// Maximum wait for a condition.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A pace at which tests need not wait.
+/// Intervals short enough for tests.
 const QUICK: PollIntervals = PollIntervals {
     poll_every: Duration::from_millis(100),
     alive_every: Duration::from_millis(200),
     dead_after: Duration::from_secs(2),
 };
 
-/// An instance that does background work.
+/// An instance that runs background jobs.
 struct Instance {
     metrics: Metrics,
     stop: CancellationToken,
@@ -60,14 +60,14 @@ impl Instance {
 
     async fn stop(self) {
         self.stop.cancel();
-        tokio::time::timeout(PATIENCE, self.running).await.expect("it stops when asked to").unwrap();
+        tokio::time::timeout(PATIENCE, self.running).await.expect("it stops in time").unwrap();
     }
 
     fn metric(&self, series: &str) -> f64 {
         metric(&self.metrics, series)
     }
 
-    /// How many runs of a task ended so.
+    /// Number of runs of a task with this outcome.
     fn runs(&self, task: &str, outcome: &str) -> f64 {
         self.metric(&format!("cinegraph_task_runs_total{{task=\"{task}\",outcome=\"{outcome}\"}}"))
     }
@@ -89,10 +89,10 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     assert!(waited.await.is_ok(), "in vain: {what}");
 }
 
-/// A database in which nothing is due.
+/// A service on a database without overdue tasks.
 async fn service(pool: PgPool) -> TestService {
     let service = TestService::on(pool).await;
-    Film::new("Film").released("1994-05-01").rated(7.0, 7.0).on(&["1001_movies"]).insert(&service.pool).await;
+    Movie::new("Film").released("1994-05-01").rated(7.0, 7.0).on(&["1001_movies"]).insert(&service.pool).await;
     service.refresh().await;
     for task in [Task::PersonQuality, Task::ScoreRefresh, Task::SnapshotRefresh] {
         service.store.note_success(task).await.unwrap();
@@ -106,7 +106,7 @@ async fn only_job(service: &TestService) -> Job {
     jobs.remove(0)
 }
 
-/// Keeps snapshots from being taken until it is dropped.
+/// Blocks snapshot refreshes until dropped.
 async fn held(pool: &PgPool) -> Transaction<'static, Postgres> {
     let mut held = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE cinegraph.movie_blind_scores").execute(&mut *held).await.unwrap();
@@ -123,24 +123,24 @@ async fn two_workers_run_a_job_once(pool: PgPool) {
     let held = held(&service.pool).await;
     let (one, other) = (Instance::start(&service.pool), Instance::start(&service.pool));
     let running = r#"cinegraph_task_running{task="snapshot_refresh"}"#;
-    // Asked for three times before it can begin.
+    // Three requests before the job can start.
     for _ in 0..3 {
         service.store.request_task(Task::SnapshotRefresh).await.unwrap();
     }
-    until("one of them begins", async || one.metric(running) + other.metric(running) > 0.0).await;
+    until("one instance starts the job", async || one.metric(running) + other.metric(running) > 0.0).await;
     held.rollback().await.unwrap();
-    until("it is done", async || service.store.jobs().await.unwrap().is_empty()).await;
+    until("the job is done", async || service.store.jobs().await.unwrap().is_empty()).await;
 
     let runs = one.runs("snapshot_refresh", "ok") + other.runs("snapshot_refresh", "ok");
 
-    // A request that came after it had begun was for a second run.
+    // A request during a run causes a second run.
     assert!((1.0..=2.0).contains(&runs), "{runs} runs for three requests");
     assert_eq!(one.runs("snapshot_refresh", "error") + other.runs("snapshot_refresh", "error"), 0.0);
     tokio::join!(one.stop(), other.stop());
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_job_that_waits_is_asked_for_once(pool: PgPool) {
+async fn waiting_job_is_enqueued_once(pool: PgPool) {
     let service = service(pool).await;
     for _ in 0..3 {
         service.store.request_task(Task::ScoreRefresh).await.unwrap();
@@ -149,16 +149,16 @@ async fn a_job_that_waits_is_asked_for_once(pool: PgPool) {
     assert_eq!((job.task.as_str(), job.attempts, job.max_attempts), ("score_refresh", 0, 3));
 
     let (one, other) = (Instance::start(&service.pool), Instance::start(&service.pool));
-    until("it is done", async || service.store.jobs().await.unwrap().is_empty()).await;
+    until("the job is done", async || service.store.jobs().await.unwrap().is_empty()).await;
 
     assert_eq!(one.runs("score_refresh", "ok") + other.runs("score_refresh", "ok"), 1.0);
     tokio::join!(one.stop(), other.stop());
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_was_not_done_in_time_is_done_at_the_start(pool: PgPool) {
+async fn overdue_jobs_run_at_start(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Film").released("1994-05-01").rated(7.0, 7.0).insert(&service.pool).await;
+    Movie::new("Film").released("1994-05-01").rated(7.0, 7.0).insert(&service.pool).await;
     refresh::snapshot(&service.store, &["1001_movies".to_owned()], &mut |_| ()).await.unwrap();
     run(&service, "UPDATE cinegraph.tasks SET last_success_at = now() - interval '2 hours'").await;
 
@@ -173,34 +173,34 @@ async fn what_was_not_done_in_time_is_done_at_the_start(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_job_of_a_worker_that_died_is_run_by_another(pool: PgPool) {
+async fn job_of_a_dead_worker_is_run_by_another(pool: PgPool) {
     let service = service(pool).await;
     let held = held(&service.pool).await;
     let options = service.pool.connect_options();
-    // On a runtime of its own, which can be taken away with everything that runs on it.
+    // A separate runtime, which can be shut down together with all its tasks.
     let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     doomed.spawn(async move { Box::pin(jobs(&options).run(CancellationToken::new())).await });
     service.store.request_task(Task::SnapshotRefresh).await.unwrap();
-    until("it runs", async || only_job(&service).await.running_since.is_some()).await;
+    until("the job runs", async || only_job(&service).await.running_since.is_some()).await;
 
     doomed.shutdown_background();
     let other = Instance::start(&service.pool);
     held.rollback().await.unwrap();
 
-    until("it is done", async || other.runs("snapshot_refresh", "ok") == 1.0).await;
-    until("it is gone", async || service.store.jobs().await.unwrap().is_empty()).await;
+    until("the job is done", async || other.runs("snapshot_refresh", "ok") == 1.0).await;
+    until("the queue is empty", async || service.store.jobs().await.unwrap().is_empty()).await;
     other.stop().await;
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_job_that_fails_is_tried_three_times_and_runs_again_when_told_to(pool: PgPool) {
+async fn failing_job_is_attempted_three_times_and_can_be_retried(pool: PgPool) {
     let service = service(pool).await;
     run(&service, "ALTER TABLE cinegraph.movie_blind_scores RENAME TO gone").await;
     let instance = Instance::start(&service.pool);
     service.store.request_task(Task::SnapshotRefresh).await.unwrap();
     for attempt in 1..=3 {
-        until("it fails", async || instance.runs("snapshot_refresh", "error") == f64::from(attempt)).await;
-        until("it is given back", async || only_job(&service).await.running_since.is_none()).await;
+        until("the job fails", async || instance.runs("snapshot_refresh", "error") == f64::from(attempt)).await;
+        until("the job is returned to the queue", async || only_job(&service).await.running_since.is_none()).await;
         let pause = sqlx::query_scalar::<_, f64>(
             "SELECT extract(epoch FROM run_at - now())::double precision FROM cinegraph_jobs.jobs",
         );
@@ -210,7 +210,7 @@ async fn a_job_that_fails_is_tried_three_times_and_runs_again_when_told_to(pool:
     let job = only_job(&service).await;
     assert_eq!((job.attempts, job.max_attempts), (3, 3));
     assert!(job.last_error.unwrap().contains("movie_blind_scores"));
-    // A later job is run, the failed one is not.
+    // A later job still runs; the failed one does not.
     service.store.request_task(Task::PersonQuality).await.unwrap();
     until("the later one is done", async || instance.runs("person_quality", "ok") == 1.0).await;
     assert_eq!(instance.runs("snapshot_refresh", "error"), 3.0);
@@ -218,18 +218,18 @@ async fn a_job_that_fails_is_tried_three_times_and_runs_again_when_told_to(pool:
 
     assert_eq!(service.store.retry_jobs(None).await.unwrap(), [job.id]);
 
-    until("it is done", async || instance.runs("snapshot_refresh", "ok") == 1.0).await;
-    until("it is gone", async || service.store.jobs().await.unwrap().is_empty()).await;
+    until("the job is done", async || instance.runs("snapshot_refresh", "ok") == 1.0).await;
+    until("the queue is empty", async || service.store.jobs().await.unwrap().is_empty()).await;
     instance.stop().await;
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_job_that_runs_when_its_worker_stops_is_given_back(pool: PgPool) {
+async fn running_job_is_returned_when_its_worker_stops(pool: PgPool) {
     let service = service(pool).await;
     let held = held(&service.pool).await;
     let instance = Instance::start(&service.pool);
     service.store.request_task(Task::SnapshotRefresh).await.unwrap();
-    until("it runs", async || only_job(&service).await.running_since.is_some()).await;
+    until("the job runs", async || only_job(&service).await.running_since.is_some()).await;
 
     instance.stop().await;
 
@@ -237,7 +237,7 @@ async fn a_job_that_runs_when_its_worker_stops_is_given_back(pool: PgPool) {
     assert_eq!((job.running_since, job.attempts), (None, 0), "it costs no attempt");
     held.rollback().await.unwrap();
     let other = Instance::start(&service.pool);
-    until("it is done", async || other.runs("snapshot_refresh", "ok") == 1.0).await;
+    until("the job is done", async || other.runs("snapshot_refresh", "ok") == 1.0).await;
     other.stop().await;
 }
 
@@ -245,7 +245,7 @@ async fn a_job_that_runs_when_its_worker_stops_is_given_back(pool: PgPool) {
 async fn a_changed_rating_is_scored_and_announced_within_a_second(pool: PgPool) {
     let service = service(pool).await;
     let instance = Instance::start(&service.pool);
-    until("the drain looks", async || {
+    until("the drain polls", async || {
         instance.metric(r#"cinegraph_task_last_success_timestamp_seconds{task="score_drain"}"#) > 0.0
     })
     .await;
@@ -269,9 +269,9 @@ async fn a_changed_rating_is_scored_and_announced_within_a_second(pool: PgPool) 
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_waits_and_how_old_the_snapshot_is_can_be_seen(pool: PgPool) {
+async fn queue_age_and_snapshot_age_are_metrics(pool: PgPool) {
     let service = service(pool).await;
-    // Nobody can drain.
+    // A full refresh blocks every drain.
     let refreshing = service.store.full_refresh().await.unwrap();
     run(
         &service,
@@ -283,9 +283,10 @@ async fn what_waits_and_how_old_the_snapshot_is_can_be_seen(pool: PgPool) {
 
     let instance = Instance::start(&service.pool);
 
-    until("it is seen", async || instance.metric("cinegraph_score_queue_oldest_age_seconds") >= 60.0).await;
+    until("the queue age is reported", async || instance.metric("cinegraph_score_queue_oldest_age_seconds") >= 60.0)
+        .await;
     assert!(instance.metric("cinegraph_score_queue_films") >= 1.0);
-    until("its age is seen", async || instance.metric("cinegraph_snapshot_age_seconds") >= 3600.0).await;
+    until("the snapshot age is reported", async || instance.metric("cinegraph_snapshot_age_seconds") >= 3600.0).await;
     for (task, at) in before {
         let series = format!("cinegraph_task_last_success_timestamp_seconds{{task=\"{}\"}}", task.as_str());
         let expected = f64::from(u32::try_from(at.timestamp()).unwrap());
@@ -296,20 +297,20 @@ async fn what_waits_and_how_old_the_snapshot_is_can_be_seen(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_check_of_all_scores_tells_how_many_it_had_to_correct(pool: PgPool) {
+async fn full_refresh_reports_corrected_scores(pool: PgPool) {
     let service = service(pool).await;
     run(&service, "UPDATE cinegraph.movie_discovery_scores SET people_quality_score = 1").await;
     let instance = Instance::start(&service.pool);
     for corrected in [1.0, 0.0] {
         let done = instance.runs("score_refresh", "ok");
         service.store.request_task(Task::ScoreRefresh).await.unwrap();
-        until("it is checked", async || instance.runs("score_refresh", "ok") > done).await;
+        until("the refresh has run", async || instance.runs("score_refresh", "ok") > done).await;
         assert_eq!(instance.metric("cinegraph_score_reconcile_differences"), corrected);
     }
     instance.stop().await;
 }
 
-/// Services of their own, with nothing in memory.
+/// Separate services with cold caches.
 async fn cold(service: &TestService) -> (Arc<Services>, Metrics) {
     let metrics = metrics();
     let (versions, clock) = (Versions::default(), Clock::system());
@@ -323,7 +324,7 @@ async fn cold(service: &TestService) -> (Arc<Services>, Metrics) {
 const TARGET_LISTS: [&str; 1] = ["1001_movies"];
 
 #[sqlx::test(migrations = false)]
-async fn what_was_warmed_needs_no_database(pool: PgPool) {
+async fn warmed_queries_need_no_database(pool: PgPool) {
     let service = service(pool).await;
     let (services, metrics) = cold(&service).await;
     let target_lists = TARGET_LISTS.map(str::to_owned);
@@ -367,12 +368,12 @@ async fn an_invalidation_is_followed_by_warming(pool: PgPool) {
     warming.first().await;
     let (stop, runs) = (CancellationToken::new(), r#"cinegraph_task_runs_total{task="cache_warm",outcome="ok"}"#);
     let warming = tokio::spawn(warming.run(stop.clone()));
-    until("all is warm", async || metric(&metrics, runs) == 1.0).await;
+    until("caches are warm", async || metric(&metrics, runs) == 1.0).await;
 
     service.store.invalidate(&Scope::List("1001_movies".into(), Decade::CURRENT)).await.unwrap();
     service.store.read_versions(&services.versions).await.unwrap();
 
-    until("it is warm again", async || metric(&metrics, runs) == 2.0).await;
+    until("caches are warm again", async || metric(&metrics, runs) == 2.0).await;
     stop.cancel();
     warming.await.unwrap();
 }

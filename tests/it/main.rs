@@ -1,6 +1,6 @@
-//! What a client or an operator sees, through the public door.
+//! Integration tests: what a client or an operator sees, through the public API.
 
-#![expect(clippy::unwrap_used, reason = "a helper that cannot go on has failed its test")]
+#![expect(clippy::unwrap_used, reason = "a panic in a helper fails its test")]
 
 mod architecture;
 mod attach;

@@ -1,4 +1,4 @@
-//! What administrators change, who they are, and what nobody may do.
+//! Administrative mutations: authentication, profiles, invalidation, score refreshes.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 
 use crate::http::Log;
-use crate::support::{Film, RedisServer, TestService, until};
+use crate::support::{Movie, RedisServer, TestService, until};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const NEW_TOKEN: &str = "fedcba9876543210fedcba9876543210";
@@ -39,7 +39,7 @@ impl Office {
         Self::sharing(pool, None).await
     }
 
-    /// The same, sharing what it keeps in a Redis.
+    /// The same, with Redis as the shared cache.
     async fn sharing(pool: PgPool, redis: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("tokens"), format!("ops={TOKEN}\n")).unwrap();
@@ -56,23 +56,23 @@ impl Office {
         self.folder.path().join("tokens")
     }
 
-    async fn ask(&self, query: &str, variables: Value) -> Value {
-        ask_as(&self.service, Some(&format!("Bearer {TOKEN}")), query, variables).await
+    async fn execute(&self, query: &str, variables: Value) -> Value {
+        execute_as(&self.service, Some(&format!("Bearer {TOKEN}")), query, variables).await
     }
 
-    /// The data of a change that must succeed.
+    /// Executes a mutation that must succeed; returns its data.
     async fn change(&self, query: &str, variables: Value) -> Value {
-        let mut answer = self.ask(query, variables).await;
-        assert_eq!(answer.get("errors"), None, "{answer:#}");
-        answer["data"].take()
+        let mut response = self.execute(query, variables).await;
+        assert_eq!(response.get("errors"), None, "{response:#}");
+        response["data"].take()
     }
 
-    /// The code and the field of a change that must be refused.
+    /// Executes a mutation that must be rejected; returns the code and field of the error.
     async fn refusal(&self, query: &str, variables: Value) -> (String, String) {
-        refusal(&self.ask(query, variables).await)
+        refusal(&self.execute(query, variables).await)
     }
 
-    /// The id of a profile that is there.
+    /// The id of an existing profile.
     async fn id(&self, name: &str) -> Value {
         let data = self.service.data(&format!("{{ profile(name: \"{name}\") {{ id }} }}")).await;
         data["profile"]["id"].clone()
@@ -82,7 +82,7 @@ impl Office {
         self.change(CREATE, json!({ "input": profile(name) })).await["createProfile"]["id"].clone()
     }
 
-    /// Everything that a refused change must leave as it is.
+    /// Everything that a rejected mutation must leave unchanged.
     async fn contents(&self) -> Vec<String> {
         sqlx::query_scalar(
             "SELECT p::text FROM metric_weight_profiles AS p UNION ALL SELECT w::text FROM cinegraph.profile_weights AS w
@@ -95,7 +95,7 @@ impl Office {
     }
 }
 
-async fn ask_as(service: &TestService, authorization: Option<&str>, query: &str, variables: Value) -> Value {
+async fn execute_as(service: &TestService, authorization: Option<&str>, query: &str, variables: Value) -> Value {
     let header: Vec<_> = authorization.into_iter().map(|value| ("authorization", value)).collect();
     let response = service.send(query, variables, &header).await;
     assert_eq!(response.status(), StatusCode::OK);
@@ -103,9 +103,9 @@ async fn ask_as(service: &TestService, authorization: Option<&str>, query: &str,
 }
 
 #[track_caller]
-fn refusal(answer: &Value) -> (String, String) {
-    let extensions = &answer["errors"][0]["extensions"];
-    assert_ne!(extensions["code"], Value::Null, "{answer:#}");
+fn refusal(response: &Value) -> (String, String) {
+    let extensions = &response["errors"][0]["extensions"];
+    assert_ne!(extensions["code"], Value::Null, "{response:#}");
     let text = |key: &str| extensions[key].as_str().unwrap_or_default().to_owned();
     (text("code"), text("field"))
 }
@@ -120,12 +120,12 @@ fn weights(shares: [f64; 5]) -> Value {
             "culturalImpact": cultural, "peopleQuality": people })
 }
 
-/// A profile by its name, with weights that no category weights could tell.
+/// A profile input with weights that no category weights can express.
 fn profile(name: &str) -> Value {
     json!({ "name": name, "weights": weights([0.4, 0.1, 0.2, 0.2, 0.1]) })
 }
 
-/// Each mutation, with variables that would do.
+/// Each mutation, with valid variables.
 async fn every_change(office: &Office) -> Vec<(&'static str, Value)> {
     let (system, other) = (office.id("Cult Classic").await, office.create("Mine").await);
     vec![
@@ -139,7 +139,7 @@ async fn every_change(office: &Office) -> Vec<(&'static str, Value)> {
 }
 
 #[sqlx::test(migrations = false)]
-async fn only_who_has_a_token_changes_anything(pool: PgPool) {
+async fn mutations_without_a_valid_token_are_unauthenticated(pool: PgPool) {
     let office = Office::on(pool).await;
     let changes = every_change(&office).await;
     let before = office.contents().await;
@@ -156,9 +156,9 @@ async fn only_who_has_a_token_changes_anything(pool: PgPool) {
     ];
     for (query, variables) in &changes {
         for authorization in &wrong {
-            let answer = ask_as(&office.service, authorization.as_deref(), query, variables.clone()).await;
-            assert_eq!(refusal(&answer), pair("UNAUTHENTICATED", ""), "{authorization:?} {query}");
-            assert!(!answer.to_string().contains(&TOKEN[1..]), "{answer}");
+            let response = execute_as(&office.service, authorization.as_deref(), query, variables.clone()).await;
+            assert_eq!(refusal(&response), pair("UNAUTHENTICATED", ""), "{authorization:?} {query}");
+            assert!(!response.to_string().contains(&TOKEN[1..]), "{response}");
         }
     }
     assert_eq!(office.contents().await, before);
@@ -168,20 +168,21 @@ async fn only_who_has_a_token_changes_anything(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn without_a_token_file_nobody_changes_anything(pool: PgPool) {
+async fn without_a_token_file_mutations_are_forbidden(pool: PgPool) {
     let service = TestService::on(pool).await;
     for authorization in [None, Some(format!("Bearer {TOKEN}"))] {
-        let answer = ask_as(&service, authorization.as_deref(), REFRESH, json!({})).await;
-        assert_eq!(refusal(&answer), pair("FORBIDDEN", ""));
-        let message = answer["errors"][0]["message"].as_str().unwrap();
+        let response = execute_as(&service, authorization.as_deref(), REFRESH, json!({})).await;
+        assert_eq!(refusal(&response), pair("FORBIDDEN", ""));
+        let message = response["errors"][0]["message"].as_str().unwrap();
         assert!(message.contains("no admin token is configured"), "{message}");
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn tokens_are_exchanged_without_a_restart(pool: PgPool) {
+async fn tokens_are_rotated_without_a_restart(pool: PgPool) {
     let office = Office::on(pool).await;
-    let with = async |token: &str| ask_as(&office.service, Some(&format!("bearer {token}")), REFRESH, json!({})).await;
+    let with =
+        async |token: &str| execute_as(&office.service, Some(&format!("bearer {token}")), REFRESH, json!({})).await;
     let is_admitted = async |token: &str| with(token).await.get("errors").is_none();
     assert_eq!((is_admitted(TOKEN).await, is_admitted(NEW_TOKEN).await), (true, false));
 
@@ -191,7 +192,7 @@ async fn tokens_are_exchanged_without_a_restart(pool: PgPool) {
     fs::write(office.tokens(), format!("next={NEW_TOKEN}\n")).unwrap();
     assert_eq!((is_admitted(TOKEN).await, is_admitted(NEW_TOKEN).await), (false, true));
 
-    fs::write(office.tokens(), "# nobody\n").unwrap();
+    fs::write(office.tokens(), "# no tokens\n").unwrap();
     assert_eq!(refusal(&with(NEW_TOKEN).await), pair("FORBIDDEN", ""));
 
     fs::write(office.tokens(), format!("{NEW_TOKEN}\nshort-secret\n")).unwrap();
@@ -204,7 +205,7 @@ async fn tokens_are_exchanged_without_a_restart(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_new_profile_is_exact_and_can_be_asked_for_at_once(pool: PgPool) {
+async fn created_profile_stores_exact_weights_and_is_usable_at_once(pool: PgPool) {
     let office = Office::on(pool).await;
     let fields = "{ id name description weights { popularOpinion criticalAcclaim industryRecognition culturalImpact
                     peopleQuality } categoryWeights isDefault isSystem active }";
@@ -222,8 +223,8 @@ async fn a_new_profile_is_exact_and_can_be_asked_for_at_once(pool: PgPool) {
     });
     assert_eq!(created, expected);
     assert_eq!(office.service.data(&all).await["new"], expected);
-    let asked = office.service.data("{ predictions(profile: \"Mine\") { totalCount } }").await;
-    assert_eq!(asked["predictions"]["totalCount"], 0);
+    let predictions = office.service.data("{ predictions(profile: \"Mine\") { totalCount } }").await;
+    assert_eq!(predictions["predictions"]["totalCount"], 0);
 
     let stored: Value = sqlx::query_scalar("SELECT category_weights FROM metric_weight_profiles WHERE name = 'Mine'")
         .fetch_one(&office.service.pool)
@@ -234,7 +235,7 @@ async fn a_new_profile_is_exact_and_can_be_asked_for_at_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn input_that_cannot_be_is_refused_by_its_field(pool: PgPool) {
+async fn invalid_profile_input_is_rejected_with_its_field(pool: PgPool) {
     let office = Office::on(pool).await;
     let id = office.create("Mine").await;
     let before = office.contents().await;
@@ -272,7 +273,7 @@ async fn input_that_cannot_be_is_refused_by_its_field(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_name_is_given_once(pool: PgPool) {
+async fn profile_names_are_unique(pool: PgPool) {
     let office = Office::on(pool).await;
     let id = office.create("Mine").await;
     let before = office.contents().await;
@@ -282,13 +283,14 @@ async fn a_name_is_given_once(pool: PgPool) {
     let renamed = office.refusal(UPDATE, json!({ "id": id, "input": profile("Balanced") })).await;
     assert_eq!(renamed, pair("CONFLICT", "input.name"));
     assert_eq!(office.contents().await, before);
-    // Its own name is free for it.
+    // A profile may be updated without changing its name.
     office.change(UPDATE, json!({ "id": id, "input": profile("Mine") })).await;
 
     let twin = office.twin().await;
     let input = json!({ "input": profile("Both") });
-    let answers = [office.ask(CREATE, input.clone()), twin.ask(CREATE, input)];
-    let refused: Vec<_> = join_all(answers).await.into_iter().filter(|answer| answer.get("errors").is_some()).collect();
+    let responses = [office.execute(CREATE, input.clone()), twin.execute(CREATE, input)];
+    let refused: Vec<_> =
+        join_all(responses).await.into_iter().filter(|response| response.get("errors").is_some()).collect();
     assert_eq!(refused.iter().map(refusal).collect::<Vec<_>>(), [pair("CONFLICT", "input.name")]);
 }
 
@@ -325,23 +327,23 @@ async fn system_profiles_and_the_default_are_protected(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn an_id_that_names_no_profile_is_an_error(pool: PgPool) {
+async fn unknown_profile_id_is_an_error(pool: PgPool) {
     let office = Office::on(pool).await;
     let gone = office.create("Gone").await;
     office.change(DELETE, json!({ "id": gone })).await;
-    let film = Film::new("Film").insert(&office.service.pool).await;
-    let film = office.service.data(&format!("{{ movie(by: {{ tmdbId: {film} }}) {{ id }} }}")).await;
+    let movie = Movie::new("Film").insert(&office.service.pool).await;
+    let movie = office.service.data(&format!("{{ movie(by: {{ tmdbId: {movie} }}) {{ id }} }}")).await;
     for (query, name) in [(UPDATE, "New"), (DELETE, ""), (SET_DEFAULT, "")] {
         let with = |id: &Value| json!({ "id": id, "input": profile(name) });
         assert_eq!(office.refusal(query, with(&gone)).await, pair("NOT_FOUND", "id"), "{query}");
-        for id in [json!("nonsense"), film["movie"]["id"].clone()] {
+        for id in [json!("nonsense"), movie["movie"]["id"].clone()] {
             assert_eq!(office.refusal(query, with(&id)).await, pair("BAD_USER_INPUT", "id"), "{query}");
         }
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn of_writers_who_read_the_same_one_wins(pool: PgPool) {
+async fn of_concurrent_updates_of_one_version_exactly_one_succeeds(pool: PgPool) {
     let office = Office::on(pool).await;
     let twin = office.twin().await;
     let id = office.create("Mine").await;
@@ -351,28 +353,28 @@ async fn of_writers_who_read_the_same_one_wins(pool: PgPool) {
         let read = profiles.find(|profile| profile["id"] == id).unwrap()["updatedAt"].clone();
         let write = |name: String| json!({ "id": id, "input": profile(&name), "expected": read });
 
-        let answers = (0..6).map(|writer| {
+        let responses = (0..6).map(|writer| {
             let office = if writer % 2 == 0 { &office } else { &twin };
-            office.ask(UPDATE, write(format!("Round {round} by {writer}")))
+            office.execute(UPDATE, write(format!("Round {round} by {writer}")))
         });
-        let answers = join_all(answers).await;
+        let responses = join_all(responses).await;
 
-        let (lost, won): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.get("errors").is_some());
-        assert_eq!(won.len(), 1, "{answers:#?}");
-        assert!(lost.into_iter().all(|answer| refusal(answer) == pair("CONFLICT", "expectedUpdatedAt")));
+        let (lost, won): (Vec<_>, Vec<_>) = responses.iter().partition(|response| response.get("errors").is_some());
+        assert_eq!(won.len(), 1, "{responses:#?}");
+        assert!(lost.into_iter().all(|response| refusal(response) == pair("CONFLICT", "expectedUpdatedAt")));
         let before = office.contents().await;
         assert_eq!(office.refusal(UPDATE, write("Late".into())).await, pair("CONFLICT", "expectedUpdatedAt"));
         assert_eq!(office.contents().await, before);
-        // What the winner was told is what the next must have read.
-        let told = won[0]["data"]["updateProfile"]["updatedAt"].clone();
-        let next = json!({ "id": id, "input": profile("Mine"), "expected": told });
+        // The next update must send the winner's `updatedAt`.
+        let updated_at = won[0]["data"]["updateProfile"]["updatedAt"].clone();
+        let next = json!({ "id": id, "input": profile("Mine"), "expected": updated_at });
         office.change(UPDATE, next).await;
         twin.service.see_changes().await;
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn there_is_always_one_active_default(pool: PgPool) {
+async fn exactly_one_active_default_profile_remains(pool: PgPool) {
     let office = Office::on(pool).await;
     let twin = office.twin().await;
     let names = ["Balanced", "Award Winner", "Critics Choice", "Crowd Pleaser", "Cult Classic"];
@@ -380,16 +382,16 @@ async fn there_is_always_one_active_default(pool: PgPool) {
     for _ in 0..5 {
         let chosen = ids.iter().enumerate().map(|(place, id)| {
             let office = if place % 2 == 0 { &office } else { &twin };
-            office.ask(SET_DEFAULT, json!({ "id": id }))
+            office.execute(SET_DEFAULT, json!({ "id": id }))
         });
         let deactivated = ids.iter().zip(names).map(|(id, name)| {
             let inactive = json!({ "name": name, "weights": weights([1.0; 5]), "active": false });
-            twin.ask(UPDATE, json!({ "id": id, "input": inactive }))
+            twin.execute(UPDATE, json!({ "id": id, "input": inactive }))
         });
         let (chosen, deactivated) = tokio::join!(join_all(chosen), join_all(deactivated));
 
-        for answer in chosen.iter().chain(&deactivated).filter(|answer| answer.get("errors").is_some()) {
-            assert_eq!(refusal(answer).0, "FORBIDDEN", "{answer:#}");
+        for response in chosen.iter().chain(&deactivated).filter(|response| response.get("errors").is_some()) {
+            assert_eq!(refusal(response).0, "FORBIDDEN", "{response:#}");
         }
         let defaults: Vec<Option<bool>> =
             sqlx::query_scalar("SELECT active FROM metric_weight_profiles WHERE is_default")
@@ -404,61 +406,61 @@ async fn there_is_always_one_active_default(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_profile_that_changes_is_seen_by_the_next_request_on_every_instance(pool: PgPool) {
+async fn profile_change_is_visible_to_the_next_request_on_every_instance(pool: PgPool) {
     for redis in [None, Some(RedisServer::start().await)] {
         let url = redis.as_ref().map(RedisServer::url);
         let office = Office::sharing(pool.clone(), url.as_deref()).await;
-        Film::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
-        Film::new("Praised").released("1995-01-01").reviewed(90.0, 90.0).insert(&pool).await;
+        Movie::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
+        Movie::new("Praised").released("1995-01-01").reviewed(90.0, 90.0).insert(&pool).await;
         office.service.refresh().await;
         let twin = Office::sharing(pool.clone(), url.as_deref()).await;
         twin.service.follow_versions();
-        let ask = async |office: &Office, profile: &str| {
+        let predictions = async |office: &Office, profile: &str| {
             let query = format!(
                 "{{ predictions({profile} decade: 1990) {{ nodes {{ profile {{ name }} movie {{ title }} }} }} }}"
             );
-            office.service.ask(&query, json!({})).await
+            office.service.execute(&query, json!({})).await
         };
         let first = async |office: &Office| {
-            let answer = ask(office, "profile: \"Mine\"").await;
-            answer["data"]["predictions"]["nodes"][0]["movie"]["title"].clone()
+            let response = predictions(office, "profile: \"Mine\"").await;
+            response["data"]["predictions"]["nodes"][0]["movie"]["title"].clone()
         };
         let is_gone = async |office: &Office| {
-            let answer = ask(office, "profile: \"Mine\"").await;
-            answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+            let response = predictions(office, "profile: \"Mine\"").await;
+            response["errors"][0]["extensions"]["code"] == "NOT_FOUND"
         };
         let default = async |office: &Office| {
-            let answer = ask(office, "").await;
-            answer["data"]["predictions"]["nodes"][0]["profile"]["name"].clone()
+            let response = predictions(office, "").await;
+            response["data"]["predictions"]["nodes"][0]["profile"]["name"].clone()
         };
         let mine = |shares| json!({ "name": "Mine", "weights": weights(shares) });
 
         let loved = json!({ "input": mine([1.0, 0.0, 0.0, 0.0, 0.0]) });
         let id = office.change(CREATE, loved).await["createProfile"]["id"].clone();
         assert_eq!(first(&office).await, "Loved");
-        until("the other instance knows the profile", async || first(&twin).await == "Loved").await;
+        until("the other instance serves the profile", async || first(&twin).await == "Loved").await;
 
         office.change(UPDATE, json!({ "id": id, "input": mine([0.0, 1.0, 0.0, 0.0, 0.0]) })).await;
         assert_eq!(first(&office).await, "Praised");
-        until("the other instance knows the weights", async || first(&twin).await == "Praised").await;
+        until("the other instance serves the new weights", async || first(&twin).await == "Praised").await;
 
         assert_eq!([default(&office).await, default(&twin).await], ["Balanced", "Balanced"]);
         office.change(SET_DEFAULT, json!({ "id": id })).await;
         assert_eq!(default(&office).await, "Mine");
-        until("the other instance knows the default", async || default(&twin).await == "Mine").await;
+        until("the other instance serves the new default", async || default(&twin).await == "Mine").await;
         office.change(SET_DEFAULT, json!({ "id": office.id("Balanced").await })).await;
         assert_eq!(default(&office).await, "Balanced");
-        until("the other instance knows that it is none", async || default(&twin).await == "Balanced").await;
+        until("the other instance serves the old default", async || default(&twin).await == "Balanced").await;
 
         office.change(DELETE, json!({ "id": id })).await;
         assert!(is_gone(&office).await);
-        until("the other instance knows that it is gone", async || is_gone(&twin).await).await;
+        until("the other instance rejects the deleted profile", async || is_gone(&twin).await).await;
         sqlx::query("TRUNCATE movies CASCADE").execute(&pool).await.unwrap();
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn weights_that_stay_keep_the_category_weights_they_came_from(pool: PgPool) {
+async fn unchanged_weights_keep_their_category_weights(pool: PgPool) {
     let office = Office::on(pool).await;
     let read = "{ profile(name: \"Crowd Pleaser\") { id categoryWeights weights { popularOpinion criticalAcclaim
                   industryRecognition culturalImpact peopleQuality } } }";
@@ -473,7 +475,7 @@ async fn weights_that_stay_keep_the_category_weights_they_came_from(pool: PgPool
     assert_eq!(after["weights"], weights([0.5, 0.5, 0.0, 0.0, 0.0]));
     assert_eq!(after["categoryWeights"], Value::Null);
 
-    // What another application writes later counts again.
+    // A later write of category weights by the host takes effect.
     sqlx::query("UPDATE metric_weight_profiles SET category_weights = '{\"awards\": 1, \"ratings\": 0, \"cultural\": 0, \"people\": 0}'
                  WHERE name = 'Crowd Pleaser'")
         .execute(&office.service.pool)
@@ -484,7 +486,7 @@ async fn weights_that_stay_keep_the_category_weights_they_came_from(pool: PgPool
     assert_eq!(again["categoryWeights"]["awards"], 1);
 }
 
-/// All changes of profiles on another application's database; says what it finds in the new profile's row.
+/// Runs all profile mutations on a host database; returns the row of the new profile.
 async fn on_attached(pool: PgPool, state: &[&'static str]) -> Value {
     for file in state {
         sqlx::raw_sql(*file).execute(&pool).await.unwrap();
@@ -508,7 +510,7 @@ async fn on_attached(pool: PgPool, state: &[&'static str]) -> Value {
 }
 
 #[sqlx::test(migrations = false)]
-async fn profiles_of_a_database_of_2025_are_changed_in_its_terms(pool: PgPool) {
+async fn profile_changes_match_the_2025_host_schema(pool: PgPool) {
     let row = on_attached(pool, STATE_A).await;
     let keys: Vec<_> = row["category_weights"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, ["awards", "cultural", "financial", "people", "ratings"]);
@@ -516,27 +518,27 @@ async fn profiles_of_a_database_of_2025_are_changed_in_its_terms(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn profiles_of_a_database_of_2026_are_changed_in_its_terms(pool: PgPool) {
+async fn profile_changes_match_the_2026_host_schema(pool: PgPool) {
     let row = on_attached(pool, STATE_H).await;
     let lenses = json!({ "mob": 0.4, "critics": 0.1, "festival_recognition": 0.2, "time_machine": 0.2, "auteurs": 0.1,
                          "box_office": 0.0 });
     assert_eq!(row["category_weights"], lenses);
 }
 
-/// Whether an answer came from memory.
-async fn is_kept(service: &TestService, query: &str) -> bool {
+/// Whether the response was a cache hit.
+async fn is_cached(service: &TestService, query: &str) -> bool {
     let response = service.send(query, json!({}), &[]).await;
     let status = response.headers().get("cache-status").unwrap().to_str().unwrap();
     status.starts_with("cinegraph; hit")
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_is_invalidated_is_computed_anew_and_nothing_else(pool: PgPool) {
+async fn invalidation_recomputes_only_its_scope(pool: PgPool) {
     let office = Office::on(pool).await;
     for year in [1994, 2004] {
-        let film = Film::new("Film").released(&format!("{year}-01-01")).rated(7.0, 7.0);
-        film.insert(&office.service.pool).await;
-        film.on(&["1001_movies"]).insert(&office.service.pool).await;
+        let movie = Movie::new("Film").released(&format!("{year}-01-01")).rated(7.0, 7.0);
+        movie.insert(&office.service.pool).await;
+        movie.on(&["1001_movies"]).insert(&office.service.pool).await;
     }
     office.service.refresh().await;
     let twin = office.twin().await;
@@ -546,40 +548,40 @@ async fn what_is_invalidated_is_computed_anew_and_nothing_else(pool: PgPool) {
         "{ predictions(decade: 2000, profile: \"Cult Classic\") { totalCount } }",
         "{ genres { name } }",
     );
-    let kept = async |service: &TestService| {
-        let mut kept = Vec::new();
+    let cached = async |service: &TestService| {
+        let mut cached = Vec::new();
         for query in [nineties, noughties, cult, genres] {
-            kept.push(is_kept(service, query).await);
+            cached.push(is_cached(service, query).await);
         }
-        kept
+        cached
     };
-    assert_eq!(kept(&office.service).await, [false; 4]);
-    assert_eq!(kept(&office.service).await, [true; 4]);
-    kept(&twin.service).await;
+    assert_eq!(cached(&office.service).await, [false; 4]);
+    assert_eq!(cached(&office.service).await, [true; 4]);
+    cached(&twin.service).await;
 
     let decade = json!({ "scope": { "decade": { "list": "1001_movies", "decade": 1990 } } });
     let done = office.change(INVALIDATE, decade).await["invalidateCache"].take();
     let expected =
         json!({ "all": false, "list": "1001_movies", "decade": 1990, "profile": null, "versions": 1, "entries": 1 });
     assert_eq!(done, expected);
-    assert_eq!(kept(&office.service).await, [false, true, true, true]);
+    assert_eq!(cached(&office.service).await, [false, true, true, true]);
     twin.service.see_changes().await;
-    assert_eq!(kept(&twin.service).await, [false, true, true, true]);
+    assert_eq!(cached(&twin.service).await, [false, true, true, true]);
 
     let done =
         office.change(INVALIDATE, json!({ "scope": { "profile": "Cult Classic" } })).await["invalidateCache"].take();
     let expected = json!({ "all": false, "list": null, "decade": null, "profile": { "name": "Cult Classic" }, "versions": 1,
                            "entries": 1 });
     assert_eq!(done, expected);
-    assert_eq!(kept(&office.service).await, [true, true, false, true]);
+    assert_eq!(cached(&office.service).await, [true, true, false, true]);
 
     let done = office.change(INVALIDATE, json!({ "scope": { "all": true } })).await["invalidateCache"].take();
     assert_eq!((&done["all"], &done["list"], &done["profile"]), (&json!(true), &Value::Null, &Value::Null));
     // Two decades of columns and three rankings.
     assert_eq!(done["entries"], 5);
-    assert_eq!(kept(&office.service).await, [false; 4]);
+    assert_eq!(cached(&office.service).await, [false; 4]);
     twin.service.see_changes().await;
-    assert_eq!(kept(&twin.service).await, [false; 4]);
+    assert_eq!(cached(&twin.service).await, [false; 4]);
 
     let rows: Vec<(String, String, i32, bool)> = sqlx::query_as(
         "SELECT scope, list_key, decade, floor = version FROM cinegraph.data_versions ORDER BY scope, list_key, decade",
@@ -603,13 +605,13 @@ async fn what_is_invalidated_is_computed_anew_and_nothing_else(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn everything_is_invalidated_while_others_raise_versions(pool: PgPool) {
+async fn invalidating_all_does_not_deadlock_with_concurrent_version_raises(pool: PgPool) {
     let office = Office::on(pool).await;
     office.service.fill(200).await;
     let twin = office.twin().await;
     let all = || async { drop(office.change(INVALIDATE, json!({ "scope": { "all": true } })).await) };
     let raise = || async {
-        // Against the order of the rows, several in one transaction.
+        // Locks several rows in one transaction, in the reverse order of `invalidateCache`.
         sqlx::query(
             "SELECT cinegraph.raise_version(scope, list_key, decade, false)
              FROM (SELECT * FROM cinegraph.data_versions ORDER BY scope DESC, decade DESC) AS v",
@@ -624,7 +626,7 @@ async fn everything_is_invalidated_while_others_raise_versions(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_cannot_be_invalidated_is_refused_by_its_field(pool: PgPool) {
+async fn invalid_invalidation_scope_is_rejected_with_its_field(pool: PgPool) {
     let office = Office::on(pool).await;
     let before = office.contents().await;
     let decade = |list: &str, decade: i32| json!({ "decade": { "list": list, "decade": decade } });
@@ -632,7 +634,7 @@ async fn what_cannot_be_invalidated_is_refused_by_its_field(pool: PgPool) {
         (json!({ "all": false }), "BAD_USER_INPUT", "scope.all"),
         (decade("1001_movies", 1995), "BAD_USER_INPUT", "scope.decade.decade"),
         (decade("no_list", 1990), "NOT_FOUND", "scope.decade.list"),
-        (json!({ "profile": "Nobody's" }), "NOT_FOUND", "scope.profile"),
+        (json!({ "profile": "Missing" }), "NOT_FOUND", "scope.profile"),
     ] {
         assert_eq!(office.refusal(INVALIDATE, json!({ "scope": scope })).await, pair(code, field), "{scope}");
     }
@@ -647,11 +649,11 @@ async fn queue(office: &Office) -> Vec<(Option<i64>, String)> {
 }
 
 #[sqlx::test(migrations = false)]
-async fn films_are_queued_by_id_or_all(pool: PgPool) {
+async fn refresh_scores_queues_movies_by_id_or_all(pool: PgPool) {
     let office = Office::on(pool).await;
-    let mut films = Vec::new();
+    let mut movies = Vec::new();
     for title in ["A", "B", "C"] {
-        films.push(Film::new(title).insert(&office.service.pool).await);
+        movies.push(Movie::new(title).insert(&office.service.pool).await);
     }
     let data = office
         .service
@@ -664,7 +666,7 @@ async fn films_are_queued_by_id_or_all(pool: PgPool) {
     assert_eq!((&job["films"], &job["all"]), (&json!(2), &json!(false)));
     let mut queued = queue(&office).await;
     queued.sort();
-    assert_eq!(queued, [films[0], films[1]].map(|film| (Some(film), "request".to_owned())));
+    assert_eq!(queued, [movies[0], movies[1]].map(|movie| (Some(movie), "request".to_owned())));
 
     let all = office.change(REFRESH, json!({ "ids": null })).await["refreshScores"].take();
     assert_eq!((&all["films"], &all["all"]), (&Value::Null, &json!(true)));
@@ -686,7 +688,7 @@ async fn films_are_queued_by_id_or_all(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_change_is_never_kept_and_counted_by_its_field(pool: PgPool) {
+async fn mutations_are_not_cached_and_are_counted_by_field(pool: PgPool) {
     let office = Office::on(pool).await;
     let authorization = format!("Bearer {TOKEN}");
     for name in ["One", "Two"] {
@@ -695,7 +697,7 @@ async fn a_change_is_never_kept_and_counted_by_its_field(pool: PgPool) {
         assert_eq!(response.headers()["cache-control"], "no-store");
         assert_eq!(response.headers().get("etag"), None);
     }
-    office.ask(CREATE, json!({ "input": profile("Two") })).await;
+    office.execute(CREATE, json!({ "input": profile("Two") })).await;
     let count = |outcome| {
         let labels = [("field", "createProfile"), ("outcome", outcome)];
         office.service.counted("cinegraph_graphql_field_requests_total", &labels)
@@ -704,7 +706,7 @@ async fn a_change_is_never_kept_and_counted_by_its_field(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_change_is_logged_with_its_author_and_without_the_token(pool: PgPool) {
+async fn mutations_are_logged_with_the_administrator_and_without_the_token(pool: PgPool) {
     let office = Office::on(pool).await;
     let id = office.id("Cult Classic").await;
     let log = Log::start();
@@ -716,7 +718,7 @@ async fn a_change_is_logged_with_its_author_and_without_the_token(pool: PgPool) 
     office.change(SET_DEFAULT, json!({ "id": id })).await;
     office.change(INVALIDATE, json!({ "scope": { "profile": "Balanced" } })).await;
     office.change(REFRESH, json!({})).await;
-    ask_as(&office.service, Some(&format!("Bearer {NEW_TOKEN}")), REFRESH, json!({})).await;
+    execute_as(&office.service, Some(&format!("Bearer {NEW_TOKEN}")), REFRESH, json!({})).await;
 
     let lines = log.lines();
     let changes: Vec<_> = lines.iter().filter(|line| line.get("admin").is_some()).collect();
@@ -728,7 +730,7 @@ async fn a_change_is_logged_with_its_author_and_without_the_token(pool: PgPool) 
             "profile updated",
             "profile deleted",
             "profile made the default",
-            "invalidated",
+            "cached results invalidated",
             "scores requested"
         ]
     );

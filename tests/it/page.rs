@@ -1,4 +1,4 @@
-//! The predictions page: complete by links and forms alone, made by the door, and bringing nothing from elsewhere.
+//! The predictions page: works without scripts, uses the operation pipeline, and loads nothing from other origins.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use sqlx::PgPool;
 use tokio::process::Command;
 
 use crate::cli::{Server, get};
-use crate::support::{Film, NodeClient, TestService, url};
+use crate::support::{Movie, NodeClient, TestService, url};
 
-/// A page as it came.
+/// A response with its body.
 struct Page {
     status: StatusCode,
     headers: HeaderMap,
@@ -25,13 +25,13 @@ impl Page {
         Self { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
     }
 
-    /// The titles of its films, in order.
+    /// The titles of the list, in order.
     fn titles(&self) -> Vec<String> {
         let list = self.text.split("<template").next().unwrap();
         each(list, "data-field=\"title\">", "</a>")
     }
 
-    /// Where the link leads that has this text or attribute.
+    /// The target of the first link that contains this text or attribute.
     fn link(&self, with: &str) -> String {
         let anchors = each(&self.text, "<a ", "</a>");
         let anchor = anchors.iter().find(|anchor| anchor.contains(with)).unwrap_or_else(|| panic!("no link {with}"));
@@ -44,27 +44,27 @@ impl Page {
     }
 }
 
-/// Sixty films of the 2020s, the better the higher their number, two of them on the list.
+/// Sixty movies of the 2020s with scores that rise with their number, two of them on the list.
 async fn twenties(pool: PgPool) -> TestService {
     let service = TestService::on(pool).await;
     for number in 0..60_u16 {
         let rating = 3.0 + f64::from(number) / 10.0;
-        let film = Film::new(&format!("Film {number}")).released("2021-06-15").rated(rating, rating);
-        let film = film.genre(if number % 2 == 0 { "Drama" } else { "Comedy" });
-        let film = if number % 30 == 5 { film.on(&["1001_movies"]) } else { film };
-        film.insert(&service.pool).await;
+        let movie = Movie::new(&format!("Film {number}")).released("2021-06-15").rated(rating, rating);
+        let movie = movie.genre(if number % 2 == 0 { "Drama" } else { "Comedy" });
+        let movie = if number % 30 == 5 { movie.on(&["1001_movies"]) } else { movie };
+        movie.insert(&service.pool).await;
     }
     service.refresh().await;
     service
 }
 
-/// The texts between two marks.
+/// The texts between two delimiters.
 fn each(text: &str, from: &str, to: &str) -> Vec<String> {
     text.split(from).skip(1).map(|rest| rest.split(to).next().unwrap().to_owned()).collect()
 }
 
 #[sqlx::test(migrations = false)]
-async fn the_first_view_is_complete(pool: PgPool) {
+async fn first_view_is_complete(pool: PgPool) {
     let service = twenties(pool).await;
 
     let page = Page::at(&service, "/").await;
@@ -81,7 +81,7 @@ async fn the_first_view_is_complete(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn links_lead_through_all_films_and_back(pool: PgPool) {
+async fn pagination_links_reach_all_movies_and_lead_back(pool: PgPool) {
     let service = twenties(pool).await;
     let mut pages = vec![Page::at(&service, "/?decade=2020").await];
 
@@ -102,41 +102,41 @@ async fn links_lead_through_all_films_and_back(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_profile_a_filter_and_weights_are_in_the_address(pool: PgPool) {
+async fn profile_filter_and_weights_are_read_from_the_url(pool: PgPool) {
     let service = twenties(pool).await;
     let first = Page::at(&service, "/").await;
 
     let profile = Page::at(&service, &first.link("data-profile=\"Cult Classic\"")).await;
     let filtered = Page::at(&service, "/?genre=comedy&q=film+1&min=").await;
-    let weighed = Page::at(&service, "/?popular=100&people=0").await;
+    let weighted = Page::at(&service, "/?popular=100&people=0").await;
 
     assert!(profile.text.contains("under <span id=\"taste\">Cult Classic"));
     assert_eq!(filtered.titles(), ["Film 19", "Film 17", "Film 15", "Film 13", "Film 11", "Film 1"]);
-    assert!(weighed.text.contains("weights of your own"));
-    assert_eq!(weighed.titles()[0], "Film 59");
+    assert!(weighted.text.contains("your weights"));
+    assert_eq!(weighted.titles()[0], "Film 59");
 }
 
 #[sqlx::test(migrations = false)]
-async fn additions_are_a_page_of_their_own(pool: PgPool) {
+async fn additions_page_shows_listed_movies(pool: PgPool) {
     let service = twenties(pool).await;
 
-    let page = Page::at(&service, &Page::at(&service, "/").await.link("Additions")).await;
+    let page = Page::at(&service, &Page::at(&service, "/").await.link("On the list")).await;
 
     assert_eq!(page.titles(), ["Film 35", "Film 5"]);
 }
 
 #[sqlx::test(migrations = false)]
-async fn an_address_that_cannot_be_meant_is_answered_by_a_way_on(pool: PgPool) {
+async fn invalid_urls_return_an_error_page_with_links(pool: PgPool) {
     let service = twenties(pool).await;
 
-    let refused = [
+    let rejected = [
         ("/?decade=1995", StatusCode::BAD_REQUEST),
         ("/?decade=soon", StatusCode::BAD_REQUEST),
-        ("/?profile=Nobody", StatusCode::NOT_FOUND),
+        ("/?profile=Unknown", StatusCode::NOT_FOUND),
         ("/?popular=0", StatusCode::BAD_REQUEST),
         ("/?after=nothing", StatusCode::BAD_REQUEST),
     ];
-    for (uri, status) in refused {
+    for (uri, status) in rejected {
         let page = Page::at(&service, uri).await;
 
         assert_eq!(page.status, status, "{uri}");
@@ -145,7 +145,7 @@ async fn an_address_that_cannot_be_meant_is_answered_by_a_way_on(pool: PgPool) {
 }
 
 #[tokio::test]
-async fn without_its_database_the_page_says_when_to_come_back() {
+async fn page_without_database_returns_503_with_retry_after() {
     let page = Page::at(&TestService::without_database(), "/").await;
 
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -154,10 +154,10 @@ async fn without_its_database_the_page_says_when_to_come_back() {
 }
 
 #[sqlx::test(migrations = false)]
-async fn titles_are_text_and_never_markup(pool: PgPool) {
+async fn titles_and_parameters_are_escaped(pool: PgPool) {
     let service = TestService::on(pool).await;
     let title = "<script>alert(1)</script> & \"Co\"";
-    Film::new(title).released("2021-01-01").rated(9.0, 9.0).insert(&service.pool).await;
+    Movie::new(title).released("2021-01-01").rated(9.0, 9.0).insert(&service.pool).await;
     service.refresh().await;
 
     let page = Page::at(&service, "/?q=%22%3E%3Cscript%3E").await;
@@ -168,7 +168,7 @@ async fn titles_are_text_and_never_markup(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn nothing_comes_from_elsewhere_or_stands_in_the_page_as_script_or_style(pool: PgPool) {
+async fn page_has_no_external_resources_and_no_inline_script_or_style(pool: PgPool) {
     let service = TestService::on(pool).await;
 
     let page = Page::at(&service, "/").await;
@@ -178,11 +178,11 @@ async fn nothing_comes_from_elsewhere_or_stands_in_the_page_as_script_or_style(p
     assert!(!page.text.contains("<style") && !page.text.contains(" style="));
     let sources = each(&page.text, "<script", "</script>").concat();
     assert!(sources.contains("src=\"/assets/") && sources.ends_with("\">"), "an inline script: {sources}");
-    assert!(!page.text.contains("://"), "a link to elsewhere");
+    assert!(!page.text.contains("://"), "an external link");
 }
 
 #[sqlx::test(migrations = false)]
-async fn assets_are_kept_for_ever_under_a_name_of_their_own(pool: PgPool) {
+async fn assets_are_immutable_and_versioned(pool: PgPool) {
     let service = TestService::on(pool).await;
     let page = Page::at(&service, "/").await;
 
@@ -199,7 +199,7 @@ async fn assets_are_kept_for_ever_under_a_name_of_their_own(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_page_seen_before_asks_the_database_nothing(pool: PgPool) {
+async fn repeated_page_runs_no_sql_statement(pool: PgPool) {
     let service = twenties(pool).await;
     let before = Page::at(&service, "/?decade=2020").await;
     let statements = service.statements();
@@ -211,55 +211,57 @@ async fn a_page_seen_before_asks_the_database_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn countries_are_told_by_code(pool: PgPool) {
+async fn countries_are_identified_by_code(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Ailleurs").released("2021-01-01").country("FR").insert(&service.pool).await;
-    Film::new("Here").released("2021-01-01").country("DE").insert(&service.pool).await;
+    Movie::new("Ailleurs").released("2021-01-01").country("FR").insert(&service.pool).await;
+    Movie::new("Here").released("2021-01-01").country("DE").insert(&service.pool).await;
     service.refresh().await;
 
-    let told = service.data("{ countries { code } }").await;
+    let data = service.data("{ countries { code } }").await;
     let page = Page::at(&service, "/?country=fr").await;
 
-    assert_eq!(told["countries"], json!([{ "code": "DE" }, { "code": "FR" }]));
+    assert_eq!(data["countries"], json!([{ "code": "DE" }, { "code": "FR" }]));
     assert_eq!(page.titles(), ["Ailleurs"]);
 }
 
-/// Films of the 2020s, 520 candidates of them; a decided decade; and one whose films are about to change.
+/// 520 candidates and 20 listed movies of the 2020s, a completed decade, and three movies of the 1950s, whose ratings
+/// change.
 async fn catalogue(pool: &PgPool) -> TestService {
     let service = TestService::on(pool.clone()).await;
     for number in 0..540_u16 {
         let (one, other) = (f64::from(number % 97) / 10.0, f64::from(number % 89) / 9.0);
-        let film = Film::new(&format!("Film {number}")).released("2021-06-15").rated(one, other);
-        let film = film.reviewed(f64::from(number % 83), f64::from(number % 101)).popularity(f64::from(number % 71));
-        let film = film.genre(if number % 2 == 0 { "Drama" } else { "Comedy" });
-        let film = if number >= 520 { film.on(&["1001_movies"]) } else { film };
-        film.insert(pool).await;
+        let movie = Movie::new(&format!("Film {number}")).released("2021-06-15").rated(one, other);
+        let movie = movie.reviewed(f64::from(number % 83), f64::from(number % 101)).popularity(f64::from(number % 71));
+        let movie = movie.genre(if number % 2 == 0 { "Drama" } else { "Comedy" });
+        let movie = if number >= 520 { movie.on(&["1001_movies"]) } else { movie };
+        movie.insert(pool).await;
     }
     for number in 0..40_u16 {
-        let film = Film::new(&format!("Old film {number}")).released("1995-06-15").rated(f64::from(number) / 4.0, 5.0);
-        let film = if number % 3 == 0 { film.on(&["1001_movies", "other_list"]) } else { film };
-        film.nominated(usize::from(number % 5), usize::from(number % 2)).insert(pool).await;
+        let rating = f64::from(number) / 4.0;
+        let movie = Movie::new(&format!("Old film {number}")).released("1995-06-15").rated(rating, 5.0);
+        let movie = if number % 3 == 0 { movie.on(&["1001_movies", "other_list"]) } else { movie };
+        movie.nominated(usize::from(number % 5), usize::from(number % 2)).insert(pool).await;
     }
     for title in ["Rising", "Steady", "Falling"] {
-        Film::new(title).released("1955-06-15").rated(5.0, 5.0).insert(pool).await;
+        Movie::new(title).released("1955-06-15").rated(5.0, 5.0).insert(pool).await;
     }
     service.refresh().await;
     service
 }
 
-/// Lets a film of the fifties change its place, again and again.
+/// Changes the rating of a movie of the 1950s repeatedly, so that its rank changes.
 async fn keep_changing(pool: &PgPool) {
-    let mut turns = tokio::time::interval(Duration::from_millis(700));
+    let mut interval = tokio::time::interval(Duration::from_millis(700));
     for turn in 0_u32.. {
-        turns.tick().await;
-        let change = "UPDATE external_metrics SET value = $1
+        interval.tick().await;
+        let statement = "UPDATE external_metrics SET value = $1
                       WHERE movie_id = (SELECT id FROM movies WHERE title = 'Rising') AND source = 'imdb'";
-        sqlx::query(change).bind(f64::from(turn % 2 * 8 + 1)).execute(pool).await.unwrap();
+        sqlx::query(statement).bind(f64::from(turn % 2 * 8 + 1)).execute(pool).await.unwrap();
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn people_find_their_way_in_a_browser(pool: PgPool) {
+async fn page_works_in_a_browser(pool: PgPool) {
     drop(catalogue(&pool).await);
     let server = Server::start(&url(&pool));
     let folder = NodeClient::install("page").await;
@@ -268,13 +270,13 @@ async fn people_find_their_way_in_a_browser(pool: PgPool) {
     node.args(["--test", "--test-timeout=300000"]).current_dir(&folder).kill_on_drop(true);
     let tested = node.env("PAGE_URL", format!("http://{}", server.public)).output();
     let output = tokio::select! {
-        output = tested => output.expect("node is there"),
-        () = keep_changing(&pool) => unreachable!("it goes on for ever"),
+        output = tested => output.expect("node is installed"),
+        () = keep_changing(&pool) => unreachable!("it never returns"),
     };
 
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
-    assert!(output.status.success(), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    println!("{stdout}");
+    assert!(output.status.success(), "{stdout}");
     let (_, scraped) = get(&server.admin, "/metrics");
     for phase in ["ttfb", "first_list", "rerank"] {
         assert!(scraped.contains(&format!("cinegraph_page_duration_seconds_count{{phase=\"{phase}\"}}")), "{phase}");
@@ -283,49 +285,49 @@ async fn people_find_their_way_in_a_browser(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn timings_of_browsers_are_bounded(pool: PgPool) {
+async fn timing_reports_are_bounded(pool: PgPool) {
     let service = TestService::on(pool).await;
     let counted = |phase| service.counted("cinegraph_page_duration_seconds_count", &[("phase", phase)]);
 
-    let taken = service.report(r#"[{"phase":"ttfb","seconds":0.1},{"phase":"rerank","seconds":1e9}]"#).await;
-    let strange = service.report(r#"[{"phase":"moon","seconds":0.1}]"#).await;
-    let long = service.report(&format!("[{}{}]", r#"{"phase":"ttfb","seconds":1}"#, " ".repeat(5000))).await;
+    let accepted = service.report(r#"[{"phase":"ttfb","seconds":0.1},{"phase":"rerank","seconds":1e9}]"#).await;
+    let invalid = service.report(r#"[{"phase":"moon","seconds":0.1}]"#).await;
+    let too_large = service.report(&format!("[{}{}]", r#"{"phase":"ttfb","seconds":1}"#, " ".repeat(5000))).await;
 
-    assert_eq!((taken, counted("ttfb"), counted("rerank")), (StatusCode::NO_CONTENT, 1, 0));
-    assert_eq!(strange, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(long, StatusCode::PAYLOAD_TOO_LARGE);
-    let mut answers = Vec::new();
+    assert_eq!((accepted, counted("ttfb"), counted("rerank")), (StatusCode::NO_CONTENT, 1, 0));
+    assert_eq!(invalid, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(too_large, StatusCode::PAYLOAD_TOO_LARGE);
+    let mut statuses = Vec::new();
     for _ in 0..100 {
-        answers.push(service.report("[]").await);
+        statuses.push(service.report("[]").await);
     }
-    assert!(answers.contains(&StatusCode::TOO_MANY_REQUESTS), "a flood is let through");
+    assert!(statuses.contains(&StatusCode::TOO_MANY_REQUESTS), "no rate limit");
 }
 
 #[sqlx::test(migrations = false)]
-async fn validation_is_a_page_with_the_films_behind_it(pool: PgPool) {
+async fn validation_page_links_to_the_movies_of_a_decade(pool: PgPool) {
     let service = catalogue(&pool).await;
 
     let all = Page::at(&service, &Page::at(&service, "/").await.link("Validation")).await;
     let decade = Page::at(&service, &all.link("data-decade=\"1990\"")).await;
-    let elsewhere = Page::at(&service, "/validation?list=other_list").await;
+    let other = Page::at(&service, "/validation?list=other_list").await;
 
     for part in ["Eras", "Profiles compared", "The winner of each decade", "The scores here are blind"] {
         assert!(all.text.contains(part), "{part} is missing");
     }
     assert!(decade.text.contains("against the 14 on"));
-    assert_eq!(elsewhere.status, StatusCode::OK);
-    assert!(elsewhere.text.contains("cannot be hidden from its own scores"));
+    assert_eq!(other.status, StatusCode::OK);
+    assert!(other.text.contains("cannot be hidden from its own scores"));
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_film_is_explained_and_one_that_is_not_there_is_said_so(pool: PgPool) {
+async fn movie_page_explains_the_score_and_unknown_ids_return_an_error(pool: PgPool) {
     let service = catalogue(&pool).await;
 
-    let film = Page::at(&service, &Page::at(&service, "/").await.link("data-field=\"title\"")).await;
-    let none = Page::at(&service, "/films/bm90aGluZw").await;
+    let movie = Page::at(&service, &Page::at(&service, "/").await.link("data-field=\"title\"")).await;
+    let unknown = Page::at(&service, "/films/bm90aGluZw").await;
 
     for part in ["Rank 1 of the 2020s", "Metacritic", "Under every profile", "Cult Classic"] {
-        assert!(film.text.contains(part), "{part} is missing");
+        assert!(movie.text.contains(part), "{part} is missing");
     }
-    assert!(none.status.is_client_error() && none.text.contains("Back to the predictions"));
+    assert!(unknown.status.is_client_error() && unknown.text.contains("Back to the predictions"));
 }

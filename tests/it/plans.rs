@@ -1,4 +1,4 @@
-//! Plans: what a request waits for reaches its rows by indexes, however many others there are.
+//! Query plans: statements of a request use indexes, whatever the size of the tables.
 
 use chrono::NaiveDate;
 use cinegraph::services::generate::{GenerateRequest, generate};
@@ -13,7 +13,7 @@ use crate::support::{metrics, migrated};
 
 const CATALOGUE: GenerateRequest = GenerateRequest { films: 20_000, seed: 1 };
 
-/// Tables that grow with the catalogue; reading one from end to end is what a plan must not do.
+/// Tables that grow with the catalogue. No plan may scan one sequentially.
 const LARGE: &[&str] = &[
     "external_metrics",
     "festival_nominations",

@@ -1,17 +1,17 @@
-//! Predictions through the public door: order, filters, single films.
+//! Predictions through the public API: order, filters, single movies.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Film, TestService};
+use crate::support::{Movie, TestService};
 
 #[sqlx::test(migrations = false)]
-async fn candidates_come_in_order_of_their_score(pool: PgPool) {
+async fn candidates_are_ordered_by_score(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Liked").released("2021-05-01").rated(7.0, 7.0).insert(&service.pool).await;
-    Film::new("Loved").released("2029-12-31").rated(9.0, 9.0).insert(&service.pool).await;
-    Film::new("Listed").released("2022-01-01").rated(9.5, 9.5).on(&["1001_movies"]).insert(&service.pool).await;
-    Film::new("Later").released("2030-01-01").rated(9.9, 9.9).insert(&service.pool).await;
+    Movie::new("Liked").released("2021-05-01").rated(7.0, 7.0).insert(&service.pool).await;
+    Movie::new("Loved").released("2029-12-31").rated(9.0, 9.0).insert(&service.pool).await;
+    Movie::new("Listed").released("2022-01-01").rated(9.5, 9.5).on(&["1001_movies"]).insert(&service.pool).await;
+    Movie::new("Later").released("2030-01-01").rated(9.9, 9.9).insert(&service.pool).await;
     service.refresh().await;
 
     let data = service.data("{ predictions { totalCount nodes { rank movie { title } } } }").await;
@@ -38,17 +38,17 @@ async fn filtered(service: &TestService, filter: &str) -> Vec<(String, u64)> {
 #[sqlx::test(migrations = false)]
 async fn a_filter_narrows_the_page_and_leaves_the_ranks(pool: PgPool) {
     let service = TestService::on(pool).await;
-    let film = |title: &str, day: &str, rating: f64| Film::new(title).released(day).rated(rating, rating);
-    let films = [
-        film("Été à Paris", "2020-01-01", 9.0).genre("Drama").country("FR").language("fr"),
-        film("The 100 % Tiger", "2021-02-03", 8.0).genre("Drama").genre("Crime").country("US"),
-        film("STRASSE", "2022-06-30", 7.0).genre("Crime").country("DE").country("US").language("de"),
-        film("Ночь_Tiger", "2029-12-31", 6.0).genre("Comedy").country("RU").language("ru"),
+    let movie = |title: &str, day: &str, rating: f64| Movie::new(title).released(day).rated(rating, rating);
+    let movies = [
+        movie("Été à Paris", "2020-01-01", 9.0).genre("Drama").country("FR").language("fr"),
+        movie("The 100 % Tiger", "2021-02-03", 8.0).genre("Drama").genre("Crime").country("US"),
+        movie("STRASSE", "2022-06-30", 7.0).genre("Crime").country("DE").country("US").language("de"),
+        movie("Ночь_Tiger", "2029-12-31", 6.0).genre("Comedy").country("RU").language("ru"),
     ];
-    for film in films {
-        film.insert(&service.pool).await;
+    for movie in movies {
+        movie.insert(&service.pool).await;
     }
-    Film::new("Listed Drama").released("2021-01-01").genre("Drama").on(&["1001_movies"]).insert(&service.pool).await;
+    Movie::new("Listed Drama").released("2021-01-01").genre("Drama").on(&["1001_movies"]).insert(&service.pool).await;
     service.refresh().await;
     for (filter, expected) in [
         ("", vec![1, 2, 3, 4]),
@@ -83,7 +83,7 @@ async fn a_filter_narrows_the_page_and_leaves_the_ranks(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn the_parts_of_a_score_add_up_to_it(pool: PgPool) {
+async fn score_contributions_sum_to_the_score(pool: PgPool) {
     let service = TestService::on(pool).await;
     service.fill(500).await;
     for profile in ["Balanced", "Award Winner", "Critics Choice", "Crowd Pleaser", "Cult Classic"] {
@@ -93,7 +93,7 @@ async fn the_parts_of_a_score_add_up_to_it(pool: PgPool) {
         );
         let data = service.data(&query).await;
         let nodes = data["predictions"]["nodes"].as_array().unwrap();
-        assert!(nodes.len() > 10, "{} films", nodes.len());
+        assert!(nodes.len() > 10, "{} movies", nodes.len());
         for node in nodes {
             let number = |value: &Value| value.as_f64().unwrap();
             let parts = node["breakdown"].as_array().unwrap();
@@ -113,8 +113,8 @@ async fn the_parts_of_a_score_add_up_to_it(pool: PgPool) {
 async fn a_prediction_is_found_by_each_id_of_its_movie(pool: PgPool) {
     const FIELDS: &str = "{ rank score unranked status source movie { title } }";
     let service = TestService::on(pool).await;
-    Film::new("Other").released("2021-01-01").rated(9.0, 9.0).insert(&service.pool).await;
-    Film::new("Meant").released("2021-01-01").rated(8.0, 8.0).imdb("tt0000007").insert(&service.pool).await;
+    Movie::new("Other").released("2021-01-01").rated(9.0, 9.0).insert(&service.pool).await;
+    Movie::new("Meant").released("2021-01-01").rated(8.0, 8.0).imdb("tt0000007").insert(&service.pool).await;
     service.refresh().await;
     let id = service.data("{ movie(by: { tmdbId: 2 }) { id } }").await["movie"]["id"].clone();
     let query = format!(
@@ -131,17 +131,17 @@ async fn a_prediction_is_found_by_each_id_of_its_movie(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_movie_without_a_rank_says_why_and_has_a_score(pool: PgPool) {
+async fn unranked_movie_has_a_reason_and_a_score(pool: PgPool) {
     let service = TestService::on(pool).await;
-    let films = [
-        Film::new("Listed").released("2021-01-01").on(&["1001_movies"]),
-        Film::new("Undated"),
-        Film::new("Soft").released("2021-01-01").soft(),
-        Film::new("Soft, undated, listed").soft().on(&["1001_movies"]),
-        Film::new("Undated, listed").on(&["1001_movies"]),
+    let movies = [
+        Movie::new("Listed").released("2021-01-01").on(&["1001_movies"]),
+        Movie::new("Undated"),
+        Movie::new("Soft").released("2021-01-01").soft(),
+        Movie::new("Soft, undated, listed").soft().on(&["1001_movies"]),
+        Movie::new("Undated, listed").on(&["1001_movies"]),
     ];
-    for film in films {
-        film.rated(8.0, 8.0).insert(&service.pool).await;
+    for movie in movies {
+        movie.rated(8.0, 8.0).insert(&service.pool).await;
     }
     service.refresh().await;
     let fields = "{ rank unranked status score }";
@@ -168,7 +168,7 @@ async fn a_movie_without_a_rank_says_why_and_has_a_score(pool: PgPool) {
 async fn a_predictions_id_is_that_of_its_movie_list_and_weights(pool: PgPool) {
     let service = TestService::on(pool).await;
     for title in ["A", "B"] {
-        Film::new(title).released("2021-01-01").on(&["other"]).insert(&service.pool).await;
+        Movie::new(title).released("2021-01-01").on(&["other"]).insert(&service.pool).await;
     }
     service.refresh().await;
     let equal = "popularOpinion: 7, criticalAcclaim: 7, industryRecognition: 7, culturalImpact: 7, peopleQuality: 7";
@@ -190,9 +190,9 @@ async fn a_predictions_id_is_that_of_its_movie_list_and_weights(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_decade_without_films_is_an_empty_page(pool: PgPool) {
+async fn decade_without_movies_is_an_empty_page(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Film::new("Elsewhere").released("2021-01-01").on(&["1001_movies"]).insert(&service.pool).await;
+    Movie::new("Elsewhere").released("2021-01-01").on(&["1001_movies"]).insert(&service.pool).await;
     service.refresh().await;
     let data = service
         .data("{ predictions(decade: 1900) { totalCount nodes { rank } pageInfo { hasNextPage endCursor } } }")

@@ -1,4 +1,4 @@
-//! Subscriptions: the protocol round a toy schema, then what predictions say over it.
+//! Subscriptions: the WebSocket protocol with a toy schema, then the prediction subscriptions.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Server, get};
-use crate::support::{Film, NodeClient, Socket, TestService, until, url};
+use crate::support::{Movie, NodeClient, Socket, TestService, until, url};
 
 struct Toy;
 
@@ -130,28 +130,28 @@ fn refused(shaken: Result<Socket, Response<Option<Vec<u8>>>>) -> StatusCode {
 }
 
 #[tokio::test]
-async fn only_who_speaks_the_protocol_may_connect() {
+async fn connections_without_the_subprotocol_are_rejected() {
     let shell = Shell::new().await;
     for (protocol, status) in
         [("graphql-transport-ws", 101), ("soap, graphql-transport-ws", 101), ("graphql-ws", 400), ("", 400)]
     {
-        let shaken = Socket::shake_hands(shell.address, &[("sec-websocket-protocol", protocol)]).await;
+        let shaken = Socket::handshake(shell.address, &[("sec-websocket-protocol", protocol)]).await;
         assert_eq!(refused(shaken).as_u16(), status, "{protocol}");
     }
-    let shaken = Socket::shake_hands(shell.address, &[("upgrade", "h2c")]).await;
+    let shaken = Socket::handshake(shell.address, &[("upgrade", "h2c")]).await;
     assert_eq!(refused(shaken), StatusCode::UPGRADE_REQUIRED);
 }
 
 #[tokio::test]
-async fn pages_of_origins_that_are_not_allowed_are_told_the_setting() {
+async fn rejected_origin_gets_the_name_of_the_setting() {
     let shell = Shell::new().await;
-    let refused = Socket::shake_hands(shell.address, &[("origin", "https://elsewhere.example")]).await.err().unwrap();
+    let refused = Socket::handshake(shell.address, &[("origin", "https://elsewhere.example")]).await.err().unwrap();
     let body = String::from_utf8(refused.body().clone().unwrap_or_default()).unwrap();
     assert!(body.contains("https://elsewhere.example is not in the setting cors_allowed_origins"), "{body}");
 }
 
 #[tokio::test]
-async fn only_pages_that_are_allowed_may_connect() {
+async fn only_allowed_origins_may_connect() {
     let shell = Shell::new().await;
     let (own, other_port) = (format!("http://{}", shell.address), format!("http://{}", shell.address.ip()));
     for (origin, status) in [
@@ -163,28 +163,28 @@ async fn only_pages_that_are_allowed_may_connect() {
         ("http://films.example", 403),
         ("null", 403),
     ] {
-        let shaken = Socket::shake_hands(shell.address, &[("origin", origin)]).await;
+        let shaken = Socket::handshake(shell.address, &[("origin", origin)]).await;
         assert_eq!(refused(shaken).as_u16(), status, "{origin}");
     }
 }
 
 #[tokio::test]
-async fn connections_are_limited_and_their_places_come_free() {
+async fn connections_are_limited_and_permits_are_released() {
     let shell = Shell::with(WebSocketLimits { connections: 2, ..WebSocketLimits::default() }).await;
     let (one, _two) = (Socket::open(shell.address).await, Socket::open(shell.address).await);
 
-    let refused = Socket::shake_hands(shell.address, &[]).await.err().unwrap();
+    let refused = Socket::handshake(shell.address, &[]).await.err().unwrap();
     assert_eq!(
         (refused.status(), &refused.headers()["retry-after"]),
         (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap())
     );
     drop(one);
 
-    until("the place is free", async || Socket::shake_hands(shell.address, &[]).await.is_ok()).await;
+    until("the permit is released", async || Socket::handshake(shell.address, &[]).await.is_ok()).await;
 }
 
 #[tokio::test]
-async fn every_breach_of_the_protocol_has_its_close_code() {
+async fn every_protocol_violation_has_its_close_code() {
     let shell = Shell::new().await;
     let subscribe =
         |id: &str| json!({ "id": id, "type": "subscribe", "payload": { "query": "subscription { never }" } });
@@ -212,7 +212,7 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
     for (messages, code, reason) in cases {
         let mut socket = Socket::connect(shell.address).await;
         for message in &messages {
-            socket.say(message.clone()).await;
+            socket.send_json(message.clone()).await;
         }
         assert_eq!(socket.closed().await, (code, reason.to_owned()), "{messages:?}");
     }
@@ -224,10 +224,10 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
 }
 
 #[tokio::test]
-async fn who_does_not_introduce_himself_is_closed() {
+async fn missing_connection_init_closes_4408() {
     let shell = Shell::with(WebSocketLimits { init: Duration::from_millis(50), ..WebSocketLimits::default() }).await;
     let mut socket = Socket::connect(shell.address).await;
-    socket.say(json!({ "type": "pong" })).await;
+    socket.send_json(json!({ "type": "pong" })).await;
     assert_eq!(socket.closed().await, (4408, "Connection initialisation timeout".to_owned()));
 }
 
@@ -239,10 +239,10 @@ async fn a_query_has_one_result_and_completes() {
     for _ in 0..2 {
         socket.subscribe("a \"}", "{ film }").await;
         assert_eq!(socket.next("a \"}").await, json!({ "data": { "film": "Ran" } }));
-        assert_eq!(socket.hear().await, json!({ "id": "a \"}", "type": "complete" }));
+        assert_eq!(socket.receive().await, json!({ "id": "a \"}", "type": "complete" }));
     }
     socket
-        .say(json!({ "id": "b", "type": "subscribe", "payload": {
+        .send_json(json!({ "id": "b", "type": "subscribe", "payload": {
         "query": "query A { film } query B { __typename }", "operationName": "A", "variables": null,
         "extensions": null,
     } }))
@@ -251,7 +251,7 @@ async fn a_query_has_one_result_and_completes() {
 }
 
 #[tokio::test]
-async fn an_operation_that_cannot_be_executed_is_an_error_and_nothing_more() {
+async fn rejected_operation_sends_one_error_and_nothing_else() {
     let shell = Shell::new().await;
     let mut socket = Socket::open(shell.address).await;
     for (query, code) in [
@@ -266,12 +266,12 @@ async fn an_operation_that_cannot_be_executed_is_an_error_and_nothing_more() {
         ("subscription { breaking }", "INTERNAL"),
     ] {
         socket.subscribe("1", query).await;
-        let message = socket.hear().await;
+        let message = socket.receive().await;
         assert_eq!((&message["id"], &message["type"]), (&json!("1"), &json!("error")), "{query}: {message}");
         assert_eq!(message["payload"][0]["extensions"]["code"], code, "{query}: {message}");
         assert!(!message.to_string().contains("hunter2"), "{message}");
     }
-    // Nothing was said after the errors, and the connection goes on.
+    // No message follows the error, and the connection stays usable.
     socket.subscribe("1", "{ film }").await;
     socket.next("1").await;
     assert_eq!(shell.running(), 0);
@@ -285,33 +285,33 @@ async fn a_subscription_has_many_results_and_completes() {
     for number in 1..=3 {
         assert_eq!(socket.next("1").await, json!({ "data": { "count": number } }));
     }
-    assert_eq!(socket.hear().await, json!({ "id": "1", "type": "complete" }));
+    assert_eq!(socket.receive().await, json!({ "id": "1", "type": "complete" }));
 }
 
 #[tokio::test]
-async fn what_the_client_completes_ends_without_an_echo() {
+async fn client_complete_ends_the_operation_without_a_reply() {
     let shell = Shell::new().await;
     let mut socket = Socket::open(shell.address).await;
     for _ in 0..3 {
         socket.subscribe("1", "subscription { never }").await;
-        until("it runs", async || shell.running() == 1).await;
-        socket.say(json!({ "id": "1", "type": "complete" })).await;
-        until("it has ended", async || shell.running() == 0).await;
+        until("the operation runs", async || shell.running() == 1).await;
+        socket.send_json(json!({ "id": "1", "type": "complete" })).await;
+        until("the operation has ended", async || shell.running() == 0).await;
     }
-    socket.say(json!({ "id": "2", "type": "complete" })).await;
-    socket.say(json!({ "type": "ping" })).await;
-    assert_eq!(socket.hear().await, json!({ "type": "pong" }));
+    socket.send_json(json!({ "id": "2", "type": "complete" })).await;
+    socket.send_json(json!({ "type": "ping" })).await;
+    assert_eq!(socket.receive().await, json!({ "type": "pong" }));
 }
 
 #[tokio::test]
-async fn pings_are_answered_with_what_they_carry() {
+async fn pong_carries_the_payload_of_the_ping() {
     let shell = Shell::new().await;
     let mut socket = Socket::connect(shell.address).await;
-    socket.say(json!({ "type": "ping", "payload": { "n": 1 } })).await;
-    assert_eq!(socket.hear().await, json!({ "type": "pong", "payload": { "n": 1 } }));
-    socket.say(json!({ "type": "pong", "payload": { "n": 1 } })).await;
-    socket.say(json!({ "type": "ping", "payload": null })).await;
-    assert_eq!(socket.hear().await, json!({ "type": "pong" }));
+    socket.send_json(json!({ "type": "ping", "payload": { "n": 1 } })).await;
+    assert_eq!(socket.receive().await, json!({ "type": "pong", "payload": { "n": 1 } }));
+    socket.send_json(json!({ "type": "pong", "payload": { "n": 1 } })).await;
+    socket.send_json(json!({ "type": "ping", "payload": null })).await;
+    assert_eq!(socket.receive().await, json!({ "type": "pong" }));
 }
 
 #[tokio::test]
@@ -321,24 +321,24 @@ async fn operations_of_a_connection_are_limited() {
     for id in ["1", "2", "3", "4"] {
         socket.subscribe(id, "subscription { never }").await;
     }
-    let refusal = socket.hear().await;
+    let refusal = socket.receive().await;
     assert_eq!((&refusal["id"], &refusal["type"]), (&json!("4"), &json!("error")));
     assert_eq!(refusal["payload"][0]["extensions"]["code"], "RATE_LIMITED");
     assert_eq!((shell.running(), shell.dropped("limit")), (3, 1));
 
-    socket.say(json!({ "id": "2", "type": "complete" })).await;
+    socket.send_json(json!({ "id": "2", "type": "complete" })).await;
     socket.subscribe("4", "{ film }").await;
     socket.next("4").await;
 }
 
 #[tokio::test]
-async fn a_connection_that_is_lost_ends_its_operations() {
+async fn lost_connection_ends_its_operations() {
     let shell = Shell::new().await;
     let mut socket = Socket::open(shell.address).await;
     socket.subscribe("1", "subscription { never }").await;
-    until("it runs", async || shell.running() == 1).await;
+    until("the operation runs", async || shell.running() == 1).await;
     drop(socket);
-    until("it has ended", async || shell.running() == 0).await;
+    until("the operation has ended", async || shell.running() == 0).await;
     assert_eq!([shell.dropped("error"), shell.dropped("shutdown"), shell.dropped("slow")], [0; 3]);
 }
 
@@ -350,56 +350,56 @@ async fn a_client_that_does_not_read_is_dropped() {
     socket.subscribe("1", "subscription { flood }").await;
     socket.subscribe("2", "subscription { flood }").await;
 
-    until("it is dropped", async || shell.dropped("slow") == 2).await;
+    until("the connection is dropped", async || shell.dropped("slow") == 2).await;
     assert_eq!(shell.running(), 0);
     assert_eq!(socket.closed().await, (4410, "Too slow".to_owned()));
 }
 
 #[tokio::test]
-async fn who_is_silent_is_pinged_and_who_does_not_answer_is_dropped() {
+async fn idle_connection_is_pinged_and_dropped_without_a_pong() {
     let shell =
         Shell::with(WebSocketLimits { silence: Duration::from_millis(100), ..WebSocketLimits::default() }).await;
     let (mut alive, mut dead) = (Socket::open(shell.address).await, Socket::open(shell.address).await);
     for socket in [&mut alive, &mut dead] {
         socket.subscribe("1", "subscription { never }").await;
     }
-    until("both run", async || shell.running() == 2).await;
+    until("both operations run", async || shell.running() == 2).await;
     let alive = tokio::spawn(async move { alive.idle().await });
 
-    until("one is dropped", async || shell.dropped("error") == 1).await;
-    until("one runs", async || shell.running() == 1).await;
+    until("one connection is dropped", async || shell.dropped("error") == 1).await;
+    until("one operation runs", async || shell.running() == 1).await;
     assert!(!alive.is_finished());
     alive.abort();
 }
 
 #[tokio::test]
-async fn when_we_stop_clients_are_told_and_none_may_come() {
+async fn shutdown_closes_connections_and_rejects_new_ones() {
     let shell = Shell::new().await;
     let mut sockets = [Socket::open(shell.address).await, Socket::open(shell.address).await];
     sockets[0].subscribe("1", "subscription { never }").await;
-    until("it runs", async || shell.running() == 1).await;
+    until("the operation runs", async || shell.running() == 1).await;
 
     shell.stop.cancel();
     for socket in &mut sockets {
         assert_eq!(socket.closed().await, (1001, "Going away".to_owned()));
     }
-    assert_eq!(refused(Socket::shake_hands(shell.address, &[]).await), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused(Socket::handshake(shell.address, &[]).await), StatusCode::SERVICE_UNAVAILABLE);
     shell.sockets.closed().await;
     assert_eq!((shell.dropped("shutdown"), shell.running()), (1, 0));
 }
 
-/// Films of the nineties, best first: "0" is rated 9.9, each next one 0.1 less.
-async fn nineties(pool: PgPool, films: u32) -> TestService {
+/// Movies of the 1990s, best first: "0" is rated 9.9, each next one 0.1 less.
+async fn nineties(pool: PgPool, movies: u32) -> TestService {
     let service = TestService::on(pool).await;
-    for i in 0..films {
+    for i in 0..movies {
         let rating = 9.9 - f64::from(i) / 10.0;
-        Film::new(&i.to_string()).released("1994-05-01").rated(rating, rating).insert(&service.pool).await;
+        Movie::new(&i.to_string()).released("1994-05-01").rated(rating, rating).insert(&service.pool).await;
     }
     service.refresh().await;
     service
 }
 
-/// Rates a film anew and computes its score, as the drain does.
+/// Changes the rating of a movie and recomputes its score, as the drain does.
 async fn rate(service: &TestService, title: &str, rating: f64) {
     sqlx::query(
         "UPDATE external_metrics SET value = $2 WHERE metric_type = 'rating_average'
@@ -414,7 +414,7 @@ async fn rate(service: &TestService, title: &str, rating: f64) {
 }
 
 fn titles(predictions: &Value) -> Vec<&str> {
-    predictions.as_array().unwrap().iter().map(|film| film["movie"]["title"].as_str().unwrap()).collect()
+    predictions.as_array().unwrap().iter().map(|prediction| prediction["movie"]["title"].as_str().unwrap()).collect()
 }
 
 #[sqlx::test(migrations = false)]
@@ -433,20 +433,20 @@ async fn a_stream_is_the_whole_ranking_in_batches(pool: PgPool) {
         let (mut joined, total) = (Vec::new(), limit.min(23));
         while joined.len() < total {
             let batch = socket.next("1").await["data"]["predictionStream"].take();
-            let films = batch["predictions"].as_array().unwrap();
-            assert_eq!(films.len(), size.min(total - joined.len()), "{batch:#}");
-            joined.extend(films.iter().cloned());
+            let predictions = batch["predictions"].as_array().unwrap();
+            assert_eq!(predictions.len(), size.min(total - joined.len()), "{batch:#}");
+            joined.extend(predictions.iter().cloned());
             assert_eq!(batch["received"], joined.len(), "{batch:#}");
             assert_eq!((&batch["total"], &batch["stale"]), (&json!(total), &json!(false)), "{batch:#}");
             assert_eq!(batch["complete"], joined.len() == total, "{batch:#}");
         }
         assert_eq!(joined, whole[..total], "limit {limit}, batches of {size}");
-        assert_eq!(socket.hear().await, json!({ "id": "1", "type": "complete" }));
+        assert_eq!(socket.receive().await, json!({ "id": "1", "type": "complete" }));
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_stream_of_nothing_is_one_empty_batch(pool: PgPool) {
+async fn empty_stream_is_one_empty_batch(pool: PgPool) {
     let service = nineties(pool, 1).await;
     let mut socket = Socket::open(service.listen().await).await;
     socket
@@ -457,18 +457,18 @@ async fn a_stream_of_nothing_is_one_empty_batch(pool: PgPool) {
         .await;
     let batch = json!({ "received": 0, "total": 0, "complete": true, "predictions": [] });
     assert_eq!(socket.next("1").await, json!({ "data": { "predictionStream": batch } }));
-    assert_eq!(socket.hear().await["type"], "complete");
+    assert_eq!(socket.receive().await["type"], "complete");
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_is_in_memory_is_streamed_without_a_statement(pool: PgPool) {
+async fn cached_ranking_is_streamed_without_a_statement(pool: PgPool) {
     let service = nineties(pool, 10).await;
     let mut socket = Socket::open(service.listen().await).await;
     let mut stream = async || {
         socket
             .subscribe("1", "subscription { predictionStream(decade: 1990, batchSize: 4) { predictions { score } } }")
             .await;
-        while socket.hear().await["type"] == "next" {}
+        while socket.receive().await["type"] == "next" {}
     };
     stream().await;
     let statements = service.statements();
@@ -477,7 +477,7 @@ async fn what_is_in_memory_is_streamed_without_a_statement(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_stream_says_when_newer_scores_are_on_their_way(pool: PgPool) {
+async fn stream_is_marked_stale_while_newer_scores_load(pool: PgPool) {
     let service = nineties(pool, 3).await;
     let mut socket = Socket::open(service.listen().await).await;
     let mut first = async || {
@@ -485,7 +485,7 @@ async fn a_stream_says_when_newer_scores_are_on_their_way(pool: PgPool) {
             .subscribe("1", "subscription { predictionStream(decade: 1990) { stale predictions { movie { title } } } }")
             .await;
         let batch = socket.next("1").await["data"]["predictionStream"].take();
-        assert_eq!(socket.hear().await["type"], "complete");
+        assert_eq!(socket.receive().await["type"], "complete");
         (batch["stale"].as_bool().unwrap(), titles(&batch["predictions"]).join(""))
     };
     assert_eq!(first().await, (false, "012".into()));
@@ -493,11 +493,11 @@ async fn a_stream_says_when_newer_scores_are_on_their_way(pool: PgPool) {
     service.see_changes().await;
     service.later(TimeDelta::seconds(6));
     assert_eq!(first().await, (true, "012".into()));
-    until("the new scores are there", async || first().await == (false, "201".into())).await;
+    until("the new scores are served", async || first().await == (false, "201".into())).await;
 }
 
 #[sqlx::test(migrations = false)]
-async fn arguments_that_cannot_be_are_refused_by_name(pool: PgPool) {
+async fn invalid_arguments_are_rejected_by_name(pool: PgPool) {
     let service = nineties(pool, 1).await;
     let mut socket = Socket::open(service.listen().await).await;
     for (field, code, argument) in [
@@ -515,7 +515,7 @@ async fn arguments_that_cannot_be_are_refused_by_name(pool: PgPool) {
         ("predictionUpdates(profile: \"none\") { kind }", "NOT_FOUND", "profile"),
     ] {
         socket.subscribe("1", &format!("subscription {{ {field} }}")).await;
-        let message = socket.hear().await;
+        let message = socket.receive().await;
         assert_eq!(message["type"], "error", "{field}: {message:#}");
         let extensions = &message["payload"][0]["extensions"];
         assert_eq!((&extensions["code"], &extensions["field"]), (&json!(code), &json!(argument)), "{message:#}");
@@ -525,7 +525,7 @@ async fn arguments_that_cannot_be_are_refused_by_name(pool: PgPool) {
         "predictionStream(batchSize: 100) {{ predictions {{ movie {{ a: {credits} b: {credits} c: {credits} }} }} }}"
     );
     socket.subscribe("1", &format!("subscription {{ {deep} }}")).await;
-    let message = socket.hear().await;
+    let message = socket.receive().await;
     assert_eq!(message["payload"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX", "{message:#}");
     assert!(message["payload"][0]["extensions"]["cost"]["requested"].is_u64(), "{message:#}");
 }
@@ -535,25 +535,35 @@ const UPDATES: &str = "subscription { predictionUpdates(decade: 1990, top: 3) \
 
 async fn update(socket: &mut Socket, id: &str) -> (String, String, Value, Value) {
     let update = socket.next(id).await["data"]["predictionUpdates"].take();
-    let film = &update["prediction"];
+    let prediction = &update["prediction"];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    (text(&update["kind"]), text(&film["movie"]["title"]), update["previousRank"].clone(), film["rank"].clone())
+    (
+        text(&update["kind"]),
+        text(&prediction["movie"]["title"]),
+        update["previousRank"].clone(),
+        prediction["rank"].clone(),
+    )
 }
 
-fn told(kind: &str, title: &str, previous: impl Into<Value>, rank: impl Into<Value>) -> (String, String, Value, Value) {
+fn expected_update(
+    kind: &str,
+    title: &str,
+    previous: impl Into<Value>,
+    rank: impl Into<Value>,
+) -> (String, String, Value, Value) {
     (kind.into(), title.into(), previous.into(), rank.into())
 }
 
-/// Subscribes and waits until the subscription follows.
+/// Subscribes and waits until the subscription is active.
 async fn follow(service: &TestService, socket: &mut Socket, id: &str, query: &str) {
     let active = || service.counted("cinegraph_subscriptions_active", &[("field", "predictionUpdates")]);
     let before = active();
     socket.subscribe(id, query).await;
-    until("it is followed", async || active() == before + 1).await;
+    until("the subscription is active", async || active() == before + 1).await;
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_changes_among_the_best_is_told(pool: PgPool) {
+async fn changes_among_the_top_movies_are_sent(pool: PgPool) {
     let service = nineties(pool, 6).await;
     service.follow_versions();
     let mut socket = Socket::open(service.listen().await).await;
@@ -565,18 +575,18 @@ async fn what_changes_among_the_best_is_told(pool: PgPool) {
         updates.push(update(&mut socket, "1").await);
     }
     let expected = [
-        told("LEFT", "2", 3, 4),
-        told("ENTERED", "5", Value::Null, 1),
-        told("MOVED", "0", 1, 2),
-        told("MOVED", "1", 2, 3),
+        expected_update("LEFT", "2", 3, 4),
+        expected_update("ENTERED", "5", Value::Null, 1),
+        expected_update("MOVED", "0", 1, 2),
+        expected_update("MOVED", "1", 2, 3),
     ];
     assert_eq!(updates, expected);
 
-    // Also within the seconds in which other answers may be kept; no time has passed here.
+    // Updates skip the window in which other responses count as fresh: the clock has not advanced.
     rate(&service, "5", 9.96).await;
-    assert_eq!(update(&mut socket, "1").await, told("RESCORED", "5", 1, 1));
+    assert_eq!(update(&mut socket, "1").await, expected_update("RESCORED", "5", 1, 1));
 
-    // Of no concern to the first three.
+    // No change among the top three.
     rate(&service, "4", 1.0).await;
     service.see_changes().await;
     sqlx::query("UPDATE movies SET canonical_sources = '{\"1001_movies\": {\"included\": true}}' WHERE title = '5'")
@@ -589,16 +599,16 @@ async fn what_changes_among_the_best_is_told(pool: PgPool) {
         updates.push(update(&mut socket, "1").await);
     }
     let expected = [
-        told("LEFT", "5", 1, Value::Null),
-        told("MOVED", "0", 2, 1),
-        told("MOVED", "1", 3, 2),
-        told("ENTERED", "2", Value::Null, 3),
+        expected_update("LEFT", "5", 1, Value::Null),
+        expected_update("MOVED", "0", 2, 1),
+        expected_update("MOVED", "1", 3, 2),
+        expected_update("ENTERED", "2", Value::Null, 3),
     ];
     assert_eq!(updates, expected);
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_changed_profile_is_a_change_and_one_that_is_gone_an_end(pool: PgPool) {
+async fn changed_profile_sends_updates_and_deleted_profile_ends_the_stream(pool: PgPool) {
     let service = nineties(pool, 3).await;
     service.follow_versions();
     let mut socket = Socket::open(service.listen().await).await;
@@ -618,22 +628,22 @@ async fn a_changed_profile_is_a_change_and_one_that_is_gone_an_end(pool: PgPool)
            WHERE name = 'Cult Classic'")
     .await;
     for (rank, title) in ["0", "1", "2"].into_iter().enumerate() {
-        assert_eq!(update(&mut socket, "1").await, told("RESCORED", title, rank + 1, rank + 1));
+        assert_eq!(update(&mut socket, "1").await, expected_update("RESCORED", title, rank + 1, rank + 1));
     }
     raise("UPDATE metric_weight_profiles SET active = false WHERE name = 'Cult Classic'").await;
-    let end = socket.hear().await;
+    let end = socket.receive().await;
     assert_eq!(
         (&end["type"], &end["payload"][0]["extensions"]["code"]),
         (&json!("error"), &json!("NOT_FOUND")),
         "{end:#}"
     );
     let active = [("field", "predictionUpdates")];
-    until("it is over", async || service.counted("cinegraph_subscriptions_active", &active) == 0).await;
+    until("the subscription has ended", async || service.counted("cinegraph_subscriptions_active", &active) == 0).await;
     assert_eq!(service.counted("cinegraph_subscriptions_dropped_total", &[("reason", "error")]), 1);
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_change_is_loaded_once_for_all_who_follow(pool: PgPool) {
+async fn change_is_loaded_once_for_all_subscribers(pool: PgPool) {
     let service = nineties(pool, 4).await;
     service.follow_versions();
     let address = service.listen().await;
@@ -650,14 +660,14 @@ async fn a_change_is_loaded_once_for_all_who_follow(pool: PgPool) {
     rate(&service, "3", 1.0).await;
     for socket in &mut sockets {
         for _ in 0..20 {
-            assert_eq!(socket.hear().await["payload"]["data"]["predictionUpdates"]["kind"], "RESCORED");
+            assert_eq!(socket.receive().await["payload"]["data"]["predictionUpdates"]["kind"], "RESCORED");
         }
     }
     assert_eq!(loads(), 2);
 }
 
 #[sqlx::test(migrations = false)]
-async fn an_event_shows_details_as_they_are_then(pool: PgPool) {
+async fn event_carries_current_details(pool: PgPool) {
     let service = nineties(pool, 2).await;
     service.follow_versions();
     let mut socket = Socket::open(service.listen().await).await;
@@ -672,31 +682,31 @@ async fn an_event_shows_details_as_they_are_then(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_client_of_frontends_is_served_by_the_program(pool: PgPool) {
+async fn graphql_ws_client_works_with_the_program(pool: PgPool) {
     let service = nineties(pool.clone(), 3).await;
     let mut server = Server::start(&url(&pool));
-    let film = |rank: u32, title: &str| json!({ "rank": rank, "movie": { "title": title } });
+    let prediction = |rank: u32, title: &str| json!({ "rank": rank, "movie": { "title": title } });
     let mut client = NodeClient::start("ws", &[&format!("ws://{}/graphql/ws", server.public)]).await;
 
-    let query = json!([{ "data": { "predictions": { "nodes": [film(1, "0"), film(2, "1")] } } }]);
-    assert_eq!(client.tells("query").await, query);
-    let batch = |received: u32, films: &[Value]| {
+    let query = json!([{ "data": { "predictions": { "nodes": [prediction(1, "0"), prediction(2, "1")] } } }]);
+    assert_eq!(client.event("query").await, query);
+    let batch = |received: u32, predictions: &[Value]| {
         let complete = received == 3;
-        json!({ "data": { "predictionStream": { "received": received, "total": 3, "complete": complete, "predictions": films } } })
+        json!({ "data": { "predictionStream": { "received": received, "total": 3, "complete": complete, "predictions": predictions } } })
     };
-    let stream = json!([batch(2, &[film(1, "0"), film(2, "1")]), batch(3, &[film(3, "2")])]);
-    assert_eq!(client.tells("stream").await, stream);
-    assert_eq!(client.tells("refused").await, json!([{ "refused": ["BAD_USER_INPUT"] }]));
+    let stream = json!([batch(2, &[prediction(1, "0"), prediction(2, "1")]), batch(3, &[prediction(3, "2")])]);
+    assert_eq!(client.event("stream").await, stream);
+    assert_eq!(client.event("refused").await, json!([{ "refused": ["BAD_USER_INPUT"] }]));
 
     let active = |count: u32| format!("cinegraph_subscriptions_active{{field=\"predictionUpdates\"}} {count}\n");
-    until("it is followed", async || get(&server.admin, "/metrics").1.contains(&active(1))).await;
+    until("the subscription is active", async || get(&server.admin, "/metrics").1.contains(&active(1))).await;
     rate(&service, "2", 10.0).await;
-    let left = json!({ "kind": "LEFT", "previousRank": 1, "prediction": film(2, "0") });
-    assert_eq!(client.tells("update").await, json!({ "data": { "predictionUpdates": left } }));
-    until("it is completed", async || get(&server.admin, "/metrics").1.contains(&active(0))).await;
-    client.tells("pong").await;
+    let left = json!({ "kind": "LEFT", "previousRank": 1, "prediction": prediction(2, "0") });
+    assert_eq!(client.event("update").await, json!({ "data": { "predictionUpdates": left } }));
+    until("the subscription is completed", async || get(&server.admin, "/metrics").1.contains(&active(0))).await;
+    client.event("pong").await;
 
     assert_eq!(server.stop(), Some(0));
     let closed = json!({ "code": 1001, "reason": "Going away", "clean": true });
-    assert_eq!(client.tells("closed").await, closed);
+    assert_eq!(client.event("closed").await, closed);
 }

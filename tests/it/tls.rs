@@ -1,40 +1,40 @@
-//! Connections that nobody listens in on, to servers that are who they say.
+//! TLS connections to PostgreSQL and Redis, with verified certificates.
 
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::cli::{Server, get, run, said};
-use crate::support::{Authority, PostgresServer, RedisServer, TestService, until, url};
+use crate::cli::{Server, get, run, stderr_of};
+use crate::support::{CertificateAuthority, PostgresServer, RedisServer, TestService, until, url};
 
 const PAGE: &str = "/graphql?query=%7Bpredictions(decade%3A1990)%7BtotalCount%7D%7D";
 
-/// Where the database is for those who trust an authority, and insist on it.
-fn trusting(server: &PostgresServer, authority: &Authority) -> String {
+/// The database URL with `verify-full` and this CA certificate.
+fn trusting(server: &PostgresServer, authority: &CertificateAuthority) -> String {
     let root = authority.certificate();
     format!("{}?sslmode=verify-full&sslrootcert={}", server.url("postgres"), root.display())
 }
 
-/// A server with a few films that shows a certificate for `name`.
-async fn catalogue(authority: &Authority, name: &str) -> PostgresServer {
+/// A server with a few movies and a certificate for `name`.
+async fn catalogue(authority: &CertificateAuthority, name: &str) -> PostgresServer {
     let mut server = PostgresServer::start().await;
     let pool = PgPool::connect(&server.url("postgres")).await.unwrap();
     TestService::on(pool.clone()).await.fill(50).await;
     pool.close().await;
-    server.require_tls(&authority.vouch_for(name)).await;
+    server.require_tls(&authority.issue(name)).await;
     server
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_connection_to_a_database_with_tls_uses_it() {
-    let authority = Authority::new();
+    let authority = CertificateAuthority::new();
     let server = catalogue(&authority, "IP:127.0.0.1").await;
     let service = Server::start(&trusting(&server, &authority));
 
-    let (status, answer) = get(&service.public, PAGE);
+    let (status, response) = get(&service.public, PAGE);
 
-    assert_eq!(status, 200, "{answer}");
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    assert!(answer["data"]["predictions"]["totalCount"].as_u64().unwrap() > 0, "{answer}");
+    assert_eq!(status, 200, "{response}");
+    let response: Value = serde_json::from_str(&response).unwrap();
+    assert!(response["data"]["predictions"]["totalCount"].as_u64().unwrap() > 0, "{response}");
     let pool = PgPool::connect(&server.url("postgres")).await.unwrap();
     let plain = "SELECT count(*) FILTER (WHERE ssl), count(*) FILTER (WHERE NOT ssl)
                  FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE application_name = 'cinegraph'";
@@ -43,8 +43,8 @@ async fn every_connection_to_a_database_with_tls_uses_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_not_who_it_says_is_refused() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+async fn database_with_an_invalid_certificate_is_rejected() {
+    let (authority, stranger) = (CertificateAuthority::new(), CertificateAuthority::new());
     let server = catalogue(&authority, "DNS:db.example").await;
     let wrong_authority = trusting(&server, &stranger);
     let wrong_name = trusting(&server, &authority);
@@ -53,25 +53,25 @@ async fn a_database_that_is_not_who_it_says_is_refused() {
     for (url, problem) in [
         (wrong_authority, "UnknownIssuer"),
         (wrong_name, "not valid for name"),
-        (missing, "nowhere.pem, the sslrootcert of a database URL, cannot be read: No such file"),
+        (missing, "nowhere.pem, the sslrootcert of a database URL: No such file"),
     ] {
         let output = run(&url, &["serve", "--http-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"]);
         assert_eq!(output.status.code(), Some(1), "{url}");
-        assert!(said(&output).contains(problem), "{}", said(&output));
+        assert!(stderr_of(&output).contains(problem), "{}", stderr_of(&output));
     }
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_redis_with_tls_is_shared_by_those_who_trust_it(pool: PgPool) {
+async fn redis_with_tls_requires_a_trusted_certificate(pool: PgPool) {
     TestService::on(pool.clone()).await.fill(50).await;
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let redis = RedisServer::with_tls(&authority, &authority.vouch_for("IP:127.0.0.1")).await;
+    let (authority, stranger) = (CertificateAuthority::new(), CertificateAuthority::new());
+    let redis = RedisServer::with_tls(&authority, &authority.issue("IP:127.0.0.1")).await;
     let redis = redis.url().replace("redis://", "rediss://");
-    let serving = |trusted: &Authority| {
+    let serving = |trusted: &CertificateAuthority| {
         let trusted = trusted.certificate();
         let variables = [
             ("CINEGRAPH_REDIS_URL", redis.as_str()),
-            // To agree on keys takes longer where others keep the machine busy.
+            // TLS handshakes take longer on a busy machine.
             ("CINEGRAPH_REDIS_TIMEOUT_SECONDS", "5"),
             ("SSL_CERT_FILE", trusted.to_str().unwrap()),
         ];
@@ -85,11 +85,11 @@ async fn a_redis_with_tls_is_shared_by_those_who_trust_it(pool: PgPool) {
     };
 
     let service = serving(&authority);
-    until("Redis answers it", async || is_up(&service)).await;
+    until("Redis is up for the service", async || is_up(&service)).await;
     assert_eq!(get(&service.public, PAGE).0, 200);
-    until("something is shared", async || stored(&service) > 0.0).await;
+    until("a result is stored in Redis", async || stored(&service) > 0.0).await;
 
-    // A Redis of strangers is none.
+    // A certificate of another CA makes Redis unavailable.
     let service = serving(&stranger);
     assert_eq!(get(&service.public, PAGE).0, 200);
     assert!(!is_up(&service));

@@ -19,11 +19,11 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 
 use super::cli::{Server, get};
-use super::support::{Film, TestService, until, url};
+use super::support::{Movie, TestService, until, url};
 
 type Spans = Arc<Mutex<Vec<Span>>>;
 
-/// Takes spans by OTLP over HTTP.
+/// Receives spans by OTLP over HTTP.
 struct Collector {
     address: SocketAddr,
     spans: Spans,
@@ -44,14 +44,14 @@ impl Collector {
         self.spans.lock().unwrap().iter().filter(|span| hex(&span.trace_id) == id).cloned().collect()
     }
 
-    /// The spans of a trace when its first one, which ends last, has come.
+    /// The spans of a trace, once its root span, which ends last, has arrived.
     async fn whole(&self, id: &str) -> Vec<Span> {
         let is_root = |span: &Span| span.parent_span_id.is_empty();
-        until("the trace has come", async || self.trace(id).iter().any(is_root)).await;
+        until("the trace has arrived", async || self.trace(id).iter().any(is_root)).await;
         self.trace(id)
     }
 
-    /// A span of this name that has come.
+    /// A received span of this name.
     fn named(&self, name: &str) -> Option<Span> {
         self.spans.lock().unwrap().iter().find(|span| span.name == name).cloned()
     }
@@ -68,8 +68,8 @@ async fn take(State(spans): State<Spans>, body: Bytes) {
     spans.lock().unwrap().extend(scopes.flat_map(|of_scope| of_scope.spans));
 }
 
-/// Names and kinds, the children below and to the right of their parents, by the time they began. Not the waits for a
-/// connection: those of over a millisecond are shown, which is a matter of what else the machine does.
+/// Names and kinds as an indented tree, in order of start. Without waits for a connection: only those above a
+/// millisecond have a span, so they depend on the load of the machine.
 fn tree(spans: &[Span]) -> String {
     fn below(spans: &[Span], parent: &[u8], depth: usize, text: &mut String) {
         let of_it = |span: &&Span| span.parent_span_id == parent && span.name != "db pool acquire";
@@ -116,9 +116,9 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Asks; returns the name of the trace, and how the answer was found.
-fn ask(server: &Server, query: &str) -> (String, String) {
-    let (status, head, _) = server.ask(&json!({ "query": query }).to_string());
+/// Executes a query; returns the trace id and `Cache-Status`.
+fn execute(server: &Server, query: &str) -> (String, String) {
+    let (status, head, _) = server.execute(&json!({ "query": query }).to_string());
     assert_eq!(status, 200);
     let header = |name: &str| {
         let line = head.lines().find_map(|line| line.to_lowercase().strip_prefix(name).map(str::to_owned));
@@ -128,9 +128,9 @@ fn ask(server: &Server, query: &str) -> (String, String) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_request_is_a_tree_of_spans_at_the_collector(pool: PgPool) {
+async fn request_is_exported_as_a_tree_of_spans(pool: PgPool) {
     let service = TestService::on(pool.clone()).await;
-    Film::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
+    Movie::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
     service.refresh().await;
     let collector = Collector::start().await;
     let endpoint = format!("http://{}", collector.address);
@@ -140,29 +140,34 @@ async fn a_request_is_a_tree_of_spans_at_the_collector(pool: PgPool) {
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
     let server = Server::with(&url(&pool), &settings);
-    // Weights of nobody else, so that nothing is kept that the service has warmed.
+    // Custom weights, because the service warms its caches for every profile.
     let weighed = |popular: u8, selection: &str| {
         let others = "criticalAcclaim: 1, industryRecognition: 4, culturalImpact: 1, peopleQuality: 5";
         let weights = format!("popularOpinion: {popular}, {others}");
         format!("query Page {{ predictions(decade: 1990, weights: {{{weights}}}) {{ nodes {{ {selection} }} }} }}")
     };
 
-    let question = |selection: &str| weighed(3, selection);
-    until("the service has warmed itself", async || collector.named("task cache_warm").is_some()).await;
-    ask(&server, &weighed(2, "score movie { title }"));
+    let predictions = |selection: &str| weighed(3, selection);
+    until("the caches are warm", async || collector.named("task cache_warm").is_some()).await;
+    execute(&server, &weighed(2, "score movie { title }"));
 
-    let cold = collector.whole(&ask(&server, &question("score movie { title }")).0).await;
+    let cold = collector.whole(&execute(&server, &predictions("score movie { title }")).0).await;
     insta::assert_snapshot!("a cold query", tree(&cold));
     let operation = attributes(&one(&cold, "query").attributes);
     assert_eq!(operation["graphql.operation.type"], "query");
     assert_eq!(operation["cinegraph.graphql.outcome"], "ok");
-    assert!(!operation["graphql.document"].contains('3'), "literals are told: {}", operation["graphql.document"]);
+    assert!(
+        !operation["graphql.document"].contains('3'),
+        "literals are not redacted: {}",
+        operation["graphql.document"]
+    );
     assert!(["cinegraph.graphql.complexity", "cinegraph.graphql.depth"].iter().all(|name| operation[*name] != "0"));
     let http = attributes(&one(&cold, "POST /graphql").attributes);
     assert_eq!(http["http.response.status_code"], "200");
     assert!(cold.iter().all(|span| !is_error(span)));
 
-    let searched = collector.whole(&ask(&server, "{ movies(titleContains: \"Love\") { nodes { title } } }").0).await;
+    let searched =
+        collector.whole(&execute(&server, "{ movies(titleContains: \"Love\") { nodes { title } } }").0).await;
     insta::assert_snapshot!("a query of the database", tree(&searched));
     let statement = searched.iter().find(|span| span.kind() == SpanKind::Client).unwrap();
     let statement = attributes(&statement.attributes);
@@ -174,49 +179,50 @@ async fn a_request_is_a_tree_of_spans_at_the_collector(pool: PgPool) {
     let text = &statement["db.query.text"];
     assert!(text.contains("$1") && !text.contains("Love"), "{text}");
 
-    let cached = collector.whole(&ask(&server, &question("score movie { title }")).0).await;
+    let cached = collector.whole(&execute(&server, &predictions("score movie { title }")).0).await;
     insta::assert_snapshot!("a cached query", tree(&cached));
     assert_eq!(attributes(&one(&cached, "cache get").attributes)["cinegraph.cache.result"], "hit_l1");
 
-    let executed = collector.whole(&ask(&server, &question("rank")).0).await;
+    let executed = collector.whole(&execute(&server, &predictions("rank")).0).await;
     insta::assert_snapshot!("a query executed from the result cache", tree(&executed));
     assert_eq!(executed.len(), 7);
 
     sqlx::query("SELECT cinegraph.raise_version('scores', '', 1990, false)").execute(&pool).await.unwrap();
     let mut stale = String::new();
-    until("a stale answer is served", async || {
-        let (trace, how) = ask(&server, &question("rank"));
+    until("a stale response is served", async || {
+        let (trace, how) = execute(&server, &predictions("rank"));
         stale = trace;
         how.contains("stale")
     })
     .await;
     let stale = collector.whole(&stale).await;
     insta::assert_snapshot!("a stale query", tree(&stale));
-    until("its refresh has come", async || collector.named("cache revalidate responses").is_some()).await;
+    until("the span of its refresh has arrived", async || collector.named("cache revalidate responses").is_some())
+        .await;
     let refresh = collector.named("cache revalidate responses").unwrap();
     assert_ne!(refresh.trace_id, stale[0].trace_id);
     assert_eq!(refresh.links.iter().map(|link| &link.trace_id).collect::<Vec<_>>(), [&stale[0].trace_id]);
 
     sqlx::query("ALTER TABLE movies RENAME TO gone").execute(&pool).await.unwrap();
-    let failing = collector.whole(&ask(&server, "{ movies(titleContains: \"Lo\") { nodes { title } } }").0).await;
+    let failing = collector.whole(&execute(&server, "{ movies(titleContains: \"Lo\") { nodes { title } } }").0).await;
     insta::assert_snapshot!("a failing query", tree(&failing));
     let statement = failing.iter().find(|span| span.kind() == SpanKind::Client && is_error(span)).unwrap();
     assert_eq!(attributes(&statement.attributes)["db.response.status_code"], "42P01");
     let operation = one(&failing, "query");
     assert!(is_error(operation) && attributes(&operation.attributes)["error.type"] == "INTERNAL");
-    let refused = collector.whole(&ask(&server, "{ predictions(decade: 1995) { totalCount } }").0).await;
-    assert!(refused.iter().all(|span| !is_error(span)), "what the client did wrong is no error of ours");
+    let refused = collector.whole(&execute(&server, "{ predictions(decade: 1995) { totalCount } }").0).await;
+    assert!(refused.iter().all(|span| !is_error(span)), "a client error does not mark spans as failed");
 
     let weights = "criticalAcclaim: 1, industryRecognition: 2, culturalImpact: 1, peopleQuality: 5";
     let page = |n: u8| {
-        let films = "nodes { movie { genres { name } countries { name } } }";
+        let selection = "nodes { movie { genres { name } countries { name } } }";
         format!(
-            "p{n}: predictions(decade: {}, weights: {{popularOpinion: {n}, {weights}}}) {{ {films} }} ",
+            "p{n}: predictions(decade: {}, weights: {{popularOpinion: {n}, {weights}}}) {{ {selection} }} ",
             1900 + u32::from(n) % 12 * 10
         )
     };
     let many = format!("{{ {} }}", (1..=30).map(page).collect::<String>());
-    let truncated = collector.whole(&ask(&server, &many).0).await;
+    let truncated = collector.whole(&execute(&server, &many).0).await;
     assert_eq!(truncated.len(), 100);
     assert_eq!(attributes(&one(&truncated, "query").attributes)["cinegraph.trace.truncated"], "true");
 
@@ -229,9 +235,9 @@ async fn a_request_is_a_tree_of_spans_at_the_collector(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_collector_that_says_nothing_slows_no_request(pool: PgPool) {
+async fn unresponsive_collector_slows_no_request(pool: PgPool) {
     let _service = TestService::on(pool.clone()).await;
-    // It takes connections and never answers.
+    // It accepts connections and never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let settings = [
@@ -246,11 +252,11 @@ async fn a_collector_that_says_nothing_slows_no_request(pool: PgPool) {
         metrics.lines().any(|line| line.strip_prefix(series).is_some_and(|count| count != "0"))
     };
 
-    until("spans are lost, and counted", async || {
-        let asked = std::time::Instant::now();
-        let (trace, _) = ask(&server, "{ profiles { name } }");
+    until("dropped spans are counted", async || {
+        let started = std::time::Instant::now();
+        let (trace, _) = execute(&server, "{ profiles { name } }");
         assert_eq!(trace.len(), 32);
-        assert!(asked.elapsed() < std::time::Duration::from_secs(2), "a request waited for the collector");
+        assert!(started.elapsed() < std::time::Duration::from_secs(2), "a request waited for the collector");
         lost(&get(&server.admin, "/metrics").1)
     })
     .await;

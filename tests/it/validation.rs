@@ -1,23 +1,23 @@
-//! Validation through the public door: what the ranking would have found, and what could not be found.
+//! Validation through the public API: hits, misses and false positives of the top N.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Film, TARGET, TestService};
+use crate::support::{Movie, TARGET, TestService};
 
-/// A film of the 1990s whose score is twice its rating, when nothing else is known of it.
-fn film(title: &str, rating: f64) -> Film {
-    Film::new(title).released("1994-05-01").rated(rating, rating)
+/// A movie of the 1990s whose score is twice its rating, without other inputs.
+fn movie(title: &str, rating: f64) -> Movie {
+    Movie::new(title).released("1994-05-01").rated(rating, rating)
 }
 
-fn listed(title: &str, rating: f64) -> Film {
-    film(title, rating).on(&[TARGET])
+fn listed(title: &str, rating: f64) -> Movie {
+    movie(title, rating).on(&[TARGET])
 }
 
-async fn service_with(pool: PgPool, films: &[Film]) -> TestService {
+async fn service_with(pool: PgPool, movies: &[Movie]) -> TestService {
     let service = TestService::on(pool).await;
-    for film in films {
-        film.insert(&service.pool).await;
+    for movie in movies {
+        movie.insert(&service.pool).await;
     }
     service.refresh().await;
     service
@@ -34,18 +34,18 @@ async fn validation(service: &TestService, fields: &str) -> Value {
     service.data(&format!("{{ validation {{ {fields} }} }}")).await["validation"].take()
 }
 
-/// A film of a validation, as [`FILMS`] asks for it.
-fn place(title: &str, rank: Option<usize>, score: Option<f64>) -> Value {
+/// A ranked movie, with the selection of [`NODES`].
+fn ranked(title: &str, rank: Option<usize>, score: Option<f64>) -> Value {
     json!({"rank": rank, "score": score, "movie": {"title": title}})
 }
 
-const FILMS: &str = "nodes { rank score movie { title } }";
+const NODES: &str = "nodes { rank score movie { title } }";
 
 #[sqlx::test(migrations = false)]
 async fn the_top_n_are_compared_with_the_list(pool: PgPool) {
-    let popular = film("Popular", 1.0).popularity(20.0);
-    let films = [listed("Hit", 9.0), film("False positive", 8.0), popular, listed("Missed", 2.0)];
-    let service = service_with(pool, &films).await;
+    let popular = movie("Popular", 1.0).popularity(20.0);
+    let movies = [listed("Hit", 9.0), movie("False positive", 8.0), popular, listed("Missed", 2.0)];
+    let service = service_with(pool, &movies).await;
 
     let numbers = "listed population hits accuracy expectedHits lift baselineAccuracy unhittable";
     let decade = nineties(&service, numbers).await;
@@ -59,24 +59,24 @@ async fn the_top_n_are_compared_with_the_list(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn hits_misses_and_false_positives_are_named_with_rank_and_score(pool: PgPool) {
-    let films = [listed("Hit", 10.0), film("False positive", 6.25), listed("Missed", 5.0)];
-    let service = service_with(pool, &films).await;
+    let movies = [listed("Hit", 10.0), movie("False positive", 6.25), listed("Missed", 5.0)];
+    let service = service_with(pool, &movies).await;
 
-    let fields = format!("hitFilms {{ {FILMS} }} missedFilms {{ {FILMS} }} falsePositives {{ {FILMS} }}");
+    let fields = format!("hitFilms {{ {NODES} }} missedFilms {{ {NODES} }} falsePositives {{ {NODES} }}");
     let decade = nineties(&service, &fields).await;
 
     let expected = json!({
-        "hitFilms": {"nodes": [place("Hit", Some(1), Some(20.0))]},
-        "missedFilms": {"nodes": [place("Missed", Some(3), Some(10.0))]},
-        "falsePositives": {"nodes": [place("False positive", Some(2), Some(12.5))]},
+        "hitFilms": {"nodes": [ranked("Hit", Some(1), Some(20.0))]},
+        "missedFilms": {"nodes": [ranked("Missed", Some(3), Some(10.0))]},
+        "falsePositives": {"nodes": [ranked("False positive", Some(2), Some(12.5))]},
     });
     assert_eq!(decade, expected);
 }
 
 #[sqlx::test(migrations = false)]
-async fn the_blind_basis_does_not_see_who_is_listed(pool: PgPool) {
-    // Two points of membership would lift the listed film above the other.
-    let service = service_with(pool, &[listed("Listed", 5.0), film("Better", 5.5)]).await;
+async fn blind_basis_ignores_list_membership(pool: PgPool) {
+    // Two points for list membership would rank the listed movie first.
+    let service = service_with(pool, &[listed("Listed", 5.0), movie("Better", 5.5)]).await;
 
     let query = "{ blind: decadeValidation(decade: 1990) { hits }
                    published: decadeValidation(decade: 1990, basis: AS_PUBLISHED) { hits } }";
@@ -87,7 +87,7 @@ async fn the_blind_basis_does_not_see_who_is_listed(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn where_nothing_is_listed_there_is_no_accuracy(pool: PgPool) {
-    let service = service_with(pool, &[film("Film", 5.0)]).await;
+    let service = service_with(pool, &[movie("Film", 5.0)]).await;
 
     let fields = "listed hits accuracy interval { low } lift baselineAccuracy";
     let nothing =
@@ -98,39 +98,39 @@ async fn where_nothing_is_listed_there_is_no_accuracy(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_tie_at_the_cut_goes_to_the_film_that_came_first(pool: PgPool) {
-    let films = [film("First", 5.0), listed("Second", 5.0), listed("Third", 5.0)];
-    let service = service_with(pool, &films).await;
+async fn tie_at_the_cut_goes_to_the_lower_id(pool: PgPool) {
+    let movies = [movie("First", 5.0), listed("Second", 5.0), listed("Third", 5.0)];
+    let service = service_with(pool, &movies).await;
 
-    let fields = format!("hitFilms {{ {FILMS} }} missedFilms {{ {FILMS} }}");
+    let fields = format!("hitFilms {{ {NODES} }} missedFilms {{ {NODES} }}");
     let decade = nineties(&service, &fields).await;
 
     let expected = json!({
-        "hitFilms": {"nodes": [place("Second", Some(2), Some(10.0))]},
-        "missedFilms": {"nodes": [place("Third", Some(3), Some(10.0))]},
+        "hitFilms": {"nodes": [ranked("Second", Some(2), Some(10.0))]},
+        "missedFilms": {"nodes": [ranked("Third", Some(3), Some(10.0))]},
     });
     assert_eq!(decade, expected);
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_listed_film_that_is_not_full_is_missed_without_a_rank(pool: PgPool) {
-    let service = service_with(pool, &[listed("Hit", 5.0), listed("Soft", 9.0).soft(), film("Other", 3.0)]).await;
+async fn listed_movie_that_is_not_full_is_missed_without_a_rank(pool: PgPool) {
+    let service = service_with(pool, &[listed("Hit", 5.0), listed("Soft", 9.0).soft(), movie("Other", 3.0)]).await;
 
-    let fields = format!("listed population hits unhittable missedFilms {{ {FILMS} }}");
+    let fields = format!("listed population hits unhittable missedFilms {{ {NODES} }}");
     let decade = nineties(&service, &fields).await;
 
     let expected = json!({
         "listed": 2, "population": 2, "hits": 1, "unhittable": 1,
-        "missedFilms": {"nodes": [place("Soft", None, None)]},
+        "missedFilms": {"nodes": [ranked("Soft", None, None)]},
     });
     assert_eq!(decade, expected);
 }
 
 #[sqlx::test(migrations = false)]
-async fn more_listed_films_than_full_ones_leave_no_place_empty(pool: PgPool) {
+async fn more_listed_movies_than_full_ones_leave_no_position_empty(pool: PgPool) {
     let service = service_with(pool, &[listed("Hit", 5.0), listed("Soft", 9.0).soft()]).await;
 
-    let fields = format!("listed population accuracy falsePositives {{ {FILMS} }}");
+    let fields = format!("listed population accuracy falsePositives {{ {NODES} }}");
     let decade = nineties(&service, &fields).await;
 
     let expected = json!({"listed": 2, "population": 1, "accuracy": 0.5, "falsePositives": {"nodes": []}});
@@ -138,8 +138,8 @@ async fn more_listed_films_than_full_ones_leave_no_place_empty(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn fewer_candidates_than_asked_for_are_one_short_page(pool: PgPool) {
-    let service = service_with(pool, &[film("Second", 5.0), film("First", 6.0)]).await;
+async fn fewer_candidates_than_requested_are_one_short_page(pool: PgPool) {
+    let service = service_with(pool, &[movie("Second", 5.0), movie("First", 6.0)]).await;
 
     let fields = "totalCount pageInfo { hasNextPage } nodes { rank movie { title } }";
     let query = format!("{{ predictions(decade: 1990, first: 25) {{ {fields} }} }}");
@@ -166,17 +166,17 @@ async fn overall_pools_the_1920s_to_the_2010s(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn decades_without_listed_films_are_not_pooled(pool: PgPool) {
-    let other = film("Unlisted", 5.0).released("1985-01-01");
+async fn decades_without_listed_movies_are_not_pooled(pool: PgPool) {
+    let other = movie("Unlisted", 5.0).released("1985-01-01");
     let service = service_with(pool, &[listed("Listed", 5.0), other]).await;
     assert_eq!(validation(&service, "overall { population }").await, json!({"overall": {"population": 1}}));
 }
 
 #[sqlx::test(migrations = false)]
-async fn each_decade_with_a_film_of_any_status_is_reported(pool: PgPool) {
-    let soft = film("Soft", 5.0).soft().released("1955-01-01");
-    let films = [film("Early", 5.0).released("1895-12-28"), soft, Film::new("Undated").on(&[TARGET])];
-    let service = service_with(pool, &films).await;
+async fn each_decade_with_a_movie_of_any_status_is_reported(pool: PgPool) {
+    let soft = movie("Soft", 5.0).soft().released("1955-01-01");
+    let movies = [movie("Early", 5.0).released("1895-12-28"), soft, Movie::new("Undated").on(&[TARGET])];
+    let service = service_with(pool, &movies).await;
 
     let data = validation(&service, "decades { decade listed population }").await;
 
@@ -195,11 +195,11 @@ async fn the_current_decade_is_validated_only_by_itself(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn the_blind_basis_of_another_list_is_refused_with_the_lists_that_have_one(pool: PgPool) {
-    let service = service_with(pool, &[film("Film", 5.0).on(&["criterion"])]).await;
+async fn blind_basis_of_another_list_is_rejected_with_the_lists_that_have_one(pool: PgPool) {
+    let service = service_with(pool, &[movie("Film", 5.0).on(&["criterion"])]).await;
 
     let query = r#"{ decadeValidation(decade: 1990, list: "criterion") { hits } }"#;
-    let error = service.ask(query, json!({})).await["errors"][0].take();
+    let error = service.execute(query, json!({})).await["errors"][0].take();
 
     assert_eq!(error["extensions"], json!({"code": "BAD_USER_INPUT", "field": "basis"}));
     assert!(error["message"].as_str().unwrap().contains(TARGET), "{error:#}");
@@ -207,7 +207,7 @@ async fn the_blind_basis_of_another_list_is_refused_with_the_lists_that_have_one
 
 #[sqlx::test(migrations = false)]
 async fn any_list_can_be_validated_as_published(pool: PgPool) {
-    let service = service_with(pool, &[film("Film", 5.0).on(&["criterion"]), listed("Other", 5.0)]).await;
+    let service = service_with(pool, &[movie("Film", 5.0).on(&["criterion"]), listed("Other", 5.0)]).await;
 
     let query = r#"{ decadeValidation(decade: 1990, list: "criterion", basis: AS_PUBLISHED) { listed hits } }"#;
     let data = service.data(query).await;
@@ -215,9 +215,9 @@ async fn any_list_can_be_validated_as_published(pool: PgPool) {
     assert_eq!(data["decadeValidation"], json!({"listed": 1, "hits": 1}));
 }
 
-/// An honoured film that is listed and a liked one that is not: only who weighs awards heavily finds the listed one.
-fn honoured_and_liked() -> [Film; 2] {
-    [listed("Honoured", 0.0).nominated(12, 0), film("Liked", 9.0)]
+/// A listed movie with awards and an unlisted one with ratings: only heavy award weights rank the listed one first.
+fn honoured_and_liked() -> [Movie; 2] {
+    [listed("Honoured", 0.0).nominated(12, 0), movie("Liked", 9.0)]
 }
 
 #[sqlx::test(migrations = false)]
@@ -246,7 +246,7 @@ async fn inactive_profiles_are_not_compared(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn no_profile_is_the_best_where_nothing_is_listed(pool: PgPool) {
-    let service = service_with(pool, &[film("Film", 5.0)]).await;
+    let service = service_with(pool, &[movie("Film", 5.0)]).await;
     let data = service.data("{ profileComparison { best { name } } }").await;
     assert_eq!(data["profileComparison"]["best"], Value::Null);
 }

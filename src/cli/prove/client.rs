@@ -1,4 +1,4 @@
-//! The clients of a measured service: HTTP by one kept connection, and a subscription.
+//! The clients of a measured service: HTTP over one keep-alive connection, and a subscription.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The mixed load: rankings by profiles and by custom weights, and validations, each kind as often as people ask for it.
+//! The mixed load: rankings by profiles and by custom weights, and validations, in fixed shares.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -17,13 +17,13 @@ use crate::scoring::Decade;
 /// How long a user looks at a response before the next request.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// One request in so many ranks by weights that nobody has sent before.
+/// One request in so many ranks by weights that were never sent before.
 const CUSTOM_ONE_IN: u32 = 10;
 
 /// One request in so many is a validation of all decades.
 const VALIDATION_ONE_IN: u32 = 10;
 
-/// What the users ask for.
+/// The operations that users send.
 pub(super) struct Mix {
     validations: Vec<String>,
     /// By decade, the most popular first, then by profile.
@@ -155,7 +155,7 @@ pub(super) async fn run(address: SocketAddr, mix: &Mix, users: usize, lasting: D
         all.errors += user.errors;
         all.times.extend(user.times);
     }
-    ensure!(!all.times.is_empty(), "no request was answered under load");
+    ensure!(!all.times.is_empty(), "no request succeeded under load");
     all.times.sort_unstable();
     let percentile = |percent: usize| all.times[(all.times.len() * percent).div_ceil(100) - 1].as_secs_f64();
     let load = Load {

@@ -1,7 +1,6 @@
-//! Styles and scripts: part of the program, and kept by browsers for ever.
+//! Styles and scripts, embedded in the program and cached by browsers indefinitely.
 //!
-//! All of them share one version in their path, made of all of their contents: scripts import each other by plain
-//! relative names, and nothing has to be built for that.
+//! Their paths share one content hash, so scripts import each other by plain relative names and need no build step.
 
 use std::sync::LazyLock;
 
@@ -24,7 +23,7 @@ macro_rules! assets {
     };
 }
 
-/// Name, type and content.
+/// Name, media type and content.
 const ASSETS: &[(&str, &str, &str)] = assets! {
     "app.css": CSS,
     "app.js": SCRIPT,
@@ -41,7 +40,7 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
     "icon.svg": SVG,
 };
 
-/// Tells this set of assets from every other.
+/// Content hash of all assets.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut hash = Sha256::new();
     for (name, _, content) in ASSETS {
@@ -53,22 +52,22 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("{:016x}", hash.first_chunk().copied().map_or(0, u64::from_be_bytes))
 });
 
-/// Where an asset is.
+/// Path of an asset.
 pub(in crate::http) fn path(name: &str) -> String {
     format!("/assets/{}/{name}", *VERSION)
 }
 
-/// The scripts, which a page asks for before it has read the first of them.
+/// Paths of all scripts, for preloading: otherwise the browser finds imports only after parsing the importing script.
 pub(super) fn scripts() -> impl Iterator<Item = String> {
     ASSETS.iter().filter(|(_, kind, _)| *kind == SCRIPT).map(|(name, ..)| path(name))
 }
 
 /// `GET /assets/{version}/{name}`.
 pub(super) async fn get(Path((version, name)): Path<(String, String)>) -> Response {
-    let found = ASSETS.iter().find(|(known, ..)| *known == name).filter(|_| version == *VERSION);
-    // An old page asks for what this program no longer has: it must not be given another version for ever.
-    let Some((_, kind, content)) = found else {
-        return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is no such file in this version");
+    let asset = ASSETS.iter().find(|(known, ..)| *known == name).filter(|_| version == *VERSION);
+    // A page of another version must not cache this version's asset under its own path indefinitely.
+    let Some((_, kind, content)) = asset else {
+        return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "file not found in this version");
     };
     let headers: [(HeaderName, &str); 3] = [
         (CONTENT_TYPE, kind),

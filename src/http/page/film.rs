@@ -1,4 +1,4 @@
-//! Why a film stands where it does.
+//! The page of a movie: its rank and the breakdown of its score.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::problem::PageError;
-use super::queries::{Country, Named, Part, Prediction, ask};
+use super::queries::{Country, Named, Part, Prediction, run_query};
 use super::views::{CRITERIA, Chrome, Segment, Tab, one_decimal};
 use super::{PageContext, html};
 use crate::graphql::OperationPipeline;
@@ -22,11 +22,11 @@ use crate::http::HttpState;
 
 const FILM: &str = include_str!("queries/film.graphql");
 
-/// Profiles whose ranks are asked for; an operation may have 30 aliases.
+/// Profiles whose ranks are queried: an operation may have 30 aliases.
 const PROFILES_MAX: usize = 25;
 
 #[derive(Deserialize)]
-struct Answer {
+struct PredictionData {
     prediction: Option<Explained>,
 }
 
@@ -106,7 +106,7 @@ struct Quality {
     score: f64,
 }
 
-/// How it does under one profile.
+/// Rank and scores under one profile.
 #[derive(Deserialize)]
 struct Standing {
     rank: Option<usize>,
@@ -114,7 +114,7 @@ struct Standing {
     likelihood: f64,
 }
 
-/// What one criterion adds, and what it was made of.
+/// Contribution of one criterion, and the data it is derived from.
 struct Reason {
     key: &'static str,
     name: &'static str,
@@ -126,7 +126,7 @@ struct Reason {
 
 #[derive(Template)]
 #[template(path = "film.html")]
-struct RankingPage {
+struct FilmPage {
     page: Chrome,
     explained: Explained,
     standings: Vec<(String, Standing)>,
@@ -138,24 +138,24 @@ pub(super) async fn get<E: Executor>(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let opened = PageContext::at(&state, query.as_deref(), Tab::None).await;
-    let asked = async {
-        let mut variables = opened.address()?.selection()?;
+    let context = PageContext::load(&state, query.as_deref(), Tab::None).await;
+    let result = async {
+        let mut variables = context.query()?.selection()?;
         variables.insert("by".to_owned(), json!({ "id": id }));
-        let asked = ask::<Answer, E>(&state.pipeline, FILM, variables).await?;
-        let explained = asked.data.prediction.ok_or_else(PageError::no_film)?;
-        Ok((explained, standings(&state.pipeline, &opened.page, &id).await?, asked.end))
+        let result = run_query::<PredictionData, E>(&state.pipeline, FILM, variables).await?;
+        let explained = result.data.prediction.ok_or_else(PageError::film_not_found)?;
+        Ok((explained, standings(&state.pipeline, &context.page, &id).await?, result.end))
     };
-    match asked.await {
+    match result.await {
         Ok((explained, standings, end)) => {
-            let view = RankingPage { page: opened.page, explained, standings };
+            let view = FilmPage { page: context.page, explained, standings };
             (Extension(end), html(StatusCode::OK, &view)).into_response()
         }
-        Err(problem) => opened.fail(problem),
+        Err(problem) => context.fail(problem),
     }
 }
 
-/// How the film does under every profile, in one operation.
+/// Rank and scores of the movie under every profile, queried by one operation.
 async fn standings<E: Executor>(
     pipeline: &OperationPipeline<E>,
     page: &Chrome,
@@ -166,25 +166,26 @@ async fn standings<E: Executor>(
     variables.insert("list".to_owned(), page.address.list().into());
     let (mut declared, mut fields) = (String::new(), String::new());
     let names: Vec<&str> = page.frame.profiles.iter().take(PROFILES_MAX).map(|profile| profile.name.as_str()).collect();
-    for (place, name) in names.iter().enumerate() {
-        variables.insert(format!("p{place}"), (*name).into());
+    for (index, name) in names.iter().enumerate() {
+        variables.insert(format!("p{index}"), (*name).into());
         // Writing to a string does not fail.
-        let _ = write!(declared, " $p{place}: String!");
+        let _ = write!(declared, " $p{index}: String!");
         let _ = write!(
             fields,
-            " p{place}: prediction(by: $by, profile: $p{place}, list: $list) {{ rank score likelihood }}"
+            " p{index}: prediction(by: $by, profile: $p{index}, list: $list) {{ rank score likelihood }}"
         );
     }
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let document = format!("query PageRanks($by: MovieBy!, $list: String!{declared}) {{{fields} }}");
-    let mut found = ask::<HashMap<String, Option<Standing>>, E>(pipeline, document, variables).await?.data;
-    let standing = |(place, name): (usize, &&str)| Some(((*name).to_owned(), found.remove(&format!("p{place}"))??));
+    let mut predictions = run_query::<HashMap<String, Option<Standing>>, E>(pipeline, document, variables).await?.data;
+    let standing =
+        |(index, name): (usize, &&str)| Some(((*name).to_owned(), predictions.remove(&format!("p{index}"))??));
     Ok(names.iter().enumerate().filter_map(standing).collect())
 }
 
-impl RankingPage {
+impl FilmPage {
     fn score(&self) -> String {
         one_decimal(self.explained.score)
     }
@@ -207,14 +208,14 @@ impl RankingPage {
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
     }
 
-    /// The place among the candidates of its decade, or why it has none.
+    /// The rank among the candidates of its decade, or why it has none.
     fn place(&self) -> String {
         let decade = self.explained.movie.decade.unwrap_or_default();
         match (self.explained.rank, self.explained.unranked.as_deref()) {
             (Some(rank), _) => format!("Rank {rank} of the {decade}s"),
-            (None, Some("LISTED")) => "On the list already".to_owned(),
-            (None, Some("NOT_FULL")) => "Too little is known of it for a rank".to_owned(),
-            (None, _) => "Its release date is not known, so it has no rank".to_owned(),
+            (None, Some("LISTED")) => "Already on the list".to_owned(),
+            (None, Some("NOT_FULL")) => "No rank (not fully imported)".to_owned(),
+            (None, _) => "No rank (release date unknown)".to_owned(),
         }
     }
 
@@ -235,7 +236,7 @@ impl RankingPage {
         CRITERIA.into_iter().zip(&self.explained.breakdown).map(reason).collect()
     }
 
-    /// What a criterion was computed from.
+    /// The data that a criterion is computed from.
     fn facts(&self, key: &str) -> Vec<String> {
         let film = &self.explained.movie;
         match key {
@@ -248,13 +249,13 @@ impl RankingPage {
                 self.fact("rotten_tomatoes", "tomatometer", "Rotten Tomatoes", " %"),
             ],
             "industry" => {
-                vec![format!("{} won, {} nominations in all", film.festivals.wins, film.festivals.nominations)]
+                vec![format!("{} won of {} nominations", film.festivals.wins, film.festivals.nominations)]
             }
             "cultural" => vec![
                 format!("On {} {}", film.lists.len(), if film.lists.len() == 1 { "list" } else { "lists" }),
-                self.fact("tmdb", "popularity_score", "Popularity at TMDb", ""),
+                self.fact("tmdb", "popularity_score", "Popularity on TMDb", ""),
             ],
-            _ => vec!["Mean of the quality of all credited people that have one".to_owned()],
+            _ => vec!["Mean quality of the credited people".to_owned()],
         }
     }
 

@@ -1,7 +1,7 @@
-//! The predictions page: HTML for people, made of what the API answers.
+//! The predictions page: HTML rendered from results of the GraphQL API.
 //!
-//! It asks through the same door as every client, so an answer that is kept makes a page without a computation. All of
-//! it works by links and forms; the scripts in `assets/` only make it quicker.
+//! It queries the same operation pipeline as clients and so shares the response cache. Everything works by links and
+//! forms; the scripts in `assets/` only make it faster.
 
 mod assets;
 mod film;
@@ -27,12 +27,12 @@ use axum::{Extension, Router};
 pub(super) use self::assets::path as asset_path;
 use self::page_query::PageQuery;
 use self::problem::PageError;
-use self::queries::{ADDITIONS, FRAME, Frame, PREDICTIONS, Ranked, ask};
+use self::queries::{ADDITIONS, FRAME, Frame, PREDICTIONS, Ranked, run_query};
 use self::timings::RateLimiter;
 use self::views::{Chrome, ListPage, ProblemPage, Tab};
 use super::{HttpState, html};
 
-/// Nothing but what this page brings may run or be shown in it.
+/// Content-Security-Policy: only resources of this origin.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -53,52 +53,53 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
     pages.merge(timings)
 }
 
-/// `GET /`: films that are not on the list.
+/// `GET /`: candidates, by rank.
 async fn predictions<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
     list(&state, query.as_deref(), Tab::Predictions).await
 }
 
-/// `GET /additions`: films that are on it.
+/// `GET /additions`: confirmed additions, by score.
 async fn additions<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
     list(&state, query.as_deref(), Tab::Additions).await
 }
 
 async fn list<E: Executor>(state: &HttpState<E>, query: Option<&str>, tab: Tab) -> Response {
-    let opened = PageContext::at(state, query, tab).await;
-    let asked = async {
-        let (document, address) = match tab {
-            Tab::Additions => (ADDITIONS, opened.address()?.without_filter()),
-            _ => (PREDICTIONS, opened.address()?.clone()),
+    let context = PageContext::load(state, query, tab).await;
+    let result = async {
+        let (document, page_query) = match tab {
+            Tab::Additions => (ADDITIONS, context.query()?.without_filter()),
+            _ => (PREDICTIONS, context.query()?.clone()),
         };
-        ask::<Ranked, E>(&state.pipeline, document, address.page()?).await
+        run_query::<Ranked, E>(&state.pipeline, document, page_query.page()?).await
     };
-    match asked.await {
-        Ok(asked) => {
-            let ranking = asked.data.ranking;
-            let view =
-                ListPage { page: opened.page, ranking, stale: asked.stale, placeholder_row: views::placeholder_row() };
-            (Extension(asked.end), html(StatusCode::OK, &view)).into_response()
+    match result.await {
+        Ok(result) => {
+            let ranking = result.data.ranking;
+            let placeholder_row = views::placeholder_row();
+            let view = ListPage { page: context.page, ranking, stale: result.stale, placeholder_row };
+            (Extension(result.end), html(StatusCode::OK, &view)).into_response()
         }
-        Err(problem) => opened.fail(problem),
+        Err(problem) => context.fail(problem),
     }
 }
 
-/// A page whose surroundings are known.
+/// What a page needs beside its own content.
 struct PageContext {
     page: Chrome,
-    /// Why they are not.
+    /// Why the URL's query is invalid or the frame could not be loaded.
     problem: Option<PageError>,
+    /// The link to try again.
     again: String,
 }
 
 impl PageContext {
-    async fn at<E: Executor>(state: &HttpState<E>, query: Option<&str>, tab: Tab) -> Self {
+    async fn load<E: Executor>(state: &HttpState<E>, query: Option<&str>, tab: Tab) -> Self {
         let (address, mut problem) = match PageQuery::read(query) {
             Ok(address) => (address, None),
             Err(problem) => (PageQuery::default(), Some(problem)),
         };
-        let frame = ask::<Frame, E>(&state.pipeline, FRAME, serde_json::Map::new()).await.map(|asked| asked.data);
-        let frame = frame.unwrap_or_else(|unavailable| {
+        let frame = run_query::<Frame, E>(&state.pipeline, FRAME, serde_json::Map::new()).await;
+        let frame = frame.map(|result| result.data).unwrap_or_else(|unavailable| {
             problem.get_or_insert(unavailable);
             Frame::default()
         });
@@ -106,7 +107,11 @@ impl PageContext {
         Self { page: Chrome { tab, address, frame, explorer: state.explorer.is_some() }, problem, again }
     }
 
-    fn address(&self) -> Result<&PageQuery, PageError> {
+    /// The query of the URL.
+    ///
+    /// # Errors
+    /// The problem of this context, if any.
+    fn query(&self) -> Result<&PageQuery, PageError> {
         self.problem.clone().map_or(Ok(&self.page.address), Err)
     }
 

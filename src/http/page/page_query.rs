@@ -1,23 +1,23 @@
-//! What a page shows, as its address says it: every state has a link, and a link needs no script.
+//! The state of a page, encoded in its URL: every state has a link, which works without scripts.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::problem::PageError;
 
-/// The list of a page whose address names none.
+/// Target list if the URL names none.
 pub(super) const DEFAULT_LIST: &str = "1001_movies";
 
-/// The decade of a page whose address names none.
+/// Decade if the URL names none.
 const DEFAULT_DECADE: i32 = 2020;
 
-/// What stands between the cursors of a trail; no cursor has it.
+/// Separates the cursors of a trail; not part of the cursor alphabet.
 const BETWEEN_CURSORS: char = '.';
 
-/// Pages that can be gone back one by one, so that an address stays short.
+/// Maximum number of previous pages in a trail. Bounded to keep URLs short.
 const TRAIL_MAX: usize = 20;
 
-/// The query of an address. All of it is text: a form that was left empty sends empty values.
+/// The query of a page's URL. All fields are text, because a form sends its empty fields as empty strings.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct PageQuery {
@@ -52,9 +52,12 @@ pub(super) struct PageQuery {
 }
 
 impl PageQuery {
-    /// Reads what stands behind `?` in an address. What a page does not know is passed over.
+    /// Parses the part of a URL after `?`; ignores unknown parameters.
+    ///
+    /// # Errors
+    /// [`PageError`] if a parameter occurs twice.
     pub(super) fn read(query: Option<&str>) -> Result<Self, PageError> {
-        serde_urlencoded::from_str(query.unwrap_or_default()).map_err(|_| PageError::bad_address("the address"))
+        serde_urlencoded::from_str(query.unwrap_or_default()).map_err(|_| PageError::invalid_link("query"))
     }
 
     pub(super) fn list(&self) -> &str {
@@ -64,7 +67,7 @@ impl PageQuery {
     pub(super) fn decade(&self) -> Result<i32, PageError> {
         match self.decade.as_str() {
             "" => Ok(DEFAULT_DECADE),
-            text => text.parse().map_err(|_| PageError::bad_address("decade")),
+            text => text.parse().map_err(|_| PageError::invalid_link("decade")),
         }
     }
 
@@ -78,7 +81,7 @@ impl PageQuery {
         ]
     }
 
-    /// Whether it has weights of its own.
+    /// Whether it has custom weights.
     pub(super) fn is_tuned(&self) -> bool {
         self.weights().iter().any(|(_, _, text)| !text.is_empty())
     }
@@ -87,7 +90,7 @@ impl PageQuery {
         [&self.genre, &self.country, &self.q, &self.min].iter().any(|text| !text.is_empty())
     }
 
-    /// The arguments `list`, and `weights` or `profile`, of a question about its films.
+    /// GraphQL variables for the weight selection: `list`, and `weights` or `profile`.
     pub(super) fn selection(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = Map::new();
         variables.insert("list".to_owned(), self.list().into());
@@ -103,7 +106,7 @@ impl PageQuery {
         Ok(variables)
     }
 
-    /// The arguments of a page of its films.
+    /// GraphQL variables for a page of the list.
     pub(super) fn page(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = self.selection()?;
         variables.insert("decade".to_owned(), self.decade()?.into());
@@ -124,47 +127,47 @@ impl PageQuery {
         Ok(variables)
     }
 
-    /// The same from the first film on.
+    /// The same state on the first page.
     pub(super) fn at_start(&self) -> Self {
         Self { after: String::new(), trail: String::new(), ..self.clone() }
     }
 
-    /// The page that follows, whose films come after `cursor`.
+    /// The next page, which starts after `cursor`.
     pub(super) fn next(&self, cursor: &str) -> Self {
         let mut trail: Vec<&str> = self.trail.split(BETWEEN_CURSORS).filter(|text| !text.is_empty()).collect();
         if !self.after.is_empty() {
             trail.push(&self.after);
         }
-        let forgotten = trail.len().saturating_sub(TRAIL_MAX);
-        let trail = trail[forgotten..].join(&BETWEEN_CURSORS.to_string());
+        let dropped = trail.len().saturating_sub(TRAIL_MAX);
+        let trail = trail[dropped..].join(&BETWEEN_CURSORS.to_string());
         Self { after: cursor.to_owned(), trail, ..self.clone() }
     }
 
-    /// The page before, as far as its trail goes, then the first one.
+    /// The previous page; the first page if the trail is empty.
     pub(super) fn previous(&self) -> Self {
         let (trail, after) = self.trail.rsplit_once(BETWEEN_CURSORS).unwrap_or(("", &self.trail));
         Self { after: after.to_owned(), trail: trail.to_owned(), ..self.clone() }
     }
 
-    /// The same under a profile.
+    /// The same state, ranked by a profile.
     pub(super) fn under(&self, profile: &str) -> Self {
         Self { profile: profile.to_owned(), ..self.untuned() }
     }
 
-    /// The same without weights of its own.
+    /// The same state without custom weights, on the first page.
     pub(super) fn untuned(&self) -> Self {
         let none = String::new;
-        let weightless = Self { popular: none(), critical: none(), industry: none(), ..self.at_start() };
-        Self { cultural: none(), people: none(), ..weightless }
+        let partial = Self { popular: none(), critical: none(), industry: none(), ..self.at_start() };
+        Self { cultural: none(), people: none(), ..partial }
     }
 
-    /// The same page without filters.
+    /// The same state without filters.
     pub(super) fn without_filter(&self) -> Self {
         let none = String::new;
         Self { genre: none(), country: none(), q: none(), min: none(), ..self.clone() }
     }
 
-    /// The same without filters, from the first film on.
+    /// The same state without filters, on the first page.
     pub(super) fn unfiltered(&self) -> Self {
         self.at_start().without_filter()
     }
@@ -177,7 +180,7 @@ impl PageQuery {
         }
     }
 
-    /// Its parts but for those named, as a form must carry them.
+    /// Name and value of its parameters except `but`, for the hidden fields of a form.
     pub(super) fn hidden_fields(&self, but: &[&str]) -> Vec<(String, String)> {
         let text = serde_urlencoded::to_string(self.at_start()).unwrap_or_default();
         let mut parts: Vec<(String, String)> = serde_urlencoded::from_str(&text).unwrap_or_default();
@@ -186,13 +189,13 @@ impl PageQuery {
     }
 }
 
-/// A number that may be left out.
+/// Parses an optional number.
 fn number(name: &'static str, text: &str) -> Result<Option<f64>, PageError> {
     match text {
         "" => Ok(None),
-        // JSON has no word for what is not finite.
+        // JSON cannot represent infinities or NaN.
         text => {
-            text.parse().ok().filter(|number: &f64| number.is_finite()).map(Some).ok_or(PageError::bad_address(name))
+            text.parse().ok().filter(|number: &f64| number.is_finite()).map(Some).ok_or(PageError::invalid_link(name))
         }
     }
 }
@@ -202,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_leads_to_the_address_that_it_was_made_of() {
+    fn links_round_trip() {
         let query = "decade=1990&profile=Critics+Choice&genre=Sci-Fi+%26+Fantasy&q=am%C3%A9lie&min=40";
         let address = PageQuery::read(Some(query)).unwrap();
 
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_gone_back_the_way_they_were_come() {
+    fn previous_reverses_next() {
         let first = PageQuery::default();
         let third = first.next("a").next("b");
 
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_way_is_remembered_in_part() {
+    fn trail_is_bounded() {
         let far = (0..100).fold(PageQuery::default(), |address, page| address.next(&page.to_string()));
 
         let back = (0..TRAIL_MAX).fold(far.clone(), |address, _| address.previous());
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn one_weight_makes_the_others_nothing() {
+    fn missing_weights_are_zero() {
         let tuned = PageQuery::read(Some("profile=Balanced&people=30&cultural=")).unwrap().selection().unwrap();
 
         assert_eq!(tuned["weights"]["peopleQuality"], 30.0);
@@ -239,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_named() {
+    fn invalid_number_is_named() {
         let problem = PageQuery::read(Some("min=inf")).unwrap().page().unwrap_err();
 
         assert!(problem.text.contains("min"));

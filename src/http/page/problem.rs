@@ -1,21 +1,21 @@
-//! Why a page cannot be shown, as it is told to whoever asked for it.
+//! Errors that the page shows.
 
 use axum::http::StatusCode;
 use serde::Deserialize;
 
-/// What stands in the way.
+/// Why a page cannot be shown.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PageError {
     pub(super) status: StatusCode,
     pub(super) title: &'static str,
     pub(super) text: String,
-    /// Seconds after which to ask again.
+    /// Seconds after which to retry.
     pub(super) retry_after: Option<u32>,
 }
 
-/// An error of an answer.
+/// An error of a GraphQL response.
 #[derive(Debug, Deserialize)]
-pub(super) struct Wrong {
+pub(super) struct GraphqlError {
     message: String,
     #[serde(default)]
     extensions: Extensions,
@@ -29,33 +29,33 @@ struct Extensions {
 }
 
 impl PageError {
-    /// A part of the address makes no sense.
-    pub(super) fn bad_address(part: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "That address makes no sense", format!("{part} cannot be read"))
+    /// A parameter of the URL has an invalid value.
+    pub(super) fn invalid_link(parameter: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "Invalid link", format!("The link has an invalid {parameter}."))
     }
 
-    pub(super) fn no_film() -> Self {
-        let text = "No film has this address. It may have been taken out of the catalogue.".to_owned();
-        Self::new(StatusCode::NOT_FOUND, "There is no such film", text)
+    pub(super) fn film_not_found() -> Self {
+        let text = "No film has this address. It may have been removed.".to_owned();
+        Self::new(StatusCode::NOT_FOUND, "Film not found", text)
     }
 
-    /// What nobody who reads a page can do anything about.
+    /// An error whose details are only logged.
     pub(super) fn internal() -> Self {
-        let text = "Something went wrong on our side. It has been noted.".to_owned();
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "This page failed", text)
+        let text = "The page could not be shown. The error has been logged.".to_owned();
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", text)
     }
 
-    /// What the API says.
-    pub(super) fn from_graphql(wrong: &Wrong, retry_after: Option<u32>) -> Self {
-        let text = match &wrong.extensions.field {
-            Some(field) => format!("{field} {}", wrong.message),
-            None => wrong.message.clone(),
+    /// The error of a GraphQL response.
+    pub(super) fn from_graphql(error: &GraphqlError, retry_after: Option<u32>) -> Self {
+        let text = match &error.extensions.field {
+            Some(field) => format!("{field}: {}", error.message),
+            None => error.message.clone(),
         };
-        let (status, title) = match wrong.extensions.code.as_str() {
-            "BAD_USER_INPUT" => (StatusCode::BAD_REQUEST, "That cannot be asked"),
-            "NOT_FOUND" => (StatusCode::NOT_FOUND, "That is not there"),
-            "TIMEOUT" => (StatusCode::GATEWAY_TIMEOUT, "That took too long"),
-            "SERVICE_UNAVAILABLE" => (StatusCode::SERVICE_UNAVAILABLE, "The films cannot be reached right now"),
+        let (status, title) = match error.extensions.code.as_str() {
+            "BAD_USER_INPUT" => (StatusCode::BAD_REQUEST, "Invalid request"),
+            "NOT_FOUND" => (StatusCode::NOT_FOUND, "Not found"),
+            "TIMEOUT" => (StatusCode::GATEWAY_TIMEOUT, "Request timed out"),
+            "SERVICE_UNAVAILABLE" => (StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable"),
             _ => return Self::internal(),
         };
         Self { retry_after, ..Self::new(status, title, text) }

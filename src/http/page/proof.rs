@@ -9,7 +9,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use tokio::task::spawn_blocking;
 
-use super::problem::PageError;
 use super::views::{Chrome, Tab};
 use super::{PageContext, html};
 use crate::http::HttpState;
@@ -19,20 +18,19 @@ use crate::proof::Proof;
 #[template(path = "proof.html")]
 struct ProofPage {
     page: Chrome,
-    /// None where nothing was measured yet.
+    /// None before the first measurement.
     proof: Option<Proof>,
 }
 
 /// `GET /proof`.
 pub(super) async fn get<E: Executor>(State(state): State<Arc<HttpState<E>>>) -> Response {
-    let opened = PageContext::at(&state, None, Tab::None).await;
+    let context = PageContext::load(&state, None, Tab::None).await;
     let data_dir = state.data_dir.clone();
     let read = spawn_blocking(move || Proof::read(&data_dir)).await;
-    match read.map_err(Into::into).flatten() {
-        Ok(proof) => html(StatusCode::OK, &ProofPage { page: opened.page, proof }),
-        Err(error) => {
-            tracing::error!(%error, "the last result of `cinegraph prove` cannot be read");
-            opened.fail(PageError::internal())
-        }
-    }
+    // A file of another version, or one that was cut off, is replaced by the next measurement.
+    let proof = read.map_err(Into::into).flatten().unwrap_or_else(|error| {
+        tracing::warn!(%error, "last result of `cinegraph prove` is unreadable");
+        None
+    });
+    html(StatusCode::OK, &ProofPage { page: context.page, proof })
 }

@@ -1,20 +1,20 @@
-//! What the page asks of the API, through the same door as every client, and the answers as it reads them.
+//! GraphQL operations of the page and the types of their results.
 
 use async_graphql::{Executor, Request, Variables};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::problem::{PageError, Wrong};
+use super::problem::{GraphqlError, PageError};
 use crate::graphql::{OperationPipeline, RETRY_AFTER_SECONDS, Transport};
 use crate::telemetry::{Lookup, OperationEnd};
 
-/// An answer that was read.
+/// The decoded result of an operation.
 pub(super) struct QueryResult<T> {
     pub(super) data: T,
-    /// Whether newer data are on their way.
+    /// Whether the response was stale, so that newer data are being computed.
     pub(super) stale: bool,
-    /// How the operation ended, for the measurement of the request.
+    /// Outcome of the operation, for the metrics of the request.
     pub(super) end: OperationEnd,
 }
 
@@ -22,34 +22,37 @@ pub(super) struct QueryResult<T> {
 struct Envelope<T> {
     data: Option<T>,
     #[serde(default)]
-    errors: Vec<Wrong>,
+    errors: Vec<GraphqlError>,
 }
 
-/// Asks one question.
-pub(super) async fn ask<T: DeserializeOwned, E: Executor>(
+/// Executes an operation on the pipeline, with response cache and limits like a client's.
+///
+/// # Errors
+/// [`PageError`] for the first GraphQL error, or if the result does not match `T`.
+pub(super) async fn run_query<T: DeserializeOwned, E: Executor>(
     pipeline: &OperationPipeline<E>,
     document: impl Into<String>,
     variables: Map<String, Value>,
 ) -> Result<QueryResult<T>, PageError> {
     let request = Request::new(document).variables(Variables::from_json(Value::Object(variables)));
-    let answer = pipeline.execute(request, Transport::Internal).await;
-    let envelope: Envelope<T> = serde_json::from_slice(&answer.body).map_err(|error| {
-        // The schema and the structs below disagree.
-        tracing::error!(%error, "the page cannot read an answer");
+    let response = pipeline.execute(request, Transport::Internal).await;
+    let envelope: Envelope<T> = serde_json::from_slice(&response.body).map_err(|error| {
+        // The schema and the result types disagree.
+        tracing::error!(%error, "page cannot decode a response");
         PageError::internal()
     })?;
     match (envelope.data, envelope.errors.first()) {
         (Some(data), None) => Ok(QueryResult {
             data,
-            stale: answer.cache.as_ref().is_some_and(|kept| kept.how == Lookup::Stale),
-            end: answer.end(),
+            stale: response.cache.as_ref().is_some_and(|metadata| metadata.how == Lookup::Stale),
+            end: response.end(),
         }),
-        (_, Some(wrong)) => Err(PageError::from_graphql(wrong, answer.unavailable.then_some(RETRY_AFTER_SECONDS))),
+        (_, Some(error)) => Err(PageError::from_graphql(error, response.unavailable.then_some(RETRY_AFTER_SECONDS))),
         (None, None) => Err(PageError::internal()),
     }
 }
 
-/// What every page shows around its subject.
+/// Data that every page shows: profiles, lists and the values of filters.
 pub(super) const FRAME: &str = include_str!("queries/frame.graphql");
 
 #[derive(Debug, Default, Deserialize)]
@@ -63,7 +66,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Whether the movies are invented, which people must be told.
+    /// Whether the movies are generated, which the page must state.
     pub(super) fn is_generated(&self) -> bool {
         self.data_origin == "GENERATED"
     }
@@ -89,7 +92,7 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Percents, in the order of the criteria.
+    /// Percentages with one decimal, in the order of the criteria.
     pub(super) fn percents(self) -> [f64; 5] {
         let shares = [
             self.popular_opinion,
@@ -98,7 +101,7 @@ impl Weights {
             self.cultural_impact,
             self.people_quality,
         ];
-        // A tenth of a percent is finer than a hand on a slider.
+        // A tenth of a percent is finer than a slider's resolution.
         shares.map(|share| (share * 1e3).round() / 10.0)
     }
 }
@@ -126,11 +129,11 @@ pub(super) struct Country {
     pub(super) name: String,
 }
 
-/// Films of a decade that are not on the list.
+/// Candidates of a decade.
 pub(super) const PREDICTIONS: &str =
     concat!(include_str!("queries/predictions.graphql"), include_str!("queries/row.graphql"));
 
-/// Films of a decade that are on it.
+/// Confirmed additions of a decade.
 pub(super) const ADDITIONS: &str =
     concat!(include_str!("queries/additions.graphql"), include_str!("queries/row.graphql"));
 

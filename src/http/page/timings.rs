@@ -1,4 +1,4 @@
-//! What browsers measured: how long people waited.
+//! Timings that browsers measure and report.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,16 +15,16 @@ use crate::http::HttpState;
 use crate::http::error::error_response;
 use crate::telemetry::{ErrorCode, PagePhase};
 
-/// The largest report. The page sends some dozens of numbers at most.
+/// Maximum size of a report. The page sends at most a few dozen numbers.
 pub(super) const BODY_BYTES: usize = 4096;
 
-/// Reports that are taken in one second, whoever sends them: nobody has to log in to send some.
+/// Accepted reports per second, of all clients together: the endpoint needs no authentication.
 const REPORTS_PER_SECOND: u32 = 20;
 
-/// Whoever waited longer than this has done something else in between.
+/// Longer waits are discarded: the page was in the background or the device asleep.
 const LONGEST_SECONDS: f64 = 60.0;
 
-/// One thing that was waited for.
+/// One measurement.
 #[derive(Deserialize)]
 pub(super) struct Timing {
     phase: Phase,
@@ -39,7 +39,7 @@ enum Phase {
     Rerank,
 }
 
-/// Counts the reports of a second.
+/// Counts the reports of the current second.
 #[derive(Debug, Clone)]
 pub(super) struct RateLimiter(Arc<Mutex<(Instant, u32)>>);
 
@@ -48,8 +48,8 @@ impl RateLimiter {
         Self(Arc::new(Mutex::new((Instant::now(), 0))))
     }
 
-    /// Whether one more may pass.
-    fn passes(&self) -> bool {
+    /// Counts a report; returns whether it is within the limit.
+    fn try_acquire(&self) -> bool {
         let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if second.0.elapsed() >= Duration::from_secs(1) {
             *second = (Instant::now(), 0);
@@ -62,24 +62,24 @@ impl RateLimiter {
 /// `POST /page/timings`.
 pub(super) async fn post<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
-    Extension(gate): Extension<RateLimiter>,
+    Extension(limiter): Extension<RateLimiter>,
     report: Result<Json<Vec<Timing>>, JsonRejection>,
 ) -> Response {
-    if !gate.passes() {
+    if !limiter.try_acquire() {
         return error_response(
             StatusCode::TOO_MANY_REQUESTS,
             ErrorCode::RateLimited,
-            "too many reports in this second",
+            "too many timing reports; retry in a second",
         );
     }
     let Json(timings) = match report {
         Ok(timings) => timings,
         Err(rejection) => {
-            return error_response(rejection.status(), ErrorCode::BadUserInput, "this is no list of timings");
+            return error_response(rejection.status(), ErrorCode::BadUserInput, "the body is not a list of timings");
         }
     };
     for Timing { phase, seconds } in timings {
-        // A range that neither NaN nor a clock that was set back lies in.
+        // Also rejects NaN and the negative values of a clock that was set back.
         if (0.0..=LONGEST_SECONDS).contains(&seconds) {
             state.metrics.page(phase.into(), Duration::from_secs_f64(seconds));
         }

@@ -1,4 +1,4 @@
-//! How far the ranking can be trusted: what it would have found in decades that are decided.
+//! The validation page: how many listed movies the ranking finds in completed decades.
 
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "templates call them so")]
 
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::PageError;
-use super::queries::ask;
+use super::queries::run_query;
 use super::views::{Chrome, Tab, one_decimal};
 use super::{PageContext, html};
 use crate::graphql::OperationPipeline;
@@ -27,7 +27,7 @@ const BLIND: &str = "BLIND";
 const PUBLISHED: &str = "AS_PUBLISHED";
 
 #[derive(Deserialize)]
-struct OfAll {
+struct ValidationData {
     validation: Validation,
 }
 
@@ -40,7 +40,7 @@ struct Validation {
     decades: Vec<Tally>,
 }
 
-/// Numbers of a decade, an era or all of them; those that one lacks are missing.
+/// Figures of a decade, an era or all decades. Fields that a query does not select have their default.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Tally {
@@ -65,14 +65,14 @@ struct Interval {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Compared {
+struct ComparisonData {
     profile_comparison: Comparison,
 }
 
 #[derive(Deserialize)]
 struct Comparison {
     best: Option<Name>,
-    profiles: Vec<OfProfile>,
+    profiles: Vec<ProfileTally>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +81,7 @@ struct Name {
 }
 
 #[derive(Deserialize)]
-struct OfProfile {
+struct ProfileTally {
     profile: Name,
     overall: Tally,
     decades: Vec<Tally>,
@@ -89,7 +89,7 @@ struct OfProfile {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OfDecade {
+struct DecadeData {
     decade_validation: Detailed,
 }
 
@@ -107,11 +107,11 @@ struct Detailed {
 #[serde(rename_all = "camelCase")]
 struct Films {
     total_count: usize,
-    nodes: Vec<Placed>,
+    nodes: Vec<RankedMovie>,
 }
 
 #[derive(Deserialize)]
-struct Placed {
+struct RankedMovie {
     rank: Option<usize>,
     score: Option<f64>,
     movie: Film,
@@ -128,7 +128,7 @@ struct Film {
 #[template(path = "validation.html")]
 struct ValidationPage {
     page: Chrome,
-    /// What was ranked by: blind, unless the list cannot be.
+    /// `BLIND`, or `AS_PUBLISHED` if the list cannot be hidden from its scores.
     basis: &'static str,
     report: Validation,
     published: Validation,
@@ -145,59 +145,59 @@ struct DecadePage {
 
 /// `GET /validation`.
 pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
-    let opened = PageContext::at(&state, query.as_deref(), Tab::Validation).await;
-    let asked = async {
-        let page = &opened.address().map(|_| &opened.page)?;
-        let (report, basis) = blind_if_possible::<OfAll, E>(&state.pipeline, VALIDATION, page, None).await?;
-        let published = on::<OfAll, E>(&state.pipeline, VALIDATION, page, None, PUBLISHED).await?;
-        let compared = on::<Compared, E>(&state.pipeline, COMPARISON, page, None, basis).await?;
+    let context = PageContext::load(&state, query.as_deref(), Tab::Validation).await;
+    let result = async {
+        let page = &context.query().map(|_| &context.page)?;
+        let (report, basis) = blind_if_possible::<ValidationData, E>(&state.pipeline, VALIDATION, page, None).await?;
+        let published = query_on_basis::<ValidationData, E>(&state.pipeline, VALIDATION, page, None, PUBLISHED).await?;
+        let compared = query_on_basis::<ComparisonData, E>(&state.pipeline, COMPARISON, page, None, basis).await?;
         Ok((report.validation, basis, published.validation, compared.profile_comparison))
     };
-    match asked.await {
+    match result.await {
         Ok((report, basis, published, comparison)) => {
-            html(StatusCode::OK, &ValidationPage { page: opened.page, basis, report, published, comparison })
+            html(StatusCode::OK, &ValidationPage { page: context.page, basis, report, published, comparison })
         }
-        Err(problem) => opened.fail(problem),
+        Err(problem) => context.fail(problem),
     }
 }
 
-/// `GET /validation/{decade}`: the films behind the numbers.
+/// `GET /validation/{decade}`: the movies behind the figures.
 pub(super) async fn decade<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
     Path(decade): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let opened = PageContext::at(&state, query.as_deref(), Tab::Validation).await;
-    let asked = async {
-        let page = &opened.address().map(|_| &opened.page)?;
-        let decade = decade.parse().map_err(|_| PageError::bad_address("the decade"))?;
-        blind_if_possible::<OfDecade, E>(&state.pipeline, DECADE, page, Some(decade)).await
+    let context = PageContext::load(&state, query.as_deref(), Tab::Validation).await;
+    let result = async {
+        let page = &context.query().map(|_| &context.page)?;
+        let decade = decade.parse().map_err(|_| PageError::invalid_link("decade"))?;
+        blind_if_possible::<DecadeData, E>(&state.pipeline, DECADE, page, Some(decade)).await
     };
-    match asked.await {
-        Ok((found, basis)) => {
-            html(StatusCode::OK, &DecadePage { page: opened.page, basis, detailed: found.decade_validation })
+    match result.await {
+        Ok((data, basis)) => {
+            html(StatusCode::OK, &DecadePage { page: context.page, basis, detailed: data.decade_validation })
         }
-        Err(problem) => opened.fail(problem),
+        Err(problem) => context.fail(problem),
     }
 }
 
-/// Blind is honest, but only configured lists can be hidden from their scores.
+/// Queries blind scores; falls back to published ones for lists that cannot be hidden from their scores.
 async fn blind_if_possible<T: DeserializeOwned, E: Executor>(
     pipeline: &OperationPipeline<E>,
     document: &'static str,
     page: &Chrome,
     decade: Option<i32>,
 ) -> Result<(T, &'static str), PageError> {
-    match on(pipeline, document, page, decade, BLIND).await {
-        Ok(found) => Ok((found, BLIND)),
-        Err(refused) if refused.status == StatusCode::BAD_REQUEST => {
-            on(pipeline, document, page, decade, PUBLISHED).await.map(|found| (found, PUBLISHED))
+    match query_on_basis(pipeline, document, page, decade, BLIND).await {
+        Ok(data) => Ok((data, BLIND)),
+        Err(rejected) if rejected.status == StatusCode::BAD_REQUEST => {
+            query_on_basis(pipeline, document, page, decade, PUBLISHED).await.map(|data| (data, PUBLISHED))
         }
         Err(problem) => Err(problem),
     }
 }
 
-async fn on<T: DeserializeOwned, E: Executor>(
+async fn query_on_basis<T: DeserializeOwned, E: Executor>(
     pipeline: &OperationPipeline<E>,
     document: &'static str,
     page: &Chrome,
@@ -206,27 +206,27 @@ async fn on<T: DeserializeOwned, E: Executor>(
 ) -> Result<T, PageError> {
     let mut variables = page.address.selection()?;
     if document == COMPARISON {
-        // It is of all profiles, so an answer for one is an answer for all.
+        // It compares all profiles: without the weight selection all pages share one cached response.
         variables.retain(|name, _| name == "list");
     }
     variables.insert("basis".to_owned(), basis.into());
     if let Some(decade) = decade {
         variables.insert("decade".to_owned(), decade.into());
     }
-    Ok(ask::<T, E>(pipeline, document, variables).await?.data)
+    Ok(run_query::<T, E>(pipeline, document, variables).await?.data)
 }
 
-/// As people read shares; `–` where there is nothing to share.
+/// A share as a percentage; `–` for none.
 fn percent(share: Option<f64>) -> String {
     share.map_or("–".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
-/// Where a share stands on a chart that is 100 wide.
-fn place(share: Option<f64>) -> Option<String> {
+/// The x coordinate of a share on a chart of width 100.
+fn chart_x(share: Option<f64>) -> Option<String> {
     share.map(|share| format!("{:.1}", share * 100.0))
 }
 
-/// A decade on both bases.
+/// A decade with its accuracy on both bases.
 struct Row<'a> {
     tally: &'a Tally,
     published: Option<f64>,
@@ -238,7 +238,7 @@ impl Row<'_> {
     }
 
     fn published_at(&self) -> Option<String> {
-        place(self.published)
+        chart_x(self.published)
     }
 }
 
@@ -260,15 +260,15 @@ impl Tally {
     }
 
     fn accuracy_at(&self) -> Option<String> {
-        place(self.accuracy)
+        chart_x(self.accuracy)
     }
 
     fn chance_at(&self) -> Option<String> {
-        place(self.random())
+        chart_x(self.random())
     }
 
     fn popularity_at(&self) -> Option<String> {
-        place(self.baseline_accuracy)
+        chart_x(self.baseline_accuracy)
     }
 
     fn baselines(&self) -> String {
@@ -286,7 +286,7 @@ impl Tally {
     /// Start and width of the interval.
     fn span(&self) -> Option<(String, String)> {
         let interval = self.interval?;
-        place(Some(interval.low)).zip(place(Some(interval.high - interval.low)))
+        chart_x(Some(interval.low)).zip(chart_x(Some(interval.high - interval.low)))
     }
 }
 
@@ -299,7 +299,7 @@ impl ValidationPage {
         percent(self.published.overall.accuracy)
     }
 
-    /// The decades, each beside what the published scores would have found in it.
+    /// The decades, each with the accuracy of the published scores.
     fn rows(&self) -> Vec<Row<'_>> {
         let published = |decade: &Tally| self.published.decades.iter().find(|other| other.decade == decade.decade);
         let row = |tally| Row { tally, published: published(tally).and_then(|other| other.accuracy) };
@@ -318,10 +318,10 @@ impl ValidationPage {
         self.comparison.best.as_ref().map_or("none", |best| &best.name)
     }
 
-    /// The decades that have listed films, with the profiles that found most of them.
+    /// Decades with listed movies: the profiles with the most hits, and how many.
     fn winners(&self) -> Vec<(i32, String, String)> {
         let of = |decade: &Tally| {
-            let found = |of: &OfProfile| {
+            let found = |of: &ProfileTally| {
                 of.decades.iter().find(|tally| tally.decade == decade.decade).map_or(0, |tally| tally.hits)
             };
             let most = self.comparison.profiles.iter().map(found).max().unwrap_or_default();
@@ -333,7 +333,7 @@ impl ValidationPage {
                 .map(|of| of.profile.name.as_str())
                 .collect();
             let all = names.len() == self.comparison.profiles.len();
-            let text = if all { "all alike".to_owned() } else { names.join(", ") };
+            let text = if all { "all profiles equal".to_owned() } else { names.join(", ") };
             (decade.decade, text, format!("{most} of {}", decade.listed))
         };
         self.report.decades.iter().filter(|decade| decade.listed > 0).map(of).collect()
@@ -344,13 +344,13 @@ impl DecadePage {
     fn groups(&self) -> [(&'static str, &'static str, &Films); 3] {
         let Detailed { hit_films, missed_films, false_positives, .. } = &self.detailed;
         [
-            ("Found", "On the list, and among the best of the ranking", hit_films),
+            ("Correct", "On the list, and in the top of the ranking", hit_films),
             ("Missed", "On the list, but ranked too low", missed_films),
-            ("False alarms", "Among the best of the ranking, but not on the list", false_positives),
+            ("Not chosen (yet)", "In the top of the ranking, but not on the list", false_positives),
         ]
     }
 
-    fn film(&self, placed: &Placed) -> String {
+    fn film(&self, placed: &RankedMovie) -> String {
         self.page.to(&format!("/films/{}", placed.movie.id))
     }
 
@@ -359,7 +359,7 @@ impl DecadePage {
     }
 }
 
-impl Placed {
+impl RankedMovie {
     fn rank(&self) -> String {
         self.rank.map_or("no rank".to_owned(), |rank| format!("rank {rank}"))
     }

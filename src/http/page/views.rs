@@ -1,4 +1,4 @@
-//! What the templates show.
+//! View models of the templates.
 
 #![expect(clippy::trivially_copy_pass_by_ref, clippy::unused_self, reason = "templates call them so")]
 
@@ -14,17 +14,17 @@ pub(super) const CRITERIA: [(&str, &str, &str); 5] = [
     ("popular", "Popular opinion", "What audiences rated it"),
     ("critical", "Critical acclaim", "What reviewers rated it"),
     ("industry", "Industry recognition", "Nominations and awards"),
-    ("cultural", "Cultural impact", "Lists that name it, and its popularity"),
-    ("people", "People quality", "The records of those who made it"),
+    ("cultural", "Cultural impact", "Other lists and popularity"),
+    ("people", "People quality", "Track record of its cast and crew"),
 ];
 
-/// The fields of the form of weights. A profile goes with them: it is one or the other.
+/// Parameters that the weights form replaces. Includes `profile`, which custom weights exclude.
 const WEIGHT_FIELDS: &[&str] = &["popular", "critical", "industry", "cultural", "people", "profile"];
 
-/// The fields of the form of filters.
+/// Parameters that the filter form replaces.
 const FILTER_FIELDS: &[&str] = &["decade", "list", "genre", "country", "q", "min"];
 
-/// Which page it is.
+/// The current page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Predictions,
@@ -43,7 +43,7 @@ impl Tab {
     }
 }
 
-/// What surrounds the subject of every page.
+/// Header, navigation and controls of every page.
 pub(super) struct Chrome {
     pub(super) tab: Tab,
     pub(super) address: PageQuery,
@@ -78,17 +78,17 @@ impl Chrome {
         assets::scripts()
     }
 
-    /// Leads to another page about the same films.
+    /// Link to another page with the same weight selection, list and decade.
     pub(super) fn to(&self, path: &str) -> String {
         self.address.at_start().unfiltered().link(path)
     }
 
-    /// Where its forms lead.
+    /// Target of the page's forms.
     pub(super) fn path(&self) -> &'static str {
         self.tab.path()
     }
 
-    /// The profile that ranks; none where weights of one's own do.
+    /// The selected profile; none for custom weights or an unknown profile.
     pub(super) fn profile(&self) -> Option<&super::queries::Profile> {
         let mut profiles = self.frame.profiles.iter();
         match self.address.profile.as_str() {
@@ -99,13 +99,13 @@ impl Chrome {
     }
 
     pub(super) fn profile_name(&self) -> &str {
-        self.profile().map_or("weights of your own", |profile| &profile.name)
+        self.profile().map_or("your weights", |profile| &profile.name)
     }
 
     pub(super) fn profiles(&self) -> Vec<Choice> {
         let chosen = self.profile().map(|profile| &profile.name);
         let choice = |profile: &super::queries::Profile| Choice {
-            // The default needs no name, so that the link follows when another one becomes it.
+            // Unnamed, so that the link follows a change of the default profile.
             href: self.address.under(if profile.is_default { "" } else { &profile.name }).link(self.path()),
             name: profile.name.clone(),
             description: profile.description.clone().unwrap_or_default(),
@@ -116,13 +116,13 @@ impl Chrome {
     }
 
     pub(super) fn sliders(&self) -> Vec<Slider> {
-        let of_profile = self.profile().map_or([0.0; 5], |profile| profile.weights.percents());
+        let profile = self.profile().map_or([0.0; 5], |profile| profile.weights.percents());
         let address = &self.address;
-        let own = [&address.popular, &address.critical, &address.industry, &address.cultural, &address.people];
-        let all = CRITERIA.into_iter().zip(own).zip(of_profile);
-        let slider = |(((key, name, meaning), own), percent): (((_, _, _), &String), f64)| {
-            let own = if own.is_empty() { "0".to_owned() } else { own.clone() };
-            let percent = if address.is_tuned() { own } else { percent.to_string() };
+        let custom = [&address.popular, &address.critical, &address.industry, &address.cultural, &address.people];
+        let all = CRITERIA.into_iter().zip(custom).zip(profile);
+        let slider = |(((key, name, meaning), custom), percent): (((_, _, _), &String), f64)| {
+            let custom = if custom.is_empty() { "0".to_owned() } else { custom.clone() };
+            let percent = if address.is_tuned() { custom } else { percent.to_string() };
             Slider { key, name, meaning, percent }
         };
         all.map(slider).collect()
@@ -133,13 +133,13 @@ impl Chrome {
         self.frame.lists.iter().find(|list| list.key == key).map_or(key, |list| &list.name)
     }
 
-    /// The decades that have films, latest first.
+    /// Decades that have movies, latest first.
     pub(super) fn decades(&self) -> Vec<i32> {
         let list = self.frame.lists.iter().find(|list| list.key == self.address.list());
         let mut decades: Vec<i32> = list.iter().flat_map(|list| &list.decades).map(|of| of.decade).collect();
-        let shown = self.decade();
-        if !decades.contains(&shown) {
-            decades.push(shown);
+        let selected = self.decade();
+        if !decades.contains(&selected) {
+            decades.push(selected);
         }
         decades.sort_unstable_by(|one, other| other.cmp(one));
         decades
@@ -153,7 +153,7 @@ impl Chrome {
         self.decade() == *decade
     }
 
-    /// What a form must send beside its own fields.
+    /// Hidden fields of a form: all parameters except `but`.
     pub(super) fn hidden_fields(&self, but: &[&str]) -> Vec<(String, String)> {
         self.address.hidden_fields(but)
     }
@@ -163,7 +163,7 @@ impl Chrome {
     }
 }
 
-/// One colour of the bar that shows what a score is made of.
+/// The segment of one criterion in the bar of a score.
 pub(super) struct Segment {
     pub(super) key: &'static str,
     pub(super) name: &'static str,
@@ -172,7 +172,7 @@ pub(super) struct Segment {
     pub(super) points: String,
 }
 
-/// With one decimal, as people read scores.
+/// Formats a number with one decimal.
 pub(super) fn one_decimal(number: f64) -> String {
     format!("{number:.1}")
 }
@@ -216,14 +216,14 @@ impl Prediction {
     }
 }
 
-/// Films, best first.
+/// Movies, best first.
 #[derive(Template)]
 #[template(path = "list.html")]
 pub(super) struct ListPage {
     pub(super) page: Chrome,
     pub(super) ranking: Ranking,
     pub(super) stale: bool,
-    /// A film that is none, for the script to fill.
+    /// Template row for the scripts.
     pub(super) placeholder_row: Prediction,
 }
 
@@ -249,17 +249,17 @@ impl ListPage {
     }
 }
 
-/// What is wrong, and ways on.
+/// An error, with links to retry and to the start page.
 #[derive(Template)]
 #[template(path = "problem.html")]
 pub(super) struct ProblemPage {
     pub(super) page: Chrome,
     pub(super) problem: PageError,
-    /// The address that failed, to try again.
+    /// Link to the failed page.
     pub(super) again: String,
 }
 
-/// A film of no name, whose parts the template shows.
+/// An empty prediction with one part per criterion.
 pub(super) fn placeholder_row() -> Prediction {
     let part = || Part::default();
     Prediction { rank: Some(0), breakdown: std::iter::repeat_with(part).take(5).collect(), ..Prediction::default() }

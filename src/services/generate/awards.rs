@@ -1,6 +1,6 @@
-//! Prizes: who gives them, and to whom.
+//! Generated awards: organizations, ceremonies and nominees.
 //!
-//! Every jury looks at the same few films of a year, so nominations cluster.
+//! All juries choose from the same few movies of a year, so nominations cluster.
 
 use std::collections::BTreeMap;
 
@@ -9,37 +9,37 @@ use super::dice::{SeededRng, Stream};
 use super::film::{Credit, Film, World, credits};
 use super::people::{Trade, person_name};
 
-/// Somebody who gives prizes every year.
+/// An organization that gives awards every year.
 #[derive(Debug)]
 pub(super) struct Organization {
     pub(super) abbreviation: &'static str,
     pub(super) name: &'static str,
     pub(super) country: &'static str,
     pub(super) first_year: i32,
-    /// Years from a film's release to the ceremony: academies look back, festivals show what is new.
+    /// Years from release to ceremony: academies honour the previous year, festivals show new movies.
     delay: i32,
-    taste: Taste,
-    /// Only films in this language.
+    preference: Preference,
+    /// Only movies in this language.
     language: Option<&'static str>,
-    /// Writes down who was nominated.
+    /// Whether it records the nominees' names.
     names_nominees: bool,
     pub(super) categories: &'static [Category],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taste {
-    /// What everybody talks about.
+enum Preference {
+    /// Prefers the best-known contenders.
     Common,
-    /// Anything that is good.
+    /// Chooses evenly among all contenders.
     Wide,
 }
 
-/// What a prize is given for.
+/// An award category.
 #[derive(Debug)]
 pub(super) struct Category {
     pub(super) name: &'static str,
     pub(super) nominee: Nominee,
-    /// How many are nominated; of a prize without a shortlist only the winner is known.
+    /// Number of nominees; without a shortlist only the winner is known.
     size: u32,
 }
 
@@ -48,9 +48,9 @@ pub(super) enum Nominee {
     Film,
     Director,
     Actor,
-    /// Written by its director, or by somebody whom nothing else tells of.
+    /// The director, or an uncredited writer.
     Writer,
-    /// People that no catalogue credits.
+    /// Crew members without credits in the catalogue.
     Crew,
 }
 
@@ -87,7 +87,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1929,
         delay: 1,
-        taste: Taste::Common,
+        preference: Preference::Common,
         language: None,
         names_nominees: true,
         categories: &[
@@ -112,7 +112,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "IT",
         first_year: 1932,
         delay: 0,
-        taste: Taste::Wide,
+        preference: Preference::Wide,
         language: None,
         names_nominees: false,
         categories: &[film("golden lion", 9), film("special jury prize", 1), actor("volpi cup: best actor", 1)],
@@ -123,7 +123,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1944,
         delay: 1,
-        taste: Taste::Common,
+        preference: Preference::Common,
         language: None,
         names_nominees: false,
         categories: &[
@@ -142,7 +142,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "FR",
         first_year: 1946,
         delay: 0,
-        taste: Taste::Wide,
+        preference: Preference::Wide,
         language: None,
         names_nominees: false,
         categories: &[
@@ -158,7 +158,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "GB",
         first_year: 1949,
         delay: 1,
-        taste: Taste::Common,
+        preference: Preference::Common,
         language: None,
         names_nominees: false,
         categories: &[
@@ -178,7 +178,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "DE",
         first_year: 1951,
         delay: 0,
-        taste: Taste::Wide,
+        preference: Preference::Wide,
         language: None,
         names_nominees: false,
         categories: &[film("golden berlin bear", 7), director("silver berlin bear: best director", 1)],
@@ -189,7 +189,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "FR",
         first_year: 1976,
         delay: 1,
-        taste: Taste::Common,
+        preference: Preference::Common,
         language: Some("fr"),
         names_nominees: false,
         categories: &[
@@ -205,7 +205,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "CA",
         first_year: 1978,
         delay: 0,
-        taste: Taste::Wide,
+        preference: Preference::Wide,
         language: None,
         names_nominees: false,
         categories: &[film("people's choice award", 1), film("platform prize", 1)],
@@ -216,7 +216,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1985,
         delay: 0,
-        taste: Taste::Wide,
+        preference: Preference::Wide,
         language: None,
         names_nominees: false,
         categories: &[film("grand jury prize: dramatic", 4), film("audience award: dramatic", 1)],
@@ -227,7 +227,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1986,
         delay: 1,
-        taste: Taste::Wide,
+        preference: Preference::Wide,
         language: None,
         names_nominees: false,
         categories: &[
@@ -243,7 +243,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1996,
         delay: 1,
-        taste: Taste::Common,
+        preference: Preference::Common,
         language: None,
         names_nominees: false,
         categories: &[
@@ -257,17 +257,17 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
     },
 ];
 
-/// No ceremony is later.
+/// Year of the last ceremony.
 const LAST_YEAR: i32 = 2026;
-/// With fewer films to choose from, a jury leaves out categories.
+/// With fewer contenders, a jury omits categories.
 const FULL_FIELD: f64 = 20.0;
-/// How often a jury looks for another nominee before it closes the list.
+/// Bounds how often a jury draws, because draws may repeat a nominee.
 const TRIES_PER_NOMINEE: u32 = 3;
 
-/// One evening.
+/// One ceremony.
 #[derive(Debug)]
 pub(super) struct Ceremony {
-    /// Place in [`ORGANIZATIONS`].
+    /// Index in [`ORGANIZATIONS`].
     pub(super) organization: usize,
     pub(super) year: i32,
     pub(super) nominations: Vec<Nomination>,
@@ -275,22 +275,22 @@ pub(super) struct Ceremony {
 
 #[derive(Debug)]
 pub(super) struct Nomination {
-    /// Place among the organization's categories.
+    /// Index among the organization's categories.
     pub(super) category: usize,
     pub(super) film: u32,
-    /// The nominee as written down, and who that is if it can be told.
+    /// Recorded name of the nominee, and the person if the name identifies one.
     pub(super) name: Option<String>,
     pub(super) person: Option<u32>,
     pub(super) won: bool,
 }
 
-/// A film that a jury may choose.
+/// A movie that a jury may choose.
 struct Contender {
     film: Film,
     credits: Vec<Credit>,
 }
 
-/// All ceremonies that honoured somebody, by year of release of the films.
+/// All ceremonies with nominations, by release year of the movies.
 pub(super) fn ceremonies(world: &World, canon: &Canon) -> impl Iterator<Item = Ceremony> {
     canon.contenders.iter().flat_map(move |(released, films)| {
         let contenders: Vec<Contender> = films.iter().map(|id| contender(world, *id)).collect();
@@ -325,7 +325,7 @@ fn ceremony(world: &World, organization: usize, year: i32, contenders: &[Contend
     Ceremony { organization, year, nominations }
 }
 
-/// The nominees of a category, and who of them won.
+/// Nominees of a category, including the winner.
 fn shortlist(
     world: &World,
     dice: &mut SeededRng,
@@ -335,19 +335,19 @@ fn shortlist(
     field: &[&Contender],
 ) -> Vec<Nomination> {
     let films = u32::try_from(field.len()).unwrap_or(u32::MAX);
-    // By the film's place in the field and the nominee's name: what must be told apart.
+    // Keyed by index in the field and name, so that nominations are distinct.
     let mut chosen: BTreeMap<(u32, Option<String>), Option<u32>> = BTreeMap::new();
     for _ in 0..category.size * TRIES_PER_NOMINEE {
         if chosen.len() >= category.size as usize {
             break;
         }
-        let place = match jury.taste {
-            Taste::Common => {
-                // Steeper than one draw: a tenth of the nominated films has a third of all nominations.
+        let place = match jury.preference {
+            Preference::Common => {
+                // Steeper than one draw: a tenth of the nominated movies gets a third of all nominations.
                 let last = dice.toward_first(films);
                 dice.below(last + 1)
             }
-            Taste::Wide => dice.below(films),
+            Preference::Wide => dice.below(films),
         };
         let contender = field[place as usize];
         if let Some(name) = nominee(world, dice, category.nominee, contender) {
@@ -356,7 +356,7 @@ fn shortlist(
             chosen.insert((place, name), person);
         }
     }
-    // The better known of two draws wins.
+    // The better known of two random nominees wins.
     let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
     let winner = dice.below(count).min(dice.below(count));
     let nominated = (0..).zip(chosen).map(|(rank, ((place, name), person))| Nomination {
@@ -369,8 +369,7 @@ fn shortlist(
     nominated.collect()
 }
 
-/// Whom a jury honours for a film: a name, or an empty one for the film itself and for its crew. `None` where the
-/// catalogue does not know who did it.
+/// Name of a movie's nominee; empty for the movie itself and for its crew. `None` if the catalogue has no such person.
 fn nominee(world: &World, dice: &mut SeededRng, kind: Nominee, contender: &Contender) -> Option<String> {
     let director = contender.film.director.map(|person| world.people.name(person));
     let stranger = |dice: &mut SeededRng| person_name(dice, contender.film.language);
@@ -387,7 +386,7 @@ fn nominee(world: &World, dice: &mut SeededRng, kind: Nominee, contender: &Conte
     }
 }
 
-/// The one credited person of a film with this name, as the import links them.
+/// The only credited person of a movie with this name, as the import links nominees.
 fn credited(world: &World, contender: &Contender, name: &str) -> Option<u32> {
     let mut people: Vec<u32> = contender.credits.iter().map(|credit| credit.person).collect();
     people.sort_unstable();

@@ -1,7 +1,7 @@
-//! What the world made of the films: who is on which list, and who was talked about when prizes were given.
+//! Selects the generated movies on canonical lists, and the contenders for awards.
 //!
-//! Lists and prizes do not grow with the catalogue, so the best of each decade and year are chosen by looking at every
-//! film once, keeping only the best so far.
+//! Lists and awards do not grow with the catalogue, so the best movies of each decade and year are selected in one pass
+//! that retains only the best so far.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,13 +19,13 @@ pub(super) struct List {
     pub(super) category: &'static str,
     pub(super) source_type: &'static str,
     pub(super) url: &'static str,
-    /// Members, in a catalogue of ten thousand films.
+    /// Number of members in a catalogue of ten thousand movies.
     size: u32,
-    /// Only films of this country.
+    /// Only movies of this country.
     country: Option<&'static str>,
-    /// No films of later decades.
+    /// Last decade of its movies.
     until: i32,
-    /// How much its makers value quality and fame.
+    /// Weights of quality and fame in its selection.
     quality: f64,
     fame: f64,
     edition: Edition,
@@ -33,15 +33,15 @@ pub(super) struct List {
 
 #[derive(Debug)]
 enum Edition {
-    /// The list is numbered by date of release; a film enters in the first edition after its release.
+    /// Numbered by release date; a movie joins the first edition after its release.
     Yearly { first: i32 },
-    /// A film is inducted some years after its release; no numbers.
+    /// A movie is inducted some years after its release; not numbered.
     Induction { first: i32 },
     /// One poll, ranked best first.
     Poll(i32),
 }
 
-/// As large as the real ones, of which they have the names.
+/// Names and sizes of real lists.
 #[rustfmt::skip]
 pub(super) const LISTS: [List; 7] = [
     List { key: "1001_movies", name: "1001 Movies You Must See Before You Die", category: "curated", source_type: "custom",
@@ -69,31 +69,31 @@ pub(super) const LISTS: [List; 7] = [
 
 /// Members of `1001_movies` in the decades of the sample.
 const TARGET_SIZE: u32 = 842;
-/// A list takes at most this share of a decade: one film in eight.
+/// Maximum share of a decade on a list: one movie in eight.
 const LIST_SHARE: u32 = 8;
-/// Films of a year that juries talk about.
+/// Maximum number of contenders per year.
 const CONTENDERS_MAX: u32 = 60;
-/// They are at most this share of the year: one film in three.
+/// Their maximum share of a year: one movie in three.
 const CONTENDER_SHARE: u32 = 3;
-/// Makers of lists differ from one another as much as this.
-const TASTE: f64 = 0.7;
+/// Standard deviation between the selections of lists.
+const DEVIATION: f64 = 0.7;
 
 /// Lists and contenders of a catalogue.
 #[derive(Debug)]
 pub(super) struct Canon {
-    /// `canonical_sources` of the listed films.
+    /// `canonical_sources` of listed movies, by id.
     pub(super) sources: HashMap<u32, Value>,
-    /// Members of each list, in the order of [`LISTS`].
+    /// Number of members of each list, in the order of [`LISTS`].
     pub(super) sizes: [usize; LISTS.len()],
-    /// By year of release, the most promising first.
+    /// Contenders by release year, best first.
     pub(super) contenders: BTreeMap<i32, Vec<u32>>,
 }
 
-/// Looks at films one after the other.
+/// Selection in progress, fed one movie at a time.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     world: &'a World,
-    /// By list and decade.
+    /// By list index and decade.
     members: BTreeMap<(usize, i32), Best>,
     contenders: BTreeMap<i32, Best>,
 }
@@ -116,17 +116,17 @@ impl<'a> Search<'a> {
             return;
         }
         let mut dice = self.world.dice(Stream::Canon, film.id);
-        let promise = 0.6 * film.quality + 0.5 * film.fame + TASTE * dice.normal();
+        let promise = 0.6 * film.quality + 0.5 * film.fame + DEVIATION * dice.normal();
         if film.is_full {
             self.contenders.entry(film.year()).or_insert_with(|| Best::of(CONTENDERS_MAX)).offer(promise, film.id);
         }
         for (index, list) in LISTS.iter().enumerate() {
-            let esteem = list.quality * film.quality + list.fame * film.fame + TASTE * dice.normal();
+            let acclaim = list.quality * film.quality + list.fame * film.fame + DEVIATION * dice.normal();
             if list.country.is_some_and(|country| country != film.country) {
                 continue;
             }
             if let Some(best) = self.members.get_mut(&(index, film.moment.span.decade())) {
-                best.offer(esteem, film.id);
+                best.offer(acclaim, film.id);
             }
         }
     }
@@ -155,7 +155,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// What `canonical_sources` says of each member of a list.
+/// Entry in `canonical_sources` of each member of a list.
 fn entries(world: &World, list: &List, mut members: Vec<(f64, u32)>) -> Vec<(u32, Value)> {
     if matches!(list.edition, Edition::Poll(_)) {
         sort(&mut members);
@@ -170,13 +170,13 @@ fn entries(world: &World, list: &List, mut members: Vec<(f64, u32)>) -> Vec<(u32
 }
 
 impl Edition {
-    /// Number and year of a member.
+    /// Position and edition year of a member.
     fn of(&self, world: &World, film: u32, position: usize) -> (Option<usize>, i32) {
         let released = Film::of(world, film).moment.date.year();
         match self {
             Self::Yearly { first } => (Some(position), (released + 1).clamp(*first, 2026)),
             Self::Induction { first } => {
-                // The film's number is as good as chance, and needs no more of it.
+                // The id is as good as a random number, and needs none.
                 let wait = i32::try_from(film % 29).unwrap_or(0);
                 (None, (released.max(*first) + wait).min(2026))
             }
@@ -185,7 +185,7 @@ impl Edition {
     }
 }
 
-/// The best few of many.
+/// Bounded selection of the best movies.
 #[derive(Debug)]
 struct Best {
     wanted: usize,
@@ -202,22 +202,22 @@ impl Best {
         self.seen += 1;
         self.found.push((worth, film));
         if self.found.len() >= 2 * self.wanted + 64 {
-            self.keep_best();
+            self.retain_best();
         }
     }
 
-    fn keep_best(&mut self) {
+    fn retain_best(&mut self) {
         sort(&mut self.found);
         self.found.truncate(self.wanted);
     }
 
     fn sorted(mut self) -> impl Iterator<Item = (f64, u32)> {
-        self.keep_best();
+        self.retain_best();
         self.found.into_iter()
     }
 }
 
-/// Best first; of equals, the lower id.
+/// Sorts best first; ties by lower id.
 fn sort(films: &mut [(f64, u32)]) {
     films.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
 }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_are_kept_in_order() {
+    fn best_movies_are_returned_in_order() {
         let mut best = Best::of(2);
         for film in 0..500 {
             best.offer(f64::from(film * 7 % 500), film);
@@ -243,19 +243,19 @@ mod tests {
     }
 
     #[test]
-    fn a_list_hardly_grows_with_the_catalogue() {
+    fn lists_hardly_grow_with_the_catalogue() {
         let sizes = canon(20_000).sizes;
         assert!((830..=900).contains(&sizes[0]), "{sizes:?}");
     }
 
     #[test]
-    fn a_small_catalogue_is_not_all_canon() {
+    fn lists_hold_a_bounded_share_of_a_small_catalogue() {
         let canon = canon(1_000);
         assert!((40..=125).contains(&canon.sizes[0]), "{:?}", canon.sizes);
     }
 
     #[test]
-    fn two_in_three_films_of_a_small_year_are_no_contenders() {
+    fn contenders_are_at_most_a_third_of_a_small_year() {
         let canon = canon(1_000);
         let contenders: usize = canon.contenders.values().map(Vec::len).sum();
         assert!((200..=450).contains(&contenders), "{contenders}");

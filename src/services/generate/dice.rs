@@ -1,12 +1,12 @@
-//! Chance that repeats itself: every film and person has a stream of its own, derived from the seed.
+//! Seeded random numbers: each movie and person has its own stream, derived from the seed.
 //!
-//! Only operations that IEEE 754 defines to the last bit are used (no `ln`, `exp` or `sin` of the platform), and ranges
-//! are drawn here rather than by a library, so that a seed means the same catalogue on every machine.
+//! Uses only operations that IEEE 754 defines bit by bit (not the platform's `ln`, `exp` or `sin`) and its own range
+//! sampling, so that a seed gives the same catalogue on every machine.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What a stream is for, so that film 7 and person 7 share no luck.
+/// Purpose of a stream, so that movie 7 and person 7 draw independent numbers.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stream {
     Order = 1,
@@ -18,12 +18,12 @@ pub(super) enum Stream {
     Ceremony,
 }
 
-/// One stream of chance.
+/// A seeded stream of random numbers.
 #[derive(Debug)]
 pub(super) struct SeededRng(ChaCha8Rng);
 
 impl SeededRng {
-    /// The dice of one thing, identified by its number.
+    /// The stream of one item, identified by its number.
     pub(super) fn of(seed: u64, stream: Stream, number: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -37,34 +37,34 @@ impl SeededRng {
         self.0.next_u32()
     }
 
-    /// 0 to 1, without 1.
+    /// Uniform in 0..1.
     pub(super) fn unit(&mut self) -> f64 {
         f64::from(self.u32()) / 4_294_967_296.0
     }
 
-    /// True with probability `p`; anything above 1 is certain.
+    /// True with probability `p`; values above 1 count as 1.
     pub(super) fn chance(&mut self, p: f64) -> bool {
         self.unit() < p
     }
 
-    /// 0 to `end`, without `end`; `end` is at least 1.
+    /// Uniform in 0..`end`; `end` is at least 1.
     pub(super) fn below(&mut self, end: u32) -> u32 {
         scale(self.u32(), end)
     }
 
-    /// As [`SeededRng::below`], but low numbers come far more often: a few take most.
+    /// As [`SeededRng::below`], but low numbers are far more frequent.
     pub(super) fn toward_first(&mut self, end: u32) -> u32 {
         let high = self.u32();
         scale(scale(self.u32(), high), end)
     }
 
-    /// One of `items`, which are not empty.
+    /// A random item; `items` must not be empty.
     pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
         &items[self.below(count) as usize]
     }
 
-    /// One of `items`, each as likely as its share of the sum of `weight`.
+    /// A random item, with probability proportional to its `weight`.
     pub(super) fn pick_by<'a, T>(&mut self, items: &'a [T], weight: impl Fn(&T) -> u32) -> &'a T {
         let mut left = self.below(items.iter().map(&weight).sum());
         for item in items {
@@ -76,7 +76,7 @@ impl SeededRng {
         &items[0]
     }
 
-    /// Normally distributed, mean 0 and deviation 1, never beyond 6: the sum of twelve uniform numbers.
+    /// Normally distributed with mean 0 and deviation 1, within ±6: the sum of twelve uniform numbers.
     pub(super) fn normal(&mut self) -> f64 {
         let mut sum = 0;
         for _ in 0..6 {
@@ -87,12 +87,12 @@ impl SeededRng {
     }
 }
 
-/// `number`, from the range of all, into 0 to `end`.
+/// Maps a `u32` to 0..`end`.
 fn scale(number: u32, end: u32) -> u32 {
     ((u64::from(number) * u64::from(end)) >> 32) as u32
 }
 
-/// e to the power of `x`, for |x| up to about 25, to seven digits: plenty for made-up votes.
+/// e^`x` to seven digits, for |x| up to about 25: precise enough for generated votes.
 pub(super) fn exp(x: f64) -> f64 {
     let y = x / 1024.0;
     let mut power = 1.0 + y * (1.0 + y / 2.0 * (1.0 + y / 3.0 * (1.0 + y / 4.0)));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_repeats_itself_and_differs_from_its_neighbours() {
+    fn streams_are_reproducible_and_distinct() {
         let four = |mut dice: SeededRng| [0; 4].map(|_: u32| dice.u32());
         assert_eq!(four(dice()), four(dice()));
         assert_ne!(four(dice()), four(SeededRng::of(2, Stream::Film, 1)));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn low_numbers_come_first() {
+    fn toward_first_prefers_low_numbers() {
         let mut dice = dice();
         let low = (0..1000).filter(|_| dice.toward_first(10) < 2).count();
         assert!(low > 400, "{low} of 1000");

@@ -1,4 +1,4 @@
-//! One film: what nobody sees (quality, fame) and what follows from it (ratings, critics, people, money).
+//! Generated movies: hidden quality and fame, and the ratings, reviews, people and money derived from them.
 
 use chrono::Datelike;
 
@@ -7,7 +7,7 @@ use super::people::{People, Trade, family_name, person_name};
 use super::timeline::{Moment, Timeline};
 use super::words::{COUNTRIES, GENRES, LANGUAGES, Language};
 
-/// Everything that the films of one catalogue have in common.
+/// State shared by all movies of one catalogue.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) seed: u64,
@@ -29,7 +29,7 @@ impl World {
     }
 }
 
-/// Scatters film history over the ids, since a real catalogue is not filled by date.
+/// Spreads release dates over the ids, since a real catalogue is not ordered by date.
 #[derive(Debug)]
 struct Order {
     films: u64,
@@ -40,7 +40,7 @@ struct Order {
 impl Order {
     fn of(films: u32, offset: u32) -> Self {
         let films = u64::from(films);
-        // Near the golden section, so that neighbours are far apart; without a common divisor, so that none is left out.
+        // Near the golden ratio, so that neighbouring ids are far apart; coprime, so that every place is used once.
         let mut step = films * 618 / 1000 + 1;
         while common_divisor(step, films) != 1 {
             step += 1;
@@ -48,7 +48,7 @@ impl Order {
         Self { films, step, offset: u64::from(offset) }
     }
 
-    /// The place of a film (ids from 1) among all, oldest first (from 0).
+    /// Place of a movie (ids from 1) by release date, oldest first (from 0).
     fn place(&self, id: u32) -> u32 {
         u32::try_from((u64::from(id) * self.step + self.offset) % self.films).unwrap_or(0)
     }
@@ -58,12 +58,12 @@ fn common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
-/// What decides about a film. Quality and fame are about 0 with deviation 1.
+/// Hidden attributes of a movie. Quality and fame have a mean of about 0 and a deviation of about 1.
 #[derive(Debug)]
 pub(super) struct Film {
     pub(super) id: u32,
     pub(super) moment: Moment,
-    /// False: nobody wrote down when it came out.
+    /// False if the release date is unknown.
     pub(super) is_dated: bool,
     pub(super) is_full: bool,
     pub(super) language: &'static Language,
@@ -82,7 +82,7 @@ impl Film {
         let director = world.people.hire(&mut dice, Trade::Directing, language, moment.date);
         let quality = 0.45 * world.people.talent(director) + 0.85 * dice.normal();
         let is_full = dice.chance(0.97);
-        // Films fail the quality filter because few know them.
+        // Movies fail the quality filter because they are little known.
         let obscurity = if is_full { 0.0 } else { 1.5 };
         let fame = 0.45 * quality + 0.89 * dice.normal() - obscurity;
         let is_dated = dice.chance(0.98 + 0.01 * fame);
@@ -95,19 +95,19 @@ impl Film {
     }
 }
 
-/// One row of who did what.
+/// A credit of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Credit {
     pub(super) person: u32,
     pub(super) trade: Trade,
-    /// 0 = first billed; actors only.
+    /// Billing order from 0; only for cast.
     pub(super) order: Option<u32>,
 }
 
-/// Most actors that a film credits.
+/// Maximum cast of a movie.
 const CAST_MAX: u32 = 6;
 
-/// Directors first, then the cast as billed; nobody twice in one trade.
+/// Directors first, then the cast by billing order; no person twice in one trade.
 pub(super) fn credits(world: &World, film: &Film) -> Vec<Credit> {
     let mut dice = world.dice(Stream::Credits, film.id);
     let mut credits = Vec::new();
@@ -122,7 +122,7 @@ pub(super) fn credits(world: &World, film: &Film) -> Vec<Credit> {
     if dice.chance(film.moment.span.cast + 0.1 * film.fame) {
         let mut order = 0;
         for _ in 0..2 + dice.below(CAST_MAX - 1) {
-            // Some direct themselves.
+            // Some directors act in their own movies.
             let person = match film.director {
                 Some(director) if dice.chance(0.02) => director,
                 _ => hire(&mut dice, Trade::Acting),
@@ -133,7 +133,7 @@ pub(super) fn credits(world: &World, film: &Film) -> Vec<Credit> {
     credits
 }
 
-/// Adds a credit unless the person has one like it; tells whether it did.
+/// Adds a credit unless the person has one of the same trade; returns whether it was added.
 fn add(credits: &mut Vec<Credit>, new: Credit) -> bool {
     let is_new = !credits.iter().any(|old| old.person == new.person && old.trade == new.trade);
     if is_new {
@@ -142,7 +142,7 @@ fn add(credits: &mut Vec<Credit>, new: Credit) -> bool {
     is_new
 }
 
-/// One number that somebody else measured.
+/// An external metric.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Metric {
     pub(super) source: &'static str,
@@ -150,15 +150,15 @@ pub(super) struct Metric {
     pub(super) value: f64,
 }
 
-/// What a film shows of itself, without its people.
+/// Visible attributes of a movie, without its people.
 #[derive(Debug)]
 pub(super) struct Details {
     pub(super) title: String,
     pub(super) imdb_number: Option<u32>,
     pub(super) runtime: u32,
-    /// Places in [`GENRES`], none twice.
+    /// Distinct indexes in [`GENRES`].
     pub(super) genres: Vec<usize>,
-    /// ISO codes, none twice.
+    /// Distinct ISO codes.
     pub(super) countries: Vec<&'static str>,
     pub(super) metrics: Vec<Metric>,
 }
@@ -209,7 +209,7 @@ fn countries(dice: &mut SeededRng, first: &'static str) -> Vec<&'static str> {
     countries
 }
 
-/// What no film exceeds, about as in 2026: votes on IMDb, dollars spent and earned.
+/// Approximate maxima as of 2026: votes on IMDb, dollars spent and earned.
 const VOTES_MAX: f64 = 3e6;
 const BUDGET_MAX: f64 = 4e8;
 const REVENUE_MAX: f64 = 2.9e9;
@@ -218,7 +218,7 @@ fn metrics(dice: &mut SeededRng, film: &Film) -> Vec<Metric> {
     let mut metrics = Vec::new();
     let mut add = |source, kind, value| metrics.push(Metric { source, kind, value });
 
-    // Neither public knows the quality of a film; both guess from the same film.
+    // Both audiences rate the same noisy impression of the movie's quality.
     let liking = film.quality + 0.3 * dice.normal();
     let votes = exp(7.3 + 1.8 * film.fame + 0.4 * dice.normal()).min(VOTES_MAX);
     if dice.chance(0.9 + 0.1 * film.fame) {
@@ -227,7 +227,7 @@ fn metrics(dice: &mut SeededRng, film: &Film) -> Vec<Metric> {
     }
     if dice.chance(0.985) {
         let votes = (0.03 * votes * exp(0.5 * dice.normal())).floor();
-        // TMDb stores 0 where nobody has voted; a few votes are noise.
+        // TMDb stores 0 without votes; few votes are noisy.
         let noise = 0.3 + 1.5 / (votes + 1.0).sqrt();
         let rating = (6.3 + 0.7 * liking + noise * dice.normal()).clamp(0.5, 10.0);
         add("tmdb", "rating_average", if votes > 0.0 { decimals(rating, 1000.0) } else { 0.0 });
@@ -241,12 +241,12 @@ fn metrics(dice: &mut SeededRng, film: &Film) -> Vec<Metric> {
         add("metacritic", "metascore", score.round().clamp(1.0, 100.0));
     }
     if is_known(dice, film, film.moment.span.tomatometer) {
-        // Percent of critics who like it: a film slightly above the average pleases most of them.
+        // Percentage of positive reviews: a movie slightly above average pleases most critics.
         let odds = exp(0.6 + 1.2 * film.quality + 0.5 * dice.normal());
         add("rotten_tomatoes", "tomatometer", (100.0 * odds / (odds + 1.0)).round());
     }
 
-    // Dollars of the time, not of today.
+    // Nominal dollars, not adjusted for inflation.
     let age = f64::from(2026 - film.year());
     let budget = exp(16.8 - 0.03 * age + 0.5 * film.fame + 0.9 * dice.normal()).min(BUDGET_MAX);
     let revenue = (budget * exp(0.2 + 0.5 * film.fame + 0.9 * dice.normal())).min(REVENUE_MAX);
@@ -259,7 +259,7 @@ fn metrics(dice: &mut SeededRng, film: &Film) -> Vec<Metric> {
     metrics
 }
 
-/// Whether somebody cared to measure: `share` on the average, more often for known films.
+/// Whether the metric exists: with probability `share` on average, higher for well-known movies.
 fn is_known(dice: &mut SeededRng, film: &Film, share: f64) -> bool {
     // The mean of exp(0.8 x) over a normal x is exp(0.32).
     dice.chance(share * exp(0.8 * film.fame - 0.32))
@@ -269,7 +269,7 @@ fn decimals(value: f64, per_one: f64) -> f64 {
     (value * per_one).round() / per_one
 }
 
-/// Rounded as budgets are.
+/// Rounds to two significant digits, as budgets are.
 fn two_digits(value: f64) -> f64 {
     let mut unit = 1.0;
     while value / unit >= 100.0 {
@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_in_history_belongs_to_one_film() {
+    fn order_is_a_permutation() {
         for films in [1, 2, 97, 1000, 20_000] {
             let order = Order::of(films, films / 3);
             let places: HashSet<u32> = (1..=films).map(|id| order.place(id)).collect();
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn quality_and_fame_are_about_normal_and_go_together() {
+    fn quality_and_fame_are_about_normal_and_correlate() {
         let world = World::of(3, 10_000);
         let films: Vec<Film> = (1..=10_000).map(|id| Film::of(&world, id)).collect();
         let mean = |of: &dyn Fn(&Film) -> f64| films.iter().map(of).sum::<f64>() / 10_000.0;
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_credited_twice_for_the_same() {
+    fn credits_are_distinct_per_trade() {
         let world = World::of(3, 2_000);
         for id in 1..=2_000 {
             let credits = credits(&world, &Film::of(&world, id));
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn budgets_are_round() {
+    fn budgets_have_two_significant_digits() {
         assert!((two_digits(17_654_321.0) - 18_000_000.0).abs() < 1e-6);
         assert!((two_digits(42.4) - 42.0).abs() < 1e-6);
     }

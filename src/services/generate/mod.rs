@@ -1,8 +1,7 @@
-//! A made-up catalogue of any size, for a demo, a test or a measurement: the same for the same seed.
+//! Generates a catalogue of any size for demos, tests and measurements; reproducible by seed.
 //!
-//! Each film has a quality and a fame that nobody sees; ratings, critics, lists, prizes, votes and money follow from
-//! them, so the columns agree with one another as those of real films do. Scores are not computed: that is a refresh.
-//! Rows are made here and written by `store`.
+//! Each movie has a hidden quality and fame; ratings, reviews, lists, awards, votes and money derive from them, so the
+//! columns correlate as those of real movies do. A refresh computes the scores. `store` writes the rows.
 
 mod awards;
 mod canon;
@@ -25,46 +24,46 @@ use crate::store::generate::{self as store, Table};
 use film::World;
 use rows::Batch;
 
-/// How many films a catalogue may have.
+/// Allowed number of movies.
 pub const FILMS: RangeInclusive<u32> = 1..=5_000_000;
 
-/// Films or people that are made and written together: a few megabytes.
+/// Movies or people per batch: a few megabytes.
 const BATCH: u32 = 5_000;
-/// Batches made ahead of the one that is being written.
+/// Batches generated ahead of the one being written.
 const BATCHES_AHEAD: usize = 2;
 
-/// Which catalogue to make.
+/// Parameters of a catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GenerateRequest {
-    /// How many films, in [`FILMS`].
+    /// Number of movies, in [`FILMS`].
     pub films: u32,
-    /// Same seed and number of films, same catalogue.
+    /// The same seed and number of movies give the same catalogue.
     pub seed: u64,
 }
 
-/// What is being done.
+/// Phase of the generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Looking at every film for those that lists and juries choose.
+    /// Selecting movies for lists and awards.
     Choosing,
     /// Writing people.
     People,
-    /// Writing films with their numbers and credits.
+    /// Writing movies with metrics and credits.
     Films,
-    /// Writing prizes.
+    /// Writing awards.
     Awards,
-    /// Counting for the query planner, table by table.
+    /// Analyzing tables for the query planner.
     Analyzing,
-    /// Building indexes and checking foreign keys, one by one.
+    /// Rebuilding indexes and foreign keys.
     Indexing,
 }
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Choosing => "choosing listed films",
+            Self::Choosing => "choosing listed movies",
             Self::People => "writing people",
-            Self::Films => "writing films",
+            Self::Films => "writing movies",
             Self::Awards => "writing awards",
             Self::Analyzing => "analyzing tables",
             Self::Indexing => "building indexes",
@@ -72,56 +71,56 @@ impl fmt::Display for Phase {
     }
 }
 
-/// How far a phase is. Phases come in the order of [`Phase`].
+/// Progress of a phase. Phases run in the order of [`Phase`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done.
+    /// Current phase.
     pub phase: Phase,
-    /// Films, people, tables or indexes done.
+    /// Movies, people, tables or indexes done.
     pub done: u64,
-    /// Of so many.
+    /// Total number.
     pub total: u64,
 }
 
-/// What was written.
+/// Result of the generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenerateSummary {
     /// Rows per table.
     pub rows: BTreeMap<Table, u64>,
 }
 
-/// Why no catalogue was made. The database is as it was.
+/// Why no catalogue was generated. The database is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    /// Too few or too many.
-    #[error("{films} films asked for, expected {} to {}", FILMS.start(), FILMS.end())]
+    /// Number of movies out of range.
+    #[error("{films} movies requested, expected {} to {}", FILMS.start(), FILMS.end())]
     FilmsOutOfRange {
-        /// As asked for.
+        /// The requested number.
         films: u32,
     },
-    /// The film tables were there before Cinegraph.
-    #[error("the film tables belong to another application; a catalogue is generated only in a database of its own")]
+    /// The movie tables are host tables.
+    #[error("the movie tables belong to another application; use a separate database for a generated catalogue")]
     ForeignCatalogue,
-    /// A generated catalogue would replace yours.
-    #[error("the database holds imported films; a generated catalogue would replace them, so use another database")]
+    /// The catalogue was imported.
+    #[error("the database holds imported movies, which a generated catalogue would replace; use another database")]
     ImportedCatalogue,
-    /// Films that neither `import` nor `generate` wrote.
-    #[error("the database holds films of unknown origin; a generated catalogue would replace them")]
+    /// Neither `import` nor `generate` wrote the movies.
+    #[error("the database holds movies of unknown origin, which would be replaced; use another database")]
     UnknownCatalogue,
     /// The database failed.
-    #[error("the catalogue could not be written")]
+    #[error("cannot write the catalogue")]
     Database(#[from] sqlx::Error),
-    /// The films could not be made: a fault of ours.
+    /// The generator failed; a bug.
     #[error("the generator stopped unexpectedly")]
     Stopped(#[from] tokio::task::JoinError),
 }
 
-/// Fills the film tables in one transaction, in place of an earlier generated catalogue.
+/// Fills the movie tables in one transaction, replacing an earlier generated catalogue.
 ///
-/// `progress` is called after each batch of a few thousand films. A million films take some minutes.
+/// Calls `progress` after each batch. A million movies take some minutes.
 ///
 /// # Errors
-/// [`GenerateError`]; nothing has changed then.
+/// [`GenerateError`]; the database is then unchanged.
 pub async fn generate(
     pool: &PgPool,
     request: GenerateRequest,
@@ -132,7 +131,7 @@ pub async fn generate(
         return Err(GenerateError::FilmsOutOfRange { films });
     }
     let mut transaction = pool.begin().await?;
-    refuse_what_is_not_ours(&mut transaction).await?;
+    require_replaceable_catalogue(&mut transaction).await?;
     store::empty_catalogue(&mut transaction).await?;
     let removed = store::remove_indexes(&mut transaction).await?;
     let summary = write_batches(&mut transaction, request, progress).await?;
@@ -144,7 +143,7 @@ pub async fn generate(
     Ok(summary)
 }
 
-async fn refuse_what_is_not_ours(connection: &mut PgConnection) -> Result<(), GenerateError> {
+async fn require_replaceable_catalogue(connection: &mut PgConnection) -> Result<(), GenerateError> {
     let found = store::lock_installation(connection).await?;
     if !found.owns_catalogue {
         return Err(GenerateError::ForeignCatalogue);
@@ -156,16 +155,16 @@ async fn refuse_what_is_not_ours(connection: &mut PgConnection) -> Result<(), Ge
     }
 }
 
-/// Makes films on one thread while the database writes those made before.
+/// Generates rows on a blocking thread while the database writes the previous batch.
 async fn write_batches(
     connection: &mut PgConnection,
     request: GenerateRequest,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<GenerateSummary, GenerateError> {
     let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
-    let maker = tokio::task::spawn_blocking(move || {
+    let generator = tokio::task::spawn_blocking(move || {
         let world = World::of(request.seed, request.films);
-        // An error means that the writer gave up, which knows why.
+        // Sending fails only if the writer stopped, whose error is returned.
         let _ = rows::write(&world, BATCH, &mut |batch| sender.blocking_send(batch).is_ok());
     });
     let mut summary = GenerateSummary { rows: BTreeMap::new() };
@@ -175,7 +174,7 @@ async fn write_batches(
         }
         progress(batch.progress);
     }
-    maker.await?;
+    generator.await?;
     Ok(summary)
 }
 

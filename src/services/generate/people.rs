@@ -1,7 +1,7 @@
-//! The people of the generated catalogue: who they are, and who was at work when a film was made.
+//! People of the generated catalogue, and who was active when a movie was made.
 //!
-//! People of one language come in generations of equal size, by the time of their first film. Within a generation few
-//! get most of the work. So a person is a number, and nothing needs to be remembered of a million of them.
+//! People of one language form generations of equal size, by debut. Within a generation few people get most of the
+//! work. Attributes follow from the id, so no person needs to be stored.
 
 use chrono::{Days, NaiveDate};
 
@@ -9,14 +9,14 @@ use super::dice::{SeededRng, Stream};
 use super::timeline::Timeline;
 use super::words::{LANGUAGES, Language};
 
-/// People who start at about the same time in one language.
+/// People of one language with about the same debut.
 const GENERATION: u32 = 50;
-/// The first of a generation direct; the others act.
+/// The first people of a generation direct; the others act.
 const DIRECTORS: u32 = 10;
-/// Nobody works longer.
+/// Maximum length of a career.
 const CAREER_DAYS: f64 = 40.0 * 365.25;
 
-/// What somebody is hired for.
+/// Trade of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trade {
     Directing,
@@ -33,17 +33,17 @@ impl Trade {
     }
 }
 
-/// Everybody, by id from 1.
+/// All people, with ids from 1.
 #[derive(Debug)]
 pub(super) struct People {
     seed: u64,
     timeline: Timeline,
-    /// Per language: ids before its first person, and its generations.
+    /// Per language: number of people in previous languages, and number of generations.
     languages: [(u32, u32); LANGUAGES.len()],
 }
 
 impl People {
-    /// About as many people as films.
+    /// About as many people as movies.
     pub(super) fn of(seed: u64, films: u32, timeline: Timeline) -> Self {
         let mut before = 0;
         let languages = LANGUAGES.each_ref().map(|language| {
@@ -55,12 +55,12 @@ impl People {
         Self { seed, timeline, languages }
     }
 
-    /// How many there are.
+    /// Number of people.
     pub(super) fn count(&self) -> u32 {
         self.languages.iter().map(|(_, generations)| generations * GENERATION).sum()
     }
 
-    /// Somebody of a trade who may have been at work on a film of this date; famous people come often.
+    /// A random person of a trade who may have worked on a movie of this date; well-known people are more frequent.
     pub(super) fn hire(&self, dice: &mut SeededRng, trade: Trade, language: &Language, date: NaiveDate) -> u32 {
         let at_home = dice.chance(0.92);
         let language = if at_home { language } else { dice.pick_by(&LANGUAGES, |language| language.share) };
@@ -73,28 +73,28 @@ impl People {
         before + generation * GENERATION + place + 1
     }
 
-    /// When somebody at work on this date had started, as a share of film history. The young are the most.
+    /// Debut of a random person active on this date, as a share of movie history. Recent debuts are most frequent.
     fn debut(&self, dice: &mut SeededRng, date: NaiveDate) -> f64 {
         let luck = dice.unit();
         let debut = date.checked_sub_days(Days::new(whole(CAREER_DAYS * luck * luck)));
         debut.and_then(|day| self.timeline.share_before(day)).unwrap_or_else(|| {
-            // In the first years nobody has a long career behind them.
+            // In the first years no career is long.
             dice.unit() * self.timeline.share_before(date).unwrap_or(0.0)
         })
     }
 
-    /// What somebody is known for.
+    /// Trade of a person.
     pub(super) fn trade(id: u32) -> Trade {
         if (id - 1) % GENERATION < DIRECTORS { Trade::Directing } else { Trade::Acting }
     }
 
-    /// How good somebody is: about 0, deviation 1. Those who get the most work tend to deserve it.
+    /// Talent: mean about 0, deviation 1. People with more work are slightly more talented.
     pub(super) fn talent(&self, id: u32) -> f64 {
         let place = f64::from((id - 1) % GENERATION % DIRECTORS);
         self.dice(id).normal() + 0.5 - place / f64::from(DIRECTORS)
     }
 
-    /// What somebody is called. Two people may share a name, rarely.
+    /// Name of a person. Rarely, two people share a name.
     pub(super) fn name(&self, id: u32) -> String {
         let mut dice = self.dice(id);
         dice.normal();
@@ -111,7 +111,7 @@ impl People {
     }
 }
 
-/// Some person's name in a language.
+/// Random person name in a language.
 pub(super) fn person_name(dice: &mut SeededRng, language: &Language) -> String {
     let given = dice.pick(language.given);
     let family = family_name(dice, language);
@@ -122,7 +122,7 @@ pub(super) fn person_name(dice: &mut SeededRng, language: &Language) -> String {
     format!("{given} {family}")
 }
 
-/// Some family's name in a language.
+/// Random family name in a language.
 pub(super) fn family_name(dice: &mut SeededRng, language: &Language) -> String {
     let (start, end) = (dice.pick(language.starts), dice.pick(language.ends));
     format!("{start}{end}")
@@ -132,7 +132,7 @@ fn index_of(language: &Language) -> usize {
     LANGUAGES.iter().position(|other| other.code == language.code).unwrap_or(0)
 }
 
-/// Which of `parts` equal parts of 0..1 `share` lies in.
+/// Index of the part of 0..1, divided into `parts` equal ones, that contains `share`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]
 fn part_of(share: f64, parts: u32) -> u32 {
     ((share * f64::from(parts)) as u32).min(parts - 1)
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_hired_exists_and_has_the_trade() {
+    fn hired_people_exist_and_have_the_trade() {
         let people = people();
         let mut dice = SeededRng::of(7, Stream::Credits, 1);
         for place in (0..20_000).step_by(40) {
@@ -168,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_person_keeps_name_and_talent() {
+    fn name_and_talent_are_stable() {
         let people = people();
         assert_eq!(people.name(77), people.name(77));
         assert!((people.talent(77) - people.talent(77)).abs() < f64::EPSILON);
     }
 
     #[test]
-    fn a_small_catalogue_still_has_people_of_every_language() {
+    fn smallest_catalogue_has_people_of_every_language() {
         assert!(People::of(7, 1, Timeline::of(1)).count() >= GENERATION);
     }
 }

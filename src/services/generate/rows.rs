@@ -1,4 +1,4 @@
-//! The catalogue as rows, in an order in which every row finds what it refers to, a batch at a time.
+//! The catalogue as rows in batches, ordered so that every row follows the rows that it references.
 
 use crate::store::generate::{Cell, CopyRows, Table};
 
@@ -9,19 +9,19 @@ use super::people::{People, Trade};
 use super::words::{COUNTRIES, GENRES};
 use super::{Phase, Progress};
 
-/// Some rows, and how far the work is with them.
+/// Rows, and the progress after them.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) rows: Vec<CopyRows>,
     pub(super) progress: Progress,
 }
 
-/// Whoever took the batches takes no more.
+/// The consumer of the batches stopped.
 #[derive(Debug)]
 pub(super) struct Stopped;
 
-/// Gives the whole catalogue to `take`, which tells whether it wants more. `size` is films or people a batch; it does
-/// not change the rows.
+/// Passes the whole catalogue to `take`, which returns whether to continue. `size` is the number of movies or people
+/// per batch; it does not change the rows.
 pub(super) fn write(world: &World, size: u32, take: &mut impl FnMut(Batch) -> bool) -> Result<(), Stopped> {
     let mut pass = |rows, phase, done, total| {
         let progress = Progress { phase, done: u64::from(done), total: u64::from(total) };
@@ -49,12 +49,12 @@ pub(super) fn write(world: &World, size: u32, take: &mut impl FnMut(Batch) -> bo
     pass(award_rows(world, &canon), Phase::Awards, 1, 1)
 }
 
-/// 1 to `count`, cut into pieces.
+/// Splits 1..=`count` into ranges of `size`.
 fn batches(count: u32, size: u32) -> impl Iterator<Item = (u32, u32)> {
     (1..=count).step_by(size as usize).map(move |first| (first, count.min(first.saturating_add(size - 1))))
 }
 
-/// Id of the thing at a place of a table of ours: they count from 1.
+/// Id of a row by its index; ids start at 1.
 fn id(place: usize) -> Cell<'static> {
     whole(place + 1)
 }
@@ -96,7 +96,7 @@ fn people_rows(world: &World, first: u32, last: u32) -> CopyRows {
     people
 }
 
-/// Rows about films, and the last ids given.
+/// Rows about movies, and the last assigned ids.
 struct MovieRows {
     movies: CopyRows,
     metrics: CopyRows,
@@ -122,7 +122,7 @@ impl Default for MovieRows {
 }
 
 impl MovieRows {
-    /// What was added since the last time.
+    /// Takes the rows added since the last call.
     fn take(&mut self) -> Vec<CopyRows> {
         let rest = Self { last_metric: self.last_metric, last_credit: self.last_credit, ..Self::default() };
         let full = std::mem::replace(self, rest);
@@ -188,7 +188,7 @@ impl MovieRows {
     }
 }
 
-/// Everything about prizes: they do not grow with the catalogue, so one batch holds them.
+/// All award rows in one batch, because awards do not grow with the catalogue.
 fn award_rows(world: &World, canon: &Canon) -> Vec<CopyRows> {
     let mut organizations = CopyRows::of(Table::FestivalOrganizations);
     let mut categories = CopyRows::of(Table::FestivalCategories);
@@ -196,7 +196,7 @@ fn award_rows(world: &World, canon: &Canon) -> Vec<CopyRows> {
     let mut nominations = CopyRows::of(Table::FestivalNominations);
 
     let mut last_category = 0;
-    // Per organization, the categories before its first.
+    // Per organization, the number of categories before its first.
     let mut categories_before = Vec::new();
     for (place, organization) in ORGANIZATIONS.iter().enumerate() {
         organizations.push([
@@ -259,28 +259,28 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_means_the_same_catalogue_on_every_machine_and_in_every_release() {
-        // Only a change of what is generated may change this.
+    fn seed_gives_the_same_catalogue_on_every_machine_and_release() {
+        // Changes only when the generated data changes intentionally.
         insta::assert_snapshot!(digest(1, 500), @"5a33b2fdb3490307");
     }
 
     #[test]
-    fn the_size_of_a_batch_changes_nothing() {
+    fn batch_size_does_not_change_the_rows() {
         assert_eq!(digest(1, 7), digest(1, 10_000));
     }
 
     #[test]
-    fn another_seed_is_another_catalogue() {
+    fn seeds_give_different_catalogues() {
         assert_ne!(digest(1, 500), digest(2, 500));
     }
 
     #[test]
-    fn it_ends_when_nobody_listens() {
+    fn generation_stops_with_its_consumer() {
         assert!(write(&World::of(1, 600), 100, &mut |_| false).is_err());
     }
 
     #[test]
-    fn batches_join_to_the_whole() {
+    fn batches_cover_the_whole_range() {
         assert_eq!(batches(5, 2).collect::<Vec<_>>(), [(1, 2), (3, 4), (5, 5)]);
     }
 }

@@ -1,15 +1,15 @@
-//! When films were made: how many in each decade, and what is known about films of that age.
+//! Release dates of generated movies: movies per decade, and how much is known about movies of that age.
 
 use chrono::{Datelike, NaiveDate};
 
-/// A decade of the generated catalogue. Shares are of its films.
+/// A decade of the generated catalogue. Shares refer to its movies.
 #[derive(Debug)]
 pub(super) struct Span {
     first_year: i32,
     last_year: i32,
-    /// Weight among the decades.
+    /// Relative number of movies.
     films: u64,
-    /// Films on `1001_movies`, in a catalogue of ten thousand.
+    /// Members of `1001_movies` in a catalogue of ten thousand movies.
     pub(super) listed: u32,
     pub(super) director: f64,
     pub(super) cast: f64,
@@ -17,8 +17,8 @@ pub(super) struct Span {
     pub(super) tomatometer: f64,
 }
 
-/// Counts, list sizes and coverage follow a sample of 10,625 real films; critics are rarer here, since that sample is
-/// of the better known. The 2020s are as large as in the whole of TMDb.
+/// Counts, list sizes and coverage follow a sample of 10,625 real movies; critics' scores are rarer, because the sample
+/// has mostly well-known movies. The 2020s have the same share as in TMDb.
 #[rustfmt::skip]
 const SPANS: [Span; 14] = [
     span(1893, 1899,   29,   0, 0.05, 0.00, 0.00, 0.00),
@@ -58,12 +58,12 @@ impl Span {
     }
 }
 
-/// Days from the first of January of year 1 to that of `year`.
+/// Days from 1 January of year 1 to 1 January of `year`.
 fn day_number(year: i32) -> i32 {
     NaiveDate::from_ymd_opt(year, 1, 1).map_or(0, |day| day.num_days_from_ce())
 }
 
-/// A moment of film history: when a film at some place of the catalogue, sorted by date, came out.
+/// Release date of the movie at some place, and its decade.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     pub(super) span: &'static Span,
@@ -76,12 +76,12 @@ struct Stretch {
     span: &'static Span,
     first_day: i32,
     days: u32,
-    /// Places of its films: from the first to that of the next decade.
+    /// First place of the decade, and of the next one.
     start: u32,
     end: u32,
 }
 
-/// Spreads a number of films over film history.
+/// Distributes the movies over the decades.
 #[derive(Debug, Clone)]
 pub(super) struct Timeline {
     films: u32,
@@ -103,12 +103,12 @@ impl Timeline {
         Self { films, stretches }
     }
 
-    /// The decades with their number of films.
+    /// The decades and their number of movies.
     pub(super) fn decades(&self) -> impl Iterator<Item = (&'static Span, u32)> {
         self.stretches.iter().map(|stretch| (stretch.span, stretch.end - stretch.start))
     }
 
-    /// When the film at `place` came out; places count from 0, the oldest film first.
+    /// Release date of the movie at `place`; places count from 0, oldest first.
     pub(super) fn moment(&self, place: u32) -> Moment {
         let index = self.stretches.partition_point(|stretch| stretch.end <= place).min(SPANS.len() - 1);
         let Stretch { span, first_day, days, start, end } = self.stretches[index];
@@ -117,7 +117,7 @@ impl Timeline {
         Moment { span, date: NaiveDate::from_num_days_from_ce_opt(day).unwrap_or_default() }
     }
 
-    /// Share of all films that came out before `date`, 0 to 1; `None` before the first film.
+    /// Share of movies released before `date`, 0 to 1; `None` before the first one.
     pub(super) fn share_before(&self, date: NaiveDate) -> Option<f64> {
         let day = date.num_days_from_ce();
         let index = self.stretches.partition_point(|stretch| stretch.first_day <= day).checked_sub(1)?;
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_million_films_fill_every_decade_and_give_the_2020s_ninety_thousand() {
+    fn million_movies_fill_every_decade_with_90_000_in_the_2020s() {
         let decades: Vec<(i32, u32)> = Timeline::of(1_000_000).decades().map(|(span, n)| (span.decade(), n)).collect();
         assert_eq!(decades.iter().map(|(_, films)| films).sum::<u32>(), 1_000_000);
         assert_eq!(
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_in_the_order_of_dates() {
+    fn places_are_ordered_by_date() {
         for films in [1, 7, 1000] {
             let timeline = Timeline::of(films);
             let dates: Vec<NaiveDate> = (0..films).map(|place| timeline.moment(place).date).collect();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_places_agree() {
+    fn shares_match_places() {
         let timeline = Timeline::of(10_000);
         let share = timeline.share_before(timeline.moment(5_000).date).expect("after the first film");
         assert!((share - 0.5).abs() < 0.001, "{share}");

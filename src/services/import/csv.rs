@@ -1,4 +1,4 @@
-//! One CSV file (RFC 4180), read record by record: where each one starts, and whether it is whole.
+//! Reads one CSV file (RFC 4180) record by record, tracks line numbers, and detects truncation.
 
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read};
@@ -8,36 +8,36 @@ use csv::{ByteRecord, ReaderBuilder, Terminator};
 
 use super::error::{ImportError, Problem};
 
-/// Follows the last byte of a file. PostgreSQL stores no NUL, so no value has one; and the end of a whole file, which
-/// ends in a line break outside quotes, is a record of its own.
+/// Appended to the file. PostgreSQL stores no NUL, so no valid value contains one. In a complete file, which ends with
+/// a line break outside quotes, it forms a record of its own.
 const END: &[u8] = &[0];
 
-const UTF8_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
-const UTF16_MARKS: [&[u8]; 2] = [&[0xFE, 0xFF], &[0xFF, 0xFE]];
+const UTF8_BOM: &[u8] = &[0xEF, 0xBB, 0xBF];
+const UTF16_BOMS: [&[u8]; 2] = [&[0xFE, 0xFF], &[0xFF, 0xFE]];
 
-/// How much is read from disk at once.
+/// Size of a disk read.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 type Source = Chain<Chain<Cursor<Vec<u8>>, File>, &'static [u8]>;
 
-/// A file whose header was read.
+/// An open file whose header was read.
 pub(super) struct Reader {
     file: &'static str,
     csv: csv::Reader<Source>,
     record: ByteRecord,
-    /// Where the record starts: the header is on line 1.
+    /// Line on which the record starts; the header is on line 1.
     line: u64,
     width: usize,
-    /// The place in the file of each column asked for.
+    /// Index in the file of each requested column.
     places: Vec<usize>,
     ignored: Vec<String>,
 }
 
 impl Reader {
-    /// Opens a file and finds the columns asked for, in whatever order the header has them.
+    /// Opens a file and finds the requested columns, in any order.
     ///
     /// # Errors
-    /// [`ImportError`] when the file cannot be read, or its header is damaged or lacks a column.
+    /// [`ImportError`] if the file cannot be read, or its header is damaged or lacks a column.
     pub(super) fn open(path: &Path, file: &'static str, columns: &[&str]) -> Result<Self, ImportError> {
         let csv = source(path).map_err(|source| ImportError::Unreadable { file, source })?;
         let damaged = |problem| ImportError::Damaged { file, line: 1, column: None, problem };
@@ -45,7 +45,7 @@ impl Reader {
         let csv = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            // Not CRLF: a record would then end before its line break, and lines be counted one too few.
+            // Not CRLF: records would then end before their line break, and line numbers would be one too low.
             .terminator(Terminator::Any(b'\n'))
             .buffer_capacity(BUFFER_BYTES)
             .from_reader(csv);
@@ -77,10 +77,10 @@ impl Reader {
         Ok(())
     }
 
-    /// Moves to the next row; false at the end of a whole file.
+    /// Moves to the next row; false at the end of a complete file.
     ///
     /// # Errors
-    /// [`ImportError`] when the file cannot be read, is cut off, or has a record of another shape than the header.
+    /// [`ImportError`] if the file cannot be read, is truncated, or has a record with another number of columns.
     pub(super) fn next_row(&mut self) -> Result<bool, ImportError> {
         if !self.next_record()? {
             return Ok(false);
@@ -92,32 +92,32 @@ impl Reader {
         Ok(true)
     }
 
-    /// The value of a column of the current row, by its place among the columns asked for; empty when there is none.
+    /// Value of the current row in the requested column with this index; empty if missing.
     pub(super) fn value(&self, column: usize) -> Result<&str, Problem> {
         self.field(self.places[column])
     }
 
-    /// Where the current row starts, counted from 1.
+    /// Line on which the current row starts, from 1.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// How much of the file was read.
+    /// Bytes read so far.
     pub(super) fn bytes_read(&self) -> u64 {
         self.csv.position().byte()
     }
 
-    /// Columns that nobody asked for.
+    /// Columns that were not requested.
     pub(super) fn ignored_columns(&self) -> &[String] {
         &self.ignored
     }
 
-    /// Says where a problem is.
+    /// Error for a problem in the current row.
     pub(super) fn damaged(&self, column: Option<&str>, problem: Problem) -> ImportError {
         ImportError::Damaged { file: self.file, line: self.line, column: column.map(str::to_owned), problem }
     }
 
-    /// Moves to the next record that is no empty line.
+    /// Moves to the next non-empty record.
     fn next_record(&mut self) -> Result<bool, ImportError> {
         loop {
             let start = self.csv.position().clone();
@@ -130,7 +130,7 @@ impl Reader {
                 self.line = end.line() - line_breaks;
                 return self.at_nul();
             }
-            // The record's own line break ended it, so the reader stands on the next line.
+            // The record ended with its line break, so the reader is on the next line.
             self.line = end.line() - line_breaks - 1;
             let empty_lines = self.line - start.line();
             if self.record.len() == 1 && self.record.as_slice() == b"\r" {
@@ -143,11 +143,11 @@ impl Reader {
         }
     }
 
-    /// A record with NUL: the end of the file, what was cut off there, or damage.
+    /// Handles a record with NUL: the end of the file, a truncated file, or an invalid character.
     fn at_nul(&mut self) -> Result<bool, ImportError> {
         let record = self.record.clone();
         if self.read()? {
-            // A line break ended the record, so the reader stood on the next line.
+            // A line break ended the record, so the reader was on the next line.
             self.line -= 1;
             return Err(self.damaged(None, Problem::Nul));
         }
@@ -162,9 +162,9 @@ impl Reader {
         read.map_err(|error| ImportError::Unreadable { file: self.file, source: error.into() })
     }
 
-    /// Whether the record, of so many bytes in the file, is quoted as the standard says. The parser takes a quote
-    /// anywhere, and so may swallow lines up to the next one; but then the bytes don't add up: a value with a quote,
-    /// comma or line break costs two quotes and its own quotes once more, any other value two or none.
+    /// Whether the quotes of a record with `bytes` bytes follow the standard. The parser accepts a quote anywhere and
+    /// may swallow lines up to the next one; the byte count reveals that: a value with a quote, comma or line break
+    /// needs two quotes and doubles its own, any other value has two quotes or none.
     fn quotes_fit(&self, bytes: u64) -> bool {
         let (fields, text) = (self.record.len() as u64, self.record.as_slice());
         let is_special = |value: &&[u8]| value.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n'));
@@ -183,15 +183,15 @@ impl Reader {
     }
 }
 
-/// The file without its byte order mark, and with its end marked. None when it is UTF-16.
+/// The file without its byte order mark, followed by [`END`]. `None` for UTF-16.
 fn source(path: &Path) -> io::Result<Option<Source>> {
     let mut file = File::open(path)?;
     let mut start = Vec::new();
-    file.by_ref().take(UTF8_MARK.len() as u64).read_to_end(&mut start)?;
-    if UTF16_MARKS.iter().any(|mark| start.starts_with(mark)) {
+    file.by_ref().take(UTF8_BOM.len() as u64).read_to_end(&mut start)?;
+    if UTF16_BOMS.iter().any(|mark| start.starts_with(mark)) {
         return Ok(None);
     }
-    if start == UTF8_MARK {
+    if start == UTF8_BOM {
         start.clear();
     }
     Ok(Some(Cursor::new(start).chain(file).chain(END)))

@@ -1,4 +1,4 @@
-//! What the files are: their columns, and what a value of each must be.
+//! CSV files of an import: their columns, and the type of each.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,9 @@ use super::error::{ImportError, Problem};
 use super::values::{TEXT, integer, number, shown};
 use crate::store::import::{CopyText, Repeat, Staging};
 
-/// Nominees stand in an index, whose entries are limited to about 2,700 bytes.
+/// Nominees are indexed, and index entries are limited to about 2,700 bytes.
 const NOMINEES: usize = 600;
-/// TMDb's ids; ours for films that TMDb lacks are negative.
+/// Smallest TMDb id; movies without one have negative ids.
 const ID_MIN: i32 = 1;
 
 /// A file that can be imported.
@@ -22,31 +22,31 @@ pub(super) struct FileSpec {
     pub(super) columns: &'static [(&'static str, Kind)],
 }
 
-/// What a value must be.
+/// Type of a column.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
-    /// The id of a film that the file brings.
+    /// Id of a movie that the file defines.
     NewFilm,
-    /// The id of a film in movies.csv.
+    /// Id of a movie in movies.csv.
     Film,
-    /// The id of a person that the file brings.
+    /// Id of a person that the file defines.
     NewPerson,
-    /// The id of a person in people.csv.
+    /// Id of a person in people.csv.
     Person,
-    /// Text of at most so many characters.
+    /// Text with a maximum number of characters.
     Text(usize),
     OptionalText(usize),
     OneOf(&'static [&'static str]),
     Year,
     OptionalInteger,
     OptionalDate,
-    /// A number as PostgreSQL's double; NaN and infinity are left to the formula. A row without it is skipped.
+    /// A number as PostgreSQL's double; the formula handles NaN and infinity. Rows without a value are skipped.
     Metric,
 }
 
 const BOOLEAN: Kind = Kind::OneOf(&["true", "false"]);
 
-/// The files, each after those that it refers to.
+/// The files, each after those that it references.
 pub(super) const FILES: [FileSpec; 7] = [
     FileSpec {
         name: "movies.csv",
@@ -120,15 +120,15 @@ pub(super) const FILES: [FileSpec; 7] = [
 ];
 
 impl FileSpec {
-    /// The names of the columns.
+    /// Column names.
     pub(super) fn column_names(&self) -> Vec<&'static str> {
         self.columns.iter().map(|(name, _)| *name).collect()
     }
 
-    /// Appends the reader's current row to `rows`; false when it has no metric to append.
+    /// Appends the reader's current row to `rows`; false if its metric has no value.
     ///
     /// # Errors
-    /// [`ImportError::Damaged`] when a value is not what its column asks for.
+    /// [`ImportError::Damaged`] if a value does not have its column's type.
     pub(super) fn append(&self, reader: &Reader, ids: &mut Ids, rows: &mut CopyText) -> Result<bool, ImportError> {
         rows.begin_row(reader.line());
         for (place, (name, kind)) in self.columns.iter().enumerate() {
@@ -147,7 +147,7 @@ impl FileSpec {
         Ok(true)
     }
 
-    /// Says where the file has something twice that may be there once.
+    /// Error for a row that repeats or contradicts an earlier one.
     pub(super) fn repeated(&self, repeat: Repeat) -> ImportError {
         let Repeat { line, earlier, value } = repeat;
         let (column, problem) = match self.staging {
@@ -159,7 +159,7 @@ impl FileSpec {
     }
 }
 
-/// A checked value.
+/// A validated value.
 enum Cell<'a> {
     Null,
     Text(&'a str),
@@ -211,7 +211,7 @@ impl Kind {
     }
 }
 
-/// The ids that the files brought so far, each with its line.
+/// Ids defined by the files so far, with their lines.
 #[derive(Default)]
 pub(super) struct Ids {
     films: HashMap<i32, u64>,
@@ -227,7 +227,7 @@ fn add(ids: &mut HashMap<i32, u64>, value: &str, line: u64) -> Result<(), Proble
 
 fn check_date(value: &str) -> Result<(), Problem> {
     let date: Option<NaiveDate> = value.parse().ok();
-    // Chrono also takes 1994-1-2, and the year 0, which PostgreSQL has not.
+    // Chrono also accepts 1994-1-2, and year 0, which PostgreSQL lacks.
     match date {
         Some(date) if date.year() >= 1 && date.to_string() == value => Ok(()),
         _ => Err(Problem::NotADate { value: shown(value) }),

@@ -1,8 +1,7 @@
-//! Imports: films from files into the database, all of them or none.
+//! Imports movies from files into the database, all or nothing.
 //!
-//! Each file is read and checked here, row by row, and streamed into a staging table; set-based statements of
-//! `store::import` then merge the tables, in one transaction. Of the files only ids stay in memory. Scores are left to
-//! a refresh.
+//! Each file is validated row by row and streamed into a staging table; set-based statements of `store::import` then
+//! merge the tables in one transaction. Only ids stay in memory. A refresh computes the scores.
 
 mod csv;
 mod error;
@@ -27,49 +26,49 @@ pub use summary::{FileSummary, ImportSummary, Nominees, SkipReason};
 use csv::Reader;
 use files::{FILES, FileSpec, Ids};
 
-/// How much is sent to the database, and progress told, at once. Files are read between two sends, so it is small enough
-/// not to hold up what else runs on the thread.
+/// Bytes per send and progress report. Files are read synchronously between two sends, so this is small enough not to
+/// block other tasks of the thread.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 const NAMES: Names = Names { lists: &names::LISTS, organizations: &names::ORGANIZATIONS, genres: &names::GENRES };
 
-/// How far an import is.
+/// Progress of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// A file is being read and checked.
     Reading {
-        /// Which one.
+        /// The file.
         file: &'static str,
-        /// Bytes read of it.
+        /// Bytes read so far.
         bytes: u64,
-        /// Bytes that it has.
+        /// Size of the file.
         total_bytes: u64,
     },
-    /// What a file brought is being merged.
+    /// A staged file is being merged.
     Merging {
-        /// Which one.
+        /// The file.
         file: &'static str,
     },
-    /// The films are in; the database takes stock for its planner.
+    /// The import is committed; the tables are being analyzed for the query planner.
     Analyzing,
 }
 
-/// What to do about films that were generated.
+/// How to handle generated movies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generated {
-    /// Leave them, and import nothing.
+    /// Keep them and fail.
     Refuse,
     /// Replace them; they stay if the import fails.
     Replace,
 }
 
-/// Imports the CSV files of a directory. Rows that the database has are updated where they differ, others are added;
-/// so a second import of the same files changes nothing. None is ever deleted, but what IMDb's dumps gave gives way: a
-/// film of theirs that movies.csv has by its `imdb_id` becomes that film, and credits of a film replace theirs.
+/// Imports the CSV files in a directory. Updates differing rows and adds missing ones, so a second import of the same
+/// files changes nothing. Deletes nothing, but CSV files take precedence over IMDb's dumps: a movie from a dump is
+/// merged with the movie of the same `imdb_id` in movies.csv, and a movie's credits replace those from the dump.
 ///
 /// # Errors
-/// [`ImportError`] when a file is damaged, when the films of this database are not imported ones, or when the database
-/// fails. Nothing has changed then.
+/// [`ImportError`] if a file is damaged, if the database holds other movies than imported ones, or if the database
+/// fails. The database is then unchanged.
 pub async fn import_csv(
     pool: &PgPool,
     dir: &Path,
@@ -97,11 +96,11 @@ pub async fn import_csv(
         let merged = import.merge(file.staging, &NAMES).await?;
         summary.files.push(rows.summary(file, merged));
     }
-    summary.nominees = finish(import, pool, progress).await?;
+    summary.nominees = finish(import, generated, pool, progress).await?;
     Ok(summary)
 }
 
-/// Starts an import into a catalogue that may be imported into.
+/// Starts an import, if the catalogue allows it.
 async fn begin(pool: &PgPool, generated: Generated, clock: &Clock) -> Result<Import, ImportError> {
     let (mut import, catalogue) = Import::begin(pool, clock.now()).await?;
     if !catalogue.is_ours {
@@ -115,30 +114,34 @@ async fn begin(pool: &PgPool, generated: Generated, clock: &Clock) -> Result<Imp
     Ok(import)
 }
 
-/// Links nominees to what was merged, and makes it last.
+/// Links nominees to credited people, and commits.
 async fn finish(
     mut import: Import,
+    generated: Generated,
     pool: &PgPool,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Nominees, ImportError> {
+    if generated == Generated::Replace && import.leaves_no_movie().await? {
+        return Err(ImportError::Empty);
+    }
     let links = import.link_nominees().await?;
     import.commit().await?;
     progress(Progress::Analyzing);
     if let Err(error) = crate::store::import::analyze(pool).await {
-        // The films are in; PostgreSQL takes stock by itself, only later.
-        tracing::warn!(%error, "the imported tables could not be analyzed");
+        // The import is committed; autovacuum analyzes the tables later.
+        tracing::warn!(%error, "cannot analyze the imported tables");
     }
     Ok(Nominees { linked: links.linked, unlinked: links.unlinked, changed: links.changed })
 }
 
-/// What was read of a file.
+/// Counts of a staged file.
 struct Staged {
     rows: u64,
     without_value: u64,
     ignored_columns: Vec<String>,
 }
 
-/// Checks a file and copies it into its staging table.
+/// Validates a file and copies it into its staging table.
 async fn stage(
     import: &mut Import,
     file: &FileSpec,
@@ -161,7 +164,7 @@ async fn stage(
                 staged.without_value += 1;
             }
         }
-        // The end of the file is marked by a byte more than it has.
+        // The reader appends one byte to mark the end of the file.
         progress(Progress::Reading { file: file.name, bytes: reader.bytes_read().min(total_bytes), total_bytes });
         Ok::<_, ImportError>(true)
     });

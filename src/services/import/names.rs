@@ -1,4 +1,4 @@
-//! Names that the files shorten to keys.
+//! Full names of the keys that the files use.
 
 /// Full names of lists.
 pub(super) const LISTS: [(&str, &str); 7] = [
@@ -11,7 +11,7 @@ pub(super) const LISTS: [(&str, &str); 7] = [
     ("letterboxd_top_250", "Letterboxd Top 250"),
 ];
 
-/// Full names of those that give awards.
+/// Full names of award organizations.
 pub(super) const ORGANIZATIONS: [(&str, &str); 11] = [
     ("AMPAS", "Academy of Motion Picture Arts and Sciences"),
     ("CFF", "Cannes Film Festival"),
@@ -26,7 +26,7 @@ pub(super) const ORGANIZATIONS: [(&str, &str); 11] = [
     ("TIFF", "Toronto International Film Festival"),
 ];
 
-/// TMDb's ids of film genres (<https://developer.themoviedb.org/reference/genre-movie-list>).
+/// TMDb's ids of movie genres (<https://developer.themoviedb.org/reference/genre-movie-list>).
 pub(super) const GENRES: [(&str, i32); 19] = [
     ("Action", 28),
     ("Adventure", 12),

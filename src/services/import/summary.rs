@@ -1,65 +1,65 @@
-//! What an import did, for whoever asked for it.
+//! Summary of an import, as printed.
 
 use std::fmt;
 
-/// What an import did.
+/// Summary of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportSummary {
-    /// One per file that was there, in the order of reading.
+    /// One per imported file, in reading order.
     pub files: Vec<FileSummary>,
-    /// Optional files that were not there.
+    /// Optional files that are missing.
     pub missing_files: Vec<&'static str>,
-    /// Nominees of the films of this import.
+    /// Nominees of the imported movies.
     pub nominees: Nominees,
 }
 
-/// What became of the rows of one file: `rows` is the sum of the other counts.
+/// Counts of one file; `rows` is the sum of the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileSummary {
-    /// Its name.
+    /// Name of the file.
     pub name: &'static str,
-    /// Rows read, without the header.
+    /// Rows, without the header.
     pub rows: u64,
-    /// New ones.
+    /// New rows.
     pub inserted: u64,
-    /// Those that the database had with other values.
+    /// Rows that existed with other values.
     pub updated: u64,
-    /// Those that the database had like this.
+    /// Rows that existed with the same values.
     pub unchanged: u64,
-    /// Those that add nothing, by reason.
+    /// Skipped rows, by reason.
     pub skipped: Vec<(SkipReason, u64)>,
-    /// Columns that the import does not know.
+    /// Columns that the import does not use.
     pub ignored_columns: Vec<String>,
 }
 
-/// Why a row adds nothing.
+/// Why a row was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SkipReason {
     /// A metric without a value.
     NoValue,
-    /// The file has the row twice.
+    /// The file repeats the row.
     Repeated,
-    /// Another row is the same nomination; won if any of them is.
+    /// Another row is the same nomination; it counts as won if any of them is.
     SameNomination,
-    /// A title that is no film: an episode, a short, a game.
+    /// The title is not a movie, but an episode, a short or a game.
     NoFilm,
-    /// A film for adults.
+    /// An adult movie.
     Adult,
-    /// A film without a title, a person without a name.
+    /// A movie without a title, or a person without a name.
     NoName,
-    /// A film without a year.
+    /// A movie without a year.
     NoYear,
-    /// A film with fewer votes than asked for.
+    /// A movie with too few votes.
     FewVotes,
-    /// Another source describes the film or the person, or gives the film's credits.
+    /// Another source has the movie, the person or the movie's credits.
     OtherSource,
-    /// Work that is no credit here, such as archive footage.
+    /// Work without a credit, such as archive footage.
     OtherWork,
-    /// Belongs to a film that is not imported.
+    /// The movie is not imported.
     FilmNotImported,
-    /// Somebody without a credit in an imported film.
+    /// A person without a credit in an imported movie.
     NoCredit,
-    /// A credit of somebody whom no file names.
+    /// A credit of a person that is missing from the files.
     UnknownPerson,
 }
 
@@ -69,33 +69,33 @@ impl fmt::Display for SkipReason {
             Self::NoValue => "without a value",
             Self::Repeated => "the same as an earlier row",
             Self::SameNomination => "merged with an earlier row of the same nomination",
-            Self::NoFilm => "another kind of title than a film",
+            Self::NoFilm => "of another type than movie",
             Self::Adult => "for adults",
             Self::NoName => "without a name",
             Self::NoYear => "without a year",
             Self::FewVotes => "with too few votes",
-            Self::OtherSource => "left to another source, which has it",
-            Self::OtherWork => "another kind of work than a credit",
-            Self::FilmNotImported => "of a film that is not imported",
-            Self::NoCredit => "without a credit in an imported film",
-            Self::UnknownPerson => "of a person whom no file names",
+            Self::OtherSource => "known from another source",
+            Self::OtherWork => "of an unsupported category",
+            Self::FilmNotImported => "of a movie that is not imported",
+            Self::NoCredit => "without a credit in an imported movie",
+            Self::UnknownPerson => "of a person missing from the files",
         })
     }
 }
 
-/// How many nominations with a name belong to one credited person of their film.
+/// Counts of nominations with a nominee name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Nominees {
-    /// The name is that of exactly one.
+    /// The name matches exactly one credited person of the movie.
     pub linked: u64,
-    /// It is that of none, or of several.
+    /// The name matches no credited person, or several.
     pub unlinked: u64,
-    /// How many of these links this import made or changed.
+    /// Links that this import created or changed.
     pub changed: u64,
 }
 
 impl ImportSummary {
-    /// Whether the database was left as it was.
+    /// Whether the import left the database unchanged.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.nominees.changed == 0 && self.files.iter().all(|file| file.inserted == 0 && file.updated == 0)
@@ -103,7 +103,7 @@ impl ImportSummary {
 }
 
 impl FileSummary {
-    /// Rows that add nothing.
+    /// Number of skipped rows.
     #[must_use]
     pub fn skipped_rows(&self) -> u64 {
         self.skipped.iter().map(|(_, rows)| rows).sum()
@@ -128,7 +128,7 @@ impl fmt::Display for ImportSummary {
             writeln!(f, "columns ignored in {}: {}", file.name, file.ignored_columns.join(", "))?;
         }
         if !self.missing_files.is_empty() {
-            writeln!(f, "not there (optional): {}", self.missing_files.join(", "))?;
+            writeln!(f, "missing (optional): {}", self.missing_files.join(", "))?;
         }
         let Nominees { linked, unlinked, changed } = self.nominees;
         write!(f, "nominees linked to a credited person: {linked} ({changed} changed), not linked: {unlinked}")

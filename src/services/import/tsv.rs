@@ -1,5 +1,5 @@
-//! One of IMDb's dumps, read line by line: values apart by tabs, `\N` where there is none, a quote like any letter.
-//! Compressed by gzip or not: the first bytes tell.
+//! Reads one of IMDb's dumps line by line: values separated by tabs, `\N` for NULL, no quoting. Detects gzip by the
+//! first bytes.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek};
@@ -10,37 +10,37 @@ use memchr::{memchr, memchr_iter};
 
 use super::error::{ImportError, Problem};
 
-const GZIP_MARK: &[u8] = &[0x1F, 0x8B];
+const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
 const NO_VALUE: &[u8] = br"\N";
 
-/// How much is read from disk, and decompressed, at once.
+/// Size of a disk read, and of a decompressed chunk.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// The longest line. The dumps have none near it, so it only keeps a file of another kind out of memory.
+/// Maximum line length. Far above that of the dumps; it only protects memory from files of another kind.
 const LINE_BYTES: u64 = 1024 * 1024;
 
-/// A file whose header was read.
+/// An open file whose header was read.
 pub(super) struct Reader {
     file: &'static str,
     lines: Box<dyn BufRead + Send>,
-    /// Shares its place in the file with `lines`.
+    /// Shares its file position with `lines`.
     handle: File,
     row: Vec<u8>,
-    /// Where each value of the row ends.
+    /// End of each value in the row.
     ends: Vec<usize>,
-    /// The header is on line 1.
+    /// Current line; the header is on line 1.
     line: u64,
     width: usize,
     columns: &'static [&'static str],
-    /// The place in the row of each of the columns.
+    /// Index in the row of each requested column.
     places: Vec<usize>,
 }
 
 impl Reader {
-    /// Opens a file and finds the columns asked for, in whatever order the header has them.
+    /// Opens a file and finds the requested columns, in any order.
     ///
     /// # Errors
-    /// [`ImportError`] when the file cannot be read, is damaged, or its header lacks a column.
+    /// [`ImportError`] if the file cannot be read, is damaged, or its header lacks a column.
     pub(super) fn open(path: &Path, file: &'static str, columns: &'static [&'static str]) -> Result<Self, ImportError> {
         let (handle, lines) = open(path).map_err(|source| ImportError::Unreadable { file, source })?;
         let (row, ends, places) = (Vec::new(), Vec::new(), Vec::new());
@@ -58,10 +58,10 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Moves to the next row; false at the end of a whole file.
+    /// Moves to the next row; false at the end of a complete file.
     ///
     /// # Errors
-    /// [`ImportError`] when the file cannot be read, is cut off, or has a row of another shape than the header.
+    /// [`ImportError`] if the file cannot be read, is truncated, or has a row with another number of columns.
     pub(super) fn next_row(&mut self) -> Result<bool, ImportError> {
         if !self.next_line()? {
             return Ok(false);
@@ -73,10 +73,10 @@ impl Reader {
         Ok(true)
     }
 
-    /// The value of a column of the current row, by its place among the columns asked for.
+    /// Value of the current row in the requested column with this index.
     ///
     /// # Errors
-    /// [`ImportError::Damaged`] when it is not UTF-8.
+    /// [`ImportError::Damaged`] if it is not UTF-8.
     pub(super) fn optional(&self, column: usize) -> Result<Option<&str>, ImportError> {
         match self.bytes(self.places[column]) {
             NO_VALUE => Ok(None),
@@ -87,26 +87,26 @@ impl Reader {
         }
     }
 
-    /// Like [`Reader::optional`], for a column that each row has a value for.
+    /// As [`Reader::optional`], for a column that must have a value.
     ///
     /// # Errors
-    /// [`ImportError::Damaged`] also when there is none.
+    /// [`ImportError::Damaged`] also if it is missing.
     pub(super) fn required(&self, column: usize) -> Result<&str, ImportError> {
         let value = self.optional(column)?.filter(|value| !value.is_empty());
         value.ok_or_else(|| self.bad(column, Problem::NoValue))
     }
 
-    /// Where the current row stands, counted from 1.
+    /// Line of the current row, from 1.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// How much of the file was read from disk.
+    /// Bytes read from disk so far.
     pub(super) fn bytes_read(&mut self) -> io::Result<u64> {
         self.handle.stream_position()
     }
 
-    /// Says which value of the current row is wrong.
+    /// Error for a value of the current row.
     pub(super) fn bad(&self, column: usize, problem: Problem) -> ImportError {
         self.damaged(Some(self.columns[column]), problem)
     }
@@ -149,15 +149,15 @@ impl Reader {
     }
 }
 
-/// The file, and its text.
+/// Opens the file; returns it with a reader of its text.
 fn open(path: &Path) -> io::Result<(File, Box<dyn BufRead + Send>)> {
     let file = File::open(path)?;
     let handle = file.try_clone()?;
     let mut bytes = BufReader::with_capacity(BUFFER_BYTES, file);
-    if !bytes.fill_buf()?.starts_with(GZIP_MARK) {
+    if !bytes.fill_buf()?.starts_with(GZIP_MAGIC) {
         return Ok((handle, Box::new(bytes)));
     }
-    // Of several members, since a file may have been compressed in parts.
+    // Multi-member, because a file may have been compressed in parts.
     let text = BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(bytes));
     Ok((handle, Box::new(text)))
 }

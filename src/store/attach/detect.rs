@@ -1,4 +1,4 @@
-//! What a database is before anything is done to it, and whether it can be worked with.
+//! Detects the schema variant of a database and checks its tables and privileges.
 
 use std::fmt;
 
@@ -8,22 +8,23 @@ use super::indexes::Index;
 use super::{statement_error, triggers};
 use crate::store::{SchemaError, StoreError};
 
-/// What a database is. Those of the other application are known by what its migrations added and took away.
+/// Schema variant of a database. Variants of the host application are recognised by what its migrations added and
+/// removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaVariant {
-    /// No film tables.
+    /// No movie tables.
     Empty,
-    /// Film tables that our migrations made.
+    /// Movie tables created by our migrations.
     Ours,
-    /// Cinegraph's of 17 August 2025.
+    /// Host tables of 17 August 2025.
     August17,
-    /// Cinegraph's from 21 August 2025 on, when it began to store predictions.
+    /// Host tables from 21 August 2025 on, when the host began to store predictions.
     August21,
-    /// Cinegraph's of March 2026, while the lenses were being renamed.
+    /// Host tables of March 2026, during the renaming of the lenses.
     March2026,
-    /// Cinegraph's from 25 March 2026 on, with the lenses' final names.
+    /// Host tables from 25 March 2026 on, with the lenses' final names.
     FinalLenses,
-    /// Cinegraph's from June 2026 on, with trained models.
+    /// Host tables from June 2026 on, with trained models.
     June2026,
 }
 
@@ -41,7 +42,7 @@ impl fmt::Display for SchemaVariant {
     }
 }
 
-/// The columns that our statements read or, of people's quality, write. A database of any period has them all;
+/// Columns of host tables that the statements read or, for person quality, write. Every variant has all of them;
 /// `movie_lists` is not needed.
 const COLUMNS: [(&str, &[&str]); 14] = [
     (
@@ -94,12 +95,12 @@ const COLUMNS: [(&str, &[&str]); 14] = [
 ];
 
 impl SchemaVariant {
-    /// What the database is.
+    /// Detects the variant of the database.
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, StoreError> {
         let signs = sqlx::query_file!("src/store/sql/database_state.sql").fetch_one(&mut *connection).await;
         let signs = signs.map_err(statement_error)?;
         if !signs.movies {
-            // Also where a first migration was interrupted.
+            // Also the state after an interrupted first migration.
             return Ok(Self::Empty);
         }
         if signs.migrated {
@@ -121,7 +122,7 @@ impl SchemaVariant {
         })
     }
 
-    /// Refuses tables that bear our names and are something else.
+    /// Rejects tables that have the expected names but other columns.
     pub(super) async fn require_tables(self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let columns = COLUMNS.iter().flat_map(|(table, columns)| columns.iter().map(|column| (*table, *column)));
         let (tables, columns): (Vec<_>, Vec<_>) = columns.map(|(t, c)| (t.to_owned(), c.to_owned())).unzip();
@@ -135,7 +136,7 @@ impl SchemaVariant {
         if there.is_empty() { Ok(()) } else { Err(SchemaError::NamesTaken(there).into()) }
     }
 
-    /// Refuses to begin what this role may not end.
+    /// Rejects a migration that this role lacks the privileges to complete.
     pub(super) async fn require_privileges(
         self,
         connection: &mut PgConnection,

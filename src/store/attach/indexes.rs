@@ -1,11 +1,11 @@
-//! The indexes on film tables that our statements need, built where another application has none that serves.
+//! Indexes on host tables that the statements need, created where the host application has no equivalent.
 
 use sqlx::PgConnection;
 
 use super::statement_error;
 use crate::store::StoreError;
 
-/// An index that begins with some columns.
+/// An index by its leading columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Index {
     pub(super) table: &'static str,
@@ -13,7 +13,7 @@ pub(super) struct Index {
     columns: &'static [&'static str],
 }
 
-/// Those that the migrations create with film tables of our own.
+/// The indexes that the migrations create with Cinegraph's own movie tables.
 const NEEDED: [Index; 11] = [
     btree("movies", &["release_date"]),
     btree("movies", &["imdb_id"]),
@@ -33,7 +33,7 @@ const fn btree(table: &'static str, columns: &'static [&'static str]) -> Index {
 }
 
 impl Index {
-    /// What it is called where we build it.
+    /// Name of the index if Cinegraph creates it.
     pub(super) fn name(&self) -> String {
         format!("cinegraph_{}_{}_idx", self.table, self.columns.join("_"))
     }
@@ -45,12 +45,12 @@ impl Index {
     }
 }
 
-/// Takes an index of ours away.
+/// Statement that drops an index created by Cinegraph.
 pub(super) fn removal(name: &str) -> String {
     format!("DROP INDEX CONCURRENTLY IF EXISTS public.{name}")
 }
 
-/// The needed ones that nothing there stands in for.
+/// The needed indexes without an equivalent in the database.
 pub(super) async fn missing(connection: &mut PgConnection) -> Result<Vec<&'static Index>, StoreError> {
     let mut missing = vec![];
     for index in &NEEDED {
@@ -63,12 +63,12 @@ pub(super) async fn missing(connection: &mut PgConnection) -> Result<Vec<&'stati
     Ok(missing)
 }
 
-/// Ours whose building was interrupted: of no use, and kept up to date by every write.
+/// Cinegraph's indexes whose build was interrupted: unusable, but still updated by every write.
 pub(super) async fn interrupted(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
     list(connection, true).await
 }
 
-/// All that we built.
+/// All indexes that Cinegraph created.
 pub(super) async fn ours(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
     list(connection, false).await
 }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_not_cut_off() {
+    fn index_names_fit_the_identifier_limit() {
         for index in NEEDED {
             assert!(index.name().len() < 64, "{}", index.name());
         }

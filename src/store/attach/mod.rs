@@ -1,7 +1,7 @@
-//! Bringing a database up to date, also one that another application made and works in; and leaving it again.
+//! Attach: migrates a database, even one of a host application that keeps running. Detach: removes everything again.
 //!
-//! Of that application's tables only triggers and missing indexes are touched. Whatever must lock one of them locks
-//! one at a time, gives up after [`LOCK_TIMEOUT`] and tries again later, since writers queue behind who waits for a lock.
+//! On host tables only triggers and missing indexes are added. Statements that lock a host table lock one at a time,
+//! give up after [`LOCK_TIMEOUT`] and retry later, because writers queue behind a waiting lock request.
 
 mod detect;
 mod indexes;
@@ -16,50 +16,49 @@ use super::{SchemaError, Store, StoreError, migrator};
 
 pub use detect::SchemaVariant;
 
-/// How long others may queue behind us on a table that somebody else keeps locked.
+/// Bounds how long writers queue behind a waiting lock request.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Tries for a lock: about five minutes, with the pauses between them.
+/// Attempts to lock a table: about five minutes, including the pauses.
 const LOCK_ATTEMPTS: u32 = 30;
-/// The pause after the first try that failed; each is twice as long as the last, up to the longest.
+/// Pause after the first failed attempt; it doubles with each further one, up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
-/// How often to look whether another instance has finished migrating.
+/// How often to check whether another instance has finished migrating.
 const POLL_EVERY: Duration = Duration::from_millis(250);
-/// How long to look: building indexes of millions of rows takes minutes.
+/// How long to wait for it: building indexes on millions of rows takes minutes.
 const POLL_FOR: Duration = Duration::from_hours(1);
 
-/// What a database was, and what it got.
+/// Result of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
-    /// What it was.
+    /// Schema variant before the migration.
     pub found: SchemaVariant,
-    /// What the migrations do that were applied.
+    /// Descriptions of the applied migrations.
     pub migrations: Vec<String>,
-    /// Indexes that were built on another application's tables.
+    /// Indexes created on host tables.
     pub indexes: Vec<String>,
-    /// Tables that got triggers.
+    /// Tables on which triggers were created.
     pub triggers: Vec<&'static str>,
 }
 
-/// What was taken away.
+/// What a detach removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Detached {
-    /// What the database was.
+    /// Schema variant before detaching.
     pub found: SchemaVariant,
-    /// Indexes.
+    /// Dropped indexes.
     pub indexes: Vec<String>,
-    /// Tables that lost their triggers.
+    /// Tables whose triggers were dropped.
     pub triggers: Vec<&'static str>,
 }
 
 impl Store {
-    /// Brings the schema up to date. Waits while another instance does so.
+    /// Migrates the schema to the current version. Waits while another instance migrates.
     ///
     /// # Errors
-    /// [`SchemaError`] when the database holds other film tables than Cinegraph's, when this role may not do what is
-    /// needed, when others keep a table locked for minutes, or when a migration fails. What was done stays, and the next
-    /// run goes on from there.
+    /// [`SchemaError`] if the database has incompatible movie tables, if this role lacks privileges, if a table stays
+    /// locked for minutes, or if a migration fails. Completed steps stay, and the next run continues from there.
     pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         let lock = self.migration_lock().await?;
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
@@ -69,12 +68,12 @@ impl Store {
         found.require_privileges(&mut connection, &indexes).await?;
 
         let migrations = apply_files(&mut connection).await?;
-        // Before the triggers, whose statements use them.
+        // Before the triggers, whose statements use the indexes.
         for index in indexes::interrupted(&mut connection).await? {
             self.run_concurrently(indexes::removal(&index)).await?;
         }
         for index in &indexes {
-            tracing::info!(index = index.name(), "building an index; it waits for transactions that are under way");
+            tracing::info!(index = index.name(), "building an index; it waits for running transactions");
             self.run_concurrently(index.creation()).await?;
         }
         let triggers = triggers::add_missing(&mut connection).await?;
@@ -85,12 +84,12 @@ impl Store {
         Ok(Migrated { found, migrations, indexes: indexes.iter().map(|index| index.name()).collect(), triggers })
     }
 
-    /// Takes away all that [`Store::migrate`] added to a database that another application made. Film tables stay, also
-    /// those that are ours.
+    /// Removes everything that [`Store::migrate`] added to a host application's database. Movie tables stay, even those
+    /// that Cinegraph created.
     ///
     /// # Errors
-    /// [`SchemaError`] when views of others read from ours, or when others keep a table locked for minutes. What was done
-    /// stays, and the next run goes on from there.
+    /// [`SchemaError`] if other views depend on Cinegraph's schema, or if a table stays locked for minutes. Completed
+    /// steps stay, and the next run continues from there.
     pub async fn detach(&self) -> Result<Detached, StoreError> {
         let lock = self.migration_lock().await?;
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
@@ -114,8 +113,8 @@ impl Store {
         Ok(Detached { found, indexes, triggers })
     }
 
-    /// The right to migrate, asked for again and again: who waits for it inside the server holds a snapshot of the data,
-    /// and indexes that are built concurrently wait for all who do.
+    /// The migration lock, acquired by polling: a session that waits for it inside the server holds a snapshot, and
+    /// concurrent index builds wait for all snapshots.
     async fn migration_lock(&self) -> Result<PgAdvisoryLockGuard<PgConnection>, StoreError> {
         let lock = PgAdvisoryLock::new("cinegraph migrate");
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
@@ -127,7 +126,7 @@ impl Store {
                     Either::Right(busy) => connection = busy,
                 }
                 if !waiting {
-                    tracing::info!("waiting for another instance that migrates this database");
+                    tracing::info!("waiting for another instance to finish migrating this database");
                     waiting = true;
                 }
                 tokio::time::sleep(POLL_EVERY).await;
@@ -136,19 +135,19 @@ impl Store {
         acquired.await.map_err(|_| SchemaError::Locked("the migration lock"))?.map_err(statement_error)
     }
 
-    /// Runs a statement that takes its time, on a connection of its own. It waits for locks as long as it takes, because
-    /// nobody but other schema changes queues behind those of `CONCURRENTLY`.
+    /// Runs a long statement on its own connection. Without a lock timeout, because only other schema changes queue
+    /// behind the locks of `CONCURRENTLY`.
     async fn run_concurrently(&self, statement: String) -> Result<(), StoreError> {
         let mut connection = self.connect(Duration::ZERO).await?;
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.map_err(statement_error)?;
         close(connection).await
     }
 
-    /// A connection for long statements.
+    /// Opens a connection without a statement timeout.
     async fn connect(&self, lock_timeout: Duration) -> Result<PgConnection, StoreError> {
         let options = self.pool.connect_options().as_ref().clone().options([
             ("statement_timeout", "0".to_owned()),
-            // What is there already, or goes with its schema, is no news.
+            // Suppresses notices about objects that exist already or are dropped with their schema.
             ("client_min_messages", "warning".to_owned()),
             ("lock_timeout", lock_timeout.as_millis().to_string()),
         ]);
@@ -156,7 +155,7 @@ impl Store {
     }
 }
 
-/// Applies the migration files that are not yet; says what they do.
+/// Applies pending migration files; returns their descriptions.
 async fn apply_files(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
     let mut migrator = migrator();
     migrator.set_locking(false);
@@ -175,7 +174,7 @@ async fn apply_files(connection: &mut PgConnection) -> Result<Vec<String>, Store
     Ok(new.map(|migration| migration.description.to_string()).collect())
 }
 
-/// Tries of what needs a lock on something that others may hold.
+/// Remaining attempts of statements that need a contended lock.
 struct Attempts {
     what: &'static str,
     left: u32,
@@ -187,7 +186,7 @@ impl Attempts {
         Self { what, left: LOCK_ATTEMPTS, pause: FIRST_PAUSE }
     }
 
-    /// Waits before the next try; fails after the last one, and for what trying again does not help.
+    /// Pauses before the next attempt. Fails after the last one, and for errors that a retry does not fix.
     async fn wait_after(&mut self, error: sqlx::Error) -> Result<(), StoreError> {
         if !is_lock_conflict(&error) {
             return Err(statement_error(error));
@@ -196,24 +195,24 @@ impl Attempts {
         if self.left == 0 {
             return Err(SchemaError::Locked(self.what).into());
         }
-        tracing::warn!(what = self.what, pause_seconds = self.pause.as_secs_f64(), "locked by others; trying again");
+        tracing::warn!(what = self.what, pause_seconds = self.pause.as_secs_f64(), "lock conflict; retrying");
         tokio::time::sleep(self.pause).await;
         self.pause = LONGEST_PAUSE.min(2 * self.pause);
         Ok(())
     }
 }
 
-/// Runs statements that lock `what`, all or none.
+/// Runs statements that lock `what`, atomically.
 async fn run_locking(connection: &mut PgConnection, what: &'static str, statements: String) -> Result<(), StoreError> {
     let mut attempts = Attempts::at(what);
-    // Several statements sent as one text are one transaction.
+    // Several statements in one simple query form one transaction.
     while let Err(error) = sqlx::raw_sql(sqlx::AssertSqlSafe(statements.clone())).execute(&mut *connection).await {
         attempts.wait_after(error).await?;
     }
     Ok(())
 }
 
-/// Whether it was given up for others: the lock timed out, or two waited for each other.
+/// Whether the statement failed by lock timeout or deadlock.
 fn is_lock_conflict(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(refusal) => matches!(refusal.code().as_deref(), Some("55P03" | "40P01")),

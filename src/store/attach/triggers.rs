@@ -1,15 +1,15 @@
-//! The triggers that queue films whose scores must be computed anew.
+//! Triggers that queue movies whose scores must be recomputed.
 
 use sqlx::PgConnection;
 
 use super::{run_locking, statement_error};
 use crate::store::StoreError;
 
-/// The tables that scores are made of.
+/// The tables that scores are derived from.
 pub(super) const TABLES: [&str; 5] =
     ["movies", "external_metrics", "movie_credits", "person_metrics", "festival_nominations"];
 
-/// One trigger per event, since a trigger of several sees no rows.
+/// One trigger per event, because a trigger with transition tables allows only one event.
 const EVENTS: [(&str, &str); 4] = [
     ("INSERT", "REFERENCING NEW TABLE AS written"),
     ("UPDATE", "REFERENCING OLD TABLE AS before NEW TABLE AS after"),
@@ -17,8 +17,8 @@ const EVENTS: [(&str, &str); 4] = [
     ("TRUNCATE", ""),
 ];
 
-/// Adds those that are not there, table by table: one who held two tables' locks could wait for a writer who waits for
-/// the other. Returns the tables that lacked any.
+/// Creates missing triggers, table by table: holding locks on two tables could deadlock with a writer. Returns the
+/// changed tables.
 pub(super) async fn add_missing(connection: &mut PgConnection) -> Result<Vec<&'static str>, StoreError> {
     let there = ours(connection).await?;
     change(connection, |table| {
@@ -29,7 +29,7 @@ pub(super) async fn add_missing(connection: &mut PgConnection) -> Result<Vec<&'s
     .await
 }
 
-/// Removes all; returns the tables that had any.
+/// Drops all triggers; returns the tables that had any.
 pub(super) async fn remove_all(connection: &mut PgConnection) -> Result<Vec<&'static str>, StoreError> {
     let there = ours(connection).await?;
     change(connection, |table| {
@@ -40,7 +40,7 @@ pub(super) async fn remove_all(connection: &mut PgConnection) -> Result<Vec<&'st
     .await
 }
 
-/// Runs the statements of each table; returns the tables that there were any for.
+/// Runs each table's statements; returns the tables that had statements.
 async fn change(
     connection: &mut PgConnection,
     statements: impl Fn(&str) -> String,
@@ -56,7 +56,7 @@ async fn change(
     Ok(changed)
 }
 
-/// Those on the tables that scores are made of: table, name.
+/// Existing triggers on [`TABLES`]: table and name.
 async fn ours(connection: &mut PgConnection) -> Result<Vec<(String, String)>, StoreError> {
     let found =
         sqlx::query_file!("src/store/sql/our_triggers.sql").fetch_all(connection).await.map_err(statement_error)?;
@@ -68,7 +68,7 @@ fn name(event: &str) -> String {
 }
 
 fn creation(table: &str, event: &str, rows: &str) -> String {
-    // Emptying a table shows no rows.
+    // TRUNCATE provides no transition tables.
     let function = if event == "TRUNCATE" { "all" } else { table };
     format!(
         "CREATE OR REPLACE TRIGGER {} AFTER {event} ON public.{table} {rows}

@@ -1,4 +1,4 @@
-// What a frontend with a normalised cache does with lists that load more, told line by line as JSON:
+// A client with a normalised cache pages through connections and prints results as lines of JSON:
 // node client.mjs http://…/graphql '[["path to the connection", "query with $first and $after"], …]' '[sizes of pages]'
 import { Client, fetchExchange } from "@urql/core";
 import { cacheExchange } from "@urql/exchange-graphcache";
@@ -6,20 +6,21 @@ import { relayPagination } from "@urql/exchange-graphcache/extras";
 import { getIntrospectionQuery } from "graphql";
 
 const [url, lists, sizes] = [process.argv[2], ...process.argv.slice(3).map((text) => JSON.parse(text))];
-// The client adds type names to what it asks for.
-const tell = (what) => console.log(JSON.stringify(what, (key, value) => (key === "__typename" ? undefined : value)));
+// Without the type names that the client adds to its queries.
+const withoutTypes = (key, value) => (key === "__typename" ? undefined : value);
+const print = (result) => console.log(JSON.stringify(result, withoutTypes));
 
-async function ask(client, query, variables, requestPolicy) {
+async function run(client, query, variables, requestPolicy) {
   const { data, error } = await client.query(query, variables, { requestPolicy }).toPromise();
   if (error) throw error;
   return data;
 }
 
 const named = (type) => type.name ?? named(type.ofType);
-const schema = await ask(new Client({ url, exchanges: [fetchExchange], preferGetMethod: false }), getIntrospectionQuery());
+const schema = await run(new Client({ url, exchanges: [fetchExchange], preferGetMethod: false }), getIntrospectionQuery());
 const objects = schema.__schema.types.filter(({ kind, name }) => kind === "OBJECT" && !name.startsWith("__"));
 
-// Of the schema alone: pages of a connection are joined, an object with an id is kept once, any other where it is found.
+// Derived from the schema: pages of a connection are joined, objects with an id are normalised, others are embedded.
 const keys = {};
 const resolvers = {};
 for (const { name, fields } of objects) {
@@ -41,20 +42,20 @@ for (const size of sizes) {
     let page;
     do {
       const variables = { first: size, after: page?.pageInfo.endCursor };
-      page = at(await ask(client, query, variables, "cache-first"), path);
+      page = at(await run(client, query, variables, "cache-first"), path);
     } while (page.pageInfo.hasNextPage);
     walked.push(page.nodes);
   }
 
-  // With everything in one cache each list is still its own, movies are found by id, and nothing is asked for again.
+  // From the cache alone, each list is complete and separate, and movies are found by id.
   const [kept, found] = [[], []];
   for (const [path, query] of lists) {
-    kept.push(at(await ask(client, query, { first: size }, "cache-only"), path)?.nodes);
+    kept.push(at(await run(client, query, { first: size }, "cache-only"), path)?.nodes);
   }
   const one = "query ($id: ID!) { node(id: $id) { ... on Movie { id title } } }";
   for (const { movie } of walked[0]) {
-    found.push((await ask(client, one, { id: movie.id }, "cache-only"))?.node);
+    found.push((await run(client, one, { id: movie.id }, "cache-only"))?.node);
   }
-  tell({ size, walked, kept, found });
+  print({ size, walked, kept, found });
 }
-tell({ warnings });
+print({ warnings });

@@ -1,10 +1,10 @@
-// The reference audit of "GraphQL over HTTP", told line by line as JSON: node client.mjs http://…/graphql
+// Runs the reference audit of "GraphQL over HTTP" and prints results as lines of JSON: node client.mjs http://…/graphql
 import { serverAudits } from "graphql-http";
 
-const tell = (what) => console.log(JSON.stringify(what));
+const print = (result) => console.log(JSON.stringify(result));
 
 for (const audit of serverAudits({ url: process.argv[2] })) {
   const { status, reason } = await audit.fn();
-  tell({ audit: { name: audit.name, status, reason } });
+  print({ audit: { name: audit.name, status, reason } });
 }
-tell({ done: true });
+print({ done: true });

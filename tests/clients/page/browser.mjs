@@ -1,4 +1,4 @@
-// A real browser, and what every test does in it.
+// A real browser and helpers of the tests.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -13,7 +13,7 @@ export const browser = await chromium.launch({
     "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 
-// A new page with a memory of its own. Nothing may go wrong in it unnoticed.
+// Opens a path in a new browser context. `close` fails if the page raised or logged an error.
 export async function opened(path, options = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
@@ -32,14 +32,14 @@ export async function opened(path, options = {}) {
 export const titles = (page) => page.locator("#films a.title").allTextContents();
 export const ids = (page) => page.locator("#films > li").evaluateAll((rows) => rows.map((row) => row.dataset.id));
 
-// Moves a slider as a hand does.
+// Moves a slider as a user does.
 export const slide = (page, name, value) =>
   page.locator(`#weigh-${name}`).evaluate((slider, to) => {
     slider.value = to;
     slider.dispatchEvent(new Event("input", { bubbles: true }));
   }, value);
 
-// The rules that a page breaks. The policy of the page keeps strange scripts out, so this one comes by the debugger.
+// Accessibility violations found by axe. Injected by the debugger, because the page's policy blocks other scripts.
 export async function violations(page) {
   await page.evaluate(axe);
   const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, {

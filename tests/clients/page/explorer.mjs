@@ -1,4 +1,4 @@
-// GraphiQL and a frontend on another port, in a browser that reaches nothing but this machine. Run by tests/it/demo.rs.
+// GraphiQL and a frontend on another port, in a browser without network access. Run by tests/it/demo.rs.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, test } from "node:test";
@@ -7,26 +7,26 @@ import { browser } from "./browser.mjs";
 const { PAGE_URL, FRONTEND_PORT } = process.env;
 after(() => browser.close());
 
-// A page that notes what goes wrong: errors, requests to other machines, and what the Content-Security-Policy refuses.
-async function watched() {
+// A page that records errors, requests to other hosts and violations of the Content-Security-Policy.
+async function openPage() {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
   const page = await context.newPage();
-  const wrong = [];
-  page.on("pageerror", (error) => wrong.push(error.message));
-  page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   page.on("request", (request) => {
     const { protocol, hostname } = new URL(request.url());
-    if (protocol.startsWith("http") && !["127.0.0.1", "localhost"].includes(hostname)) wrong.push(request.url());
+    if (protocol.startsWith("http") && !["127.0.0.1", "localhost"].includes(hostname)) errors.push(request.url());
   });
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) =>
       console.error(`CSP: ${violatedDirective} ${blockedURI}`));
   });
-  return { page, wrong, close: () => context.close() };
+  return { page, errors, close: () => context.close() };
 }
 
-// Opens a tab of GraphiQL, runs its operation and returns the text of the response. GraphiQL sends the operation name of
-// the tab before until its editor has parsed the new document: then it is run again.
+// Opens a tab of GraphiQL, runs its operation and returns the text of the response. GraphiQL sends the previous tab's
+// operation name until its editor has parsed the new document, hence the retries.
 async function execute(page, tab, expected) {
   await page.getByRole("tab").filter({ hasText: tab }).click();
   for (;;) {
@@ -41,32 +41,32 @@ async function execute(page, tab, expected) {
   }
 }
 
-test("a browser that opens the API finds the explorer, which runs a query and a subscription", async () => {
-  const { page, wrong, close } = await watched();
+test("browsers that open the API are redirected to the explorer, which runs queries and subscriptions", async () => {
+  const { page, errors, close } = await openPage();
   await page.goto(`${PAGE_URL}/graphql`);
   assert.equal(new URL(page.url()).pathname, "/graphiql");
   await page.waitForSelector(".graphiql-container");
   const tabs = await page.getByRole("tab").allTextContents();
-  // Each has an icon to close it, whose title counts as text.
+  // The text includes the title of the tab's close icon.
   assert.deepEqual(tabs.map((text) => text.split(" ")[0]), ["Predictions", "Validation", "CustomWeights", "Stream"]);
   assert.doesNotMatch(await execute(page, "Predictions", /"title"/), /"errors"/);
   assert.doesNotMatch(await execute(page, "Validation", /"accuracy"/), /"errors"/);
   assert.doesNotMatch(await execute(page, "CustomWeights", /"title"/), /"errors"/);
   assert.doesNotMatch(await execute(page, "Stream", /"predictionStream"/), /"errors"/);
-  // The schema arrived: its documentation knows the root type.
+  // The documentation shows a root type, so the schema was loaded.
   await page.getByRole("button", { name: /Show Documentation Explorer/ }).click();
   await page.getByRole("link", { name: "Subscription", exact: true }).waitFor();
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(errors, []);
   await close();
 });
 
-test("the page links to the explorer and says that its films are generated", async () => {
-  const { page, wrong, close } = await watched();
+test("the page links to the explorer and shows the banner of generated movies", async () => {
+  const { page, errors, close } = await openPage();
   await page.goto(`${PAGE_URL}/`);
   assert.match(await page.textContent(".banner"), /generated and do not exist/);
   await page.click("text=API explorer");
   await page.waitForSelector(".graphiql-container");
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(errors, []);
   await close();
 });
 
@@ -76,7 +76,7 @@ test("a frontend on another port of this machine calls the API by fetch and by W
     response.end("<!doctype html><title>Frontend</title>");
   });
   await new Promise((listening) => frontend.listen(Number(FRONTEND_PORT), "127.0.0.1", listening));
-  const { page, wrong, close } = await watched();
+  const { page, errors, close } = await openPage();
   await page.goto(`http://localhost:${FRONTEND_PORT}/`);
 
   const fetched = await page.evaluate(async (url) => {
@@ -107,7 +107,7 @@ test("a frontend on another port of this machine calls the API by fetch and by W
     };
   }), PAGE_URL);
   assert.equal(received, 5);
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(errors, []);
   await close();
   frontend.close();
 });

@@ -1,11 +1,11 @@
-// What people do on the predictions page. The films: tests/it/page.rs.
+// The predictions page in a browser. tests/it/page.rs inserts the movies and runs this.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { browser, ids, opened, slide, titles, violations } from "./browser.mjs";
 
 after(() => browser.close());
 
-test("without script the list, its pages, profiles, validation and a film work by links", async () => {
+test("without scripts, links lead to pages, profiles, validation and movies", async () => {
   const { page, close } = await opened("/", { javaScriptEnabled: false });
   const first = await titles(page);
   assert.equal(first.length, 25);
@@ -23,7 +23,7 @@ test("without script the list, its pages, profiles, validation and a film work b
   await close();
 });
 
-test("sliders re-rank, mark what rose and fell, and are undone by a step back", async () => {
+test("sliders re-rank and mark changed ranks; Back undoes them", async () => {
   const { page, close } = await opened("/");
   const before = await titles(page);
   await page.click("#tune summary");
@@ -39,7 +39,7 @@ test("sliders re-rank, mark what rose and fell, and are undone by a step back", 
   await close();
 });
 
-test("a film opened while the hand has just left the slider leads back to the list it was opened from", async () => {
+test("closing a movie opened right after a slider move returns to the re-ranked list", async () => {
   const { page, close } = await opened("/");
   await page.click("#tune summary");
   const ranked = page.evaluate(() => new Promise((done) => {
@@ -62,7 +62,7 @@ test("a film opened while the hand has just left the slider leads back to the li
   await close();
 });
 
-test("filters are in the address; back and forward undo and redo them", async () => {
+test("filters are in the URL; Back and Forward undo and redo them", async () => {
   const { page, close } = await opened("/");
   const all = await titles(page);
   await page.selectOption("[name=genre]", "Comedy");
@@ -78,12 +78,12 @@ test("filters are in the address; back and forward undo and redo them", async ()
   await page.reload();
   assert.deepEqual(await titles(page), comedies);
   await page.fill("[name=q]", "no such film");
-  await page.click("text=Show all films of the decade");
+  await page.click("text=Clear filters");
   await page.waitForFunction(() => document.querySelector("#count").textContent === "520");
   await close();
 });
 
-test("why a film: a dialog with an address, closed by a step back or by Escape", async () => {
+test("a movie opens in a dialog with its own URL, closed by Back or Escape", async () => {
   const { page, close } = await opened("/");
   const link = page.locator("#films a.title").nth(2);
   const title = await link.textContent();
@@ -108,12 +108,12 @@ test("why a film: a dialog with an address, closed by a step back or by Escape",
   await close();
 });
 
-test("a scroll through 500 films misses and repeats none", async () => {
+test("scrolling through 520 movies skips and repeats none", async () => {
   const { page, close } = await opened("/?decade=2020");
-  for (let there = 0; there < 520; ) {
+  for (let count = 0; count < 520; ) {
     await page.evaluate(() => document.getElementById("pager").scrollIntoView());
-    await page.waitForFunction((count) => document.getElementById("films").children.length > count, there);
-    there = await page.locator("#films > li").count();
+    await page.waitForFunction((old) => document.getElementById("films").children.length > old, count);
+    count = await page.locator("#films > li").count();
   }
   const all = await ids(page);
   assert.equal(new Set(all).size, 520);
@@ -122,7 +122,7 @@ test("a scroll through 500 films misses and repeats none", async () => {
   await close();
 });
 
-test("the best come at once when they are asked for, and more after them", async () => {
+test("the top 500 load at once, the rest by scrolling", async () => {
   const { page, close } = await opened("/");
   await page.click("#all");
   await page.waitForFunction(() => document.getElementById("films").children.length >= 500);
@@ -132,7 +132,7 @@ test("the best come at once when they are asked for, and more after them", async
   await close();
 });
 
-test("what changes in the data is marked; a lost connection is told and heals", async () => {
+test("live updates are highlighted; a lost connection is shown and reconnects", async () => {
   const { page, context, wrong, close } = await opened("/?decade=1950");
   await page.waitForSelector("#live[data-state=live]");
   await page.waitForSelector("#films .changed");
@@ -144,7 +144,7 @@ test("what changes in the data is marked; a lost connection is told and heals", 
   await close();
 });
 
-test("offline, the list stays and says so; back on the network it answers again", async () => {
+test("offline, the list stays and shows the problem; online, it reloads", async () => {
   const { page, context, wrong, close } = await opened("/");
   const before = await titles(page);
   await context.setOffline(true);
@@ -158,29 +158,29 @@ test("offline, the list stays and says so; back on the network it answers again"
   await close();
 });
 
-test("on a slow network the newest order wins", async () => {
+test("responses that arrive out of order do not replace the latest list", async () => {
   const { page, close } = await opened("/");
-  // The first answer is held until the second has come.
-  let held = null;
-  let asked = 0;
+  // The first response is delayed until the second has arrived.
+  let delayed = null;
+  let requests = 0;
   await page.route("**/graphql", async (route) => {
-    asked += 1;
-    if (asked === 1) held = route;
+    requests += 1;
+    if (requests === 1) delayed = route;
     else await route.continue();
   });
   await page.selectOption("[name=genre]", "Comedy");
-  while (!held) await page.waitForRequest("**/graphql", { timeout: 500 }).catch(() => {});
+  while (!delayed) await page.waitForRequest("**/graphql", { timeout: 500 }).catch(() => {});
   await page.selectOption("[name=genre]", "Drama");
   await page.waitForURL(/genre=Drama/);
   await page.waitForFunction(() => document.querySelector("#count").textContent === "260");
   const drama = await titles(page);
-  await held.continue().catch(() => {});
+  await delayed.continue().catch(() => {});
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   assert.deepEqual(await titles(page), drama);
   await close();
 });
 
-test("all of it can be done by keyboard", async () => {
+test("profiles, sliders and movies are reachable by keyboard", async () => {
   const { page, close } = await opened("/");
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.className), "skip");
@@ -189,7 +189,7 @@ test("all of it can be done by keyboard", async () => {
       if (await page.evaluate((selector) => document.activeElement.matches(selector), wanted)) return;
       await page.keyboard.press("Tab");
     }
-    assert.fail(`${wanted} is not reached by Tab`);
+    assert.fail(`Tab does not reach ${wanted}`);
   };
   await focus("#profiles a:nth-child(3)");
   await page.keyboard.press("Enter");
@@ -208,11 +208,11 @@ test("all of it can be done by keyboard", async () => {
   await close();
 });
 
-test("validation shows the films behind a decade", async () => {
+test("validation shows the movies of a decade", async () => {
   const { page, close } = await opened("/validation");
   await page.click("[data-decade='1990']");
   await page.waitForSelector("dialog[open] #groups");
-  assert.match(await page.textContent("#why-body"), /Found.*Missed.*False alarms/s);
+  assert.match(await page.textContent("#why-body"), /Correct.*Missed.*Not chosen/s);
   await page.locator("#groups a").first().click();
   await page.waitForSelector("dialog[open] .sum");
   await page.click("dialog .close");
@@ -230,14 +230,14 @@ for (const colorScheme of ["light", "dark"]) {
         await page.waitForSelector("dialog[open] .sum");
         assert.deepEqual(await violations(page), [], "the dialog");
       }
-      // An address that makes no sense is a 400, which the console tells.
+      // The browser logs a 400 to the console.
       if (path === "/?decade=7") wrong.length = 0;
       await close();
     }
   });
 }
 
-test("what it takes: 20 loads and 20 sliders", async () => {
+test("timings of 20 page loads and 20 slider moves", async () => {
   const { page, close } = await opened("/");
   const loads = [];
   for (let load = 0; load < 20; load += 1) {
@@ -255,7 +255,7 @@ test("what it takes: 20 loads and 20 sliders", async () => {
       const films = document.getElementById("films");
       const slider = document.getElementById("weigh-popular");
       const start = performance.now();
-      // Ranked by this weight, as its links say; painted, which is what comes after a frame.
+      // Done when the rows link to this weight; a timeout after a frame runs after the paint.
       new MutationObserver((_, observer) => {
         if (!films.querySelector("a.title").search.includes(`popular=${value}&`)) return;
         observer.disconnect();
@@ -266,8 +266,8 @@ test("what it takes: 20 loads and 20 sliders", async () => {
     }), 10 + move * 4));
   }
   const [slowestLoad, slowestMove] = [Math.max(...loads), Math.max(...moves)];
-  const middle = (numbers) => numbers.sort((one, other) => one - other)[10].toFixed(0);
-  console.log(`usable list: median ${middle(loads)} ms, slowest ${slowestLoad.toFixed(0)} ms; ` +
-    `re-rank: median ${middle(moves)} ms, slowest ${slowestMove.toFixed(0)} ms; ${bytes} bytes compressed`);
+  const median = (numbers) => numbers.sort((one, other) => one - other)[10].toFixed(0);
+  console.log(`usable list: median ${median(loads)} ms, slowest ${slowestLoad.toFixed(0)} ms; ` +
+    `re-rank: median ${median(moves)} ms, slowest ${slowestMove.toFixed(0)} ms; ${bytes} bytes compressed`);
   await close();
 });

@@ -1,8 +1,8 @@
-// What a frontend does over a WebSocket, told line by line as JSON: node client.mjs ws://…/graphql/ws
+// Runs operations over a WebSocket and prints results as lines of JSON: node client.mjs ws://…/graphql/ws
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
-const tell = (what) => console.log(JSON.stringify(what));
+const print = (result) => console.log(JSON.stringify(result));
 
 const client = createClient({
   url: process.argv[2],
@@ -10,38 +10,38 @@ const client = createClient({
   lazy: false,
   retryAttempts: 0,
   on: {
-    connected: () => tell({ connected: true }),
-    closed: (event) => tell({ closed: { code: event.code, reason: event.reason, clean: event.wasClean } }),
-    // Pings and pongs of the protocol are the client's own here: the server's are WebSocket frames.
-    pong: (received) => received && tell({ pong: true }),
+    connected: () => print({ connected: true }),
+    closed: (event) => print({ closed: { code: event.code, reason: event.reason, clean: event.wasClean } }),
+    // Only replies to the client's own pings: the server pings by WebSocket frames.
+    pong: (received) => received && print({ pong: true }),
   },
   onNonLazyError: () => {},
   keepAlive: 100,
 });
 
-// Everything that one operation says, in order.
+// All results of an operation, in order.
 async function all(query) {
-  const said = [];
+  const results = [];
   try {
-    for await (const result of client.iterate({ query })) said.push(result);
+    for await (const result of client.iterate({ query })) results.push(result);
   } catch (errors) {
-    said.push({ refused: errors.map?.((error) => error.extensions.code) ?? String(errors) });
+    results.push({ refused: errors.map?.((error) => error.extensions.code) ?? String(errors) });
   }
-  return said;
+  return results;
 }
 
-tell({ query: await all("{ predictions(decade: 1990, first: 2) { nodes { rank movie { title } } } }") });
-tell({
+print({ query: await all("{ predictions(decade: 1990, first: 2) { nodes { rank movie { title } } } }") });
+print({
   stream: await all(
     "subscription { predictionStream(decade: 1990, batchSize: 2) { received total complete predictions { rank movie { title } } } }",
   ),
 });
-tell({ refused: await all("subscription { predictionStream(limit: 0) { total } }") });
+print({ refused: await all("subscription { predictionStream(limit: 0) { total } }") });
 
-// The first change, then no more: leaving the loop completes the subscription.
+// Leaving the loop after the first update completes the subscription.
 const query = "subscription { predictionUpdates(decade: 1990, top: 1) { kind previousRank prediction { rank movie { title } } } }";
 for await (const result of client.iterate({ query })) {
-  tell({ update: result });
+  print({ update: result });
   break;
 }
 // The connection stays open until the service stops.

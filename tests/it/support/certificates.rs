@@ -1,4 +1,4 @@
-//! Certificates of a test's own, by `openssl`.
+//! Certificates for one test, made with `openssl`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,34 +8,34 @@ use tempfile::TempDir;
 
 const KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
-/// Who vouches for servers.
-pub(crate) struct Authority {
+/// A certificate authority that signs server certificates.
+pub(crate) struct CertificateAuthority {
     directory: TempDir,
 }
 
-/// What a server shows, and the key to it.
+/// A server certificate and its private key.
 pub(crate) struct Identity {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
 }
 
-impl Authority {
+impl CertificateAuthority {
     pub(crate) fn new() -> Self {
         let authority = Self { directory: TempDir::new().unwrap() };
-        // No two are called the same.
+        // A unique subject, so that no certificate of another authority matches.
         let name = format!("/CN={}", authority.directory.path().file_name().unwrap().display());
         let request = ["req", "-x509", "-days", "2", "-subj", &name, "-keyout", "ca.key", "-out", "ca.pem"];
         authority.openssl(&[&request[..], &KEY].concat());
         authority
     }
 
-    /// What clients trust.
+    /// The CA certificate, for clients to trust.
     pub(crate) fn certificate(&self) -> PathBuf {
         self.path("ca.pem")
     }
 
-    /// Vouches for a server of this name, such as `IP:127.0.0.1`.
-    pub(crate) fn vouch_for(&self, name: &str) -> Identity {
+    /// Issues a server certificate for this subject alternative name, such as `IP:127.0.0.1`.
+    pub(crate) fn issue(&self, name: &str) -> Identity {
         let request = ["req", "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr"];
         self.openssl(&[&request[..], &KEY].concat());
         fs::write(self.path("names"), format!("subjectAltName={name}")).unwrap();

@@ -1,8 +1,8 @@
-//! A service of its own for each test, on a database of its own, and films to put into it.
+//! Test fixtures: a service per test on its own database, real servers, clients and movies to insert.
 
 mod certificates;
-mod crowd;
-mod films;
+mod load_generator;
+mod movies;
 mod node;
 mod postgres;
 mod process;
@@ -42,18 +42,18 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-pub(crate) use certificates::Authority;
-pub(crate) use crowd::{Crowd, From, Told, ask_once, counts};
-pub(crate) use films::{Film, credit, nominee, person, quality};
+pub(crate) use certificates::CertificateAuthority;
+pub(crate) use load_generator::{LoadGenerator, ResponseRecord, ResponseSource, count_by_source, send_once};
+pub(crate) use movies::{Movie, credit, nominee, person, quality};
 pub(crate) use node::NodeClient;
 pub(crate) use postgres::PostgresServer;
 pub(crate) use proxy::{Proxy, free_address};
 pub(crate) use redis::RedisServer;
 pub(crate) use socket::Socket;
 pub(crate) use wait::until;
-pub(crate) use world::{AnyFilm, TARGET, World};
+pub(crate) use world::{AnyMovie, TARGET, World};
 
-/// The service over one test's database, asked through its HTTP router.
+/// The service on one test's database; requests go through its HTTP router.
 pub(crate) struct TestService {
     pub(crate) store: Store,
     pub(crate) metrics: Metrics,
@@ -65,19 +65,19 @@ pub(crate) struct TestService {
     clock: ClockHand,
 }
 
-/// The database of a test, migrated by our own migrations.
+/// Opens the database of a test and applies Cinegraph's migrations.
 pub(crate) async fn migrated(pool: &PgPool, metrics: Metrics) -> Store {
     let store = open(&pool.connect_options(), metrics);
     store.migrate().await.unwrap();
     store
 }
 
-/// The database of a test as it is.
+/// Opens the database of a test without migrating it.
 pub(crate) fn open(options: &PgConnectOptions, metrics: Metrics) -> Store {
     store(options.to_url_lossy().to_string(), Duration::from_secs(30), metrics)
 }
 
-/// Where a test's database is.
+/// The URL of a test's database.
 pub(crate) fn url(pool: &PgPool) -> String {
     pool.connect_options().to_url_lossy().to_string()
 }
@@ -89,25 +89,25 @@ fn store(url: String, acquire_timeout: Duration, metrics: Metrics) -> Store {
         .unwrap()
 }
 
-/// A registry as the service has it.
+/// A registry with the service's inventory.
 pub(crate) fn metrics() -> Metrics {
     let fields = graphql::ROOT_FIELDS;
     Metrics::new(&Inventory { fields, loaders: graphql::LOADERS, queries: QUERY_NAMES }).unwrap()
 }
 
 impl TestService {
-    /// Starts on an empty test database (`#[sqlx::test(migrations = false)]`), or again, with nothing in memory, on one
-    /// that a service has used.
+    /// Starts on an empty test database (`#[sqlx::test(migrations = false)]`), or with cold caches on one that a
+    /// service has used.
     pub(crate) async fn on(pool: PgPool) -> Self {
         Self::sharing(pool, None).await
     }
 
-    /// The same, sharing what it keeps in a Redis.
+    /// The same, with Redis as the shared cache.
     pub(crate) async fn sharing(pool: PgPool, redis: Option<&str>) -> Self {
         Self::with(pool, redis, None).await
     }
 
-    /// The same, for those to administer whose tokens are in a file.
+    /// The same, with the admin tokens in this file.
     pub(crate) async fn administered(pool: PgPool, redis: Option<&str>, tokens: &Path) -> Self {
         Self::with(pool, redis, Some(tokens)).await
     }
@@ -120,7 +120,7 @@ impl TestService {
         service
     }
 
-    /// Reads the data versions, as the service does when it is told of a change.
+    /// Reads the data versions, as the service does on a notification.
     pub(crate) async fn see_changes(&self) {
         self.store.read_versions(&self.versions).await.unwrap();
     }
@@ -131,7 +131,7 @@ impl TestService {
         tokio::spawn(async move { store.listen().await.unwrap().follow(&versions).await });
     }
 
-    /// Starts where no database answers.
+    /// Starts with an unreachable database.
     pub(crate) fn without_database() -> Self {
         // Nothing listens on port 1.
         let (metrics, url) = (metrics(), "postgres://nobody@127.0.0.1:1/nothing");
@@ -184,13 +184,13 @@ impl TestService {
         address
     }
 
-    /// Computes everything that is derived, and lets the service see it.
+    /// Recomputes all derived data and reads the new versions.
     pub(crate) async fn refresh(&self) {
         refresh::person_quality(&self.store, &mut |_| ()).await.unwrap();
         self.refresh_scores().await;
     }
 
-    /// The same, with the quality of people as it stands in the database.
+    /// The same, without recomputing person quality.
     pub(crate) async fn refresh_scores(&self) {
         refresh::scores(&self.store, &mut |_| ()).await.unwrap();
         refresh::snapshot(&self.store, &self.config.target_lists, &mut |_| ()).await.unwrap();
@@ -198,18 +198,18 @@ impl TestService {
         self.later(TimeDelta::days(1));
     }
 
-    /// Lets time pass. After a day nothing that is kept may be served any more.
+    /// Advances the clock. After a day no cached entry may be served.
     pub(crate) fn later(&self, by: TimeDelta) {
         self.clock.advance(by);
     }
 
-    /// Invents this many films of all decades, with everything that hangs on films, and computes their scores.
-    pub(crate) async fn fill(&self, films: u32) {
-        generate(&self.pool, GenerateRequest { films, seed: 1 }, &mut |_| ()).await.unwrap();
+    /// Generates a catalogue of this many movies and computes their scores.
+    pub(crate) async fn fill(&self, movies: u32) {
+        generate(&self.pool, GenerateRequest { films: movies, seed: 1 }, &mut |_| ()).await.unwrap();
         self.refresh().await;
     }
 
-    /// Asks for something that is no operation.
+    /// Sends a GET request.
     pub(crate) async fn get(&self, uri: &str) -> Response {
         self.router.clone().oneshot(Request::get(uri).body(Body::empty()).unwrap()).await.unwrap()
     }
@@ -221,13 +221,13 @@ impl TestService {
         self.router.clone().oneshot(request).await.unwrap().status()
     }
 
-    /// Sends a query with more headers and returns what came over HTTP.
+    /// Sends a query with additional headers and returns the HTTP response.
     pub(crate) async fn send(&self, query: &str, variables: Value, headers: &[(&str, &str)]) -> Response {
         let body = json!({ "query": query, "variables": variables }).to_string();
         self.post(Body::from(body), &[&[("content-type", "application/json")], headers].concat()).await
     }
 
-    /// Sends whatever this is by POST.
+    /// Posts a body to `/graphql`.
     pub(crate) async fn post(&self, body: Body, headers: &[(&str, &str)]) -> Response {
         let mut request = Request::post("/graphql");
         for (name, value) in headers {
@@ -236,8 +236,8 @@ impl TestService {
         self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
-    /// Sends a query and returns the whole answer.
-    pub(crate) async fn ask(&self, query: &str, variables: Value) -> Value {
+    /// Sends a query and returns the GraphQL response.
+    pub(crate) async fn execute(&self, query: &str, variables: Value) -> Value {
         let response = self.send(query, variables, &[]).await;
         assert_eq!(response.status(), StatusCode::OK);
         let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -247,23 +247,23 @@ impl TestService {
     /// Sends a query that must succeed and returns its data.
     #[track_caller]
     pub(crate) fn data(&self, query: &str) -> impl Future<Output = Value> {
-        let asked = self.ask(query, json!({}));
+        let executed = self.execute(query, json!({}));
         async move {
-            let mut answer = asked.await;
-            assert_eq!(answer.get("errors"), None, "{answer:#}");
-            answer["data"].take()
+            let mut response = executed.await;
+            assert_eq!(response.get("errors"), None, "{response:#}");
+            response["data"].take()
         }
     }
 
     /// Sends a query that must fail and returns the code and field of its first error.
     pub(crate) async fn refusal(&self, query: &str) -> (String, Option<String>) {
-        let answer = self.ask(query, json!({})).await;
-        let extensions = &answer["errors"][0]["extensions"];
+        let response = self.execute(query, json!({})).await;
+        let extensions = &response["errors"][0]["extensions"];
         let text = |key: &str| extensions[key].as_str().map(str::to_owned);
-        (text("code").unwrap_or_else(|| panic!("no code in {answer:#}")), text("field"))
+        (text("code").unwrap_or_else(|| panic!("no code in {response:#}")), text("field"))
     }
 
-    /// How many statements the service has run.
+    /// The number of statements that the service has run.
     pub(crate) fn statements(&self) -> u64 {
         self.counted("db_client_operation_duration_seconds_count", &[])
     }

@@ -1,4 +1,4 @@
-//! A real PostgreSQL of a test's own, to be stopped, frozen and killed; and replicas of it.
+//! A real PostgreSQL server per test, which the test can stop, freeze and kill, and its replicas.
 
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
@@ -14,10 +14,10 @@ use super::certificates::Identity;
 use super::process::{children_of, signal};
 use super::until;
 
-/// Connections that it takes: a few more than one service opens.
+/// `max_connections`: a few more than one service opens.
 const CONNECTIONS: u32 = 40;
 
-/// A server that ends with the test.
+/// A server that is killed when dropped.
 pub(crate) struct PostgresServer {
     programs: Programs,
     process: Option<Child>,
@@ -25,7 +25,7 @@ pub(crate) struct PostgresServer {
     directory: TempDir,
 }
 
-/// The programs of the server that the tests run on, and whom they run as.
+/// The binaries of the server that the tests run on, and the account that they run as.
 #[derive(Clone)]
 struct Programs {
     bin: PathBuf,
@@ -59,7 +59,7 @@ impl Programs {
         command
     }
 
-    /// A directory that the server may use.
+    /// A temporary directory that the server account owns.
     fn directory(&self) -> TempDir {
         let directory = TempDir::new().unwrap();
         if let Some((uid, gid)) = self.account {
@@ -70,7 +70,7 @@ impl Programs {
 }
 
 impl PostgresServer {
-    /// Makes an empty cluster and starts it.
+    /// Creates an empty cluster and starts it.
     pub(crate) async fn start() -> Self {
         let programs = Programs::find().await;
         let directory = programs.directory();
@@ -90,19 +90,19 @@ impl PostgresServer {
     }
 
     async fn on(programs: Programs, directory: TempDir) -> Self {
-        // Free a moment ago: no other test gets the same one before this one is bound again.
+        // The kernel does not hand out a port again soon, so no other test gets this one before the server binds it.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = Self { programs, process: None, port, directory };
         server.start_again().await;
         server
     }
 
-    /// Where a database of it is.
+    /// The URL of one of its databases.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Starts it again as a server that shows who it is, and that takes no connection without TLS.
+    /// Restarts it with this certificate; it then rejects connections without TLS.
     pub(crate) async fn require_tls(&mut self, identity: &Identity) {
         self.stop();
         let data = self.data();
@@ -125,7 +125,7 @@ impl PostgresServer {
         sqlx::raw_sql(statements).execute(&mut connection).await.unwrap();
     }
 
-    /// Starts it where it was.
+    /// Starts it on the same port and data directory.
     pub(crate) async fn start_again(&mut self) {
         let mut settings = vec![
             format!("port={}", self.port),
@@ -137,7 +137,7 @@ impl PostgresServer {
                 .map(str::to_owned),
         );
         until("PostgreSQL runs", async || {
-            // Processes of one that was killed may still be ending; then it ends itself, to be started once more.
+            // The new server exits while processes of a killed one still hold the data directory: start it again.
             let ended = self.process.as_mut().is_none_or(|process| process.try_wait().unwrap().is_some());
             if ended {
                 let mut server = self.programs.command("postgres");
@@ -152,7 +152,7 @@ impl PostgresServer {
         .await;
     }
 
-    /// Ends all its processes as a crash would.
+    /// Kills all its processes, as a crash would.
     pub(crate) fn kill(&mut self) {
         let Some(mut process) = self.process.take() else { return };
         let mut all = children_of(process.id());
@@ -161,26 +161,26 @@ impl PostgresServer {
         let _ = process.wait();
     }
 
-    /// Ends it in order, closing its connections.
+    /// Shuts it down (fast), which closes its connections.
     pub(crate) fn stop(&mut self) {
         let Some(mut process) = self.process.take() else { return };
         signal("INT", &[process.id()]);
         let _ = process.wait();
     }
 
-    /// Makes all its processes say nothing, their connections staying open.
+    /// Suspends all its processes; their connections stay open.
     pub(crate) fn freeze(&self) {
         self.signal_all("STOP");
     }
 
-    /// Lets them go on.
+    /// Resumes its processes.
     pub(crate) fn thaw(&self) {
         self.signal_all("CONT");
     }
 
     fn signal_all(&self, name: &str) {
         if let Some(process) = &self.process {
-            // The parent first, so that it starts no more.
+            // The parent first, so that it forks no further child.
             signal(name, &[process.id()]);
             signal(name, &children_of(process.id()));
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-/// Sends a signal, such as `STOP`, to processes; one that has ended meanwhile is no fault.
+/// Sends a signal, such as `STOP`, to processes; ignores those that have exited.
 pub(super) fn signal(name: &str, pids: &[u32]) {
     let pids = pids.iter().map(ToString::to_string);
     Command::new("kill").arg(format!("-{name}")).args(pids).output().unwrap();
@@ -12,7 +12,7 @@ pub(super) fn signal(name: &str, pids: &[u32]) {
 /// The processes that `parent` has started.
 pub(super) fn children_of(parent: u32) -> Vec<u32> {
     let is_child = |stat: &str| {
-        // Its name stands in brackets and may hold anything; the state and the parent follow.
+        // The name is in parentheses and may contain any character; the state and the parent follow.
         let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
         after_name.split(' ').nth(1) == Some(parent.to_string().as_str())
     };

@@ -1,4 +1,4 @@
-//! A real proxy of a test's own, from the system's packages.
+//! A real HAProxy per test, from the system's packages.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -7,10 +7,10 @@ use tempfile::TempDir;
 
 use super::until;
 
-/// As we advise, for two instances.
+/// The documented configuration, for two instances.
 const SETTINGS: &str = include_str!("../../../config/haproxy.cfg");
 
-/// HAProxy before instances of the service; it ends with the test.
+/// HAProxy in front of two instances; stopped when dropped.
 pub(crate) struct Proxy {
     process: Child,
     pub(crate) address: SocketAddr,
@@ -21,7 +21,7 @@ impl Proxy {
     /// Starts it; returns when it listens.
     pub(crate) async fn before(instances: [SocketAddr; 2]) -> Self {
         let address = free_address();
-        // Health is looked at more often, so that the test need not wait.
+        // A shorter health-check interval, so that the test need not wait.
         let settings = [
             ("bind :80\n", format!("bind {address}\n")),
             ("10.0.0.1:8080", instances[0].to_string()),
@@ -50,7 +50,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Free a moment ago: no other test gets the same one before this one is bound again.
+/// An unused address. The kernel does not hand out the port again soon, so no other test gets it.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -1,4 +1,4 @@
-//! A real Redis of a test's own, from the system's packages.
+//! A real Redis server per test, from the system's packages.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::certificates::{Authority, Identity};
+use super::certificates::{CertificateAuthority, Identity};
 use super::process::signal;
 use super::until;
 
-/// A server that ends with the test.
+/// A server that is killed when dropped.
 pub(crate) struct RedisServer {
     process: Child,
     port: u16,
@@ -18,18 +18,18 @@ pub(crate) struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one that keeps nothing on disk.
+    /// Starts one without persistence.
     pub(crate) async fn start() -> Self {
-        // Free a moment ago: no other test gets the same one before this one is bound again.
+        // The kernel does not hand out a port again soon, so no other test gets this one before the server binds it.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let directory = TempDir::new().unwrap();
         let server = Self { process: spawn(&["--port", &port.to_string()], &directory), port, directory };
-        server.answers().await;
+        server.wait_until_ready().await;
         server
     }
 
-    /// Starts one that shows who it is, and that takes no connection without TLS.
-    pub(crate) async fn with_tls(authority: &Authority, identity: &Identity) -> Self {
+    /// Starts one with this certificate; it rejects connections without TLS.
+    pub(crate) async fn with_tls(authority: &CertificateAuthority, identity: &Identity) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let path = |path: &Path| path.to_str().unwrap().to_owned();
         let trusted = path(&authority.certificate());
@@ -44,51 +44,52 @@ impl RedisServer {
         let directory = TempDir::new().unwrap();
         let settings: Vec<_> = tls.iter().flat_map(|(name, value)| [*name, value]).collect();
         let server = Self { process: spawn(&settings, &directory), port, directory };
-        until("Redis answers", async || server.command(&["--tls", "--cacert", &trusted, "PING"]) == "PONG").await;
+        until("Redis replies to PING", async || server.command(&["--tls", "--cacert", &trusted, "PING"]) == "PONG")
+            .await;
         server
     }
 
-    /// Where it listens.
+    /// Its URL, without TLS.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    /// The same, for what takes its place.
+    /// Its port, for a stand-in.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// What it answers to a command.
+    /// Runs a command with `redis-cli`; returns the reply.
     pub(crate) fn command(&self, arguments: &[&str]) -> String {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Ends it as a crash would.
+    /// Kills it, as a crash would.
     pub(crate) fn kill(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 
-    /// Starts it again where it was, with nothing in it.
+    /// Starts it again on the same port, empty.
     pub(crate) async fn start_again(&mut self) {
         self.process = spawn(&["--port", &self.port.to_string()], &self.directory);
-        self.answers().await;
+        self.wait_until_ready().await;
     }
 
-    /// Makes it say nothing, its connections staying open.
+    /// Suspends it; its connections stay open.
     pub(crate) fn freeze(&self) {
         signal("STOP", &[self.process.id()]);
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub(crate) fn thaw(&self) {
         signal("CONT", &[self.process.id()]);
     }
 
-    async fn answers(&self) {
-        until("Redis answers", async || self.command(&["PING"]) == "PONG").await;
+    async fn wait_until_ready(&self) {
+        until("Redis replies to PING", async || self.command(&["PING"]) == "PONG").await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! A WebSocket as a client sees it.
+//! A client of the WebSocket endpoint.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,28 +12,28 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// Far longer than any answer takes.
+/// Far longer than any message takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to `/graphql/ws`.
 pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
-    /// Connects and is acknowledged.
+    /// Connects, sends `connection_init` and receives `connection_ack`.
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let mut socket = Self::connect(address).await;
-        socket.say(json!({ "type": "connection_init" })).await;
-        assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
+        socket.send_json(json!({ "type": "connection_init" })).await;
+        assert_eq!(socket.receive().await, json!({ "type": "connection_ack" }));
         socket
     }
 
-    /// Connects and says nothing.
+    /// Connects without `connection_init`.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self::shake_hands(address, &[]).await.unwrap()
+        Self::handshake(address, &[]).await.unwrap()
     }
 
-    /// Tries to connect with more headers, or with others than usual; an empty one is left out.
-    pub(crate) async fn shake_hands(
+    /// Tries to connect with these headers added or replaced; an empty value removes the header.
+    pub(crate) async fn handshake(
         address: SocketAddr,
         headers: &[(&'static str, &str)],
     ) -> Result<Self, Response<Option<Vec<u8>>>> {
@@ -52,24 +52,24 @@ impl Socket {
         }
     }
 
-    pub(crate) async fn say(&mut self, message: Value) {
+    pub(crate) async fn send_json(&mut self, message: Value) {
         self.send(Message::text(message.to_string())).await;
     }
 
     pub(crate) async fn send(&mut self, message: Message) {
-        // Where the server has closed already, what it said is read next.
+        // If the server has already closed, the test reads its close frame next.
         let _ = self.0.send(message).await;
     }
 
-    /// Asks for an operation.
+    /// Sends `subscribe`.
     pub(crate) async fn subscribe(&mut self, id: &str, query: &str) {
-        self.say(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
+        self.send_json(json!({ "id": id, "type": "subscribe", "payload": { "query": query } })).await;
     }
 
     /// The next message of the protocol.
-    pub(crate) async fn hear(&mut self) -> Value {
+    pub(crate) async fn receive(&mut self) -> Value {
         loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("something is said") {
+            match timeout(PATIENCE, self.0.next()).await.expect("a message arrives in time") {
                 Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 other => panic!("{other:?}"),
@@ -79,15 +79,15 @@ impl Socket {
 
     /// The payload of the next message, which must be a result of this operation.
     pub(crate) async fn next(&mut self, id: &str) -> Value {
-        let mut message = self.hear().await;
+        let mut message = self.receive().await;
         assert_eq!((&message["id"], &message["type"]), (&json!(id), &json!("next")), "{message:#}");
         message["payload"].take()
     }
 
-    /// Reads what is left to read; the code and reason with which the server closed.
+    /// Skips remaining messages; returns the code and reason of the close frame.
     pub(crate) async fn closed(&mut self) -> (u16, String) {
         loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("the connection is closed") {
+            match timeout(PATIENCE, self.0.next()).await.expect("the connection is closed in time") {
                 Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
                 Some(Ok(_)) => {}
                 other => panic!("{other:?}"),
@@ -95,7 +95,7 @@ impl Socket {
         }
     }
 
-    /// Answers pings until the connection is closed.
+    /// Replies to pings until the connection is closed.
     pub(crate) async fn idle(&mut self) {
         while let Some(Ok(_)) = self.0.next().await {}
     }

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// Far longer than anything that a test waits for takes.
+/// Far longer than any condition of a test takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asks until the answer is yes.
+/// Polls until the condition holds.
 ///
 /// # Panics
-/// When it does not become yes.
+/// If it does not hold within 30 seconds.
 pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !is_so().await {
-        assert!(Instant::now() < end, "still not: {what}");
+        assert!(Instant::now() < end, "timed out waiting until: {what}");
         sleep(Duration::from_millis(10)).await;
     }
 }

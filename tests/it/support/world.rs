@@ -1,4 +1,4 @@
-//! A small catalogue at random: what SQL computes over its tables, a test computes plainly over the same rows.
+//! A small random catalogue, from which tests compute in plain Rust what SQL computes from its tables.
 
 use cinegraph::scoring::{Inputs, PersonRecord, person_quality};
 use proptest::prelude::*;
@@ -18,18 +18,18 @@ const METRICS: [(&str, &str, f64); 5] = [
     ("tmdb", "popularity_score", 2000.0),
 ];
 
-/// Films and people with ids from 1 up.
+/// Movies and people, with ids from 1.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) films: Vec<AnyFilm>,
+    pub(crate) movies: Vec<AnyMovie>,
     people: i64,
-    /// Rows of quality that another system left: person and score.
+    /// Quality rows that another application left: person and score.
     qualities: Vec<(i64, Option<f64>)>,
 }
 
-/// A film as its rows have it, absurd ones included.
+/// A movie as its rows describe it, with implausible values too.
 #[derive(Debug, Clone)]
-pub(crate) struct AnyFilm {
+pub(crate) struct AnyMovie {
     pub(crate) id: i64,
     pub(crate) full: bool,
     released: Option<&'static str>,
@@ -37,13 +37,13 @@ pub(crate) struct AnyFilm {
     tmdb_data: Json<Option<f64>>,
     metrics: Vec<(&'static str, &'static str, Option<f64>)>,
     metadata: &'static str,
-    /// Who is named, and whether it was won.
+    /// The linked person, and whether it was won.
     nominations: Vec<(Option<i64>, Option<bool>)>,
-    /// Who is credited, in the order of the rows.
+    /// Credited people, in row order.
     credits: Vec<i64>,
 }
 
-/// A column of JSON, or NULL, and what there is to be read from it.
+/// A JSON column or NULL, and the value that Cinegraph must read from it.
 #[derive(Debug, Clone)]
 struct Json<T> {
     text: Option<String>,
@@ -51,20 +51,20 @@ struct Json<T> {
 }
 
 impl World {
-    /// At random, yet the same in every run.
-    pub(crate) fn of(films: usize, people: usize) -> Self {
+    /// Random, but the same in every run.
+    pub(crate) fn of(movies: usize, people: usize) -> Self {
         let qualities = prop::collection::vec(prop::option::of(prop::option::of(quality())), people);
         let people = i64::try_from(people).unwrap();
-        let drawn = (prop::collection::vec(film(people), films), qualities);
-        let (mut films, qualities) = drawn.new_tree(&mut TestRunner::deterministic()).unwrap().current();
-        (1..).zip(&mut films).for_each(|(id, film)| film.id = id);
+        let drawn = (prop::collection::vec(movie(people), movies), qualities);
+        let (mut movies, qualities) = drawn.new_tree(&mut TestRunner::deterministic()).unwrap().current();
+        (1..).zip(&mut movies).for_each(|(id, movie)| movie.id = id);
         let qualities = (1..).zip(qualities).filter_map(|(person, row)| Some((person, row?))).collect();
-        Self { films, people, qualities }
+        Self { movies, people, qualities }
     }
 
-    /// Puts films, people, credits and nominations into the database, but no quality.
+    /// Inserts movies, people, credits and nominations, but no quality.
     pub(crate) async fn insert(&self, pool: &PgPool) {
-        let films = &self.films;
+        let movies = &self.movies;
         sqlx::query(
             "INSERT INTO movies (id, tmdb_id, title, release_date, import_status, canonical_sources, tmdb_data,
                                  inserted_at, updated_at)
@@ -73,16 +73,16 @@ impl World {
              FROM unnest($1::integer[], $2::text[], $3::boolean[], $4::text[], $5::text[])
                   AS film (id, day, complete, sources, data)",
         )
-        .bind(films.iter().map(|film| i32::try_from(film.id).unwrap()).collect::<Vec<_>>())
-        .bind(films.iter().map(|film| film.released).collect::<Vec<_>>())
-        .bind(films.iter().map(|film| film.full).collect::<Vec<_>>())
-        .bind(films.iter().map(|film| film.sources.text.clone()).collect::<Vec<_>>())
-        .bind(films.iter().map(|film| film.tmdb_data.text.clone()).collect::<Vec<_>>())
+        .bind(movies.iter().map(|movie| i32::try_from(movie.id).unwrap()).collect::<Vec<_>>())
+        .bind(movies.iter().map(|movie| movie.released).collect::<Vec<_>>())
+        .bind(movies.iter().map(|movie| movie.full).collect::<Vec<_>>())
+        .bind(movies.iter().map(|movie| movie.sources.text.clone()).collect::<Vec<_>>())
+        .bind(movies.iter().map(|movie| movie.tmdb_data.text.clone()).collect::<Vec<_>>())
         .execute(pool)
         .await
         .unwrap();
 
-        let metrics = films.iter().flat_map(|film| film.metrics.iter().map(move |metric| (film, metric)));
+        let metrics = movies.iter().flat_map(|movie| movie.metrics.iter().map(move |metric| (movie, metric)));
         sqlx::query(
             "INSERT INTO external_metrics (movie_id, source, metric_type, value, metadata, fetched_at, inserted_at,
                                            updated_at)
@@ -90,11 +90,11 @@ impl World {
              FROM unnest($1::bigint[], $2::text[], $3::text[], $4::double precision[], $5::text[])
                   AS metric (movie, source, kind, value, metadata)",
         )
-        .bind(metrics.clone().map(|(film, _)| film.id).collect::<Vec<_>>())
+        .bind(metrics.clone().map(|(movie, _)| movie.id).collect::<Vec<_>>())
         .bind(metrics.clone().map(|(_, (source, _, _))| *source).collect::<Vec<_>>())
         .bind(metrics.clone().map(|(_, (_, kind, _))| *kind).collect::<Vec<_>>())
         .bind(metrics.clone().map(|(_, (_, _, value))| *value).collect::<Vec<_>>())
-        .bind(metrics.map(|(film, _)| film.metadata).collect::<Vec<_>>())
+        .bind(metrics.map(|(movie, _)| movie.metadata).collect::<Vec<_>>())
         .execute(pool)
         .await
         .unwrap();
@@ -108,8 +108,8 @@ impl World {
         .await
         .unwrap();
 
-        // The last row first: the order on disk must not matter.
-        let credits = films.iter().flat_map(|film| film.credits.iter().map(|person| (film.id, *person)));
+        // Inserted last row first, because the order on disk must not matter.
+        let credits = movies.iter().flat_map(|movie| movie.credits.iter().map(|person| (movie.id, *person)));
         sqlx::query(
             "INSERT INTO movie_credits (id, movie_id, person_id, credit_id, credit_type, inserted_at, updated_at)
              SELECT n, movie, person, n::text, 'cast', now(), now()
@@ -121,7 +121,7 @@ impl World {
         .await
         .unwrap();
 
-        let nominations = films.iter().flat_map(|film| film.nominations.iter().map(|row| (film.id, row.0, row.1)));
+        let nominations = movies.iter().flat_map(|movie| movie.nominations.iter().map(|row| (movie.id, row.0, row.1)));
         sqlx::query(
             "WITH organization AS (
                  INSERT INTO festival_organizations (name, inserted_at, updated_at) VALUES ('Jury', now(), now())
@@ -147,48 +147,48 @@ impl World {
         .unwrap();
     }
 
-    /// Puts the qualities of people into the database as another system might have left them.
+    /// Inserts the quality rows that another application left.
     pub(crate) async fn insert_qualities(&self, pool: &PgPool) {
         for (person, score) in &self.qualities {
             super::quality(pool, *person, *score).await;
         }
     }
 
-    /// What a film's criteria are made of, with the qualities that [`World::insert_qualities`] leaves.
-    pub(crate) fn inputs(&self, film: &AnyFilm) -> Inputs {
+    /// The inputs of a movie's criteria, with the quality rows of [`World::insert_qualities`].
+    pub(crate) fn inputs(&self, movie: &AnyMovie) -> Inputs {
         let quality = |person| self.qualities.iter().find(|row| row.0 == person).and_then(|row| row.1);
-        film.inputs(quality)
+        movie.inputs(quality)
     }
 
-    /// The record of each person who has one.
+    /// The non-empty records, by person id.
     pub(crate) fn records(&self) -> Vec<(i64, PersonRecord)> {
         (1..=self.people).filter_map(|person| Some((person, self.record(person)?))).collect()
     }
 
-    /// A film's inputs as the blind basis has them, with qualities of our own computing.
-    pub(crate) fn blind_inputs(&self, film: &AnyFilm) -> Inputs {
-        let inputs = film.inputs(|person| {
-            let hidden = self.films_of(person).filter(|other| {
-                other.is_listed() && other.decade().is_some_and(|decade| Some(decade) == film.decade())
+    /// A movie's inputs on the blind basis, with person quality computed from the records.
+    pub(crate) fn blind_inputs(&self, movie: &AnyMovie) -> Inputs {
+        let inputs = movie.inputs(|person| {
+            let hidden = self.movies_of(person).filter(|other| {
+                other.is_listed() && other.decade().is_some_and(|decade| Some(decade) == movie.decade())
             });
             let raw = self.record(person)?.raw() - 10.0 * f64::from(count(hidden));
             Some(person_quality(raw))
         });
-        Inputs { lists: inputs.lists - u32::from(film.is_listed()), ..inputs }
+        Inputs { lists: inputs.lists - u32::from(movie.is_listed()), ..inputs }
     }
 
-    fn films_of(&self, person: i64) -> impl Iterator<Item = &AnyFilm> + Clone {
-        self.films.iter().filter(move |film| film.credits.contains(&person))
+    fn movies_of(&self, person: i64) -> impl Iterator<Item = &AnyMovie> + Clone {
+        self.movies.iter().filter(move |movie| movie.credits.contains(&person))
     }
 
     fn record(&self, person: i64) -> Option<PersonRecord> {
-        let films = self.films_of(person);
-        let own = self.films.iter().flat_map(|film| &film.nominations).filter(|row| row.0 == Some(person));
-        let unnamed = films.clone().flat_map(|film| &film.nominations).filter(|row| row.0.is_none());
+        let movies = self.movies_of(person);
+        let own = self.movies.iter().flat_map(|movie| &movie.nominations).filter(|row| row.0 == Some(person));
+        let unnamed = movies.clone().flat_map(|movie| &movie.nominations).filter(|row| row.0.is_none());
         let record = PersonRecord {
-            canonical: films.clone().map(|film| count(&film.sources.meaning)).sum(),
-            well_rated: count(films.clone().filter(|film| film.is_well_rated())),
-            films: count(films),
+            canonical: movies.clone().map(|movie| count(&movie.sources.meaning)).sum(),
+            well_rated: count(movies.clone().filter(|movie| movie.is_well_rated())),
+            films: count(movies),
             wins: count(own.clone().chain(unnamed.clone()).filter(|row| row.1 == Some(true))),
             nominations: count(own.clone().chain(unnamed)),
             direct_wins: count(own.clone().filter(|row| row.1 == Some(true))),
@@ -198,7 +198,7 @@ impl World {
     }
 }
 
-impl AnyFilm {
+impl AnyMovie {
     /// First year of its decade.
     fn decade(&self) -> Option<i32> {
         self.released.map(|day| day[..4].parse::<i32>().unwrap() / 10 * 10)
@@ -242,7 +242,7 @@ fn count(items: impl IntoIterator) -> u32 {
     u32::try_from(items.into_iter().count()).unwrap()
 }
 
-fn film(people: i64) -> impl Strategy<Value = AnyFilm> {
+fn movie(people: i64) -> impl Strategy<Value = AnyMovie> {
     let days = vec![None, Some("1994-05-01"), Some("1999-12-31"), Some("2003-07-07"), Some("2029-12-31")];
     let metadata = vec!["{}", r#"{"type": "list_appearances"}"#, r#"{"type": "popularity"}"#, "[]", "null"];
     let metrics = METRICS.map(|(source, kind, scale)| {
@@ -260,7 +260,7 @@ fn film(people: i64) -> impl Strategy<Value = AnyFilm> {
         prop::collection::vec(nomination, 0..5),
         prop::collection::vec(1..=people, 0..6),
     )
-        .prop_map(|(released, full, sources, tmdb_data, metrics, metadata, nominations, credits)| AnyFilm {
+        .prop_map(|(released, full, sources, tmdb_data, metrics, metadata, nominations, credits)| AnyMovie {
             id: 0,
             full,
             released,
@@ -273,10 +273,10 @@ fn film(people: i64) -> impl Strategy<Value = AnyFilm> {
         })
 }
 
-/// Mostly plausible, at times absurd.
+/// Mostly plausible, sometimes implausible.
 fn number(scale: f64) -> impl Strategy<Value = f64> {
-    let absurd = vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -3.0, -0.0, 0.0, 1e4, 1e308, -1e308, 5e-324];
-    prop_oneof![6 => 0.0..=scale, 1 => Just(7.0), 2 => select(absurd)]
+    let implausible = vec![f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -3.0, -0.0, 0.0, 1e4, 1e308, -1e308, 5e-324];
+    prop_oneof![6 => 0.0..=scale, 1 => Just(7.0), 2 => select(implausible)]
 }
 
 fn quality() -> impl Strategy<Value = f64> {

@@ -1,10 +1,10 @@
-//! Importing IMDb's public dumps (<https://developer.imdb.com/non-commercial-datasets/>).
+//! Imports IMDb's public dumps (<https://developer.imdb.com/non-commercial-datasets/>).
 //!
-//! They have tens of millions of lines, few of which concern films: what is kept in memory are the numbers of the films
-//! taken and of the people credited in them, four bytes each, and what is known of films of other sources.
+//! They have tens of millions of lines, few of which are relevant. Memory holds only the numbers of the imported movies
+//! and their people, four bytes each, and the known ids from other sources.
 //!
-//! The dumps are made at different minutes, so a line about a film or a person that another file lacks is skipped and
-//! counted; a line that cannot be read is an error.
+//! The dumps are not created at the same time, so lines about a movie or person that is missing from another dump are
+//! skipped and counted. Invalid lines are errors.
 
 mod rows;
 
@@ -22,17 +22,17 @@ use crate::store::import::{CopyText, Import, Merged, Staging};
 
 use rows::{Credits, Films, Known, Names, Ratings};
 
-/// How many lines are read between two sends, also when none of them is sent.
+/// Maximum number of lines between two sends, even if none of them is sent.
 const CHUNK_LINES: u32 = 16 * 1024;
 
 /// One of the dumps.
 struct Dump {
     name: &'static str,
-    /// Its name once decompressed.
+    /// Name of the decompressed file.
     plain_name: &'static str,
     staging: Staging,
     columns: &'static [&'static str],
-    /// Why a line that was staged is not merged.
+    /// Why a staged line may not be merged.
     unmerged: SkipReason,
 }
 
@@ -65,16 +65,16 @@ const PEOPLE: Dump = Dump {
     unmerged: SkipReason::Repeated,
 };
 
-/// Imports the dumps of a directory: films of at least `min_votes` votes that are not for adults and have a year, whose
-/// first of January is their release date; their ratings, genres, credits, and the people credited.
+/// Imports the dumps in a directory: non-adult movies with a year and at least `min_votes` votes, with ratings, genres,
+/// credits and the credited people. The release date is 1 January of the year.
 ///
-/// Of a film that another source describes (its `imdb_id` tells), whatever kind of title it is, only the ratings are
-/// taken, and the credits if it has none from elsewhere. Like the CSV import, it updates what differs, adds the rest,
-/// deletes nothing, and changes nothing the second time.
+/// For a title that another source describes (by `imdb_id`), of any type, only the ratings are imported, and the
+/// credits if it has none from elsewhere. Like the CSV import, it updates differing rows, adds missing ones, deletes
+/// nothing, and is idempotent.
 ///
 /// # Errors
-/// [`ImportError`] when a file is damaged, when the films of this database are not imported ones, or when the database
-/// fails. Nothing has changed then.
+/// [`ImportError`] if a file is damaged, if the database holds other movies than imported ones, or if the database
+/// fails. The database is then unchanged.
 pub async fn import_imdb(
     pool: &PgPool,
     dir: &Path,
@@ -104,11 +104,11 @@ pub async fn import_imdb(
             summary.files.push(genres_summary(genres));
         }
     }
-    summary.nominees = super::finish(import, pool, progress).await?;
+    summary.nominees = super::finish(import, generated, pool, progress).await?;
     Ok(summary)
 }
 
-/// Reads each dump with what those before it have told; gives them back in the order of merging.
+/// Stages each dump, filtered by the previous ones; returns them in merge order.
 async fn stage_all(
     import: &mut Import,
     dir: &Path,
@@ -142,14 +142,14 @@ async fn stage_all(
     Ok(present)
 }
 
-/// What was read of a dump.
+/// Counts of a staged dump.
 struct Staged {
     file: &'static str,
     rows: u64,
     skipped: BTreeMap<SkipReason, u64>,
 }
 
-/// Copies what `append` takes of a dump into its staging table. None when it is not there.
+/// Copies the lines accepted by `append` into the staging table of a dump. `None` if the file does not exist.
 async fn stage(
     import: &mut Import,
     dump: &Dump,
@@ -191,7 +191,7 @@ async fn stage(
 }
 
 impl Dump {
-    /// The file's name in a directory that has it.
+    /// Name of the file in `dir`, compressed or not.
     fn find(&self, dir: &Path) -> Option<&'static str> {
         [self.name, self.plain_name].into_iter().find(|name| dir.join(name).exists())
     }
@@ -208,7 +208,7 @@ impl Staged {
     }
 }
 
-/// A film's line names up to three genres, so they are counted apart.
+/// One line names up to three genres, so genres are counted separately.
 fn genres_summary(merged: Merged) -> FileSummary {
     FileSummary { rows: merged.rows, ..counts("- its genres", merged) }
 }

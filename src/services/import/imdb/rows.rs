@@ -1,4 +1,4 @@
-//! What becomes of a line of each dump: a row to be merged, or a reason to skip it.
+//! Converts lines of the dumps to rows, or skips them with a reason.
 
 use std::collections::HashMap;
 
@@ -9,21 +9,21 @@ use super::super::values::{TEXT, integer, number, shown};
 use crate::store::import::CopyText;
 use crate::store::import_imdb::{KnownMovie, KnownPerson};
 
-/// Titles and people are numbered upwards, and in 2026 have reached 40 and 18 millions.
+/// Upper bound of ids. In 2026 they have reached 40 million titles and 18 million people.
 const NUMBER_MAX: i32 = 999_999_999;
-/// Digits of an id: smaller numbers are filled up with zeros.
+/// Minimum number of digits; smaller numbers are zero-padded.
 const ID_DIGITS: usize = 7;
 
-/// The kind of title that is a film to be ranked. `tvMovie`, `short`, `video` and the like are not.
+/// Type of titles that are ranked. Excludes `tvMovie`, `short`, `video` and others.
 const FILM: &str = "movie";
 
-/// Genres that TMDb calls otherwise.
+/// Genres that TMDb names differently.
 const GENRES: [(&str, &str); 2] = [("Musical", "Music"), ("Sci-Fi", "Science Fiction")];
 
-/// What a line becomes; or why it becomes nothing.
+/// `None` for an appended row, otherwise the reason for skipping the line.
 type Outcome = Result<Option<SkipReason>, ImportError>;
 
-/// What other sources gave, by IMDb's number.
+/// Known movies and people from other sources, by IMDb number.
 pub(super) struct Known {
     films: HashMap<i32, KnownMovie>,
     people: HashMap<i32, i32>,
@@ -37,7 +37,7 @@ impl Known {
         }
     }
 
-    /// The `tmdb_id` of a film: its own, or one made of its number.
+    /// `tmdb_id` of a movie: the known one, or the negative IMDb number.
     fn film_id(&self, number: i32) -> i32 {
         self.films.get(&number).map_or(-number, |film| film.tmdb_id)
     }
@@ -47,7 +47,7 @@ impl Known {
     }
 }
 
-/// Numbers to be looked up, once all are there.
+/// A sorted set of numbers.
 pub(super) struct Numbers(Vec<i32>);
 
 impl Numbers {
@@ -64,11 +64,11 @@ impl Numbers {
 
 pub(super) const RATING_COLUMNS: [&str; 3] = ["tconst", "averageRating", "numVotes"];
 
-/// All ratings, since they tell which films are taken. Those of other titles are not merged.
+/// Stages all ratings and selects movies by votes. Ratings of other titles are not merged.
 pub(super) struct Ratings<'a> {
     known: &'a Known,
     min_votes: u32,
-    /// Titles with that many votes.
+    /// Titles with enough votes.
     voted: Vec<i32>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Ratings<'a> {
         Ok(None)
     }
 
-    /// The titles with votes enough; none when a title needs none.
+    /// Titles with enough votes; `None` if no votes are required.
     pub(super) fn done(self) -> Option<Numbers> {
         (self.min_votes > 0).then(|| Numbers::new(self.voted))
     }
@@ -101,7 +101,7 @@ impl<'a> Ratings<'a> {
 
 pub(super) const TITLE_COLUMNS: [&str; 6] = ["tconst", "titleType", "primaryTitle", "isAdult", "startYear", "genres"];
 
-/// Films that no other source describes.
+/// Selects movies that no other source describes.
 pub(super) struct Films<'a> {
     known: &'a Known,
     voted: Option<Numbers>,
@@ -146,7 +146,7 @@ impl<'a> Films<'a> {
         Ok(None)
     }
 
-    /// The films that were taken.
+    /// The selected movies.
     pub(super) fn done(self) -> Numbers {
         Numbers::new(self.taken)
     }
@@ -154,7 +154,7 @@ impl<'a> Films<'a> {
 
 pub(super) const PRINCIPAL_COLUMNS: [&str; 5] = ["tconst", "ordering", "nconst", "category", "characters"];
 
-/// Credits of the films taken, and of films of other sources that have none.
+/// Selects credits of the selected movies, and of known movies without credits.
 pub(super) struct Credits<'a> {
     known: &'a Known,
     taken: Numbers,
@@ -204,13 +204,13 @@ impl<'a> Credits<'a> {
         Ok(None)
     }
 
-    /// The people credited.
+    /// The credited people.
     pub(super) fn done(self) -> Numbers {
         Numbers::new(self.people)
     }
 }
 
-/// A credit as TMDb calls it.
+/// A credit in TMDb's terms.
 enum Work {
     Cast,
     /// Department and job.
@@ -218,7 +218,7 @@ enum Work {
 }
 
 impl Work {
-    /// What a category of IMDb's is; none when it is no credit.
+    /// Maps a category of IMDb; `None` if it is not imported.
     fn of(category: &str) -> Option<Self> {
         Some(match category {
             "actor" | "actress" | "self" => Self::Cast,
@@ -237,7 +237,7 @@ impl Work {
 
 pub(super) const NAME_COLUMNS: [&str; 2] = ["nconst", "primaryName"];
 
-/// People credited whom no other source describes.
+/// Selects credited people that no other source describes.
 pub(super) struct Names<'a> {
     known: &'a Known,
     credited: Numbers,
@@ -284,7 +284,7 @@ fn checked<T>(
     check(reader.required(column)?).map_err(|problem| reader.bad(column, problem))
 }
 
-/// The number in an id. Only one way to write it is taken, so that equal numbers are equal ids.
+/// Number of an id. Accepts only the canonical form, so that equal numbers mean equal ids.
 fn number_of(id: &str, prefix: &str, example: &'static str) -> Result<i32, Problem> {
     let digits = id
         .strip_prefix(prefix)
@@ -302,19 +302,19 @@ fn flag(value: &str) -> Result<bool, Problem> {
     }
 }
 
-/// Genres apart by commas, under the names that TMDb gives them.
+/// Comma-separated genres with TMDb's names.
 fn with_tmdb_names(genres: &str) -> String {
     let names =
         genres.split(',').map(|genre| GENRES.iter().find(|(imdb, _)| *imdb == genre).map_or(genre, |known| known.1));
     names.collect::<Vec<_>>().join(",")
 }
 
-/// The characters of a JSON list. Another text stays as it is: not worth refusing millions of lines for.
+/// Joins the characters of a JSON list. Other text is used unchanged: not worth failing an import of millions of lines.
 fn roles(characters: &str) -> String {
     serde_json::from_str::<Vec<String>>(characters).map_or_else(|_| characters.to_owned(), |roles| roles.join(" / "))
 }
 
-/// As much of a text as its column takes. Nobody who imports a dump can shorten what stands in it.
+/// Truncates a text to its column size. A user cannot shorten a text in a dump.
 fn cut(text: &str) -> &str {
     text.char_indices().nth(TEXT).map_or(text, |(end, _)| &text[..end])
 }
@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_written_in_one_way() {
+    fn only_canonical_ids_are_accepted() {
         let number = |id| number_of(id, "tt", "tt0111161").ok();
         assert_eq!(number("tt0000001"), Some(1));
         assert_eq!(number("tt10000000"), Some(10_000_000));
@@ -335,13 +335,13 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_joined() {
+    fn character_lists_are_joined() {
         assert_eq!(roles(r#"["Jules \"J\" É","Self"]"#), "Jules \"J\" É / Self");
         assert_eq!(roles("no list"), "no list");
     }
 
     #[test]
-    fn long_texts_are_cut_between_characters() {
+    fn long_texts_are_truncated_at_character_boundaries() {
         assert_eq!(cut(&"é".repeat(TEXT + 1)), "é".repeat(TEXT));
         assert_eq!(cut("short"), "short");
     }

@@ -1,10 +1,10 @@
-//! Films, people and nominations, each in one line.
+//! Builders that insert movies, people and nominations.
 
 use sqlx::PgPool;
 
-/// A film being described; what is not said of it is missing.
+/// A movie to insert. Values that are not set are missing from the database.
 #[derive(Debug, Clone)]
-pub(crate) struct Film {
+pub(crate) struct Movie {
     title: String,
     released: Option<String>,
     status: &'static str,
@@ -19,8 +19,8 @@ pub(crate) struct Film {
     imdb_id: Option<String>,
 }
 
-impl Film {
-    /// A full film without a date.
+impl Movie {
+    /// A full movie without a release date.
     pub(crate) fn new(title: &str) -> Self {
         Self {
             title: title.into(),
@@ -43,19 +43,19 @@ impl Film {
         self
     }
 
-    /// Not full.
+    /// `import_status = 'soft'`.
     pub(crate) fn soft(mut self) -> Self {
         self.status = "soft";
         self
     }
 
-    /// On these lists.
+    /// Adds it to these lists, instead of others.
     pub(crate) fn on(self, lists: &[&str]) -> Self {
         let entries: Vec<_> = lists.iter().map(|key| format!("\"{key}\": {{\"included\": true}}")).collect();
         self.sources(&format!("{{{}}}", entries.join(", ")))
     }
 
-    /// `canonical_sources` as it stands: JSON, or "NULL".
+    /// Sets `canonical_sources` to this text: JSON, or "NULL".
     pub(crate) fn sources(mut self, json: &str) -> Self {
         self.sources = json.into();
         self
@@ -66,7 +66,7 @@ impl Film {
         self
     }
 
-    /// TMDb's and IMDb's average ratings.
+    /// Average ratings of TMDb and IMDb.
     pub(crate) fn rated(self, tmdb: f64, imdb: f64) -> Self {
         self.metric("tmdb", "rating_average", tmdb).metric("imdb", "rating_average", imdb)
     }
@@ -96,7 +96,7 @@ impl Film {
         self
     }
 
-    /// Nominations that name nobody, and how many of them won.
+    /// Nominations without a nominee, and how many of them won.
     pub(crate) fn nominated(mut self, nominations: usize, wins: usize) -> Self {
         (self.nominations, self.wins) = (nominations, wins);
         self
@@ -124,7 +124,7 @@ impl Film {
         self
     }
 
-    /// Puts it into the database; returns its id.
+    /// Inserts it; returns its id.
     pub(crate) async fn insert(&self, pool: &PgPool) -> i64 {
         let sources = (self.sources != "NULL").then_some(&self.sources);
         let id: i64 = sqlx::query_scalar(
@@ -198,7 +198,7 @@ impl Film {
     }
 }
 
-/// Somebody; returns their id.
+/// Inserts a person; returns the id.
 pub(crate) async fn person(pool: &PgPool, name: &str) -> i64 {
     sqlx::query_scalar(
         "INSERT INTO people (tmdb_id, name, inserted_at, updated_at)
@@ -210,7 +210,7 @@ pub(crate) async fn person(pool: &PgPool, name: &str) -> i64 {
     .unwrap()
 }
 
-/// Credits a person for a film, as director or, with `None`, as cast.
+/// Credits a person for a movie, as crew with this job or, with `None`, as cast.
 pub(crate) async fn credit(pool: &PgPool, movie: i64, person: i64, job: Option<&str>) {
     sqlx::query(
         "INSERT INTO movie_credits (movie_id, person_id, credit_id, credit_type, department, job, inserted_at, updated_at)
@@ -225,7 +225,7 @@ pub(crate) async fn credit(pool: &PgPool, movie: i64, person: i64, job: Option<&
     .unwrap();
 }
 
-/// Leaves a person's quality in the database, as another system might.
+/// Inserts a person's quality, as another application might.
 pub(crate) async fn quality(pool: &PgPool, person: i64, score: Option<f64>) {
     sqlx::query(
         "INSERT INTO person_metrics (person_id, metric_type, score, calculated_at, inserted_at, updated_at)
@@ -238,7 +238,7 @@ pub(crate) async fn quality(pool: &PgPool, person: i64, score: Option<f64>) {
     .unwrap();
 }
 
-/// A nomination that names somebody: linked to a person, or only by name.
+/// Inserts a nomination with a nominee, linked to a person or only by name.
 pub(crate) async fn nominee(pool: &PgPool, movie: i64, category: &str, name: &str, person: Option<i64>, won: bool) {
     nomination(pool, movie, category, Some(name), person, won).await;
 }
