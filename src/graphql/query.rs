@@ -352,7 +352,7 @@ impl Query {
     /// Origin of the movies. If it is `GENERATED`, tell your users that the movies do not exist.
     async fn data_origin(&self, ctx: &Context<'_>) -> Result<DataOrigin, ApiError> {
         let context = context(ctx);
-        root(ctx, async { Ok(context.reference().await?.origin.into()) }).await
+        root(ctx, async { Ok(context.services().catalogue.data_origin().await?.into()) }).await
     }
 
     /// Service version and data freshness.

@@ -27,6 +27,7 @@ pub struct Catalogue {
     clock: Clock,
     limits: CacheLimits,
     reference: Cache<(), Reference, ServiceError>,
+    origin: Cache<(), DataOrigin, ServiceError>,
     summaries: Cache<(), Vec<ListSummary>, ServiceError>,
     details: Option<Details>,
 }
@@ -67,8 +68,6 @@ pub struct Reference {
     pub genres: Vec<Genre>,
     /// All production countries, by code.
     pub countries: Vec<Country>,
-    /// Origin of the movies.
-    pub origin: DataOrigin,
     /// Country ids by lower-case code.
     country_ids: HashMap<String, i64>,
 }
@@ -115,6 +114,7 @@ impl Catalogue {
             clock: cache_context.clock.clone(),
             limits: *limits,
             reference: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
+            origin: Cache::new(limits.settings(CacheName::Profiles, 1), cache_context),
             summaries: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
             details: keep.then(details),
         }
@@ -266,6 +266,21 @@ impl Catalogue {
         self.summaries.get((), load).await
     }
 
+    /// Where the movies come from.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if it is not cached and cannot be loaded.
+    pub async fn data_origin(&self) -> Result<DataOrigin, ServiceError> {
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = async move {
+            let version_set = versions.set_of([Scope::Reference]);
+            let value = store.installation().await?.data_origin();
+            let bytes = estimated_size(&value, 0);
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: Source::Database })
+        };
+        Ok(*self.origin.get((), load).await?)
+    }
+
     /// The names of lists, genres and countries.
     ///
     /// # Errors
@@ -278,8 +293,7 @@ impl Catalogue {
             let country_ids = countries.iter().map(|(id, country)| (country.code.to_lowercase(), *id)).collect();
             let countries = countries.into_iter().map(|(_, country)| country).collect();
             let (lists, genres) = (store.list_names().await?, store.genres().await?);
-            let origin = store.installation().await?.data_origin();
-            let value = Reference { lists, genres, countries, origin, country_ids };
+            let value = Reference { lists, genres, countries, country_ids };
             let bytes = estimated_size(&value, 50_000);
             Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: Source::Database })
         };

@@ -162,7 +162,9 @@ async fn unmigrated_database_error_names_the_command(pool: PgPool) {
     ] {
         let output = run(&url, arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        assert!(stderr_of(&output).contains("run `cinegraph migrate`"), "{arguments:?}: {}", stderr_of(&output));
+        // A service reports it in its log.
+        let reported = format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr_of(&output));
+        assert!(reported.contains("run `cinegraph migrate`"), "{arguments:?}: {reported}");
     }
 }
 
@@ -261,7 +263,7 @@ async fn refreshing_twice_changes_nothing(pool: PgPool) {
     insta::assert_snapshot!("import", printed(&url, &["import", "csv", catalogue().path().to_str().unwrap()]));
     let again = printed(&url, &["refresh", "all"]);
     insta::assert_snapshot!("refresh_all", again);
-    assert!(again.contains("Scores of 40 films computed, 0 changed."), "{again}");
+    assert!(again.contains("Scores of 40 fully imported movies computed, 0 changed."), "{again}");
 }
 
 #[sqlx::test(migrations = false)]
@@ -372,7 +374,7 @@ async fn jobs_run_unless_disabled_and_failed_jobs_are_retried(pool: PgPool) {
     sqlx::query("ALTER TABLE cinegraph.gone RENAME TO movie_blind_scores").execute(&pool).await.unwrap();
     assert_eq!(run(&url, &["jobs", "retry", "12345"]).status.code(), Some(1));
     let id = failed[0]["id"].to_string();
-    assert_eq!(printed(&url, &["jobs", "retry", &id]), format!("Runs again: {id}\n"));
+    assert_eq!(printed(&url, &["jobs", "retry", &id]), format!("Retrying: {id}\n"));
     wait_for("it is done", || states() == json!([]));
 
     assert_eq!(printed(&url, &["jobs", "list"]), "No jobs.\n");
