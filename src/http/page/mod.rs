@@ -99,10 +99,13 @@ impl PageContext {
             Err(problem) => (PageQuery::default(), Some(problem)),
         };
         let frame = run_query::<Frame, E>(&state.pipeline, FRAME, serde_json::Map::new()).await;
-        let frame = frame.map(|result| result.data).unwrap_or_else(|unavailable| {
-            problem.get_or_insert(unavailable);
-            Frame::default()
-        });
+        let frame = match frame {
+            Ok(result) => result.data,
+            Err(unavailable) => {
+                problem.get_or_insert(unavailable);
+                Frame::default()
+            }
+        };
         let again = address.link(tab.path());
         Self { page: Chrome { tab, address, frame, explorer: state.explorer.is_some() }, problem, again }
     }
