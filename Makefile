@@ -39,6 +39,7 @@ lint: install ## Check format, dependencies, alerts, lints and documentation
 	scripts/check-dependencies.py
 	scripts/check-alerts.sh
 	cargo clippy --all-targets -- -D warnings
+	cargo clippy --no-default-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
 
 # After a change of a statement nothing builds by .sqlx, so any build serves here: all that it does is to start PostgreSQL.
