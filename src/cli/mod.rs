@@ -159,7 +159,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut config = Config::load(&overrides)?;
-    let is_demo = matches!(cli.command, Command::Demo(_));
+    let (is_demo, is_prove) = (matches!(cli.command, Command::Demo(_)), matches!(cli.command, Command::Prove(_)));
     let serves = is_demo || matches!(cli.command, Command::Serve(_) | Command::Worker(_));
     let on_terminal = if serves { std::io::stdout().is_terminal() } else { std::io::stderr().is_terminal() };
     let log_format = if config.log_format.is_json(on_terminal) { LogFormat::Json } else { LogFormat::Pretty };
@@ -167,16 +167,13 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if is_demo {
         // Frontends of a developer run on this machine.
         config.cors_allowed_origins.get_or_insert_with(AllowedOrigins::loopback);
-        if on_terminal && output == Output::Text && config.has_default_log_filter() {
-            // A line for each request would push the addresses off the screen.
-            QUIET_LOG_FILTER.clone_into(&mut config.log_filter);
-        }
     }
-    if matches!(cli.command, Command::Prove(_)) {
+    if is_prove {
         prove::configure(&mut config);
-        if config.has_default_log_filter() {
-            QUIET_LOG_FILTER.clone_into(&mut config.log_filter);
-        }
+    }
+    // In a terminal, a line for each request would push the addresses of a demo off the screen.
+    if (is_prove || is_demo && on_terminal && output == Output::Text) && config.has_default_log_filter() {
+        QUIET_LOG_FILTER.clone_into(&mut config.log_filter);
     }
     // Logs are the product of a service; for other commands standard output is for the result.
     let log_output = if serves { LogOutput::Stdout } else { LogOutput::Stderr };

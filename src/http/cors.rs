@@ -79,11 +79,11 @@ impl Cors {
     /// The response to a preflight that is not allowed; none for any other request.
     pub(super) fn reject(&self, request: &Request) -> Option<Response> {
         let headers = request.headers();
-        if request.method() != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        if request.method() != Method::OPTIONS {
             return None;
         }
-        let origin = headers.get(ORIGIN)?.to_str().unwrap_or("(not text)");
         let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes();
+        let origin = headers.get(ORIGIN)?.to_str().unwrap_or("(not text)");
         let problem = if !self.origins.allows(origin) {
             origin_problem(origin)
         } else if !METHODS.iter().any(|allowed| allowed.as_str().as_bytes() == method) {

@@ -14,9 +14,7 @@ use askama::Template;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -28,7 +26,7 @@ use tokio::task::spawn_blocking;
 
 use super::error::error_response;
 use super::html;
-use super::page::asset_path;
+use super::page::assets;
 use crate::telemetry::ErrorCode;
 
 /// Path of the explorer.
@@ -113,13 +111,17 @@ impl Explorer {
     /// Whether its files are there. Their checksums are compared when the first of them is served.
     #[must_use]
     pub fn is_installed(&self) -> bool {
-        let mut names = CHECKSUMS.lines().filter_map(|line| line.split_once("  "));
-        names.all(|(_, name)| self.0.directory.join(name).exists())
+        required().all(|(_, name)| self.0.directory.join(name).exists())
     }
 
     pub(super) fn routes<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         Router::new().route(PATH, get(page)).route("/graphiql/{version}/{name}", get(file)).with_state(self)
     }
+}
+
+/// Checksum and name of each of GraphiQL's files.
+fn required() -> impl Iterator<Item = (&'static str, &'static str)> {
+    CHECKSUMS.lines().filter_map(|line| line.split_once("  "))
 }
 
 fn installed() -> PathBuf {
@@ -145,7 +147,7 @@ impl Files {
 /// Reads GraphiQL's files, verifies their checksums and adds the embedded files.
 fn read_verified(directory: &FsPath) -> Result<HashMap<&'static str, File>, FileError> {
     let mut files = HashMap::new();
-    for (checksum, name) in CHECKSUMS.lines().filter_map(|line| line.split_once("  ")) {
+    for (checksum, name) in required() {
         let content = fs::read(directory.join(name)).map_err(|source| FileError::Read { name, source })?;
         if hex(&Sha256::digest(&content)) != checksum {
             return Err(FileError::Checksum { name });
@@ -191,12 +193,12 @@ struct MissingPage<'a> {
 
 /// `GET /graphiql`.
 async fn page(State(Explorer(files)): State<Explorer>) -> Response {
-    let icon = asset_path("icon.svg");
+    let icon = assets::path("icon.svg");
     match files.verified().await {
         Ok(_) => html::respond(StatusCode::OK, &ExplorerPage { icon, examples: EXAMPLES }, POLICY),
         Err(error) => {
             log_unusable(&error);
-            let view = MissingPage { icon, stylesheet: asset_path("app.css"), schema: files.schema.as_deref() };
+            let view = MissingPage { icon, stylesheet: assets::path("app.css"), schema: files.schema.as_deref() };
             html::respond(StatusCode::OK, &view, POLICY)
         }
     }
@@ -220,16 +222,12 @@ async fn file(
         return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "file not found in this version");
     };
     let is_style = FsPath::new(&name).extension().is_some_and(|extension| extension == "css");
-    let headers = [
-        (CONTENT_TYPE, if is_style { "text/css; charset=utf-8" } else { "text/javascript; charset=utf-8" }),
-        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (VARY, "accept-encoding"),
-    ];
+    let media_type = if is_style { assets::CSS } else { assets::SCRIPT };
+    let (headers, vary) = (assets::immutable(media_type), [(VARY, "accept-encoding")]);
     if accepts_gzip(&request) {
-        (headers, [(CONTENT_ENCODING, "gzip")], file.gzip.clone()).into_response()
+        (headers, vary, [(CONTENT_ENCODING, "gzip")], file.gzip.clone()).into_response()
     } else {
-        (headers, file.plain.clone()).into_response()
+        (headers, vary, file.plain.clone()).into_response()
     }
 }
 

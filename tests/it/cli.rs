@@ -466,20 +466,16 @@ impl Server {
 
     /// The same, with settings from the environment.
     pub(crate) fn with(database_url: &str, settings: &[(&str, &str)]) -> Self {
-        Self::spawn(database_url, &["serve", "--http-addr", "127.0.0.1:0"], settings, "serving")
+        Self::configured(database_url, &["serve", "--http-addr", "127.0.0.1:0"], settings, "serving")
     }
 
     /// Starts a long-running command; returns when it has logged this message.
     pub(crate) fn running(database_url: &str, arguments: &[&str], message: &str) -> Self {
-        Self::spawn(database_url, arguments, &[], message)
+        Self::configured(database_url, arguments, &[], message)
     }
 
     /// The same, with settings from the environment.
     pub(crate) fn configured(database_url: &str, arguments: &[&str], settings: &[(&str, &str)], message: &str) -> Self {
-        Self::spawn(database_url, arguments, settings, message)
-    }
-
-    fn spawn(database_url: &str, arguments: &[&str], settings: &[(&str, &str)], message: &str) -> Self {
         let arguments = [arguments, &["--admin-addr", "127.0.0.1:0", "--log-format", "json"]].concat();
         let mut command = cinegraph(database_url, &arguments);
         let mut child = command.envs(settings.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();

@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use crate::http::error::error_response;
 use crate::telemetry::ErrorCode;
 
-const CSS: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+pub(in crate::http) const CSS: &str = "text/css; charset=utf-8";
+pub(in crate::http) const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 macro_rules! assets {
@@ -69,10 +69,14 @@ pub(super) async fn get(Path((version, name)): Path<(String, String)>) -> Respon
     let Some((_, kind, content)) = asset else {
         return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "file not found in this version");
     };
-    let headers: [(HeaderName, &str); 3] = [
-        (CONTENT_TYPE, kind),
+    (immutable(kind), *content).into_response()
+}
+
+/// Headers of a file whose URL changes with its content.
+pub(in crate::http) fn immutable(media_type: &'static str) -> [(HeaderName, &'static str); 3] {
+    [
+        (CONTENT_TYPE, media_type),
         (CACHE_CONTROL, "public, max-age=31536000, immutable"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, *content).into_response()
+    ]
 }

@@ -3,7 +3,7 @@
 //! It queries the same operation pipeline as clients and so shares the response cache. Everything works by links and
 //! forms; the scripts in `assets/` only make it faster.
 
-mod assets;
+pub(super) mod assets;
 mod film;
 mod page_query;
 mod problem;
@@ -24,7 +24,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
-pub(super) use self::assets::path as asset_path;
 use self::page_query::PageQuery;
 use self::problem::PageError;
 use self::queries::{ADDITIONS, FRAME, Frame, PREDICTIONS, Ranked, run_query};
