@@ -20,6 +20,7 @@ mod pipeline;
 mod prediction;
 mod profile;
 mod query;
+mod root_fields;
 mod scalars;
 mod schema;
 mod streaming;
@@ -34,6 +35,6 @@ pub use pipeline::{
     CacheMetadata, ExecutionStatus, MediaType, OperationLimits, OperationPipeline, OperationResponse,
     RequestFingerprint, RequestId, Transport,
 };
-pub use query::ROOT_FIELDS;
+pub use root_fields::ROOT_FIELDS;
 pub use schema::{Api, ApiSchema, LOADERS, QueryLimits, api, schema_hash, sdl};
 pub use streaming::{Event, Execution, SubscriptionStream};

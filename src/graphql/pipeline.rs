@@ -25,6 +25,7 @@ use super::operation::{
     Operation, OperationInfo, assign_code, error_with_code, instrument_phase, outcome, syntax_error,
 };
 use super::persisted_documents::{Documents, TrustedDocuments};
+use super::root_fields;
 use super::schema::too_complex;
 use crate::cache::{
     Cache, CacheContext, CacheSettings, Dependencies, DependencyScope, Entry, Key, LoadError, Loaded, ReadMode, Ttl,
@@ -36,29 +37,6 @@ use crate::telemetry::{
 
 /// Longer than the TTL of any dependency, so that the dependencies determine how long a response is cached.
 const RESPONSE_TTL: Ttl = Ttl::of(Duration::from_hours(24));
-
-/// Root fields whose responses are cacheable, for as long as their dependencies are valid.
-const CACHEABLE_FIELDS: &[&str] = &[
-    "confirmedAdditions",
-    "countries",
-    "dataOrigin",
-    "decadeValidation",
-    "genres",
-    "lists",
-    "movie",
-    "movies",
-    "node",
-    "nodes",
-    "prediction",
-    "predictions",
-    "profile",
-    "profileComparison",
-    "profiles",
-    "validation",
-];
-
-/// Root fields that count as predictions in the metrics.
-const PREDICTION_FIELDS: &[&str] = &["confirmedAdditions", "prediction", "predictions"];
 
 /// How a request was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -636,15 +614,11 @@ fn request_data<T: Any + Send + Sync>(request: &Request) -> Option<&T> {
 
 impl OperationInfo {
     fn is_cacheable(&self) -> bool {
-        self.kind == OperationType::Query && self.all_of(CACHEABLE_FIELDS)
+        self.kind == OperationType::Query && root_fields::are_cacheable(&self.root_fields)
     }
 
     fn is_prediction(&self) -> bool {
-        self.all_of(PREDICTION_FIELDS)
-    }
-
-    fn all_of(&self, fields: &[&str]) -> bool {
-        !self.root_fields.is_empty() && self.root_fields.iter().all(|field| fields.contains(field))
+        root_fields::are_predictions(&self.root_fields)
     }
 }
 

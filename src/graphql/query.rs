@@ -21,35 +21,6 @@ use crate::services::predictions::{ListStatus, PageRequest};
 use crate::store::MovieKey;
 use crate::telemetry::{Done, Metrics};
 
-/// Fields of the root types, as metric labels.
-pub const ROOT_FIELDS: &[&str] = &[
-    "confirmedAdditions",
-    "countries",
-    "createProfile",
-    "dataOrigin",
-    "decadeValidation",
-    "deleteProfile",
-    "genres",
-    "invalidateCache",
-    "lists",
-    "movie",
-    "movies",
-    "node",
-    "nodes",
-    "prediction",
-    "predictionStream",
-    "predictionUpdates",
-    "predictions",
-    "profile",
-    "profileComparison",
-    "profiles",
-    "refreshScores",
-    "setDefaultProfile",
-    "status",
-    "updateProfile",
-    "validation",
-];
-
 /// Maximum number of IDs in `nodes`.
 const MAX_NODE_IDS: usize = 100;
 

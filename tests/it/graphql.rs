@@ -7,7 +7,7 @@ use async_graphql::parser::types::{
     FieldDefinition, InputValueDefinition, ServiceDocument, TypeKind, TypeSystemDefinition,
 };
 use chrono::TimeDelta;
-use cinegraph::graphql::{ROOT_FIELDS, sdl};
+use cinegraph::graphql::sdl;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -225,17 +225,6 @@ async fn everything_in_the_schema_is_described() {
     }
     silent.retain(|name| !UNDESCRIBED_BY_THE_LIBRARY.contains(&name.as_str()));
     assert_eq!(silent, Vec::<String>::new(), "without a description");
-}
-
-#[tokio::test]
-async fn every_root_field_has_a_name_in_the_metrics() {
-    let query = "{ __schema { queryType { fields { name } } mutationType { fields { name } } subscriptionType { fields { name } } } }";
-    let mut data = TestService::without_database().data(query).await;
-    let schema = data["__schema"].take();
-    let roots =
-        ["queryType", "mutationType", "subscriptionType"].map(|root| schema[root]["fields"].as_array().unwrap());
-    let fields: BTreeSet<_> = roots.into_iter().flatten().map(|field| field["name"].as_str().unwrap()).collect();
-    assert_eq!(fields, ROOT_FIELDS.iter().copied().collect());
 }
 
 /// Number of statements of one operation with cold caches, on several threads as in the program.

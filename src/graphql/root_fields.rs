@@ -1,0 +1,114 @@
+//! The root fields of the schema, and how the operation pipeline treats their responses.
+
+use Caching::{Cacheable, Prediction, Uncacheable};
+
+/// How the responses of a root field are cached and counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caching {
+    /// Cached while the data that it was derived from is current.
+    Cacheable,
+    /// Cacheable, and counted as a prediction in the metrics of the prediction objective.
+    Prediction,
+    /// Never cached: `status` reports the state of this moment; mutations and subscriptions have effects or no end.
+    Uncacheable,
+}
+
+/// Every root field, by name. A unit test compares them with the schema.
+const FIELDS: [(&str, Caching); 25] = [
+    ("confirmedAdditions", Prediction),
+    ("countries", Cacheable),
+    ("createProfile", Uncacheable),
+    ("dataOrigin", Cacheable),
+    ("decadeValidation", Cacheable),
+    ("deleteProfile", Uncacheable),
+    ("genres", Cacheable),
+    ("invalidateCache", Uncacheable),
+    ("lists", Cacheable),
+    ("movie", Cacheable),
+    ("movies", Cacheable),
+    ("node", Cacheable),
+    ("nodes", Cacheable),
+    ("prediction", Prediction),
+    ("predictionStream", Uncacheable),
+    ("predictionUpdates", Uncacheable),
+    ("predictions", Prediction),
+    ("profile", Cacheable),
+    ("profileComparison", Cacheable),
+    ("profiles", Cacheable),
+    ("refreshScores", Uncacheable),
+    ("setDefaultProfile", Uncacheable),
+    ("status", Uncacheable),
+    ("updateProfile", Uncacheable),
+    ("validation", Cacheable),
+];
+
+/// Names of all root fields, as metric labels.
+pub const ROOT_FIELDS: &[&str] = &{
+    let mut names = [""; FIELDS.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = FIELDS[index].0;
+        index += 1;
+    }
+    names
+};
+
+// Each field has metric series of its own; the metrics count every field above this number as "other".
+const _: () = assert!(ROOT_FIELDS.len() <= 40, "at most 40 root fields");
+
+/// Whether the response to a query with these root fields may be cached.
+pub(super) fn are_cacheable(fields: &[&str]) -> bool {
+    all(fields, |caching| caching != Uncacheable)
+}
+
+/// Whether a response with these root fields counts as a prediction in the metrics.
+pub(super) fn are_predictions(fields: &[&str]) -> bool {
+    all(fields, |caching| caching == Prediction)
+}
+
+/// Whether there are fields and each is a known one for which `is` holds.
+fn all(fields: &[&str], is: impl Fn(Caching) -> bool) -> bool {
+    let holds = |field: &&str| FIELDS.iter().any(|(name, caching)| name == field && is(*caching));
+    !fields.is_empty() && fields.iter().all(holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_schema;
+    use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+
+    use super::*;
+
+    /// Root types and their fields, from the schema.
+    fn schema_fields() -> Vec<(String, String)> {
+        let document = parse_schema(crate::graphql::sdl()).unwrap();
+        let mut fields = Vec::new();
+        for definition in document.definitions {
+            let TypeSystemDefinition::Type(definition) = definition else { continue };
+            let (name, TypeKind::Object(object)) = (definition.node.name.node, definition.node.kind) else { continue };
+            if ["Query", "Mutation", "Subscription"].contains(&name.as_str()) {
+                let field_names = object.fields.iter().map(|field| field.node.name.node.to_string());
+                fields.extend(field_names.map(|field| (name.to_string(), field)));
+            }
+        }
+        fields
+    }
+
+    #[test]
+    fn every_root_field_of_the_schema_has_exactly_one_entry() {
+        let mut expected: Vec<_> = schema_fields().into_iter().map(|(_, field)| field).collect();
+        expected.sort_unstable();
+        assert_eq!(ROOT_FIELDS, expected);
+    }
+
+    #[test]
+    fn only_query_fields_are_cacheable() {
+        for (root, field) in schema_fields() {
+            let allowed = root == "Query" && field != "status";
+            assert_eq!(are_cacheable(&[&field]), allowed, "{root}.{field}");
+        }
+        assert!(
+            !are_cacheable(&[]) && !are_cacheable(&["movie", "status"]) && are_cacheable(&["movie", "predictions"])
+        );
+    }
+}
