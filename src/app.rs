@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::breaker::BreakerSettings;
-use crate::cache::{CacheContext, L2Settings, Redis};
+use crate::cache::{CacheContext, CacheName, L2Settings, Redis};
 use crate::clock::Clock;
 use crate::config::{AdminTokens, AllowedOrigins, Config, Secret};
 use crate::embedded_postgres::{self, EmbeddedPostgres};
@@ -26,7 +26,7 @@ use crate::jobs::warming::Warming;
 use crate::jobs::{Jobs, PollIntervals};
 use crate::services::{CacheLimits, Services, refresh};
 use crate::store::{DatabaseSettings, ReplicaSettings, StatementLimits, Store};
-use crate::telemetry::{CacheName, Inventory, Metrics};
+use crate::telemetry::{Inventory, Metrics};
 use crate::versions::Versions;
 
 /// How often histogram samples are aggregated and the pool is measured.

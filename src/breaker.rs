@@ -13,7 +13,7 @@ use failsafe::failure_policy::{ConsecutiveFailures, consecutive_failures};
 use failsafe::{Instrument, StateMachine};
 
 use crate::config::Config;
-use crate::telemetry::{BreakerName, BreakerState, Label, Metrics};
+use crate::telemetry::{BreakerName, BreakerState, Label, Metrics, label};
 
 /// Pause when a closed breaker opens; each failed probe doubles it. `failsafe` accepts none below one second.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -31,6 +31,11 @@ impl From<&Config> for BreakerSettings {
     fn from(config: &Config) -> Self {
         Self { failures: config.breaker_failures, pause: config.breaker_pause }
     }
+}
+
+label! {
+    /// Outcome of a fallback; `shed`: rejected because too many were running.
+    Fallback { Ok = "ok", Error = "error", Shed = "shed" }
 }
 
 /// Guards calls to one dependency. Clones share their state.

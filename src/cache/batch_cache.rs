@@ -13,11 +13,11 @@ use tracing::Instrument;
 use super::dependencies::{DependencyScope, ReadMode};
 use super::entry::{Entry, EntryState, Loaded, Validity, state_of};
 use super::l1::Memory;
-use super::tiered::{CacheContext, CacheSettings, Key, LoadError, WaitTimer};
-use crate::telemetry::{
-    CacheName, CacheOperation, Done, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, Source,
-    WriteReason, in_current_operation,
+use super::labels::{
+    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
 };
+use super::tiered::{CacheContext, CacheSettings, Key, LoadError, WaitTimer};
+use crate::telemetry::{Status, in_current_operation};
 
 /// An L1 cache that is read and loaded by sets of keys. A `None` from a load is cached as a negative entry.
 pub struct BatchCache<K, V, E>(Arc<Inner<K, V, E>>);
@@ -78,7 +78,7 @@ where
         let scope = DependencyScope::current();
         let counted = scope.as_ref().is_none_or(|scope| scope.mode() == ReadMode::Request);
         let (mut found, mut stale, mut missing) = (HashMap::with_capacity(keys.len()), Vec::new(), Vec::new());
-        let mut serve = |key: K, entry: &Entry<Option<V>>, how: Lookup, source: Source| {
+        let mut serve = |key: K, entry: &Entry<Option<V>>, how: Lookup, source: DataSource| {
             if let Some(scope) = &scope {
                 scope.record(&entry.version_set, entry.times, source);
                 scope.count(|dependencies| match how {
@@ -109,12 +109,12 @@ where
             match (cached, state) {
                 (Some(entry), Some(EntryState::Fresh)) => {
                     layer(LayerResult::Hit);
-                    serve(key.clone(), &entry, Lookup::HitL1, Source::CacheFresh);
+                    serve(key.clone(), &entry, Lookup::HitL1, DataSource::CacheFresh);
                 }
                 (Some(entry), Some(EntryState::Stale)) if counted => {
                     layer(LayerResult::Hit);
                     stale.push(key.clone());
-                    serve(key.clone(), &entry, Lookup::Stale, Source::CacheStale);
+                    serve(key.clone(), &entry, Lookup::Stale, DataSource::CacheStale);
                 }
                 (cached, state) => {
                     layer(LayerResult::Miss);
@@ -149,7 +149,7 @@ where
                 for (key, entry) in outdated {
                     // The failed load was the refresh of this entry.
                     inner.cache_context.metrics.cache_revalidation(inner.name, Revalidation::Error);
-                    serve(key, &entry, Lookup::Stale, Source::CacheStale);
+                    serve(key, &entry, Lookup::Stale, DataSource::CacheStale);
                 }
                 return Ok(found);
             }
@@ -160,7 +160,7 @@ where
             if counted {
                 inner.cache_context.metrics.cache_single_flight(inner.name, role);
             }
-            serve(key, &entry, Lookup::Miss, Source::Database);
+            serve(key, &entry, Lookup::Miss, DataSource::Database);
         }
         Ok(found)
     }
@@ -251,7 +251,7 @@ where
         let inner = &self.0;
         let (started, created_at) = (Instant::now(), inner.cache_context.clock.now());
         let loaded = load(keys.to_vec()).await;
-        let done = if loaded.is_ok() { Done::Ok } else { Done::Error };
+        let done = if loaded.is_ok() { Status::Ok } else { Status::Error };
         inner.cache_context.metrics.cache_loaded(inner.name, started.elapsed(), done);
         let entry = |(key, loaded): (K, Loaded<Option<V>>)| {
             let Loaded { value, version_set, ttl, bytes, .. } = loaded;

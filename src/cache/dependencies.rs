@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::entry::Validity;
-use crate::telemetry::Source;
+use super::labels::DataSource;
 use crate::versions::VersionSet;
 
 tokio::task_local! {
@@ -42,7 +42,7 @@ pub struct Dependencies {
     /// The first entry's creation time, with the earliest ends of the fresh and stale windows.
     pub times: Option<Validity>,
     /// The slowest source used.
-    pub source: Option<Source>,
+    pub source: Option<DataSource>,
     /// Whether a part belongs to custom weights.
     pub custom: bool,
     /// Lookups that found a fresh entry.
@@ -84,7 +84,7 @@ impl DependencyScope {
     }
 
     /// Records that an entry was read.
-    pub fn record(&self, version_set: &VersionSet, times: Validity, source: Source) {
+    pub fn record(&self, version_set: &VersionSet, times: Validity, source: DataSource) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.version_set.add(version_set);
         read.times = Some(read.times.map_or(times, |shortest| shortest.min(&times)));

@@ -25,7 +25,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::telemetry::Source;
+use super::labels::DataSource;
 use crate::versions::{Staleness, VersionSet, Versions};
 
 /// Minimum time between two refreshes of an entry because of soft invalidations; in between it counts as fresh. Without
@@ -69,7 +69,7 @@ pub struct Loaded<V> {
     /// Estimated size in memory.
     pub bytes: usize,
     /// Where it was loaded from; the slowest source of the entries read counts as well.
-    pub source: Source,
+    pub source: DataSource,
 }
 
 /// A cached value.

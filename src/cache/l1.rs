@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cached::{Cached, CachedIter, LruCache};
 
 use super::entry::Entry;
-use crate::telemetry::{CacheName, Eviction, Metrics};
+use super::labels::{CacheName, Eviction};
+use crate::telemetry::Metrics;
 
 /// Share of the capacity for entries of custom weights, in percent. They have a partition of their own because clients
 /// can send any number of weights, which must not evict the entries of profiles.

@@ -8,8 +8,9 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, Client, ExistenceCheck, RedisError, SetExpiry, SetOptions};
 use tracing::Instrument;
 
+use super::labels::{CacheName, CacheOperation, Layer, LayerResult};
 use crate::breaker::{Breaker, BreakerSettings};
-use crate::telemetry::{BreakerName, CacheName, CacheOperation, Layer, LayerResult, Metrics};
+use crate::telemetry::{BreakerName, Metrics};
 
 /// Version of the stored layout, the first byte of a value. A value of another layout is a miss.
 const LAYOUT: u8 = 1;

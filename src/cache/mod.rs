@@ -10,6 +10,7 @@ mod dependencies;
 mod entry;
 mod l1;
 mod l2;
+mod labels;
 mod tiered;
 
 pub use batch_cache::BatchCache;
@@ -17,4 +18,7 @@ pub use dependencies::{Dependencies, DependencyScope, ReadMode};
 pub use entry::{Entry, EntryState, Loaded, Ttl, Validity, state_of};
 pub use l1::{Capacity, Memory};
 pub use l2::{L2Settings, Redis};
+pub use labels::{
+    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
+};
 pub use tiered::{Cache, CacheContext, CacheSettings, Key, LoadError};

@@ -17,11 +17,11 @@ use super::dependencies::{DependencyScope, ReadMode};
 use super::entry::{Entry, EntryState, Loaded, Validity, state_of};
 use super::l1::{Capacity, Memory};
 use super::l2::Redis;
-use crate::clock::Clock;
-use crate::telemetry::{
-    CacheName, CacheOperation, Done, Eviction, FlightRole, Label, Layer, LayerResult, Lookup, Metrics, Revalidation,
-    Source, WriteReason, in_current_operation,
+use super::labels::{
+    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
 };
+use crate::clock::Clock;
+use crate::telemetry::{Label, Metrics, Status, in_current_operation};
 use crate::versions::{Staleness, VersionSet, Versions};
 
 /// Time limit of a background refresh. A longer one counts as failed and releases its claim, because a claimed key is
@@ -110,7 +110,7 @@ type InFlight<V, E> = Shared<BoxFuture<'static, Result<LoadOutcome<V>, E>>>;
 struct LoadOutcome<V> {
     entry: Arc<Entry<V>>,
     how: Lookup,
-    source: Source,
+    source: DataSource,
 }
 
 impl<V> Clone for LoadOutcome<V> {
@@ -207,7 +207,7 @@ where
         let inner = &self.0;
         let counted = scope.is_none_or(|scope| scope.mode() == ReadMode::Request);
         let accepts_stale = counted;
-        let served = |entry: &Entry<V>, how: Lookup, source: Source| {
+        let served = |entry: &Entry<V>, how: Lookup, source: DataSource| {
             inner.record_hit(entry, how, span, counted);
             if let Some(scope) = scope {
                 scope.record(&entry.version_set, entry.times, source);
@@ -236,11 +236,11 @@ where
         let mut outdated = None;
         match (cached, state) {
             (Some(entry), Some(EntryState::Fresh)) => {
-                return Ok(served(&entry, Lookup::HitL1, Source::CacheFresh));
+                return Ok(served(&entry, Lookup::HitL1, DataSource::CacheFresh));
             }
             (Some(entry), Some(EntryState::Stale)) if accepts_stale => {
                 self.revalidate(key, load);
-                return Ok(served(&entry, Lookup::Stale, Source::CacheStale));
+                return Ok(served(&entry, Lookup::Stale, DataSource::CacheStale));
             }
             (Some(_), Some(EntryState::Invalidated)) => inner.memory.remove(&key, Eviction::Invalidated),
             // The load below may fail in an outage, and then an outdated value is better than an error. The entry
@@ -275,7 +275,7 @@ where
             }
             let loaded = match (loaded, outdated.take()) {
                 (Err(error), Some(entry)) if error.is_outage() => {
-                    Ok(LoadOutcome { entry, how: Lookup::Stale, source: Source::CacheStale })
+                    Ok(LoadOutcome { entry, how: Lookup::Stale, source: DataSource::CacheStale })
                 }
                 (loaded, _) => loaded,
             };
@@ -451,19 +451,19 @@ where
             let stored = stored.map(|entry| (inner.state(&entry), Arc::new(entry)));
             if let Some((EntryState::Fresh, entry)) = stored {
                 inner.insert(key.clone(), Arc::clone(&entry), key.is_custom());
-                return Ok(LoadOutcome { entry, how: Lookup::HitL2, source: Source::CacheFresh });
+                return Ok(LoadOutcome { entry, how: Lookup::HitL2, source: DataSource::CacheFresh });
             }
             outdated = stored.filter(|(state, _)| counted && *state != EntryState::Invalidated).map(|(_, entry)| entry);
         }
         let (started, created_at) = (Instant::now(), inner.cache_context.clock.now());
         let loaded = load.await;
-        let done = if loaded.is_ok() { Done::Ok } else { Done::Error };
+        let done = if loaded.is_ok() { Status::Ok } else { Status::Error };
         inner.cache_context.metrics.cache_loaded(inner.name, started.elapsed(), done);
         let Loaded { value, mut version_set, ttl, bytes, source } = match (loaded, outdated) {
             (Ok(loaded), _) => loaded,
             (Err(error), Some(entry)) if error.is_outage() => {
                 inner.memory.set(key.clone(), Arc::clone(&entry), key.is_custom());
-                return Ok(LoadOutcome { entry, how: Lookup::Stale, source: Source::CacheStale });
+                return Ok(LoadOutcome { entry, how: Lookup::Stale, source: DataSource::CacheStale });
             }
             (Err(error), _) => return Err(error),
         };
@@ -495,7 +495,7 @@ where
         Ok(LoadOutcome {
             entry,
             how: Lookup::Miss,
-            source: source.max(dependencies.source.unwrap_or(Source::CacheFresh)),
+            source: source.max(dependencies.source.unwrap_or(DataSource::CacheFresh)),
         })
     }
 }

@@ -12,6 +12,7 @@ mod error;
 mod filter;
 mod id;
 mod loaders;
+mod metrics;
 mod movie;
 mod mutation;
 mod operation;
@@ -27,9 +28,11 @@ mod streaming;
 mod subscription;
 mod validation;
 
+pub use crate::cache::Lookup;
 pub use crate::services::Bearer;
 pub use document_limits::DocumentLimits;
-pub use error::RETRY_AFTER_SECONDS;
+pub use error::{ErrorCode, RETRY_AFTER_SECONDS};
+pub use metrics::{Dropped, OperationEnd, OperationType, Outcome, Phase, Rejection};
 pub use persisted_documents::{DocumentId, TrustedDocuments};
 pub use pipeline::{
     CacheMetadata, ExecutionStatus, MediaType, OperationLimits, OperationPipeline, OperationResponse,

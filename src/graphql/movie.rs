@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::connection::{Connection, CountFields, CursorScope, Edge, TitleCursor, page_size};
 use super::context::{RequestContext, context};
-use super::error::ApiError;
+use super::error::{ApiError, ErrorCode};
 use super::id::NodeId;
 use super::loaders::{
     LiveScoreOf, MovieCountries, MovieCredits, MovieFestivals, MovieGenres, MovieMetrics, PersonQualityKey,
@@ -19,7 +19,6 @@ use super::scalars::Date;
 use crate::scoring::{Decade, MovieId, Standing};
 use crate::services::catalogue::DetailKey;
 use crate::store;
-use crate::telemetry::ErrorCode;
 
 impl RequestContext {
     /// A movie that another part of the result refers to.

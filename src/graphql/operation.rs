@@ -15,11 +15,11 @@ use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::document_limits::{Size, skip_string};
+use super::error::ErrorCode;
+use super::metrics::{OperationType, Outcome, Phase, Rejection};
 use super::schema::Cost;
-use crate::cache::Dependencies;
-use crate::telemetry::{
-    ErrorCode, Label, Metrics, OperationGuard, OperationType, OperationUsage, Outcome, Phase, Rejection, Source,
-};
+use crate::cache::{DataSource, Dependencies};
+use crate::telemetry::{Label, Metrics, OperationGuard, OperationUsage};
 
 /// Maximum length of a logged operation name, in characters.
 const NAME_LIMIT: usize = 64;
@@ -80,7 +80,7 @@ pub(super) struct Operation {
     cost: Cost,
     status: Option<u16>,
     request_id: Option<String>,
-    end: Option<(Outcome, Option<Source>)>,
+    end: Option<(Outcome, Option<DataSource>)>,
 }
 
 impl Operation {
@@ -183,7 +183,7 @@ impl Operation {
         self.hits = 1;
     }
 
-    pub(super) fn end(&mut self, outcome: Outcome, prediction: Option<Source>) {
+    pub(super) fn end(&mut self, outcome: Outcome, prediction: Option<DataSource>) {
         self.end = Some((outcome, prediction));
     }
 }

@@ -20,7 +20,8 @@ use tokio::sync::Semaphore;
 use tracing::{Instrument, Span};
 
 use super::document_limits::{self, DocumentLimits, LimitExceeded};
-use super::error::RETRY_AFTER_SECONDS;
+use super::error::{ErrorCode, RETRY_AFTER_SECONDS};
+use super::metrics::{OperationEnd, OperationType, Outcome, Phase, Rejection};
 use super::operation::{
     Operation, OperationInfo, assign_code, error_with_code, instrument_phase, outcome, syntax_error,
 };
@@ -28,12 +29,10 @@ use super::persisted_documents::{Documents, TrustedDocuments};
 use super::root_fields;
 use super::schema::too_complex;
 use crate::cache::{
-    Cache, CacheContext, CacheSettings, Dependencies, DependencyScope, Entry, Key, LoadError, Loaded, ReadMode, Ttl,
-    Validity,
+    Cache, CacheContext, CacheSettings, DataSource, Dependencies, DependencyScope, Entry, Key, LoadError, Loaded,
+    Lookup, ReadMode, Ttl, Validity,
 };
-use crate::telemetry::{
-    Done, ErrorCode, Lookup, Metrics, OperationEnd, OperationType, Outcome, Phase, Rejection, Source,
-};
+use crate::telemetry::{Metrics, Status};
 
 /// Longer than the TTL of any dependency, so that the dependencies determine how long a response is cached.
 const RESPONSE_TTL: Ttl = Ttl::of(Duration::from_hours(24));
@@ -70,7 +69,7 @@ pub struct OperationResponse {
     /// Outcome for the metrics.
     pub outcome: Outcome,
     /// The slowest data source used, if all root fields are predictions.
-    pub prediction: Option<Source>,
+    pub prediction: Option<DataSource>,
     /// Cache metadata; `None` if the response is not cacheable.
     pub cache: Option<CacheMetadata>,
     /// Whether the service was unavailable and the client may retry soon.
@@ -386,7 +385,7 @@ impl<E: Executor> OperationPipeline<E> {
                 return Err(Arc::new(encoded));
             }
             let bytes = encoded.body.len() + size_of::<CachedResponse>() + encoded.etag.len();
-            let (version_set, source) = (encoded.read.version_set.clone(), Source::CacheFresh);
+            let (version_set, source) = (encoded.read.version_set.clone(), DataSource::CacheFresh);
             Ok(Loaded { value: encoded, version_set, ttl: RESPONSE_TTL, bytes, source })
         };
         let span = if is_cached { responses.span() } else { Span::current() };
@@ -410,7 +409,7 @@ impl<E: Executor> OperationPipeline<E> {
             Err(uncacheable) => (uncacheable, None),
         };
         self.record(&encoded, operation);
-        let source = read.source.or(encoded.read.source).unwrap_or(Source::Database);
+        let source = read.source.or(encoded.read.source).unwrap_or(DataSource::Database);
         let CachedResponse { body, status, outcome, .. } = &*encoded;
         OperationResponse {
             body: body.clone(),
@@ -465,7 +464,7 @@ impl<E: Executor> OperationPipeline<E> {
         let info = Arc::clone(&operation.info);
         let encoded = DependencyScope::new(ReadMode::Request).of(Box::pin(self.execute_operation(request, info))).await;
         self.record(&encoded, operation);
-        let source = encoded.read.source.unwrap_or(Source::Database);
+        let source = encoded.read.source.unwrap_or(DataSource::Database);
         let prediction = operation.info.is_prediction().then_some(source);
         let unavailable = encoded.is_unavailable();
         let CachedResponse { body, status, outcome, .. } = encoded;
@@ -517,7 +516,7 @@ impl<E: Executor> OperationPipeline<E> {
             body: encoded.body.clone(),
             status: encoded.status,
             outcome: encoded.outcome,
-            prediction: encoded.info.is_prediction().then_some(Source::CacheFresh),
+            prediction: encoded.info.is_prediction().then_some(DataSource::CacheFresh),
             cache: Some(CacheMetadata { how: Lookup::HitL1, times, age, etag: encoded.etag.clone() }),
             unavailable: false,
         }
@@ -535,7 +534,7 @@ impl<E: Executor> OperationPipeline<E> {
     /// Counts root fields of a response that was not executed for this request.
     fn count_fields(&self, info: &OperationInfo) {
         for &field in &info.root_fields {
-            self.metrics.field(field).finish(Done::Ok);
+            self.metrics.field(field).finish(Status::Ok);
         }
     }
 }

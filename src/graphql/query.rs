@@ -19,7 +19,7 @@ use crate::scoring::{Decade, Filter};
 use crate::services::ServiceError;
 use crate::services::predictions::{ListStatus, PageRequest};
 use crate::store::MovieKey;
-use crate::telemetry::{Done, Metrics};
+use crate::telemetry::{Metrics, Status};
 
 /// Maximum number of IDs in `nodes`.
 const MAX_NODE_IDS: usize = 100;
@@ -53,7 +53,7 @@ pub(super) async fn instrument_field<T>(
     );
     let result = Box::pin(resolve).instrument(span).await;
     if let Some(measured) = measured {
-        measured.finish(if result.is_ok() { Done::Ok } else { Done::Error });
+        measured.finish(if result.is_ok() { Status::Ok } else { Status::Error });
     }
     result
 }

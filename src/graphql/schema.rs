@@ -13,12 +13,14 @@ use sha2::{Digest, Sha256};
 
 use super::batch_scheduler::PendingBatches;
 use super::context::RequestContext;
+use super::error::ErrorCode;
+use super::metrics::Phase;
 use super::mutation::Mutation;
 use super::operation::{error_with_code, instrument_phase};
 use super::query::Query;
 use super::subscription::Subscription;
 use crate::services::Services;
-use crate::telemetry::{ErrorCode, Metrics, Phase};
+use crate::telemetry::Metrics;
 
 pub use super::loaders::LOADERS;
 

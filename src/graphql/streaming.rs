@@ -8,10 +8,11 @@ use async_graphql::{Executor, PathSegment, Request, Response, Value};
 use axum::body::Bytes;
 use tracing::Instrument;
 
+use super::error::ErrorCode;
+use super::metrics::{OperationType, Outcome};
 use super::operation::{Operation, assign_code, error_with_code, outcome, selected_operation};
 use super::pipeline::{ExecutionStatus, OperationPipeline, OperationResponse, Transport};
 use crate::cache::{DependencyScope, ReadMode};
-use crate::telemetry::{ErrorCode, OperationType, Outcome};
 
 /// Result of an operation received over WebSocket.
 pub enum Execution {

@@ -7,6 +7,7 @@ use async_graphql::{Context, Enum, SimpleObject};
 
 use super::context::{RankingParams, context};
 use super::error::ApiError;
+use super::metrics::Dropped;
 use super::prediction::{Prediction, WeightsInput};
 use super::query::instrument_field;
 use crate::cache::DependencyScope;
@@ -14,7 +15,7 @@ use crate::scoring::Decade;
 use crate::services::ServiceError;
 use crate::services::live_updates::{self, Change, Update, UpdateParams, UpdateStream};
 use crate::services::predictions::ScoredMovie;
-use crate::telemetry::{Dropped, Metrics, SubscriptionGuard};
+use crate::telemetry::{Metrics, SubscriptionGuard};
 
 /// Maximum number of movies of a prediction stream.
 const LIMIT_MAX: i32 = 2000;

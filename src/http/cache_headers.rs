@@ -4,8 +4,7 @@ use axum::http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName, IF_NONE_MATCH, VA
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
-use crate::graphql::CacheMetadata;
-use crate::telemetry::Lookup;
+use crate::graphql::{CacheMetadata, Lookup};
 
 /// How the response cache served a request (RFC 9211).
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");

@@ -16,7 +16,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::error::error_response;
 use crate::config::AllowedOrigins;
-use crate::telemetry::ErrorCode;
+use crate::graphql::ErrorCode;
 
 /// How long a browser may cache the response to a preflight.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);

@@ -27,7 +27,7 @@ use tokio::task::spawn_blocking;
 use super::error::error_response;
 use super::html;
 use super::page::assets;
-use crate::telemetry::ErrorCode;
+use crate::graphql::ErrorCode;
 
 /// Path of the explorer.
 pub(super) const PATH: &str = "/graphiql";

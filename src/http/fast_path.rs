@@ -29,8 +29,7 @@ use super::content_negotiation::{is_json, negotiate};
 use super::error::error_response;
 use super::graphql::http_response;
 use super::observability::{RequestObserver, request_id};
-use crate::graphql::{MediaType, OperationResponse, Transport};
-use crate::telemetry::ErrorCode;
+use crate::graphql::{ErrorCode, MediaType, OperationResponse, Transport};
 use crate::telemetry::metrics::SLO_ROUTE;
 
 /// Serves cached responses of `/graphql`; routes all other requests. Records metrics and the span of both.

@@ -19,9 +19,9 @@ use super::error::{JSON, error_response};
 use super::observability::request_id;
 use super::{HttpState, cache_headers, explorer};
 use crate::graphql::{
-    Bearer, DocumentId, ExecutionStatus, MediaType, OperationResponse, RETRY_AFTER_SECONDS, RequestId, Transport,
+    Bearer, DocumentId, ErrorCode, ExecutionStatus, MediaType, OperationResponse, RETRY_AFTER_SECONDS, Rejection,
+    RequestId, Transport,
 };
-use crate::telemetry::{ErrorCode, Rejection};
 
 /// `POST /graphql`.
 pub(super) async fn post<E: Executor>(

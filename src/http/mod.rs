@@ -13,6 +13,7 @@ mod fast_path;
 mod graphql;
 mod health;
 mod html;
+mod metrics;
 mod observability;
 mod page;
 mod router;
@@ -31,6 +32,7 @@ use crate::telemetry::Metrics;
 
 pub use explorer::Explorer;
 pub use health::{Probe, Readiness};
+pub use metrics::{Method, PagePhase, Slo};
 pub use router::{admin, public};
 pub use server::{ConnectionLimits, HttpService, PerCoreRuntimes, serve};
 pub use websocket::{ConnectionLimiter, WebSocketLimits};

@@ -23,8 +23,10 @@ use opentelemetry::trace::{Link, SpanBuilder, SpanKind, Status, TraceContextExt,
 use opentelemetry::{Context as Trace, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
+use super::metrics;
+use crate::graphql::OperationEnd;
 use crate::telemetry::metrics::UNMATCHED;
-use crate::telemetry::{self, HttpRequestGuard, Metrics, OperationEnd};
+use crate::telemetry::{self, HttpRequestGuard, Metrics};
 
 /// W3C trace context of a request.
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -177,12 +179,12 @@ impl RequestObserver {
     }
 }
 
-fn label(method: &Method) -> telemetry::Method {
+fn label(method: &Method) -> metrics::Method {
     match *method {
-        Method::GET => telemetry::Method::Get,
-        Method::POST => telemetry::Method::Post,
-        Method::OPTIONS => telemetry::Method::Options,
-        _ => telemetry::Method::Other,
+        Method::GET => metrics::Method::Get,
+        Method::POST => metrics::Method::Post,
+        Method::OPTIONS => metrics::Method::Options,
+        _ => metrics::Method::Other,
     }
 }
 

@@ -28,8 +28,9 @@ use super::health::{self, Probe};
 use super::observability::{RequestObserver, observe};
 use super::server::HttpService;
 use super::{HttpState, graphql, page, websocket};
+use crate::graphql::ErrorCode;
+use crate::telemetry::Metrics;
 use crate::telemetry::metrics::{SLO_ROUTE, UNMATCHED};
-use crate::telemetry::{ErrorCode, Metrics};
 
 /// Responses smaller than this, in bytes, are sent uncompressed.
 const COMPRESSED_FROM: u64 = 1024;

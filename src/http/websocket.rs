@@ -34,8 +34,8 @@ use super::HttpState;
 use super::cors::origin_problem;
 use super::error::error_response;
 use crate::config::AllowedOrigins;
-use crate::graphql::{Event, Execution, OperationPipeline};
-use crate::telemetry::{Dropped, ErrorCode, Label, Metrics};
+use crate::graphql::{Dropped, ErrorCode, Event, Execution, OperationPipeline};
+use crate::telemetry::{Label, Metrics};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 

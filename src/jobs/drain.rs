@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Jobs;
 use super::instrument::{self, JobOutcome};
 use crate::services::drain::{Drain, Step};
-use crate::telemetry::Task;
+use crate::store::Task;
 
 /// Polling interval while the queue is empty.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);

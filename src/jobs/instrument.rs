@@ -7,9 +7,11 @@ use std::time::Duration;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use super::metrics::TaskOutcome;
 use crate::clock::Clock;
 use crate::services::ServiceError;
-use crate::telemetry::{Done, Label as _, Metrics, Task, TaskOutcome};
+use crate::store::Task;
+use crate::telemetry::{Label as _, Metrics, Status};
 
 /// Shorter runs of a task that runs many times a minute are logged only at debug level.
 const LOG_THRESHOLD: Duration = Duration::from_secs(1);
@@ -71,7 +73,7 @@ pub(super) async fn run(
             Ok(JobOutcome::Skipped) => (TaskOutcome::Skipped, 0),
             Err(_) => (TaskOutcome::Error, 0),
         };
-        guard.items(Done::Ok, items);
+        guard.items(Status::Ok, items);
         let duration = guard.finish(outcome);
         if outcome == TaskOutcome::Ok {
             succeeded(task, metrics, clock);

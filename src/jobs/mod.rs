@@ -8,6 +8,7 @@
 mod drain;
 mod gauges;
 mod instrument;
+mod metrics;
 mod person_quality;
 mod score_refresh;
 mod snapshot_refresh;
@@ -22,6 +23,7 @@ use crate::clock::Clock;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
+pub use metrics::TaskOutcome;
 pub use worker::PollIntervals;
 
 /// Dependencies of background work.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::instrument::JobOutcome;
 use super::worker::{self, Daily};
 use crate::services::refresh;
-use crate::telemetry::Task;
+use crate::store::Task;
 
 /// Off-peak for most clients (UTC).
 pub(super) const AT: Daily = Daily { hour: 2, minute: 30 };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::instrument::JobOutcome;
 use super::worker::{self, Daily};
 use crate::services::refresh;
-use crate::telemetry::Task;
+use crate::store::Task;
 
 /// Off-peak for most clients (UTC), and after person quality, whose changes would otherwise require a second refresh.
 pub(super) const AT: Daily = Daily { hour: 3, minute: 30 };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::instrument::JobOutcome;
 use super::worker;
 use crate::services::refresh;
-use crate::telemetry::Task;
+use crate::store::Task;
 
 /// Minute of the hour.
 pub(super) const AT_MINUTE: u32 = 7;

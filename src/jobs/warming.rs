@@ -9,8 +9,8 @@ use super::instrument::{self, JobOutcome};
 use crate::clock::Clock;
 use crate::services::warming::{warm, warm_first};
 use crate::services::{ServiceError, Services};
-use crate::store::Store;
-use crate::telemetry::{Metrics, Task};
+use crate::store::{Store, Task};
+use crate::telemetry::Metrics;
 use crate::versions::Scope;
 
 /// How often all results are warmed.

@@ -15,8 +15,7 @@ use super::person_quality::{self, PersonQuality};
 use super::score_refresh::{self, ScoreRefresh};
 use super::snapshot_refresh::{self, SnapshotRefresh};
 use crate::services::ServiceError;
-use crate::store::JOBS_SCHEMA;
-use crate::telemetry::Task;
+use crate::store::{JOBS_SCHEMA, Task};
 
 /// Attempts of a job, some seconds apart; the job then stays failed until an operator retries it.
 const MAX_ATTEMPTS: u16 = 3;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use crate::cache::{CacheSettings, Capacity, Ttl};
+use crate::cache::{CacheName, CacheSettings, Capacity, Ttl};
 use crate::config::Config;
 use crate::scoring::Decade;
-use crate::telemetry::CacheName;
 
 /// TTL of negative entries. Short, because the missing row may be inserted at any time.
 const NEGATIVE_TTL: Duration = Duration::from_secs(30);

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size};
-use crate::cache::{BatchCache, Cache, CacheContext, DependencyScope, Key, Loaded, Validity};
+use crate::cache::{BatchCache, Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, Validity};
 use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
 use crate::store::{
     Country, Credit, DataOrigin, FestivalEntry, Genre, ListName, ListSummary, LiveScore, Metric, Movie, MovieKey,
     PersonId, PersonQuality, Store, StoreError,
 };
-use crate::telemetry::{CacheName, Source};
 use crate::versions::{Scope, VersionSet, Versions};
 
 /// Approximate size of one part of a detail, including its text: a genre, a metric, a credit.
@@ -261,7 +260,7 @@ impl Catalogue {
             let version_set = versions.set_of_all();
             let value = store.list_summaries().await?;
             let bytes = estimated_size(&value, value.len() * 1_000);
-            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };
         self.summaries.get((), load).await
     }
@@ -276,7 +275,7 @@ impl Catalogue {
             let version_set = versions.set_of([Scope::Reference]);
             let value = store.installation().await?.data_origin();
             let bytes = estimated_size(&value, 0);
-            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };
         Ok(*self.origin.get((), load).await?)
     }
@@ -295,7 +294,7 @@ impl Catalogue {
             let (lists, genres) = (store.list_names().await?, store.genres().await?);
             let value = Reference { lists, genres, countries, country_ids };
             let bytes = estimated_size(&value, 50_000);
-            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };
         self.reference.get((), load).await
     }
@@ -340,7 +339,7 @@ impl Catalogue {
     fn note_read(&self) {
         if let Some(dependencies) = DependencyScope::current() {
             let times = Validity::new(self.clock.now(), self.limits.negative());
-            dependencies.record(&self.versions.set_of_all(), times, Source::Database);
+            dependencies.record(&self.versions.set_of_all(), times, DataSource::Database);
         }
     }
 }
@@ -349,7 +348,7 @@ impl Catalogue {
 fn loaded<V>(limits: &CacheLimits, value: Option<V>, version_set: VersionSet, parts: usize) -> Loaded<Option<V>> {
     let ttl = if value.is_some() { limits.profiles() } else { limits.negative() };
     let bytes = estimated_size(&value, parts);
-    Loaded { value, version_set, ttl, bytes, source: Source::Database }
+    Loaded { value, version_set, ttl, bytes, source: DataSource::Database }
 }
 
 fn shared<Id: Eq + Hash, V>(found: HashMap<Id, V>) -> HashMap<Id, Arc<V>> {

@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size};
-use crate::breaker::{Breaker, BreakerSettings};
-use crate::cache::{Cache, CacheContext, DependencyScope, Key, Loaded};
+use crate::breaker::{Breaker, BreakerSettings, Fallback};
+use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded};
 use crate::clock::Clock;
 use crate::scoring::{
     Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
 };
 use crate::store::{ColumnsSource, LoadedColumns, ScoreTableFault, Store, StoreError};
-use crate::telemetry::{BreakerName, CacheName, Fallback, Metrics, Source};
+use crate::telemetry::{BreakerName, Metrics};
 use crate::versions::{Scope, VersionSet, Versions};
 
 /// Approximate memory of a movie in the columns of its decade, including its title.
@@ -227,7 +227,7 @@ impl Predictions {
             let value = this.rank(&request, WINDOW).await?;
             let bytes = estimated_size(&value, value.movies.len() * size_of::<ScoredMovie>());
             let ttl = this.limits.ranking(request.decade);
-            Ok(Loaded { value, version_set, ttl, bytes, source: Source::CacheFresh })
+            Ok(Loaded { value, version_set, ttl, bytes, source: DataSource::CacheFresh })
         };
         Ok(windows.get(key, load).await?.cut(first))
     }
@@ -334,12 +334,12 @@ impl Predictions {
             let data_version = version_set.version(&Scope::Scores(decade)).unwrap_or_default();
             let loaded = this.load(decade).await?;
             let (source, ttl) = match loaded.source {
-                ColumnsSource::ScoreTable => (Source::Database, this.limits.past()),
+                ColumnsSource::ScoreTable => (DataSource::Database, this.limits.past()),
                 // For a decade without movies, the score table could not give a better result.
                 ColumnsSource::DirectQuery if loaded.columns.scores.is_empty() => {
-                    (Source::Fallback, this.limits.past())
+                    (DataSource::Fallback, this.limits.past())
                 }
-                ColumnsSource::DirectQuery => (Source::Fallback, this.limits.fallback()),
+                ColumnsSource::DirectQuery => (DataSource::Fallback, this.limits.fallback()),
             };
             let bytes = estimated_size(&loaded, loaded.columns.scores.len() * COLUMN_BYTES);
             let value = CachedDecade { loaded, data_version, as_of: this.clock.now() };

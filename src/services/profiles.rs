@@ -6,11 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::cache_policy::{CacheLimits, estimated_size};
 use super::{Administrator, ServiceError, see_changes};
-use crate::cache::{Cache, CacheContext, Loaded};
+use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
 use crate::clock::Clock;
 use crate::scoring::Weights;
 use crate::store::{Profile, ProfileChanges, ProfileDraft, ProfileId, Store, StoreError};
-use crate::telemetry::{CacheName, Source};
 use crate::versions::{Scope, Versions};
 
 /// Size of the database column, in characters.
@@ -71,7 +70,7 @@ impl Profiles {
             let version_set = versions.set_of([Scope::Profiles]);
             let value: Vec<_> = store.profiles().await?.into_iter().map(Arc::new).collect();
             let bytes = estimated_size(&value, value.len() * size_of::<Profile>());
-            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };
         self.all.get((), load).await
     }

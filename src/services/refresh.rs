@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::ServiceError;
-use crate::store::{Batch, Changes, Store, StoreError};
-use crate::telemetry::Task;
+use crate::store::{Batch, Changes, Store, StoreError, Task};
 
 /// People per batch: some tenths of a second of work, and little memory.
 const PERSON_BATCH: i64 = 20_000;

@@ -6,12 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size};
-use crate::cache::{Cache, CacheContext, DependencyScope, Key, Loaded};
+use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded};
 use crate::scoring::{
     Basis, Decade, DecadeReport, FORMULA_VERSION, Place, SnapshotColumns, Totals, Weights, pooled_decade,
 };
 use crate::store::{Profile, Store};
-use crate::telemetry::{CacheName, Source};
 use crate::versions::{Scope, VersionSet, Versions};
 
 /// Approximate memory of a movie in the columns of the snapshot, both bases together.
@@ -207,7 +206,7 @@ impl Validation {
             let value = DecadeReport::of(decade, &columns, &list, weights, basis);
             let places = value.hits.len() + value.missed.len() + value.false_positives.len();
             let bytes = estimated_size(&value, (places + value.unhittable.len()) * size_of::<Place>());
-            Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: Source::CacheFresh })
+            Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: DataSource::CacheFresh })
         };
         Ok((*reports.get(key, load).await?).clone())
     }
@@ -225,7 +224,7 @@ impl Validation {
             let version_set = this.versions.set_of([Scope::Snapshot]);
             let value = this.store.snapshot_columns(&snapshot_list, &list, decade).await?;
             let bytes = estimated_size(&value, value.scores(Basis::Blind).len() * COLUMN_BYTES);
-            Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: DataSource::Database })
         };
         self.columns.get(key, load).await
     }
@@ -247,7 +246,7 @@ impl Validation {
                 decades: decades.into_iter().filter_map(|year| Decade::starting(year).ok()).collect(),
             };
             let bytes = estimated_size(&value, 0);
-            Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: Source::Database })
+            Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: DataSource::Database })
         };
         self.snapshots.get((), load).await
     }

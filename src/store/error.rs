@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::telemetry::label;
+
 /// Why a statement failed. Cheap to clone, so that all followers of a load can receive it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -147,14 +149,15 @@ impl StoreError {
     }
 }
 
-/// Kinds of failure that metrics distinguish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FailureKind {
-    Connection,
-    Timeout,
-    Serialization,
-    Constraint,
-    Other,
+label! {
+    /// Why a statement failed, as far as metrics distinguish it.
+    FailureKind {
+        Timeout = "timeout",
+        Connection = "connection",
+        Serialization = "serialization",
+        Constraint = "constraint",
+        Other = "other",
+    }
 }
 
 impl FailureKind {

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use graphile_worker::WorkerUtils;
 use sqlx::PgConnection;
 
+use super::task::Task;
 use super::{SchemaError, Store, StoreError, WithDeadline};
-use crate::telemetry::{Label as _, Task};
+use crate::telemetry::Label as _;
 
 /// Schema of the job tables.
 pub const JOBS_SCHEMA: &str = "cinegraph_jobs";

@@ -14,6 +14,7 @@ mod instrumented;
 mod invalidation;
 mod jobs;
 mod lists;
+mod metrics;
 mod movies;
 mod original;
 mod profiles;
@@ -22,6 +23,7 @@ mod records;
 mod refresh;
 mod replica;
 mod snapshot;
+mod task;
 mod transaction;
 mod version_listener;
 
@@ -31,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
-use crate::telemetry::{DbError, Metrics, Pool, StatementGuard};
+use crate::telemetry::{Metrics, StatementGuard};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres};
@@ -42,10 +44,11 @@ use replica::Replica;
 
 pub use attach::{Detached, Migrated, SchemaVariant};
 pub use columns::{ColumnsSource, LiveScore, LoadedColumns, ScoreTable};
-pub use error::{SchemaError, ScoreTableFault, SharedError, StatementLimits, StoreError};
+pub use error::{FailureKind, SchemaError, ScoreTableFault, SharedError, StatementLimits, StoreError};
 pub use installation::{CatalogueOrigin, DataOrigin, Installation};
 pub use jobs::{JOBS_SCHEMA, Job};
 pub use lists::{ListDecade, ListName, ListSummary};
+pub use metrics::{ConnectionState, Pool};
 pub use movies::{
     Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
 };
@@ -55,6 +58,7 @@ pub use queue::{Drained, QueueLength, RefreshRequest};
 pub use refresh::{Batch, Changes, FullRefresh, ScoreBatch};
 pub use replica::ReplicaSettings;
 pub use snapshot::Snapshot;
+pub use task::Task;
 pub use version_listener::VersionsListener;
 
 /// Names of all statements of requests, for metrics. Names of background tasks begin with `task_`; statements that only
@@ -236,7 +240,7 @@ impl Store {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
-                start_measuring(&self.metrics, name, &self.pool).finish_err(DbError::Connection, None);
+                start_measuring(&self.metrics, name, &self.pool).finish_err(FailureKind::Connection, None);
                 Err(StoreError::of(name, error))
             }
         }
@@ -253,7 +257,7 @@ fn start_measuring(metrics: &Metrics, name: &'static str, pool: &PgPool) -> Stat
 /// Finishes the measurement of a failed statement.
 fn record_error(measured: StatementGuard, error: &sqlx::Error) {
     let sqlstate = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    measured.finish_err(error::FailureKind::of(error).into(), sqlstate.as_deref());
+    measured.finish_err(FailureKind::of(error), sqlstate.as_deref());
 }
 
 /// A running statement: its connection, and its measurement, which finishes on every code path.
@@ -361,18 +365,6 @@ impl Statement {
                 record_error(self.measured, &error);
                 Err(StoreError::of(self.name, error))
             }
-        }
-    }
-}
-
-impl From<error::FailureKind> for DbError {
-    fn from(kind: error::FailureKind) -> Self {
-        match kind {
-            error::FailureKind::Connection => Self::Connection,
-            error::FailureKind::Timeout => Self::Timeout,
-            error::FailureKind::Serialization => Self::Serialization,
-            error::FailureKind::Constraint => Self::Constraint,
-            error::FailureKind::Other => Self::Other,
         }
     }
 }

@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::refresh::{FULL_REFRESH_LOCK, ScoreBatch, compute_scores, lock_score_table, next_movies};
+use super::task::Task;
 use super::{Store, StoreError, WithDeadline};
 use crate::scoring::MovieId;
-use crate::telemetry::Task;
 
 /// Advisory lock of the drain, held during one batch.
 const DRAIN_LOCK: i64 = 0x6369_6e65_0003;

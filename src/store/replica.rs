@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 use sqlx::Connection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
+use super::error::FailureKind;
 use super::instrumented::InstrumentedExecutor;
+use super::metrics::Pool;
 use super::version_listener::versions_of;
 use super::{
     DatabaseSettings, PooledConnection, Store, StoreError, WithDeadline, options, record_error, session,
     start_measuring,
 };
-use crate::breaker::{Breaker, BreakerSettings, Permit};
+use crate::breaker::{Breaker, BreakerSettings, Fallback, Permit};
 use crate::scoring::Decade;
-use crate::telemetry::{BreakerName, DbError, Fallback, Pool};
+use crate::telemetry::BreakerName;
 use crate::versions::Versions;
 
 /// Time limit of polling a server.
@@ -169,7 +171,7 @@ impl Store {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
-                start_measuring(&self.metrics, Q::NAME, &replica.pool).finish_err(DbError::Connection, None);
+                start_measuring(&self.metrics, Q::NAME, &replica.pool).finish_err(FailureKind::Connection, None);
                 return Err(StoreError::of(Q::NAME, error));
             }
         };

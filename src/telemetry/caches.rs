@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Gauge, Histogram};
 
 use super::metrics as catalogue;
-use super::metrics::{
-    CacheName, CacheOperation, Done, Eviction, FlightRole, Label, Layer, LayerResult, Lookup, Revalidation, Source,
-    WriteReason,
-};
+use super::metrics::{Label, Status};
 use super::registry::{Family, Metrics, Registry, number};
+use crate::cache::{
+    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
+};
 
 /// Handles of all cache metrics.
 pub(super) struct CacheMetrics {
@@ -17,13 +17,13 @@ pub(super) struct CacheMetrics {
     operations: Family<Layer, Family<CacheOperation, Histogram>>,
     l2_enabled: Gauge,
     l2_up: Gauge,
-    predictions: Family<Source, Histogram>,
+    predictions: Family<DataSource, Histogram>,
 }
 
 struct CacheHandles {
     lookups: Family<Lookup, Counter>,
     layers: Family<Layer, LayerHandles>,
-    loads: Family<Done, Histogram>,
+    loads: Family<Status, Histogram>,
     single_flight: Family<FlightRole, Counter>,
     revalidations: Family<Revalidation, Counter>,
     evictions: Family<Eviction, Counter>,
@@ -50,7 +50,7 @@ impl CacheMetrics {
             }),
             l2_enabled: source.gauge(&catalogue::CACHE_L2_ENABLED, &[]),
             l2_up: source.gauge(&catalogue::CACHE_L2_UP, &[]),
-            predictions: Family::of(|of: Source| source.histogram(&catalogue::PREDICTION_DURATION, &[of.as_str()])),
+            predictions: Family::of(|of: DataSource| source.histogram(&catalogue::PREDICTION_DURATION, &[of.as_str()])),
         }
     }
 }
@@ -68,7 +68,9 @@ impl CacheHandles {
                     source.counter(&catalogue::CACHE_WRITES, &[cache, layer.as_str(), reason.as_str()])
                 }),
             }),
-            loads: Family::of(|done: Done| source.histogram(&catalogue::CACHE_LOAD_DURATION, &[cache, done.as_str()])),
+            loads: Family::of(|status: Status| {
+                source.histogram(&catalogue::CACHE_LOAD_DURATION, &[cache, status.as_str()])
+            }),
             single_flight: Family::of(|role: FlightRole| {
                 source.counter(&catalogue::CACHE_SINGLE_FLIGHT, &[cache, role.as_str()])
             }),
@@ -126,8 +128,8 @@ impl Metrics {
     }
 
     /// Records the duration of a load.
-    pub fn cache_loaded(&self, cache: CacheName, took: Duration, done: Done) {
-        self.cache(cache).loads.at(done).record(took);
+    pub fn cache_loaded(&self, cache: CacheName, took: Duration, status: Status) {
+        self.cache(cache).loads.at(status).record(took);
     }
 
     /// Records the age of an entry when it is served.
@@ -163,7 +165,7 @@ impl Metrics {
     }
 
     /// Records the duration of a request whose root fields are all predictions.
-    pub(super) fn prediction(&self, source: Source, took: Duration) {
+    pub(super) fn prediction(&self, source: DataSource, took: Duration) {
         self.0.caches.predictions.at(source).record(took);
     }
 }

@@ -10,11 +10,13 @@ use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::metrics::{
-    DbError, Done, Label, Method, OperationType, Outcome, Pool, SLO_ROUTE, Slo, Source, Task, TaskOutcome,
-};
+use super::metrics::{Label, SLO_ROUTE, Status};
 use super::registry::{Metrics, number};
 use super::usage::OperationUsage;
+use crate::graphql::{OperationEnd, OperationType, Outcome};
+use crate::http::{Method, Slo};
+use crate::jobs::TaskOutcome;
+use crate::store::{FailureKind, Pool, Task};
 
 /// Minimum duration of a wait for a connection to have a span.
 const LONG_WAIT: Duration = Duration::from_millis(1);
@@ -49,7 +51,7 @@ impl Metrics {
     /// Starts measuring a root field.
     #[must_use]
     pub fn field(&self, field: &'static str) -> FieldGuard {
-        FieldGuard { metrics: self.clone(), started: Instant::now(), field, done: Done::Error }
+        FieldGuard { metrics: self.clone(), started: Instant::now(), field, status: Status::Error }
     }
 
     /// Counts a subscription as open until it is dropped.
@@ -95,15 +97,6 @@ impl Metrics {
         self.0.tasks.at(task).running.increment(1.0);
         TaskGuard { metrics: self.clone(), started: Instant::now(), task, outcome: TaskOutcome::Error }
     }
-}
-
-/// How the operation of a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OperationEnd {
-    /// Success, or the kind of failure.
-    pub outcome: Outcome,
-    /// The slowest source used, if all root fields are predictions.
-    pub prediction: Option<Source>,
 }
 
 /// A request in flight. If it is dropped before [`sent_all`](Self::sent_all), the client has disconnected.
@@ -199,27 +192,19 @@ impl Drop for OperationGuard {
     }
 }
 
-impl Outcome {
-    /// Outcome of an operation whose future is dropped: an error during a panic, otherwise cancelled by the client.
-    #[must_use]
-    pub fn abandoned() -> Self {
-        if std::thread::panicking() { Self::Error } else { Self::Cancelled }
-    }
-}
-
 /// A root field being resolved. If it is dropped unfinished, it counts as an error.
 #[derive(Debug)]
 pub struct FieldGuard {
     metrics: Metrics,
     started: Instant,
     field: &'static str,
-    done: Done,
+    status: Status,
 }
 
 impl FieldGuard {
     /// Records the end.
-    pub fn finish(mut self, done: Done) {
-        self.done = done;
+    pub fn finish(mut self, status: Status) {
+        self.status = status;
     }
 }
 
@@ -227,7 +212,7 @@ impl Drop for FieldGuard {
     fn drop(&mut self) {
         let (_, handles) = self.metrics.0.fields.get(self.field);
         handles.duration.record(self.started.elapsed());
-        handles.requests.at(self.done).increment(1);
+        handles.requests.at(self.status).increment(1);
     }
 }
 
@@ -286,7 +271,7 @@ impl StatementGuard {
     }
 
     /// Records a failure, with the SQLSTATE if the server reported one.
-    pub fn finish_err(self, error: DbError, sqlstate: Option<&str>) {
+    pub fn finish_err(self, error: FailureKind, sqlstate: Option<&str>) {
         self.span.record("otel.status_code", "ERROR");
         self.span.record("error.type", error.as_str());
         self.span.record("db.response.status_code", sqlstate);
@@ -352,8 +337,8 @@ pub struct TaskGuard {
 
 impl TaskGuard {
     /// Counts processed rows or keys.
-    pub fn items(&self, done: Done, count: u64) {
-        self.metrics.0.tasks.at(self.task).items.at(done).increment(count);
+    pub fn items(&self, status: Status, count: u64) {
+        self.metrics.0.tasks.at(self.task).items.at(status).increment(count);
     }
 
     /// Records the outcome, and returns the time since the start.
@@ -375,9 +360,8 @@ impl Drop for TaskGuard {
 
 #[cfg(test)]
 mod tests {
-    use crate::telemetry::{
-        DbError, Done, Inventory, Method, Metrics, OperationEnd, OperationType, Outcome, Pool, Task, TaskOutcome,
-    };
+    use super::*;
+    use crate::telemetry::Inventory;
 
     fn metrics() -> Metrics {
         Metrics::new(&Inventory { fields: &["predictions"], loaders: &[], queries: &["film"] }).unwrap()
@@ -489,12 +473,12 @@ mod tests {
     fn fields_statements_and_tasks_record_their_outcome() {
         let metrics = metrics();
 
-        metrics.field("predictions").finish(Done::Ok);
+        metrics.field("predictions").finish(Status::Ok);
         drop(metrics.field("predictions"));
         let _ = metrics.statement("film").finish_ok(25);
-        metrics.statement("unknown").finish_err(DbError::Timeout, None);
+        metrics.statement("unknown").finish_err(FailureKind::Timeout, None);
         let run = metrics.task(Task::ScoreRefresh);
-        run.items(Done::Ok, 3);
+        run.items(Status::Ok, 3);
         assert_has(&metrics, &[r#"cinegraph_task_running{task="score_refresh"} 1"#]);
         let _ = run.finish(TaskOutcome::Skipped);
 

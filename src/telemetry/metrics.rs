@@ -40,6 +40,7 @@ pub trait Label: Copy + 'static {
     fn index(self) -> usize;
 }
 
+/// Defines an enum whose values are label values: `Variant = "text in /metrics"`.
 macro_rules! label {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -48,7 +49,7 @@ macro_rules! label {
             $(#[doc = concat!("`", $text, "`")] $variant),+
         }
 
-        impl Label for $name {
+        impl $crate::telemetry::Label for $name {
             const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             fn as_str(self) -> &'static str {
@@ -64,179 +65,11 @@ macro_rules! label {
     };
 }
 
-label! {
-    /// An HTTP method: one that the service supports, or any other.
-    Method { Get = "GET", Post = "POST", Options = "OPTIONS", Other = "_OTHER" }
-}
-
-label! {
-    /// How a request to `/graphql` counts for the availability objective (SLO).
-    Slo { Good = "good", Bad = "bad", Excluded = "excluded" }
-}
-
-label! {
-    /// The type of an operation; unknown until its document is parsed.
-    OperationType { Query = "query", Mutation = "mutation", Subscription = "subscription", Unknown = "unknown" }
-}
-
-label! {
-    /// How an operation ended: `partial` is data with a server error, `rejected` is a client error.
-    Outcome { Ok = "ok", Partial = "partial", Error = "error", Rejected = "rejected", Cancelled = "cancelled" }
-}
+pub(crate) use label;
 
 label! {
     /// Whether a piece of work succeeded.
-    Done { Ok = "ok", Error = "error" }
-}
-
-label! {
-    /// The values of `extensions.code`.
-    ErrorCode {
-        ParseFailed = "GRAPHQL_PARSE_FAILED",
-        ValidationFailed = "GRAPHQL_VALIDATION_FAILED",
-        BadUserInput = "BAD_USER_INPUT",
-        NotFound = "NOT_FOUND",
-        Unauthenticated = "UNAUTHENTICATED",
-        Forbidden = "FORBIDDEN",
-        Conflict = "CONFLICT",
-        QueryTooComplex = "QUERY_TOO_COMPLEX",
-        PersistedQueryNotFound = "PERSISTED_QUERY_NOT_FOUND",
-        RateLimited = "RATE_LIMITED",
-        Timeout = "TIMEOUT",
-        ServiceUnavailable = "SERVICE_UNAVAILABLE",
-        Internal = "INTERNAL",
-    }
-}
-
-impl ErrorCode {
-    /// The code with this name, if any.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.as_str() == name)
-    }
-
-    /// Whether the server caused the error, and not the client.
-    #[must_use]
-    pub fn is_server_fault(self) -> bool {
-        matches!(self, Self::Timeout | Self::ServiceUnavailable | Self::Internal)
-    }
-}
-
-label! {
-    /// Why a subscription was ended or rejected: slow client, too many subscriptions, shutdown or an error.
-    Dropped { Slow = "slow", Limit = "limit", Shutdown = "shutdown", Error = "error" }
-}
-
-label! {
-    /// Why a statement failed.
-    DbError {
-        Timeout = "timeout",
-        Connection = "connection",
-        Serialization = "serialization",
-        Constraint = "constraint",
-        Other = "other",
-    }
-}
-
-label! {
-    /// A pool of database connections.
-    Pool { Primary = "primary", Replica = "replica" }
-}
-
-label! {
-    /// State of a pooled connection.
-    ConnectionState { Idle = "idle", Used = "used" }
-}
-
-label! {
-    /// A background task.
-    Task {
-        CacheWarm = "cache_warm",
-        ScoreDrain = "score_drain",
-        ScoreRefresh = "score_refresh",
-        SnapshotRefresh = "snapshot_refresh",
-        PersonQuality = "person_quality",
-    }
-}
-
-label! {
-    /// How a background task ended; `skipped`: another instance held the lock.
-    TaskOutcome { Ok = "ok", Error = "error", Skipped = "skipped" }
-}
-
-label! {
-    /// A cache.
-    CacheName {
-        Responses = "responses",
-        Columns = "columns",
-        Predictions = "predictions",
-        Validation = "validation",
-        Profiles = "profiles",
-        Films = "films",
-    }
-}
-
-label! {
-    /// A tier of a cache: in this process (L1), or shared (L2).
-    Layer { L1 = "l1", L2 = "l2" }
-}
-
-label! {
-    /// Result of a request's lookup; `stale`: a stale or outdated entry was served.
-    Lookup { HitL1 = "hit_l1", HitL2 = "hit_l2", Stale = "stale", Miss = "miss", Bypass = "bypass" }
-}
-
-label! {
-    /// Result of a lookup in one tier.
-    LayerResult { Hit = "hit", Miss = "miss", Error = "error", Timeout = "timeout" }
-}
-
-label! {
-    /// An operation on one tier.
-    CacheOperation { Get = "get", Set = "set", Delete = "delete" }
-}
-
-label! {
-    /// Role in a single flight: the leader starts the load, followers wait for it.
-    FlightRole { Leader = "leader", Follower = "follower" }
-}
-
-label! {
-    /// Outcome of the refresh of a stale entry; `skipped`: another refresh of the key was running.
-    Revalidation { Ok = "ok", Error = "error", Skipped = "skipped" }
-}
-
-label! {
-    /// Why an entry was stored.
-    WriteReason { Miss = "miss", Revalidate = "revalidate", Warm = "warm" }
-}
-
-label! {
-    /// Why an entry was removed from L1.
-    Eviction { Capacity = "capacity", Expired = "expired", Invalidated = "invalidated" }
-}
-
-label! {
-    /// Source of a result, from fastest to slowest.
-    Source { CacheFresh = "cache_fresh", CacheStale = "cache_stale", Database = "database", Fallback = "fallback" }
-}
-
-label! {
-    /// A phase of an operation, in order.
-    Phase { Parse = "parse", Validate = "validate", Execute = "execute" }
-}
-
-label! {
-    /// Why an operation was rejected before execution.
-    Rejection {
-        Syntax = "syntax",
-        Validation = "validation",
-        Depth = "depth",
-        Complexity = "complexity",
-        Auth = "auth",
-        RateLimit = "rate_limit",
-        TooLarge = "too_large",
-    }
+    Status { Ok = "ok", Error = "error" }
 }
 
 label! {
@@ -252,16 +85,6 @@ label! {
 label! {
     /// State of a circuit breaker: permits all calls, permits one probe, rejects all calls.
     BreakerState { Closed = "closed", HalfOpen = "half_open", Open = "open" }
-}
-
-label! {
-    /// Outcome of a fallback; `shed`: rejected because too many were running.
-    Fallback { Ok = "ok", Error = "error", Shed = "shed" }
-}
-
-label! {
-    /// A browser timing of the predictions page.
-    PagePhase { Ttfb = "ttfb", FirstList = "first_list", Rerank = "rerank" }
 }
 
 label! {

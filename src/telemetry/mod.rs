@@ -15,13 +15,10 @@ mod usage;
 
 pub use caches::revalidation_span;
 pub use guards::{
-    FieldGuard, HttpRequestGuard, OperationEnd, OperationGuard, StatementGuard, SubscriptionGuard, TaskGuard, WaitGuard,
+    FieldGuard, HttpRequestGuard, OperationGuard, StatementGuard, SubscriptionGuard, TaskGuard, WaitGuard,
 };
 pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber, tracer};
-pub use metrics::{
-    BreakerName, BreakerState, CacheName, CacheOperation, DbError, Done, Dropped, ErrorCode, Eviction, Fallback,
-    FlightRole, Label, Layer, LayerResult, Lookup, Method, OperationType, Outcome, PagePhase, Phase, Pool, Rejection,
-    Revalidation, Slo, Source, Task, TaskOutcome, WriteReason,
-};
+pub(crate) use metrics::label;
+pub use metrics::{BreakerName, BreakerState, Label, Status};
 pub use registry::{Inventory, Metrics};
 pub use usage::{OperationUsage, in_current_operation};

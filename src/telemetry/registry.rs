@@ -12,11 +12,12 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 use super::caches::CacheMetrics;
 use super::metrics as catalogue;
-use super::metrics::{
-    BreakerName, BreakerState, CATALOGUE, ConnectionState, DbError, Definition, Done, Dropped, ErrorCode, Fallback,
-    Kind, Label, Method, OTHER, OperationType, Outcome, PagePhase, Phase, Pool, Rejection, SLO_ROUTE, Signal, Slo,
-    Task, TaskOutcome,
-};
+use super::metrics::{BreakerName, BreakerState, CATALOGUE, Definition, Kind, Label, OTHER, SLO_ROUTE, Signal, Status};
+use crate::breaker::Fallback;
+use crate::graphql::{Dropped, ErrorCode, OperationType, Outcome, Phase, Rejection};
+use crate::http::{Method, PagePhase, Slo};
+use crate::jobs::TaskOutcome;
+use crate::store::{ConnectionState, FailureKind, Pool, Task};
 
 /// Label values defined by the schema and the statements. Other names are recorded as [`OTHER`].
 #[derive(Debug, Clone, Copy, Default)]
@@ -238,14 +239,14 @@ pub(super) struct OperationHandles {
 
 pub(super) struct FieldHandles {
     pub(super) duration: Histogram,
-    pub(super) requests: Family<Done, Counter>,
+    pub(super) requests: Family<Status, Counter>,
     pub(super) subscriptions: Gauge,
 }
 
 pub(super) struct StatementHandles {
     pub(super) duration: Histogram,
     pub(super) rows: Histogram,
-    pub(super) errors: Family<DbError, Counter>,
+    pub(super) errors: Family<FailureKind, Counter>,
 }
 
 pub(super) struct PoolHandles {
@@ -259,7 +260,7 @@ pub(super) struct PoolHandles {
 pub(super) struct TaskHandles {
     pub(super) duration: Histogram,
     pub(super) runs: Family<TaskOutcome, Counter>,
-    pub(super) items: Family<Done, Counter>,
+    pub(super) items: Family<Status, Counter>,
     pub(super) running: Gauge,
     last_success: Gauge,
     interval: Gauge,
@@ -353,7 +354,9 @@ impl FieldHandles {
     fn new(source: &Source, field: &str) -> Self {
         Self {
             duration: source.histogram(&catalogue::FIELD_DURATION, &[field]),
-            requests: Family::of(|done: Done| source.counter(&catalogue::FIELD_REQUESTS, &[field, done.as_str()])),
+            requests: Family::of(|status: Status| {
+                source.counter(&catalogue::FIELD_REQUESTS, &[field, status.as_str()])
+            }),
             subscriptions: source.gauge(&catalogue::SUBSCRIPTIONS_ACTIVE, &[field]),
         }
     }
@@ -364,7 +367,9 @@ impl StatementHandles {
         Self {
             duration: source.histogram(&catalogue::STATEMENT_DURATION, &[query]),
             rows: source.histogram(&catalogue::STATEMENT_ROWS, &[query]),
-            errors: Family::of(|error: DbError| source.counter(&catalogue::STATEMENT_ERRORS, &[query, error.as_str()])),
+            errors: Family::of(|error: FailureKind| {
+                source.counter(&catalogue::STATEMENT_ERRORS, &[query, error.as_str()])
+            }),
         }
     }
 }
@@ -390,7 +395,7 @@ impl TaskHandles {
         Self {
             duration: source.histogram(&catalogue::TASK_DURATION, &[task]),
             runs: Family::of(|outcome: TaskOutcome| source.counter(&catalogue::TASK_RUNS, &[task, outcome.as_str()])),
-            items: Family::of(|done: Done| source.counter(&catalogue::TASK_ITEMS, &[task, done.as_str()])),
+            items: Family::of(|status: Status| source.counter(&catalogue::TASK_ITEMS, &[task, status.as_str()])),
             running: source.gauge(&catalogue::TASK_RUNNING, &[task]),
             last_success: source.gauge(&catalogue::TASK_LAST_SUCCESS, &[task]),
             interval: source.gauge(&catalogue::TASK_INTERVAL, &[task]),

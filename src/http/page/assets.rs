@@ -10,8 +10,8 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
+use crate::graphql::ErrorCode;
 use crate::http::error::error_response;
-use crate::telemetry::ErrorCode;
 
 pub(in crate::http) const CSS: &str = "text/css; charset=utf-8";
 pub(in crate::http) const SCRIPT: &str = "text/javascript; charset=utf-8";

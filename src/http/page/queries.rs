@@ -6,8 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problem::{GraphqlError, PageError};
-use crate::graphql::{OperationPipeline, RETRY_AFTER_SECONDS, Transport};
-use crate::telemetry::{Lookup, OperationEnd};
+use crate::graphql::{Lookup, OperationEnd, OperationPipeline, RETRY_AFTER_SECONDS, Transport};
 
 /// The decoded result of an operation.
 pub(super) struct QueryResult<T> {

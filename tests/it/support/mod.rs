@@ -22,7 +22,7 @@ use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use chrono::TimeDelta;
 use cinegraph::breaker::BreakerSettings;
-use cinegraph::cache::{CacheContext, L2Settings, Redis};
+use cinegraph::cache::{CacheContext, CacheName, L2Settings, Redis};
 use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{AllowedOrigins, Config, Overrides};
 use cinegraph::graphql::{self, OperationLimits, OperationPipeline, QueryLimits};
@@ -32,7 +32,7 @@ use cinegraph::http::{
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{CacheLimits, Services, refresh};
 use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store};
-use cinegraph::telemetry::{CacheName, Inventory, Metrics};
+use cinegraph::telemetry::{Inventory, Metrics};
 use cinegraph::versions::Versions;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;

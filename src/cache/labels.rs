@@ -1,0 +1,60 @@
+//! Label values of cache metrics: names of caches, tiers, results of lookups and loads.
+
+use crate::telemetry::label;
+
+label! {
+    /// A cache.
+    CacheName {
+        Responses = "responses",
+        Columns = "columns",
+        Predictions = "predictions",
+        Validation = "validation",
+        Profiles = "profiles",
+        Films = "films",
+    }
+}
+
+label! {
+    /// A tier of a cache: in this process (L1), or shared (L2).
+    Layer { L1 = "l1", L2 = "l2" }
+}
+
+label! {
+    /// Result of a request's lookup; `stale`: a stale or outdated entry was served.
+    Lookup { HitL1 = "hit_l1", HitL2 = "hit_l2", Stale = "stale", Miss = "miss", Bypass = "bypass" }
+}
+
+label! {
+    /// Result of a lookup in one tier.
+    LayerResult { Hit = "hit", Miss = "miss", Error = "error", Timeout = "timeout" }
+}
+
+label! {
+    /// An operation on one tier.
+    CacheOperation { Get = "get", Set = "set", Delete = "delete" }
+}
+
+label! {
+    /// Role in a single flight: the leader starts the load, followers wait for it.
+    FlightRole { Leader = "leader", Follower = "follower" }
+}
+
+label! {
+    /// Outcome of the refresh of a stale entry; `skipped`: another refresh of the key was running.
+    Revalidation { Ok = "ok", Error = "error", Skipped = "skipped" }
+}
+
+label! {
+    /// Why an entry was stored.
+    WriteReason { Miss = "miss", Revalidate = "revalidate", Warm = "warm" }
+}
+
+label! {
+    /// Why an entry was removed from L1.
+    Eviction { Capacity = "capacity", Expired = "expired", Invalidated = "invalidated" }
+}
+
+label! {
+    /// Source of a result, from fastest to slowest.
+    DataSource { CacheFresh = "cache_fresh", CacheStale = "cache_stale", Database = "database", Fallback = "fallback" }
+}
