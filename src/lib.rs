@@ -28,8 +28,9 @@ pub mod graphql;
 pub mod http;
 pub mod jobs;
 pub mod proof;
-pub mod scoring;
 pub mod services;
 pub mod store;
 pub mod telemetry;
 pub mod versions;
+
+pub use cinegraph_scoring as scoring;

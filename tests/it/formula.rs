@@ -80,7 +80,7 @@ fn components(record: PersonRecord) -> Value {
     json!({
         "canonical_count": record.canonical,
         "high_rated_count": record.well_rated,
-        "total_count": record.films,
+        "total_count": record.movies,
         "festival_wins": record.wins,
         "festival_nominations": record.nominations,
         "direct_festival_wins": record.direct_wins,
@@ -349,7 +349,7 @@ mod nominations {
         nominee(&service.pool, movie, "Writing", "Someone Else", None, true).await;
         service.refresh().await;
 
-        let shared = PersonRecord { films: 1, nominations: 1, wins: 1, ..PersonRecord::default() };
+        let shared = PersonRecord { movies: 1, nominations: 1, wins: 1, ..PersonRecord::default() };
         let own = PersonRecord { nominations: 2, wins: 2, direct_nominations: 1, direct_wins: 1, ..shared };
         assert_eq!(stored_quality(&service.pool, ann).await, (person_quality(61.0), components(own)));
         assert_eq!(stored_quality(&service.pool, bob).await, (person_quality(21.0), components(shared)));
@@ -393,7 +393,7 @@ mod people {
         credit(&service.pool, movie, ann, None).await;
         service.refresh().await;
 
-        let record = PersonRecord { canonical: 3, well_rated: 1, films: 1, ..PersonRecord::default() };
+        let record = PersonRecord { canonical: 3, well_rated: 1, movies: 1, ..PersonRecord::default() };
         assert_eq!(stored_quality(&service.pool, ann).await, (person_quality(34.0), components(record)));
     }
 
@@ -423,7 +423,7 @@ mod people {
         }
         service.refresh().await;
 
-        let record = PersonRecord { canonical: 1, films: 2, ..PersonRecord::default() };
+        let record = PersonRecord { canonical: 1, movies: 2, ..PersonRecord::default() };
         assert_eq!(stored_quality(&service.pool, ann).await, (person_quality(12.0), components(record)));
     }
 }

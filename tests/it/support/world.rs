@@ -188,7 +188,7 @@ impl World {
         let record = PersonRecord {
             canonical: movies.clone().map(|movie| count(&movie.sources.meaning)).sum(),
             well_rated: count(movies.clone().filter(|movie| movie.is_well_rated())),
-            films: count(movies),
+            movies: count(movies),
             wins: count(own.clone().chain(unnamed.clone()).filter(|row| row.1 == Some(true))),
             nominations: count(own.clone().chain(unnamed)),
             direct_wins: count(own.clone().filter(|row| row.1 == Some(true))),

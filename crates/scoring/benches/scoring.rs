@@ -1,7 +1,7 @@
 //! In-memory arithmetic, at the size of the largest decade among a million movies.
 
 use chrono::{DateTime, Days, NaiveDate};
-use cinegraph::scoring::{
+use cinegraph_scoring::{
     Basis, Decade, DecadeColumns, DecadeColumnsBuilder, DecadeReport, Filter, Membership, MovieId, MovieRow, Ranking,
     ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow, Standing, Weights, likelihood,
 };

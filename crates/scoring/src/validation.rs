@@ -121,7 +121,7 @@ pub fn pooled_decade(decade: Decade) -> bool {
     (1920..=2010).contains(&decade.year())
 }
 
-/// Named period of film history.
+/// Named period of movie history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Era {
     /// Name.
@@ -156,7 +156,7 @@ impl Era {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::{ScoreVector, SnapshotColumnsBuilder, SnapshotRow};
+    use crate::{ScoreVector, SnapshotColumnsBuilder, SnapshotRow};
 
     const LIST: &str = "a list";
 

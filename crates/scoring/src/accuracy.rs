@@ -45,8 +45,8 @@ impl Accuracy {
 }
 
 /// A count as `f64`.
-#[expect(clippy::cast_precision_loss, reason = "no catalogue has 2^52 films")]
-pub(super) fn count(movies: usize) -> f64 {
+#[expect(clippy::cast_precision_loss, reason = "no catalogue has 2^52 movies")]
+pub(crate) fn count(movies: usize) -> f64 {
     movies as f64
 }
 

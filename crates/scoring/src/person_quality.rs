@@ -8,7 +8,7 @@ pub struct PersonRecord {
     /// Movies rated 7 or higher on TMDb or IMDb.
     pub well_rated: u32,
     /// Number of movies.
-    pub films: u32,
+    pub movies: u32,
     /// Wins of the person, and wins of their movies that name no nominee.
     pub wins: u32,
     /// Nominations of the person, and nominations of their movies that name no nominee.
@@ -25,7 +25,7 @@ impl PersonRecord {
     pub fn raw(self) -> f64 {
         10.0 * f64::from(self.canonical)
             + 3.0 * f64::from(self.well_rated)
-            + f64::from(self.films)
+            + f64::from(self.movies)
             + 15.0 * f64::from(self.wins + self.direct_wins)
             + 5.0 * f64::from(self.nominations + self.direct_nominations)
     }

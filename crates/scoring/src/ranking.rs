@@ -227,7 +227,7 @@ fn best(movies: impl Iterator<Item = (usize, Standing)>, count: usize) -> Vec<(u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::{DecadeColumnsBuilder, MovieRow, ScoreVector};
+    use crate::{DecadeColumnsBuilder, MovieRow, ScoreVector};
     use chrono::DateTime;
     use proptest::prelude::*;
 

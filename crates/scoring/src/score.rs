@@ -110,7 +110,7 @@ fn mean(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::likelihood;
+    use crate::likelihood;
     use proptest::prelude::*;
 
     fn worked_example() -> Inputs {
