@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use cinegraph_embedded_postgres::{self as embedded_postgres, EmbeddedPostgres};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
@@ -16,7 +17,6 @@ use crate::breaker::BreakerSettings;
 use crate::cache::{CacheContext, CacheName, L2Settings, Redis};
 use crate::clock::Clock;
 use crate::config::{AdminTokens, AllowedOrigins, Config, Secret};
-use crate::embedded_postgres::{self, EmbeddedPostgres};
 use crate::graphql::{self, DocumentLimits, OperationLimits, OperationPipeline, QueryLimits, TrustedDocuments};
 use crate::http::{
     self, ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpState, PerCoreRuntimes, Probe, Readiness,

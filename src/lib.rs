@@ -14,7 +14,7 @@
 //! | [`store`] | every SQL statement, rows to domain values |
 //! | [`scoring`] | weights, decades, scores, accuracy: pure domain |
 //!
-//! [`config`], [`clock`], [`telemetry`] and [`embedded_postgres`] stand outside the layers and import no other module
+//! [`config`], [`clock`] and [`telemetry`] stand outside the layers and import no other module
 //! of this crate; neither does [`breaker`], except for its settings and metrics.
 
 pub mod app;
@@ -23,7 +23,6 @@ pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod embedded_postgres;
 pub mod graphql;
 pub mod http;
 pub mod jobs;

@@ -6,11 +6,10 @@ use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::Context;
+use cinegraph_embedded_postgres::{EmbeddedPostgres, Options};
 use clap::Args;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
-
-use crate::embedded_postgres::{EmbeddedPostgres, Options};
 
 const DATABASE: &str = "cinegraph";
 

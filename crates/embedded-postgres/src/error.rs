@@ -17,7 +17,7 @@ pub enum EmbeddedPostgresError {
         "{data:?} was created by PostgreSQL {major}, which is not installed; install PostgreSQL {major}, or move the \
          directory away to start with an empty database"
     )]
-    OtherVersion {
+    VersionNotInstalled {
         /// The cluster's directory.
         data: PathBuf,
         /// The required release.
@@ -28,7 +28,7 @@ pub enum EmbeddedPostgresError {
         "PostgreSQL cannot run as root and runs as {user}, who cannot enter {parent:?}; choose another data directory, \
          or allow access: `chmod o+x {}`", parent.display()
     )]
-    Unreachable {
+    NoAccess {
         /// The topmost directory that the user cannot enter.
         parent: PathBuf,
         /// The user that runs the server.
@@ -37,7 +37,7 @@ pub enum EmbeddedPostgresError {
     /// The process runs as root, and there is no unprivileged user to switch to.
     #[error("PostgreSQL cannot run as root, and neither user `postgres` nor `nobody` exists; create user `postgres`")]
     NoUnprivilegedUser,
-    /// Another process has held the turn lock longer than any start takes.
+    /// Another process has held the startup lock longer than any start takes.
     #[error("another process has been starting or stopping this PostgreSQL for {seconds} s (it locks {lock:?})")]
     Busy {
         /// The lock.
@@ -65,7 +65,7 @@ pub enum EmbeddedPostgresError {
     },
     /// The server rejects the stored password.
     #[error("the embedded PostgreSQL rejects the password in the file `password` beside its data")]
-    Refused(#[source] sqlx::Error),
+    AuthenticationFailed(#[source] sqlx::Error),
     /// The database `cinegraph` could not be created.
     #[error("cannot create the database cinegraph in the embedded PostgreSQL")]
     Database(#[from] sqlx::Error),

@@ -1,4 +1,4 @@
-//! The operating-system user that runs the server: PostgreSQL refuses to run as root, so root switches to another user.
+//! The operating-system user that runs the server: PostgreSQL is_auth_failure to run as root, so root switches to another user.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -27,12 +27,12 @@ pub(super) fn is_root() -> bool {
 }
 
 impl Account {
-    /// For root: the owner of `home` where it exists, so that a user's own cluster works under `sudo` too.
-    pub(super) fn for_home(home: &Path) -> Result<Self, EmbeddedPostgresError> {
+    /// For root: the owner of the directory where it exists, so that a user's own cluster works under `sudo` too.
+    pub(super) fn for_data_dir(data_dir: &Path) -> Result<Self, EmbeddedPostgresError> {
         if !is_root() {
             return Ok(Self(None));
         }
-        if let Ok(metadata) = home.metadata()
+        if let Ok(metadata) = data_dir.metadata()
             && metadata.uid() != 0
         {
             let (uid, gid) = (metadata.uid(), metadata.gid());
@@ -56,7 +56,7 @@ impl Account {
     }
 
     /// Transfers ownership of `path` to this user.
-    pub(super) fn own(&self, path: &Path) -> Result<(), EmbeddedPostgresError> {
+    pub(super) fn chown(&self, path: &Path) -> Result<(), EmbeddedPostgresError> {
         let Some(user) = &self.0 else { return Ok(()) };
         chown(path, Some(user.uid), Some(user.gid)).map_err(EmbeddedPostgresError::io("hand over", path))
     }
@@ -64,17 +64,17 @@ impl Account {
     /// Checks that the server can enter `directory`, which must be absolute.
     ///
     /// # Errors
-    /// [`EmbeddedPostgresError::Unreachable`] with the topmost directory that the user cannot enter.
-    pub(super) fn check_reach(&self, directory: &Path) -> Result<(), EmbeddedPostgresError> {
+    /// [`EmbeddedPostgresError::NoAccess`] with the topmost directory that the user cannot enter.
+    pub(super) fn check_access(&self, directory: &Path) -> Result<(), EmbeddedPostgresError> {
         let Some(user) = &self.0 else { return Ok(()) };
-        let mut from_the_top: Vec<&Path> = directory.ancestors().collect();
-        from_the_top.reverse();
-        for parent in from_the_top {
+        let mut from_root: Vec<&Path> = directory.ancestors().collect();
+        from_root.reverse();
+        for parent in from_root {
             // Tested as that user, so that groups and access control lists are respected.
             let mut enter = self.command(Path::new("/bin/sh"));
             enter.args(["-c", r#"cd -- "$0""#]).arg(parent);
             if output_of(enter).is_err() {
-                return Err(EmbeddedPostgresError::Unreachable { parent: parent.to_owned(), user: user.name.clone() });
+                return Err(EmbeddedPostgresError::NoAccess { parent: parent.to_owned(), user: user.name.clone() });
             }
         }
         Ok(())

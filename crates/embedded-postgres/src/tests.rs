@@ -38,16 +38,16 @@ fn accepts_connections(port: u16) -> bool {
 }
 
 fn kill_server(postgres: &EmbeddedPostgres) {
-    let server = postgres.home.postmaster().unwrap();
+    let server = postgres.data_dir.postmaster().unwrap();
     assert!(Command::new("kill").args(["-9", &server.pid.to_string()]).status().unwrap().success());
-    while postgres.home.is_home_of(server) {
+    while postgres.data_dir.is_served_by(server) {
         thread::sleep(READY_POLL);
     }
 }
 
 /// Leaves what a killed process leaves: a running server, and locks that the system released.
 fn die(mut owner: EmbeddedPostgres) {
-    drop(owner.users.take());
+    drop(owner.users_lock.take());
     std::mem::forget(owner);
 }
 
@@ -67,7 +67,7 @@ async fn files_are_private_and_wrong_passwords_are_rejected() {
     let parent = temp_dir();
     let postgres = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
     let data_dir = temporary_in(&parent).data_dir;
-    for path in [&data_dir, &data_dir.join("postgres"), postgres.home.data()] {
+    for path in [&data_dir, &data_dir.join("postgres"), postgres.data_dir.data()] {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
     }
     for file in ["password", "server.log", "turn.lock", "users.lock"] {
@@ -76,7 +76,7 @@ async fn files_are_private_and_wrong_passwords_are_rejected() {
     }
     assert!(postgres.password.len() >= 32 && postgres.password.chars().all(|c| c.is_ascii_alphanumeric()));
     let guessed = postgres.url("cinegraph").replace(&postgres.password, "cinegraph");
-    assert!(refuses(&PgConnection::connect(&guessed).await.unwrap_err()));
+    assert!(is_auth_failure(&PgConnection::connect(&guessed).await.unwrap_err()));
     postgres.stop().await.unwrap();
 }
 
@@ -118,8 +118,8 @@ async fn cancelled_start_leaves_no_server() {
     assert!(launched.is_err());
     drop(postgres);
 
-    let (home, _) = DataDir::open(&durable_in(&parent).data_dir).unwrap();
-    assert!(home.postmaster().is_none());
+    let (data_dir, _) = DataDir::open(&durable_in(&parent).data_dir).unwrap();
+    assert!(data_dir.postmaster().is_none());
 }
 
 #[tokio::test]
@@ -127,23 +127,23 @@ async fn data_survives_restart_server_kill_and_owner_kill() {
     let parent = temp_dir();
     let postgres = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
     let mut connection = PgConnection::connect(&postgres.url("cinegraph")).await.unwrap();
-    sqlx::query("CREATE TABLE film AS SELECT 'Metropolis' AS title").execute(&mut connection).await.unwrap();
+    sqlx::query("CREATE TABLE movie AS SELECT 'Metropolis' AS title").execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     postgres.stop().await.unwrap();
 
     let restarted = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
-    assert_eq!(query_text(&restarted, "SELECT title FROM film").await, "Metropolis");
+    assert_eq!(query_text(&restarted, "SELECT title FROM movie").await, "Metropolis");
     kill_server(&restarted);
     drop(restarted);
 
     let recovered = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
-    assert_eq!(query_text(&recovered, "SELECT title FROM film").await, "Metropolis");
+    assert_eq!(query_text(&recovered, "SELECT title FROM movie").await, "Metropolis");
     let port = recovered.port;
     die(recovered);
 
     let found_again = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
     assert_eq!(found_again.port, port);
-    assert_eq!(query_text(&found_again, "SELECT title FROM film").await, "Metropolis");
+    assert_eq!(query_text(&found_again, "SELECT title FROM movie").await, "Metropolis");
     found_again.stop().await.unwrap();
     assert!(!accepts_connections(port));
 }
@@ -152,12 +152,12 @@ async fn data_survives_restart_server_kill_and_owner_kill() {
 async fn stale_pid_file_with_a_reused_pid_is_ignored() {
     let parent = temp_dir();
     let postgres = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
-    let pid_path = postgres.home.data().join("postmaster.pid");
+    let pid_path = postgres.data_dir.data().join("postmaster.pid");
     let pid_file = fs::read_to_string(&pid_path).unwrap();
-    let server = postgres.home.postmaster().unwrap();
+    let server = postgres.data_dir.postmaster().unwrap();
     kill_server(&postgres);
     fs::write(&pid_path, pid_file.replacen(&server.pid.to_string(), &std::process::id().to_string(), 1)).unwrap();
-    postgres.account.own(&pid_path).unwrap();
+    postgres.account.chown(&pid_path).unwrap();
     drop(postgres);
 
     let postgres = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
@@ -172,7 +172,7 @@ async fn incomplete_cluster_is_initialised_again() {
     let (_, account) = DataDir::open(&temporary_in(&parent).data_dir).unwrap();
     fs::create_dir(&incomplete).unwrap();
     fs::write(incomplete.join("PG_VERSION"), "15\n").unwrap();
-    account.own(&incomplete).unwrap();
+    account.chown(&incomplete).unwrap();
 
     let postgres = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
     assert!(is_usable(&postgres).await);
@@ -198,11 +198,11 @@ async fn copied_cluster_does_not_join_the_original_server() {
 #[tokio::test]
 async fn cluster_of_a_missing_release_reports_its_version() {
     let parent = temp_dir();
-    let (home, _) = DataDir::open(&durable_in(&parent).data_dir).unwrap();
-    fs::create_dir(home.data()).unwrap();
-    fs::write(home.data().join("PG_VERSION"), "9\n").unwrap();
+    let (data_dir, _) = DataDir::open(&durable_in(&parent).data_dir).unwrap();
+    fs::create_dir(data_dir.data()).unwrap();
+    fs::write(data_dir.data().join("PG_VERSION"), "9\n").unwrap();
     let error = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap_err();
-    assert!(matches!(error, EmbeddedPostgresError::OtherVersion { major: 9, .. }), "{error}");
+    assert!(matches!(error, EmbeddedPostgresError::VersionNotInstalled { major: 9, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn inaccessible_parent_is_reported() {
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o600)).unwrap();
     let error = EmbeddedPostgres::start(Options { data_dir: closed.join("below"), temporary: true }).await.unwrap_err();
     match &error {
-        EmbeddedPostgresError::Unreachable { parent, .. } if account::is_root() => assert_eq!(*parent, closed),
+        EmbeddedPostgresError::NoAccess { parent, .. } if account::is_root() => assert_eq!(*parent, closed),
         EmbeddedPostgresError::Io { path, .. } if !account::is_root() => assert_eq!(*path, closed.join("below")),
         _ => panic!("{error}"),
     }
@@ -223,7 +223,7 @@ async fn inaccessible_parent_is_reported() {
 async fn failed_start_reports_the_server_log() {
     let parent = temp_dir();
     let postgres = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
-    let settings = postgres.home.data().join("postgresql.auto.conf");
+    let settings = postgres.data_dir.data().join("postgresql.auto.conf");
     postgres.stop().await.unwrap();
     fs::write(settings, "no_such_setting = on\n").unwrap();
 

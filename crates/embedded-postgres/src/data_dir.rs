@@ -19,8 +19,8 @@ const PASSWORD_BYTES: usize = 32;
 const LAST_LOG_LINES: usize = 20;
 
 /// Longer than the slowest start of another process.
-const TURN_TIMEOUT: Duration = Duration::from_mins(3);
-const TURN_POLL: Duration = Duration::from_millis(20);
+const STARTUP_LOCK_TIMEOUT: Duration = Duration::from_mins(3);
+const STARTUP_LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// The directory `postgres` inside the data directory.
 #[derive(Debug)]
@@ -41,14 +41,14 @@ impl DataDir {
     pub(super) fn open(data_dir: &Path) -> Result<(Self, Account), EmbeddedPostgresError> {
         let io = EmbeddedPostgresError::io;
         let data_dir = std::path::absolute(data_dir).map_err(io("find", data_dir))?;
-        let account = Account::for_home(&data_dir.join("postgres"))?;
+        let account = Account::for_data_dir(&data_dir.join("postgres"))?;
         if let Some(parent) = data_dir.parent() {
             fs::create_dir_all(parent).map_err(io("create", parent))?;
         }
         create_private(&data_dir, &account)?;
         // PostgreSQL reports its data directory without symbolic links.
         let data_dir = data_dir.canonicalize().map_err(io("find", &data_dir))?;
-        account.check_reach(&data_dir)?;
+        account.check_access(&data_dir)?;
         let path = data_dir.join("postgres");
         create_private(&path, &account)?;
         Ok((Self { data: path.join("data"), path }, account))
@@ -75,7 +75,7 @@ impl DataDir {
     pub(super) fn initialise(
         &self,
         account: &Account,
-        installation: &Binaries,
+        binaries: &Binaries,
         temporary: bool,
     ) -> Result<(), EmbeddedPostgresError> {
         let incomplete = self.path.join("data.new");
@@ -83,7 +83,7 @@ impl DataDir {
             fs::remove_dir_all(&incomplete).map_err(EmbeddedPostgresError::io("remove", &incomplete))?;
         }
         self.write_password(account)?;
-        let mut initdb = account.command(&installation.program("initdb"));
+        let mut initdb = account.command(&binaries.program("initdb"));
         initdb.args(["--username", ROLE, "--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]);
         // Byte-wise collation is the same on every machine; the ctype still maps the case of non-ASCII letters.
         initdb.args(["--lc-collate=C", "--lc-ctype=C.UTF-8", "--lc-messages=C"]);
@@ -91,7 +91,7 @@ impl DataDir {
         initdb.arg("--pwfile").arg(self.password_path()).arg("-D").arg(&incomplete);
         output_of(initdb)?;
         fs::rename(&incomplete, &self.data).map_err(EmbeddedPostgresError::io("rename", &incomplete))?;
-        tracing::info!(data = %self.data.display(), version = installation.major(), "embedded PostgreSQL initialised");
+        tracing::info!(data = %self.data.display(), version = binaries.major(), "embedded PostgreSQL initialised");
         Ok(())
     }
 
@@ -125,7 +125,7 @@ impl DataDir {
     }
 
     /// Takes the lock that serialises starting, joining and leaving. Dropping the file releases it.
-    pub(super) fn take_turn(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
+    pub(super) fn lock_startup(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
         let path = self.path.join("turn.lock");
         let file = open_private(&path, account, OpenOptions::new().write(true))?;
         let since = Instant::now();
@@ -133,15 +133,15 @@ impl DataDir {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::Error(error)) => return Err(EmbeddedPostgresError::io("lock", &path)(error)),
-                Err(TryLockError::WouldBlock) if since.elapsed() > TURN_TIMEOUT => {
-                    return Err(EmbeddedPostgresError::Busy { lock: path, seconds: TURN_TIMEOUT.as_secs() });
+                Err(TryLockError::WouldBlock) if since.elapsed() > STARTUP_LOCK_TIMEOUT => {
+                    return Err(EmbeddedPostgresError::Busy { lock: path, seconds: STARTUP_LOCK_TIMEOUT.as_secs() });
                 }
-                Err(TryLockError::WouldBlock) => thread::sleep(TURN_POLL),
+                Err(TryLockError::WouldBlock) => thread::sleep(STARTUP_LOCK_POLL),
             }
         }
     }
 
-    /// Takes the shared lock that marks this process as a user. The caller holds the turn lock, so this never waits.
+    /// Takes the shared lock that marks this process as a user. The caller holds the startup lock, so this never waits.
     pub(super) fn join_users(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
         let path = self.users_path();
         let file = open_private(&path, account, OpenOptions::new().write(true))?;
@@ -149,7 +149,7 @@ impl DataDir {
         Ok(file)
     }
 
-    /// Releases this process's shared lock; `true` if no other process uses the server. The caller holds the turn lock.
+    /// Releases this process's shared lock; `true` if no other process uses the server. The caller holds the startup lock.
     pub(super) fn is_last(&self, ours: File, account: &Account) -> Result<bool, EmbeddedPostgresError> {
         let path = self.users_path();
         let io = EmbeddedPostgresError::io;
@@ -178,7 +178,7 @@ impl DataDir {
 
     /// Whether the process is alive and serves this cluster: its PID may have been reused.
     #[cfg(target_os = "linux")]
-    pub(super) fn is_home_of(&self, server: Postmaster) -> bool {
+    pub(super) fn is_served_by(&self, server: Postmaster) -> bool {
         let process = Path::new("/proc").join(server.pid.to_string());
         // A zombie process has no working directory.
         fs::read_link(process.join("cwd")).is_ok_and(|directory| directory == self.data)
@@ -186,7 +186,7 @@ impl DataDir {
 
     /// Whether that process is alive.
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn is_home_of(&self, server: Postmaster) -> bool {
+    pub(super) fn is_served_by(&self, server: Postmaster) -> bool {
         let mut ps = std::process::Command::new("ps");
         ps.args(["-o", "stat=", "-p", &server.pid.to_string()]);
         output_of(ps).is_ok_and(|state| !state.starts_with('Z'))
@@ -241,7 +241,7 @@ impl DataDir {
 
 fn create_private(directory: &Path, account: &Account) -> Result<(), EmbeddedPostgresError> {
     match DirBuilder::new().mode(0o700).create(directory) {
-        Ok(()) => account.own(directory),
+        Ok(()) => account.chown(directory),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(EmbeddedPostgresError::io("create", directory)(error)),
     }
@@ -251,7 +251,7 @@ fn create_private(directory: &Path, account: &Account) -> Result<(), EmbeddedPos
 /// root give away the link's target.
 fn open_private(path: &Path, account: &Account, options: &mut OpenOptions) -> Result<File, EmbeddedPostgresError> {
     match options.clone().create_new(true).mode(0o600).open(path) {
-        Ok(file) => account.own(path).map(|()| file),
+        Ok(file) => account.chown(path).map(|()| file),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             options.open(path).map_err(EmbeddedPostgresError::io("open", path))
         }

@@ -29,26 +29,26 @@ pub(super) struct Binaries {
     major: u32,
     /// Whether the library of `pg_stat_statements` is installed. A server that is configured to load a missing library
     /// does not start.
-    pub(super) counts_statements: bool,
+    pub(super) has_pg_stat_statements: bool,
 }
 
 impl Binaries {
     /// The newest release for a new cluster, or the release that created the existing cluster (`major`).
-    pub(super) fn find(major: Option<u32>, home: &DataDir) -> Result<Self, EmbeddedPostgresError> {
+    pub(super) fn find(major: Option<u32>, data_dir: &DataDir) -> Result<Self, EmbeddedPostgresError> {
         let mut found: Vec<(u32, PathBuf)> = directories().into_iter().filter_map(with_major).collect();
         found.retain(|(found, _)| major.map_or(*found >= OLDEST_MAJOR, |major| *found == major));
         // If a release is installed twice, the first location wins.
         let chosen = found.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
         let missing = || match major {
-            Some(major) => EmbeddedPostgresError::OtherVersion { data: home.data().to_owned(), major },
+            Some(major) => EmbeddedPostgresError::VersionNotInstalled { data: data_dir.data().to_owned(), major },
             None => EmbeddedPostgresError::NotInstalled,
         };
         let (major, bin) = chosen.ok_or_else(missing)?;
-        let counts_statements = pg_config(&bin.join("pg_config"), "--pkglibdir").is_some_and(|libraries| {
+        let has_pg_stat_statements = pg_config(&bin.join("pg_config"), "--pkglibdir").is_some_and(|libraries| {
             let library = libraries.join("pg_stat_statements");
             ["so", "dylib"].iter().any(|suffix| library.with_extension(suffix).exists())
         });
-        Ok(Self { bin, major, counts_statements })
+        Ok(Self { bin, major, has_pg_stat_statements })
     }
 
     pub(super) fn program(&self, name: &str) -> PathBuf {

@@ -2,8 +2,7 @@
 //! database of the tests.
 //!
 //! Processes share a cluster. The first one starts the server, the last one stops it. A killed process no longer counts
-//! as a user, so the next process finds the server that it left behind, and stops it. Imports no other module of this
-//! crate.
+//! as a user, so the next process finds the server that it left behind, and stops it.
 //!
 //! ```text
 //! <data directory>/postgres/
@@ -76,16 +75,16 @@ pub fn default_data_dir() -> PathBuf {
 /// A running cluster that this process uses. Dropping it releases it like [`EmbeddedPostgres::stop`], blocking.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
-    home: DataDir,
+    data_dir: DataDir,
     account: Account,
-    installation: Binaries,
+    binaries: Binaries,
     password: String,
     temporary: bool,
     port: u16,
     /// Lock that each process holds while it uses the server.
-    users: Option<File>,
+    users_lock: Option<File>,
     /// Lock that is held during the start; other processes wait for it.
-    turn: Option<File>,
+    startup_lock: Option<File>,
     /// The server, if this process started it.
     server: Option<Child>,
 }
@@ -103,7 +102,7 @@ impl EmbeddedPostgres {
         }
         postgres.create_database().await?;
         // Released only now, so that the next process finds a complete cluster.
-        postgres.turn = None;
+        postgres.startup_lock = None;
         Ok(postgres)
     }
 
@@ -133,55 +132,57 @@ impl EmbeddedPostgres {
         spawn_blocking(move || self.release()).await?
     }
 
-    /// All steps before the server starts: directories, turn lock, programs, initialised cluster.
+    /// All steps before the server starts: directories, startup lock, programs, initialised cluster.
     fn prepare(options: &Options) -> Result<Self, EmbeddedPostgresError> {
-        let (home, account) = DataDir::open(&options.data_dir)?;
-        let turn = home.take_turn(&account)?;
-        let installation = Binaries::find(home.major_version()?, &home)?;
-        if home.major_version()?.is_none() {
-            home.initialise(&account, &installation, options.temporary)?;
+        let (data_dir, account) = DataDir::open(&options.data_dir)?;
+        let startup_lock = data_dir.lock_startup(&account)?;
+        let binaries = Binaries::find(data_dir.major_version()?, &data_dir)?;
+        if data_dir.major_version()?.is_none() {
+            data_dir.initialise(&account, &binaries, options.temporary)?;
         }
-        let password = home.password()?;
-        let users = home.join_users(&account)?;
+        let password = data_dir.password()?;
+        let users_lock = data_dir.join_users(&account)?;
         Ok(Self {
-            home,
+            data_dir,
             account,
-            installation,
+            binaries,
             password,
             temporary: options.temporary,
             port: 0,
-            users: Some(users),
-            turn: Some(turn),
+            users_lock: Some(users_lock),
+            startup_lock: Some(startup_lock),
             server: None,
         })
     }
 
     /// Joins a running server, even one whose starter was killed; `false` if none runs.
     async fn join(&mut self) -> Result<bool, EmbeddedPostgresError> {
-        let Some(found) = self.home.postmaster() else { return Ok(false) };
+        let Some(found) = self.data_dir.postmaster() else { return Ok(false) };
         let since = Instant::now();
-        while self.home.is_home_of(found) {
+        while self.data_dir.is_served_by(found) {
             match self.check(found.port).await {
                 Ok(()) => {
                     self.port = found.port;
                     return Ok(true);
                 }
-                Err(error) if refuses(&error) => return Err(EmbeddedPostgresError::Refused(error)),
+                Err(error) if is_auth_failure(&error) => {
+                    return Err(EmbeddedPostgresError::AuthenticationFailed(error));
+                }
                 Err(_) if since.elapsed() > START_TIMEOUT => return Err(self.not_ready()),
                 // The server is recovering from a crash or shutting down.
                 Err(_) => tokio::time::sleep(READY_POLL).await,
             }
         }
-        self.home.remove_stale_pid_file(found)?;
+        self.data_dir.remove_stale_pid_file(found)?;
         Ok(false)
     }
 
     async fn launch(&mut self) -> Result<(), EmbeddedPostgresError> {
-        self.home.rotate_log()?;
+        self.data_dir.rotate_log()?;
         for attempt in 1..=START_ATTEMPTS {
             let port = free_port()?;
             self.server = Some(self.spawn_server(port)?);
-            if self.comes_up(port).await? {
+            if self.wait_until_ready(port).await? {
                 self.port = port;
                 return Ok(());
             }
@@ -189,18 +190,23 @@ impl EmbeddedPostgres {
                 tokio::time::sleep(START_PAUSE).await;
             }
         }
-        Err(EmbeddedPostgresError::NotStarted { log: self.home.log_path(), last_lines: self.home.last_log_lines() })
+        Err(EmbeddedPostgresError::NotStarted {
+            log: self.data_dir.log_path(),
+            last_lines: self.data_dir.last_log_lines(),
+        })
     }
 
     fn spawn_server(&self, port: u16) -> Result<Child, EmbeddedPostgresError> {
-        let program = self.installation.program("postgres");
+        let program = self.binaries.program("postgres");
         let mut command = self.account.command(&program);
-        command.arg("-D").arg(self.home.data()).args(["-p", &port.to_string()]);
+        command.arg("-D").arg(self.data_dir.data()).args(["-p", &port.to_string()]);
         for setting in self.settings() {
             command.arg("-c").arg(setting);
         }
-        let log = self.home.open_log(&self.account)?;
-        command.stdout(log.try_clone().map_err(EmbeddedPostgresError::io("share", &self.home.log_path()))?).stderr(log);
+        let log = self.data_dir.open_log(&self.account)?;
+        command
+            .stdout(log.try_clone().map_err(EmbeddedPostgresError::io("share", &self.data_dir.log_path()))?)
+            .stderr(log);
         command.spawn().map_err(EmbeddedPostgresError::io("run", &program))
     }
 
@@ -217,7 +223,7 @@ impl EmbeddedPostgres {
             "timezone=UTC",
             "log_timezone=UTC",
         ];
-        if self.installation.counts_statements {
+        if self.binaries.has_pg_stat_statements {
             settings.push("shared_preload_libraries=pg_stat_statements");
         }
         if self.temporary {
@@ -227,14 +233,14 @@ impl EmbeddedPostgres {
     }
 
     /// Waits until the server accepts connections; `false` if it exits instead.
-    async fn comes_up(&mut self, port: u16) -> Result<bool, EmbeddedPostgresError> {
+    async fn wait_until_ready(&mut self, port: u16) -> Result<bool, EmbeddedPostgresError> {
         let since = Instant::now();
         while let Err(error) = self.check(port).await {
-            if self.has_ended() {
+            if self.has_exited() {
                 return Ok(false);
             }
-            if refuses(&error) {
-                return Err(EmbeddedPostgresError::Refused(error));
+            if is_auth_failure(&error) {
+                return Err(EmbeddedPostgresError::AuthenticationFailed(error));
             }
             if since.elapsed() > START_TIMEOUT {
                 return Err(self.not_ready());
@@ -250,7 +256,7 @@ impl EmbeddedPostgres {
         let data: String =
             sqlx::query_scalar("SELECT current_setting('data_directory')").fetch_one(&mut connection).await?;
         connection.close().await?;
-        if Path::new(&data) == self.home.data() {
+        if Path::new(&data) == self.data_dir.data() {
             Ok(())
         } else {
             Err(sqlx::Error::Configuration(format!("port {port} serves {data}").into()))
@@ -281,50 +287,50 @@ impl EmbeddedPostgres {
     }
 
     /// Whether no server started by this process is running.
-    fn has_ended(&mut self) -> bool {
+    fn has_exited(&mut self) -> bool {
         self.server.as_mut().is_none_or(|server| !matches!(server.try_wait(), Ok(None)))
     }
 
     fn not_ready(&self) -> EmbeddedPostgresError {
         EmbeddedPostgresError::NotReady {
             seconds: START_TIMEOUT.as_secs(),
-            log: self.home.log_path(),
-            last_lines: self.home.last_log_lines(),
+            log: self.data_dir.log_path(),
+            last_lines: self.data_dir.last_log_lines(),
         }
     }
 
     fn release(&mut self) -> Result<(), EmbeddedPostgresError> {
-        let Some(users) = self.users.take() else { return Ok(()) };
-        // Holding the turn lock, so that no process joins during the check for the last user.
-        let _turn = match self.turn.take() {
-            Some(turn) => turn,
-            None => self.home.take_turn(&self.account)?,
+        let Some(users_lock) = self.users_lock.take() else { return Ok(()) };
+        // Holding the startup lock, so that no process joins during the check for the last user.
+        let _lock = match self.startup_lock.take() {
+            Some(lock) => lock,
+            None => self.data_dir.lock_startup(&self.account)?,
         };
-        if !self.home.is_last(users, &self.account)? {
+        if !self.data_dir.is_last(users_lock, &self.account)? {
             return Ok(());
         }
         self.stop_server()?;
-        if self.temporary { self.home.remove() } else { Ok(()) }
+        if self.temporary { self.data_dir.remove() } else { Ok(()) }
     }
 
     fn stop_server(&mut self) -> Result<(), EmbeddedPostgresError> {
         // A server that was just started may not have written its PID file yet.
         let since = Instant::now();
-        while self.home.postmaster().is_none() && !self.has_ended() && since.elapsed() < PID_FILE_TIMEOUT {
+        while self.data_dir.postmaster().is_none() && !self.has_exited() && since.elapsed() < PID_FILE_TIMEOUT {
             thread::sleep(READY_POLL);
         }
-        let is_running = |found: Postmaster| self.home.is_home_of(found);
-        if !self.home.postmaster().is_some_and(is_running) {
+        let is_running = |found: Postmaster| self.data_dir.is_served_by(found);
+        if !self.data_dir.postmaster().is_some_and(is_running) {
             return Ok(());
         }
-        let mut pg_ctl = self.account.command(&self.installation.program("pg_ctl"));
+        let mut pg_ctl = self.account.command(&self.binaries.program("pg_ctl"));
         pg_ctl.args(["stop", "-w", "-m", if self.temporary { "immediate" } else { "fast" }]);
-        pg_ctl.args(["-t", &STOP_TIMEOUT_SECONDS.to_string()]).arg("-D").arg(self.home.data());
+        pg_ctl.args(["-t", &STOP_TIMEOUT_SECONDS.to_string()]).arg("-D").arg(self.data_dir.data());
         let stopped = account::output_of(pg_ctl);
         // Reaps the child, so that it does not remain as a zombie.
         self.server.as_mut().map(Child::try_wait);
         // The server may have exited by itself meanwhile, which pg_ctl reports as an error.
-        if self.home.postmaster().is_some_and(is_running) { stopped.map(drop) } else { Ok(()) }
+        if self.data_dir.postmaster().is_some_and(is_running) { stopped.map(drop) } else { Ok(()) }
     }
 }
 
@@ -337,7 +343,7 @@ impl Drop for EmbeddedPostgres {
 }
 
 /// Whether the server rejects the credentials, so that waiting does not help. SQLSTATE class 28: invalid authorization.
-fn refuses(error: &sqlx::Error) -> bool {
+fn is_auth_failure(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("28"))
 }
