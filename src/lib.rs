@@ -12,10 +12,11 @@
 //! | [`services`] | use cases: predict, validate, refresh, import |
 //! | [`cache`] | versioned caches: tiers, freshness, single flight |
 //! | [`store`] | every SQL statement, rows to domain values |
-//! | [`scoring`] | weights, decades, scores, accuracy: pure domain |
+//! | [`scoring`] | weights, decades, scores, accuracy: pure domain, in a crate of its own |
 //!
-//! [`config`], [`clock`] and [`telemetry`] stand outside the layers and import no other module
-//! of this crate; neither does [`breaker`], except for its settings and metrics.
+//! [`config`], [`clock`] and [`telemetry`] stand outside the layers and import no other module of this crate; neither
+//! does [`breaker`], except for its settings and metrics. The generated catalogue (`cinegraph_datagen`) and the embedded
+//! PostgreSQL (`cinegraph_embedded_postgres`) are crates too.
 
 pub mod app;
 pub mod breaker;

@@ -25,7 +25,7 @@ pub(super) async fn run(app: &App, args: &GenerateArgs) -> anyhow::Result<()> {
 /// Replaces a generated catalogue, or fills an empty one.
 pub(super) async fn fill(app: &App, output: Output, films: u32, seed: u64) -> anyhow::Result<()> {
     let mut steps = output.steps();
-    let request = GenerateRequest { films, seed };
+    let request = GenerateRequest { movies: films, seed };
     let summary = generate(app.store.pool(), request, &mut |p| steps.at(&p.phase.to_string(), p.done, p.total)).await?;
     steps.finish();
     let rows: u64 = summary.rows.values().sum();

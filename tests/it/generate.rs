@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use cinegraph::services::generate::{GenerateError, GenerateRequest, GenerateSummary, Phase, generate};
-use cinegraph::store::generate::Table;
+use cinegraph_datagen::{Part, Table};
 use sqlx::PgPool;
 
-const SEVEN: GenerateRequest = GenerateRequest { films: 4_000, seed: 7 };
+const SEVEN: GenerateRequest = GenerateRequest { movies: 4_000, seed: 7 };
 
 async fn generated(pool: &PgPool, request: GenerateRequest) -> GenerateSummary {
     generate(pool, request, &mut |_| ()).await.expect("a catalogue")
@@ -71,7 +71,14 @@ async fn every_table_is_filled_as_the_summary_says(pool: PgPool) {
     phases.dedup();
     assert_eq!(
         phases,
-        [Phase::Choosing, Phase::People, Phase::Films, Phase::Awards, Phase::Analyzing, Phase::Indexing]
+        [
+            Phase::Writing(Part::Lists),
+            Phase::Writing(Part::People),
+            Phase::Writing(Part::Movies),
+            Phase::Writing(Part::Awards),
+            Phase::Analyzing,
+            Phase::Indexing
+        ]
     );
 
     let (origin, detail): (String, serde_json::Value) =
@@ -225,15 +232,15 @@ async fn imported_movies_are_never_replaced(pool: PgPool) {
 
 #[sqlx::test(migrations = "./migrations")]
 async fn movie_count_out_of_range_is_rejected(pool: PgPool) {
-    for films in [0, 5_000_001] {
-        let refused = generate(&pool, GenerateRequest { films, seed: 1 }, &mut |_| ()).await;
-        assert!(matches!(refused, Err(GenerateError::FilmsOutOfRange { .. })), "{refused:?}");
+    for movies in [0, 5_000_001] {
+        let refused = generate(&pool, GenerateRequest { movies, seed: 1 }, &mut |_| ()).await;
+        assert!(matches!(refused, Err(GenerateError::MoviesOutOfRange { .. })), "{refused:?}");
     }
 }
 
 #[sqlx::test(migrations = "./migrations")]
 async fn one_movie_is_a_catalogue(pool: PgPool) {
-    assert_eq!(generated(&pool, GenerateRequest { films: 1, seed: 1 }).await.rows[&Table::Movies], 1);
+    assert_eq!(generated(&pool, GenerateRequest { movies: 1, seed: 1 }).await.rows[&Table::Movies], 1);
 }
 
 #[sqlx::test(migrations = "./migrations")]

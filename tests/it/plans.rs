@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Row};
 
 use crate::support::{metrics, migrated};
 
-const CATALOGUE: GenerateRequest = GenerateRequest { films: 20_000, seed: 1 };
+const CATALOGUE: GenerateRequest = GenerateRequest { movies: 20_000, seed: 1 };
 
 /// Tables that grow with the catalogue. No plan may scan one sequentially.
 const LARGE: &[&str] = &[

@@ -205,7 +205,7 @@ impl TestService {
 
     /// Generates a catalogue of this many movies and computes their scores.
     pub(crate) async fn fill(&self, movies: u32) {
-        generate(&self.pool, GenerateRequest { films: movies, seed: 1 }, &mut |_| ()).await.unwrap();
+        generate(&self.pool, GenerateRequest { movies, seed: 1 }, &mut |_| ()).await.unwrap();
         self.refresh().await;
     }
 

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use super::canon::Canon;
-use super::dice::{SeededRng, Stream};
-use super::film::{Credit, Film, World, credits};
-use super::people::{Trade, person_name};
+use super::catalogue::Catalogue;
+use super::lists::Selection;
+use super::movie::{Credit, Movie, credits};
+use super::people::{Department, person_name};
+use super::seeded_rng::{SeededRng, Stream};
 
 /// An organization that gives awards every year.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ pub(super) struct Category {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nominee {
-    Film,
+    Movie,
     Director,
     Actor,
     /// The director, or an uncredited writer.
@@ -57,15 +58,15 @@ pub(super) enum Nominee {
 impl Nominee {
     pub(super) fn category_type(self) -> &'static str {
         match self {
-            Self::Film => "film",
+            Self::Movie => "film",
             Self::Director | Self::Actor | Self::Writer => "person",
             Self::Crew => "technical",
         }
     }
 }
 
-const fn film(name: &'static str, size: u32) -> Category {
-    Category { name, nominee: Nominee::Film, size }
+const fn movie(name: &'static str, size: u32) -> Category {
+    Category { name, nominee: Nominee::Movie, size }
 }
 const fn director(name: &'static str, size: u32) -> Category {
     Category { name, nominee: Nominee::Director, size }
@@ -91,7 +92,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         language: None,
         names_nominees: true,
         categories: &[
-            film("BEST PICTURE", 6),
+            movie("BEST PICTURE", 6),
             director("DIRECTING", 5),
             actor("ACTOR IN A LEADING ROLE", 5),
             actor("ACTRESS IN A LEADING ROLE", 5),
@@ -115,7 +116,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         preference: Preference::Wide,
         language: None,
         names_nominees: false,
-        categories: &[film("golden lion", 9), film("special jury prize", 1), actor("volpi cup: best actor", 1)],
+        categories: &[movie("golden lion", 9), movie("special jury prize", 1), actor("volpi cup: best actor", 1)],
     },
     Organization {
         abbreviation: "HFPA",
@@ -127,8 +128,8 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         language: None,
         names_nominees: false,
         categories: &[
-            film("golden globe: best motion picture - drama", 5),
-            film("golden globe: best motion picture - comedy or musical", 5),
+            movie("golden globe: best motion picture - drama", 5),
+            movie("golden globe: best motion picture - comedy or musical", 5),
             director("golden globe: best director - motion picture", 5),
             actor("golden globe: best actor", 5),
             actor("golden globe: best actress", 5),
@@ -146,8 +147,8 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         language: None,
         names_nominees: false,
         categories: &[
-            film("palme d'or", 12),
-            film("grand prize of the jury", 1),
+            movie("palme d'or", 12),
+            movie("grand prize of the jury", 1),
             director("best director", 1),
             actor("best actress", 1),
         ],
@@ -162,7 +163,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         language: None,
         names_nominees: false,
         categories: &[
-            film("bafta film award: best film", 5),
+            movie("bafta film award: best film", 5),
             director("david lean award for direction", 4),
             actor("bafta film award: best actor", 4),
             actor("bafta film award: best actress", 4),
@@ -181,7 +182,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         preference: Preference::Wide,
         language: None,
         names_nominees: false,
-        categories: &[film("golden berlin bear", 7), director("silver berlin bear: best director", 1)],
+        categories: &[movie("golden berlin bear", 7), director("silver berlin bear: best director", 1)],
     },
     Organization {
         abbreviation: "CESAR",
@@ -193,7 +194,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         language: Some("fr"),
         names_nominees: false,
         categories: &[
-            film("césar: best film", 5),
+            movie("césar: best film", 5),
             director("césar: best director", 5),
             actor("césar: best actress", 5),
             crew("césar: best cinematography", 5),
@@ -208,7 +209,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         preference: Preference::Wide,
         language: None,
         names_nominees: false,
-        categories: &[film("people's choice award", 1), film("platform prize", 1)],
+        categories: &[movie("people's choice award", 1), movie("platform prize", 1)],
     },
     Organization {
         abbreviation: "SFF",
@@ -219,7 +220,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         preference: Preference::Wide,
         language: None,
         names_nominees: false,
-        categories: &[film("grand jury prize: dramatic", 4), film("audience award: dramatic", 1)],
+        categories: &[movie("grand jury prize: dramatic", 4), movie("audience award: dramatic", 1)],
     },
     Organization {
         abbreviation: "FISA",
@@ -231,7 +232,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         language: None,
         names_nominees: false,
         categories: &[
-            film("independent spirit award: best feature", 5),
+            movie("independent spirit award: best feature", 5),
             director("independent spirit award: best director", 5),
             actor("independent spirit award: best male lead", 5),
             writer("independent spirit award: best screenplay", 5),
@@ -247,7 +248,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         language: None,
         names_nominees: false,
         categories: &[
-            film("critics choice award: best picture", 10),
+            movie("critics choice award: best picture", 10),
             director("critics choice award: best director", 5),
             actor("critics choice award: best actor", 6),
             actor("critics choice award: best actress", 6),
@@ -262,7 +263,7 @@ const LAST_YEAR: i32 = 2026;
 /// With fewer contenders, a jury omits categories.
 const FULL_FIELD: f64 = 20.0;
 /// Bounds how often a jury draws, because draws may repeat a nominee.
-const TRIES_PER_NOMINEE: u32 = 3;
+const DRAWS_PER_NOMINEE: u32 = 3;
 
 /// One ceremony.
 #[derive(Debug)]
@@ -277,7 +278,7 @@ pub(super) struct Ceremony {
 pub(super) struct Nomination {
     /// Index among the organization's categories.
     pub(super) category: usize,
-    pub(super) film: u32,
+    pub(super) movie: u32,
     /// Recorded name of the nominee, and the person if the name identifies one.
     pub(super) name: Option<String>,
     pub(super) person: Option<u32>,
@@ -286,40 +287,40 @@ pub(super) struct Nomination {
 
 /// A movie that a jury may choose.
 struct Contender {
-    film: Film,
+    movie: Movie,
     credits: Vec<Credit>,
 }
 
 /// All ceremonies with nominations, by release year of the movies.
-pub(super) fn ceremonies(world: &World, canon: &Canon) -> impl Iterator<Item = Ceremony> {
-    canon.contenders.iter().flat_map(move |(released, films)| {
-        let contenders: Vec<Contender> = films.iter().map(|id| contender(world, *id)).collect();
+pub(super) fn ceremonies(catalogue: &Catalogue, selection: &Selection) -> impl Iterator<Item = Ceremony> {
+    selection.contenders.iter().flat_map(move |(released, movies)| {
+        let contenders: Vec<Contender> = movies.iter().map(|id| contender(catalogue, *id)).collect();
         ORGANIZATIONS.iter().enumerate().filter_map(move |(index, organization)| {
             let year = released + organization.delay;
             let is_held = (organization.first_year..=LAST_YEAR).contains(&year);
-            let held = || ceremony(world, index, year, &contenders);
+            let held = || ceremony(catalogue, index, year, &contenders);
             is_held.then(held).filter(|ceremony| !ceremony.nominations.is_empty())
         })
     })
 }
 
-fn contender(world: &World, id: u32) -> Contender {
-    let film = Film::of(world, id);
-    let credits = credits(world, &film);
-    Contender { film, credits }
+fn contender(catalogue: &Catalogue, id: u32) -> Contender {
+    let movie = Movie::of(catalogue, id);
+    let credits = credits(catalogue, &movie);
+    Contender { movie, credits }
 }
 
-fn ceremony(world: &World, organization: usize, year: i32, contenders: &[Contender]) -> Ceremony {
+fn ceremony(catalogue: &Catalogue, organization: usize, year: i32, contenders: &[Contender]) -> Ceremony {
     let jury = &ORGANIZATIONS[organization];
     let number = organization as u64 * 10_000 + u64::from(year.unsigned_abs());
-    let mut dice = SeededRng::of(world.seed, Stream::Ceremony, number);
-    let speaks = |film: &Film| jury.language.is_none_or(|code| code == film.language.code);
-    let field: Vec<&Contender> = contenders.iter().filter(|contender| speaks(&contender.film)).collect();
+    let mut rng = SeededRng::of(catalogue.seed, Stream::Ceremony, number);
+    let is_eligible = |movie: &Movie| jury.language.is_none_or(|code| code == movie.language.code);
+    let field: Vec<&Contender> = contenders.iter().filter(|contender| is_eligible(&contender.movie)).collect();
     let held = f64::from(u32::try_from(contenders.len()).unwrap_or(u32::MAX)) / FULL_FIELD;
     let mut nominations = Vec::new();
     for (index, category) in jury.categories.iter().enumerate() {
-        if !field.is_empty() && dice.chance(held) {
-            nominations.extend(shortlist(world, &mut dice, jury, index, category, &field));
+        if !field.is_empty() && rng.chance(held) {
+            nominations.extend(shortlist(catalogue, &mut rng, jury, index, category, &field));
         }
     }
     Ceremony { organization, year, nominations }
@@ -327,41 +328,41 @@ fn ceremony(world: &World, organization: usize, year: i32, contenders: &[Contend
 
 /// Nominees of a category, including the winner.
 fn shortlist(
-    world: &World,
-    dice: &mut SeededRng,
+    catalogue: &Catalogue,
+    rng: &mut SeededRng,
     jury: &Organization,
     index: usize,
     category: &Category,
     field: &[&Contender],
 ) -> Vec<Nomination> {
-    let films = u32::try_from(field.len()).unwrap_or(u32::MAX);
+    let movies = u32::try_from(field.len()).unwrap_or(u32::MAX);
     // Keyed by index in the field and name, so that nominations are distinct.
     let mut chosen: BTreeMap<(u32, Option<String>), Option<u32>> = BTreeMap::new();
-    for _ in 0..category.size * TRIES_PER_NOMINEE {
+    for _ in 0..category.size * DRAWS_PER_NOMINEE {
         if chosen.len() >= category.size as usize {
             break;
         }
-        let place = match jury.preference {
+        let position = match jury.preference {
             Preference::Common => {
                 // Steeper than one draw: a tenth of the nominated movies gets a third of all nominations.
-                let last = dice.toward_first(films);
-                dice.below(last + 1)
+                let last = rng.toward_first(movies);
+                rng.below(last + 1)
             }
-            Preference::Wide => dice.below(films),
+            Preference::Wide => rng.below(movies),
         };
-        let contender = field[place as usize];
-        if let Some(name) = nominee(world, dice, category.nominee, contender) {
+        let contender = field[position as usize];
+        if let Some(name) = nominee(catalogue, rng, category.nominee, contender) {
             let name = Some(name).filter(|name| jury.names_nominees && !name.is_empty());
-            let person = name.as_deref().and_then(|name| credited(world, contender, name));
-            chosen.insert((place, name), person);
+            let person = name.as_deref().and_then(|name| credited(catalogue, contender, name));
+            chosen.insert((position, name), person);
         }
     }
     // The better known of two random nominees wins.
     let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
-    let winner = dice.below(count).min(dice.below(count));
-    let nominated = (0..).zip(chosen).map(|(rank, ((place, name), person))| Nomination {
+    let winner = rng.below(count).min(rng.below(count));
+    let nominated = (0..).zip(chosen).map(|(rank, ((position, name), person))| Nomination {
         category: index,
-        film: field[place as usize].film.id,
+        movie: field[position as usize].movie.id,
         name,
         person,
         won: rank == winner,
@@ -370,28 +371,28 @@ fn shortlist(
 }
 
 /// Name of a movie's nominee; empty for the movie itself and for its crew. `None` if the catalogue has no such person.
-fn nominee(world: &World, dice: &mut SeededRng, kind: Nominee, contender: &Contender) -> Option<String> {
-    let director = contender.film.director.map(|person| world.people.name(person));
-    let stranger = |dice: &mut SeededRng| person_name(dice, contender.film.language);
+fn nominee(catalogue: &Catalogue, rng: &mut SeededRng, kind: Nominee, contender: &Contender) -> Option<String> {
+    let director = contender.movie.director.map(|person| catalogue.people.name(person));
+    let uncredited = |rng: &mut SeededRng| person_name(rng, contender.movie.language);
     match kind {
-        Nominee::Film | Nominee::Crew => Some(String::new()),
+        Nominee::Movie | Nominee::Crew => Some(String::new()),
         Nominee::Director => director,
-        Nominee::Writer if dice.chance(0.3) => director,
-        Nominee::Writer => Some(stranger(dice)),
+        Nominee::Writer if rng.chance(0.3) => director,
+        Nominee::Writer => Some(uncredited(rng)),
         Nominee::Actor => {
             let cast: Vec<u32> =
-                contender.credits.iter().filter(|c| c.trade == Trade::Acting).map(|c| c.person).collect();
-            (!cast.is_empty()).then(|| world.people.name(*dice.pick(&cast)))
+                contender.credits.iter().filter(|c| c.department == Department::Acting).map(|c| c.person).collect();
+            (!cast.is_empty()).then(|| catalogue.people.name(*rng.pick(&cast)))
         }
     }
 }
 
 /// The only credited person of a movie with this name, as the import links nominees.
-fn credited(world: &World, contender: &Contender, name: &str) -> Option<u32> {
+fn credited(catalogue: &Catalogue, contender: &Contender, name: &str) -> Option<u32> {
     let mut people: Vec<u32> = contender.credits.iter().map(|credit| credit.person).collect();
     people.sort_unstable();
     people.dedup();
-    people.retain(|person| world.people.name(*person) == name);
+    people.retain(|person| catalogue.people.name(*person) == name);
     match people[..] {
         [person] => Some(person),
         _ => None,

@@ -5,7 +5,7 @@
 
 use chrono::{Days, NaiveDate};
 
-use super::dice::{SeededRng, Stream};
+use super::seeded_rng::{SeededRng, Stream};
 use super::timeline::Timeline;
 use super::words::{LANGUAGES, Language};
 
@@ -16,16 +16,16 @@ const DIRECTORS: u32 = 10;
 /// Maximum length of a career.
 const CAREER_DAYS: f64 = 40.0 * 365.25;
 
-/// Trade of a person.
+/// Department of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trade {
+pub(super) enum Department {
     Directing,
     Acting,
 }
 
-impl Trade {
+impl Department {
     /// TMDb's department.
-    pub(super) fn department(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Directing => "Directing",
             Self::Acting => "Acting",
@@ -39,19 +39,20 @@ pub(super) struct People {
     seed: u64,
     timeline: Timeline,
     /// Per language: number of people in previous languages, and number of generations.
-    languages: [(u32, u32); LANGUAGES.len()],
+    languages: Vec<(u32, u32)>,
 }
 
 impl People {
     /// About as many people as movies.
-    pub(super) fn of(seed: u64, films: u32, timeline: Timeline) -> Self {
+    pub(super) fn of(seed: u64, movies: u32, timeline: Timeline) -> Self {
         let mut before = 0;
-        let languages = LANGUAGES.each_ref().map(|language| {
-            let generations = (films / 100 * language.share / GENERATION).max(1);
+        let languages = LANGUAGES.iter().map(|language| {
+            let generations = (movies / 100 * language.share / GENERATION).max(1);
             let first = before;
             before += generations * GENERATION;
             (first, generations)
         });
+        let languages = languages.collect();
         Self { seed, timeline, languages }
     }
 
@@ -60,45 +61,51 @@ impl People {
         self.languages.iter().map(|(_, generations)| generations * GENERATION).sum()
     }
 
-    /// A random person of a trade who may have worked on a movie of this date; well-known people are more frequent.
-    pub(super) fn hire(&self, dice: &mut SeededRng, trade: Trade, language: &Language, date: NaiveDate) -> u32 {
-        let at_home = dice.chance(0.92);
-        let language = if at_home { language } else { dice.pick_by(&LANGUAGES, |language| language.share) };
+    /// A random person of a department who may have worked on a movie of this date; well-known people are more frequent.
+    pub(super) fn pick_person(
+        &self,
+        rng: &mut SeededRng,
+        department: Department,
+        language: &Language,
+        date: NaiveDate,
+    ) -> u32 {
+        let at_home = rng.chance(0.92);
+        let language = if at_home { language } else { rng.pick_by(&LANGUAGES, |language| language.share) };
         let (before, generations) = self.languages[index_of(language)];
-        let generation = part_of(self.debut(dice, date), generations);
-        let place = match trade {
-            Trade::Directing => dice.toward_first(DIRECTORS),
-            Trade::Acting => DIRECTORS + dice.toward_first(GENERATION - DIRECTORS),
+        let generation = part_of(self.debut(rng, date), generations);
+        let position = match department {
+            Department::Directing => rng.toward_first(DIRECTORS),
+            Department::Acting => DIRECTORS + rng.toward_first(GENERATION - DIRECTORS),
         };
-        before + generation * GENERATION + place + 1
+        before + generation * GENERATION + position + 1
     }
 
     /// Debut of a random person active on this date, as a share of movie history. Recent debuts are most frequent.
-    fn debut(&self, dice: &mut SeededRng, date: NaiveDate) -> f64 {
-        let luck = dice.unit();
-        let debut = date.checked_sub_days(Days::new(whole(CAREER_DAYS * luck * luck)));
+    fn debut(&self, rng: &mut SeededRng, date: NaiveDate) -> f64 {
+        let draw = rng.uniform();
+        let debut = date.checked_sub_days(Days::new(whole(CAREER_DAYS * draw * draw)));
         debut.and_then(|day| self.timeline.share_before(day)).unwrap_or_else(|| {
             // In the first years no career is long.
-            dice.unit() * self.timeline.share_before(date).unwrap_or(0.0)
+            rng.uniform() * self.timeline.share_before(date).unwrap_or(0.0)
         })
     }
 
-    /// Trade of a person.
-    pub(super) fn trade(id: u32) -> Trade {
-        if (id - 1) % GENERATION < DIRECTORS { Trade::Directing } else { Trade::Acting }
+    /// Department of a person.
+    pub(super) fn department(id: u32) -> Department {
+        if (id - 1) % GENERATION < DIRECTORS { Department::Directing } else { Department::Acting }
     }
 
     /// Talent: mean about 0, deviation 1. People with more work are slightly more talented.
     pub(super) fn talent(&self, id: u32) -> f64 {
-        let place = f64::from((id - 1) % GENERATION % DIRECTORS);
-        self.dice(id).normal() + 0.5 - place / f64::from(DIRECTORS)
+        let position = f64::from((id - 1) % GENERATION % DIRECTORS);
+        self.rng(id).normal() + 0.5 - position / f64::from(DIRECTORS)
     }
 
     /// Name of a person. Rarely, two people share a name.
     pub(super) fn name(&self, id: u32) -> String {
-        let mut dice = self.dice(id);
-        dice.normal();
-        person_name(&mut dice, self.language(id))
+        let mut rng = self.rng(id);
+        rng.normal();
+        person_name(&mut rng, self.language(id))
     }
 
     fn language(&self, id: u32) -> &'static Language {
@@ -106,25 +113,25 @@ impl People {
         &LANGUAGES[index]
     }
 
-    fn dice(&self, id: u32) -> SeededRng {
+    fn rng(&self, id: u32) -> SeededRng {
         SeededRng::of(self.seed, Stream::Person, u64::from(id))
     }
 }
 
 /// Random person name in a language.
-pub(super) fn person_name(dice: &mut SeededRng, language: &Language) -> String {
-    let given = dice.pick(language.given);
-    let family = family_name(dice, language);
-    if dice.chance(0.25) {
-        let second = dice.pick(language.given).chars().next().unwrap_or('A');
+pub(super) fn person_name(rng: &mut SeededRng, language: &Language) -> String {
+    let given = rng.pick(&language.given);
+    let family = family_name(rng, language);
+    if rng.chance(0.25) {
+        let second = rng.pick(&language.given).chars().next().unwrap_or('A');
         return format!("{given} {second}. {family}");
     }
     format!("{given} {family}")
 }
 
 /// Random family name in a language.
-pub(super) fn family_name(dice: &mut SeededRng, language: &Language) -> String {
-    let (start, end) = (dice.pick(language.starts), dice.pick(language.ends));
+pub(super) fn family_name(rng: &mut SeededRng, language: &Language) -> String {
+    let (start, end) = (rng.pick(&language.starts), rng.pick(&language.ends));
     format!("{start}{end}")
 }
 
@@ -152,16 +159,16 @@ mod tests {
     }
 
     #[test]
-    fn hired_people_exist_and_have_the_trade() {
+    fn picked_people_exist_and_work_in_the_department() {
         let people = people();
-        let mut dice = SeededRng::of(7, Stream::Credits, 1);
-        for place in (0..20_000).step_by(40) {
-            let date = Timeline::of(20_000).moment(place).date;
-            for trade in [Trade::Directing, Trade::Acting] {
-                for language in &LANGUAGES {
-                    let id = people.hire(&mut dice, trade, language, date);
+        let mut rng = SeededRng::of(7, Stream::Credits, 1);
+        for position in (0..20_000).step_by(40) {
+            let date = Timeline::of(20_000).release(position).date;
+            for department in [Department::Directing, Department::Acting] {
+                for language in LANGUAGES.iter() {
+                    let id = people.pick_person(&mut rng, department, language, date);
                     assert!((1..=people.count()).contains(&id));
-                    assert_eq!(People::trade(id), trade);
+                    assert_eq!(People::department(id), department);
                 }
             }
         }

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::Datelike;
 use serde_json::{Map, Value, json};
 
-use super::dice::Stream;
-use super::film::{Film, World};
+use super::catalogue::Catalogue;
+use super::movie::Movie;
+use super::seeded_rng::Stream;
 
 /// A canonical list.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ const DEVIATION: f64 = 0.7;
 
 /// Lists and contenders of a catalogue.
 #[derive(Debug)]
-pub(super) struct Canon {
+pub(super) struct Selection {
     /// `canonical_sources` of listed movies, by id.
     pub(super) sources: HashMap<u32, Value>,
     /// Number of members of each list, in the order of [`LISTS`].
@@ -91,47 +92,50 @@ pub(super) struct Canon {
 
 /// Selection in progress, fed one movie at a time.
 #[derive(Debug)]
-pub(super) struct Search<'a> {
-    world: &'a World,
+pub(super) struct Selector<'a> {
+    catalogue: &'a Catalogue,
     /// By list index and decade.
-    members: BTreeMap<(usize, i32), Best>,
-    contenders: BTreeMap<i32, Best>,
+    members: BTreeMap<(usize, i32), TopN>,
+    contenders: BTreeMap<i32, TopN>,
 }
 
-impl<'a> Search<'a> {
-    pub(super) fn of(world: &'a World) -> Self {
+impl<'a> Selector<'a> {
+    pub(super) fn of(catalogue: &'a Catalogue) -> Self {
         let members = LISTS.iter().enumerate().flat_map(|(index, list)| {
-            world.timeline.decades().map(move |(span, films)| {
-                let growth = 100 + 3 * (world.films / 10_000).checked_ilog2().unwrap_or(0);
-                let wanted =
-                    if span.decade() <= list.until { span.listed * list.size * growth / TARGET_SIZE / 100 } else { 0 };
-                ((index, span.decade()), Best::of(wanted.min(films / LIST_SHARE)))
+            catalogue.timeline.decades().map(move |(decade, movies)| {
+                let growth = 100 + 3 * (catalogue.movies / 10_000).checked_ilog2().unwrap_or(0);
+                let limit = if decade.start() <= list.until {
+                    decade.listed * list.size * growth / TARGET_SIZE / 100
+                } else {
+                    0
+                };
+                ((index, decade.start()), TopN::of(limit.min(movies / LIST_SHARE)))
             })
         });
-        Self { world, members: members.collect(), contenders: BTreeMap::new() }
+        Self { catalogue, members: members.collect(), contenders: BTreeMap::new() }
     }
 
-    pub(super) fn look_at(&mut self, film: &Film) {
-        if !film.is_dated {
+    pub(super) fn consider(&mut self, movie: &Movie) {
+        if !movie.is_dated {
             return;
         }
-        let mut dice = self.world.dice(Stream::Canon, film.id);
-        let promise = 0.6 * film.quality + 0.5 * film.fame + DEVIATION * dice.normal();
-        if film.is_full {
-            self.contenders.entry(film.year()).or_insert_with(|| Best::of(CONTENDERS_MAX)).offer(promise, film.id);
+        let mut rng = self.catalogue.rng(Stream::Lists, movie.id);
+        let appeal = 0.6 * movie.quality + 0.5 * movie.fame + DEVIATION * rng.normal();
+        if movie.is_full {
+            self.contenders.entry(movie.year()).or_insert_with(|| TopN::of(CONTENDERS_MAX)).push(appeal, movie.id);
         }
         for (index, list) in LISTS.iter().enumerate() {
-            let acclaim = list.quality * film.quality + list.fame * film.fame + DEVIATION * dice.normal();
-            if list.country.is_some_and(|country| country != film.country) {
+            let acclaim = list.quality * movie.quality + list.fame * movie.fame + DEVIATION * rng.normal();
+            if list.country.is_some_and(|country| country != movie.country) {
                 continue;
             }
-            if let Some(best) = self.members.get_mut(&(index, film.moment.span.decade())) {
-                best.offer(acclaim, film.id);
+            if let Some(best) = self.members.get_mut(&(index, movie.release.decade.start())) {
+                best.push(acclaim, movie.id);
             }
         }
     }
 
-    pub(super) fn finish(self) -> Canon {
+    pub(super) fn finish(self) -> Selection {
         let mut sources: HashMap<u32, Map<String, Value>> = HashMap::new();
         let mut members: [Vec<(f64, u32)>; LISTS.len()] = Default::default();
         for ((index, _), best) in self.members {
@@ -139,16 +143,16 @@ impl<'a> Search<'a> {
         }
         let sizes = members.each_ref().map(Vec::len);
         for (list, members) in LISTS.iter().zip(members) {
-            for (film, entry) in entries(self.world, list, members) {
-                sources.entry(film).or_default().insert(list.key.to_owned(), entry);
+            for (movie, entry) in entries(self.catalogue, list, members) {
+                sources.entry(movie).or_default().insert(list.key.to_owned(), entry);
             }
         }
         let contenders = self.contenders.into_iter().map(|(year, best)| {
-            let wanted = best.seen.div_ceil(CONTENDER_SHARE) as usize;
-            (year, best.sorted().take(wanted).map(|(_, film)| film).collect())
+            let limit = best.seen.div_ceil(CONTENDER_SHARE) as usize;
+            (year, best.sorted().take(limit).map(|(_, movie)| movie).collect())
         });
-        Canon {
-            sources: sources.into_iter().map(|(film, lists)| (film, Value::Object(lists))).collect(),
+        Selection {
+            sources: sources.into_iter().map(|(movie, lists)| (movie, Value::Object(lists))).collect(),
             sizes,
             contenders: contenders.collect(),
         }
@@ -156,28 +160,28 @@ impl<'a> Search<'a> {
 }
 
 /// Entry in `canonical_sources` of each member of a list.
-fn entries(world: &World, list: &List, mut members: Vec<(f64, u32)>) -> Vec<(u32, Value)> {
+fn entries(catalogue: &Catalogue, list: &List, mut members: Vec<(f64, u32)>) -> Vec<(u32, Value)> {
     if matches!(list.edition, Edition::Poll(_)) {
         sort(&mut members);
     } else {
-        members.sort_by_key(|(_, film)| (Film::of(world, *film).moment.date, *film));
+        members.sort_by_key(|(_, movie)| (Movie::of(catalogue, *movie).release.date, *movie));
     }
-    let entry = |(index, (_, film)): (usize, (f64, u32))| {
-        let (position, edition) = list.edition.of(world, film, index + 1);
-        (film, json!({ "included": true, "list_position": position, "edition": edition.to_string() }))
+    let entry = |(index, (_, movie)): (usize, (f64, u32))| {
+        let (position, edition) = list.edition.of(catalogue, movie, index + 1);
+        (movie, json!({ "included": true, "list_position": position, "edition": edition.to_string() }))
     };
     members.into_iter().enumerate().map(entry).collect()
 }
 
 impl Edition {
     /// Position and edition year of a member.
-    fn of(&self, world: &World, film: u32, position: usize) -> (Option<usize>, i32) {
-        let released = Film::of(world, film).moment.date.year();
+    fn of(&self, catalogue: &Catalogue, movie: u32, position: usize) -> (Option<usize>, i32) {
+        let released = Movie::of(catalogue, movie).release.date.year();
         match self {
             Self::Yearly { first } => (Some(position), (released + 1).clamp(*first, 2026)),
             Self::Induction { first } => {
                 // The id is as good as a random number, and needs none.
-                let wait = i32::try_from(film % 29).unwrap_or(0);
+                let wait = i32::try_from(movie % 29).unwrap_or(0);
                 (None, (released.max(*first) + wait).min(2026))
             }
             Self::Poll(year) => (Some(position), *year),
@@ -187,28 +191,28 @@ impl Edition {
 
 /// Bounded selection of the best movies.
 #[derive(Debug)]
-struct Best {
-    wanted: usize,
+struct TopN {
+    limit: usize,
     seen: u32,
     found: Vec<(f64, u32)>,
 }
 
-impl Best {
-    fn of(wanted: u32) -> Self {
-        Self { wanted: wanted as usize, seen: 0, found: Vec::new() }
+impl TopN {
+    fn of(limit: u32) -> Self {
+        Self { limit: limit as usize, seen: 0, found: Vec::new() }
     }
 
-    fn offer(&mut self, worth: f64, film: u32) {
+    fn push(&mut self, score: f64, movie: u32) {
         self.seen += 1;
-        self.found.push((worth, film));
-        if self.found.len() >= 2 * self.wanted + 64 {
+        self.found.push((score, movie));
+        if self.found.len() >= 2 * self.limit + 64 {
             self.retain_best();
         }
     }
 
     fn retain_best(&mut self) {
         sort(&mut self.found);
-        self.found.truncate(self.wanted);
+        self.found.truncate(self.limit);
     }
 
     fn sorted(mut self) -> impl Iterator<Item = (f64, u32)> {
@@ -218,46 +222,46 @@ impl Best {
 }
 
 /// Sorts best first; ties by lower id.
-fn sort(films: &mut [(f64, u32)]) {
-    films.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+fn sort(movies: &mut [(f64, u32)]) {
+    movies.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn canon(films: u32) -> Canon {
-        let world = World::of(5, films);
-        let mut search = Search::of(&world);
-        (1..=films).for_each(|id| search.look_at(&Film::of(&world, id)));
-        search.finish()
+    fn selection(movies: u32) -> Selection {
+        let catalogue = Catalogue::of(5, movies);
+        let mut selector = Selector::of(&catalogue);
+        (1..=movies).for_each(|id| selector.consider(&Movie::of(&catalogue, id)));
+        selector.finish()
     }
 
     #[test]
     fn best_movies_are_returned_in_order() {
-        let mut best = Best::of(2);
-        for film in 0..500 {
-            best.offer(f64::from(film * 7 % 500), film);
+        let mut best = TopN::of(2);
+        for movie in 0..500 {
+            best.push(f64::from(movie * 7 % 500), movie);
         }
-        assert_eq!(best.sorted().map(|(worth, _)| worth).collect::<Vec<_>>(), [499.0, 498.0]);
+        assert_eq!(best.sorted().map(|(score, _)| score).collect::<Vec<_>>(), [499.0, 498.0]);
     }
 
     #[test]
     fn lists_hardly_grow_with_the_catalogue() {
-        let sizes = canon(20_000).sizes;
+        let sizes = selection(20_000).sizes;
         assert!((830..=900).contains(&sizes[0]), "{sizes:?}");
     }
 
     #[test]
     fn lists_hold_a_bounded_share_of_a_small_catalogue() {
-        let canon = canon(1_000);
-        assert!((40..=125).contains(&canon.sizes[0]), "{:?}", canon.sizes);
+        let selection = selection(1_000);
+        assert!((40..=125).contains(&selection.sizes[0]), "{:?}", selection.sizes);
     }
 
     #[test]
     fn contenders_are_at_most_a_third_of_a_small_year() {
-        let canon = canon(1_000);
-        let contenders: usize = canon.contenders.values().map(Vec::len).sum();
+        let selection = selection(1_000);
+        let contenders: usize = selection.contenders.values().map(Vec::len).sum();
         assert!((200..=450).contains(&contenders), "{contenders}");
     }
 }

@@ -1,57 +1,25 @@
-//! Generates a catalogue of any size for demos, tests and measurements; reproducible by seed.
-//!
-//! Each movie has a hidden quality and fame; ratings, reviews, lists, awards, votes and money derive from them, so the
-//! columns correlate as those of real movies do. A refresh computes the scores. `store` writes the rows.
-
-mod awards;
-mod canon;
-mod dice;
-mod film;
-mod people;
-mod rows;
-mod timeline;
-mod words;
+//! Fills the movie tables with a generated catalogue. `cinegraph_datagen` generates the rows, `store` writes them, and
+//! a refresh computes the scores.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::RangeInclusive;
+use std::ops::ControlFlow;
 
+pub use cinegraph_datagen::GenerateRequest;
+use cinegraph_datagen::{Batch, MOVIES, Part, Table};
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 
-use crate::store::generate::{self as store, Table};
+use crate::store::generate as store;
 
-use film::World;
-use rows::Batch;
-
-/// Allowed number of movies.
-pub const FILMS: RangeInclusive<u32> = 1..=5_000_000;
-
-/// Movies or people per batch: a few megabytes.
-const BATCH: u32 = 5_000;
 /// Batches generated ahead of the one being written.
 const BATCHES_AHEAD: usize = 2;
-
-/// Parameters of a catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GenerateRequest {
-    /// Number of movies, in [`FILMS`].
-    pub films: u32,
-    /// The same seed and number of movies give the same catalogue.
-    pub seed: u64,
-}
 
 /// Phase of the generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Selecting movies for lists and awards.
-    Choosing,
-    /// Writing people.
-    People,
-    /// Writing movies with metrics and credits.
-    Films,
-    /// Writing awards.
-    Awards,
+    /// Generating and writing a part of the catalogue.
+    Writing(Part),
     /// Analyzing tables for the query planner.
     Analyzing,
     /// Rebuilding indexes and foreign keys.
@@ -61,10 +29,10 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Choosing => "choosing listed movies",
-            Self::People => "writing people",
-            Self::Films => "writing movies",
-            Self::Awards => "writing awards",
+            Self::Writing(Part::Lists) => "choosing listed movies",
+            Self::Writing(Part::People) => "writing people",
+            Self::Writing(Part::Movies) => "writing movies",
+            Self::Writing(Part::Awards) => "writing awards",
             Self::Analyzing => "analyzing tables",
             Self::Indexing => "building indexes",
         })
@@ -93,10 +61,10 @@ pub struct GenerateSummary {
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
     /// Number of movies out of range.
-    #[error("{films} movies requested, expected {} to {}", FILMS.start(), FILMS.end())]
-    FilmsOutOfRange {
+    #[error("{movies} movies requested, expected {} to {}", MOVIES.start(), MOVIES.end())]
+    MoviesOutOfRange {
         /// The requested number.
-        films: u32,
+        movies: u32,
     },
     /// The movie tables are host tables.
     #[error("the movie tables belong to another application; use a separate database for a generated catalogue")]
@@ -126,9 +94,9 @@ pub async fn generate(
     request: GenerateRequest,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<GenerateSummary, GenerateError> {
-    let GenerateRequest { films, seed } = request;
-    if !FILMS.contains(&films) {
-        return Err(GenerateError::FilmsOutOfRange { films });
+    let GenerateRequest { movies, seed } = request;
+    if !MOVIES.contains(&movies) {
+        return Err(GenerateError::MoviesOutOfRange { movies });
     }
     let mut transaction = pool.begin().await?;
     require_replaceable_catalogue(&mut transaction).await?;
@@ -138,7 +106,7 @@ pub async fn generate(
     analyze(&mut transaction, progress).await?;
     let mut restored = |done, total| progress(Progress { phase: Phase::Indexing, done, total });
     removed.restore(&mut transaction, &mut restored).await?;
-    store::finish_catalogue(&mut transaction, films, seed).await?;
+    store::finish_catalogue(&mut transaction, movies, seed).await?;
     transaction.commit().await?;
     Ok(summary)
 }
@@ -163,16 +131,19 @@ async fn write_batches(
 ) -> Result<GenerateSummary, GenerateError> {
     let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
     let generator = tokio::task::spawn_blocking(move || {
-        let world = World::of(request.seed, request.films);
         // Sending fails only if the writer stopped, whose error is returned.
-        let _ = rows::write(&world, BATCH, &mut |batch| sender.blocking_send(batch).is_ok());
+        let _ = cinegraph_datagen::generate(request, &mut |batch| match sender.blocking_send(batch) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        });
     });
     let mut summary = GenerateSummary { rows: BTreeMap::new() };
     while let Some(batch) = batches.recv().await {
         for rows in &batch.rows {
             *summary.rows.entry(rows.table()).or_default() += store::copy(connection, rows).await?;
         }
-        progress(batch.progress);
+        let phase = Phase::Writing(batch.part);
+        progress(Progress { phase, done: batch.done.into(), total: batch.total.into() });
     }
     generator.await?;
     Ok(summary)

@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stream {
     Order = 1,
-    Film,
-    Canon,
+    Movie,
+    Lists,
     Credits,
     Details,
     Person,
@@ -38,13 +38,13 @@ impl SeededRng {
     }
 
     /// Uniform in 0..1.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(super) fn uniform(&mut self) -> f64 {
         f64::from(self.u32()) / 4_294_967_296.0
     }
 
     /// True with probability `p`; values above 1 count as 1.
     pub(super) fn chance(&mut self, p: f64) -> bool {
-        self.unit() < p
+        self.uniform() < p
     }
 
     /// Uniform in 0..`end`; `end` is at least 1.
@@ -106,23 +106,23 @@ pub(super) fn exp(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn dice() -> SeededRng {
-        SeededRng::of(1, Stream::Film, 1)
+    fn rng() -> SeededRng {
+        SeededRng::of(1, Stream::Movie, 1)
     }
 
     #[test]
     fn streams_are_reproducible_and_distinct() {
-        let four = |mut dice: SeededRng| [0; 4].map(|_: u32| dice.u32());
-        assert_eq!(four(dice()), four(dice()));
-        assert_ne!(four(dice()), four(SeededRng::of(2, Stream::Film, 1)));
-        assert_ne!(four(dice()), four(SeededRng::of(1, Stream::Person, 1)));
-        assert_ne!(four(dice()), four(SeededRng::of(1, Stream::Film, 2)));
+        let four = |mut rng: SeededRng| [0; 4].map(|_: u32| rng.u32());
+        assert_eq!(four(rng()), four(rng()));
+        assert_ne!(four(rng()), four(SeededRng::of(2, Stream::Movie, 1)));
+        assert_ne!(four(rng()), four(SeededRng::of(1, Stream::Person, 1)));
+        assert_ne!(four(rng()), four(SeededRng::of(1, Stream::Movie, 2)));
     }
 
     #[test]
     fn normal_has_mean_0_and_deviation_1() {
-        let mut dice = dice();
-        let draws: Vec<f64> = (0..20_000).map(|_| dice.normal()).collect();
+        let mut rng = rng();
+        let draws: Vec<f64> = (0..20_000).map(|_| rng.normal()).collect();
         let mean = draws.iter().sum::<f64>() / 20_000.0;
         let variance = draws.iter().map(|x| x * x).sum::<f64>() / 20_000.0;
         assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "mean {mean}, variance {variance}");
@@ -130,17 +130,17 @@ mod tests {
 
     #[test]
     fn numbers_stay_in_their_range() {
-        let mut dice = dice();
+        let mut rng = rng();
         for end in 1..200 {
-            assert!(dice.below(end) < end && dice.toward_first(end) < end);
-            assert!((0.0..1.0).contains(&dice.unit()));
+            assert!(rng.below(end) < end && rng.toward_first(end) < end);
+            assert!((0.0..1.0).contains(&rng.uniform()));
         }
     }
 
     #[test]
     fn toward_first_prefers_low_numbers() {
-        let mut dice = dice();
-        let low = (0..1000).filter(|_| dice.toward_first(10) < 2).count();
+        let mut rng = rng();
+        let low = (0..1000).filter(|_| rng.toward_first(10) < 2).count();
         assert!(low > 400, "{low} of 1000");
     }
 
