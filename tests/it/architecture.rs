@@ -1,9 +1,10 @@
-//! The layers: which module may import which, and which may contain SQL.
+//! The layers: which module may import which, which crate may depend on what, and who may contain SQL.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each layer and the layers that it may import. `cli` may import all; `main` and `lib` are not layers.
+/// Each layer, and the layers and crates of ours that it may import. `cli` may import all; `main` and `lib` are not
+/// layers.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "app",
@@ -26,22 +27,23 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["clock", "config", "graphql", "proof", "telemetry"]),
     ("graphql", &["cache", "scoring", "services", "store", "telemetry", "versions"]),
     ("jobs", &["clock", "services", "store", "telemetry", "versions"]),
-    ("services", &["breaker", "cache", "clock", "config", "scoring", "store", "telemetry", "versions"]),
+    ("services", &["breaker", "cache", "clock", "config", "datagen", "scoring", "store", "telemetry", "versions"]),
     ("cache", &["breaker", "clock", "telemetry", "versions"]),
-    ("store", &["breaker", "clock", "scoring", "telemetry", "versions"]),
-    ("scoring", &[]),
+    ("store", &["breaker", "clock", "datagen", "scoring", "telemetry", "versions"]),
     ("breaker", &["config", "telemetry"]),
     ("clock", &[]),
     ("config", &[]),
-    ("embedded_postgres", &[]),
     ("proof", &[]),
     // Until the metrics of each area are recorded there.
     ("telemetry", &["breaker", "cache", "graphql", "http", "jobs", "store"]),
     ("versions", &["scoring"]),
 ];
 
-/// What would make `scoring` depend on more than its arguments.
-const IMPURE: &[&str] = &["async", "await", "Instant", "SystemTime", "Utc::now"];
+/// The crates without I/O, and all that they may depend on.
+const PURE_CRATES: &[(&str, &[&str])] = &[
+    ("datagen", &["chrono", "rand", "rand_chacha", "serde_json"]),
+    ("scoring", &["chrono", "memchr", "serde", "serde_json", "sha2", "thiserror"]),
+];
 
 const SQL: &[&str] = &["SELECT ", "INSERT ", "UPDATE ", "DELETE "];
 
@@ -77,15 +79,19 @@ fn resolvers_use_types_of_the_store_and_never_the_store() {
 }
 
 #[test]
-fn scoring_is_pure() {
-    let found = words(IMPURE, |file| file.layer == "scoring");
-    assert!(found.is_empty(), "not pure:\n{}", found.join("\n"));
+fn pure_crates_depend_on_no_runtime_and_no_database() {
+    for (name, allowed) in PURE_CRATES {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates").join(name).join("Cargo.toml");
+        let manifest = fs::read_to_string(path).unwrap();
+        let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
+        let found: Vec<_> = dependencies.lines().take_while(|line| !line.is_empty()).map(word).collect();
+        assert_eq!(found, *allowed, "{name}");
+    }
 }
 
 #[test]
 fn sql_is_only_in_the_store() {
-    // The embedded PostgreSQL creates its database before a `Store` can connect to it.
-    let elsewhere = |file: &Source| !["store", "embedded_postgres"].contains(&file.layer.as_str());
+    let elsewhere = |file: &Source| file.layer != "store";
     let mut found = Vec::new();
     for file in sources().into_iter().filter(elsewhere) {
         for (line, text) in &file.texts {
@@ -103,10 +109,13 @@ fn lexer_separates_code_from_strings_and_comments() {
         PathBuf::from("src/http/router.rs"),
         "// crate::store\nuse crate::{graphql::Api, telemetry};\nlet _ = ('\"', \"crate::cli \\\" SELECT 1\");\n\
          fn of<'a>(x: &'a u8) { super::health(); super::super::app::start() }\nr#\"UPDATE \"x\"\"#\n\
-         #[cfg(test)]\nmod tests { use crate::cli; }",
+         use cinegraph_datagen::Table;\n#[cfg(test)]\nmod tests { use crate::cli; }",
     );
     let named = source.imported_layers();
-    assert_eq!(named, [(2, "graphql".to_owned()), (2, "telemetry".to_owned()), (4, "app".to_owned())]);
+    assert_eq!(
+        named,
+        [(2, "graphql".to_owned()), (2, "telemetry".to_owned()), (4, "app".to_owned()), (6, "datagen".to_owned())]
+    );
     assert_eq!(source.texts, [(3, "crate::cli \\\" SELECT 1".to_owned()), (5, "UPDATE \"x\"".to_owned())]);
 }
 
@@ -152,7 +161,8 @@ impl Source {
         format!("{}:{line}", self.path.display())
     }
 
-    /// The layers that `crate::…`, or enough `super::` to leave the layer, import; with their lines.
+    /// The layers that `crate::…`, or enough `super::` to leave the layer, import, and the crates `cinegraph_…`; with
+    /// their lines.
     fn imported_layers(&self) -> Vec<(usize, String)> {
         let root = "super::".repeat(self.depth);
         let mut places: Vec<_> = self.code.match_indices("crate::").map(|(at, path)| at + path.len()).collect();
@@ -164,6 +174,9 @@ impl Source {
             let names = if rest.starts_with('{') { group(rest) } else { vec![word(rest)] };
             named.extend(names.into_iter().map(|name| (line_of(&self.code, place), name.to_owned())));
         }
+        let crates =
+            self.code.match_indices("cinegraph_").map(|(at, prefix)| (at, word(&self.code[at + prefix.len()..])));
+        named.extend(crates.map(|(at, name)| (line_of(&self.code, at), name.to_owned())));
         named.retain(|(_, name)| !name.is_empty());
         named
     }
