@@ -11,7 +11,7 @@ use super::error::ApiError;
 use crate::scoring::MovieId;
 use crate::services::Services;
 use crate::services::catalogue::DetailKey;
-use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, PersonId, PersonQuality};
+use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, Person, PersonId, PersonQuality};
 use crate::telemetry::Metrics;
 
 /// Names of all loaders, as metric labels.
@@ -22,6 +22,7 @@ pub const LOADERS: &[&str] = &[
     "metrics_by_movie",
     "festivals_by_movie",
     "credits_by_movie",
+    "person_by_id",
     "quality_by_person",
     "live_score_by_movie",
 ];
@@ -57,6 +58,10 @@ pub(super) struct MovieFestivals(pub(super) DetailKey<MovieId>);
 /// Key of a movie's credits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct MovieCredits(pub(super) DetailKey<MovieId>);
+
+/// Key of a person.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct PersonKey(pub(super) DetailKey<PersonId>);
 
 /// Key of a person's quality.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -100,5 +105,6 @@ loader!(MovieCountries => Arc<Vec<Country>>, "countries_by_movie", |s, ids: Deta
 loader!(MovieMetrics => Arc<Vec<Metric>>, "metrics_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.metrics_of(&ids), |key| key.0, MovieMetrics);
 loader!(MovieFestivals => Arc<Vec<FestivalEntry>>, "festivals_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.festival_entries_of(&ids), |key| key.0, MovieFestivals);
 loader!(MovieCredits => Arc<Vec<Credit>>, "credits_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.credits_of(&ids), |key| key.0, MovieCredits);
+loader!(PersonKey => Arc<Person>, "person_by_id", |s, ids: DetailKey<PersonId>| s.catalogue.people(&ids), |key| key.0, PersonKey);
 loader!(PersonQualityKey => Arc<PersonQuality>, "quality_by_person", |s, ids: DetailKey<PersonId>| s.catalogue.qualities_of(&ids), |key| key.0, PersonQualityKey);
 loader!(LiveScoreOf => LiveScore, "live_score_by_movie", |s, ids: MovieId| s.catalogue.live_scores(&ids), |key| key.0, LiveScoreOf);

@@ -12,13 +12,13 @@ use super::context::{RequestContext, context};
 use super::error::{ApiError, ErrorCode};
 use super::id::NodeId;
 use super::loaders::{
-    LiveScoreOf, MovieCountries, MovieCredits, MovieFestivals, MovieGenres, MovieMetrics, PersonQualityKey,
+    LiveScoreOf, MovieCountries, MovieCredits, MovieFestivals, MovieGenres, MovieMetrics, PersonKey, PersonQualityKey,
 };
 use super::prediction::{Prediction, WeightsInput};
 use super::scalars::Date;
 use crate::scoring::{Decade, MovieId, Standing};
 use crate::services::catalogue::DetailKey;
-use crate::store;
+use crate::store::{self, PersonId};
 
 impl RequestContext {
     /// A movie that another part of the result refers to.
@@ -376,15 +376,23 @@ impl Credit {
 /// A member of the cast or crew of movies.
 pub(super) struct Person {
     person: store::Person,
-    /// Decade of the movie that refers to the person; its data version invalidates the person's quality.
+    /// Decade of the movie that refers to the person, if any; its data version invalidates the person's quality.
     decade: Option<Decade>,
+}
+
+impl Person {
+    /// The person with this ID; `None` if there is none.
+    pub(super) async fn find(context: &RequestContext, id: PersonId) -> Result<Option<Self>, ApiError> {
+        let person = context.load(PersonKey(DetailKey { id, decade: None })).await?;
+        Ok(person.map(|person| Self { person: store::Person::clone(&person), decade: None }))
+    }
 }
 
 /// A member of the cast or crew of movies.
 #[Object]
 impl Person {
-    /// Global ID. `node` and `nodes` do not resolve people and return null for it.
-    async fn id(&self) -> ID {
+    /// Global ID.
+    pub(super) async fn id(&self) -> ID {
         NodeId::Person(self.person.id).into()
     }
 

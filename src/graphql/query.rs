@@ -10,7 +10,7 @@ use super::context::{RankingParams, RequestContext, context};
 use super::error::ApiError;
 use super::filter::PredictionFilter;
 use super::id::NodeId;
-use super::movie::{Country, Genre, Movie, MovieConnection};
+use super::movie::{Country, Genre, Movie, MovieConnection, Person};
 use super::prediction::{Prediction, PredictionConnection, WeightsInput};
 use super::profile::Profile;
 use super::validation::{DecadeValidation, ProfileComparison, ScoreBasis, Validation, ValidationParams};
@@ -94,6 +94,7 @@ impl MovieBy {
 #[graphql(field(name = "id", ty = "ID", desc = "Global ID"))]
 pub(super) enum Node {
     Movie(Movie),
+    Person(Person),
     Profile(Profile),
 }
 
@@ -106,7 +107,8 @@ impl Node {
                 let profile = context.profiles().await?.iter().find(|profile| profile.id == id);
                 Ok(profile.cloned().map(|profile| Self::Profile(Profile(profile))))
             }
-            Some(NodeId::Person(_)) | None => Ok(None),
+            Some(NodeId::Person(id)) => Ok(Person::find(context, id).await?.map(Self::Person)),
+            None => Ok(None),
         }
     }
 }
@@ -332,12 +334,12 @@ impl Query {
         root(ctx, async { Ok(context.services().status.now().await?.into()) }).await
     }
 
-    /// The movie or profile with a global ID. Null if it does not exist.
+    /// The movie, person or profile with a global ID. Null if it does not exist.
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Global ID")] id: ID) -> Option<Result<Node, ApiError>> {
         root(ctx, Node::find(context(ctx), &id)).await.transpose()
     }
 
-    /// Movies and profiles by global ID, in the order of `ids`. An entry is null if its object does not exist.
+    /// Movies, people and profiles by global ID, in the order of `ids`. An entry is null if its object does not exist.
     #[graphql(complexity = "ids.len().min(100) * child_complexity")]
     async fn nodes(
         &self,

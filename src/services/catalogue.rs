@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
 use crate::store::{
     Country, Credit, DataOrigin, FestivalEntry, Genre, ListName, ListSummary, LiveScore, Metric, Movie, MovieKey,
-    PersonId, PersonQuality, Store, StoreError,
+    Person, PersonId, PersonQuality, Store, StoreError,
 };
 use crate::versions::{Scope, VersionSet, Versions};
 
@@ -40,17 +40,18 @@ struct Details {
     metrics: DetailCache<Vec<Metric>>,
     festivals: DetailCache<Vec<FestivalEntry>>,
     credits: DetailCache<Vec<Credit>>,
+    people: BatchCache<DetailKey<PersonId>, Arc<Person>, ServiceError>,
     qualities: BatchCache<DetailKey<PersonId>, Arc<PersonQuality>, ServiceError>,
 }
 
 type DetailCache<V> = BatchCache<DetailKey<MovieId>, Arc<V>, ServiceError>;
 
-/// Key of a detail, and the decade whose scope versions it: that of the movie it is requested for.
+/// Key of a detail, and the decade of the movie it is requested for, whose data version invalidates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DetailKey<Id> {
     /// Movie or person.
     pub id: Id,
-    /// Decade whose changes invalidate the detail; `None` for undated movies, whose details only expire.
+    /// `None` for an undated movie, or a person requested without a movie: every change of the data invalidates it.
     pub decade: Option<Decade>,
 }
 
@@ -105,6 +106,7 @@ impl Catalogue {
             metrics: BatchCache::new(settings(4), cache_context),
             festivals: BatchCache::new(settings(4), cache_context),
             credits: BatchCache::new(settings(10), cache_context),
+            people: BatchCache::new(settings(2), cache_context),
             qualities: BatchCache::new(settings(2), cache_context),
         };
         Self {
@@ -223,6 +225,18 @@ impl Catalogue {
         self.details(self.details.as_ref().map(|details| &details.credits), keys, load, |many| many.len()).await
     }
 
+    /// People.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
+    pub async fn people(
+        &self,
+        keys: &[DetailKey<PersonId>],
+    ) -> Result<HashMap<DetailKey<PersonId>, Arc<Person>>, ServiceError> {
+        let load = |store: Store, ids: Vec<PersonId>| async move { Ok(shared(store.people_by_id(&ids).await?)) };
+        self.details(self.details.as_ref().map(|details| &details.people), keys, load, |_| 1).await
+    }
+
     /// Person quality.
     ///
     /// # Errors
@@ -321,7 +335,10 @@ impl Catalogue {
         let load = move |keys: Vec<DetailKey<Id>>| {
             let (store, versions, load) = (store.clone(), versions.clone(), load.clone());
             async move {
-                let version_set = |key: &DetailKey<Id>| versions.set_of(key.decade.map(Scope::Scores));
+                let version_set = |key: &DetailKey<Id>| match key.decade {
+                    Some(decade) => versions.set_of([Scope::Scores(decade)]),
+                    None => versions.set_of_all(),
+                };
                 let version_sets: Vec<VersionSet> = keys.iter().map(version_set).collect();
                 let mut found = load(store, keys.iter().map(|key| key.id).collect()).await?;
                 let loaded = |(key, version_set): (DetailKey<Id>, VersionSet)| {

@@ -80,6 +80,7 @@ pub const QUERY_NAMES: &[&str] = &[
     "movies_by_id",
     "movies_by_title",
     "original_query",
+    "people_by_id",
     "profiles",
     "qualities_of_people",
     "reference",

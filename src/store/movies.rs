@@ -349,6 +349,24 @@ impl Store {
         })))
     }
 
+    /// People by id; omits unknown ids.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn people_by_id(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, Person>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let mut statement = self.statement("people_by_id").await?;
+        let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.people WHERE id = ANY ($1)", &ids)
+            .fetch_all(statement.connection())
+            .with_deadline(self.limits.request)
+            .await;
+        let rows = statement.rows(rows)?.into_iter().map(|row| {
+            let id = PersonId(row.id);
+            (id, Person { id, tmdb_id: mapped(row.tmdb_id), name: row.name })
+        });
+        Ok(rows.collect())
+    }
+
     /// Quality of people; omits people without one.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ pub(super) const FIELD_CEILING: usize = 40;
 pub(super) const QUERY_CEILING: usize = 33;
 
 /// Maximum number of data loaders with their own label value.
-pub(super) const LOADER_CEILING: usize = 8;
+pub(super) const LOADER_CEILING: usize = 9;
 
 const HTTP: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];

@@ -6,12 +6,14 @@ use async_graphql::Positioned;
 use async_graphql::parser::types::{
     FieldDefinition, InputValueDefinition, ServiceDocument, TypeKind, TypeSystemDefinition,
 };
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use cinegraph::graphql::sdl;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::support::{Movie, TestService, credit, person};
+use crate::support::{Movie, TestService, credit, person, quality};
 
 /// Names and types that clients rely on. The schema may contain more.
 const CONTRACT: &str = r#"
@@ -419,6 +421,49 @@ async fn missing_objects_are_null_without_an_error(pool: PgPool) {
     assert!(there.is_empty(), "{there:?}");
 }
 
+/// Global ID of a person.
+fn person_id(id: i64) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("Person:{id}"))
+}
+
+#[sqlx::test(migrations = false)]
+async fn node_loads_a_person_with_their_quality(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    let movie = Movie::new("Film").released("1994-01-01").insert(&service.pool).await;
+    let ann = person(&service.pool, "Ann Lee").await;
+    credit(&service.pool, movie, ann, Some("Director")).await;
+    let credited = service.data("{ movie(by: { tmdbId: 1 }) { people { person { id } } } }").await;
+    let id = credited["movie"]["people"][0]["person"]["id"].as_str().unwrap().to_owned();
+    let node =
+        format!("{{ node(id: \"{id}\") {{ __typename id ... on Person {{ tmdbId name quality {{ score }} }} }} }}");
+
+    let expected =
+        json!({ "node": { "__typename": "Person", "id": id, "tmdbId": 1, "name": "Ann Lee", "quality": null } });
+    assert_eq!(service.data(&node).await, expected);
+    let before = service.statements();
+    assert_eq!(service.data(&node).await, expected);
+    assert_eq!(service.statements(), before, "served from the cache");
+
+    quality(&service.pool, ann, Some(55.0)).await;
+    service.refresh_scores().await;
+    assert_eq!(service.data(&node).await["node"]["quality"]["score"], 55.0);
+    assert_eq!(service.data(&format!("{{ node(id: \"{}\") {{ id }} }}", person_id(99))).await["node"], json!(null));
+}
+
+#[sqlx::test(migrations = false)]
+async fn people_of_one_request_are_loaded_together(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    let mut ids = Vec::new();
+    for name in ["Ann Lee", "Bob Roy", "Cat Day"] {
+        ids.push(person_id(person(&service.pool, name).await));
+    }
+    let before = service.statements();
+    let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on Person { name quality { score } } } }";
+    let response = service.execute(query, json!({ "ids": ids })).await;
+    assert_eq!(response["data"]["nodes"][2]["name"], "Cat Day");
+    assert_eq!(service.statements() - before, 2, "people and their quality");
+}
+
 #[sqlx::test(migrations = false)]
 async fn nodes_are_in_the_order_of_their_ids(pool: PgPool) {
     let service = TestService::on(pool).await;
@@ -427,14 +472,16 @@ async fn nodes_are_in_the_order_of_their_ids(pool: PgPool) {
     }
     let ids = service.data("{ a: movie(by: { tmdbId: 1 }) { id } b: movie(by: { tmdbId: 2 }) { id } profile(name: \"Balanced\") { id } }").await;
     let id = |name: &str| ids[name]["id"].as_str().unwrap();
-    let requested = [id("b"), "nonsense", id("profile"), id("a"), id("b")];
-    let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id ... on Movie { title } ... on Profile { name } } }";
+    let ann = person_id(person(&service.pool, "Ann Lee").await);
+    let requested = [id("b"), "nonsense", id("profile"), &ann, id("a"), id("b")];
+    let query = "query ($ids: [ID!]!) { nodes(ids: $ids) {
+                   id ... on Movie { title } ... on Person { name } ... on Profile { name } } }";
 
     let response = service.execute(query, json!({ "ids": requested })).await;
 
     let named = |node: &Value| node.get("title").or(node.get("name")).cloned().unwrap_or_default();
     let names: Vec<_> = response["data"]["nodes"].as_array().unwrap().iter().map(named).collect();
-    assert_eq!(names, [json!("B"), json!(null), json!("Balanced"), json!("A"), json!("B")]);
+    assert_eq!(names, [json!("B"), json!(null), json!("Balanced"), json!("Ann Lee"), json!("A"), json!("B")]);
 }
 
 #[sqlx::test(migrations = false)]
