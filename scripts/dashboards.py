@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Generates dashboards/*.json for Grafana. Without arguments it writes them; --check fails if they are not current;
---names FILE fails if dashboards or alerts use a metric that FILE (src/telemetry/metrics.rs) does not define.
+--names FILE fails if dashboards or alerts use a metric that FILE (src/telemetry/catalogue.rs) does not define.
 
 Expressions below omit the selectors of job and instance; `selected` adds them to each series.
 """

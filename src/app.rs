@@ -1,5 +1,7 @@
 //! Composition root: builds the parts, starts them, and stops them in order.
 
+mod metrics;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,8 +28,10 @@ use crate::jobs::warming::Warming;
 use crate::jobs::{Jobs, PollIntervals};
 use crate::services::{CacheLimits, Services, refresh};
 use crate::store::{DatabaseSettings, ReplicaSettings, StatementLimits, Store};
-use crate::telemetry::{Inventory, Metrics};
+use crate::telemetry::Recorder;
 use crate::versions::Versions;
+
+pub use metrics::Metrics;
 
 /// How often histogram samples are aggregated and the pool is measured.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -50,9 +54,6 @@ const JOB_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long shutdown waits for database connections that are still in use.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Prefix of the statement counters, one series per statement name.
-const STATEMENT_COUNT: &str = "db_client_operation_duration_seconds_count{";
 
 /// Commit of the build, if the build provides it.
 const REVISION: Option<&str> = option_env!("CINEGRAPH_REVISION");
@@ -81,13 +82,9 @@ impl App {
     /// # Errors
     /// If the embedded PostgreSQL cannot be started, or a database URL is invalid.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let inventory =
-            Inventory { fields: graphql::ROOT_FIELDS, loaders: graphql::LOADERS, queries: crate::store::QUERY_NAMES };
-        let metrics = if config.metrics_enabled {
-            Metrics::new(&inventory).context("registering the metrics")?
-        } else {
-            Metrics::off(&inventory)
-        };
+        let recorder =
+            if config.metrics_enabled { Recorder::new().context("registering the metrics")? } else { Recorder::off() };
+        let metrics = Metrics::new(recorder);
         let (embedded, url) = match &config.database_url {
             Some(url) => (None, url.expose().to_owned()),
             None => {
@@ -110,14 +107,16 @@ impl App {
             direct_queries: config.direct_query_concurrency,
         };
         let versions = Versions::default();
-        let mut store = Store::open(&settings, metrics.clone()).context("reading the database URL")?;
+        let mut store = Store::open(&settings, metrics.store.clone()).context("reading the database URL")?;
         if let Some(url) = &config.replica_url {
             let replica = ReplicaSettings {
                 url: url.expose().to_owned(),
                 max_lag: config.replica_max_lag,
                 breaker: BreakerSettings::from(&config),
             };
-            store = store.with_replica(&replica, &settings, versions.clone()).context("reading replica_url")?;
+            store = store
+                .with_replica(&replica, &settings, versions.clone(), metrics.breakers.clone())
+                .context("reading replica_url")?;
         }
         Ok(Self { config, store, versions, metrics, clock: Clock::system(), embedded })
     }
@@ -131,9 +130,7 @@ impl App {
     /// Number of statements executed so far.
     #[must_use]
     pub fn statements(&self) -> u64 {
-        let text = self.metrics.render();
-        let counts = text.lines().filter_map(|line| line.strip_prefix(STATEMENT_COUNT)?.rsplit_once(' '));
-        counts.filter_map(|(_, count)| count.parse::<u64>().ok()).sum()
+        self.metrics.store.statements()
     }
 
     /// The use cases, over the current data versions. No version listener runs, so cached values miss later changes.
@@ -144,7 +141,7 @@ impl App {
         self.store.installation().await?;
         let cache_context = self.cache_context()?;
         self.store.read_versions(&cache_context.versions).await?;
-        Ok(Services::new(&self.store, &cache_context, &self.config))
+        Ok(Services::new(&self.store, &cache_context, &self.config, &self.metrics.breakers))
     }
 
     /// Dependencies that all caches share.
@@ -152,10 +149,10 @@ impl App {
         let open = |url: &Secret| {
             let breaker = BreakerSettings::from(&self.config);
             let settings = L2Settings { url: url.expose().to_owned(), timeout: self.config.redis_timeout, breaker };
-            Redis::open(&settings, self.metrics.clone())
+            Redis::open(&settings, self.metrics.caches.clone(), self.metrics.breakers.clone())
         };
         let redis = self.config.redis_url.as_ref().map(open).transpose().context("reading redis_url")?;
-        let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
+        let (clock, metrics) = (self.clock.clone(), self.metrics.caches.clone());
         Ok(CacheContext { versions: self.versions.clone(), clock, metrics, redis })
     }
 
@@ -173,23 +170,23 @@ impl App {
     ) -> anyhow::Result<()> {
         self.store.installation().await?;
         self.check_admin_tokens()?;
-        self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
+        self.metrics.recorder.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
         let cache_context = self.cache_context()?;
         let versions = cache_context.versions.clone();
         self.store.read_versions(&versions).await?;
-        let services = Arc::new(Services::new(&self.store, &cache_context, &self.config));
+        let services = Arc::new(Services::new(&self.store, &cache_context, &self.config, &self.metrics.breakers));
         let limits = QueryLimits {
             complexity: self.config.query_complexity_limit,
             introspection: self.config.introspection_enabled,
         };
         let warming = self.warming(&services);
-        let executor = graphql::api(Arc::clone(&services), self.metrics.clone(), limits);
+        let executor = graphql::api(Arc::clone(&services), self.metrics.graphql.clone(), limits);
         let limits = OperationLimits {
             time: self.config.request_timeout,
             document: self.document_limits(),
             max_concurrent: self.config.http_concurrency_limit,
         };
-        let mut pipeline = OperationPipeline::new(executor, self.metrics.clone(), limits)
+        let mut pipeline = OperationPipeline::new(executor, self.metrics.graphql.clone(), limits)
             .with_trusted_documents(self.trusted_documents()?);
         if self.config.cache_enabled {
             pipeline = pipeline.with_response_cache(
@@ -202,7 +199,7 @@ impl App {
         let sockets = self.websocket_limiter(&close);
         let public = http::public(HttpState {
             pipeline,
-            metrics: self.metrics.clone(),
+            metrics: self.metrics.http.clone(),
             probe: probe.clone(),
             limits: HttpLimits {
                 body_bytes: self.config.http_body_limit_bytes,
@@ -216,7 +213,7 @@ impl App {
             explorer: self.config.graphiql_enabled.then(|| self.explorer()),
             runtime: Handle::current(),
         });
-        let admin = http::admin(self.metrics.clone(), probe);
+        let admin = http::admin(self.metrics.http.clone(), probe);
         let public_listener = listen("http_addr", self.config.http_addr).await?;
         let admin_listener = listen("admin_addr", self.config.admin_addr).await?;
         let addresses = Addresses { public: public_listener.local_addr()?, admin: admin_listener.local_addr()? };
@@ -224,7 +221,7 @@ impl App {
         let threads = PerCoreRuntimes::start().context("starting the connection threads")?;
         let background = TaskTracker::new();
         background.spawn(close.clone().run_until_cancelled_owned(follow_versions(self.store.clone(), versions)));
-        let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.clone(), cache_context.redis.clone());
+        let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.recorder.clone(), cache_context.redis.clone());
         background.spawn(close.clone().run_until_cancelled_owned(upkeep));
         background.spawn(close.clone().run_until_cancelled_owned(poll_replica_lag(self.store.clone())));
         background.spawn(serve_admin(admin_listener, admin, close.clone()));
@@ -261,12 +258,12 @@ impl App {
     /// If the database is not migrated, or the address cannot be bound.
     pub async fn run_worker(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
         let jobs = self.jobs().await?;
-        self.metrics.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
+        self.metrics.recorder.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
         let listener = listen("admin_addr", self.config.admin_addr).await?;
         let address = listener.local_addr()?;
-        let admin = http::admin(self.metrics.clone(), probe(self.store.clone(), None, stop.clone()));
+        let admin = http::admin(self.metrics.http.clone(), probe(self.store.clone(), None, stop.clone()));
         let background = TaskTracker::new();
-        let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.clone(), None);
+        let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.recorder.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
         background.spawn(serve_admin(listener, admin, stop.clone()));
         background.spawn(jobs.run(stop.clone()));
@@ -286,7 +283,7 @@ impl App {
         Ok(Jobs {
             person_quality: refresh::computes_person_quality(&store, self.config.person_quality_enabled).await?,
             store,
-            metrics: self.metrics.clone(),
+            metrics: self.metrics.tasks.clone(),
             clock: self.clock.clone(),
             target_lists: self.config.target_lists.clone(),
             // The other half is for returning unfinished jobs to the queue.
@@ -300,7 +297,7 @@ impl App {
             services: Arc::clone(services),
             store: self.store.clone(),
             target_lists: self.config.target_lists.clone(),
-            metrics: self.metrics.clone(),
+            metrics: self.metrics.tasks.clone(),
             clock: self.clock.clone(),
         }
     }
@@ -314,7 +311,7 @@ impl App {
             shutdown: self.config.shutdown_timeout.mul_f64(0.7),
             ..WebSocketLimits::default()
         };
-        ConnectionLimiter::new(limits, self.allowed_origins(), stop.clone(), self.metrics.clone())
+        ConnectionLimiter::new(limits, self.allowed_origins(), stop.clone(), self.metrics.graphql.clone())
     }
 
     fn allowed_origins(&self) -> AllowedOrigins {
@@ -459,11 +456,11 @@ async fn poll_replica_lag(store: Store) {
     }
 }
 
-async fn run_metrics_upkeep(store: Store, metrics: Metrics, redis: Option<Redis>) {
+async fn run_metrics_upkeep(store: Store, recorder: Recorder, redis: Option<Redis>) {
     let mut every = tokio::time::interval(UPKEEP_INTERVAL);
     loop {
         every.tick().await;
-        metrics.upkeep();
+        recorder.upkeep();
         store.measure_pool();
         if let Some(redis) = &redis {
             redis.ping().await;

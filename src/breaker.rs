@@ -13,7 +13,7 @@ use failsafe::failure_policy::{ConsecutiveFailures, consecutive_failures};
 use failsafe::{Instrument, StateMachine};
 
 use crate::config::Config;
-use crate::telemetry::{BreakerName, BreakerState, Label, Metrics, label};
+use crate::telemetry::{ByLabel, Counter, Label as _, ReadableGauge, Recorder, catalogue, label};
 
 /// Pause when a closed breaker opens; each failed probe doubles it. `failsafe` accepts none below one second.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -34,8 +34,71 @@ impl From<&Config> for BreakerSettings {
 }
 
 label! {
+    /// A dependency that a circuit breaker guards.
+    BreakerName { CacheL2 = "cache_l2", ScoreTable = "score_table", Replica = "replica" }
+}
+
+label! {
+    /// State of a circuit breaker: permits all calls, permits one probe, rejects all calls.
+    BreakerState { Closed = "closed", HalfOpen = "half_open", Open = "open" }
+}
+
+label! {
     /// Outcome of a fallback; `shed`: rejected because too many were running.
     Fallback { Ok = "ok", Error = "error", Shed = "shed" }
+}
+
+/// Metrics of all breakers. Clones share their instruments.
+#[derive(Debug, Clone)]
+pub struct BreakerMetrics(Arc<ByLabel<BreakerName, Instruments>>);
+
+#[derive(Debug)]
+struct Instruments {
+    states: ByLabel<BreakerState, ReadableGauge>,
+    transitions: ByLabel<BreakerState, Counter>,
+    fallbacks: ByLabel<Fallback, Counter>,
+}
+
+impl BreakerMetrics {
+    /// The instruments of all breakers, which are closed.
+    #[must_use]
+    pub fn new(recorder: &Recorder) -> Self {
+        Self(Arc::new(ByLabel::of(|breaker: BreakerName| Instruments::new(recorder, breaker.as_str()))))
+    }
+
+    /// The state of `breaker`.
+    #[must_use]
+    pub fn state(&self, breaker: BreakerName) -> BreakerState {
+        let states = &self.0.at(breaker).states;
+        let current = BreakerState::ALL.iter().copied().find(|&state| states.at(state).value() > 0.0);
+        current.unwrap_or(BreakerState::Closed)
+    }
+
+    /// Records that `breaker` has changed to `state`.
+    fn transition(&self, breaker: BreakerName, state: BreakerState) {
+        self.0.at(breaker).set_state(state);
+        self.0.at(breaker).transitions.at(state).increment(1);
+    }
+}
+
+impl Instruments {
+    fn new(recorder: &Recorder, breaker: &str) -> Self {
+        let instruments = Self {
+            states: ByLabel::of(|state: BreakerState| {
+                recorder.gauge(&catalogue::BREAKER_STATE, &[breaker, state.as_str()]).into()
+            }),
+            transitions: recorder.counters(&catalogue::BREAKER_TRANSITIONS, &[breaker]),
+            fallbacks: recorder.counters(&catalogue::FALLBACK_REQUESTS, &[breaker]),
+        };
+        instruments.set_state(BreakerState::Closed);
+        instruments
+    }
+
+    fn set_state(&self, state: BreakerState) {
+        for &each in BreakerState::ALL {
+            self.states.at(each).set(f64::from(u8::from(each == state)));
+        }
+    }
 }
 
 /// Guards calls to one dependency. Clones share their state.
@@ -43,6 +106,8 @@ label! {
 pub struct Breaker(Arc<Inner>);
 
 struct Inner {
+    name: BreakerName,
+    metrics: BreakerMetrics,
     machine: StateMachine<ConsecutiveFailures<EqualJittered>, TransitionObserver>,
     state: Arc<AtomicUsize>,
     probing: AtomicBool,
@@ -59,12 +124,13 @@ pub struct Permit {
 impl Breaker {
     /// A closed breaker.
     #[must_use]
-    pub fn new(name: BreakerName, settings: BreakerSettings, metrics: Metrics) -> Self {
+    pub fn new(name: BreakerName, settings: BreakerSettings, metrics: BreakerMetrics) -> Self {
         let state = Arc::new(AtomicUsize::new(BreakerState::Closed.index()));
         let pauses = equal_jittered(FIRST_PAUSE, settings.pause.max(FIRST_PAUSE));
         let policy = consecutive_failures(settings.failures, pauses);
-        let observer = TransitionObserver { name, metrics, state: Arc::clone(&state) };
-        Self(Arc::new(Inner { machine: StateMachine::new(policy, observer), state, probing: AtomicBool::new(false) }))
+        let observer = TransitionObserver { name, metrics: metrics.clone(), state: Arc::clone(&state) };
+        let machine = StateMachine::new(policy, observer);
+        Self(Arc::new(Inner { name, metrics, machine, state, probing: AtomicBool::new(false) }))
     }
 
     /// Returns a permit for one call; `None` while the breaker is open, or half-open with a probe in flight.
@@ -78,6 +144,11 @@ impl Breaker {
             return None;
         }
         Some(Permit { breaker: self.clone(), probing })
+    }
+
+    /// Counts the outcome of the fallback, which serves while the breaker is open.
+    pub fn count_fallback(&self, outcome: Fallback) {
+        self.0.metrics.0.at(self.0.name).fallbacks.at(outcome).increment(1);
     }
 }
 
@@ -110,7 +181,7 @@ impl fmt::Debug for Breaker {
 /// Reports each state change to the metrics and the log.
 struct TransitionObserver {
     name: BreakerName,
-    metrics: Metrics,
+    metrics: BreakerMetrics,
     state: Arc<AtomicUsize>,
 }
 
@@ -118,7 +189,7 @@ impl TransitionObserver {
     fn to(&self, state: BreakerState) {
         // A new state machine reports that it is closed, which is not a change.
         if self.state.swap(state.index(), Ordering::AcqRel) != state.index() {
-            self.metrics.breaker_transition(self.name, state);
+            self.metrics.transition(self.name, state);
             tracing::warn!(breaker = self.name.as_str(), state = state.as_str(), "circuit breaker state changed");
         }
     }
@@ -143,17 +214,16 @@ impl Instrument for TransitionObserver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Inventory;
 
-    fn breaker() -> (Breaker, Metrics) {
-        let metrics = Metrics::new(&Inventory::default()).unwrap();
+    fn breaker() -> (Breaker, Recorder) {
+        let recorder = Recorder::new().unwrap();
         let settings = BreakerSettings { failures: 2, pause: Duration::from_secs(1) };
-        (Breaker::new(BreakerName::CacheL2, settings, metrics.clone()), metrics)
+        (Breaker::new(BreakerName::CacheL2, settings, BreakerMetrics::new(&recorder)), recorder)
     }
 
     #[track_caller]
-    fn assert_state(metrics: &Metrics, state: BreakerState, transitions: u64) {
-        let text = metrics.render();
+    fn assert_state(recorder: &Recorder, state: BreakerState, transitions: u64) {
+        let text = recorder.render();
         for each in BreakerState::ALL {
             let (name, value) = (each.as_str(), u8::from(*each == state));
             let line = format!("cinegraph_circuit_breaker_state{{breaker=\"cache_l2\",state=\"{name}\"}} {value}");
@@ -168,19 +238,19 @@ mod tests {
 
     #[test]
     fn only_consecutive_failures_open_the_breaker() {
-        let (breaker, metrics) = breaker();
+        let (breaker, recorder) = breaker();
         breaker.permit().unwrap().failed();
         breaker.permit().unwrap().succeeded();
         breaker.permit().unwrap().failed();
         drop(breaker.permit());
-        assert_state(&metrics, BreakerState::Closed, 0);
+        assert_state(&recorder, BreakerState::Closed, 0);
         breaker.permit().unwrap().failed();
-        assert_state(&metrics, BreakerState::Open, 1);
+        assert_state(&recorder, BreakerState::Open, 1);
     }
 
     #[test]
     fn half_open_breaker_permits_one_call_at_a_time() {
-        let (breaker, metrics) = breaker();
+        let (breaker, recorder) = breaker();
         for _ in 0..2 {
             breaker.permit().unwrap().failed();
         }
@@ -193,10 +263,10 @@ mod tests {
             std::thread::yield_now();
         };
         assert!(breaker.permit().is_none(), "a probe is in flight");
-        assert_state(&metrics, BreakerState::HalfOpen, 1);
+        assert_state(&recorder, BreakerState::HalfOpen, 1);
         drop(first);
         breaker.permit().unwrap().succeeded();
         assert!(breaker.permit().is_some() && breaker.permit().is_some());
-        assert_state(&metrics, BreakerState::Closed, 1);
+        assert_state(&recorder, BreakerState::Closed, 1);
     }
 }

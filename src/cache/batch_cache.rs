@@ -285,7 +285,7 @@ where
             return;
         }
         let (cache, load) = (self.clone(), load.clone());
-        let span = crate::telemetry::revalidation_span(self.0.name);
+        let span = super::metrics::revalidation_span(self.0.name);
         let refresh = async move {
             let keys = claims.iter().map(|claim| claim.key().clone()).collect();
             let joined = cache.join_or_start(keys, &load, WriteReason::Revalidate);

@@ -9,7 +9,7 @@ use cached::{Cached, CachedIter, LruCache};
 
 use super::entry::Entry;
 use super::labels::{CacheName, Eviction};
-use crate::telemetry::Metrics;
+use super::metrics::CacheMetrics;
 
 /// Share of the capacity for entries of custom weights, in percent. They have a partition of their own because clients
 /// can send any number of weights, which must not evict the entries of profiles.
@@ -33,7 +33,7 @@ impl Capacity {
 /// Entries by key, in two partitions: standard, and custom weights.
 pub struct Memory<K, V> {
     name: CacheName,
-    metrics: Metrics,
+    metrics: CacheMetrics,
     standard: Mutex<Partition<K, V>>,
     custom: Mutex<Partition<K, V>>,
 }
@@ -45,7 +45,7 @@ where
 {
     /// An empty cache, whose limits are added to the capacity metrics of `name`.
     #[must_use]
-    pub fn new(name: CacheName, capacity: Capacity, metrics: Metrics) -> Self {
+    pub fn new(name: CacheName, capacity: Capacity, metrics: CacheMetrics) -> Self {
         metrics.cache_capacity(name, capacity.entries, capacity.bytes);
         let partition = |percent| Mutex::new(Partition::new(capacity.share(percent)));
         Self { name, metrics, standard: partition(100 - CUSTOM_SHARE), custom: partition(CUSTOM_SHARE) }
@@ -170,7 +170,7 @@ mod tests {
 
     use super::super::entry::{Ttl, Validity};
     use super::*;
-    use crate::telemetry::Inventory;
+    use crate::telemetry::Recorder;
     use crate::versions::VersionSet;
 
     fn entry(bytes: usize) -> Arc<Entry<()>> {
@@ -178,14 +178,14 @@ mod tests {
         Arc::new(Entry { value: Arc::new(()), version_set: VersionSet::default(), times, bytes })
     }
 
-    fn memory(entries: usize, bytes: usize) -> (Memory<u32, ()>, Metrics) {
-        let metrics = Metrics::new(&Inventory::default()).unwrap();
-        (Memory::new(CacheName::Films, Capacity { entries, bytes }, metrics.clone()), metrics)
+    fn memory(entries: usize, bytes: usize) -> (Memory<u32, ()>, Recorder) {
+        let recorder = Recorder::new().unwrap();
+        (Memory::new(CacheName::Films, Capacity { entries, bytes }, CacheMetrics::new(&recorder)), recorder)
     }
 
     #[test]
     fn the_least_recently_used_entry_is_evicted_first() {
-        let (memory, metrics) = memory(4, 1_000_000);
+        let (memory, recorder) = memory(4, 1_000_000);
         for key in 0..3 {
             memory.set(key, entry(1), false);
         }
@@ -194,17 +194,17 @@ mod tests {
         assert!(memory.get(&1).is_none());
         assert!([0, 2, 3].iter().all(|key| memory.get(key).is_some()));
         let line = r#"cinegraph_cache_evictions_total{cache="films",reason="capacity"} 1"#;
-        assert!(metrics.render().lines().any(|rendered| rendered == line));
+        assert!(recorder.render().lines().any(|rendered| rendered == line));
     }
 
     #[test]
     fn the_size_in_bytes_is_bounded() {
-        let (memory, metrics) = memory(1_000, 1_000);
+        let (memory, recorder) = memory(1_000, 1_000);
         for key in 0..100 {
             memory.set(key, entry(100), false);
         }
         assert_eq!((0..100).filter(|key| memory.get(key).is_some()).collect::<Vec<_>>(), (91..100).collect::<Vec<_>>());
-        assert!(metrics.render().contains("cinegraph_cache_estimated_bytes{cache=\"films\"} 900"));
+        assert!(recorder.render().contains("cinegraph_cache_estimated_bytes{cache=\"films\"} 900"));
         memory.set(100, entry(901), false);
         assert!(memory.get(&100).is_none() && memory.get(&99).is_some());
         memory.set(99, entry(900), false);
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn custom_weights_cannot_evict_profiles() {
-        let (memory, metrics) = memory(100, 1_000_000);
+        let (memory, recorder) = memory(100, 1_000_000);
         memory.set(0, entry(1), false);
         for key in 1..1_000 {
             memory.set(key, entry(1), true);
@@ -221,6 +221,6 @@ mod tests {
         assert!(memory.get(&0).is_some());
         assert_eq!(memory.count(|_| true), 11);
         let none = "cinegraph_cache_evictions_total{cache=\"films\",reason=\"capacity\"} 0";
-        assert!(metrics.render().contains(none), "evictions of custom weights are counted");
+        assert!(recorder.render().contains(none), "evictions of custom weights are counted");
     }
 }

@@ -9,8 +9,8 @@ use redis::{AsyncCommands, Client, ExistenceCheck, RedisError, SetExpiry, SetOpt
 use tracing::Instrument;
 
 use super::labels::{CacheName, CacheOperation, Layer, LayerResult};
-use crate::breaker::{Breaker, BreakerSettings};
-use crate::telemetry::{BreakerName, Metrics};
+use super::metrics::CacheMetrics;
+use crate::breaker::{Breaker, BreakerMetrics, BreakerName, BreakerSettings};
 
 /// Version of the stored layout, the first byte of a value. A value of another layout is a miss.
 const LAYOUT: u8 = 1;
@@ -37,7 +37,7 @@ pub struct Redis {
     connection: Arc<Mutex<ConnectionManager>>,
     timeout: Duration,
     breaker: Breaker,
-    metrics: Metrics,
+    metrics: CacheMetrics,
 }
 
 impl Redis {
@@ -45,11 +45,11 @@ impl Redis {
     ///
     /// # Errors
     /// [`RedisError`] if the URL is invalid.
-    pub fn open(settings: &L2Settings, metrics: Metrics) -> Result<Self, RedisError> {
+    pub fn open(settings: &L2Settings, metrics: CacheMetrics, breakers: BreakerMetrics) -> Result<Self, RedisError> {
         let client = Client::open(settings.url.as_str())?;
         let connection = Arc::new(Mutex::new(connect(&client, settings.timeout)?));
         metrics.l2_enabled(true);
-        let breaker = Breaker::new(BreakerName::CacheL2, settings.breaker, metrics.clone());
+        let breaker = Breaker::new(BreakerName::CacheL2, settings.breaker, breakers);
         Ok(Self { client, connection, timeout: settings.timeout, breaker, metrics })
     }
 

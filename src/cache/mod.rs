@@ -11,6 +11,7 @@ mod entry;
 mod l1;
 mod l2;
 mod labels;
+mod metrics;
 mod tiered;
 
 pub use batch_cache::BatchCache;
@@ -21,4 +22,5 @@ pub use l2::{L2Settings, Redis};
 pub use labels::{
     CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
 };
+pub use metrics::{CacheMetrics, CacheStatus, revalidation_span};
 pub use tiered::{Cache, CacheContext, CacheSettings, Key, LoadError};

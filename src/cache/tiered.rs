@@ -20,8 +20,9 @@ use super::l2::Redis;
 use super::labels::{
     CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
 };
+use super::metrics::CacheMetrics;
 use crate::clock::Clock;
-use crate::telemetry::{Label, Metrics, Status, in_current_operation};
+use crate::telemetry::{Label, Status, in_current_operation};
 use crate::versions::{Staleness, VersionSet, Versions};
 
 /// Time limit of a background refresh. A longer one counts as failed and releases its claim, because a claimed key is
@@ -81,7 +82,7 @@ pub struct CacheContext {
     /// The source of the time for TTLs.
     pub clock: Clock,
     /// The metrics that lookups are counted in.
-    pub metrics: Metrics,
+    pub metrics: CacheMetrics,
     /// The shared cache (L2), if configured.
     pub redis: Option<Redis>,
 }
@@ -356,7 +357,7 @@ where
             metrics.cache_revalidation(self.0.name, Revalidation::Skipped);
             return;
         };
-        let span = crate::telemetry::revalidation_span(self.0.name);
+        let span = super::metrics::revalidation_span(self.0.name);
         let cache = self.clone();
         let refresh = async move {
             let _claim = claim;
@@ -542,7 +543,7 @@ impl<K: Key, V: Send + Sync + 'static, E> Inner<K, V, E> {
 /// Lookups that wait for a load. Dropped before [`over`](Self::over), they count as misses: the load failed, or the
 /// request was cancelled.
 pub(super) struct WaitTimer<'a> {
-    pub(super) metrics: &'a Metrics,
+    pub(super) metrics: &'a CacheMetrics,
     pub(super) cache: CacheName,
     pub(super) roles: Vec<FlightRole>,
 }

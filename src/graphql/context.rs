@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use super::batch_scheduler::{NoDelay, PendingBatches};
 use super::error::ApiError;
 use super::loaders::Loaders;
+use super::metrics::GraphqlMetrics;
 use super::prediction::WeightsInput;
 use crate::scoring::Weights;
 use crate::services::catalogue::Reference;
@@ -18,7 +19,6 @@ use crate::services::profiles::{WeightSelection, selection};
 use crate::services::validation::TestedWeights;
 use crate::services::{ServiceError, Services};
 use crate::store::Profile;
-use crate::telemetry::Metrics;
 
 /// More keys than any page has, so that a batch is never split.
 const BATCH_MAX: usize = 1_000_000;
@@ -55,7 +55,7 @@ impl RankingParams {
 
 impl RequestContext {
     /// A context whose data loaders queue their batches in `batches`.
-    pub(super) fn new(services: Arc<Services>, metrics: Metrics, batches: PendingBatches) -> Self {
+    pub(super) fn new(services: Arc<Services>, metrics: GraphqlMetrics, batches: PendingBatches) -> Self {
         let loaders = Loaders::new(Arc::clone(&services), metrics);
         let loaders = DataLoader::with_cache(loaders, batches, NoDelay, HashMapCache::default());
         Self {

@@ -8,11 +8,11 @@ use async_graphql::dataloader::Loader;
 use tracing::{Instrument, Span};
 
 use super::error::ApiError;
+use super::metrics::GraphqlMetrics;
 use crate::scoring::MovieId;
 use crate::services::Services;
 use crate::services::catalogue::DetailKey;
 use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, Person, PersonId, PersonQuality};
-use crate::telemetry::Metrics;
 
 /// Names of all loaders, as metric labels.
 pub const LOADERS: &[&str] = &[
@@ -30,11 +30,11 @@ pub const LOADERS: &[&str] = &[
 /// The loaders of an operation, one [`Loader`] implementation per key type.
 pub(super) struct Loaders {
     services: Arc<Services>,
-    metrics: Metrics,
+    metrics: GraphqlMetrics,
 }
 
 impl Loaders {
-    pub(super) fn new(services: Arc<Services>, metrics: Metrics) -> Self {
+    pub(super) fn new(services: Arc<Services>, metrics: GraphqlMetrics) -> Self {
         Self { services, metrics }
     }
 }

@@ -32,7 +32,7 @@ pub use crate::cache::Lookup;
 pub use crate::services::Bearer;
 pub use document_limits::DocumentLimits;
 pub use error::{ErrorCode, RETRY_AFTER_SECONDS};
-pub use metrics::{Dropped, OperationEnd, OperationType, Outcome, Phase, Rejection};
+pub use metrics::{Dropped, GraphqlMetrics, OperationEnd, OperationType, Outcome, Phase, Rejection};
 pub use persisted_documents::{DocumentId, TrustedDocuments};
 pub use pipeline::{
     CacheMetadata, ExecutionStatus, MediaType, OperationLimits, OperationPipeline, OperationResponse,

@@ -16,10 +16,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::document_limits::{Size, skip_string};
 use super::error::ErrorCode;
-use super::metrics::{OperationType, Outcome, Phase, Rejection};
+use super::metrics::{GraphqlMetrics, OperationGuard, OperationType, Outcome, Phase, Rejection};
 use super::schema::Cost;
 use crate::cache::{DataSource, Dependencies};
-use crate::telemetry::{Label, Metrics, OperationGuard, OperationUsage};
+use crate::telemetry::{Label, OperationUsage};
 
 /// Maximum length of a logged operation name, in characters.
 const NAME_LIMIT: usize = 64;
@@ -50,7 +50,7 @@ impl Default for OperationInfo {
 
 impl OperationInfo {
     /// Metadata of the operation that `name` selects; the default if it selects none.
-    pub(super) fn of(document: &ExecutableDocument, name: Option<&str>, metrics: &Metrics) -> Self {
+    pub(super) fn of(document: &ExecutableDocument, name: Option<&str>, metrics: &GraphqlMetrics) -> Self {
         let Some((document_name, definition)) = selected_operation(document, name) else { return Self::default() };
         let kind = match definition.ty {
             ParsedType::Query => OperationType::Query,
@@ -66,7 +66,7 @@ impl OperationInfo {
 
 /// An operation in flight. Dropping it writes its one log line, so cancelled requests are logged as well.
 pub(super) struct Operation {
-    metrics: Metrics,
+    metrics: GraphqlMetrics,
     guard: OperationGuard,
     /// The request's trace context, for the log line of an operation that is dropped outside of it.
     context: Context,
@@ -84,7 +84,7 @@ pub(super) struct Operation {
 }
 
 impl Operation {
-    pub(super) fn start(metrics: &Metrics) -> Self {
+    pub(super) fn start(metrics: &GraphqlMetrics) -> Self {
         let span = tracing::info_span!(
             "operation",
             otel.name = "GraphQL Operation",
@@ -166,7 +166,7 @@ impl Operation {
     /// Records the error codes and cache usage of the response, or of each event of a subscription.
     pub(super) fn record(&mut self, codes: &[ErrorCode], read: &Dependencies) {
         for &code in codes {
-            self.metrics.graphql_error(code);
+            self.metrics.error(code);
             // A subscription may run for days, so each code is listed once.
             if !self.codes.contains(&code) {
                 self.codes.push(code);
@@ -236,7 +236,7 @@ impl Drop for Operation {
 }
 
 /// Runs one phase of an operation in its own span and records its duration.
-pub(super) async fn instrument_phase<T>(metrics: &Metrics, phase: Phase, work: impl Future<Output = T>) -> T {
+pub(super) async fn instrument_phase<T>(metrics: &GraphqlMetrics, phase: Phase, work: impl Future<Output = T>) -> T {
     let name = phase.as_str();
     let span = tracing::info_span!("phase", otel.name = format!("graphql {name}"), graphql.processing.r#type = name);
     let started = Instant::now();
@@ -306,7 +306,7 @@ pub(super) fn selected_operation<'a>(
 /// Collects the distinct root fields of an operation, through fragments. Unknown fields become one `other`.
 struct RootFields<'a> {
     document: &'a ExecutableDocument,
-    metrics: &'a Metrics,
+    metrics: &'a GraphqlMetrics,
     /// Fragments visited: the document is not validated yet, so spreads may be circular.
     spread: HashSet<&'a str>,
     names: Vec<&'static str>,

@@ -21,7 +21,7 @@ use tracing::{Instrument, Span};
 
 use super::document_limits::{self, DocumentLimits, LimitExceeded};
 use super::error::{ErrorCode, RETRY_AFTER_SECONDS};
-use super::metrics::{OperationEnd, OperationType, Outcome, Phase, Rejection};
+use super::metrics::{GraphqlMetrics, OperationEnd, OperationType, Outcome, Phase, Rejection};
 use super::operation::{
     Operation, OperationInfo, assign_code, error_with_code, instrument_phase, outcome, syntax_error,
 };
@@ -32,7 +32,7 @@ use crate::cache::{
     Cache, CacheContext, CacheSettings, DataSource, Dependencies, DependencyScope, Entry, Key, LoadError, Loaded,
     Lookup, ReadMode, Ttl, Validity,
 };
-use crate::telemetry::{Metrics, Status};
+use crate::telemetry::Status;
 
 /// Longer than the TTL of any dependency, so that the dependencies determine how long a response is cached.
 const RESPONSE_TTL: Ttl = Ttl::of(Duration::from_hours(24));
@@ -198,7 +198,7 @@ impl ResponseCache {
 #[derive(Clone)]
 pub struct OperationPipeline<E> {
     pub(super) executor: E,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: GraphqlMetrics,
     cache: Option<ResponseCache>,
     secrets: [RandomState; 2],
     limits: OperationLimits,
@@ -226,7 +226,7 @@ impl Default for OperationLimits {
 impl<E: Executor> OperationPipeline<E> {
     /// A pipeline without response cache and without trusted documents.
     #[must_use]
-    pub fn new(executor: E, metrics: Metrics, limits: OperationLimits) -> Self {
+    pub fn new(executor: E, metrics: GraphqlMetrics, limits: OperationLimits) -> Self {
         Self {
             executor,
             metrics,
@@ -298,7 +298,7 @@ impl<E: Executor> OperationPipeline<E> {
     /// Rejects the request with 503 so that requests already in flight keep their latency (load shedding).
     fn shed(&self) -> OperationResponse {
         self.metrics.rejected(Rejection::RateLimit);
-        self.metrics.graphql_error(ErrorCode::ServiceUnavailable);
+        self.metrics.error(ErrorCode::ServiceUnavailable);
         let mut error = error_with_code(ErrorCode::ServiceUnavailable, "too many concurrent requests; retry later");
         error.extensions.get_or_insert_default().set("retryAfter", RETRY_AFTER_SECONDS);
         OperationResponse {

@@ -10,6 +10,7 @@ use super::context::{RankingParams, RequestContext, context};
 use super::error::ApiError;
 use super::filter::PredictionFilter;
 use super::id::NodeId;
+use super::metrics::GraphqlMetrics;
 use super::movie::{Country, Genre, Movie, MovieConnection, Person};
 use super::prediction::{Prediction, PredictionConnection, WeightsInput};
 use super::profile::Profile;
@@ -19,7 +20,7 @@ use crate::scoring::{Decade, Filter};
 use crate::services::ServiceError;
 use crate::services::predictions::{ListStatus, PageRequest};
 use crate::store::MovieKey;
-use crate::telemetry::{Metrics, Status};
+use crate::telemetry::Status;
 
 /// Maximum number of IDs in `nodes`.
 const MAX_NODE_IDS: usize = 100;
@@ -40,7 +41,7 @@ pub(super) async fn instrument_field<T>(
 ) -> Result<T, ApiError> {
     use tracing::Instrument;
 
-    let metrics = ctx.data_unchecked::<Metrics>();
+    let metrics = ctx.data_unchecked::<GraphqlMetrics>();
     let field = metrics.field_name(ctx.field().name());
     // Background refreshes execute root fields as well and must not count as requests.
     let is_request = DependencyScope::current().is_none_or(|scope| scope.mode() == ReadMode::Request);

@@ -14,13 +14,12 @@ use sha2::{Digest, Sha256};
 use super::batch_scheduler::PendingBatches;
 use super::context::RequestContext;
 use super::error::ErrorCode;
-use super::metrics::Phase;
+use super::metrics::{GraphqlMetrics, Phase};
 use super::mutation::Mutation;
 use super::operation::{error_with_code, instrument_phase};
 use super::query::Query;
 use super::subscription::Subscription;
 use crate::services::Services;
-use crate::telemetry::Metrics;
 
 pub use super::loaders::LOADERS;
 
@@ -45,12 +44,12 @@ pub struct Api {
     streams: ApiSchema,
     limits: QueryLimits,
     services: Arc<Services>,
-    metrics: Metrics,
+    metrics: GraphqlMetrics,
 }
 
 /// The API over a set of services.
 #[must_use]
-pub fn api(services: Arc<Services>, metrics: Metrics, limits: QueryLimits) -> Api {
+pub fn api(services: Arc<Services>, metrics: GraphqlMetrics, limits: QueryLimits) -> Api {
     let limited = || {
         let schema = builder().data(metrics.clone());
         if limits.introspection { schema } else { schema.disable_introspection() }
@@ -164,7 +163,7 @@ type Checked = Arc<OnceLock<ValidationResult>>;
 
 /// Creates a [`RequestContext`] per event of a subscription: data loaded for one event may be outdated at the next.
 /// In a separate schema for the reason given at [`ValidateOnly`].
-struct ContextPerEvent(Arc<Services>, Metrics);
+struct ContextPerEvent(Arc<Services>, GraphqlMetrics);
 
 impl ExtensionFactory for ContextPerEvent {
     fn create(&self) -> Arc<dyn Extension> {

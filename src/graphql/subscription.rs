@@ -7,7 +7,7 @@ use async_graphql::{Context, Enum, SimpleObject};
 
 use super::context::{RankingParams, context};
 use super::error::ApiError;
-use super::metrics::Dropped;
+use super::metrics::{Dropped, GraphqlMetrics, SubscriptionGuard};
 use super::prediction::{Prediction, WeightsInput};
 use super::query::instrument_field;
 use crate::cache::DependencyScope;
@@ -15,7 +15,6 @@ use crate::scoring::Decade;
 use crate::services::ServiceError;
 use crate::services::live_updates::{self, Change, Update, UpdateParams, UpdateStream};
 use crate::services::predictions::ScoredMovie;
-use crate::telemetry::{Metrics, SubscriptionGuard};
 
 /// Maximum number of movies of a prediction stream.
 const LIMIT_MAX: i32 = 2000;
@@ -120,7 +119,7 @@ impl Subscription {
             let list = context.list(list).await?;
             let params = UpdateParams { profile, list: list.clone(), decade, top };
             let stream = UpdateStream::start(Arc::clone(context.services()), params).await?;
-            Ok(updates(stream, list, subscription_guard(ctx), ctx.data_unchecked::<Metrics>().clone()))
+            Ok(updates(stream, list, subscription_guard(ctx), ctx.data_unchecked::<GraphqlMetrics>().clone()))
         })
         .await
     }
@@ -139,7 +138,7 @@ fn bounded(field: &str, given: i32, max: i32) -> Result<usize, ApiError> {
 
 /// Counts the subscription as open until the guard is dropped.
 fn subscription_guard(ctx: &Context<'_>) -> SubscriptionGuard {
-    let metrics = ctx.data_unchecked::<Metrics>();
+    let metrics = ctx.data_unchecked::<GraphqlMetrics>();
     metrics.subscription(metrics.field_name(ctx.field().name()))
 }
 
@@ -177,7 +176,7 @@ fn updates(
     stream: UpdateStream,
     list: String,
     guard: SubscriptionGuard,
-    metrics: Metrics,
+    metrics: GraphqlMetrics,
 ) -> BoxStream<'static, Result<PredictionUpdate, ApiError>> {
     let next = move |stream: Option<UpdateStream>| {
         let (list, metrics) = (list.clone(), metrics.clone());

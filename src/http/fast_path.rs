@@ -28,9 +28,9 @@ use super::HttpState;
 use super::content_negotiation::{is_json, negotiate};
 use super::error::error_response;
 use super::graphql::http_response;
+use super::metrics::SLO_ROUTE;
 use super::observability::{RequestObserver, request_id};
 use crate::graphql::{ErrorCode, MediaType, OperationResponse, Transport};
-use crate::telemetry::metrics::SLO_ROUTE;
 
 /// Serves cached responses of `/graphql`; routes all other requests. Records metrics and the span of both.
 pub(super) struct CachedResponseService<E>(Arc<Inner<E>>);

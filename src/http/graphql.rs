@@ -37,7 +37,7 @@ pub(super) async fn post<E: Executor>(
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            state.metrics.rejected(Rejection::TooLarge);
+            state.metrics.graphql.rejected(Rejection::TooLarge);
             let problem = format!("the request body exceeds {} bytes", state.limits.body_bytes);
             return bad_request(&state, StatusCode::PAYLOAD_TOO_LARGE, &problem);
         }
@@ -194,7 +194,7 @@ fn bearer(headers: &HeaderMap) -> Option<Bearer> {
 
 /// Rejects a request from which no operation can be decoded.
 fn bad_request<E>(state: &HttpState<E>, status: StatusCode, message: &str) -> Response {
-    state.metrics.graphql_error(ErrorCode::BadUserInput);
+    state.metrics.graphql.error(ErrorCode::BadUserInput);
     error_response(status, ErrorCode::BadUserInput, message)
 }
 

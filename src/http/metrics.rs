@@ -1,6 +1,20 @@
-//! Metrics of HTTP requests: the values of their labels.
+//! Metrics of HTTP requests: instruments, the guard of a request, and label values.
 
-use crate::telemetry::label;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use crate::graphql::{GraphqlMetrics, OperationEnd, Outcome};
+use crate::telemetry::{ByLabel, Counter, Gauge, Histogram, Label as _, Recorder, catalogue, label, number};
+
+/// Route label of a request that matches no route.
+pub(super) const UNMATCHED: &str = "unmatched";
+
+/// The route that the availability objective (SLO) counts.
+pub(super) const SLO_ROUTE: &str = "/graphql";
+
+/// Status counted when the client disconnects before the response, as in nginx logs.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 label! {
     /// An HTTP method: one that the service supports, or any other.
@@ -15,4 +29,210 @@ label! {
 label! {
     /// A browser timing of the predictions page.
     PagePhase { Ttfb = "ttfb", FirstList = "first_list", Rerank = "rerank" }
+}
+
+/// Metrics of requests. Clones share their instruments.
+#[derive(Debug, Clone)]
+pub struct HttpMetrics {
+    /// For errors that are returned before an operation starts, and for the duration of predictions.
+    pub(super) graphql: GraphqlMetrics,
+    /// For the series of routes and statuses, which are created when they first occur.
+    pub(super) recorder: Recorder,
+    instruments: Arc<Instruments>,
+}
+
+#[derive(Debug)]
+struct Instruments {
+    active: ByLabel<Method, Gauge>,
+    ok_durations: ByLabel<Method, OnceLock<Histogram>>,
+    response_sizes: OnceLock<Histogram>,
+    slo: ByLabel<Slo, Counter>,
+    page: ByLabel<PagePhase, Histogram>,
+}
+
+impl HttpMetrics {
+    /// The instruments of requests. `graphql` counts the errors that HTTP handlers return themselves.
+    #[must_use]
+    pub fn new(recorder: &Recorder, graphql: GraphqlMetrics) -> Self {
+        let instruments = Instruments {
+            active: ByLabel::of(|method: Method| recorder.gauge(&catalogue::HTTP_ACTIVE, &[method.as_str()])),
+            ok_durations: ByLabel::of(|_| OnceLock::new()),
+            response_sizes: OnceLock::new(),
+            slo: recorder.counters(&catalogue::SLO_REQUESTS, &[]),
+            page: recorder.histograms(&catalogue::PAGE_DURATION, &[]),
+        };
+        Self { graphql, recorder: recorder.clone(), instruments: instruments.into() }
+    }
+
+    /// Starts measuring a request to `route`, the template of the path.
+    #[must_use]
+    pub fn http_request(&self, method: Method, route: Cow<'static, str>) -> HttpRequestGuard {
+        self.instruments.active.at(method).increment(1.0);
+        HttpRequestGuard {
+            metrics: self.clone(),
+            started: Instant::now(),
+            method,
+            route,
+            response: None,
+            bytes: 0,
+            complete: false,
+        }
+    }
+
+    /// Records a browser timing of the predictions page.
+    pub fn page(&self, phase: PagePhase, took: Duration) {
+        self.instruments.page.at(phase).record(took);
+    }
+
+    /// Records an HTTP response. Nearly all are status 200 of [`SLO_ROUTE`], so the handle of their histogram is cached
+    /// instead of being looked up by labels.
+    fn record_response(&self, method: Method, route: &str, status: u16, took: Duration) {
+        let make =
+            || self.recorder.histogram(&catalogue::HTTP_DURATION, &[method.as_str(), route, &status.to_string()]);
+        if route == SLO_ROUTE && status == 200 {
+            self.instruments.ok_durations.at(method).get_or_init(make).record(took);
+        } else {
+            make().record(took);
+        }
+    }
+
+    /// Records the size of an HTTP response body.
+    fn record_response_size(&self, route: &str, bytes: u64) {
+        let make = || self.recorder.histogram(&catalogue::HTTP_BODY_SIZE, &[route]);
+        if route == SLO_ROUTE {
+            self.instruments.response_sizes.get_or_init(make).record(number(bytes));
+        } else {
+            make().record(number(bytes));
+        }
+    }
+}
+
+/// A request in flight. If it is dropped before [`sent_all`](Self::sent_all), the client has disconnected.
+#[derive(Debug)]
+pub struct HttpRequestGuard {
+    metrics: HttpMetrics,
+    started: Instant,
+    method: Method,
+    route: Cow<'static, str>,
+    response: Option<(u16, Option<OperationEnd>)>,
+    bytes: u64,
+    complete: bool,
+}
+
+impl HttpRequestGuard {
+    /// Records that the response head is ready; `end` is set if the request ran an operation.
+    pub fn response_started(&mut self, status: u16, end: Option<OperationEnd>) {
+        self.response = Some((status, end));
+    }
+
+    /// Records that `bytes` of the body are ready.
+    pub fn sent(&mut self, bytes: usize) {
+        self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
+    /// Records that the whole body is ready.
+    pub fn sent_all(mut self) {
+        self.complete = true;
+    }
+
+    fn slo(&self) -> Slo {
+        match self.response.map(|(status, end)| (status, end.map(|end| end.outcome))) {
+            Some((500.., _) | (_, Some(Outcome::Error | Outcome::Partial))) => Slo::Bad,
+            Some((status, None | Some(Outcome::Ok))) if status < 400 && self.complete => Slo::Good,
+            None if std::thread::panicking() => Slo::Bad,
+            _ => Slo::Excluded,
+        }
+    }
+}
+
+impl Drop for HttpRequestGuard {
+    fn drop(&mut self) {
+        let instruments = &self.metrics.instruments;
+        instruments.active.at(self.method).decrement(1.0);
+        if self.route == SLO_ROUTE {
+            instruments.slo.at(self.slo()).increment(1);
+        }
+        let status = self.response.map_or(CLIENT_CLOSED_REQUEST, |(status, _)| status);
+        let elapsed = self.started.elapsed();
+        self.metrics.record_response(self.method, &self.route, status, elapsed);
+        if let Some((_, Some(OperationEnd { outcome: Outcome::Ok, prediction: Some(source) }))) = self.response {
+            self.metrics.graphql.prediction(source, elapsed);
+        }
+        if self.complete {
+            self.metrics.record_response_size(&self.route, self.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics() -> (HttpMetrics, Recorder) {
+        let recorder = Recorder::new().unwrap();
+        (HttpMetrics::new(&recorder, GraphqlMetrics::new(&recorder, &[], &[])), recorder)
+    }
+
+    fn assert_has(recorder: &Recorder, lines: &[&str]) {
+        let text = recorder.render();
+        for line in lines {
+            assert!(text.lines().any(|have| have == *line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_active_until_its_last_byte() {
+        let (metrics, recorder) = metrics();
+
+        let mut request = metrics.http_request(Method::Post, "/graphql".into());
+        request.response_started(200, Some(OperationEnd { outcome: Outcome::Ok, prediction: None }));
+        request.sent(300);
+        assert_has(&recorder, &[r#"http_server_active_requests{http_request_method="POST"} 1"#]);
+        request.sent_all();
+
+        assert_has(
+            &recorder,
+            &[
+                r#"http_server_active_requests{http_request_method="POST"} 0"#,
+                r#"http_server_response_body_size_bytes_sum{http_route="/graphql"} 300"#,
+                r#"cinegraph_slo_requests_total{result="good"} 1"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn a_request_is_good_bad_or_excluded() {
+        let cases = [
+            (200, Some(Outcome::Ok), "good"),
+            (200, None, "good"),
+            (200, Some(Outcome::Rejected), "excluded"),
+            (413, None, "excluded"),
+            (200, Some(Outcome::Partial), "bad"),
+            (200, Some(Outcome::Error), "bad"),
+            (500, None, "bad"),
+        ];
+        for (status, outcome, result) in cases {
+            let (metrics, recorder) = metrics();
+            let mut request = metrics.http_request(Method::Post, "/graphql".into());
+            request.response_started(status, outcome.map(|outcome| OperationEnd { outcome, prediction: None }));
+            request.sent_all();
+            assert_has(&recorder, &[&format!(r#"cinegraph_slo_requests_total{{result="{result}"}} 1"#)]);
+        }
+    }
+
+    #[test]
+    fn a_client_that_disconnects_counts_as_499_and_is_excluded() {
+        let (metrics, recorder) = metrics();
+
+        drop(metrics.http_request(Method::Post, "/graphql".into()));
+
+        assert_has(
+            &recorder,
+            &[
+                r#"http_server_request_duration_seconds_count{http_request_method="POST",http_route="/graphql",http_response_status_code="499"} 1"#,
+                r#"cinegraph_slo_requests_total{result="excluded"} 1"#,
+                r#"http_server_active_requests{http_request_method="POST"} 0"#,
+            ],
+        );
+    }
 }

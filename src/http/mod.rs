@@ -28,11 +28,10 @@ use tokio::runtime::Handle;
 
 use crate::config::AllowedOrigins;
 use crate::graphql::OperationPipeline;
-use crate::telemetry::Metrics;
 
 pub use explorer::Explorer;
 pub use health::{Probe, Readiness};
-pub use metrics::{Method, PagePhase, Slo};
+pub use metrics::{HttpMetrics, Method, PagePhase, Slo};
 pub use router::{admin, public};
 pub use server::{ConnectionLimits, HttpService, PerCoreRuntimes, serve};
 pub use websocket::{ConnectionLimiter, WebSocketLimits};
@@ -41,8 +40,8 @@ pub use websocket::{ConnectionLimiter, WebSocketLimits};
 pub struct HttpState<E> {
     /// Executes operations.
     pub pipeline: OperationPipeline<E>,
-    /// Metrics of requests.
-    pub metrics: Metrics,
+    /// HttpMetrics of requests.
+    pub metrics: HttpMetrics,
     /// Readiness check.
     pub probe: Probe,
     /// Limits of a request.

@@ -23,10 +23,9 @@ use opentelemetry::trace::{Link, SpanBuilder, SpanKind, Status, TraceContextExt,
 use opentelemetry::{Context as Trace, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-use super::metrics;
+use super::metrics::{self, HttpMetrics, HttpRequestGuard, UNMATCHED};
 use crate::graphql::OperationEnd;
-use crate::telemetry::metrics::UNMATCHED;
-use crate::telemetry::{self, HttpRequestGuard, Metrics};
+use crate::telemetry;
 
 /// W3C trace context of a request.
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -51,14 +50,14 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
 /// Starts the span and the metrics of requests.
 #[derive(Clone)]
 pub(super) struct RequestObserver {
-    pub(super) metrics: Metrics,
+    pub(super) metrics: HttpMetrics,
     tracer: Arc<BoxedTracer>,
     /// Peers whose `traceparent` becomes the parent of the request's span.
     trusted: Arc<[IpNet]>,
 }
 
 impl RequestObserver {
-    pub(super) fn new(metrics: Metrics, trusted: &[IpNet]) -> Self {
+    pub(super) fn new(metrics: HttpMetrics, trusted: &[IpNet]) -> Self {
         Self { metrics, tracer: Arc::new(telemetry::tracer()), trusted: trusted.into() }
     }
 }

@@ -25,12 +25,11 @@ use super::cors::Cors;
 use super::error::error_response;
 use super::fast_path::CachedResponseService;
 use super::health::{self, Probe};
+use super::metrics::{HttpMetrics, SLO_ROUTE, UNMATCHED};
 use super::observability::{RequestObserver, observe};
 use super::server::HttpService;
 use super::{HttpState, graphql, page, websocket};
 use crate::graphql::ErrorCode;
-use crate::telemetry::Metrics;
-use crate::telemetry::metrics::{SLO_ROUTE, UNMATCHED};
 
 /// Responses smaller than this, in bytes, are sent uncompressed.
 const COMPRESSED_FROM: u64 = 1024;
@@ -69,7 +68,7 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
     service_fn(move |request: Request| match cors.reject(&request) {
         Some(response) => {
             let route = if request.uri().path() == SLO_ROUTE { SLO_ROUTE } else { UNMATCHED };
-            cors_observer.metrics.graphql_error(ErrorCode::Forbidden);
+            cors_observer.metrics.graphql.error(ErrorCode::Forbidden);
             ready(Ok(cors_observer.begin(&request, route.into()).finish(response, None))).left_future()
         }
         None => shared.clone().call(request).right_future(),
@@ -94,8 +93,8 @@ fn weaken_etag<B>(mut response: Response<B>) -> Response<B> {
 }
 
 /// Routes of the admin listener.
-pub fn admin(metrics: Metrics, probe: Probe) -> Router {
-    let routes = Router::new().route("/metrics", get(scrape)).with_state(metrics.clone());
+pub fn admin(metrics: HttpMetrics, probe: Probe) -> Router {
+    let routes = Router::new().route("/metrics", get(scrape)).with_state(metrics.recorder.clone());
     let observer = RequestObserver::new(metrics, &[]);
     with_fallbacks(routes.merge(health(probe))).layer(
         ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(catch_panic_layer(observer)),
@@ -131,6 +130,6 @@ fn after_panic(observer: &RequestObserver, panic: &(dyn Any + Send)) -> Response
         .or_else(|| panic.downcast_ref::<&'static str>().copied())
         .unwrap_or("unknown");
     tracing::error!(reason, "request handler panicked");
-    observer.metrics.graphql_error(ErrorCode::Internal);
+    observer.metrics.graphql.error(ErrorCode::Internal);
     error_response(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error")
 }

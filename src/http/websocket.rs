@@ -34,8 +34,8 @@ use super::HttpState;
 use super::cors::origin_problem;
 use super::error::error_response;
 use crate::config::AllowedOrigins;
-use crate::graphql::{Dropped, ErrorCode, Event, Execution, OperationPipeline};
-use crate::telemetry::{Label, Metrics};
+use crate::graphql::{Dropped, ErrorCode, Event, Execution, GraphqlMetrics, OperationPipeline};
+use crate::telemetry::Label;
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -101,13 +101,18 @@ struct SharedLimiter {
     permits: Arc<Semaphore>,
     open: TaskTracker,
     stop: CancellationToken,
-    metrics: Metrics,
+    metrics: GraphqlMetrics,
 }
 
 impl ConnectionLimiter {
     /// Allows pages of `origins` and of the service's own origin; rejects all connections after `stop` is cancelled.
     #[must_use]
-    pub fn new(limits: WebSocketLimits, origins: AllowedOrigins, stop: CancellationToken, metrics: Metrics) -> Self {
+    pub fn new(
+        limits: WebSocketLimits,
+        origins: AllowedOrigins,
+        stop: CancellationToken,
+        metrics: GraphqlMetrics,
+    ) -> Self {
         let permits = Arc::new(Semaphore::new(limits.connections));
         Self(Arc::new(SharedLimiter { limits, origins, permits, open: TaskTracker::new(), stop, metrics }))
     }
@@ -175,7 +180,7 @@ pub(super) async fn upgrade<E: Executor>(
 ) -> Response {
     let (pipeline, sockets) = (state.pipeline.clone(), state.sockets.clone());
     let reject = |status, code, message: &str| {
-        sockets.0.metrics.graphql_error(code);
+        sockets.0.metrics.error(code);
         error_response(status, code, message)
     };
     let Ok(upgrade) = upgrade else {
@@ -393,7 +398,7 @@ struct Connection<E> {
     pipeline: OperationPipeline<E>,
     send_queue: SendQueue,
     limits: WebSocketLimits,
-    metrics: Metrics,
+    metrics: GraphqlMetrics,
     running: Mutex<HashMap<String, Running>>,
 }
 
@@ -511,7 +516,7 @@ impl<E: Executor> Connection<E> {
     async fn reject_over_limit(&self, id: &str) {
         let allowed = self.limits.subscriptions;
         let problem = format!("this connection already runs {allowed} operations: complete one first");
-        self.metrics.graphql_error(ErrorCode::RateLimited);
+        self.metrics.error(ErrorCode::RateLimited);
         self.metrics.subscriptions_dropped(Dropped::Limit, 1);
         self.send_queue.send_json(errors(id, ErrorCode::RateLimited, &problem)).await;
     }
@@ -528,7 +533,7 @@ impl<E: Executor> Connection<E> {
         let run = AssertUnwindSafe(self.run(&id, request)).catch_unwind();
         let last = run.await.unwrap_or_else(|_| {
             tracing::error!("operation panicked");
-            self.metrics.graphql_error(ErrorCode::Internal);
+            self.metrics.error(ErrorCode::Internal);
             Some(errors(&id, ErrorCode::Internal, "internal error").to_string())
         });
         let last = last.unwrap_or_else(|| json!({ "id": id, "type": "complete" }).to_string());

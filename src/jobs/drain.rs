@@ -24,7 +24,7 @@ const RECORD_INTERVAL: Duration = Duration::from_mins(1);
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
     // The interval at which successes are stored: at 250 ms, other instances and scrapes would always report a missed
     // run.
-    jobs.metrics.task_interval(Task::ScoreDrain, RECORD_INTERVAL);
+    jobs.metrics.set_interval(Task::ScoreDrain, RECORD_INTERVAL);
     stop.run_until_cancelled_owned(Box::pin(run_loop(jobs))).await;
 }
 

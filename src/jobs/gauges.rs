@@ -30,7 +30,7 @@ async fn update(jobs: &Jobs) -> Result<(), ServiceError> {
     jobs.metrics.snapshot_age(snapshot.map(|snapshot| age(snapshot.taken_at)).unwrap_or_default());
     for (task, at) in jobs.store.task_successes().await? {
         #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
-        jobs.metrics.task_succeeded(task, at.timestamp_millis() as f64 / 1000.0);
+        jobs.metrics.succeeded(task, at.timestamp_millis() as f64 / 1000.0);
     }
     Ok(())
 }

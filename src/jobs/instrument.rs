@@ -7,11 +7,11 @@ use std::time::Duration;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use super::metrics::TaskOutcome;
+use super::metrics::{TaskMetrics, TaskOutcome};
 use crate::clock::Clock;
 use crate::services::ServiceError;
 use crate::store::Task;
-use crate::telemetry::{Label as _, Metrics, Status};
+use crate::telemetry::{Label as _, Status};
 
 /// Shorter runs of a task that runs many times a minute are logged only at debug level.
 const LOG_THRESHOLD: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ impl Display for JobError {
 pub(super) async fn run(
     task: Task,
     run_id: &str,
-    metrics: &Metrics,
+    metrics: &TaskMetrics,
     clock: &Clock,
     work: impl Future<Output = Result<JobOutcome, ServiceError>>,
 ) -> Result<JobOutcome, JobError> {
@@ -65,7 +65,7 @@ pub(super) async fn run(
         "cinegraph.task.outcome" = Empty,
         "cinegraph.task.items" = Empty,
     );
-    let guard = metrics.task(task);
+    let guard = metrics.start(task);
     async {
         let result = work.await;
         let (outcome, items) = match &result {
@@ -105,10 +105,10 @@ pub(super) async fn run(
 }
 
 /// Records that a task has just succeeded.
-pub(super) fn succeeded(task: Task, metrics: &Metrics, clock: &Clock) {
+pub(super) fn succeeded(task: Task, metrics: &TaskMetrics, clock: &Clock) {
     #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
     let at_seconds = clock.now().timestamp_millis() as f64 / 1000.0;
-    metrics.task_succeeded(task, at_seconds);
+    metrics.succeeded(task, at_seconds);
 }
 
 /// An error and its causes, on one line.

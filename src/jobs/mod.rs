@@ -21,9 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::store::Store;
-use crate::telemetry::Metrics;
 
-pub use metrics::TaskOutcome;
+pub use metrics::{TaskMetrics, TaskOutcome};
 pub use worker::PollIntervals;
 
 /// Dependencies of background work.
@@ -32,7 +31,7 @@ pub struct Jobs {
     /// The database, through a dedicated pool: background work must not use the connections of requests.
     pub store: Store,
     /// Metrics.
-    pub metrics: Metrics,
+    pub metrics: TaskMetrics,
     /// Clock.
     pub clock: Clock,
     /// The lists that snapshots are taken for.

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::instrument::{self, JobOutcome};
+use super::metrics::TaskMetrics;
 use crate::clock::Clock;
 use crate::services::warming::{warm, warm_first};
 use crate::services::{ServiceError, Services};
 use crate::store::{Store, Task};
-use crate::telemetry::Metrics;
 use crate::versions::Scope;
 
 /// How often all results are warmed.
@@ -32,7 +32,7 @@ pub struct Warming {
     /// The target lists to warm.
     pub target_lists: Vec<String>,
     /// Metrics.
-    pub metrics: Metrics,
+    pub metrics: TaskMetrics,
     /// Clock.
     pub clock: Clock,
 }
@@ -55,7 +55,7 @@ impl Warming {
 
     /// Warms all caches now, every ten minutes and after each invalidation, until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        self.metrics.task_interval(Task::CacheWarm, WARM_INTERVAL);
+        self.metrics.set_interval(Task::CacheWarm, WARM_INTERVAL);
         stop.run_until_cancelled_owned(Box::pin(self.run_loop())).await;
     }
 

@@ -70,10 +70,10 @@ enum StopReason {
 /// Runs jobs until `stop`; running jobs then have `grace` to finish. A failed worker is restarted.
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
     for (task, interval) in tasks(&jobs) {
-        jobs.metrics.task_interval(task, interval);
+        jobs.metrics.set_interval(task, interval);
     }
     if !jobs.person_quality {
-        jobs.metrics.task_never_due(Task::PersonQuality);
+        jobs.metrics.set_never_due(Task::PersonQuality);
     }
     while !stop.is_cancelled() {
         let Err(error) = run_until_stopped(&jobs, &stop).await else { continue };

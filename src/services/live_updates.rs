@@ -12,9 +12,8 @@ use tracing::Instrument;
 use super::predictions::{ScoredMovie, Top};
 use super::profiles::{WeightSelection, selection};
 use super::{ServiceError, Services};
-use crate::cache::{CacheName, DependencyScope, ReadMode};
+use crate::cache::{CacheName, DependencyScope, ReadMode, revalidation_span};
 use crate::scoring::{Decade, MovieId};
-use crate::telemetry::revalidation_span;
 use crate::versions::VersionSet;
 
 /// Minimum interval between two loads, so that a decade under constant change is not loaded constantly.

@@ -19,7 +19,7 @@ pub mod status;
 pub mod validation;
 pub mod warming;
 
-use crate::breaker::BreakerSettings;
+use crate::breaker::{Breaker, BreakerMetrics, BreakerName, BreakerSettings};
 use crate::cache::CacheContext;
 use crate::config::Config;
 use crate::store::Store;
@@ -58,12 +58,13 @@ impl Services {
     /// Creates the use cases. The caller keeps the versions of `cache_context` current; otherwise cached values miss
     /// changes.
     #[must_use]
-    pub fn new(store: &Store, cache_context: &CacheContext, config: &Config) -> Self {
+    pub fn new(store: &Store, cache_context: &CacheContext, config: &Config, breakers: &BreakerMetrics) -> Self {
         let (limits, keep) = (&CacheLimits::from(config), config.cache_enabled);
+        let score_table = Breaker::new(BreakerName::ScoreTable, BreakerSettings::from(config), breakers.clone());
         Self {
             auth: Authenticator::of(config.admin_tokens_file.clone()),
             catalogue: Catalogue::new(store.clone(), cache_context, limits, keep),
-            predictions: Predictions::new(store.clone(), cache_context, limits, keep, BreakerSettings::from(config)),
+            predictions: Predictions::new(store.clone(), cache_context, limits, keep, score_table),
             profiles: Profiles::new(store.clone(), cache_context, limits),
             store: store.clone(),
             status: StatusReport::new(store.clone()),

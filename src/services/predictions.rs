@@ -11,14 +11,13 @@ use sha2::{Digest, Sha256};
 
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size};
-use crate::breaker::{Breaker, BreakerSettings, Fallback};
+use crate::breaker::{Breaker, Fallback};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded};
 use crate::clock::Clock;
 use crate::scoring::{
     Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
 };
 use crate::store::{ColumnsSource, LoadedColumns, ScoreTableFault, Store, StoreError};
-use crate::telemetry::{BreakerName, Metrics};
 use crate::versions::{Scope, VersionSet, Versions};
 
 /// Approximate memory of a movie in the columns of its decade, including its title.
@@ -34,7 +33,6 @@ pub struct Predictions {
     score_table: Breaker,
     versions: Versions,
     clock: Clock,
-    metrics: Metrics,
     limits: CacheLimits,
     columns: Cache<Decade, CachedDecade, ServiceError>,
     windows: Option<Cache<PageKey, RankingPage, ServiceError>>,
@@ -177,14 +175,13 @@ impl Predictions {
         cache_context: &CacheContext,
         limits: &CacheLimits,
         keep: bool,
-        breaker: BreakerSettings,
+        score_table: Breaker,
     ) -> Self {
         Self {
             store,
-            score_table: Breaker::new(BreakerName::ScoreTable, breaker, cache_context.metrics.clone()),
+            score_table,
             versions: cache_context.versions.clone(),
             clock: cache_context.clock.clone(),
-            metrics: cache_context.metrics.clone(),
             limits: *limits,
             columns: Cache::new(limits.settings(CacheName::Columns, 50), cache_context),
             windows: keep.then(|| Cache::shared(limits.settings(CacheName::Predictions, 15), cache_context)),
@@ -375,7 +372,7 @@ impl Predictions {
             Err(StoreError::TooManyDirectQueries(_)) => Fallback::Shed,
             Err(_) => Fallback::Error,
         };
-        self.metrics.fallback(BreakerName::ScoreTable, outcome);
+        self.score_table.count_fallback(outcome);
         loaded
     }
 }

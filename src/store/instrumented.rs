@@ -6,7 +6,7 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr};
 
-use crate::telemetry::StatementGuard;
+use super::metrics::StatementGuard;
 
 /// Executes statements on a connection and records their text.
 #[derive(Debug)]

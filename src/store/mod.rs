@@ -33,7 +33,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
-use crate::telemetry::{Metrics, StatementGuard};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{PgConnection, Postgres};
@@ -48,7 +47,8 @@ pub use error::{FailureKind, SchemaError, ScoreTableFault, SharedError, Statemen
 pub use installation::{CatalogueOrigin, DataOrigin, Installation};
 pub use jobs::{JOBS_SCHEMA, Job};
 pub use lists::{ListDecade, ListName, ListSummary};
-pub use metrics::{ConnectionState, Pool};
+use metrics::StatementGuard;
+pub use metrics::{ConnectionState, Pool, PoolStatus, StoreMetrics};
 pub use movies::{
     Country, Credit, FestivalEntry, Genre, Membership, Metric, Movie, MovieKey, Person, PersonId, PersonQuality,
 };
@@ -124,7 +124,7 @@ pub struct Store {
     pool: PgPool,
     direct: DirectQueryPool,
     replica: Option<Arc<Replica>>,
-    metrics: Metrics,
+    metrics: StoreMetrics,
     limits: StatementLimits,
 }
 
@@ -143,7 +143,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] for an invalid URL, [`StoreError::TlsFile`] if a file that it names cannot be read.
-    pub fn open(settings: &DatabaseSettings, metrics: Metrics) -> Result<Self, StoreError> {
+    pub fn open(settings: &DatabaseSettings, metrics: StoreMetrics) -> Result<Self, StoreError> {
         let options = options(&settings.url)?;
         let pool = |connections, limit| {
             PgPoolOptions::new()
@@ -249,7 +249,7 @@ impl Store {
 }
 
 /// Starts to measure a statement on the server of `pool`.
-fn start_measuring(metrics: &Metrics, name: &'static str, pool: &PgPool) -> StatementGuard {
+fn start_measuring(metrics: &StoreMetrics, name: &'static str, pool: &PgPool) -> StatementGuard {
     let (measured, server) = (metrics.statement(name), pool.connect_options());
     measured.sent_to(server.get_host(), server.get_port(), server.get_database());
     measured

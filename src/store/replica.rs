@@ -19,9 +19,8 @@ use super::{
     DatabaseSettings, PooledConnection, Store, StoreError, WithDeadline, options, record_error, session,
     start_measuring,
 };
-use crate::breaker::{Breaker, BreakerSettings, Fallback, Permit};
+use crate::breaker::{Breaker, BreakerMetrics, BreakerName, BreakerSettings, Fallback, Permit};
 use crate::scoring::Decade;
-use crate::telemetry::BreakerName;
 use crate::versions::Versions;
 
 /// Time limit of polling a server.
@@ -87,6 +86,7 @@ impl Store {
         replica: &ReplicaSettings,
         primary: &DatabaseSettings,
         known: Versions,
+        breakers: BreakerMetrics,
     ) -> Result<Self, StoreError> {
         let options = options(&replica.url)?;
         let pool = PgPoolOptions::new()
@@ -96,7 +96,7 @@ impl Store {
         let replica = Replica {
             pool,
             max_lag: replica.max_lag,
-            breaker: Breaker::new(BreakerName::Replica, replica.breaker, self.metrics.clone()),
+            breaker: Breaker::new(BreakerName::Replica, replica.breaker, breakers),
             known,
             usable: AtomicBool::new(false),
             wal_samples: Mutex::default(),
@@ -148,7 +148,7 @@ impl Store {
         }
         let value = self.read_primary(&query).await;
         let outcome = if value.is_ok() { Fallback::Ok } else { Fallback::Error };
-        self.metrics.fallback(BreakerName::Replica, outcome);
+        replica.breaker.count_fallback(outcome);
         value
     }
 

@@ -2,8 +2,8 @@
 
 use sqlx::{PgConnection, Postgres, Transaction};
 
+use super::metrics::StatementGuard;
 use super::{Store, StoreError};
-use crate::telemetry::StatementGuard;
 
 /// A transaction, measured as one statement. Dropped before [`commit`](Self::commit), it is rolled back.
 #[derive(Debug)]

@@ -6,7 +6,6 @@
 use std::env;
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -17,6 +16,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanExporter as _, SpanProcessor};
 
+use super::dropped;
+
 /// Maximum number of queued spans: the default of the OpenTelemetry specification.
 const QUEUE: usize = 2048;
 
@@ -25,14 +26,6 @@ const BATCH: usize = 512;
 
 /// Time that spans wait for others, so that they are sent together.
 const DELAY: Duration = Duration::from_secs(1);
-
-/// Process-wide, because the tracer provider is.
-static DROPPED: AtomicU64 = AtomicU64::new(0);
-
-/// Number of spans dropped because the queue was full or an export failed.
-pub(super) fn dropped_spans() -> u64 {
-    DROPPED.load(Ordering::Relaxed)
-}
 
 /// Creates the tracer provider, which exports to the collector that the environment names.
 ///
@@ -106,7 +99,7 @@ impl SpanProcessor for Queue {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && self.sender.try_send(Message::Span(Box::new(span))).is_err() {
-            DROPPED.fetch_add(1, Ordering::Relaxed);
+            dropped::record_spans(1);
         }
     }
 
@@ -165,9 +158,9 @@ fn export(exporter: &SpanExporter, batch: Vec<SpanData>) {
     if batch.is_empty() {
         return;
     }
-    let spans = batch.len() as u64;
+    let spans = batch.len();
     if let Err(error) = futures_executor::block_on(exporter.export(batch)) {
-        DROPPED.fetch_add(spans, Ordering::Relaxed);
+        dropped::record_spans(spans);
         tracing::debug!(%error, spans, "span export failed");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::logs::record_dropped;
+use super::dropped::record_lines;
 
 /// Time that a line waits for others, so that they are written together.
 const DELAY: Duration = Duration::from_millis(20);
@@ -70,7 +70,7 @@ impl Shared {
             ended = pending.ended;
             drop(pending);
             if output.write_all(&lines).and_then(|()| output.flush()).is_err() {
-                record_dropped(memchr::memchr_iter(b'\n', &lines).count());
+                record_lines(memchr::memchr_iter(b'\n', &lines).count());
             }
             lines.clear();
         }
@@ -81,7 +81,7 @@ impl io::Write for BufferedWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut pending = self.0.pending();
         if pending.lines.len() + line.len() > LIMIT {
-            record_dropped(1);
+            record_lines(1);
             return Ok(line.len());
         }
         let first = pending.lines.is_empty();
@@ -112,7 +112,7 @@ mod tests {
     use std::io::Write;
     use std::sync::Barrier;
 
-    use super::super::logs::dropped_lines;
+    use super::super::dropped;
     use super::*;
 
     #[derive(Clone, Default)]
@@ -165,14 +165,14 @@ mod tests {
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         buffer.write_all(&line).unwrap();
         barrier.wait();
-        let before = dropped_lines();
+        let before = dropped::lines();
 
         // Twice the limit.
         for _ in 0..2 * LIMIT / line.len() {
             buffer.write_all(&line).unwrap();
         }
 
-        assert!(dropped_lines() - before >= (LIMIT / line.len()) as u64);
+        assert!(dropped::lines() - before >= (LIMIT / line.len()) as u64);
         assert_eq!(buffer.0.pending().lines.len(), LIMIT);
         // All further writes go through.
         let release = std::thread::spawn(move || {

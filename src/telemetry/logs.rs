@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -25,6 +24,7 @@ use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
+use super::dropped;
 use super::log_writer::{BufferedWriter, FlushGuard};
 use super::usage::OperationUsage;
 
@@ -188,19 +188,6 @@ impl<S: Subscriber> Layer<S> for SampledSpanFilter {
 /// Maximum number of lines per second and callsite for warnings and errors. Under load the first ones are enough.
 const WARNINGS_PER_SECOND: u32 = 10;
 
-/// Number of dropped log lines, process-wide.
-static DROPPED: AtomicU64 = AtomicU64::new(0);
-
-/// Number of log lines that were rate-limited or could not be written since the process started.
-pub(super) fn dropped_lines() -> u64 {
-    DROPPED.load(Ordering::Relaxed)
-}
-
-/// Counts log lines that are rate-limited or cannot be written.
-pub(super) fn record_dropped(lines: usize) {
-    DROPPED.fetch_add(lines as u64, Ordering::Relaxed);
-}
-
 /// Rate limit of warnings and errors, separate for each callsite.
 struct RateLimitFilter {
     started: Instant,
@@ -238,7 +225,7 @@ impl<S: Subscriber> Filter<S> for RateLimitFilter {
         *lines += 1;
         let is_allowed = *lines <= WARNINGS_PER_SECOND;
         if !is_allowed {
-            record_dropped(1);
+            dropped::record_lines(1);
         }
         is_allowed
     }
@@ -287,7 +274,7 @@ impl<S: Subscriber, W: for<'a> MakeWriter<'a> + 'static> Layer<S> for Lines<W> {
         };
         let written = line.and_then(|line| self.writer.make_writer_for(event.metadata()).write_all(&line));
         if written.is_err() {
-            record_dropped(1);
+            dropped::record_lines(1);
         }
     }
 }
@@ -472,7 +459,7 @@ mod tests {
 
     #[test]
     fn warnings_above_the_rate_limit_are_dropped_and_counted() {
-        let before = dropped_lines();
+        let before = dropped::lines();
         let captured = capture(LogFormat::Json, "info", || {
             for n in 0..100 {
                 tracing::warn!(n, "again");
@@ -486,7 +473,7 @@ mod tests {
         // The hundred lines may span two seconds.
         assert!([10, 20].contains(&count("again")), "{}", count("again"));
         assert_eq!((count("fine"), count("something else")), (100, 1));
-        assert!(dropped_lines() - before >= 80);
+        assert!(dropped::lines() - before >= 80);
     }
 
     #[test]
@@ -502,11 +489,11 @@ mod tests {
             }
         }
         let (subscriber, _guard) = subscriber(LogFormat::Json, "info", || Full).unwrap();
-        let before = dropped_lines();
+        let before = dropped::lines();
 
         tracing::subscriber::with_default(subscriber, || tracing::info!("lost"));
 
-        assert!(dropped_lines() > before);
+        assert!(dropped::lines() > before);
     }
 
     #[test]

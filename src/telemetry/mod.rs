@@ -1,24 +1,26 @@
 //! Telemetry: metrics, logs and traces.
 //!
-//! [`metrics`] defines every metric; [`Metrics`] records them and returns guards; [`init`] starts logs and traces. This
-//! module imports no other module of Cinegraph, and every layer except `scoring` may use it.
+//! [`catalogue`] defines every metric; a [`Recorder`] creates the instruments that each area of the crate records in;
+//! [`init`] starts logs and traces. This module knows no domain: it imports no other module of Cinegraph, and every layer
+//! except `scoring` may use it.
 
-mod caches;
+pub mod catalogue;
+mod dropped;
 mod export;
-mod guards;
+mod label;
 mod log_writer;
 mod logs;
-pub mod metrics;
 mod process;
-mod registry;
+mod readable;
+mod recorder;
+mod scrape;
 mod usage;
 
-pub use caches::revalidation_span;
-pub use guards::{
-    FieldGuard, HttpRequestGuard, OperationGuard, StatementGuard, SubscriptionGuard, TaskGuard, WaitGuard,
-};
+pub(crate) use label::label;
+pub use label::{Label, Status};
 pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber, tracer};
-pub(crate) use metrics::label;
-pub use metrics::{BreakerName, BreakerState, Label, Status};
-pub use registry::{Inventory, Metrics};
+pub(crate) use metrics::{Counter, Gauge, Histogram};
+pub(crate) use readable::{ReadableCounter, ReadableGauge};
+pub use recorder::Recorder;
+pub(crate) use recorder::{ByLabel, ByName, number};
 pub use usage::{OperationUsage, in_current_operation};

@@ -3,61 +3,56 @@
 use std::fs;
 use std::path::Path;
 
-use super::metrics as catalogue;
-use super::registry::{Metrics, number};
+use super::catalogue;
+use super::recorder::{Recorder, number};
 
-impl Metrics {
-    /// Sets the runtime's gauges and returns the busy seconds of its workers, summed; 0 outside a runtime.
-    pub(super) fn sample_runtime(&self) -> f64 {
-        let Ok(handle) = tokio::runtime::Handle::try_current() else { return 0.0 };
-        let runtime = handle.metrics();
-        let workers = runtime.num_workers();
-        let source = &self.0.source;
-        source.gauge(&catalogue::TOKIO_WORKERS, &[]).set(number(workers));
-        source.gauge(&catalogue::TOKIO_TASKS, &[]).set(number(runtime.num_alive_tasks()));
-        source.gauge(&catalogue::TOKIO_QUEUE, &[]).set(number(runtime.global_queue_depth()));
-        (0..workers).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64()).sum()
+/// Sets the runtime's gauges and returns the busy seconds of its workers, summed; 0 outside a runtime.
+pub(super) fn sample_runtime(recorder: &Recorder) -> f64 {
+    let Ok(handle) = tokio::runtime::Handle::try_current() else { return 0.0 };
+    let runtime = handle.metrics();
+    let workers = runtime.num_workers();
+    recorder.gauge(&catalogue::TOKIO_WORKERS, &[]).set(number(workers));
+    recorder.gauge(&catalogue::TOKIO_TASKS, &[]).set(number(runtime.num_alive_tasks()));
+    recorder.gauge(&catalogue::TOKIO_QUEUE, &[]).set(number(runtime.global_queue_depth()));
+    (0..workers).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64()).sum()
+}
+
+/// Sets the process's gauges and returns its CPU time in seconds.
+pub(super) fn sample_process(recorder: &Recorder) -> f64 {
+    let process = metrics_process::collector::collect();
+    let samples = [
+        (&catalogue::PROCESS_MEMORY, process.resident_memory_bytes),
+        (&catalogue::PROCESS_OPEN_FDS, process.open_fds),
+        (&catalogue::PROCESS_MAX_FDS, process.max_fds),
+        (&catalogue::PROCESS_THREADS, process.threads),
+        (&catalogue::PROCESS_START, process.start_time_seconds),
+        (&catalogue::MEMORY_LIMIT, Some(memory_limit())),
+    ];
+    for (metric, sample) in samples {
+        if let Some(value) = sample {
+            recorder.gauge(metric, &[]).set(number(value));
+        }
     }
+    process.cpu_seconds_total.unwrap_or_default()
+}
 
-    /// Sets the process's gauges and returns its CPU time in seconds.
-    pub(super) fn sample_process(&self) -> f64 {
-        let process = metrics_process::collector::collect();
-        let samples = [
-            (&catalogue::PROCESS_MEMORY, process.resident_memory_bytes),
-            (&catalogue::PROCESS_OPEN_FDS, process.open_fds),
-            (&catalogue::PROCESS_MAX_FDS, process.max_fds),
-            (&catalogue::PROCESS_THREADS, process.threads),
-            (&catalogue::PROCESS_START, process.start_time_seconds),
-            (&catalogue::MEMORY_LIMIT, Some(memory_limit())),
-        ];
-        for (metric, sample) in samples {
-            if let Some(value) = sample {
-                self.0.source.gauge(metric, &[]).set(number(value));
-            }
-        }
-        process.cpu_seconds_total.unwrap_or_default()
+/// Sets the allocator's gauges. Only jemalloc reports statistics, so other allocators have no such gauges.
+#[cfg(feature = "jemalloc")]
+pub(super) fn sample_allocator(recorder: &Recorder) {
+    use tikv_jemalloc_ctl::{epoch, stats};
+
+    // jemalloc updates its statistics only when the epoch advances.
+    if epoch::advance().is_err() {
+        return;
     }
-
-    /// Sets the allocator's gauges. Only jemalloc reports statistics, so other allocators have no such gauges.
-    #[cfg(feature = "jemalloc")]
-    pub(super) fn sample_allocator(&self) {
-        use tikv_jemalloc_ctl::{epoch, stats};
-
-        use super::metrics::{Allocated, Label};
-
-        // jemalloc updates its statistics only when the epoch advances.
-        if epoch::advance().is_err() {
-            return;
-        }
-        let read = |state| match state {
-            Allocated::Allocated => stats::allocated::read(),
-            Allocated::Active => stats::active::read(),
-            Allocated::Resident => stats::resident::read(),
-            Allocated::Retained => stats::retained::read(),
-        };
-        for &state in Allocated::ALL {
-            self.0.source.gauge(&catalogue::ALLOCATOR, &[state.as_str()]).set(number(read(state).unwrap_or_default()));
-        }
+    let samples = [
+        ("allocated", stats::allocated::read()),
+        ("active", stats::active::read()),
+        ("resident", stats::resident::read()),
+        ("retained", stats::retained::read()),
+    ];
+    for (state, bytes) in samples {
+        recorder.gauge(&catalogue::ALLOCATOR, &[state]).set(number(bytes.unwrap_or_default()));
     }
 }
 

@@ -48,12 +48,12 @@ impl OperationUsage {
     }
 
     /// Counts one more span of the current operation, and returns whether the limit allows it. Always true outside one.
-    pub(super) fn allows_span() -> bool {
+    pub(crate) fn allows_span() -> bool {
         CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) < SPANS).unwrap_or(true)
     }
 
     /// Counts a statement of the current operation.
-    pub(super) fn record_statement(took: Duration) {
+    pub(crate) fn record_statement(took: Duration) {
         // Outside an operation, for example in a background task, there is no log line to count for.
         let _ = CURRENT.try_with(|usage| {
             usage.statements.fetch_add(1, Ordering::Relaxed);

@@ -34,8 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
     ("proof", &[]),
-    // Until the metrics of each area are recorded there.
-    ("telemetry", &["breaker", "cache", "graphql", "http", "jobs", "store"]),
+    ("telemetry", &[]),
     ("versions", &["scoring"]),
 ];
 

@@ -68,7 +68,7 @@ impl Service {
 
     /// The sum of all series of one name that have these labels.
     fn metric(&self, name: &str, labels: &str) -> f64 {
-        let text = self.app.metrics.render();
+        let text = self.app.metrics.recorder.render();
         let of_it = |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(labels);
         text.lines().filter(of_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
     }

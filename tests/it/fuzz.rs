@@ -61,9 +61,9 @@ async fn valid_queries_never_cause_internal_errors(pool: PgPool) {
 
 /// The metric with the most series, buckets included, in a scrape.
 fn largest_metric(service: &TestService) -> (String, usize) {
-    service.metrics.upkeep();
+    service.metrics.recorder.upkeep();
     let (mut of, mut series) = (String::new(), BTreeMap::<String, usize>::new());
-    for line in service.metrics.render().lines().filter(|line| !line.is_empty()) {
+    for line in service.metrics.recorder.render().lines().filter(|line| !line.is_empty()) {
         if let Some(name) = line.strip_prefix("# TYPE ") {
             name.split(' ').next().unwrap().clone_into(&mut of);
         } else if !line.starts_with('#') {

@@ -14,12 +14,12 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use cinegraph::config::AllowedOrigins;
-use cinegraph::graphql::{OperationLimits, OperationPipeline, TrustedDocuments};
+use cinegraph::graphql::{GraphqlMetrics, OperationLimits, OperationPipeline, TrustedDocuments};
 use cinegraph::http::{
-    ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpState, PerCoreRuntimes, Probe, Readiness,
-    WebSocketLimits, admin, public, serve,
+    ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpMetrics, HttpState, PerCoreRuntimes, Probe,
+    Readiness, WebSocketLimits, admin, public, serve,
 };
-use cinegraph::telemetry::{Inventory, LogFormat, Metrics, TelemetryGuard, subscriber};
+use cinegraph::telemetry::{LogFormat, Recorder, TelemetryGuard, subscriber};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -96,7 +96,7 @@ const CONCURRENCY: usize = 150;
 struct Shell {
     public: Router,
     admin: Router,
-    metrics: Metrics,
+    recorder: Recorder,
 }
 
 impl Shell {
@@ -120,20 +120,21 @@ impl Shell {
         documents: TrustedDocuments,
         explorer: Explorer,
     ) -> Self {
-        let inventory = Inventory { fields: &["film", "never"], ..Inventory::default() };
-        let metrics = Metrics::new(&inventory).unwrap();
+        let recorder = Recorder::new().unwrap();
+        let graphql = GraphqlMetrics::new(&recorder, &["film", "never"], &[]);
+        let metrics = HttpMetrics::new(&recorder, graphql.clone());
         let probe = Probe::new(move || async move {
             let database = if ready { Ok(()) } else { Err("unreachable".to_owned()) };
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
         let limits = OperationLimits { time: execution, max_concurrent: CONCURRENCY, ..OperationLimits::default() };
-        let pipeline = OperationPipeline::new(Schema::new(Query, Mutation, EmptySubscription), metrics.clone(), limits)
+        let pipeline = OperationPipeline::new(Schema::new(Query, Mutation, EmptySubscription), graphql.clone(), limits)
             .with_trusted_documents(documents);
         let sockets = ConnectionLimiter::new(
             WebSocketLimits::default(),
             AllowedOrigins::default(),
             CancellationToken::new(),
-            metrics.clone(),
+            graphql,
         );
         let state = HttpState {
             pipeline,
@@ -148,7 +149,7 @@ impl Shell {
             explorer: Some(explorer),
             runtime: Handle::current(),
         };
-        Self { public: Router::new().fallback_service(public(state)), admin: admin(metrics.clone(), probe), metrics }
+        Self { public: Router::new().fallback_service(public(state)), admin: admin(metrics, probe), recorder }
     }
 
     fn exploring(explorer: Explorer) -> Self {
@@ -182,7 +183,7 @@ impl Shell {
     }
 
     fn sum(&self, wanted: impl Fn(&str) -> bool) -> u64 {
-        let text = self.metrics.render();
+        let text = self.recorder.render();
         let samples = text.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(series, _)| wanted(series));
         samples.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
     }

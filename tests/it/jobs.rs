@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cinegraph::app::Metrics;
 use cinegraph::cache::CacheContext;
 use cinegraph::clock::Clock;
 use cinegraph::config::{Config, Overrides};
@@ -13,7 +14,7 @@ use cinegraph::services::validation::TestedWeights;
 use cinegraph::services::warming::warm;
 use cinegraph::services::{Services, refresh};
 use cinegraph::store::{Job, Task};
-use cinegraph::telemetry::{Label, Metrics};
+use cinegraph::telemetry::Label;
 use cinegraph::versions::{Scope, Versions};
 use sqlx::postgres::{PgConnectOptions, PgListener};
 use sqlx::{PgPool, Postgres, Transaction};
@@ -39,11 +40,10 @@ struct Instance {
     running: JoinHandle<()>,
 }
 
-fn jobs(options: &PgConnectOptions) -> Jobs {
-    let metrics = metrics();
+fn jobs(options: &PgConnectOptions, metrics: &Metrics) -> Jobs {
     Jobs {
         store: open(options, metrics.clone()).with_dedicated_pool(6, PATIENCE),
-        metrics,
+        metrics: metrics.tasks.clone(),
         clock: Clock::system(),
         target_lists: vec!["1001_movies".to_owned()],
         person_quality: true,
@@ -54,8 +54,9 @@ fn jobs(options: &PgConnectOptions) -> Jobs {
 
 impl Instance {
     fn start(pool: &PgPool) -> Self {
-        let (jobs, stop) = (jobs(&pool.connect_options()), CancellationToken::new());
-        Self { metrics: jobs.metrics.clone(), running: tokio::spawn(jobs.run(stop.clone())), stop }
+        let metrics = metrics();
+        let (jobs, stop) = (jobs(&pool.connect_options(), &metrics), CancellationToken::new());
+        Self { metrics, running: tokio::spawn(jobs.run(stop.clone())), stop }
     }
 
     async fn stop(self) {
@@ -74,7 +75,7 @@ impl Instance {
 }
 
 fn metric(metrics: &Metrics, series: &str) -> f64 {
-    let text = metrics.render();
+    let text = metrics.recorder.render();
     let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("{series} is missing")).parse().unwrap()
 }
@@ -179,7 +180,7 @@ async fn job_of_a_dead_worker_is_run_by_another(pool: PgPool) {
     let options = service.pool.connect_options();
     // A separate runtime, which can be shut down together with all its tasks.
     let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    doomed.spawn(async move { Box::pin(jobs(&options).run(CancellationToken::new())).await });
+    doomed.spawn(async move { Box::pin(jobs(&options, &metrics()).run(CancellationToken::new())).await });
     service.store.request_task(Task::SnapshotRefresh).await.unwrap();
     until("the job runs", async || only_job(&service).await.running_since.is_some()).await;
 
@@ -314,11 +315,12 @@ async fn full_refresh_reports_corrected_scores(pool: PgPool) {
 async fn cold(service: &TestService) -> (Arc<Services>, Metrics) {
     let metrics = metrics();
     let (versions, clock) = (Versions::default(), Clock::system());
-    let cache_context = CacheContext { versions: versions.clone(), clock, metrics: metrics.clone(), redis: None };
+    let cache_context =
+        CacheContext { versions: versions.clone(), clock, metrics: metrics.caches.clone(), redis: None };
     let store = open(&service.pool.connect_options(), metrics.clone());
     store.read_versions(&versions).await.unwrap();
     let config = Config::from_layers(None, [], &Overrides::default()).unwrap();
-    (Arc::new(Services::new(&store, &cache_context, &config)), metrics)
+    (Arc::new(Services::new(&store, &cache_context, &config, &metrics.breakers)), metrics)
 }
 
 const TARGET_LISTS: [&str; 1] = ["1001_movies"];
@@ -338,8 +340,8 @@ async fn warmed_queries_need_no_database(pool: PgPool) {
     };
     assert_eq!(stored("predictions"), 5.0);
     let statements = || {
-        metrics.upkeep();
-        let text = metrics.render();
+        metrics.recorder.upkeep();
+        let text = metrics.recorder.render();
         let counts = text.lines().filter_map(|line| line.strip_prefix("db_client_operation_duration_seconds_count"));
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
     };
@@ -362,7 +364,7 @@ async fn an_invalidation_is_followed_by_warming(pool: PgPool) {
         services: Arc::clone(&services),
         store: service.store.clone(),
         target_lists: TARGET_LISTS.map(str::to_owned).to_vec(),
-        metrics: metrics.clone(),
+        metrics: metrics.tasks.clone(),
         clock: Clock::system(),
     };
     warming.first().await;

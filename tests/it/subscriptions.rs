@@ -9,11 +9,12 @@ use async_graphql::{EmptyMutation, Object, Schema, Subscription};
 use axum::http::{Response, StatusCode};
 use chrono::TimeDelta;
 use cinegraph::config::AllowedOrigins;
-use cinegraph::graphql::{OperationLimits, OperationPipeline};
+use cinegraph::graphql::{GraphqlMetrics, OperationLimits, OperationPipeline};
 use cinegraph::http::{
-    ConnectionLimiter, ConnectionLimits, HttpLimits, HttpState, Probe, Readiness, WebSocketLimits, public, serve,
+    ConnectionLimiter, ConnectionLimits, HttpLimits, HttpMetrics, HttpState, Probe, Readiness, WebSocketLimits, public,
+    serve,
 };
-use cinegraph::telemetry::{Inventory, Metrics};
+use cinegraph::telemetry::Recorder;
 use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ impl ToySubscription {
 /// A listening service with the toy schema.
 struct Shell {
     address: SocketAddr,
-    metrics: Metrics,
+    recorder: Recorder,
     stop: CancellationToken,
     sockets: ConnectionLimiter,
 }
@@ -85,14 +86,15 @@ impl Shell {
     }
 
     async fn with(limits: WebSocketLimits) -> Self {
-        let metrics = Metrics::new(&Inventory::default()).unwrap();
+        let recorder = Recorder::new().unwrap();
+        let metrics = GraphqlMetrics::new(&recorder, &[], &[]);
         let stop = CancellationToken::new();
         let origins = AllowedOrigins::parse(["https://films.example"]).unwrap();
         let sockets = ConnectionLimiter::new(limits, origins, stop.clone(), metrics.clone());
         let schema = Schema::new(Toy, EmptyMutation, ToySubscription);
         let router = public(HttpState {
             pipeline: OperationPipeline::new(schema, metrics.clone(), OperationLimits::default()),
-            metrics: metrics.clone(),
+            metrics: HttpMetrics::new(&recorder, metrics),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
             origins: AllowedOrigins::default(),
@@ -107,11 +109,11 @@ impl Shell {
         let address = listener.local_addr().unwrap();
         let (limits, runtimes) = (ConnectionLimits::default(), vec![Handle::current()]);
         tokio::spawn(serve(listener, router, limits, runtimes, CancellationToken::new()));
-        Self { address, metrics, stop, sockets }
+        Self { address, recorder, stop, sockets }
     }
 
     fn metric(&self, series: &str) -> u64 {
-        let text = self.metrics.render();
+        let text = self.recorder.render();
         let value = text.lines().find_map(|line| line.strip_prefix(series)).unwrap();
         value.trim().parse().unwrap()
     }

@@ -21,6 +21,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use chrono::TimeDelta;
+use cinegraph::app::Metrics;
 use cinegraph::breaker::BreakerSettings;
 use cinegraph::cache::{CacheContext, CacheName, L2Settings, Redis};
 use cinegraph::clock::{Clock, ClockHand};
@@ -31,8 +32,8 @@ use cinegraph::http::{
 };
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{CacheLimits, Services, refresh};
-use cinegraph::store::{DatabaseSettings, QUERY_NAMES, StatementLimits, Store};
-use cinegraph::telemetry::{Inventory, Metrics};
+use cinegraph::store::{DatabaseSettings, StatementLimits, Store};
+use cinegraph::telemetry::Recorder;
 use cinegraph::versions::Versions;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
@@ -85,14 +86,16 @@ pub(crate) fn url(pool: &PgPool) -> String {
 fn store(url: String, acquire_timeout: Duration, metrics: Metrics) -> Store {
     let limit = Duration::from_secs(30);
     let limits = StatementLimits { request: limit, direct_query: limit };
-    Store::open(&DatabaseSettings { url, max_connections: 5, acquire_timeout, limits, direct_queries: 2 }, metrics)
-        .unwrap()
+    Store::open(
+        &DatabaseSettings { url, max_connections: 5, acquire_timeout, limits, direct_queries: 2 },
+        metrics.store,
+    )
+    .unwrap()
 }
 
-/// A registry with the service's inventory.
+/// The metrics of a service.
 pub(crate) fn metrics() -> Metrics {
-    let fields = graphql::ROOT_FIELDS;
-    Metrics::new(&Inventory { fields, loaders: graphql::LOADERS, queries: QUERY_NAMES }).unwrap()
+    Metrics::new(Recorder::new().unwrap())
 }
 
 impl TestService {
@@ -147,15 +150,20 @@ impl TestService {
         let (clock, hand) = Clock::manual(Clock::system().now());
         let breaker = BreakerSettings::from(&config);
         let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500), breaker };
-        let redis = redis.map(|url| Redis::open(&settings(url), metrics.clone()).unwrap());
-        let cache_context = CacheContext { versions: versions.clone(), clock, metrics: metrics.clone(), redis };
-        let services = Arc::new(Services::new(&store, &cache_context, &config));
+        let redis =
+            redis.map(|url| Redis::open(&settings(url), metrics.caches.clone(), metrics.breakers.clone()).unwrap());
+        let cache_context = CacheContext { versions: versions.clone(), clock, metrics: metrics.caches.clone(), redis };
+        let services = Arc::new(Services::new(&store, &cache_context, &config, &metrics.breakers));
         let limits = QueryLimits { complexity: config.query_complexity_limit, introspection: true };
         let in_time = OperationLimits { time: Duration::from_mins(1), ..OperationLimits::default() };
         let service = http::public(HttpState {
-            pipeline: OperationPipeline::new(graphql::api(services, metrics.clone(), limits), metrics.clone(), in_time)
-                .with_response_cache(CacheLimits::from(&config).settings(CacheName::Responses, 30), &cache_context),
-            metrics: metrics.clone(),
+            pipeline: OperationPipeline::new(
+                graphql::api(services, metrics.graphql.clone(), limits),
+                metrics.graphql.clone(),
+                in_time,
+            )
+            .with_response_cache(CacheLimits::from(&config).settings(CacheName::Responses, 30), &cache_context),
+            metrics: metrics.http.clone(),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
             origins: AllowedOrigins::default(),
@@ -165,7 +173,7 @@ impl TestService {
                 WebSocketLimits::default(),
                 AllowedOrigins::default(),
                 stop.clone(),
-                metrics.clone(),
+                metrics.graphql.clone(),
             ),
             data_dir: PathBuf::from("/nowhere"),
             explorer: Some(Explorer::new(None, Some(graphql::sdl()))),
@@ -270,13 +278,13 @@ impl TestService {
 
     /// The sum of all series of one name that have these labels.
     pub(crate) fn counted(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        self.metrics.upkeep();
+        self.metrics.recorder.upkeep();
         let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
         let count = |line: &str| {
             let (series, value) = line.rsplit_once(' ')?;
             let of_it = series.split('{').next() == Some(name) && labels.iter().all(|label| series.contains(label));
             of_it.then(|| value.parse::<u64>().ok()).flatten()
         };
-        self.metrics.render().lines().filter_map(count).sum()
+        self.metrics.recorder.render().lines().filter_map(count).sum()
     }
 }

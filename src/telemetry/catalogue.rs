@@ -1,7 +1,7 @@
-//! Catalogue of every metric: name, kind, labels, buckets and help text, and the values of its labels.
+//! Catalogue of every metric: name, kind, labels, buckets and help text.
 //!
-//! Dashboards and alerts use these names literally, so a change here breaks them. Label values come from an enum of
-//! this module or from the names given at start ([`Inventory`](super::Inventory)), never from a client.
+//! Dashboards and alerts use these names literally, so a change here breaks them. Label values come from the enums and
+//! name lists of the areas that record them, never from a client.
 
 /// One metric.
 #[derive(Debug)]
@@ -28,88 +28,6 @@ pub enum Kind {
     Histogram(&'static [f64]),
 }
 
-/// A closed set of label values.
-pub trait Label: Copy + 'static {
-    /// All values, in declaration order.
-    const ALL: &'static [Self];
-
-    /// The label value in `/metrics`.
-    fn as_str(self) -> &'static str;
-
-    /// The index in [`Self::ALL`].
-    fn index(self) -> usize;
-}
-
-/// Defines an enum whose values are label values: `Variant = "text in /metrics"`.
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name {
-            $(#[doc = concat!("`", $text, "`")] $variant),+
-        }
-
-        impl $crate::telemetry::Label for $name {
-            const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text),+
-                }
-            }
-
-            fn index(self) -> usize {
-                self as usize
-            }
-        }
-    };
-}
-
-pub(crate) use label;
-
-label! {
-    /// Whether a piece of work succeeded.
-    Status { Ok = "ok", Error = "error" }
-}
-
-label! {
-    /// Memory by the allocator's accounting: allocated, in active pages, resident, retained for reuse.
-    Allocated { Allocated = "allocated", Active = "active", Resident = "resident", Retained = "retained" }
-}
-
-label! {
-    /// A dependency that a circuit breaker guards.
-    BreakerName { CacheL2 = "cache_l2", ScoreTable = "score_table", Replica = "replica" }
-}
-
-label! {
-    /// State of a circuit breaker: permits all calls, permits one probe, rejects all calls.
-    BreakerState { Closed = "closed", HalfOpen = "half_open", Open = "open" }
-}
-
-label! {
-    /// A kind of telemetry data that can be dropped.
-    Signal { Spans = "spans", Logs = "logs" }
-}
-
-/// Label value of names that were not given at start.
-pub const OTHER: &str = "other";
-
-/// Route label of a request that matches no route.
-pub const UNMATCHED: &str = "unmatched";
-
-/// The route that the availability objective (SLO) counts.
-pub const SLO_ROUTE: &str = "/graphql";
-
-/// Maximum number of root fields with their own label value.
-pub(super) const FIELD_CEILING: usize = 40;
-
-/// Maximum number of statements with their own label value.
-pub(super) const QUERY_CEILING: usize = 33;
-
-/// Maximum number of data loaders with their own label value.
-pub(super) const LOADER_CEILING: usize = 9;
-
 const HTTP: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 const FIELD: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
@@ -122,7 +40,7 @@ const SIZE: &[f64] = &[256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_0
 
 macro_rules! catalogue {
     ($($id:ident: $kind:ident $(($buckets:ident))?, $name:literal, [$($label:literal),*], $help:literal;)+) => {
-        $(pub(super) const $id: Definition = Definition {
+        $(pub(crate) const $id: Definition = Definition {
             name: $name,
             help: $help,
             kind: Kind::$kind $(($buckets))?,
@@ -284,4 +202,26 @@ catalogue! {
         "Tasks waiting in the global queue.";
     TOKIO_BUSY: Counter, "tokio_worker_busy_seconds_total", [],
         "Busy time of all worker threads, summed.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_counters_end_in_total_and_help_ends_with_a_full_stop() {
+        for metric in CATALOGUE {
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+
+    #[test]
+    fn bucket_bounds_increase() {
+        for metric in CATALOGUE {
+            if let Kind::Histogram(buckets) = metric.kind {
+                assert!(buckets.is_sorted_by(|low, high| low < high), "{}", metric.name);
+            }
+        }
+    }
 }
