@@ -1,0 +1,108 @@
+//! What the handlers of the public listener share, by the settings.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use super::App;
+use crate::cache::{CacheContext, CacheName};
+use crate::config::AllowedOrigins;
+use crate::graphql::{self, Api, DocumentLimits, OperationLimits, OperationPipeline, QueryLimits, TrustedDocuments};
+use crate::http::{ConnectionLimiter, Explorer, HttpLimits, HttpState, Probe, WebSocketLimits};
+use crate::services::{CacheLimits, Services};
+
+impl App {
+    /// State of the handlers; `close` closes the WebSocket connections.
+    pub(super) fn http_state(
+        &self,
+        services: &Arc<Services>,
+        cache_context: &CacheContext,
+        probe: Probe,
+        close: &CancellationToken,
+    ) -> anyhow::Result<HttpState<Api>> {
+        let origins = self.config.cors_allowed_origins.clone().unwrap_or_default();
+        Ok(HttpState {
+            pipeline: self.pipeline(services, cache_context)?,
+            metrics: self.metrics.http.clone(),
+            probe,
+            limits: HttpLimits {
+                body_bytes: self.config.http_body_limit_bytes,
+                body_read: self.config.http_body_timeout,
+            },
+            sockets: self.websocket_limiter(origins.clone(), close),
+            origins,
+            cors_headers: self.config.cors_allowed_headers.clone().unwrap_or_default(),
+            trusted_peers: self.config.trusted_peers.clone(),
+            data_dir: self.data_dir(),
+            explorer: self.config.graphiql_enabled.then(|| self.explorer()),
+            runtime: Handle::current(),
+        })
+    }
+
+    fn pipeline(
+        &self,
+        services: &Arc<Services>,
+        cache_context: &CacheContext,
+    ) -> anyhow::Result<OperationPipeline<Api>> {
+        let limits = QueryLimits {
+            complexity: self.config.query_complexity_limit,
+            introspection: self.config.introspection_enabled,
+        };
+        let executor = graphql::api(Arc::clone(services), self.metrics.graphql.clone(), limits);
+        let limits = OperationLimits {
+            time: self.config.request_timeout,
+            document: self.document_limits(),
+            max_concurrent: self.config.http_concurrency_limit,
+        };
+        let pipeline = OperationPipeline::new(executor, self.metrics.graphql.clone(), limits)
+            .with_trusted_documents(self.trusted_documents()?);
+        if !self.config.cache_enabled {
+            return Ok(pipeline);
+        }
+        let settings = CacheLimits::from(&self.config).settings(CacheName::Responses, 40);
+        Ok(pipeline.with_response_cache(settings, cache_context))
+    }
+
+    fn document_limits(&self) -> DocumentLimits {
+        DocumentLimits {
+            nesting: self.config.query_nesting_limit,
+            tokens: self.config.query_tokens_limit,
+            fields: self.config.query_fields_limit,
+            aliases: self.config.query_aliases_limit,
+            root_fields: self.config.query_root_fields_limit,
+            depth: self.config.query_depth_limit,
+        }
+    }
+
+    /// Trusted documents of the manifest, if one is configured.
+    fn trusted_documents(&self) -> anyhow::Result<TrustedDocuments> {
+        let only = self.config.trusted_documents_only;
+        let Some(path) = &self.config.trusted_documents_file else {
+            anyhow::ensure!(!only, "trusted_documents_only needs trusted_documents_file");
+            return Ok(TrustedDocuments::default());
+        };
+        let manifest = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let expected = "expected a JSON object of documents by id";
+        let by_id = serde_json::from_str(&manifest).with_context(|| format!("{}: {expected}", path.display()))?;
+        Ok(TrustedDocuments { by_id, only })
+    }
+
+    /// Limiter of WebSocket connections.
+    fn websocket_limiter(&self, origins: AllowedOrigins, close: &CancellationToken) -> ConnectionLimiter {
+        let limits = WebSocketLimits {
+            connections: self.config.websocket_connections_limit,
+            subscriptions: self.config.websocket_subscriptions_limit,
+            // The rest is for the closing handshakes.
+            shutdown: self.config.shutdown_timeout.mul_f64(0.7),
+            ..WebSocketLimits::default()
+        };
+        ConnectionLimiter::new(limits, origins, close.clone(), self.metrics.graphql.clone())
+    }
+
+    fn explorer(&self) -> Explorer {
+        let schema = self.config.introspection_enabled.then(graphql::sdl);
+        Explorer::new(self.config.graphiql_dir.clone(), schema)
+    }
+}

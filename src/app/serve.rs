@@ -1,0 +1,192 @@
+//! An instance from its start to its end: the service with its listeners, or a worker.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::App;
+use super::background::{follow_versions, poll_replica_lag, run_metrics_upkeep};
+use super::shutdown::{Shutdown, finish};
+use crate::cache::CacheContext;
+use crate::config::AdminTokens;
+use crate::graphql;
+use crate::http::{self, ConnectionLimits, PerCoreRuntimes, Probe, Readiness};
+use crate::services::Services;
+use crate::store::Store;
+
+/// Deadline of the readiness ping. A proxy hardly waits longer for a probe, and treats a timeout as not ready.
+const PING_LIMIT: Duration = Duration::from_secs(1);
+
+/// Commit of the build, if the build provides it.
+const REVISION: Option<&str> = option_env!("CINEGRAPH_REVISION");
+
+/// What an instance does besides serving requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// Background jobs (scores, snapshots).
+    pub jobs: bool,
+    /// Cache warming before the first request and after changes.
+    pub warming: bool,
+}
+
+/// Addresses that the service listens on.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The API.
+    pub public: SocketAddr,
+    /// Metrics and health, for operators.
+    pub admin: SocketAddr,
+}
+
+impl App {
+    /// Serves until `stop` is cancelled and for another `shutdown_delay_seconds`, during which readiness checks fail;
+    /// then finishes the requests in flight. Calls `ready` with the addresses once both listen and the first page is
+    /// cached.
+    ///
+    /// # Errors
+    /// If the database is not migrated, or an address cannot be bound.
+    pub async fn serve(
+        &self,
+        stop: &CancellationToken,
+        options: ServeOptions,
+        ready: impl FnOnce(Addresses),
+    ) -> anyhow::Result<()> {
+        self.store.installation().await?;
+        self.check_admin_tokens()?;
+        self.record_build_info();
+        let cache_context = self.cache_context()?;
+        self.store.read_versions(&cache_context.versions).await?;
+        let services = Arc::new(Services::new(&self.store, &cache_context, &self.config, &self.metrics.breakers));
+        let shutdown = Shutdown::new(stop, &self.config);
+        let probe = probe(self.store.clone(), Some(Arc::clone(&services)), stop.clone());
+        let state = self.http_state(&services, &cache_context, probe.clone(), &shutdown.close)?;
+        let sockets = state.sockets.clone();
+        let service = http::public(state);
+        let (public, admin) = self.listen().await?;
+        let addresses = Addresses { public: public.local_addr()?, admin: admin.local_addr()? };
+
+        let threads = PerCoreRuntimes::start().context("starting the connection threads")?;
+        let background = TaskTracker::new();
+        self.spawn_loops(&background, cache_context, &shutdown.close);
+        background.spawn(self.serve_admin(admin, probe, &shutdown.close));
+        if options.jobs {
+            background.spawn(self.jobs().await?.run(stop.clone()));
+        }
+        if options.warming {
+            let warming = self.warming(&services);
+            warming.first().await;
+            background.spawn(warming.run(stop.clone()));
+        }
+        background.close();
+
+        ready(addresses);
+        let limits = self.connection_limits();
+        let served = tokio::spawn(http::serve(public, service, limits, threads.runtimes(), shutdown.close.clone()));
+        shutdown.wait_and_close().await;
+        let in_flight = async {
+            background.wait().await;
+            sockets.closed().await;
+            served.await
+        };
+        let served = finish(self.config.shutdown_timeout, "requests were still in flight", in_flight).await;
+        served.transpose().context("serving")?;
+        Ok(())
+    }
+
+    /// Runs only background jobs until `stop` is cancelled. Calls `ready` with the address of metrics and health.
+    ///
+    /// # Errors
+    /// If the database is not migrated, or the address cannot be bound.
+    pub async fn run_worker(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+        let jobs = self.jobs().await?;
+        self.record_build_info();
+        let listener = listen("admin_addr", self.config.admin_addr).await?;
+        let address = listener.local_addr()?;
+        let background = TaskTracker::new();
+        let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.recorder.clone(), None);
+        background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
+        background.spawn(self.serve_admin(listener, probe(self.store.clone(), None, stop.clone()), stop));
+        background.spawn(jobs.run(stop.clone()));
+        background.close();
+
+        ready(address);
+        stop.cancelled().await;
+        finish(self.config.shutdown_timeout, "jobs were still running", background.wait()).await;
+        Ok(())
+    }
+
+    /// Rejects an invalid tokens file at startup rather than at the first mutation.
+    fn check_admin_tokens(&self) -> anyhow::Result<()> {
+        let Some(path) = &self.config.admin_tokens_file else { return Ok(()) };
+        let admin = AdminTokens::read(path).context("reading admin_tokens_file")?;
+        if let Some(warning) = &admin.warning {
+            tracing::warn!(warning, "admin_tokens_file");
+        }
+        tracing::info!(tokens = admin.tokens.len(), "admin tokens read");
+        Ok(())
+    }
+
+    fn record_build_info(&self) {
+        self.metrics.recorder.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
+    }
+
+    /// Listeners of the public and the admin address.
+    async fn listen(&self) -> anyhow::Result<(TcpListener, TcpListener)> {
+        let public = listen("http_addr", self.config.http_addr).await?;
+        Ok((public, listen("admin_addr", self.config.admin_addr).await?))
+    }
+
+    fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits { connections: self.config.http_connections_limit, head_read: self.config.http_head_timeout }
+    }
+
+    /// Starts the loops of a service; they end when `close` is cancelled.
+    fn spawn_loops(&self, background: &TaskTracker, cache_context: CacheContext, close: &CancellationToken) {
+        let CacheContext { versions, redis, .. } = cache_context;
+        let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.recorder.clone(), redis);
+        background.spawn(close.clone().run_until_cancelled_owned(follow_versions(self.store.clone(), versions)));
+        background.spawn(close.clone().run_until_cancelled_owned(upkeep));
+        background.spawn(close.clone().run_until_cancelled_owned(poll_replica_lag(self.store.clone())));
+    }
+
+    /// Serves metrics and health to operators.
+    fn serve_admin(
+        &self,
+        listener: TcpListener,
+        probe: Probe,
+        close: &CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let admin = http::admin(self.metrics.http.clone(), probe);
+        http::serve(listener, admin, ConnectionLimits::default(), vec![Handle::current()], close.clone())
+    }
+}
+
+async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listening = TcpListener::bind(address).await;
+    listening.with_context(|| format!("listening on {address} (set {setting} to use another address)"))
+}
+
+/// Ready until shutdown begins, while the database responds or there are cached results to serve.
+fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken) -> Probe {
+    Probe::new(move || {
+        let (store, services, stopping) = (store.clone(), services.clone(), stop.is_cancelled());
+        async move {
+            if stopping {
+                return Readiness { ready: false, checks: vec![("running", Err("shutting down".to_owned()))] };
+            }
+            let database = match timeout(PING_LIMIT, store.ping()).await {
+                Ok(pong) => pong.map_err(|error| error.to_string()),
+                Err(_) => Err("no response".to_owned()),
+            };
+            let has_entries = services.is_some_and(|services| services.count_entries(None) > 0);
+            Readiness { ready: database.is_ok() || has_entries, checks: vec![("database", database)] }
+        }
+    })
+}
