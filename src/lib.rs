@@ -14,9 +14,9 @@
 //! | [`store`] | every SQL statement, rows to domain values |
 //! | [`scoring`] | weights, decades, scores, accuracy: pure domain, in a crate of its own |
 //!
-//! [`config`], [`clock`] and [`telemetry`] stand outside the layers and import no other module of this crate; neither
-//! does [`breaker`], except for its settings and metrics. The generated catalogue (`cinegraph_datagen`) and the embedded
-//! PostgreSQL (`cinegraph_embedded_postgres`) are crates too.
+//! [`config`], [`clock`], [`digest`] and [`telemetry`] stand outside the layers and import no other module of this crate;
+//! neither does [`breaker`], except for its settings and metrics. The generated catalogue (`cinegraph_datagen`) and the
+//! embedded PostgreSQL (`cinegraph_embedded_postgres`) are crates too.
 
 pub mod app;
 pub mod breaker;
@@ -24,6 +24,7 @@ pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod digest;
 pub mod graphql;
 pub mod http;
 pub mod jobs;

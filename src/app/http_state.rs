@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::cache::{CacheContext, CacheName};
-use crate::config::AllowedOrigins;
 use crate::graphql::{self, Api, DocumentLimits, OperationLimits, OperationPipeline, QueryLimits, TrustedDocuments};
 use crate::http::{ConnectionLimiter, Explorer, HttpLimits, HttpState, Probe, WebSocketLimits};
 use crate::services::{CacheLimits, Services};
@@ -22,7 +21,6 @@ impl App {
         probe: Probe,
         close: &CancellationToken,
     ) -> anyhow::Result<HttpState<Api>> {
-        let origins = self.config.cors_allowed_origins.clone().unwrap_or_default();
         Ok(HttpState {
             pipeline: self.pipeline(services, cache_context)?,
             metrics: self.metrics.http.clone(),
@@ -31,8 +29,8 @@ impl App {
                 body_bytes: self.config.http_body_limit_bytes,
                 body_read: self.config.http_body_timeout,
             },
-            sockets: self.websocket_limiter(origins.clone(), close),
-            origins,
+            websocket_limiter: self.websocket_limiter(close),
+            origins: self.config.cors_allowed_origins.clone().unwrap_or_default(),
             cors_headers: self.config.cors_allowed_headers.clone().unwrap_or_default(),
             trusted_peers: self.config.trusted_peers.clone(),
             data_dir: self.data_dir(),
@@ -90,7 +88,7 @@ impl App {
     }
 
     /// Limiter of WebSocket connections.
-    fn websocket_limiter(&self, origins: AllowedOrigins, close: &CancellationToken) -> ConnectionLimiter {
+    fn websocket_limiter(&self, close: &CancellationToken) -> ConnectionLimiter {
         let limits = WebSocketLimits {
             connections: self.config.websocket_connections_limit,
             subscriptions: self.config.websocket_subscriptions_limit,
@@ -98,7 +96,7 @@ impl App {
             shutdown: self.config.shutdown_timeout.mul_f64(0.7),
             ..WebSocketLimits::default()
         };
-        ConnectionLimiter::new(limits, origins, close.clone(), self.metrics.graphql.clone())
+        ConnectionLimiter::new(limits, close.clone())
     }
 
     fn explorer(&self) -> Explorer {

@@ -67,7 +67,7 @@ impl App {
         let shutdown = Shutdown::new(stop, &self.config);
         let probe = probe(self.store.clone(), Some(Arc::clone(&services)), stop.clone());
         let state = self.http_state(&services, &cache_context, probe.clone(), &shutdown.close)?;
-        let sockets = state.sockets.clone();
+        let websocket_limiter = state.websocket_limiter.clone();
         let service = http::public(state);
         let (public, admin) = self.listen().await?;
         let addresses = Addresses { public: public.local_addr()?, admin: admin.local_addr()? };
@@ -92,7 +92,7 @@ impl App {
         shutdown.wait_and_close().await;
         let in_flight = async {
             background.wait().await;
-            sockets.closed().await;
+            websocket_limiter.closed().await;
             served.await
         };
         let served = finish(self.config.shutdown_timeout, "requests were still in flight", in_flight).await;

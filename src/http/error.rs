@@ -3,7 +3,7 @@
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::graphql::ErrorCode;
 use crate::telemetry::Label;
@@ -12,6 +12,11 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json;
 
 /// A response with one error and no data.
 pub(super) fn error_response(status: StatusCode, code: ErrorCode, message: &str) -> Response {
-    let body = json!({ "errors": [{ "message": message, "extensions": { "code": code.as_str() } }] });
+    let body = json!({ "errors": [graphql_error(code, message)] });
     (status, [(CONTENT_TYPE, JSON)], body.to_string()).into_response()
+}
+
+/// A GraphQL error.
+pub(super) fn graphql_error(code: ErrorCode, message: &str) -> Value {
+    json!({ "message": message, "extensions": { "code": code.as_str() } })
 }

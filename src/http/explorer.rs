@@ -20,13 +20,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 use super::error::error_response;
 use super::html;
 use super::page::assets;
+use crate::digest::sha256_hex;
 use crate::graphql::ErrorCode;
 
 /// Path of the explorer.
@@ -60,12 +60,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 
 /// Content hash of all files, part of each file's URL so that browsers may cache it indefinitely.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let mut hash = Sha256::new();
-    hash.update(CHECKSUMS);
-    for (_, content) in OWN_FILES {
-        hash.update(content);
-    }
-    hex(&hash.finalize())[..16].to_owned()
+    let contents = [CHECKSUMS].into_iter().chain(OWN_FILES.map(|(_, content)| content));
+    sha256_hex(contents.collect::<String>())[..16].to_owned()
 });
 
 /// The API explorer of one instance.
@@ -149,7 +145,7 @@ fn read_verified(directory: &FsPath) -> Result<HashMap<&'static str, File>, File
     let mut files = HashMap::new();
     for (checksum, name) in required() {
         let content = fs::read(directory.join(name)).map_err(|source| FileError::Read { name, source })?;
-        if hex(&Sha256::digest(&content)) != checksum {
+        if sha256_hex(&content) != checksum {
             return Err(FileError::Checksum { name });
         }
         files.insert(name, File::new(name, content.into())?);
@@ -244,8 +240,4 @@ fn log_unusable(error: &FileError) {
         FileError::Read { source, .. } => tracing::warn!(%error, cause = %source, "GraphiQL is not served"),
         FileError::Checksum { .. } | FileError::Interrupted => tracing::warn!(%error, "GraphiQL is not served"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -24,12 +24,12 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tower::Service;
 
-use super::HttpState;
 use super::content_negotiation::{is_json, negotiate};
 use super::error::error_response;
 use super::graphql::http_response;
 use super::metrics::SLO_ROUTE;
 use super::observability::{RequestObserver, request_id};
+use super::state::HttpState;
 use crate::graphql::{ErrorCode, MediaType, OperationResponse, Transport};
 
 /// Serves cached responses of `/graphql`; routes all other requests. Records metrics and the span of both.
@@ -104,7 +104,7 @@ impl<E: Executor> Inner<E> {
             let end = cached.end();
             return observation.finish(http_response(cached, transport, &parts.headers), Some(end));
         }
-        self.spawn_on_service_runtime(observation.of(self.route(Request::from_parts(parts, body)))).await
+        self.spawn_on_service_runtime(observation.instrument(self.route(Request::from_parts(parts, body)))).await
     }
 
     fn route(&self, request: Request) -> impl Future<Output = Response> + use<E> {

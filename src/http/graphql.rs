@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Executor, Extensions, Request, Variables};
+use async_graphql::{Executor, Request};
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, QueryRejection};
@@ -12,15 +12,16 @@ use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFT
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
-use serde::Deserialize;
 
 use super::content_negotiation::{is_json, negotiate, prefers_html};
 use super::error::{JSON, error_response};
+use super::graphql_request::{GraphqlRequest, QueryParameters};
 use super::observability::request_id;
-use super::{HttpState, cache_headers, explorer};
+use super::state::HttpState;
+use super::{cache_headers, explorer};
 use crate::graphql::{
-    Bearer, DocumentId, ErrorCode, ExecutionStatus, MediaType, OperationResponse, RETRY_AFTER_SECONDS, Rejection,
-    RequestId, Transport,
+    Bearer, ErrorCode, ExecutionStatus, MediaType, OperationResponse, RETRY_AFTER_SECONDS, Rejection, RequestId,
+    Transport,
 };
 
 /// `POST /graphql`.
@@ -65,7 +66,7 @@ pub(super) async fn get<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
     headers: HeaderMap,
     RawQuery(sent): RawQuery,
-    parameters: Result<Query<Parameters>, QueryRejection>,
+    parameters: Result<Query<QueryParameters>, QueryRejection>,
 ) -> Response {
     if state.explorer.is_some() && sent.as_deref().unwrap_or_default().is_empty() && prefers_html(&headers) {
         return (StatusCode::SEE_OTHER, [(LOCATION, explorer::PATH), (VARY, "accept")]).into_response();
@@ -81,57 +82,6 @@ pub(super) async fn get<E: Executor>(
             StatusCode::BAD_REQUEST,
             "the parameter query is required; operationName, variables and extensions (JSON objects) are optional",
         ),
-    }
-}
-
-/// A request's body. Unknown members are ignored, as the specification requires.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GraphqlRequest {
-    query: Option<String>,
-    document_id: Option<String>,
-    operation_name: Option<String>,
-    variables: Option<Variables>,
-    extensions: Option<Extensions>,
-}
-
-impl GraphqlRequest {
-    /// The operation to execute; none without a document.
-    fn into_request(self) -> Option<Request> {
-        let extensions = self.extensions.unwrap_or_default();
-        // A persisted document is identified by its hash or id and needs no text.
-        let known = self.document_id.is_some() || extensions.contains_key("persistedQuery");
-        let query = self.query.or_else(|| known.then(String::new))?;
-        let mut request = Request::new(query).variables(self.variables.unwrap_or_default());
-        request.extensions = extensions;
-        if let Some(id) = self.document_id {
-            request = request.data(DocumentId(id));
-        }
-        Some(match self.operation_name {
-            Some(name) if !name.is_empty() => request.operation_name(name),
-            _ => request,
-        })
-    }
-}
-
-/// Query string of a GET request.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Parameters {
-    query: Option<String>,
-    document_id: Option<String>,
-    operation_name: Option<String>,
-    variables: Option<String>,
-    extensions: Option<String>,
-}
-
-impl Parameters {
-    fn into_request(self) -> Option<Request> {
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let variables = given(self.variables).map(|json| serde_json::from_str(&json)).transpose().ok()?;
-        let extensions = given(self.extensions).map(|json| serde_json::from_str(&json)).transpose().ok()?;
-        let Self { query, document_id, operation_name, .. } = self;
-        GraphqlRequest { query, document_id, operation_name, variables, extensions }.into_request()
     }
 }
 

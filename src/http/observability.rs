@@ -3,9 +3,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
@@ -14,18 +12,18 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use http_body::{Frame, SizeHint};
 use ipnet::IpNet;
 use opentelemetry::context::FutureExt;
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::{Link, SpanBuilder, SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::trace::{Link, SpanBuilder, SpanKind, SpanRef, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context as Trace, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
+use super::instrumented_body::InstrumentedBody;
 use super::metrics::{self, HttpMetrics, HttpRequestGuard, UNMATCHED};
 use crate::graphql::OperationEnd;
-use crate::telemetry;
+use crate::telemetry::{self, Label as _};
 
 /// W3C trace context of a request.
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -60,12 +58,52 @@ impl RequestObserver {
     pub(super) fn new(metrics: HttpMetrics, trusted: &[IpNet]) -> Self {
         Self { metrics, tracer: Arc::new(telemetry::tracer()), trusted: trusted.into() }
     }
+
+    /// Starts measuring a request. `route` is the route's template.
+    pub(super) fn begin(&self, request: &Request, route: Cow<'static, str>) -> RequestGuard {
+        RequestGuard {
+            trace: self.start_span(request, &route),
+            request_id: request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok()),
+            guard: (!UNMEASURED.contains(&&*route))
+                .then(|| self.metrics.http_request(method_label(request.method()), route)),
+        }
+    }
+
+    /// Starts the request's span. Not a `tracing` span: most requests are not sampled, and then an OpenTelemetry span
+    /// costs little more than its ids.
+    fn start_span(&self, request: &Request, route: &str) -> Trace {
+        let headers = request.headers();
+        let mut span = SpanBuilder::from_name("http").with_kind(SpanKind::Server);
+        let mut parent = Trace::new();
+        if headers.contains_key(TRACEPARENT) {
+            let caller = TraceContextPropagator::new().extract_with_context(&parent, &Headers(headers));
+            if self.trusts_peer(request) {
+                parent = caller;
+            } else {
+                // Linked only: an untrusted client must not control sampling or join an existing trace.
+                span = span.with_links(vec![Link::with_context(caller.span().span_context().clone())]);
+            }
+        }
+        let trace = parent.with_span(self.tracer.build_with_context(span, &parent));
+        if trace.span().is_recording() {
+            describe_request(&trace.span(), request, route);
+        }
+        trace
+    }
+
+    fn trusts_peer(&self, request: &Request) -> bool {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        peer.is_some_and(|ConnectInfo(peer)| {
+            let address = peer.ip().to_canonical();
+            self.trusted.iter().any(|network| network.contains(&address))
+        })
+    }
 }
 
 /// Middleware of the routes behind the fast path, which observes `/graphql` itself.
 pub(super) async fn observe(State(observer): State<RequestObserver>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
-    observer.begin(&request, route.into()).of(next.run(request)).await
+    observer.begin(&request, route.into()).instrument(next.run(request)).await
 }
 
 /// A request that is being measured.
@@ -81,9 +119,9 @@ impl RequestGuard {
         self.trace.clone()
     }
 
-    /// Runs `respond` in the request's trace, then measures its response.
-    pub(super) async fn of(self, respond: impl Future<Output = Response>) -> Response {
-        let mut response = respond.with_context(self.trace()).await;
+    /// Runs a handler in the request's trace, then measures its response.
+    pub(super) async fn instrument(self, handler: impl Future<Output = Response>) -> Response {
+        let mut response = handler.with_context(self.trace()).await;
         let end = response.extensions_mut().remove();
         self.finish(response, end)
     }
@@ -119,66 +157,30 @@ impl RequestGuard {
     }
 }
 
-impl RequestObserver {
-    /// Starts measuring a request. `route` is the route's template.
-    pub(super) fn begin(&self, request: &Request, route: Cow<'static, str>) -> RequestGuard {
-        RequestGuard {
-            trace: self.trace(request, &route),
-            request_id: request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok()),
-            guard: (!UNMEASURED.contains(&&*route)).then(|| self.metrics.http_request(label(request.method()), route)),
-        }
-    }
-
-    /// Starts the request's span. Not a `tracing` span: most requests are not sampled, and then an OpenTelemetry span
-    /// costs little more than its ids.
-    fn trace(&self, request: &Request, route: &str) -> Trace {
-        let headers = request.headers();
-        let mut span = SpanBuilder::from_name("http").with_kind(SpanKind::Server);
-        let mut parent = Trace::new();
-        if headers.contains_key(TRACEPARENT) {
-            let caller = TraceContextPropagator::new().extract_with_context(&parent, &Headers(headers));
-            if self.trusts_peer(request) {
-                parent = caller;
-            } else {
-                // Linked only: an untrusted client must not control sampling or join an existing trace.
-                span = span.with_links(vec![Link::with_context(caller.span().span_context().clone())]);
-            }
-        }
-        let trace = parent.with_span(self.tracer.build_with_context(span, &parent));
-        let span = trace.span();
-        if span.is_recording() {
-            let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
-            let attribute = |name, value: Option<&str>| value.map(|value| KeyValue::new(name, value.to_owned()));
-            let port = host.as_ref().and_then(Authority::port_u16);
-            span.update_name(format!("{} {route}", telemetry::Label::as_str(label(request.method()))));
-            span.set_attributes(
-                [
-                    attribute("http.request.method", Some(request.method().as_str())),
-                    attribute("http.route", Some(route)),
-                    attribute("url.path", Some(request.uri().path())),
-                    attribute("url.scheme", Some("http")),
-                    attribute("network.protocol.version", protocol(request.version())),
-                    attribute("server.address", host.as_ref().map(Authority::host)),
-                    port.map(|port| KeyValue::new("server.port", i64::from(port))),
-                    attribute("user_agent.original", text(headers, header::USER_AGENT)),
-                ]
-                .into_iter()
-                .flatten(),
-            );
-        }
-        trace
-    }
-
-    fn trusts_peer(&self, request: &Request) -> bool {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        peer.is_some_and(|ConnectInfo(peer)| {
-            let address = peer.ip().to_canonical();
-            self.trusted.iter().any(|network| network.contains(&address))
-        })
-    }
+/// Sets the name and the attributes of a request's span, as the semantic conventions for HTTP define them.
+fn describe_request(span: &SpanRef<'_>, request: &Request, route: &str) {
+    let headers = request.headers();
+    let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
+    let port = host.as_ref().and_then(Authority::port_u16);
+    let attribute = |name, value: Option<&str>| value.map(|value| KeyValue::new(name, value.to_owned()));
+    span.update_name(format!("{} {route}", method_label(request.method()).as_str()));
+    span.set_attributes(
+        [
+            attribute("http.request.method", Some(request.method().as_str())),
+            attribute("http.route", Some(route)),
+            attribute("url.path", Some(request.uri().path())),
+            attribute("url.scheme", Some("http")),
+            attribute("network.protocol.version", protocol_version(request.version())),
+            attribute("server.address", host.as_ref().map(Authority::host)),
+            port.map(|port| KeyValue::new("server.port", i64::from(port))),
+            attribute("user_agent.original", text(headers, header::USER_AGENT)),
+        ]
+        .into_iter()
+        .flatten(),
+    );
 }
 
-fn label(method: &Method) -> metrics::Method {
+fn method_label(method: &Method) -> metrics::Method {
     match *method {
         Method::GET => metrics::Method::Get,
         Method::POST => metrics::Method::Post,
@@ -187,7 +189,7 @@ fn label(method: &Method) -> metrics::Method {
     }
 }
 
-fn protocol(version: Version) -> Option<&'static str> {
+fn protocol_version(version: Version) -> Option<&'static str> {
     match version {
         Version::HTTP_10 => Some("1.0"),
         Version::HTTP_11 => Some("1.1"),
@@ -210,70 +212,5 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-/// A body that finishes its request's metrics when its last byte is ready, and its span when dropped.
-struct InstrumentedBody<B> {
-    body: B,
-    guard: Option<HttpRequestGuard>,
-    trace: Trace,
-}
-
-impl<B> Drop for InstrumentedBody<B> {
-    fn drop(&mut self) {
-        self.trace.span().end();
-    }
-}
-
-impl<B: HttpBody> InstrumentedBody<B> {
-    fn new(body: B, guard: HttpRequestGuard, trace: Trace) -> Self {
-        let mut instrumented = Self { body, guard: Some(guard), trace };
-        instrumented.finish_if_ended();
-        instrumented
-    }
-
-    /// hyper does not poll a body again once `is_end_stream` is true.
-    fn finish_if_ended(&mut self) {
-        if self.body.is_end_stream() {
-            self.finish();
-        }
-    }
-
-    fn finish(&mut self) {
-        if let Some(guard) = self.guard.take() {
-            guard.sent_all();
-        }
-    }
-}
-
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for InstrumentedBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
-        match &polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let (Some(guard), Some(data)) = (&mut self.guard, frame.data_ref()) {
-                    guard.sent(data.len());
-                }
-                self.finish_if_ended();
-            }
-            Poll::Ready(None) => self.finish(),
-            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
-        }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

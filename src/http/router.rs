@@ -28,7 +28,8 @@ use super::health::{self, Probe};
 use super::metrics::{HttpMetrics, SLO_ROUTE, UNMATCHED};
 use super::observability::{RequestObserver, observe};
 use super::server::HttpService;
-use super::{HttpState, graphql, page, websocket};
+use super::state::HttpState;
+use super::{graphql, page, websocket};
 use crate::graphql::ErrorCode;
 
 /// Responses smaller than this, in bytes, are sent uncompressed.
@@ -37,8 +38,18 @@ const COMPRESSED_FROM: u64 = 1024;
 /// Routes of the public listener.
 pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
     let observer = RequestObserver::new(state.metrics.clone(), &state.trusted_peers);
-    let (limits, cors) = (state.limits, Cors::new(state.origins.clone(), state.cors_headers.clone()));
-    let (state, cors_observer) = (Arc::new(state), observer.clone());
+    let cors = Cors::new(state.origins.clone(), state.cors_headers.clone());
+    let routes = routes(Arc::new(state), observer.clone());
+    let service = ServiceBuilder::new().option_layer(cors.layer()).service(compressed(routes));
+    // The CORS layer accepts every preflight, so those that are not allowed must not reach it.
+    service_fn(move |request: Request| match cors.reject(&request) {
+        Some(response) => ready(Ok(observe_preflight(&observer, &request, response))).left_future(),
+        None => service.clone().call(request).right_future(),
+    })
+}
+
+/// The routes, observed and limited. Only `/graphql` lies behind the fast path, which observes it itself.
+fn routes<E: Executor>(state: Arc<HttpState<E>>, observer: RequestObserver) -> CachedResponseService<E> {
     let graphql = Router::new().route(SLO_ROUTE, get(graphql::get::<E>).post(graphql::post::<E>));
     let mut others = Router::new().route("/graphql/ws", get(websocket::upgrade::<E>)).merge(page::routes());
     if let Some(explorer) = state.explorer.clone() {
@@ -46,32 +57,34 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
     }
     let limited = ServiceBuilder::new()
         .layer(catch_panic_layer(observer.clone()))
-        .layer(RequestBodyDeadlineLayer::new(limits.body_read))
-        .layer(DefaultBodyLimit::max(limits.body_bytes));
+        .layer(RequestBodyDeadlineLayer::new(state.limits.body_read))
+        .layer(DefaultBodyLimit::max(state.limits.body_bytes));
     let others = with_fallbacks(others.with_state(Arc::clone(&state)).merge(health(state.probe.clone())))
         .layer(ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(limited.clone()));
     let graphql = with_method_fallback(graphql.with_state(Arc::clone(&state))).layer(limited);
-    let plain = CachedResponseService::wrap(graphql.merge(others), state, observer);
-    // Outside of the observer, so that metrics record uncompressed sizes.
-    let compressed = ServiceBuilder::new()
+    CachedResponseService::wrap(graphql.merge(others), state, observer)
+}
+
+/// Records a preflight that is rejected before routing.
+fn observe_preflight(observer: &RequestObserver, request: &Request, response: Response) -> Response {
+    let route = if request.uri().path() == SLO_ROUTE { SLO_ROUTE } else { UNMATCHED };
+    observer.metrics.graphql.error(ErrorCode::Forbidden);
+    observer.begin(request, route.into()).finish(response, None)
+}
+
+/// Compresses the responses of `routes`, which have recorded the uncompressed size.
+fn compressed(routes: impl HttpService) -> impl HttpService {
+    let compressing = ServiceBuilder::new()
         .map_response(|response| weaken_etag(response).map(Body::new))
         .layer(compression())
-        .service(plain.clone());
-    let shared = ServiceBuilder::new().option_layer(cors.layer()).service(service_fn(move |request: Request| {
-        // Skips the compression layers if the client accepts no encoding.
+        .service(routes.clone());
+    service_fn(move |request: Request| {
+        // Skips the compression layers if the client accepts no encoding: they cost more than a cached response.
         if request.uri().path() == SLO_ROUTE && !request.headers().contains_key(ACCEPT_ENCODING) {
-            plain.clone().call(request).left_future()
+            routes.clone().call(request).left_future()
         } else {
-            compressed.clone().call(request).right_future()
+            compressing.clone().call(request).right_future()
         }
-    }));
-    service_fn(move |request: Request| match cors.reject(&request) {
-        Some(response) => {
-            let route = if request.uri().path() == SLO_ROUTE { SLO_ROUTE } else { UNMATCHED };
-            cors_observer.metrics.graphql.error(ErrorCode::Forbidden);
-            ready(Ok(cors_observer.begin(&request, route.into()).finish(response, None))).left_future()
-        }
-        None => shared.clone().call(request).right_future(),
     })
 }
 

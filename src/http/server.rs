@@ -12,12 +12,14 @@ use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder as RuntimeBuilder, Handle};
 use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tower::Service;
@@ -99,42 +101,59 @@ pub async fn serve(
     // HTTP/1 only: just proxies use HTTP/2 without TLS, and hyper has no timeout while it waits for the HTTP/2 preface.
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head_read);
+    let server = ConnectionServer { builder, service, head_read: limits.head_read, stop: stop.clone() };
     let permits = Arc::new(Semaphore::new(limits.connections));
     let open = TaskTracker::new();
     let mut turns = runtimes.iter().cycle();
     while let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await {
         let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&permits).acquire_owned()).await else { break };
         let (Some(runtime), Ok(stream)) = (turns.next(), stream.into_std()) else { continue };
-        let service = TowerToHyperService::new(MapRequest::new(service.clone(), attach_peer_address(peer)));
-        let (builder, stop) = (builder.clone(), stop.clone());
-        open.spawn_on(
-            async move {
-                let Ok(stream) = TcpStream::from_std(stream) else { return };
-                // hyper's timeout starts with the first byte.
-                let mut first = [0];
-                let first_byte = tokio::time::timeout(limits.head_read, stream.peek(&mut first));
-                if let Some(Ok(Ok(1))) = stop.run_until_cancelled(first_byte).await {
-                    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
-                    let ended = match stop.run_until_cancelled(connection.as_mut()).await {
-                        Some(ended) => ended,
-                        None => {
-                            connection.as_mut().graceful_shutdown();
-                            connection.await
-                        }
-                    };
-                    // Debug only: clients cause these errors by disconnecting or by exceeding a timeout.
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "connection failed");
-                    }
-                }
-                drop(permit);
-            },
-            runtime,
-        );
+        let served = server.clone().serve(stream, peer);
+        open.spawn_on(served.map(|()| drop(permit)), runtime);
     }
     drop(listener);
     open.close();
     open.wait().await;
+}
+
+/// Serves the requests of a connection with `service`.
+#[derive(Clone)]
+struct ConnectionServer<S> {
+    builder: http1::Builder,
+    service: S,
+    head_read: Duration,
+    stop: CancellationToken,
+}
+
+impl<S: HttpService> ConnectionServer<S> {
+    /// Serves a connection until the client closes it, or until the request in flight ends after `stop`.
+    async fn serve(self, stream: std::net::TcpStream, peer: SocketAddr) {
+        // Only here, because the stream belongs to the runtime that this task runs on.
+        let Ok(stream) = TcpStream::from_std(stream) else { return };
+        if !receives_first_byte(&stream, self.head_read, &self.stop).await {
+            return;
+        }
+        let service = TowerToHyperService::new(MapRequest::new(self.service, attach_peer_address(peer)));
+        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        let ended = match self.stop.run_until_cancelled(connection.as_mut()).await {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        // Debug only: clients cause these errors by disconnecting or by exceeding a timeout.
+        if let Err(error) = ended {
+            tracing::debug!(%error, "connection failed");
+        }
+    }
+}
+
+/// Waits for the first byte of the first request, with which hyper's timeout starts.
+async fn receives_first_byte(stream: &TcpStream, limit: Duration, stop: &CancellationToken) -> bool {
+    let mut first = [0];
+    let received = timeout(limit, stream.peek(&mut first));
+    matches!(stop.run_until_cancelled(received).await, Some(Ok(Ok(1))))
 }
 
 /// Adds the peer's address to requests with a trace context.
@@ -162,7 +181,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
             Err(error) => {
                 tracing::warn!(%error, "accepting a connection failed");
-                tokio::time::sleep(ACCEPT_BACKOFF).await;
+                sleep(ACCEPT_BACKOFF).await;
             }
         }
     }

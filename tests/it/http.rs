@@ -130,12 +130,6 @@ impl Shell {
         let limits = OperationLimits { time: execution, max_concurrent: CONCURRENCY, ..OperationLimits::default() };
         let pipeline = OperationPipeline::new(Schema::new(Query, Mutation, EmptySubscription), graphql.clone(), limits)
             .with_trusted_documents(documents);
-        let sockets = ConnectionLimiter::new(
-            WebSocketLimits::default(),
-            AllowedOrigins::default(),
-            CancellationToken::new(),
-            graphql,
-        );
         let state = HttpState {
             pipeline,
             metrics: metrics.clone(),
@@ -144,7 +138,7 @@ impl Shell {
             origins: AllowedOrigins::parse(["https://films.example"]).unwrap(),
             cors_headers: vec!["x-tenant".to_owned()],
             trusted_peers: vec!["10.0.0.0/8".parse().unwrap()],
-            sockets,
+            websocket_limiter: ConnectionLimiter::new(WebSocketLimits::default(), CancellationToken::new()),
             data_dir: PathBuf::from("/nowhere"),
             explorer: Some(explorer),
             runtime: Handle::current(),

@@ -77,7 +77,7 @@ struct Shell {
     address: SocketAddr,
     recorder: Recorder,
     stop: CancellationToken,
-    sockets: ConnectionLimiter,
+    websocket_limiter: ConnectionLimiter,
 }
 
 impl Shell {
@@ -89,18 +89,17 @@ impl Shell {
         let recorder = Recorder::new().unwrap();
         let metrics = GraphqlMetrics::new(&recorder, &[], &[]);
         let stop = CancellationToken::new();
-        let origins = AllowedOrigins::parse(["https://films.example"]).unwrap();
-        let sockets = ConnectionLimiter::new(limits, origins, stop.clone(), metrics.clone());
+        let websocket_limiter = ConnectionLimiter::new(limits, stop.clone());
         let schema = Schema::new(Toy, EmptyMutation, ToySubscription);
         let router = public(HttpState {
             pipeline: OperationPipeline::new(schema, metrics.clone(), OperationLimits::default()),
             metrics: HttpMetrics::new(&recorder, metrics),
             probe: Probe::new(|| async { Readiness { ready: true, checks: vec![] } }),
             limits: HttpLimits::default(),
-            origins: AllowedOrigins::default(),
+            origins: AllowedOrigins::parse(["https://films.example"]).unwrap(),
             cors_headers: vec![],
             trusted_peers: vec![],
-            sockets: sockets.clone(),
+            websocket_limiter: websocket_limiter.clone(),
             data_dir: PathBuf::new(),
             explorer: None,
             runtime: Handle::current(),
@@ -109,7 +108,7 @@ impl Shell {
         let address = listener.local_addr().unwrap();
         let (limits, runtimes) = (ConnectionLimits::default(), vec![Handle::current()]);
         tokio::spawn(serve(listener, router, limits, runtimes, CancellationToken::new()));
-        Self { address, recorder, stop, sockets }
+        Self { address, recorder, stop, websocket_limiter }
     }
 
     fn metric(&self, series: &str) -> u64 {
@@ -227,7 +226,8 @@ async fn every_protocol_violation_has_its_close_code() {
 
 #[tokio::test]
 async fn missing_connection_init_closes_4408() {
-    let shell = Shell::with(WebSocketLimits { init: Duration::from_millis(50), ..WebSocketLimits::default() }).await;
+    let shell =
+        Shell::with(WebSocketLimits { init_timeout: Duration::from_millis(50), ..WebSocketLimits::default() }).await;
     let mut socket = Socket::connect(shell.address).await;
     socket.send_json(json!({ "type": "pong" })).await;
     assert_eq!(socket.closed().await, (4408, "Connection initialisation timeout".to_owned()));
@@ -360,7 +360,7 @@ async fn a_client_that_does_not_read_is_dropped() {
 #[tokio::test]
 async fn idle_connection_is_pinged_and_dropped_without_a_pong() {
     let shell =
-        Shell::with(WebSocketLimits { silence: Duration::from_millis(100), ..WebSocketLimits::default() }).await;
+        Shell::with(WebSocketLimits { idle_timeout: Duration::from_millis(100), ..WebSocketLimits::default() }).await;
     let (mut alive, mut dead) = (Socket::open(shell.address).await, Socket::open(shell.address).await);
     for socket in [&mut alive, &mut dead] {
         socket.subscribe("1", "subscription { never }").await;
@@ -386,7 +386,7 @@ async fn shutdown_closes_connections_and_rejects_new_ones() {
         assert_eq!(socket.closed().await, (1001, "Going away".to_owned()));
     }
     assert_eq!(refused(Socket::handshake(shell.address, &[]).await), StatusCode::SERVICE_UNAVAILABLE);
-    shell.sockets.closed().await;
+    shell.websocket_limiter.closed().await;
     assert_eq!((shell.dropped("shutdown"), shell.running()), (1, 0));
 }
 

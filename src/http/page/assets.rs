@@ -8,8 +8,8 @@ use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
 
+use crate::digest::sha256_hex;
 use crate::graphql::ErrorCode;
 use crate::http::error::error_response;
 
@@ -42,14 +42,8 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
 
 /// Content hash of all assets.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let mut hash = Sha256::new();
-    for (name, _, content) in ASSETS {
-        hash.update(name);
-        hash.update(content.len().to_be_bytes());
-        hash.update(content);
-    }
-    let hash = hash.finalize();
-    format!("{:016x}", hash.first_chunk().copied().map_or(0, u64::from_be_bytes))
+    let contents: String = ASSETS.iter().map(|(name, _, content)| format!("{name}\n{content}\n")).collect();
+    sha256_hex(contents)[..16].to_owned()
 });
 
 /// Path of an asset.

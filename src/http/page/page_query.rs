@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 use super::problem::PageError;
 
 /// Target list if the URL names none.
-pub(super) const DEFAULT_LIST: &str = "1001_movies";
+const DEFAULT_LIST: &str = "1001_movies";
 
 /// Decade if the URL names none.
 const DEFAULT_DECADE: i32 = 2020;
 
 /// Separates the cursors of a trail; not part of the cursor alphabet.
-const BETWEEN_CURSORS: char = '.';
+const CURSOR_SEPARATOR: char = '.';
 
 /// Maximum number of previous pages in a trail. Bounded to keep URLs short.
 const TRAIL_MAX: usize = 20;
@@ -56,7 +56,7 @@ impl PageQuery {
     ///
     /// # Errors
     /// [`PageError`] if a parameter occurs twice.
-    pub(super) fn read(query: Option<&str>) -> Result<Self, PageError> {
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, PageError> {
         serde_urlencoded::from_str(query.unwrap_or_default()).map_err(|_| PageError::invalid_link("query"))
     }
 
@@ -82,7 +82,7 @@ impl PageQuery {
     }
 
     /// Whether it has custom weights.
-    pub(super) fn is_tuned(&self) -> bool {
+    pub(super) fn has_custom_weights(&self) -> bool {
         self.weights().iter().any(|(_, _, text)| !text.is_empty())
     }
 
@@ -91,13 +91,13 @@ impl PageQuery {
     }
 
     /// GraphQL variables for the weight selection: `list`, and `weights` or `profile`.
-    pub(super) fn selection(&self) -> Result<Map<String, Value>, PageError> {
+    pub(super) fn selection_variables(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = Map::new();
         variables.insert("list".to_owned(), self.list().into());
-        if self.is_tuned() {
+        if self.has_custom_weights() {
             let mut weights = Map::new();
             for (name, argument, text) in self.weights() {
-                weights.insert(argument.to_owned(), number(name, text)?.unwrap_or(0.0).into());
+                weights.insert(argument.to_owned(), parse_number(name, text)?.unwrap_or(0.0).into());
             }
             variables.insert("weights".to_owned(), weights.into());
         } else if !self.profile.is_empty() {
@@ -107,14 +107,14 @@ impl PageQuery {
     }
 
     /// GraphQL variables for a page of the list.
-    pub(super) fn page(&self) -> Result<Map<String, Value>, PageError> {
-        let mut variables = self.selection()?;
+    pub(super) fn page_variables(&self) -> Result<Map<String, Value>, PageError> {
+        let mut variables = self.selection_variables()?;
         variables.insert("decade".to_owned(), self.decade()?.into());
         if self.has_filter() {
             let one = |text: &str| if text.is_empty() { Value::Null } else { json!([text]) };
             let title = if self.q.is_empty() { Value::Null } else { self.q.as_str().into() };
             let filter = json!({
-                "minScore": number("min", &self.min)?,
+                "minScore": parse_number("min", &self.min)?,
                 "genres": one(&self.genre),
                 "countries": one(&self.country),
                 "titleContains": title,
@@ -128,48 +128,43 @@ impl PageQuery {
     }
 
     /// The same state on the first page.
-    pub(super) fn at_start(&self) -> Self {
+    pub(super) fn on_first_page(&self) -> Self {
         Self { after: String::new(), trail: String::new(), ..self.clone() }
     }
 
     /// The next page, which starts after `cursor`.
     pub(super) fn next(&self, cursor: &str) -> Self {
-        let mut trail: Vec<&str> = self.trail.split(BETWEEN_CURSORS).filter(|text| !text.is_empty()).collect();
+        let mut trail: Vec<&str> = self.trail.split(CURSOR_SEPARATOR).filter(|text| !text.is_empty()).collect();
         if !self.after.is_empty() {
             trail.push(&self.after);
         }
         let dropped = trail.len().saturating_sub(TRAIL_MAX);
-        let trail = trail[dropped..].join(&BETWEEN_CURSORS.to_string());
+        let trail = trail[dropped..].join(&CURSOR_SEPARATOR.to_string());
         Self { after: cursor.to_owned(), trail, ..self.clone() }
     }
 
     /// The previous page; the first page if the trail is empty.
     pub(super) fn previous(&self) -> Self {
-        let (trail, after) = self.trail.rsplit_once(BETWEEN_CURSORS).unwrap_or(("", &self.trail));
+        let (trail, after) = self.trail.rsplit_once(CURSOR_SEPARATOR).unwrap_or(("", &self.trail));
         Self { after: after.to_owned(), trail: trail.to_owned(), ..self.clone() }
     }
 
     /// The same state, ranked by a profile.
-    pub(super) fn under(&self, profile: &str) -> Self {
-        Self { profile: profile.to_owned(), ..self.untuned() }
+    pub(super) fn with_profile(&self, profile: &str) -> Self {
+        Self { profile: profile.to_owned(), ..self.without_custom_weights() }
     }
 
     /// The same state without custom weights, on the first page.
-    pub(super) fn untuned(&self) -> Self {
+    pub(super) fn without_custom_weights(&self) -> Self {
         let none = String::new;
-        let partial = Self { popular: none(), critical: none(), industry: none(), ..self.at_start() };
+        let partial = Self { popular: none(), critical: none(), industry: none(), ..self.on_first_page() };
         Self { cultural: none(), people: none(), ..partial }
     }
 
     /// The same state without filters.
-    pub(super) fn without_filter(&self) -> Self {
+    pub(super) fn without_filters(&self) -> Self {
         let none = String::new;
         Self { genre: none(), country: none(), q: none(), min: none(), ..self.clone() }
-    }
-
-    /// The same state without filters, on the first page.
-    pub(super) fn unfiltered(&self) -> Self {
-        self.at_start().without_filter()
     }
 
     /// The link to `path` in this state.
@@ -182,7 +177,7 @@ impl PageQuery {
 
     /// Name and value of its parameters except `but`, for the hidden fields of a form.
     pub(super) fn hidden_fields(&self, but: &[&str]) -> Vec<(String, String)> {
-        let text = serde_urlencoded::to_string(self.at_start()).unwrap_or_default();
+        let text = serde_urlencoded::to_string(self.on_first_page()).unwrap_or_default();
         let mut parts: Vec<(String, String)> = serde_urlencoded::from_str(&text).unwrap_or_default();
         parts.retain(|(name, _)| !but.contains(&name.as_str()));
         parts
@@ -190,7 +185,7 @@ impl PageQuery {
 }
 
 /// Parses an optional number.
-fn number(name: &'static str, text: &str) -> Result<Option<f64>, PageError> {
+fn parse_number(name: &'static str, text: &str) -> Result<Option<f64>, PageError> {
     match text {
         "" => Ok(None),
         // JSON cannot represent infinities or NaN.
@@ -207,7 +202,7 @@ mod tests {
     #[test]
     fn links_round_trip() {
         let query = "decade=1990&profile=Critics+Choice&genre=Sci-Fi+%26+Fantasy&q=am%C3%A9lie&min=40";
-        let address = PageQuery::read(Some(query)).unwrap();
+        let address = PageQuery::parse(Some(query)).unwrap();
 
         assert_eq!(address.link("/"), format!("/?{query}"));
     }
@@ -234,7 +229,8 @@ mod tests {
 
     #[test]
     fn missing_weights_are_zero() {
-        let tuned = PageQuery::read(Some("profile=Balanced&people=30&cultural=")).unwrap().selection().unwrap();
+        let tuned =
+            PageQuery::parse(Some("profile=Balanced&people=30&cultural=")).unwrap().selection_variables().unwrap();
 
         assert_eq!(tuned["weights"]["peopleQuality"], 30.0);
         assert_eq!(tuned["weights"]["culturalImpact"], 0.0);
@@ -243,7 +239,7 @@ mod tests {
 
     #[test]
     fn invalid_number_is_named() {
-        let problem = PageQuery::read(Some("min=inf")).unwrap().page().unwrap_err();
+        let problem = PageQuery::parse(Some("min=inf")).unwrap().page_variables().unwrap_err();
 
         assert!(problem.text.contains("min"));
     }

@@ -34,7 +34,7 @@ impl PageError {
         Self::new(StatusCode::BAD_REQUEST, "Invalid link", format!("The link has an invalid {parameter}."))
     }
 
-    pub(super) fn film_not_found() -> Self {
+    pub(super) fn movie_not_found() -> Self {
         let text = "No film has this address. It may have been removed.".to_owned();
         Self::new(StatusCode::NOT_FOUND, "Film not found", text)
     }

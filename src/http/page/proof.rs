@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use tokio::task::spawn_blocking;
 
-use super::views::{Chrome, Tab};
-use super::{PageContext, html};
-use crate::http::HttpState;
+use super::chrome::{Chrome, Tab};
+use super::context::{PageContext, html};
+use crate::http::state::HttpState;
 use crate::proof::Proof;
 
 #[derive(Template)]

@@ -182,5 +182,6 @@ pub(super) struct Movie {
     pub(super) id: String,
     pub(super) title: String,
     pub(super) year: Option<i32>,
+    #[serde(default)]
     pub(super) genres: Vec<Named>,
 }

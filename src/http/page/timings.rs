@@ -11,10 +11,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::super::metrics::PagePhase;
 use crate::graphql::ErrorCode;
-use crate::http::HttpState;
 use crate::http::error::error_response;
+use crate::http::metrics::PagePhase;
+use crate::http::state::HttpState;
 
 /// Maximum size of a report. The page sends at most a few dozen numbers.
 pub(super) const BODY_BYTES: usize = 4096;

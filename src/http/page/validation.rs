@@ -12,12 +12,13 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::chrome::{Chrome, Tab};
+use super::context::{PageContext, html};
+use super::numbers::{one_decimal, or_dash, percent};
 use super::problem::PageError;
-use super::queries::run_query;
-use super::views::{Chrome, Tab, one_decimal};
-use super::{PageContext, html};
+use super::queries::{Movie, run_query};
 use crate::graphql::OperationPipeline;
-use crate::http::HttpState;
+use crate::http::state::HttpState;
 
 const VALIDATION: &str = include_str!("queries/validation.graphql");
 const COMPARISON: &str = include_str!("queries/comparison.graphql");
@@ -90,22 +91,24 @@ struct ProfileTally {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DecadeData {
-    decade_validation: Detailed,
+    decade_validation: DecadeReport,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Detailed {
+struct DecadeReport {
     #[serde(flatten)]
     tally: Tally,
-    hit_films: Films,
-    missed_films: Films,
-    false_positives: Films,
+    #[serde(rename = "hitFilms")]
+    hits: RankedMovies,
+    #[serde(rename = "missedFilms")]
+    misses: RankedMovies,
+    false_positives: RankedMovies,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Films {
+struct RankedMovies {
     total_count: usize,
     nodes: Vec<RankedMovie>,
 }
@@ -114,14 +117,7 @@ struct Films {
 struct RankedMovie {
     rank: Option<usize>,
     score: Option<f64>,
-    movie: Film,
-}
-
-#[derive(Deserialize)]
-struct Film {
-    id: String,
-    title: String,
-    year: Option<i32>,
+    movie: Movie,
 }
 
 #[derive(Template)]
@@ -140,7 +136,7 @@ struct ValidationPage {
 struct DecadePage {
     page: Chrome,
     basis: &'static str,
-    detailed: Detailed,
+    report: DecadeReport,
 }
 
 /// `GET /validation`.
@@ -175,7 +171,7 @@ pub(super) async fn decade<E: Executor>(
     };
     match result.await {
         Ok((data, basis)) => {
-            html(StatusCode::OK, &DecadePage { page: context.page, basis, detailed: data.decade_validation })
+            html(StatusCode::OK, &DecadePage { page: context.page, basis, report: data.decade_validation })
         }
         Err(problem) => context.fail(problem),
     }
@@ -204,7 +200,7 @@ async fn query_on_basis<T: DeserializeOwned, E: Executor>(
     decade: Option<i32>,
     basis: &'static str,
 ) -> Result<T, PageError> {
-    let mut variables = page.address.selection()?;
+    let mut variables = page.query.selection_variables()?;
     if document == COMPARISON {
         // It compares all profiles: without the weight selection all pages share one cached response.
         variables.retain(|name, _| name == "list");
@@ -214,11 +210,6 @@ async fn query_on_basis<T: DeserializeOwned, E: Executor>(
         variables.insert("decade".to_owned(), decade.into());
     }
     Ok(run_query::<T, E>(pipeline, document, variables).await?.data)
-}
-
-/// A share as a percentage; `–` for none.
-fn percent(share: Option<f64>) -> String {
-    share.map_or("–".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
 /// The x coordinate of a share on a chart of width 100.
@@ -247,12 +238,13 @@ impl Tally {
         percent(self.accuracy)
     }
 
-    fn random(&self) -> Option<f64> {
+    /// The accuracy that a random choice would have.
+    fn random_accuracy(&self) -> Option<f64> {
         (self.listed > 0).then(|| self.expected_hits.map(|hits| hits / f64::from(self.listed))).flatten()
     }
 
     fn by_chance(&self) -> String {
-        percent(self.random())
+        percent(self.random_accuracy())
     }
 
     fn by_popularity(&self) -> String {
@@ -264,7 +256,7 @@ impl Tally {
     }
 
     fn chance_at(&self) -> Option<String> {
-        chart_x(self.random())
+        chart_x(self.random_accuracy())
     }
 
     fn popularity_at(&self) -> Option<String> {
@@ -276,15 +268,15 @@ impl Tally {
     }
 
     fn interval(&self) -> String {
-        self.interval.map_or("–".to_owned(), |of| format!("{:.0}–{:.0} %", of.low * 100.0, of.high * 100.0))
+        or_dash(self.interval.map(|interval| format!("{:.0}–{:.0} %", interval.low * 100.0, interval.high * 100.0)))
     }
 
     fn lift(&self) -> String {
-        self.lift.map_or("–".to_owned(), |lift| format!("{}×", one_decimal(lift)))
+        or_dash(self.lift.map(|lift| format!("{}×", one_decimal(lift))))
     }
 
-    /// Start and width of the interval.
-    fn span(&self) -> Option<(String, String)> {
+    /// Start and width of the interval on a chart.
+    fn interval_bar(&self) -> Option<(String, String)> {
         let interval = self.interval?;
         chart_x(Some(interval.low)).zip(chart_x(Some(interval.high - interval.low)))
     }
@@ -295,7 +287,7 @@ impl ValidationPage {
         self.basis == BLIND
     }
 
-    fn leak(&self) -> String {
+    fn published_accuracy(&self) -> String {
         percent(self.published.overall.accuracy)
     }
 
@@ -310,8 +302,8 @@ impl ValidationPage {
         self.report.snapshot_at.split('T').next().unwrap_or_default()
     }
 
-    fn films(&self, decade: &i32) -> String {
-        self.page.to(&format!("/validation/{decade}"))
+    fn decade_link(&self, decade: &i32) -> String {
+        self.page.link_to(&format!("/validation/{decade}"))
     }
 
     fn best(&self) -> &str {
@@ -320,38 +312,30 @@ impl ValidationPage {
 
     /// Decades with listed movies: the profiles with the most hits, and how many.
     fn winners(&self) -> Vec<(i32, String, String)> {
-        let of = |decade: &Tally| {
-            let found = |of: &ProfileTally| {
-                of.decades.iter().find(|tally| tally.decade == decade.decade).map_or(0, |tally| tally.hits)
+        let profiles = &self.comparison.profiles;
+        let winner = |decade: &Tally| {
+            let hits = |profile: &ProfileTally| {
+                profile.decades.iter().find(|tally| tally.decade == decade.decade).map_or(0, |tally| tally.hits)
             };
-            let most = self.comparison.profiles.iter().map(found).max().unwrap_or_default();
-            let names: Vec<&str> = self
-                .comparison
-                .profiles
-                .iter()
-                .filter(|of| found(of) == most)
-                .map(|of| of.profile.name.as_str())
-                .collect();
-            let all = names.len() == self.comparison.profiles.len();
-            let text = if all { "all profiles equal".to_owned() } else { names.join(", ") };
-            (decade.decade, text, format!("{most} of {}", decade.listed))
+            let most = profiles.iter().map(hits).max().unwrap_or_default();
+            let best: Vec<&str> =
+                profiles.iter().filter(|tally| hits(tally) == most).map(|tally| tally.profile.name.as_str()).collect();
+            let all_equal = best.len() == profiles.len();
+            let names = if all_equal { "all profiles equal".to_owned() } else { best.join(", ") };
+            (decade.decade, names, format!("{most} of {}", decade.listed))
         };
-        self.report.decades.iter().filter(|decade| decade.listed > 0).map(of).collect()
+        self.report.decades.iter().filter(|decade| decade.listed > 0).map(winner).collect()
     }
 }
 
 impl DecadePage {
-    fn groups(&self) -> [(&'static str, &'static str, &Films); 3] {
-        let Detailed { hit_films, missed_films, false_positives, .. } = &self.detailed;
+    fn groups(&self) -> [(&'static str, &'static str, &RankedMovies); 3] {
+        let DecadeReport { hits, misses, false_positives, .. } = &self.report;
         [
-            ("Correct", "On the list, and in the top of the ranking", hit_films),
-            ("Missed", "On the list, but ranked too low", missed_films),
+            ("Correct", "On the list, and in the top of the ranking", hits),
+            ("Missed", "On the list, but ranked too low", misses),
             ("Not chosen (yet)", "In the top of the ranking, but not on the list", false_positives),
         ]
-    }
-
-    fn film(&self, placed: &RankedMovie) -> String {
-        self.page.to(&format!("/films/{}", placed.movie.id))
     }
 
     fn is_blind(&self) -> bool {

@@ -169,12 +169,7 @@ impl TestService {
             origins: AllowedOrigins::default(),
             cors_headers: vec![],
             trusted_peers: vec![],
-            sockets: ConnectionLimiter::new(
-                WebSocketLimits::default(),
-                AllowedOrigins::default(),
-                stop.clone(),
-                metrics.graphql.clone(),
-            ),
+            websocket_limiter: ConnectionLimiter::new(WebSocketLimits::default(), stop.clone()),
             data_dir: PathBuf::from("/nowhere"),
             explorer: Some(Explorer::new(None, Some(graphql::sdl()))),
             runtime: Handle::current(),

@@ -1,7 +1,6 @@
 //! The page of a movie: its rank and the breakdown of its score.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use askama::Template;
@@ -11,27 +10,30 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
+use super::chrome::{Chrome, Tab};
+use super::context::{PageContext, html};
+use super::criteria::{CRITERIA, Segment, segments};
+use super::numbers::{one_decimal, or_dash};
+use super::page_query::PageQuery;
 use super::problem::PageError;
-use super::queries::{Country, Named, Part, Prediction, run_query};
-use super::views::{CRITERIA, Chrome, Segment, Tab, one_decimal};
-use super::{PageContext, html};
+use super::queries::{Country, Named, Part, run_query};
 use crate::graphql::OperationPipeline;
-use crate::http::HttpState;
+use crate::http::state::HttpState;
 
-const FILM: &str = include_str!("queries/film.graphql");
+const MOVIE: &str = include_str!("queries/movie.graphql");
 
 /// Profiles whose ranks are queried: an operation may have 30 aliases.
 const PROFILES_MAX: usize = 25;
 
 #[derive(Deserialize)]
 struct PredictionData {
-    prediction: Option<Explained>,
+    prediction: Option<ExplainedPrediction>,
 }
 
 #[derive(Deserialize)]
-struct Explained {
+struct ExplainedPrediction {
     rank: Option<usize>,
     unranked: Option<String>,
     score: f64,
@@ -39,12 +41,12 @@ struct Explained {
     coverage: u8,
     source: String,
     breakdown: Vec<Part>,
-    movie: Film,
+    movie: MovieDetails,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Film {
+struct MovieDetails {
     title: String,
     year: Option<i32>,
     decade: Option<i32>,
@@ -125,10 +127,10 @@ struct Reason {
 }
 
 #[derive(Template)]
-#[template(path = "film.html")]
-struct FilmPage {
+#[template(path = "movie.html")]
+struct MoviePage {
     page: Chrome,
-    explained: Explained,
+    explained: ExplainedPrediction,
     standings: Vec<(String, Standing)>,
 }
 
@@ -140,15 +142,15 @@ pub(super) async fn get<E: Executor>(
 ) -> Response {
     let context = PageContext::load(&state, query.as_deref(), Tab::None).await;
     let result = async {
-        let mut variables = context.query()?.selection()?;
+        let mut variables = context.query()?.selection_variables()?;
         variables.insert("by".to_owned(), json!({ "id": id }));
-        let result = run_query::<PredictionData, E>(&state.pipeline, FILM, variables).await?;
-        let explained = result.data.prediction.ok_or_else(PageError::film_not_found)?;
+        let result = run_query::<PredictionData, E>(&state.pipeline, MOVIE, variables).await?;
+        let explained = result.data.prediction.ok_or_else(PageError::movie_not_found)?;
         Ok((explained, standings(&state.pipeline, &context.page, &id).await?, result.end))
     };
     match result.await {
         Ok((explained, standings, end)) => {
-            let view = FilmPage { page: context.page, explained, standings };
+            let view = MoviePage { page: context.page, explained, standings };
             (Extension(end), html(StatusCode::OK, &view)).into_response()
         }
         Err(problem) => context.fail(problem),
@@ -161,31 +163,31 @@ async fn standings<E: Executor>(
     page: &Chrome,
     id: &str,
 ) -> Result<Vec<(String, Standing)>, PageError> {
-    let mut variables: Map<String, Value> = Map::new();
-    variables.insert("by".to_owned(), json!({ "id": id }));
-    variables.insert("list".to_owned(), page.address.list().into());
-    let (mut declared, mut fields) = (String::new(), String::new());
     let names: Vec<&str> = page.frame.profiles.iter().take(PROFILES_MAX).map(|profile| profile.name.as_str()).collect();
-    for (index, name) in names.iter().enumerate() {
-        variables.insert(format!("p{index}"), (*name).into());
-        // Writing to a string does not fail.
-        let _ = write!(declared, " $p{index}: String!");
-        let _ = write!(
-            fields,
-            " p{index}: prediction(by: $by, profile: $p{index}, list: $list) {{ rank score likelihood }}"
-        );
-    }
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let document = format!("query PageRanks($by: MovieBy!, $list: String!{declared}) {{{fields} }}");
+    let mut variables = Map::new();
+    variables.insert("by".to_owned(), json!({ "id": id }));
+    variables.insert("list".to_owned(), page.query.list().into());
+    variables.extend(names.iter().enumerate().map(|(index, name)| (format!("p{index}"), (*name).into())));
+    let document = standings_document(names.len());
     let mut predictions = run_query::<HashMap<String, Option<Standing>>, E>(pipeline, document, variables).await?.data;
     let standing =
         |(index, name): (usize, &&str)| Some(((*name).to_owned(), predictions.remove(&format!("p{index}"))??));
     Ok(names.iter().enumerate().filter_map(standing).collect())
 }
 
-impl FilmPage {
+/// A query with one aliased prediction per profile; alias and variable of the first are `p0`.
+fn standings_document(profiles: usize) -> String {
+    let declared: String = (0..profiles).map(|index| format!(" $p{index}: String!")).collect();
+    let field =
+        |index| format!(" p{index}: prediction(by: $by, profile: $p{index}, list: $list) {{ rank score likelihood }}");
+    let fields: String = (0..profiles).map(field).collect();
+    format!("query PageRanks($by: MovieBy!, $list: String!{declared}) {{{fields} }}")
+}
+
+impl MoviePage {
     fn score(&self) -> String {
         one_decimal(self.explained.score)
     }
@@ -195,21 +197,21 @@ impl FilmPage {
     }
 
     fn segments(&self) -> Vec<Segment> {
-        Prediction::segments_of(&self.explained.breakdown)
+        segments(&self.explained.breakdown)
     }
 
-    fn meta(&self) -> String {
-        let film = &self.explained.movie;
-        let year = film.year.map(|year| year.to_string()).unwrap_or_default();
-        let genres = film.genres.iter().map(|genre| genre.name.clone()).collect::<Vec<_>>().join(", ");
-        let countries = film.countries.iter().map(|country| country.name.clone()).collect::<Vec<_>>().join(", ");
-        let language = film.original_language.clone().unwrap_or_default();
+    fn summary(&self) -> String {
+        let movie = &self.explained.movie;
+        let year = movie.year.map(|year| year.to_string()).unwrap_or_default();
+        let genres = movie.genres.iter().map(|genre| genre.name.clone()).collect::<Vec<_>>().join(", ");
+        let countries = movie.countries.iter().map(|country| country.name.clone()).collect::<Vec<_>>().join(", ");
+        let language = movie.original_language.clone().unwrap_or_default();
         let parts = [year, genres, countries, language];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
     }
 
     /// The rank among the candidates of its decade, or why it has none.
-    fn place(&self) -> String {
+    fn rank(&self) -> String {
         let decade = self.explained.movie.decade.unwrap_or_default();
         match (self.explained.rank, self.explained.unranked.as_deref()) {
             (Some(rank), _) => format!("Rank {rank} of the {decade}s"),
@@ -219,9 +221,10 @@ impl FilmPage {
         }
     }
 
-    fn back(&self) -> String {
+    /// Link to the list of the movie's decade.
+    fn decade_link(&self) -> String {
         let decade = self.explained.movie.decade.map(|decade| decade.to_string()).unwrap_or_default();
-        super::page_query::PageQuery { decade, ..self.page.address.unfiltered() }.link("/")
+        PageQuery { decade, ..self.page.query.on_first_page().without_filters() }.link("/")
     }
 
     fn reasons(&self) -> Vec<Reason> {
@@ -238,7 +241,7 @@ impl FilmPage {
 
     /// The data that a criterion is computed from.
     fn facts(&self, key: &str) -> Vec<String> {
-        let film = &self.explained.movie;
+        let movie = &self.explained.movie;
         match key {
             "popular" => vec![
                 self.fact("tmdb", "rating_average", "TMDb", " of 10"),
@@ -249,10 +252,10 @@ impl FilmPage {
                 self.fact("rotten_tomatoes", "tomatometer", "Rotten Tomatoes", " %"),
             ],
             "industry" => {
-                vec![format!("{} won of {} nominations", film.festivals.wins, film.festivals.nominations)]
+                vec![format!("{} won of {} nominations", movie.festivals.wins, movie.festivals.nominations)]
             }
             "cultural" => vec![
-                format!("On {} {}", film.lists.len(), if film.lists.len() == 1 { "list" } else { "lists" }),
+                format!("On {} {}", movie.lists.len(), if movie.lists.len() == 1 { "list" } else { "lists" }),
                 self.fact("tmdb", "popularity_score", "Popularity on TMDb", ""),
             ],
             _ => vec!["Mean quality of the credited people".to_owned()],
@@ -279,11 +282,12 @@ impl Membership {
 
 impl Credited {
     fn quality(&self) -> String {
-        self.person.quality.as_ref().map_or("–".to_owned(), |quality| one_decimal(quality.score))
+        or_dash(self.person.quality.as_ref().map(|quality| one_decimal(quality.score)))
     }
 
-    fn reach(&self) -> String {
-        format!("{:.1}", self.person.quality.as_ref().map_or(0.0, |quality| quality.score))
+    /// Width of the bar of the quality.
+    fn quality_width(&self) -> String {
+        one_decimal(self.person.quality.as_ref().map_or(0.0, |quality| quality.score))
     }
 
     fn roles(&self) -> String {
@@ -293,7 +297,7 @@ impl Credited {
 
 impl Standing {
     fn rank(&self) -> String {
-        self.rank.map_or("–".to_owned(), |rank| rank.to_string())
+        or_dash(self.rank)
     }
 
     fn score(&self) -> String {

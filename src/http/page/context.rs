@@ -1,0 +1,80 @@
+//! What every page has: controls, their data, and the response when it cannot be shown.
+
+use askama::Template;
+use async_graphql::Executor;
+use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::Response;
+use serde_json::Map;
+
+use super::chrome::{Chrome, Tab};
+use super::page_query::PageQuery;
+use super::problem::PageError;
+use super::queries::{FRAME, Frame, run_query};
+use crate::http::html::respond;
+use crate::http::state::HttpState;
+
+/// Content-Security-Policy: only resources of this origin.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// An error, with links to retry and to the start page.
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    page: Chrome,
+    problem: PageError,
+    /// Link to the page that failed.
+    retry_link: String,
+}
+
+/// What a page needs beside its own content.
+pub(super) struct PageContext {
+    pub(super) page: Chrome,
+    /// Why the URL's query is invalid or the frame could not be loaded.
+    problem: Option<PageError>,
+    /// The link to try again.
+    retry_link: String,
+}
+
+impl PageContext {
+    pub(super) async fn load<E: Executor>(state: &HttpState<E>, url_query: Option<&str>, tab: Tab) -> Self {
+        let (query, mut problem) = match PageQuery::parse(url_query) {
+            Ok(query) => (query, None),
+            Err(problem) => (PageQuery::default(), Some(problem)),
+        };
+        let frame = run_query::<Frame, E>(&state.pipeline, FRAME, Map::new()).await;
+        let frame = match frame {
+            Ok(result) => result.data,
+            Err(unavailable) => {
+                problem.get_or_insert(unavailable);
+                Frame::default()
+            }
+        };
+        let retry_link = query.link(tab.path());
+        Self { page: Chrome { tab, query, frame, explorer: state.explorer.is_some() }, problem, retry_link }
+    }
+
+    /// The query of the URL.
+    ///
+    /// # Errors
+    /// The problem of this context, if any.
+    pub(super) fn query(&self) -> Result<&PageQuery, PageError> {
+        self.problem.clone().map_or(Ok(&self.page.query), Err)
+    }
+
+    /// The response that shows a problem.
+    pub(super) fn fail(self, problem: PageError) -> Response {
+        let (status, retry_after) = (problem.status, problem.retry_after);
+        let mut response = html(status, &ProblemPage { page: self.page, problem, retry_link: self.retry_link });
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// An HTML response of the page.
+pub(super) fn html(status: StatusCode, view: &impl Template) -> Response {
+    respond(status, view, POLICY)
+}

@@ -1,0 +1,114 @@
+//! The ranked lists: candidates, and confirmed additions.
+
+use std::sync::Arc;
+
+use askama::Template;
+use async_graphql::Executor;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::chrome::{Chrome, FILTER_FIELDS, Tab, WEIGHT_FIELDS};
+use super::context::{PageContext, html};
+use super::criteria::{CRITERIA, Segment, segments};
+use super::numbers::one_decimal;
+use super::queries::{ADDITIONS, PREDICTIONS, Part, Prediction, Ranked, Ranking, run_query};
+use crate::http::state::HttpState;
+
+/// `GET /`: candidates, by rank.
+pub(super) async fn predictions<E: Executor>(
+    State(state): State<Arc<HttpState<E>>>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    list(&state, query.as_deref(), Tab::Predictions).await
+}
+
+/// `GET /additions`: confirmed additions, by score.
+pub(super) async fn additions<E: Executor>(
+    State(state): State<Arc<HttpState<E>>>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    list(&state, query.as_deref(), Tab::Additions).await
+}
+
+async fn list<E: Executor>(state: &HttpState<E>, url_query: Option<&str>, tab: Tab) -> Response {
+    let context = PageContext::load(state, url_query, tab).await;
+    let result = async {
+        let (document, query) = match tab {
+            Tab::Additions => (ADDITIONS, context.query()?.without_filters()),
+            _ => (PREDICTIONS, context.query()?.clone()),
+        };
+        run_query::<Ranked, E>(&state.pipeline, document, query.page_variables()?).await
+    };
+    match result.await {
+        Ok(result) => {
+            let ranking = result.data.ranking;
+            let placeholder_row = placeholder_row();
+            let view = ListPage { page: context.page, ranking, stale: result.stale, placeholder_row };
+            (Extension(result.end), html(StatusCode::OK, &view)).into_response()
+        }
+        Err(problem) => context.fail(problem),
+    }
+}
+
+/// Movies, best first.
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPage {
+    page: Chrome,
+    ranking: Ranking,
+    stale: bool,
+    /// Template row for the scripts.
+    placeholder_row: Prediction,
+}
+
+impl ListPage {
+    fn next(&self) -> Option<String> {
+        let info = &self.ranking.page_info;
+        let cursor = info.end_cursor.as_deref().filter(|_| info.has_next_page)?;
+        Some(self.page.query.next(cursor).link(self.page.path()))
+    }
+
+    fn previous(&self) -> Option<String> {
+        let query = &self.page.query;
+        (!query.after.is_empty()).then(|| query.previous().link(self.page.path()))
+    }
+
+    fn end_cursor(&self) -> &str {
+        let info = &self.ranking.page_info;
+        info.end_cursor.as_deref().filter(|_| info.has_next_page).unwrap_or_default()
+    }
+
+    fn is_predictions(&self) -> bool {
+        self.page.tab == Tab::Predictions
+    }
+}
+
+impl Prediction {
+    fn score_text(&self) -> String {
+        one_decimal(self.score)
+    }
+
+    fn likelihood_text(&self) -> String {
+        format!("{:.0}", self.likelihood)
+    }
+
+    fn segments(&self) -> Vec<Segment> {
+        segments(&self.breakdown)
+    }
+
+    fn genres(&self) -> String {
+        self.movie.genres.iter().map(|genre| genre.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn is_direct(&self) -> bool {
+        self.source == "DIRECT_QUERY"
+    }
+}
+
+/// An empty prediction with one part per criterion.
+fn placeholder_row() -> Prediction {
+    let part = || Part::default();
+    Prediction { rank: Some(0), breakdown: std::iter::repeat_with(part).take(5).collect(), ..Prediction::default() }
+}

@@ -1,0 +1,95 @@
+//! `/graphql/ws`: subscriptions and other operations over WebSocket. Here is the handshake; `connection` serves what it
+//! accepts.
+
+mod connection;
+mod limiter;
+mod protocol;
+mod send_queue;
+
+use std::sync::Arc;
+
+use async_graphql::Executor;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::header::{CONNECTION, HOST, HeaderName, ORIGIN, RETRY_AFTER, UPGRADE};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+
+use self::connection::handle_connection;
+use self::protocol::SUBPROTOCOL;
+use super::cors::origin_problem;
+use super::error::error_response;
+use super::state::HttpState;
+use crate::config::AllowedOrigins;
+use crate::graphql::ErrorCode;
+
+pub use limiter::{ConnectionLimiter, WebSocketLimits};
+
+/// Read buffer of a connection. Small, because messages are small and connections are many.
+const READ_BUFFER_BYTES: usize = 8 * 1024;
+
+/// `GET /graphql/ws`.
+pub(super) async fn upgrade<E: Executor>(
+    State(state): State<Arc<HttpState<E>>>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let reject = |status, code, message: &str, added: &[(HeaderName, &'static str)]| {
+        state.metrics.graphql.error(code);
+        let mut response = error_response(status, code, message);
+        response
+            .headers_mut()
+            .extend(added.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))));
+        response
+    };
+    let Ok(upgrade) = upgrade else {
+        let headers = [(UPGRADE, "websocket"), (CONNECTION, "upgrade")];
+        let problem = "WebSocket upgrade required";
+        return reject(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadUserInput, problem, &headers);
+    };
+    if !is_origin_allowed(&state.origins, &headers) {
+        let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
+        return reject(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &origin_problem(origin), &[]);
+    }
+    let upgrade = upgrade.protocols([SUBPROTOCOL]);
+    if upgrade.selected_protocol().is_none() {
+        let problem = "the subprotocol graphql-transport-ws is required";
+        return reject(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, problem, &[]);
+    }
+    let Some(permit) = state.websocket_limiter.try_acquire() else {
+        let (code, problem) = (ErrorCode::ServiceUnavailable, "too many connections; retry later");
+        return reject(StatusCode::SERVICE_UNAVAILABLE, code, problem, &[(RETRY_AFTER, "1")]);
+    };
+    let (pipeline, metrics, message_bytes) =
+        (state.pipeline.clone(), state.metrics.graphql.clone(), permit.limits().message_bytes);
+    upgrade
+        .max_message_size(message_bytes)
+        .max_frame_size(message_bytes)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .on_upgrade(move |socket| handle_connection(socket, pipeline, metrics, permit))
+}
+
+/// Whether the request's origin may connect: an allowed one, or the service's own. Clients other than browsers send
+/// none, and carry no cookies to abuse.
+fn is_origin_allowed(allowed: &AllowedOrigins, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let Ok(origin) = origin.to_str() else { return false };
+    allowed.allows(origin) || is_of_host(origin, headers)
+}
+
+/// Whether an origin equals the request's `Host`. Ignores the scheme, which is unknown behind a proxy.
+fn is_of_host(origin: &str, headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
+    // An origin has no user information.
+    let origin = origin.parse::<Uri>().ok().filter(|_| !origin.contains('@'));
+    let (Some(host), Some(origin)) = (host, origin) else { return false };
+    let default_port = match origin.scheme_str() {
+        Some("http") => 80,
+        Some("https") => 443,
+        _ => return false,
+    };
+    origin.host().is_some_and(|name| name.eq_ignore_ascii_case(host.host()))
+        && origin.port_u16().unwrap_or(default_port) == host.port_u16().unwrap_or(default_port)
+}
