@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use super::output::print;
 use crate::config::Config;
 
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    super::print(config.describe())?;
+    print(config.describe())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,15 +1,18 @@
 //! `cinegraph demo`: from nothing to a serving API in one command.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::output::Output;
-use super::serve::{AddressArgs, interrupted, until_interrupted};
+use super::output::{Output, log_quietly, logs_quietly, print};
+use super::serve::AddressArgs;
+use super::signals::{INTERRUPTED, interrupted, stop_on_signal};
 use super::{generate, import, refresh};
 use crate::app::{Addresses, App, ServeOptions};
+use crate::config::{AllowedOrigins, Config};
 use crate::http::Explorer;
 use crate::services::import::Generated;
 use crate::store::{CatalogueOrigin, DataOrigin, Installation};
@@ -26,8 +29,8 @@ const FIRST_QUERY: &str = "{predictions(first:3){nodes{rank score movie{title ye
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
     /// How many movies to generate [default: 20000 at the first start, later the movies that are there]
-    #[arg(long, conflicts_with = "data")]
-    films: Option<u32>,
+    #[arg(long = "films", value_name = "FILMS", conflicts_with = "data")]
+    movies: Option<u32>,
     /// Import this directory of CSV files instead; generated movies are replaced
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -35,19 +38,33 @@ pub(super) struct DemoArgs {
     pub(super) addresses: AddressArgs,
 }
 
+/// Settings of a demo: frontends of a developer on this machine may call the API, and in a terminal no line for each
+/// request pushes the addresses off the screen.
+pub(super) fn configure(config: &mut Config, output: Output) {
+    config.cors_allowed_origins.get_or_insert_with(AllowedOrigins::loopback);
+    if output == Output::Text && io::stdout().is_terminal() {
+        log_quietly(config);
+    }
+}
+
+/// Reports what the first seconds of a demo are spent with.
+pub(super) fn announce(config: &Config, output: Output) -> anyhow::Result<()> {
+    if config.database_url.is_some() { Ok(()) } else { output.report("Starting the embedded PostgreSQL") }
+}
+
 /// Runs the demo. `program` is how to start another command on the same database.
 pub(super) async fn run(app: &App, output: Output, program: &str, args: DemoArgs) -> anyhow::Result<ExitCode> {
     tokio::select! {
-        filled = fill(app, output, args.films, args.data) => filled?,
-        () = interrupted() => return Ok(ExitCode::from(super::INTERRUPTED)),
+        filled = fill(app, output, args.movies, args.data) => filled?,
+        () = interrupted() => return Ok(ExitCode::from(INTERRUPTED)),
     }
     let data_origin = app.store.installation().await?.data_origin();
     let explorer = app.config.graphiql_enabled.then(|| Explorer::new(app.config.graphiql_dir.clone(), None));
-    let quiet = app.config.log_filter == super::QUIET_LOG_FILTER;
+    let quiet = logs_quietly(&app.config);
     let ready =
         |addresses: Addresses| welcome(output, &Links::new(addresses, explorer.as_ref()), program, data_origin, quiet);
     let stop = CancellationToken::new();
-    until_interrupted(&stop, app.serve(&stop, ServeOptions { jobs: true, warming: true }, ready)).await
+    stop_on_signal(&stop, app.serve(&stop, ServeOptions { jobs: true, warming: true }, ready)).await
 }
 
 /// Makes sure that there are movies with scores.
@@ -106,7 +123,7 @@ fn welcome(output: Output, links: &Links, program: &str, data_origin: DataOrigin
     match output {
         Output::Text => {
             // The service goes on if standard output is closed.
-            let _ = super::print(&welcome_text(links, program, data_origin, quiet));
+            let _ = print(&welcome_text(links, program, data_origin, quiet));
         }
         Output::Log => tracing::info!(
             public = %links.addresses.public,

@@ -9,8 +9,8 @@ use crate::services::generate::{GenerateRequest, generate};
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
     /// How many movies
-    #[arg(long, default_value_t = 20_000)]
-    films: u32,
+    #[arg(long = "films", value_name = "FILMS", default_value_t = 20_000)]
+    movies: u32,
     /// Seed of the generator: the same seed gives the same movies
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -18,7 +18,7 @@ pub(super) struct GenerateArgs {
 
 pub(super) async fn run(app: &App, args: &GenerateArgs) -> anyhow::Result<()> {
     app.store.installation().await?;
-    fill(app, Output::Text, args.films, args.seed).await?;
+    fill(app, Output::Text, args.movies, args.seed).await?;
     super::refresh::all(app, Output::Text).await
 }
 

@@ -4,6 +4,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::arguments::{decade, known_list};
+use super::output::print;
 use crate::app::App;
 use crate::scoring::Decade;
 use crate::versions::Scope;
@@ -29,7 +30,7 @@ pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
     if args.all {
         app.store.installation().await?;
         let counted = app.store.invalidate_all().await?;
-        return super::print(&format!("Invalidated all cached responses ({counted} data versions).\n"));
+        return print(&format!("Invalidated all cached responses ({counted} data versions).\n"));
     }
     let services = app.services().await?;
     let (scope, what) = match (args.list, args.decade, args.profile) {
@@ -49,5 +50,5 @@ pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
         _ => anyhow::bail!("say what to invalidate: --all, --list with --decade, or --profile"),
     };
     app.store.invalidate(&scope).await?;
-    super::print(&format!("Invalidated cached responses {what}.\n"))
+    print(&format!("Invalidated cached responses {what}.\n"))
 }

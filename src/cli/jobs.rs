@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::output::{print, print_json};
 use super::table::table;
 use crate::app::App;
 use crate::store::Job;
@@ -67,13 +68,13 @@ pub(super) async fn run(app: &App, args: JobsArgs) -> anyhow::Result<()> {
     match args.what {
         What::List { json } => {
             let rows: Vec<Row> = app.store.jobs().await?.into_iter().map(Row::from).collect();
-            if json { super::print_json(&rows) } else { super::print(&printed(&rows)) }
+            if json { print_json(&rows) } else { print(&printed(&rows)) }
         }
         What::Retry(RetryArgs { id, .. }) => {
             let retried = app.store.retry_jobs(id).await?;
             anyhow::ensure!(id.is_none() || !retried.is_empty(), "no failed job has this number");
             let jobs: Vec<_> = retried.iter().map(ToString::to_string).collect();
-            super::print(&match jobs.as_slice() {
+            print(&match jobs.as_slice() {
                 [] => "No failed jobs.\n".to_owned(),
                 jobs => format!("Retrying: {}\n", jobs.join(", ")),
             })

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::output::print;
 use crate::app::App;
 use crate::store::SchemaVariant;
 
@@ -23,7 +24,7 @@ async fn migrate(app: &App) -> anyhow::Result<()> {
     text += &line("Indexes built", &done.indexes);
     text += &line("Triggers put on", &done.triggers);
     text += "The schema is up to date.\n";
-    super::print(&text)
+    print(&text)
 }
 
 async fn detach(app: &App) -> anyhow::Result<()> {
@@ -36,7 +37,7 @@ async fn detach(app: &App) -> anyhow::Result<()> {
         text += "The movie tables stay, and from now on count as a host application's: `cinegraph migrate` attaches to \
                  them, but nothing can be imported. Drop the database to start again.\n";
     }
-    super::print(&text)
+    print(&text)
 }
 
 /// One line of names; none where there are none.

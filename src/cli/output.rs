@@ -1,6 +1,14 @@
-//! Reports of what a command does: text for people, log lines for collectors.
+//! What a command prints: its result, and reports of what it does.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
 
 use super::progress::Steps;
+use crate::config::Config;
+
+/// What commands log whose output is for people, unless `log_filter` is set: no line for each request.
+const QUIET_LOG_FILTER: &str = "warn,sqlx::query=off,graphile_worker::runner::release=off";
 
 /// How a command reports what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +23,7 @@ impl Output {
     /// Reports what was done. `text` has no line break at its end.
     pub(super) fn report(self, text: &str) -> anyhow::Result<()> {
         match self {
-            Self::Text => super::print(&format!("{text}\n")),
+            Self::Text => print(&format!("{text}\n")),
             Self::Log => {
                 tracing::info!("{text}");
                 Ok(())
@@ -27,4 +35,29 @@ impl Output {
     pub(super) fn steps(self) -> Steps {
         Steps::new(self == Self::Text)
     }
+}
+
+/// Writes text to standard output. A reader that closes the pipe early (`| head`) is not an error.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// Writes a value to standard output as indented JSON.
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// Lets only warnings be logged, unless `log_filter` is set.
+pub(super) fn log_quietly(config: &mut Config) {
+    if config.has_default_log_filter() {
+        QUIET_LOG_FILTER.clone_into(&mut config.log_filter);
+    }
+}
+
+/// Whether only warnings are logged.
+pub(super) fn logs_quietly(config: &Config) -> bool {
+    config.log_filter == QUIET_LOG_FILTER
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments::{RankingArgs, decade};
+use super::output::{print, print_json};
 use super::table::table;
 use crate::app::App;
 use crate::scoring::{Decade, Filter, MovieId, likelihood};
@@ -63,8 +64,8 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
         let rows = rows(&services, &movies).await?;
         return match (args.csv, args.json) {
             (true, _) => print_csv(&services, args.decade, &rows).await,
-            (false, true) => super::print_json(&rows),
-            (false, false) => super::print(&format!("{}\n", printed(&rows))),
+            (false, true) => print_json(&rows),
+            (false, false) => print(&format!("{}\n", printed(&rows))),
         };
     }
     let request = PageRequest {
@@ -80,11 +81,11 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
     let page = services.predictions.page(request).await?;
     let rows = rows(&services, &page.movies).await?;
     if args.json {
-        return super::print_json(&rows);
+        return print_json(&rows);
     }
     let kind = if args.confirmed { "movies on the list" } else { "candidates" };
     let selection = selection.profile.map_or_else(|| "weights of your own".to_owned(), |profile| profile.name.clone());
-    super::print(&format!(
+    print(&format!(
         "{} of {} {kind} of the {} for {}, by {selection}\n\n{}\n",
         rows.len(),
         page.total,
@@ -148,7 +149,7 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
             known(inputs.people.first().copied()),
         ])?;
     }
-    super::print(&String::from_utf8(csv.into_inner()?)?)
+    print(&String::from_utf8(csv.into_inner()?)?)
 }
 
 async fn rows(services: &Services, ranked: &[ScoredMovie]) -> anyhow::Result<Vec<Row>> {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::client::Client;
 use self::load::Mix;
-use super::output::Output;
+use super::output::{Output, log_quietly, print, print_json};
 use super::progress::Steps;
 use super::table::table;
 use crate::app::{App, ServeOptions};
@@ -51,15 +51,16 @@ pub(super) fn configure(config: &mut Config) {
     config.shutdown_delay = None;
     config.trusted_documents_only = false;
     config.metrics_enabled = true;
+    log_quietly(config);
 }
 
 pub(super) async fn run(app: &App, args: &ProveArgs) -> anyhow::Result<ExitCode> {
     let proof = measure(app, Duration::from_secs(args.original_limit), Duration::from_secs(args.load_time)).await?;
     let saved = proof.write(&app.data_dir());
     if args.json {
-        super::print_json(&proof)?;
+        print_json(&proof)?;
     } else {
-        super::print(&printed(&proof))?;
+        print(&printed(&proof))?;
     }
     if let Err(error) = saved {
         tracing::warn!(%error, "the result cannot be saved, so the page /proof does not show it");

@@ -1,11 +1,11 @@
-//! `cinegraph serve`, and how the program is stopped by signals.
+//! `cinegraph serve`
 
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::signals::stop_on_signal;
 use crate::app::{Addresses, App, ServeOptions};
 
 #[derive(Debug, Args)]
@@ -32,41 +32,5 @@ pub(super) async fn run(app: &App, args: ServeArgs) -> anyhow::Result<ExitCode> 
         tracing::info!(public = %addresses.public, admin = %addresses.admin, "serving");
     };
     let stop = CancellationToken::new();
-    until_interrupted(&stop, app.serve(&stop, ServeOptions { jobs: !args.no_jobs, warming: true }, ready)).await
-}
-
-/// Runs `work` until a signal stops it; being stopped is not a failure.
-pub(super) async fn until_interrupted(
-    stop: &CancellationToken,
-    work: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<ExitCode> {
-    let stopped = async {
-        interrupted().await;
-        tracing::info!("stopping");
-        stop.cancel();
-        // A second signal ends it at once.
-        interrupted().await;
-    };
-    tokio::select! {
-        done = work => done.map(|()| ExitCode::SUCCESS),
-        () = stopped => Ok(ExitCode::from(super::INTERRUPTED)),
-    }
-}
-
-/// Waits for a signal that stops the program.
-pub(super) async fn interrupted() {
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            // Without a handler the signal ends the program by itself.
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
-    }
+    stop_on_signal(&stop, app.serve(&stop, ServeOptions { jobs: !args.no_jobs, warming: true }, ready)).await
 }

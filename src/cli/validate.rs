@@ -4,6 +4,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::arguments::{RankingArgs, decade, known_list};
+use super::output::{print, print_json};
 use super::table::table;
 use crate::app::App;
 use crate::scoring::{Basis, Decade, Totals};
@@ -73,7 +74,7 @@ impl Row {
 pub(super) async fn run(app: &App, args: ValidateArgs) -> anyhow::Result<()> {
     let services = app.services().await?;
     let rows = rows(&services, &args).await?;
-    if args.json { super::print_json(&rows) } else { super::print(&printed(&rows)) }
+    if args.json { print_json(&rows) } else { print(&printed(&rows)) }
 }
 
 async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Row>> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::serve::until_interrupted;
+use super::signals::stop_on_signal;
 use crate::app::App;
 
 #[derive(Debug, Args)]
@@ -18,5 +18,5 @@ pub(super) struct WorkerArgs {
 pub(super) async fn run(app: &App) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let ready = |admin| tracing::info!(%admin, "doing background work");
-    until_interrupted(&stop, app.run_worker(&stop, ready)).await
+    stop_on_signal(&stop, app.run_worker(&stop, ready)).await
 }

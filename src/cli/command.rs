@@ -1,0 +1,125 @@
+//! The commands and their arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{
+    demo, generate, import, invalidate, jobs, migrate, postgres, predict, prove, refresh, serve, status, validate,
+    worker,
+};
+use crate::config::{Overrides, Secret};
+
+/// Ranks the movies of a decade by how likely they are to join a canonical list, and validates the ranking.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Settings that beat the configuration file and the environment.
+#[derive(Debug, Args)]
+pub(super) struct GlobalArgs {
+    /// The configuration file [default: cinegraph.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Use this PostgreSQL instead of the embedded one (visible in the process list; prefer CINEGRAPH_DATABASE_URL)
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Data directory of the embedded PostgreSQL
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// json, pretty, or auto
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl GlobalArgs {
+    /// How to start the program again with the same settings, for messages. A database URL may hold a password, so it
+    /// is left to the reader.
+    pub(super) fn program(&self) -> String {
+        let name = std::env::args().next().unwrap_or_else(|| "cinegraph".to_owned());
+        let config = self.config.iter().map(|file| format!(" --config {}", file.display()));
+        let data_dir = self.data_dir.iter().map(|dir| format!(" --data-dir {dir}"));
+        let database = self.database_url.iter().map(|_| " --database-url URL".to_owned());
+        std::iter::once(name).chain(config).chain(data_dir).chain(database).collect()
+    }
+
+    /// The settings that these arguments override.
+    pub(super) fn overrides(self) -> Overrides {
+        Overrides {
+            config: self.config,
+            database_url: self.database_url.map(Secret::from),
+            data_dir: self.data_dir,
+            log_format: self.log_format,
+            ..Overrides::default()
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    #[command(flatten)]
+    OnDatabase(DatabaseCommand),
+    /// Print the GraphQL schema
+    Schema,
+    /// Print every setting with its meaning, value and origin; secrets are hidden
+    Config,
+    /// Run a command against the embedded PostgreSQL, such as `cinegraph postgres -- psql`
+    Postgres(postgres::PostgresArgs),
+}
+
+/// Commands that need the database.
+#[derive(Debug, Subcommand)]
+pub(super) enum DatabaseCommand {
+    /// Start everything at once: embedded PostgreSQL, generated or imported movies, scores, page and API
+    Demo(demo::DemoArgs),
+    /// Serve the API
+    Serve(serve::ServeArgs),
+    /// Run background jobs only: scores, snapshots
+    Worker(worker::WorkerArgs),
+    /// Create or update the schema, or attach to the database of a host application
+    Migrate(migrate::MigrateArgs),
+    /// Import movies from files
+    Import(import::ImportArgs),
+    /// Fill the database with generated movies
+    Generate(generate::GenerateArgs),
+    /// Recompute person quality, scores and the validation snapshot
+    Refresh(refresh::RefreshArgs),
+    /// Print the most likely additions of a decade
+    Predict(predict::PredictArgs),
+    /// Print how well the ranking would have found earlier additions
+    Validate(validate::ValidateArgs),
+    /// Measure this service beside the query that it replaces, on the data that is loaded; changes no data
+    Prove(prove::ProveArgs),
+    /// Show scores, snapshot, queue and jobs, and the caches of a running instance
+    Status(status::StatusArgs),
+    /// Invalidate cached responses on every instance; the next request recomputes them
+    Invalidate(invalidate::InvalidateArgs),
+    /// Print background jobs, or retry failed ones
+    Jobs(jobs::JobsArgs),
+}
+
+impl DatabaseCommand {
+    /// Whether it serves until it is stopped. Its log lines are its product; the other commands print a result.
+    pub(super) fn is_service(&self) -> bool {
+        matches!(self, Self::Demo(_) | Self::Serve(_) | Self::Worker(_))
+    }
+
+    /// Overrides the addresses that its arguments name.
+    pub(super) fn override_addresses(&self, overrides: &mut Overrides) {
+        match self {
+            Self::Demo(demo::DemoArgs { addresses, .. }) | Self::Serve(serve::ServeArgs { addresses, .. }) => {
+                overrides.http_addr.clone_from(&addresses.http_addr);
+                overrides.admin_addr.clone_from(&addresses.admin_addr);
+            }
+            Self::Worker(worker::WorkerArgs { admin_addr }) | Self::Status(status::StatusArgs { admin_addr, .. }) => {
+                overrides.admin_addr.clone_from(admin_addr);
+            }
+            _ => {}
+        }
+    }
+}
