@@ -130,7 +130,9 @@ async fn execute(command: DatabaseCommand, config: Config, output: Output, progr
         Db::Refresh(args) => run_to_end(config, async |app| refresh::run(app, &args).await).await,
         Db::Predict(args) => run_to_end(config, async |app| predict::run(app, args).await).await,
         Db::Validate(args) => run_to_end(config, async |app| validate::run(app, args).await).await,
-        Db::Prove(args) => with_app(config, async |app| run_until_interrupted(prove::run(app, &args)).await).await,
+        Db::Prove(args) => {
+            with_app(config, async |app| run_until_interrupted(Box::pin(prove::run(app, &args))).await).await
+        }
         Db::Status(args) => run_to_end(config, async |app| status::run(app, &args).await).await,
         Db::Invalidate(args) => run_to_end(config, async |app| invalidate::run(app, args).await).await,
         Db::Jobs(args) => run_to_end(config, async |app| jobs::run(app, args).await).await,
@@ -139,8 +141,8 @@ async fn execute(command: DatabaseCommand, config: Config, output: Output, progr
 
 /// Runs a command that ends by itself.
 async fn run_to_end(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
-    let done = async |app: &App| command(app).await.map(|()| ExitCode::SUCCESS);
-    with_app(config, async |app| run_until_interrupted(done(app)).await).await
+    let command = async |app: &App| command(app).await.map(|()| ExitCode::SUCCESS);
+    with_app(config, async |app| run_until_interrupted(Box::pin(command(app))).await).await
 }
 
 /// Runs a command on the database. The embedded PostgreSQL stops with the program, whatever ends it.
@@ -149,7 +151,7 @@ async fn with_app(
     command: impl AsyncFnOnce(&App) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let app = App::start(config).await?;
-    let done = command(&app).await;
+    let done = Box::pin(command(&app)).await;
     let stopped = app.stop().await;
     let code = done?;
     stopped.map(|()| code)
