@@ -128,7 +128,7 @@ impl Shell {
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
         let limits = OperationLimits { time: execution, max_concurrent: CONCURRENCY, ..OperationLimits::default() };
-        let pipeline = OperationPipeline::new(Schema::new(Query, Mutation, EmptySubscription), graphql.clone(), limits)
+        let pipeline = OperationPipeline::new(Schema::new(Query, Mutation, EmptySubscription), graphql, limits)
             .with_trusted_documents(documents);
         let state = HttpState {
             pipeline,
