@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::scoring::{Decade, Filter, MovieId, likelihood};
 use crate::services::Services;
 use crate::services::predictions::{ListStatus, PageRequest, ScoredMovie};
+use crate::services::profiles::WeightSelection;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a separate flag")]
@@ -59,15 +60,20 @@ struct Row {
 pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
     let services = app.services().await?;
     let selection = args.ranking.selection(&services).await?;
-    if args.all {
-        let movies = services.predictions.all(&args.ranking.list, args.decade, selection.weights).await?;
-        let rows = rows(&services, &movies).await?;
-        return match (args.csv, args.json) {
-            (true, _) => print_csv(&services, args.decade, &rows).await,
-            (false, true) => print_json(&rows),
-            (false, false) => print(&format!("{}\n", printed(&rows))),
-        };
+    if args.all { print_all(&services, &args, &selection).await } else { print_page(&services, &args, selection).await }
+}
+
+async fn print_all(services: &Services, args: &PredictArgs, selection: &WeightSelection) -> anyhow::Result<()> {
+    let movies = services.predictions.all(&args.ranking.list, args.decade, selection.weights).await?;
+    let rows = rows(services, &movies).await?;
+    match (args.csv, args.json) {
+        (true, _) => print_csv(services, args.decade, &rows).await,
+        (false, true) => print_json(&rows),
+        (false, false) => print(&format!("{}\n", printed(&rows))),
     }
+}
+
+async fn print_page(services: &Services, args: &PredictArgs, selection: WeightSelection) -> anyhow::Result<()> {
     let request = PageRequest {
         list: args.ranking.list.clone(),
         custom: true,
@@ -79,7 +85,7 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
         first: args.first,
     };
     let page = services.predictions.page(request).await?;
-    let rows = rows(&services, &page.movies).await?;
+    let rows = rows(services, &page.movies).await?;
     if args.json {
         return print_json(&rows);
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Jobs;
+use super::dependencies::Jobs;
 use super::instrument::{self, JobOutcome};
 use crate::services::drain::{Drain, Step};
 use crate::store::Task;

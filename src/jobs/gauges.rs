@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::Jobs;
+use super::dependencies::Jobs;
 use crate::services::ServiceError;
 
 /// Polling interval.

@@ -5,8 +5,10 @@
 //! the jobs of a dead one. A lock lets one instance at a time run the `drain`. Each instance runs `warming` for itself,
 //! since only it can fill its memory.
 
+mod dependencies;
 mod drain;
 mod gauges;
+mod handler;
 mod instrument;
 mod metrics;
 mod person_quality;
@@ -15,34 +17,10 @@ mod snapshot_refresh;
 pub mod warming;
 mod worker;
 
-use std::time::Duration;
-
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::store::Store;
-
+pub use dependencies::{Jobs, PollIntervals};
 pub use metrics::{TaskMetrics, TaskOutcome};
-pub use worker::PollIntervals;
-
-/// Dependencies of background work.
-#[derive(Debug, Clone)]
-pub struct Jobs {
-    /// The database, through a dedicated pool: background work must not use the connections of requests.
-    pub store: Store,
-    /// Metrics.
-    pub metrics: TaskMetrics,
-    /// Clock.
-    pub clock: Clock,
-    /// The lists that snapshots are taken for.
-    pub target_lists: Vec<String>,
-    /// Whether this database's person quality is computed by Cinegraph.
-    pub person_quality: bool,
-    /// Grace period of a running job after the stop signal; it is then returned to the queue.
-    pub grace: Duration,
-    /// Polling intervals.
-    pub intervals: PollIntervals,
-}
 
 impl Jobs {
     /// Runs the drain and due jobs until `stop`, and returns unfinished jobs to the queue.

@@ -3,13 +3,10 @@
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
+use super::handler::run_job;
 use super::instrument::JobOutcome;
-use super::worker::{self, Daily};
 use crate::services::refresh;
 use crate::store::Task;
-
-/// Off-peak for most clients (UTC).
-pub(super) const AT: Daily = Daily { hour: 2, minute: 30 };
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PersonQuality {}
@@ -18,7 +15,7 @@ impl TaskHandler for PersonQuality {
     const IDENTIFIER: &'static str = "person_quality";
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        worker::job(&context, Task::PersonQuality, async |jobs| {
+        run_job(&context, Task::PersonQuality, async |jobs| {
             let changes = refresh::person_quality(&jobs.store, &mut |_| ()).await?;
             Ok(JobOutcome::Done(changes.rows))
         })

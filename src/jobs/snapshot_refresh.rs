@@ -3,13 +3,10 @@
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
+use super::handler::run_job;
 use super::instrument::JobOutcome;
-use super::worker;
 use crate::services::refresh;
 use crate::store::Task;
-
-/// Minute of the hour.
-pub(super) const AT_MINUTE: u32 = 7;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SnapshotRefresh {}
@@ -18,7 +15,7 @@ impl TaskHandler for SnapshotRefresh {
     const IDENTIFIER: &'static str = "snapshot_refresh";
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        worker::job(&context, Task::SnapshotRefresh, async |jobs| {
+        run_job(&context, Task::SnapshotRefresh, async |jobs| {
             refresh::snapshot(&jobs.store, &jobs.target_lists, &mut |_| ()).await?;
             Ok(JobOutcome::Done(jobs.target_lists.len() as u64))
         })

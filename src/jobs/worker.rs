@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use graphile_worker::runner::WorkerRuntimeError;
 use graphile_worker::{
-    Cron, CronBuilder, CrontabTimerError, TaskHandler, WorkerBuildError, WorkerContext, WorkerOptions,
-    WorkerRecoveryConfig,
+    Cron, CronBuilder, CrontabTimerError, TaskHandler, WorkerBuildError, WorkerOptions, WorkerRecoveryConfig,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Jobs;
-use super::instrument::{self, JobError, JobOutcome, with_causes};
-use super::person_quality::{self, PersonQuality};
-use super::score_refresh::{self, ScoreRefresh};
-use super::snapshot_refresh::{self, SnapshotRefresh};
+use super::dependencies::Jobs;
+use super::instrument::with_causes;
+use super::person_quality::PersonQuality;
+use super::score_refresh::ScoreRefresh;
+use super::snapshot_refresh::SnapshotRefresh;
 use crate::services::ServiceError;
 use crate::store::{JOBS_SCHEMA, Task};
 
@@ -29,30 +28,21 @@ const RESTART_DELAY: Duration = Duration::from_secs(5);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// Polling and heartbeat intervals of an instance.
-#[derive(Debug, Clone, Copy)]
-pub struct PollIntervals {
-    /// How often to poll for jobs whose time has come. New jobs are announced and need no polling.
-    pub poll_every: Duration,
-    /// How often an instance sends its heartbeat and looks for dead instances.
-    pub alive_every: Duration,
-    /// How long an instance may miss its heartbeat before others take over its jobs.
-    pub dead_after: Duration,
-}
-
-impl Default for PollIntervals {
-    fn default() -> Self {
-        let poll_every = Duration::from_secs(2);
-        Self { poll_every, alive_every: Duration::from_secs(15), dead_after: Duration::from_mins(1) }
-    }
-}
-
 /// A time of day, UTC.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Daily {
-    pub(super) hour: u32,
-    pub(super) minute: u32,
+struct Daily {
+    hour: u32,
+    minute: u32,
 }
+
+/// Off-peak for most clients.
+const PERSON_QUALITY_AT: Daily = Daily { hour: 2, minute: 30 };
+
+/// Off-peak for most clients, and after person quality, whose changes would otherwise require a second refresh.
+const SCORE_REFRESH_AT: Daily = Daily { hour: 3, minute: 30 };
+
+/// Minute of the hour.
+const SNAPSHOT_REFRESH_AT_MINUTE: u32 = 7;
 
 /// Why the worker stopped.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +81,8 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
         .add_extension(jobs.clone())
         .define_job::<ScoreRefresh>()
         .define_job::<SnapshotRefresh>()
-        .with_cron(daily::<ScoreRefresh>(score_refresh::AT)?)
-        .with_cron(enqueue_unique(Cron::hourly_at::<SnapshotRefresh>(snapshot_refresh::AT_MINUTE)?))
+        .with_cron(daily::<ScoreRefresh>(SCORE_REFRESH_AT)?)
+        .with_cron(enqueue_unique(Cron::hourly_at::<SnapshotRefresh>(SNAPSHOT_REFRESH_AT_MINUTE)?))
         .worker_recovery(
             WorkerRecoveryConfig::default()
                 .heartbeat_interval(jobs.intervals.alive_every)
@@ -105,7 +95,7 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
         .shutdown_grace_period(jobs.grace)
         .shutdown_interrupted_job_retry_delay(Duration::ZERO);
     if jobs.person_quality {
-        options = options.define_job::<PersonQuality>().with_cron(daily::<PersonQuality>(person_quality::AT)?);
+        options = options.define_job::<PersonQuality>().with_cron(daily::<PersonQuality>(PERSON_QUALITY_AT)?);
     }
     let worker = options.init().await?;
     enqueue_overdue(jobs).await?;
@@ -129,18 +119,6 @@ async fn enqueue_overdue(jobs: &Jobs) -> Result<(), ServiceError> {
 fn tasks(jobs: &Jobs) -> impl Iterator<Item = (Task, Duration)> {
     let person_quality = jobs.person_quality.then_some((Task::PersonQuality, DAY));
     [(Task::ScoreRefresh, DAY), (Task::SnapshotRefresh, HOUR)].into_iter().chain(person_quality)
-}
-
-/// Runs the work of one job.
-pub(super) async fn job(
-    context: &WorkerContext,
-    task: Task,
-    work: impl AsyncFnOnce(&Jobs) -> Result<JobOutcome, ServiceError>,
-) -> Result<(), JobError> {
-    let Some(jobs) = context.get_ext::<Jobs>() else { return Err(JobError::from("the worker has no Jobs extension")) };
-    let job = context.job();
-    let run_id = format!("{}.{}", job.id(), job.attempts());
-    instrument::run(task, &run_id, &jobs.metrics, &jobs.clock, work(jobs)).await.map(drop)
 }
 
 fn daily<T: TaskHandler>(at: Daily) -> Result<CronBuilder<T>, CrontabTimerError> {

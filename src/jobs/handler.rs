@@ -1,0 +1,20 @@
+//! Runs the work of a task as a job of the worker.
+
+use graphile_worker::WorkerContext;
+
+use super::dependencies::Jobs;
+use super::instrument::{self, JobError, JobOutcome};
+use crate::services::ServiceError;
+use crate::store::Task;
+
+/// Runs the work of one job.
+pub(super) async fn run_job(
+    context: &WorkerContext,
+    task: Task,
+    work: impl AsyncFnOnce(&Jobs) -> Result<JobOutcome, ServiceError>,
+) -> Result<(), JobError> {
+    let Some(jobs) = context.get_ext::<Jobs>() else { return Err(JobError::from("the worker has no Jobs extension")) };
+    let job = context.job();
+    let run_id = format!("{}.{}", job.id(), job.attempts());
+    instrument::run(task, &run_id, &jobs.metrics, &jobs.clock, work(jobs)).await.map(drop)
+}
