@@ -275,7 +275,7 @@ CACHE = [
     panel(
         "Lookups by result",
         "ops",
-        "Hits, stale hits, misses. Many stale: refreshes fail or are slow. Many bypass: requests that skip the cache.",
+        "Hits, stale hits, misses. Many stale: refreshes fail or are slow.",
         ("sum by (result) (rate(cinegraph_cache_lookups_total[$__rate_interval]))", "{{result}}"),
     ),
     panel(

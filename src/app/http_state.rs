@@ -50,7 +50,7 @@ impl App {
         };
         let executor = graphql::api(Arc::clone(services), self.metrics.graphql.clone(), limits);
         let limits = OperationLimits {
-            time: self.config.request_timeout,
+            timeout: self.config.request_timeout,
             document: self.document_limits(),
             max_concurrent: self.config.http_concurrency_limit,
         };

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::entry::Validity;
-use super::labels::DataSource;
+use super::labels::{DataSource, Lookup};
 use crate::versions::VersionSet;
 
 tokio::task_local! {
@@ -40,7 +40,7 @@ pub struct Dependencies {
     /// The older version of each scope that was read.
     pub version_set: VersionSet,
     /// The first entry's creation time, with the earliest ends of the fresh and stale windows.
-    pub times: Option<Validity>,
+    pub validity: Option<Validity>,
     /// The slowest source used.
     pub source: Option<DataSource>,
     /// Whether a part belongs to custom weights.
@@ -87,7 +87,7 @@ impl DependencyScope {
     pub fn record(&self, version_set: &VersionSet, times: Validity, source: DataSource) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.version_set.add(version_set);
-        read.times = Some(read.times.map_or(times, |shortest| shortest.min(&times)));
+        read.validity = Some(read.validity.map_or(times, |shortest| shortest.min(&times)));
         read.source = read.source.max(Some(source));
     }
 
@@ -96,7 +96,13 @@ impl DependencyScope {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).custom = true;
     }
 
-    pub(super) fn count(&self, what: impl FnOnce(&mut Dependencies)) {
-        what(&mut self.read.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Counts one lookup by its result.
+    pub(super) fn count(&self, lookup: Lookup) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        match lookup {
+            Lookup::HitL1 | Lookup::HitL2 => read.hits += 1,
+            Lookup::Stale => read.stale += 1,
+            Lookup::Miss => read.misses += 1,
+        }
     }
 }

@@ -42,6 +42,9 @@ pub struct Ttl {
 }
 
 impl Ttl {
+    /// The value is not stored: only the requests that wait for its load receive it.
+    pub const NONE: Self = Self::of(Duration::ZERO);
+
     /// Fresh for `fresh`, then stale for the same time.
     #[must_use]
     pub const fn of(fresh: Duration) -> Self {
@@ -80,7 +83,7 @@ pub struct Entry<V> {
     /// Versions that it was derived from.
     pub version_set: VersionSet,
     /// When it was created, and how long it may be served.
-    pub times: Validity,
+    pub validity: Validity,
     /// Estimated size in memory.
     pub bytes: usize,
 }
@@ -139,15 +142,15 @@ pub enum EntryState {
 
 /// Returns the state at `now` of an entry with these times and this version set.
 #[must_use]
-pub fn state_of(times: &Validity, version_set: &VersionSet, versions: &Versions, now: DateTime<Utc>) -> EntryState {
+pub fn state_of(validity: &Validity, version_set: &VersionSet, versions: &Versions, now: DateTime<Utc>) -> EntryState {
     match versions.staleness(version_set) {
         Staleness::Invalidated => EntryState::Invalidated,
         // Changes may have been missed, and a refresh probably fails in the same outage. An outdated value is better
         // than an error, so the entry is served as stale even after its stale window.
         Staleness::Unknown => EntryState::Stale,
-        _ if now >= times.stale_until => EntryState::Expired,
-        _ if now >= times.fresh_until => EntryState::Stale,
-        Staleness::Stale if now - times.created_at >= SOFT_WINDOW => EntryState::Stale,
+        _ if now >= validity.stale_until => EntryState::Expired,
+        _ if now >= validity.fresh_until => EntryState::Stale,
+        Staleness::Stale if now - validity.created_at >= SOFT_WINDOW => EntryState::Stale,
         Staleness::Stale | Staleness::Current => EntryState::Fresh,
     }
 }

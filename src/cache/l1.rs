@@ -174,8 +174,8 @@ mod tests {
     use crate::versions::VersionSet;
 
     fn entry(bytes: usize) -> Arc<Entry<()>> {
-        let times = Validity::new(DateTime::UNIX_EPOCH, Ttl::of(Duration::from_secs(1)));
-        Arc::new(Entry { value: Arc::new(()), version_set: VersionSet::default(), times, bytes })
+        let validity = Validity::new(DateTime::UNIX_EPOCH, Ttl::of(Duration::from_secs(1)));
+        Arc::new(Entry { value: Arc::new(()), version_set: VersionSet::default(), validity, bytes })
     }
 
     fn memory(entries: usize, bytes: usize) -> (Memory<u32, ()>, Recorder) {

@@ -100,7 +100,7 @@ impl Redis {
 
     /// Acquires the refresh lock of `key` among all instances. Returns true if Redis is unavailable: each instance then
     /// refreshes for itself.
-    pub(super) async fn claim(&self, key: &str) -> bool {
+    pub(super) async fn try_lock(&self, key: &str) -> bool {
         let mut connection = self.connection();
         let lock = format!("{key}:claim");
         let options =
@@ -113,7 +113,7 @@ impl Redis {
     }
 
     /// Releases the refresh lock of `key`.
-    pub(super) async fn release(&self, key: &str) {
+    pub(super) async fn unlock(&self, key: &str) {
         let mut connection = self.connection();
         let lock = format!("{key}:claim");
         // An error is ignored, because the lock expires after `LOCK_TTL`.

@@ -21,7 +21,7 @@ label! {
 
 label! {
     /// Result of a request's lookup; `stale`: a stale or outdated entry was served.
-    Lookup { HitL1 = "hit_l1", HitL2 = "hit_l2", Stale = "stale", Miss = "miss", Bypass = "bypass" }
+    Lookup { HitL1 = "hit_l1", HitL2 = "hit_l2", Stale = "stale", Miss = "miss" }
 }
 
 label! {

@@ -5,16 +5,19 @@
 //! module does not know what a movie is. Redis is behind a circuit breaker. If a load fails because of an outage,
 //! outdated entries are served, but never invalidated ones.
 
-mod batch_cache;
+mod codec;
+mod context;
 mod dependencies;
 mod entry;
 mod l1;
 mod l2;
 mod labels;
+mod lookup;
 mod metrics;
+mod single_flight;
 mod tiered;
 
-pub use batch_cache::BatchCache;
+pub use context::{CacheContext, CacheSettings, Key, LoadError};
 pub use dependencies::{Dependencies, DependencyScope, ReadMode};
 pub use entry::{Entry, EntryState, Loaded, Ttl, Validity, state_of};
 pub use l1::{Capacity, Memory};
@@ -22,5 +25,8 @@ pub use l2::{L2Settings, Redis};
 pub use labels::{
     CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
 };
+pub use lookup::Cache;
 pub use metrics::{CacheMetrics, CacheStatus, revalidation_span};
-pub use tiered::{Cache, CacheContext, CacheSettings, Key, LoadError};
+
+#[cfg(test)]
+mod tests;

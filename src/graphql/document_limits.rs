@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 
+use async_graphql::ServerError;
 use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
 
-use super::operation::selected_operation;
+use super::document::{selected_operation, skip_string};
+use super::error::too_complex;
 
 /// Limits on the size of a document, independent of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,20 @@ impl LimitExceeded {
     }
 }
 
+impl From<LimitExceeded> for ServerError {
+    fn from(LimitExceeded { what, requested, allowed }: LimitExceeded) -> Self {
+        let (problem, figure) = match what {
+            "depth" => (format!("the operation nests {requested} fields deep, {allowed} are allowed"), what),
+            "root fields" => {
+                (format!("the operation has {requested} root fields, {allowed} are allowed"), "rootFields")
+            }
+            "nesting" => (format!("brackets are nested {requested} deep, {allowed} are allowed"), what),
+            _ => (format!("the operation has {requested} {what}, {allowed} are allowed"), what),
+        };
+        too_complex(problem, figure, requested, allowed)
+    }
+}
+
 /// Checks nesting and tokens in one pass, before the recursive parser sees the document.
 ///
 /// # Errors
@@ -100,31 +116,6 @@ pub(super) fn check_tokens(query: &str, limits: &DocumentLimits) -> Result<(), L
 
 fn is_of_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// The bytes after the string literal that `text` starts with; empty if the literal is unterminated.
-pub(super) fn skip_string(text: &[u8]) -> &[u8] {
-    if let Some(block) = text.strip_prefix(b"\"\"\"") {
-        let mut from = 0;
-        while let Some(end) = block[from..].windows(3).position(|bytes| bytes == b"\"\"\"") {
-            let end = from + end;
-            if end == 0 || block[end - 1] != b'\\' {
-                return &block[end + 3..];
-            }
-            from = end + 3;
-        }
-        return &[];
-    }
-    let mut bytes = text[1..].iter().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        match byte {
-            b'\\' => _ = bytes.next(),
-            // A line break ends an unterminated string; the parser reports the error.
-            b'"' | b'\n' | b'\r' => return &text[at + 2..],
-            _ => {}
-        }
-    }
-    &[]
 }
 
 /// Size of the selected operation of a document.

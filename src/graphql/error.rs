@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Error, ErrorExtensions};
+use async_graphql::{Error, ErrorExtensions, ServerError, Value, value};
 
+use super::metrics::Outcome;
 use crate::cache::{DependencyScope, ReadMode};
 use crate::services::ServiceError;
 use crate::store::StoreError;
@@ -44,6 +45,9 @@ impl ErrorCode {
         matches!(self, Self::Timeout | Self::ServiceUnavailable | Self::Internal)
     }
 }
+
+/// Maximum length of a syntax error, in characters: the parser's text repeats the client's input.
+const SYNTAX_ERROR_LIMIT: usize = 200;
 
 /// An error as a client sees it.
 ///
@@ -122,4 +126,65 @@ impl From<ApiError> for Error {
             }
         })
     }
+}
+
+/// The parser's error without the excerpt of the document; the position is in `locations`.
+pub(super) fn syntax_error(error: &ServerError) -> ServerError {
+    let reason = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
+    let message = format!("syntax error: {}", reason.chars().take(SYNTAX_ERROR_LIMIT).collect::<String>());
+    ServerError { locations: error.locations.clone(), ..error_with_code(ErrorCode::ParseFailed, message) }
+}
+
+pub(super) fn error_with_code(code: ErrorCode, message: impl Into<String>) -> ServerError {
+    let mut error = ServerError::new(message, None);
+    set_code(&mut error, code);
+    error
+}
+
+/// Returns the code of an error and adds it if missing. Errors of async-graphql itself have none. Neither does an error
+/// that a resolver let through by mistake: it becomes `INTERNAL`, and its text is logged instead of sent.
+pub(super) fn assign_code(error: &mut ServerError) -> ErrorCode {
+    if let Some(Value::String(name)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
+        return ErrorCode::named(name).unwrap_or(ErrorCode::Internal);
+    }
+    let code = if error.path.is_empty() {
+        ErrorCode::ValidationFailed
+    } else if is_bad_argument(error) {
+        ErrorCode::BadUserInput
+    } else {
+        ErrorCode::Internal
+    };
+    if code == ErrorCode::Internal {
+        tracing::error!(error = error.message, path = ?error.path, "resolver returned an unclassified error");
+        "internal server error".clone_into(&mut error.message);
+    }
+    set_code(error, code);
+    code
+}
+
+/// Whether async-graphql rejected an argument that validation does not check, such as a date.
+fn is_bad_argument(error: &ServerError) -> bool {
+    error.source.is_none()
+        && (error.message.starts_with("Failed to parse \"") || error.message.starts_with("Expected input type \""))
+}
+
+fn set_code(error: &mut ServerError, code: ErrorCode) {
+    error.extensions.get_or_insert_default().set("code", code.as_str());
+}
+
+/// The outcome of a response with these error codes and this data.
+pub(super) fn outcome(codes: &[ErrorCode], data: &Value) -> Outcome {
+    match codes {
+        [] => Outcome::Ok,
+        codes if !codes.iter().any(|code| code.is_server_fault()) => Outcome::Rejected,
+        _ if *data == Value::Null => Outcome::Error,
+        _ => Outcome::Partial,
+    }
+}
+
+/// A `QUERY_TOO_COMPLEX` error with the requested and the allowed number in its extension `figure`.
+pub(super) fn too_complex(problem: String, figure: &str, requested: usize, allowed: usize) -> ServerError {
+    let mut error = error_with_code(ErrorCode::QueryTooComplex, problem);
+    error.extensions.get_or_insert_default().set(figure, value!({ "requested": requested, "allowed": allowed }));
+    error
 }

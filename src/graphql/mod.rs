@@ -7,6 +7,7 @@ mod batch_scheduler;
 mod catalogue;
 mod connection;
 mod context;
+mod document;
 mod document_limits;
 mod error;
 mod filter;
@@ -21,6 +22,8 @@ mod pipeline;
 mod prediction;
 mod profile;
 mod query;
+mod response;
+mod response_cache;
 mod root_fields;
 mod scalars;
 mod schema;
@@ -34,10 +37,9 @@ pub use document_limits::DocumentLimits;
 pub use error::{ErrorCode, RETRY_AFTER_SECONDS};
 pub use metrics::{Dropped, GraphqlMetrics, OperationEnd, OperationType, Outcome, Phase, Rejection};
 pub use persisted_documents::{DocumentId, TrustedDocuments};
-pub use pipeline::{
-    CacheMetadata, ExecutionStatus, MediaType, OperationLimits, OperationPipeline, OperationResponse,
-    RequestFingerprint, RequestId, Transport,
-};
+pub use pipeline::{OperationLimits, OperationPipeline, Received, Transport};
+pub use response::{BodyHash, CacheMetadata, ExecutionStatus, OperationResponse};
+pub use response_cache::RequestFingerprint;
 pub use root_fields::ROOT_FIELDS;
 pub use schema::{Api, ApiSchema, LOADERS, QueryLimits, api, schema_hash, sdl};
 pub use streaming::{Event, Execution, SubscriptionStream};

@@ -8,15 +8,15 @@ use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute, NextValidation};
 use async_graphql::futures_util::FutureExt;
 use async_graphql::futures_util::stream::{BoxStream, StreamExt, once, unfold};
-use async_graphql::{Data, Executor, Request, Response, Schema, ServerError, ValidationMode, ValidationResult, value};
+use async_graphql::{Data, Executor, Request, Response, Schema, ServerError, ValidationMode, ValidationResult};
 use sha2::{Digest, Sha256};
 
 use super::batch_scheduler::PendingBatches;
 use super::context::RequestContext;
-use super::error::ErrorCode;
+use super::error::too_complex;
 use super::metrics::{GraphqlMetrics, Phase};
 use super::mutation::Mutation;
-use super::operation::{error_with_code, instrument_phase};
+use super::operation::{Cost, instrument_phase};
 use super::query::Query;
 use super::subscription::Subscription;
 use crate::services::Services;
@@ -143,21 +143,6 @@ impl Executor for Api {
     }
 }
 
-/// Cost of an operation in points, filled in by validation. Passed in the data of the request.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cost(Arc<OnceLock<usize>>);
-
-impl Cost {
-    fn set(&self, points: usize) {
-        // Cannot fail: an operation is validated once.
-        let _ = self.0.set(points);
-    }
-
-    pub(super) fn points(&self) -> Option<usize> {
-        self.0.get().copied()
-    }
-}
-
 /// Result of the validation.
 type Checked = Arc<OnceLock<ValidationResult>>;
 
@@ -207,11 +192,4 @@ impl Extension for ValidateOnly {
         let _ = ctx.data_unchecked::<Checked>().set(valid);
         Err(Vec::new())
     }
-}
-
-/// A `QUERY_TOO_COMPLEX` error with the requested and the allowed number in its extension `figure`.
-pub(super) fn too_complex(problem: String, figure: &str, requested: usize, allowed: usize) -> ServerError {
-    let mut error = error_with_code(ErrorCode::QueryTooComplex, problem);
-    error.extensions.get_or_insert_default().set(figure, value!({ "requested": requested, "allowed": allowed }));
-    error
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use async_graphql::futures_util::stream::{BoxStream, StreamExt};
 use async_graphql::parser::types::Selection;
 use async_graphql::{Executor, PathSegment, Request, Response, Value};
-use axum::body::Bytes;
+use bytes::Bytes;
 use tracing::Instrument;
 
-use super::error::ErrorCode;
+use super::document::selected_operation;
+use super::error::{ErrorCode, assign_code, error_with_code, outcome};
 use super::metrics::{OperationType, Outcome};
-use super::operation::{Operation, assign_code, error_with_code, outcome, selected_operation};
-use super::pipeline::{ExecutionStatus, OperationPipeline, OperationResponse, Transport};
+use super::operation::Operation;
+use super::pipeline::{OperationPipeline, Transport};
+use super::response::{ExecutionStatus, OperationResponse};
 use crate::cache::{DependencyScope, ReadMode};
 
 /// Result of an operation received over WebSocket.
@@ -42,7 +44,7 @@ pub struct SubscriptionStream {
 impl<E: Executor> OperationPipeline<E> {
     /// Executes a query or mutation, or starts a subscription.
     pub async fn subscribe(&self, mut request: Request) -> Execution {
-        let mut operation = Operation::start(&self.metrics);
+        let mut operation = Operation::start(&self.metrics, None);
         let span = operation.span();
         let resolved = self
             .documents
@@ -67,7 +69,7 @@ impl<E: Executor> OperationPipeline<E> {
             }
             Ok(()) => {
                 let usage = operation.usage();
-                usage.scope(self.run(request, Transport::Socket, &mut operation)).instrument(span).await
+                usage.scope(self.run(request, Transport::Socket, None, &mut operation)).instrument(span).await
             }
         };
         operation.end(response.outcome, response.prediction);

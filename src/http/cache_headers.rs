@@ -25,27 +25,28 @@ pub(super) fn apply<B: Default>(
     let headers = response.headers_mut();
     let seconds = |time: chrono::TimeDelta| time.num_seconds().max(0);
     let age = i64::try_from(metadata.age.as_secs()).unwrap_or(i64::MAX);
-    let fresh = seconds(metadata.times.fresh_until - metadata.times.created_at);
+    let fresh = seconds(metadata.validity.fresh_until - metadata.validity.created_at);
     // An invalidated entry is stale before its TTL has passed: downstream caches must not serve it as fresh.
-    let fresh = if metadata.how == Lookup::Stale { fresh.min(age) } else { fresh };
-    let stale = seconds(metadata.times.stale_until - metadata.times.fresh_until);
+    let fresh = if metadata.lookup == Lookup::Stale { fresh.min(age) } else { fresh };
+    let stale = seconds(metadata.validity.stale_until - metadata.validity.fresh_until);
     let left = fresh - age;
-    let status = match metadata.how {
+    let status = match metadata.lookup {
         Lookup::HitL1 | Lookup::HitL2 => format!("cinegraph; hit; ttl={left}"),
         Lookup::Stale => format!("cinegraph; hit; ttl={left}; detail=stale"),
-        Lookup::Miss | Lookup::Bypass => format!("cinegraph; fwd=miss; stored; ttl={left}"),
+        Lookup::Miss => format!("cinegraph; fwd=miss; stored; ttl={left}"),
     };
-    headers.insert(ETAG, metadata.etag.clone());
     headers.insert(AGE, HeaderValue::from(metadata.age.as_secs()));
+    let etag = format!("\"{:032x}\"", metadata.hash.0);
+    let is_known = etag_matches(request, &etag);
     let control = format!("public, max-age={fresh}, stale-while-revalidate={stale}");
-    for (name, value) in [(CACHE_CONTROL, control), (CACHE_STATUS, status)] {
+    for (name, value) in [(ETAG, etag), (CACHE_CONTROL, control), (CACHE_STATUS, status)] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
     }
     // Includes `accept-encoding`, so that the compression layer adds no second `Vary` header.
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if etag_matches(request, &metadata.etag) {
+    if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = B::default();
     }
@@ -53,7 +54,7 @@ pub(super) fn apply<B: Default>(
 }
 
 /// Whether `If-None-Match` contains the entity tag. Weak comparison, as RFC 9110 requires.
-fn etag_matches(request: &HeaderMap, etag: &HeaderValue) -> bool {
+fn etag_matches(request: &HeaderMap, etag: &str) -> bool {
     let lines = request.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
     let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || etag == tag.strip_prefix("W/").unwrap_or(tag))

@@ -24,13 +24,13 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tower::Service;
 
-use super::content_negotiation::{is_json, negotiate};
+use super::content_negotiation::{MediaType, is_json, negotiate};
 use super::error::error_response;
-use super::graphql::http_response;
+use super::graphql::{http_response, received};
 use super::metrics::SLO_ROUTE;
-use super::observability::{RequestObserver, request_id};
+use super::observability::RequestObserver;
 use super::state::HttpState;
-use crate::graphql::{ErrorCode, MediaType, OperationResponse, Transport};
+use crate::graphql::{ErrorCode, OperationResponse, Transport};
 
 /// Serves cached responses of `/graphql`; routes all other requests. Records metrics and the span of both.
 pub(super) struct CachedResponseService<E>(Arc<Inner<E>>);
@@ -100,9 +100,9 @@ impl<E: Executor> Inner<E> {
             }
             _ => None,
         };
-        if let Some((cached, transport)) = found {
+        if let Some((cached, media)) = found {
             let end = cached.end();
-            return observation.finish(http_response(cached, transport, &parts.headers), Some(end));
+            return observation.finish(http_response(cached, media, &parts.headers), Some(end));
         }
         self.spawn_on_service_runtime(observation.instrument(self.route(Request::from_parts(parts, body)))).await
     }
@@ -126,14 +126,14 @@ impl<E: Executor> Inner<E> {
 
     fn get_cached(
         &self,
-        by: fn(MediaType) -> Transport,
+        transport: Transport,
         sent: &[u8],
         headers: &HeaderMap,
         trace: &Trace,
-    ) -> Option<(OperationResponse, Transport)> {
-        let (pipeline, transport) = (&self.state.pipeline, by(negotiate(headers)?));
+    ) -> Option<(OperationResponse, MediaType)> {
+        let (pipeline, media) = (&self.state.pipeline, negotiate(headers)?);
         let _attached = trace.clone().attach();
-        Some((pipeline.get_cached(pipeline.fingerprint(transport, sent), transport, request_id(headers))?, transport))
+        Some((pipeline.get_cached(received(pipeline, (transport, media), sent, headers))?, media))
     }
 }
 

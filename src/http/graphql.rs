@@ -13,14 +13,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
 
-use super::content_negotiation::{is_json, negotiate, prefers_html};
+use super::content_negotiation::{MediaType, is_json, negotiate, prefers_html};
 use super::error::{JSON, error_response};
 use super::graphql_request::{GraphqlRequest, QueryParameters};
 use super::observability::request_id;
 use super::state::HttpState;
 use super::{cache_headers, explorer};
 use crate::graphql::{
-    Bearer, ErrorCode, ExecutionStatus, MediaType, OperationResponse, RETRY_AFTER_SECONDS, Rejection, RequestId,
+    Bearer, ErrorCode, ExecutionStatus, OperationPipeline, OperationResponse, RETRY_AFTER_SECONDS, Received, Rejection,
     Transport,
 };
 
@@ -52,7 +52,7 @@ pub(super) async fn post<E: Executor>(
         );
     }
     match serde_json::from_slice(&body).ok().and_then(GraphqlRequest::into_request) {
-        Some(request) => execute(&state, &headers, request, (Transport::Post(media), &body)).await,
+        Some(request) => execute(&state, &headers, request, (Transport::Post, media), &body).await,
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
@@ -75,7 +75,7 @@ pub(super) async fn get<E: Executor>(
     match parameters.ok().and_then(|Query(parameters)| parameters.into_request()) {
         Some(request) => {
             let sent = sent.as_deref().unwrap_or_default().as_bytes();
-            execute(&state, &headers, request, (Transport::Get(media), sent)).await
+            execute(&state, &headers, request, (Transport::Get, media), sent).await
         }
         None => bad_request(
             &state,
@@ -89,47 +89,53 @@ async fn execute<E: Executor>(
     state: &HttpState<E>,
     headers: &HeaderMap,
     mut request: Request,
-    (transport, sent): (Transport, &[u8]),
+    (transport, media): (Transport, MediaType),
+    raw: &[u8],
 ) -> Response {
-    request = request.data(state.pipeline.fingerprint(transport, sent));
     if let Some(bearer) = bearer(headers) {
         request = request.data(bearer);
     }
-    if let Some(id) = request_id(headers) {
-        request = request.data(RequestId(id.to_owned()));
-    }
-    let executed = state.pipeline.execute(request, transport).await;
+    let received = received(&state.pipeline, (transport, media), raw, headers);
+    let executed = state.pipeline.execute(request, received).await;
     // Read and removed by the middleware, which classifies the request for the service level objective.
     let end = Extension(executed.end());
-    (end, http_response(executed, transport, headers).map(Body::new)).into_response()
+    (end, http_response(executed, media, headers).map(Body::new)).into_response()
+}
+
+/// What the pipeline needs to know of the request with the body or query string `raw`.
+pub(super) fn received<'a, E: Executor>(
+    pipeline: &OperationPipeline<E>,
+    (transport, media): (Transport, MediaType),
+    raw: &[u8],
+    headers: &'a HeaderMap,
+) -> Received<'a> {
+    let fingerprint = pipeline.fingerprint(transport, raw);
+    Received { transport, fingerprint, request_id: request_id(headers), http_status: media.status_code() }
 }
 
 /// The HTTP response to an operation.
 pub(super) fn http_response(
     executed: OperationResponse,
-    transport: Transport,
+    media: MediaType,
     request: &HeaderMap,
 ) -> Response<Full<Bytes>> {
     let OperationResponse { body, status, cache, unavailable, .. } = executed;
     let mut response = Response::new(Full::new(body));
-    *response.status_mut() =
-        StatusCode::from_u16(status.http_status(transport)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = media.status(status);
     let headers = response.headers_mut();
     // Room for the headers added below and by the layers, to avoid reallocation.
     headers.reserve(12);
     headers.insert(
         CONTENT_TYPE,
-        match transport {
-            Transport::Post(MediaType::GraphqlResponse) | Transport::Get(MediaType::GraphqlResponse) => {
-                GRAPHQL_RESPONSE
-            }
-            _ => JSON,
+        match media {
+            MediaType::GraphqlResponse => GRAPHQL_RESPONSE,
+            MediaType::Json => JSON,
         },
     );
     if unavailable {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
     }
-    if status == ExecutionStatus::MethodNotAllowed {
+    if status == ExecutionStatus::QueriesOnly {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
     cache_headers::apply(response, cache.as_ref(), request)

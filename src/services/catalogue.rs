@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size};
-use crate::cache::{BatchCache, Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, Validity};
+use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, Validity};
 use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
 use crate::store::{
@@ -34,17 +34,17 @@ pub struct Catalogue {
 /// Caches of movie details.
 #[derive(Debug)]
 struct Details {
-    movies: BatchCache<MovieId, Arc<Movie>, ServiceError>,
+    movies: Cache<MovieId, Option<Arc<Movie>>, ServiceError>,
     genres: DetailCache<Vec<Genre>>,
     countries: DetailCache<Vec<Country>>,
     metrics: DetailCache<Vec<Metric>>,
     festivals: DetailCache<Vec<FestivalEntry>>,
     credits: DetailCache<Vec<Credit>>,
-    people: BatchCache<DetailKey<PersonId>, Arc<Person>, ServiceError>,
-    qualities: BatchCache<DetailKey<PersonId>, Arc<PersonQuality>, ServiceError>,
+    people: Cache<DetailKey<PersonId>, Option<Arc<Person>>, ServiceError>,
+    qualities: Cache<DetailKey<PersonId>, Option<Arc<PersonQuality>>, ServiceError>,
 }
 
-type DetailCache<V> = BatchCache<DetailKey<MovieId>, Arc<V>, ServiceError>;
+type DetailCache<V> = Cache<DetailKey<MovieId>, Option<Arc<V>>, ServiceError>;
 
 /// Key of a detail, and the decade of the movie it is requested for, whose data version invalidates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,14 +100,14 @@ impl Catalogue {
     pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits, keep: bool) -> Self {
         let settings = |share| limits.settings(CacheName::Films, share);
         let details = || Details {
-            movies: BatchCache::new(settings(6), cache_context),
-            genres: BatchCache::new(settings(2), cache_context),
-            countries: BatchCache::new(settings(2), cache_context),
-            metrics: BatchCache::new(settings(4), cache_context),
-            festivals: BatchCache::new(settings(4), cache_context),
-            credits: BatchCache::new(settings(10), cache_context),
-            people: BatchCache::new(settings(2), cache_context),
-            qualities: BatchCache::new(settings(2), cache_context),
+            movies: Cache::new(settings(6), cache_context),
+            genres: Cache::new(settings(2), cache_context),
+            countries: Cache::new(settings(2), cache_context),
+            metrics: Cache::new(settings(4), cache_context),
+            festivals: Cache::new(settings(4), cache_context),
+            credits: Cache::new(settings(10), cache_context),
+            people: Cache::new(settings(2), cache_context),
+            qualities: Cache::new(settings(2), cache_context),
         };
         Self {
             store,
@@ -153,7 +153,7 @@ impl Catalogue {
                 Ok(keys.into_iter().map(loaded).collect())
             }
         };
-        details.movies.get(keys, load).await
+        details.movies.get_many(keys, load).await
     }
 
     /// Scores of movies of any status, computed from the base tables.
@@ -316,7 +316,7 @@ impl Catalogue {
     /// Returns cached details and loads the others in one batch. `items` counts the parts of a value.
     async fn details<Id, V, F>(
         &self,
-        cache: Option<&BatchCache<DetailKey<Id>, V, ServiceError>>,
+        cache: Option<&Cache<DetailKey<Id>, Option<V>, ServiceError>>,
         keys: &[DetailKey<Id>],
         load: impl Fn(Store, Vec<Id>) -> F + Clone + Send + Sync + 'static,
         items: impl Fn(&V) -> usize + Copy + Send + Sync + 'static,
@@ -349,7 +349,7 @@ impl Catalogue {
                 Ok(keys.into_iter().zip(version_sets).map(loaded).collect())
             }
         };
-        cache.get(keys, load).await
+        cache.get_many(keys, load).await
     }
 
     /// Records in the current dependency scope that data was just read from the database and may depend on any version.

@@ -106,6 +106,14 @@ fn sql_is_only_in_the_store() {
 }
 
 #[test]
+fn the_cache_does_not_know_what_it_caches() {
+    let domain = ["Scope", "Decade", "Movie", "Prediction", "Profile", "Weights", "scoring", "services", "store"];
+    let names_or_tests = |file: &Source| ["labels.rs", "tests.rs"].iter().any(|name| file.path.ends_with(name));
+    let found = words(&domain, |file| file.layer == "cache" && !names_or_tests(file));
+    assert!(found.is_empty(), "words of the domain in the cache:\n{}", found.join("\n"));
+}
+
+#[test]
 fn lexer_separates_code_from_strings_and_comments() {
     let source = Source::read(
         PathBuf::from("src/http/router.rs"),

@@ -127,7 +127,7 @@ impl Shell {
             let database = if ready { Ok(()) } else { Err("unreachable".to_owned()) };
             Readiness { ready, checks: vec![("database", database), ("migrations", Ok(()))] }
         });
-        let limits = OperationLimits { time: execution, max_concurrent: CONCURRENCY, ..OperationLimits::default() };
+        let limits = OperationLimits { timeout: execution, max_concurrent: CONCURRENCY, ..OperationLimits::default() };
         let pipeline = OperationPipeline::new(Schema::new(Query, Mutation, EmptySubscription), graphql, limits)
             .with_trusted_documents(documents);
         let state = HttpState {

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problem::{GraphqlError, PageError};
-use crate::graphql::{Lookup, OperationEnd, OperationPipeline, RETRY_AFTER_SECONDS, Transport};
+use crate::graphql::{Lookup, OperationEnd, OperationPipeline, RETRY_AFTER_SECONDS, Received, Transport};
+use crate::http::content_negotiation::MediaType;
 
 /// The decoded result of an operation.
 pub(super) struct QueryResult<T> {
@@ -34,7 +35,9 @@ pub(super) async fn run_query<T: DeserializeOwned, E: Executor>(
     variables: Map<String, Value>,
 ) -> Result<QueryResult<T>, PageError> {
     let request = Request::new(document).variables(Variables::from_json(Value::Object(variables)));
-    let response = pipeline.execute(request, Transport::Internal).await;
+    let http_status = MediaType::GraphqlResponse.status_code();
+    let received = Received { transport: Transport::Internal, fingerprint: None, request_id: None, http_status };
+    let response = pipeline.execute(request, received).await;
     let envelope: Envelope<T> = serde_json::from_slice(&response.body).map_err(|error| {
         // The schema and the result types disagree.
         tracing::error!(%error, "page cannot decode a response");
@@ -43,7 +46,7 @@ pub(super) async fn run_query<T: DeserializeOwned, E: Executor>(
     match (envelope.data, envelope.errors.first()) {
         (Some(data), None) => Ok(QueryResult {
             data,
-            stale: response.cache.as_ref().is_some_and(|metadata| metadata.how == Lookup::Stale),
+            stale: response.cache.as_ref().is_some_and(|metadata| metadata.lookup == Lookup::Stale),
             end: response.end(),
         }),
         (_, Some(error)) => Err(PageError::from_graphql(error, response.unavailable.then_some(RETRY_AFTER_SECONDS))),

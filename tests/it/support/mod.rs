@@ -155,7 +155,7 @@ impl TestService {
         let cache_context = CacheContext { versions: versions.clone(), clock, metrics: metrics.caches.clone(), redis };
         let services = Arc::new(Services::new(&store, &cache_context, &config, &metrics.breakers));
         let limits = QueryLimits { complexity: config.query_complexity_limit, introspection: true };
-        let in_time = OperationLimits { time: Duration::from_mins(1), ..OperationLimits::default() };
+        let in_time = OperationLimits { timeout: Duration::from_mins(1), ..OperationLimits::default() };
         let service = http::public(HttpState {
             pipeline: OperationPipeline::new(
                 graphql::api(services, metrics.graphql.clone(), limits),

@@ -1,0 +1,162 @@
+//! What a parsed document selects for execution, and what of its text may be logged.
+
+use std::collections::HashSet;
+
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType as ParsedType, Selection, SelectionSet,
+};
+
+use super::metrics::{GraphqlMetrics, OperationType};
+use super::root_fields;
+
+/// Maximum length of a logged operation name, in characters.
+const NAME_LIMIT: usize = 64;
+
+/// Maximum length of the document in a span, in bytes.
+const DOCUMENT_LIMIT: usize = 2048;
+
+/// Metadata of the operation that a document selects for execution.
+#[derive(Debug)]
+pub(super) struct OperationInfo {
+    pub(super) kind: OperationType,
+    pub(super) name: Option<String>,
+    pub(super) root_fields: Vec<&'static str>,
+}
+
+impl Default for OperationInfo {
+    /// An operation that is not parsed yet.
+    fn default() -> Self {
+        Self { kind: OperationType::Unknown, name: None, root_fields: Vec::new() }
+    }
+}
+
+impl OperationInfo {
+    /// Metadata of the operation that `name` selects; the default if it selects none.
+    pub(super) fn of(document: &ExecutableDocument, name: Option<&str>, metrics: &GraphqlMetrics) -> Self {
+        let Some((document_name, definition)) = selected_operation(document, name) else { return Self::default() };
+        let kind = match definition.ty {
+            ParsedType::Query => OperationType::Query,
+            ParsedType::Mutation => OperationType::Mutation,
+            ParsedType::Subscription => OperationType::Subscription,
+        };
+        let mut fields = RootFields { document, metrics, spread: HashSet::new(), names: Vec::new() };
+        fields.collect(&definition.selection_set.node);
+        let name = document_name.map(|name| name.chars().take(NAME_LIMIT).collect());
+        Self { kind, name, root_fields: fields.names }
+    }
+
+    pub(super) fn is_cacheable(&self) -> bool {
+        self.kind == OperationType::Query && root_fields::are_cacheable(&self.root_fields)
+    }
+
+    pub(super) fn is_prediction(&self) -> bool {
+        root_fields::are_predictions(&self.root_fields)
+    }
+}
+
+/// The operation that async-graphql will execute, with its name in the document. `None` if it will reject the request.
+pub(super) fn selected_operation<'a>(
+    document: &'a ExecutableDocument,
+    name: Option<&str>,
+) -> Option<(Option<&'a str>, &'a OperationDefinition)> {
+    match (&document.operations, name) {
+        (DocumentOperations::Single(operation), None) => Some((None, &operation.node)),
+        (DocumentOperations::Single(_), Some(_)) => None,
+        (DocumentOperations::Multiple(operations), Some(name)) => {
+            operations.get_key_value(name).map(|(name, operation)| (Some(name.as_str()), &operation.node))
+        }
+        (DocumentOperations::Multiple(operations), None) => {
+            let mut all = operations.iter();
+            let only = all.next().filter(|_| all.next().is_none());
+            only.map(|(name, operation)| (Some(name.as_str()), &operation.node))
+        }
+    }
+}
+
+/// Collects the distinct root fields of an operation, through fragments. Unknown fields become one `other`.
+struct RootFields<'a> {
+    document: &'a ExecutableDocument,
+    metrics: &'a GraphqlMetrics,
+    /// Fragments visited: the document is not validated yet, so spreads may be circular.
+    spread: HashSet<&'a str>,
+    names: Vec<&'static str>,
+}
+
+impl<'a> RootFields<'a> {
+    fn collect(&mut self, set: &'a SelectionSet) {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => {
+                    let name = self.metrics.field_name(&field.node.name.node);
+                    if !self.names.contains(&name) {
+                        self.names.push(name);
+                    }
+                }
+                Selection::InlineFragment(fragment) => self.collect(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(spread) => {
+                    let name = &spread.node.fragment_name.node;
+                    if let Some(fragment) = self.document.fragments.get(name)
+                        && self.spread.insert(name)
+                    {
+                        self.collect(&fragment.node.selection_set.node);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The document with literals replaced by `?`, so that traces contain no user data; cut at [`DOCUMENT_LIMIT`].
+pub(super) fn redact_literals(query: &str) -> String {
+    let mut text = String::with_capacity(query.len().min(DOCUMENT_LIMIT));
+    let mut characters = query.char_indices().peekable();
+    let mut in_word = false;
+    while let Some((at, character)) = characters.next() {
+        if text.len() >= DOCUMENT_LIMIT {
+            break;
+        }
+        let literal = match character {
+            '"' => query.len() - at - skip_string(&query.as_bytes()[at..]).len(),
+            '0'..='9' | '-' if !in_word => {
+                let end = query[at..].find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
+                end.unwrap_or(query.len() - at)
+            }
+            _ => 0,
+        };
+        if literal > 0 {
+            text.push('?');
+            while characters.peek().is_some_and(|(next, _)| *next < at + literal) {
+                characters.next();
+            }
+        } else {
+            text.push(character);
+        }
+        in_word = character.is_ascii_alphanumeric() || character == '_' || character == '$';
+    }
+    text
+}
+
+/// The bytes after the string literal that `text` starts with; empty if the literal is unterminated.
+pub(super) fn skip_string(text: &[u8]) -> &[u8] {
+    if let Some(block) = text.strip_prefix(b"\"\"\"") {
+        let mut from = 0;
+        while let Some(end) = block[from..].windows(3).position(|bytes| bytes == b"\"\"\"") {
+            let end = from + end;
+            if end == 0 || block[end - 1] != b'\\' {
+                return &block[end + 3..];
+            }
+            from = end + 3;
+        }
+        return &[];
+    }
+    let mut bytes = text[1..].iter().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'\\' => _ = bytes.next(),
+            // A line break ends an unterminated string; the parser reports the error.
+            b'"' | b'\n' | b'\r' => return &text[at + 2..],
+            _ => {}
+        }
+    }
+    &[]
+}
