@@ -1,37 +1,30 @@
 //! Circuit breakers: after repeated failures, calls are rejected for a while, so that the fallback serves at once.
 //!
-//! The `failsafe` crate provides the states and the growing pauses. In the half-open state it permits any number of
-//! concurrent calls; [`Breaker::permit`] permits one, the probe.
+//! ```text
+//!             N consecutive failures              pause is over
+//!   closed ──────────────────────────▶ open ──────────────────────▶ half-open (one probe)
+//!     ▲                                 ▲   the probe fails: longer pause  │  │
+//!     │                                 └──────────────────────────────────┘  │
+//!     └───────────────────────────── the probe succeeds ──────────────────────┘
+//! ```
+//!
+//! A dependency that is down costs its callers nothing but the probes. Who decides what counts as a failure, and what
+//! serves instead, is the caller: a [`Breaker`] only hands out [`Permit`]s.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use failsafe::backoff::{EqualJittered, equal_jittered};
-use failsafe::failure_policy::{ConsecutiveFailures, consecutive_failures};
-use failsafe::{Instrument, StateMachine};
-
-use crate::config::Config;
 use crate::telemetry::{ByLabel, Counter, Label as _, ReadableGauge, Recorder, catalogue, label};
 
-/// Pause when a closed breaker opens; each failed probe doubles it. `failsafe` accepts none below one second.
+/// Consecutive failures that open a breaker: a single lost connection does not, an outage does within a few calls.
+const MAX_FAILURES: u32 = 5;
+
+/// Longest first pause; each failed probe doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// When a breaker opens, and for how long.
-#[derive(Debug, Clone, Copy)]
-pub struct BreakerSettings {
-    /// Consecutive failures that open it.
-    pub failures: u32,
-    /// Maximum time it stays open before it permits a probe.
-    pub pause: Duration,
-}
-
-impl From<&Config> for BreakerSettings {
-    fn from(config: &Config) -> Self {
-        Self { failures: config.breaker_failures, pause: config.breaker_pause }
-    }
-}
+/// Longest pause. A probe costs little, and a dependency that is back is used again within this time.
+const MAX_PAUSE: Duration = Duration::from_secs(3);
 
 label! {
     /// A dependency that a circuit breaker guards.
@@ -108,9 +101,24 @@ pub struct Breaker(Arc<Inner>);
 struct Inner {
     name: BreakerName,
     metrics: BreakerMetrics,
-    machine: StateMachine<ConsecutiveFailures<EqualJittered>, TransitionObserver>,
-    state: Arc<AtomicUsize>,
-    probing: AtomicBool,
+    current: Mutex<Current>,
+}
+
+/// The state and what belongs to it.
+struct Current {
+    state: State,
+    /// Number of state changes so far. A result counts only in the epoch in which its call was permitted, so a call
+    /// that began before the breaker opened decides nothing afterwards, and in half-open only the probe decides.
+    epoch: u64,
+    /// How often the breaker has opened since it was last closed.
+    openings: u32,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant },
+    HalfOpen { probing: bool },
 }
 
 /// Permits one call. Dropped without a result, it counts neither as a success nor as a failure.
@@ -118,96 +126,125 @@ struct Inner {
 #[must_use = "its result decides whether the next call is permitted"]
 pub struct Permit {
     breaker: Breaker,
-    probing: bool,
+    epoch: u64,
 }
 
 impl Breaker {
     /// A closed breaker.
     #[must_use]
-    pub fn new(name: BreakerName, settings: BreakerSettings, metrics: BreakerMetrics) -> Self {
-        let state = Arc::new(AtomicUsize::new(BreakerState::Closed.index()));
-        let pauses = equal_jittered(FIRST_PAUSE, settings.pause.max(FIRST_PAUSE));
-        let policy = consecutive_failures(settings.failures, pauses);
-        let observer = TransitionObserver { name, metrics: metrics.clone(), state: Arc::clone(&state) };
-        let machine = StateMachine::new(policy, observer);
-        Self(Arc::new(Inner { name, metrics, machine, state, probing: AtomicBool::new(false) }))
+    pub fn new(name: BreakerName, metrics: BreakerMetrics) -> Self {
+        let current = Mutex::new(Current { state: State::Closed { failures: 0 }, epoch: 0, openings: 0 });
+        Self(Arc::new(Inner { name, metrics, current }))
     }
 
     /// Returns a permit for one call; `None` while the breaker is open, or half-open with a probe in flight.
     #[must_use]
     pub fn permit(&self) -> Option<Permit> {
-        if !self.0.machine.is_call_permitted() {
-            return None;
+        self.permit_at(Instant::now())
+    }
+
+    fn permit_at(&self, now: Instant) -> Option<Permit> {
+        let mut current = self.current();
+        match current.state {
+            State::Closed { .. } => {}
+            State::Open { until } if now < until => return None,
+            State::Open { .. } => self.change(&mut current, State::HalfOpen { probing: true }),
+            State::HalfOpen { probing: true } => return None,
+            State::HalfOpen { probing: false } => current.state = State::HalfOpen { probing: true },
         }
-        let probing = self.0.state.load(Ordering::Acquire) == BreakerState::HalfOpen.index();
-        if probing && self.0.probing.swap(true, Ordering::AcqRel) {
-            return None;
-        }
-        Some(Permit { breaker: self.clone(), probing })
+        Some(Permit { breaker: self.clone(), epoch: current.epoch })
     }
 
     /// Counts the outcome of the fallback, which serves while the breaker is open.
     pub fn count_fallback(&self, outcome: Fallback) {
         self.0.metrics.0.at(self.0.name).fallbacks.at(outcome).increment(1);
     }
+
+    fn open(&self, current: &mut Current, now: Instant) {
+        let pause = pause(current.openings, rand::random());
+        current.openings = current.openings.saturating_add(1);
+        self.change(current, State::Open { until: now + pause });
+    }
+
+    /// Reports the change under the lock, so that metrics and log show changes in their order.
+    fn change(&self, current: &mut Current, state: State) {
+        current.state = state;
+        current.epoch += 1;
+        let (breaker, state) = (self.0.name, state.name());
+        self.0.metrics.transition(breaker, state);
+        tracing::warn!(breaker = breaker.as_str(), state = state.as_str(), "circuit breaker state changed");
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.0.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Permit {
     /// Records that the call succeeded.
     pub fn succeeded(self) {
-        self.breaker.0.machine.on_success();
+        let mut current = self.breaker.current();
+        if current.epoch != self.epoch {
+            return;
+        }
+        match current.state {
+            State::Closed { .. } => current.state = State::Closed { failures: 0 },
+            State::Open { .. } | State::HalfOpen { .. } => {
+                current.openings = 0;
+                self.breaker.change(&mut current, State::Closed { failures: 0 });
+            }
+        }
     }
 
     /// Records that the call failed.
     pub fn failed(self) {
-        self.breaker.0.machine.on_error();
+        self.failed_at(Instant::now());
+    }
+
+    fn failed_at(self, now: Instant) {
+        let mut current = self.breaker.current();
+        if current.epoch != self.epoch {
+            return;
+        }
+        match current.state {
+            State::Closed { failures } if failures + 1 < MAX_FAILURES => {
+                current.state = State::Closed { failures: failures + 1 };
+            }
+            _ => self.breaker.open(&mut current, now),
+        }
     }
 }
 
 impl Drop for Permit {
+    /// Lets the next call probe if this one was a probe whose caller was cancelled.
     fn drop(&mut self) {
-        if self.probing {
-            self.breaker.0.probing.store(false, Ordering::Release);
+        let mut current = self.breaker.current();
+        if current.epoch == self.epoch && matches!(current.state, State::HalfOpen { .. }) {
+            current.state = State::HalfOpen { probing: false };
         }
     }
+}
+
+impl State {
+    fn name(self) -> BreakerState {
+        match self {
+            Self::Closed { .. } => BreakerState::Closed,
+            Self::Open { .. } => BreakerState::Open,
+            Self::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+}
+
+/// The pause after `openings` earlier ones: doubled each time up to the maximum. `jitter` (0 to 1) decides its second
+/// half, so that instances that lost a dependency at the same moment do not probe it at the same moment.
+fn pause(openings: u32, jitter: f64) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(openings));
+    doubled.min(MAX_PAUSE).mul_f64(0.5 + jitter / 2.0)
 }
 
 impl fmt::Debug for Breaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.machine.fmt(f)
-    }
-}
-
-/// Reports each state change to the metrics and the log.
-struct TransitionObserver {
-    name: BreakerName,
-    metrics: BreakerMetrics,
-    state: Arc<AtomicUsize>,
-}
-
-impl TransitionObserver {
-    fn to(&self, state: BreakerState) {
-        // A new state machine reports that it is closed, which is not a change.
-        if self.state.swap(state.index(), Ordering::AcqRel) != state.index() {
-            self.metrics.transition(self.name, state);
-            tracing::warn!(breaker = self.name.as_str(), state = state.as_str(), "circuit breaker state changed");
-        }
-    }
-}
-
-impl Instrument for TransitionObserver {
-    fn on_call_rejected(&self) {}
-
-    fn on_open(&self) {
-        self.to(BreakerState::Open);
-    }
-
-    fn on_half_open(&self) {
-        self.to(BreakerState::HalfOpen);
-    }
-
-    fn on_closed(&self) {
-        self.to(BreakerState::Closed);
+        write!(f, "Breaker({} {})", self.0.name.as_str(), self.current().state.name().as_str())
     }
 }
 
@@ -215,58 +252,155 @@ impl Instrument for TransitionObserver {
 mod tests {
     use super::*;
 
-    fn breaker() -> (Breaker, Recorder) {
-        let recorder = Recorder::new().unwrap();
-        let settings = BreakerSettings { failures: 2, pause: Duration::from_secs(1) };
-        (Breaker::new(BreakerName::CacheL2, settings, BreakerMetrics::new(&recorder)), recorder)
+    /// A breaker and a clock of its own.
+    struct Fixture {
+        breaker: Breaker,
+        recorder: Recorder,
+        now: Instant,
     }
 
-    #[track_caller]
-    fn assert_state(recorder: &Recorder, state: BreakerState, transitions: u64) {
-        let text = recorder.render();
-        for each in BreakerState::ALL {
-            let (name, value) = (each.as_str(), u8::from(*each == state));
-            let line = format!("cinegraph_circuit_breaker_state{{breaker=\"cache_l2\",state=\"{name}\"}} {value}");
-            assert!(text.contains(&line), "{line} is missing in\n{text}");
+    impl Fixture {
+        fn closed() -> Self {
+            let recorder = Recorder::new().unwrap();
+            let breaker = Breaker::new(BreakerName::CacheL2, BreakerMetrics::new(&recorder));
+            Self { breaker, recorder, now: Instant::now() }
         }
-        let (to, line) = (state.as_str(), "cinegraph_circuit_breaker_transitions_total{breaker=\"cache_l2\"");
-        assert!(
-            text.contains(&format!("{line},to=\"{to}\"}} {transitions}")),
-            "not {transitions} transitions to {to}:\n{text}"
-        );
+
+        fn open() -> Self {
+            let fixture = Self::closed();
+            fixture.fail(MAX_FAILURES);
+            fixture
+        }
+
+        /// An open breaker after its pause, with its probe.
+        fn half_open() -> (Self, Permit) {
+            let mut fixture = Self::open();
+            fixture.now += FIRST_PAUSE;
+            let probe = fixture.permit().unwrap();
+            (fixture, probe)
+        }
+
+        fn permit(&self) -> Option<Permit> {
+            self.breaker.permit_at(self.now)
+        }
+
+        fn fail(&self, times: u32) {
+            (0..times).for_each(|_| self.permit().unwrap().failed_at(self.now));
+        }
+
+        /// Asserts the state, and the number of changes to it, as the metrics show them.
+        #[track_caller]
+        fn assert_state(&self, state: BreakerState, transitions: u64) {
+            let text = self.recorder.render();
+            for each in BreakerState::ALL {
+                let (name, value) = (each.as_str(), u8::from(*each == state));
+                let line = format!("cinegraph_circuit_breaker_state{{breaker=\"cache_l2\",state=\"{name}\"}} {value}");
+                assert!(text.contains(&line), "{line} is missing in\n{text}");
+            }
+            let (to, line) = (state.as_str(), "cinegraph_circuit_breaker_transitions_total{breaker=\"cache_l2\"");
+            assert!(
+                text.contains(&format!("{line},to=\"{to}\"}} {transitions}")),
+                "not {transitions} transitions to {to}:\n{text}"
+            );
+        }
     }
 
     #[test]
     fn only_consecutive_failures_open_the_breaker() {
-        let (breaker, recorder) = breaker();
-        breaker.permit().unwrap().failed();
-        breaker.permit().unwrap().succeeded();
-        breaker.permit().unwrap().failed();
-        drop(breaker.permit());
-        assert_state(&recorder, BreakerState::Closed, 0);
-        breaker.permit().unwrap().failed();
-        assert_state(&recorder, BreakerState::Open, 1);
+        let fixture = Fixture::closed();
+        fixture.fail(MAX_FAILURES - 1);
+        fixture.permit().unwrap().succeeded();
+        fixture.fail(MAX_FAILURES - 1);
+        drop(fixture.permit());
+        fixture.assert_state(BreakerState::Closed, 0);
+        fixture.fail(1);
+        fixture.assert_state(BreakerState::Open, 1);
     }
 
     #[test]
-    fn half_open_breaker_permits_one_call_at_a_time() {
-        let (breaker, recorder) = breaker();
-        for _ in 0..2 {
-            breaker.permit().unwrap().failed();
-        }
-        let start = std::time::Instant::now();
-        let first = loop {
-            match breaker.permit() {
-                Some(permit) => break permit,
-                None => assert!(start.elapsed() < Duration::from_secs(10), "still open"),
-            }
-            std::thread::yield_now();
-        };
-        assert!(breaker.permit().is_none(), "a probe is in flight");
-        assert_state(&recorder, BreakerState::HalfOpen, 1);
-        drop(first);
-        breaker.permit().unwrap().succeeded();
-        assert!(breaker.permit().is_some() && breaker.permit().is_some());
-        assert_state(&recorder, BreakerState::Closed, 1);
+    fn open_breaker_rejects_calls_until_the_pause_is_over() {
+        let mut fixture = Fixture::open();
+        fixture.now += FIRST_PAUSE.mul_f64(0.499);
+        assert!(fixture.permit().is_none());
+        fixture.assert_state(BreakerState::Open, 1);
+        fixture.now += FIRST_PAUSE.mul_f64(0.501);
+        assert!(fixture.permit().is_some());
+        fixture.assert_state(BreakerState::HalfOpen, 1);
+    }
+
+    #[test]
+    fn half_open_breaker_permits_one_probe_among_concurrent_calls() {
+        let mut fixture = Fixture::open();
+        fixture.now += FIRST_PAUSE;
+        let fixture = &fixture;
+        let permits: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| fixture.permit())).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(permits.len(), 1);
+        fixture.assert_state(BreakerState::HalfOpen, 1);
+    }
+
+    #[test]
+    fn successful_probe_closes_the_breaker() {
+        let (fixture, probe) = Fixture::half_open();
+        probe.succeeded();
+        fixture.assert_state(BreakerState::Closed, 1);
+        let permits = [fixture.permit(), fixture.permit()];
+        assert!(permits.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn failed_probe_opens_the_breaker_for_longer_until_a_probe_succeeds() {
+        let (mut fixture, probe) = Fixture::half_open();
+        probe.failed_at(fixture.now);
+        fixture.assert_state(BreakerState::Open, 2);
+        fixture.now += FIRST_PAUSE.mul_f64(0.999);
+        assert!(fixture.permit().is_none(), "the second pause is at least as long as the longest first one");
+        fixture.now += FIRST_PAUSE.mul_f64(1.001);
+        fixture.permit().unwrap().succeeded();
+
+        fixture.fail(MAX_FAILURES);
+        fixture.now += FIRST_PAUSE;
+        assert!(fixture.permit().is_some(), "a closed breaker starts again with the first pause");
+    }
+
+    #[test]
+    fn dropped_probe_lets_the_next_call_probe() {
+        let (fixture, probe) = Fixture::half_open();
+        assert!(fixture.permit().is_none(), "a probe is in flight");
+        drop(probe);
+        fixture.assert_state(BreakerState::HalfOpen, 1);
+        fixture.permit().unwrap().succeeded();
+        fixture.assert_state(BreakerState::Closed, 1);
+    }
+
+    #[test]
+    fn results_of_calls_that_began_before_the_breaker_opened_do_not_count() {
+        let mut fixture = Fixture::closed();
+        let [in_open, in_half_open, success, dropped, in_closed] = [(); 5].map(|()| fixture.permit().unwrap());
+        fixture.fail(MAX_FAILURES);
+        in_open.failed_at(fixture.now + MAX_PAUSE);
+        fixture.assert_state(BreakerState::Open, 1);
+
+        fixture.now += FIRST_PAUSE;
+        let probe = fixture.permit().unwrap();
+        in_half_open.failed_at(fixture.now);
+        success.succeeded();
+        drop(dropped);
+        assert!(fixture.permit().is_none(), "the probe is still in flight");
+        fixture.assert_state(BreakerState::HalfOpen, 1);
+
+        probe.succeeded();
+        in_closed.failed_at(fixture.now);
+        fixture.fail(MAX_FAILURES - 1);
+        fixture.assert_state(BreakerState::Closed, 1);
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_maximum_and_are_jittered_by_half() {
+        let seconds = |openings, jitter| pause(openings, jitter).as_secs_f64();
+        assert_eq!([0, 1, 2, 3, 31, 32, u32::MAX].map(|openings| seconds(openings, 1.0)), [1., 2., 3., 3., 3., 3., 3.]);
+        assert_eq!([0, 1, 2].map(|openings| seconds(openings, 0.0)), [0.5, 1.0, 1.5]);
     }
 }

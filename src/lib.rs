@@ -15,7 +15,7 @@
 //! | [`scoring`] | weights, decades, scores, accuracy: pure domain, in a crate of its own |
 //!
 //! [`config`], [`clock`], [`digest`] and [`telemetry`] stand outside the layers and import no other module of this crate;
-//! neither does [`breaker`], except for its settings and metrics. The generated catalogue (`cinegraph_datagen`) and the
+//! neither does [`breaker`], except for its metrics. The generated catalogue (`cinegraph_datagen`) and the
 //! embedded PostgreSQL (`cinegraph_embedded_postgres`) are crates too.
 
 pub mod app;

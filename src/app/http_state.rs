@@ -25,10 +25,7 @@ impl App {
             pipeline: self.pipeline(services, cache_context)?,
             metrics: self.metrics.http.clone(),
             probe,
-            limits: HttpLimits {
-                body_bytes: self.config.http_body_limit_bytes,
-                body_read: self.config.http_body_timeout,
-            },
+            limits: HttpLimits::default(),
             websocket_limiter: self.websocket_limiter(close),
             origins: self.config.cors_allowed_origins.clone().unwrap_or_default(),
             cors_headers: self.config.cors_allowed_headers.clone().unwrap_or_default(),
@@ -65,12 +62,9 @@ impl App {
 
     fn document_limits(&self) -> DocumentLimits {
         DocumentLimits {
-            nesting: self.config.query_nesting_limit,
             tokens: self.config.query_tokens_limit,
-            fields: self.config.query_fields_limit,
-            aliases: self.config.query_aliases_limit,
-            root_fields: self.config.query_root_fields_limit,
             depth: self.config.query_depth_limit,
+            ..DocumentLimits::default()
         }
     }
 
@@ -91,7 +85,6 @@ impl App {
     fn websocket_limiter(&self, close: &CancellationToken) -> ConnectionLimiter {
         let limits = WebSocketLimits {
             connections: self.config.websocket_connections_limit,
-            subscriptions: self.config.websocket_subscriptions_limit,
             // The rest is for the closing handshakes.
             shutdown: self.config.shutdown_timeout.mul_f64(0.7),
             ..WebSocketLimits::default()

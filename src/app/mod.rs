@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use anyhow::Context;
 use cinegraph_embedded_postgres::{self as embedded_postgres, EmbeddedPostgres};
 
-use crate::breaker::BreakerSettings;
 use crate::cache::{CacheContext, L2Settings, Redis};
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
@@ -89,8 +88,7 @@ impl App {
     /// Dependencies that all caches share.
     fn cache_context(&self) -> anyhow::Result<CacheContext> {
         let open = |url: &Secret| {
-            let breaker = BreakerSettings::from(&self.config);
-            let settings = L2Settings { url: url.expose().to_owned(), timeout: self.config.redis_timeout, breaker };
+            let settings = L2Settings { url: url.expose().to_owned(), timeout: self.config.redis_timeout };
             Redis::open(&settings, self.metrics.caches.clone(), self.metrics.breakers.clone())
         };
         let redis = self.config.redis_url.as_ref().map(open).transpose().context("reading redis_url")?;
@@ -140,7 +138,6 @@ fn open_store(config: &Config, url: String, metrics: &Metrics, versions: &Versio
     let replica = ReplicaSettings {
         url: url.expose().to_owned(),
         max_lag: config.replica_max_lag,
-        breaker: BreakerSettings::from(config),
     };
     store.with_replica(&replica, &settings, versions.clone(), metrics.breakers.clone()).context("reading replica_url")
 }

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::labels::{CacheName, CacheOperation, Layer, LayerResult};
 use super::metrics::CacheMetrics;
-use crate::breaker::{Breaker, BreakerMetrics, BreakerName, BreakerSettings};
+use crate::breaker::{Breaker, BreakerMetrics, BreakerName};
 
 /// Version of the stored layout, the first byte of a value. A value of another layout is a miss.
 const LAYOUT: u8 = 1;
@@ -26,8 +26,6 @@ pub struct L2Settings {
     pub url: String,
     /// Time limit of a command. A longer one counts as a miss.
     pub timeout: Duration,
-    /// When the circuit breaker opens, and for how long.
-    pub breaker: BreakerSettings,
 }
 
 /// The shared cache.
@@ -49,7 +47,7 @@ impl Redis {
         let client = Client::open(settings.url.as_str())?;
         let connection = Arc::new(Mutex::new(connect(&client, settings.timeout)?));
         metrics.l2_enabled(true);
-        let breaker = Breaker::new(BreakerName::CacheL2, settings.breaker, breakers);
+        let breaker = Breaker::new(BreakerName::CacheL2, breakers);
         Ok(Self { client, connection, timeout: settings.timeout, breaker, metrics })
     }
 

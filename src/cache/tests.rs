@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::breaker::{BreakerMetrics, BreakerSettings};
+use crate::breaker::BreakerMetrics;
 use crate::clock::{Clock, ClockHand};
 use crate::telemetry::Recorder;
 use crate::versions::{Scope, Version, Versions};
@@ -345,8 +345,7 @@ async fn a_silent_redis_delays_a_load_by_its_limit_only() {
     // Accepts connections and never replies.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
-    let breaker = BreakerSettings { failures: 1_000, pause: Duration::from_secs(1) };
-    let settings = L2Settings { url, timeout: Duration::from_millis(5), breaker };
+    let settings = L2Settings { url, timeout: Duration::from_millis(5) };
     let fixture = Fixture::with(1_000, |recorder| {
         let metrics = (CacheMetrics::new(recorder), BreakerMetrics::new(recorder));
         Some(Redis::open(&settings, metrics.0, metrics.1).unwrap())

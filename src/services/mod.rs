@@ -19,7 +19,7 @@ pub mod status;
 pub mod validation;
 pub mod warming;
 
-use crate::breaker::{Breaker, BreakerMetrics, BreakerName, BreakerSettings};
+use crate::breaker::{Breaker, BreakerMetrics, BreakerName};
 use crate::cache::CacheContext;
 use crate::config::Config;
 use crate::store::Store;
@@ -60,7 +60,7 @@ impl Services {
     #[must_use]
     pub fn new(store: &Store, cache_context: &CacheContext, config: &Config, breakers: &BreakerMetrics) -> Self {
         let (limits, keep) = (&CacheLimits::from(config), config.cache_enabled);
-        let score_table = Breaker::new(BreakerName::ScoreTable, BreakerSettings::from(config), breakers.clone());
+        let score_table = Breaker::new(BreakerName::ScoreTable, breakers.clone());
         Self {
             auth: Authenticator::of(config.admin_tokens_file.clone()),
             catalogue: Catalogue::new(store.clone(), cache_context, limits, keep),

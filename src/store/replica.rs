@@ -19,7 +19,7 @@ use super::{
     DatabaseSettings, PooledConnection, Store, StoreError, WithDeadline, options, record_error, session,
     start_measuring,
 };
-use crate::breaker::{Breaker, BreakerMetrics, BreakerName, BreakerSettings, Fallback, Permit};
+use crate::breaker::{Breaker, BreakerMetrics, BreakerName, Fallback, Permit};
 use crate::scoring::Decade;
 use crate::versions::Versions;
 
@@ -39,8 +39,6 @@ pub struct ReplicaSettings {
     pub url: String,
     /// Maximum lag for running queries on the replica.
     pub max_lag: Duration,
-    /// Settings of the circuit breaker.
-    pub breaker: BreakerSettings,
 }
 
 #[derive(Debug)]
@@ -96,7 +94,7 @@ impl Store {
         let replica = Replica {
             pool,
             max_lag: replica.max_lag,
-            breaker: Breaker::new(BreakerName::Replica, replica.breaker, breakers),
+            breaker: Breaker::new(BreakerName::Replica, breakers),
             known,
             usable: AtomicBool::new(false),
             wal_samples: Mutex::default(),

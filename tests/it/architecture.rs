@@ -32,7 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("services", &["breaker", "cache", "clock", "config", "datagen", "scoring", "store", "telemetry", "versions"]),
     ("cache", &["breaker", "clock", "telemetry", "versions"]),
     ("store", &["breaker", "clock", "datagen", "scoring", "telemetry", "versions"]),
-    ("breaker", &["config", "telemetry"]),
+    ("breaker", &["telemetry"]),
     ("clock", &[]),
     ("config", &[]),
     ("digest", &[]),

@@ -22,7 +22,6 @@ use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use chrono::TimeDelta;
 use cinegraph::app::Metrics;
-use cinegraph::breaker::BreakerSettings;
 use cinegraph::cache::{CacheContext, CacheName, L2Settings, Redis};
 use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{AllowedOrigins, Config, Overrides};
@@ -148,8 +147,7 @@ impl TestService {
         let config = Config::from_layers(None, tokens, &Overrides::default()).unwrap();
         let versions = Versions::default();
         let (clock, hand) = Clock::manual(Clock::system().now());
-        let breaker = BreakerSettings::from(&config);
-        let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500), breaker };
+        let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500) };
         let redis =
             redis.map(|url| Redis::open(&settings(url), metrics.caches.clone(), metrics.breakers.clone()).unwrap());
         let cache_context = CacheContext { versions: versions.clone(), clock, metrics: metrics.caches.clone(), redis };
