@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Regenerates the generated files: .sqlx from a database with our migrations, schema.graphql from the code.
+# Regenerates the generated files: .sqlx from a database with our migrations, the others from the code.
 # Needs an empty database in DATABASE_URL; `make generate` brings one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,5 +20,10 @@ SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$new cargo check --all-targets
 rm -rf .sqlx
 mv "$new" .sqlx
 
-SQLX_OFFLINE=true cargo run --quiet --bin cinegraph -- schema >target/schema.graphql.new
-mv target/schema.graphql.new schema.graphql
+# What `cinegraph ARGUMENTS…` prints, in a file. Written beside it first: an error leaves the old file.
+print_to() {
+    SQLX_OFFLINE=true cargo run --quiet --bin cinegraph -- "${@:2}" >target/generated
+    mv target/generated "$1"
+}
+print_to schema.graphql schema
+print_to docs/SETTINGS.md config --markdown

@@ -135,9 +135,6 @@ fn open_store(config: &Config, url: String, metrics: &Metrics, versions: &Versio
     };
     let store = Store::open(&settings, metrics.store.clone()).context("reading the database URL")?;
     let Some(url) = &config.replica_url else { return Ok(store) };
-    let replica = ReplicaSettings {
-        url: url.expose().to_owned(),
-        max_lag: config.replica_max_lag,
-    };
+    let replica = ReplicaSettings { url: url.expose().to_owned(), max_lag: config.replica_max_lag };
     store.with_replica(&replica, &settings, versions.clone(), metrics.breakers.clone()).context("reading replica_url")
 }

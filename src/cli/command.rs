@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    demo, generate, import, invalidate, jobs, migrate, postgres, predict, prove, refresh, serve, status, validate,
-    worker,
+    config, demo, generate, import, invalidate, jobs, migrate, postgres, predict, prove, refresh, serve, status,
+    validate, worker,
 };
 use crate::config::{Overrides, Secret};
 
@@ -67,7 +67,7 @@ pub(super) enum Command {
     /// Print the GraphQL schema
     Schema,
     /// Print every setting with its meaning, value and origin; secrets are hidden
-    Config,
+    Config(config::ConfigArgs),
     /// Run a command against the embedded PostgreSQL, such as `cinegraph postgres -- psql`
     Postgres(postgres::PostgresArgs),
 }

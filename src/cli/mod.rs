@@ -29,11 +29,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::command::{Cli, Command, DatabaseCommand};
+use self::config::ConfigArgs;
 use self::output::{Output, print, print_json};
 use self::signals::run_until_interrupted;
 use crate::app::{App, data_dir};
 use crate::config::{Config, Overrides};
-use crate::telemetry::{self, LogFormat, LogOutput};
+use crate::telemetry::{self, LogFormat, LogOutput, TelemetryGuard};
 
 /// Stack of each worker thread. Tokio's default of 2 MiB is too little for the nested futures of a GraphQL operation in
 /// a build without optimisation; unused stack takes no memory.
@@ -65,16 +66,15 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
         // Before the settings are read, which may be invalid.
         Command::Schema => schema::run(),
         Command::OnDatabase(command) => run_on_database(command, overrides, &program).await,
-        Command::Config => {
+        Command::Config(ConfigArgs { markdown: true }) => config::reference(),
+        Command::Config(_) => {
             let config = Config::load(&overrides)?;
-            let _telemetry =
-                telemetry::init(log_format(&config, LogOutput::Stderr), &config.log_filter, LogOutput::Stderr)?;
+            let _telemetry = start_logs(&config, log_format(&config, LogOutput::Stderr), LogOutput::Stderr)?;
             config::run(&config)
         }
         Command::Postgres(args) => {
             let config = Config::load(&overrides)?;
-            let _telemetry =
-                telemetry::init(log_format(&config, LogOutput::Stderr), &config.log_filter, LogOutput::Stderr)?;
+            let _telemetry = start_logs(&config, log_format(&config, LogOutput::Stderr), LogOutput::Stderr)?;
             postgres::run(args, data_dir(&config)).await
         }
     }
@@ -96,7 +96,7 @@ async fn run_on_database(
         DatabaseCommand::Prove(_) => prove::configure(&mut config),
         _ => {}
     }
-    let _telemetry = telemetry::init(log_format, &config.log_filter, log_output)?;
+    let _telemetry = start_logs(&config, log_format, log_output)?;
     match execute(command, config, output, program).await {
         // Where every line is JSON, the reason of the end is, too.
         Err(error) if output == Output::Log => {
@@ -105,6 +105,15 @@ async fn run_on_database(
         }
         done => done,
     }
+}
+
+/// Starts logs and traces, and logs what in the environment was ignored.
+fn start_logs(config: &Config, format: LogFormat, output: LogOutput) -> anyhow::Result<TelemetryGuard> {
+    let guard = telemetry::init(format, &config.log_filter, output)?;
+    if !config.unknown_variables().is_empty() {
+        tracing::warn!(variables = config.unknown_variables().join(", "), "ignoring variables that are not settings");
+    }
+    Ok(guard)
 }
 
 fn log_format(config: &Config, output: LogOutput) -> LogFormat {

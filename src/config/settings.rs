@@ -1,20 +1,12 @@
 //! The settings: their names, meaning, defaults and ranges, on one page.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::ops::RangeInclusive;
+use super::kind::Kind;
 
-use axum::http::HeaderName;
-use figment::value::Value;
-use ipnet::IpNet;
-use tracing_subscriber::filter::Targets;
+/// Prefix of the variables of settings.
+pub(super) const PREFIX: &str = "CINEGRAPH_";
 
-use super::PREFIX;
-use super::origins::AllowedOrigins;
-use super::secret::without_password;
-
-/// A time-out of less than a millisecond would reach PostgreSQL as 0, which means none.
-const SECONDS: RangeInclusive<f64> = 0.001..=3600.0;
+/// Names the configuration file; the only variable with our prefix that is not a setting.
+pub(super) const FILE_VARIABLE: &str = "CINEGRAPH_CONFIG";
 
 /// One setting, as people read about it.
 #[derive(Debug, Clone, Copy)]
@@ -27,44 +19,6 @@ pub struct Setting {
     pub default: Option<&'static str>,
     /// One or two sentences.
     pub description: &'static str,
-}
-
-/// What values fit a setting; displays as a description with the unit.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
-    /// A connection URL; secret, because it may hold a password.
-    DatabaseUrl,
-    /// The same of a Redis.
-    RedisUrl,
-    /// A file or directory, relative to the working directory.
-    Path,
-    /// IP address and port to listen on.
-    Address,
-    /// On or off.
-    Switch,
-    /// A number of things.
-    Whole {
-        /// The things.
-        unit: &'static str,
-        /// The least that fits.
-        min: u64,
-        /// The most that fits.
-        max: u64,
-    },
-    /// A duration, fractions allowed.
-    Seconds,
-    /// Several texts, at least one.
-    List,
-    /// Several ranges of IP addresses, or none.
-    Networks,
-    /// One of these words.
-    OneOf(&'static [&'static str]),
-    /// Which log lines are written.
-    LogFilter,
-    /// Origins of web pages.
-    Origins,
-    /// Names of HTTP headers.
-    HeaderNames,
 }
 
 /// Every setting, in the order of [`Config`](super::Config)'s fields.
@@ -83,7 +37,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "database_max_connections",
-        kind: Kind::Whole { unit: "connections", min: 1, max: 1000 },
+        kind: Kind::Integer { unit: "connections", min: 1, max: 1000 },
         default: Some("10"),
         description: "Connections that the pool opens at most.",
     },
@@ -107,7 +61,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "direct_query_concurrency",
-        kind: Kind::Whole { unit: "statements", min: 1, max: 100 },
+        kind: Kind::Integer { unit: "statements", min: 1, max: 100 },
         default: Some("2"),
         description: "How many direct queries may run at a time, on connections of their own.",
     },
@@ -124,18 +78,6 @@ pub const SETTINGS: &[Setting] = &[
         description: "Highest replication lag at which the replica is used; above it, reads go to the primary.",
     },
     Setting {
-        key: "breaker_failures",
-        kind: Kind::Whole { unit: "failures", min: 1, max: 1000 },
-        default: Some("5"),
-        description: "Consecutive failures of Redis, the score table or the replica that open its circuit breaker.",
-    },
-    Setting {
-        key: "breaker_pause_seconds",
-        kind: Kind::Seconds,
-        default: Some("3"),
-        description: "Longest time that a circuit breaker stays open before it probes again. The first time is half a second to a second.",
-    },
-    Setting {
         key: "redis_url",
         kind: Kind::RedisUrl,
         default: None,
@@ -145,23 +87,23 @@ pub const SETTINGS: &[Setting] = &[
         key: "redis_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("0.05"),
-        description: "How long Redis may take. What takes longer counts as not there.",
+        description: "Time limit of a Redis command. A slower Redis is treated as unavailable.",
     },
     Setting {
         key: "cache_enabled",
-        kind: Kind::Switch,
+        kind: Kind::Bool,
         default: Some("true"),
         description: "Whether responses and results are cached. When off, only the score columns of decades stay in memory.",
     },
     Setting {
         key: "cache_columns_bytes",
-        kind: Kind::Whole { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
+        kind: Kind::Integer { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
         default: Some("268435456"),
         description: "Memory for the score columns of decades: about 100 bytes per movie, and as much again for validation.",
     },
     Setting {
         key: "cache_answers_bytes",
-        kind: Kind::Whole { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
+        kind: Kind::Integer { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
         default: Some("50331648"),
         description: "Memory for cached responses, results and movie details.",
     },
@@ -191,9 +133,9 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "person_quality_enabled",
-        kind: Kind::Switch,
+        kind: Kind::Bool,
         default: None,
-        description: "Whether people's quality scores are computed here. When not set: only where the film tables were \
+        description: "Whether people's quality scores are computed here. When not set: only where the movie tables were \
                       made here, since another application maintains its own.",
     },
     Setting {
@@ -215,32 +157,14 @@ pub const SETTINGS: &[Setting] = &[
         description: "File of admin tokens, one per line: bare or label=token, at least 32 bytes each.",
     },
     Setting {
-        key: "http_body_limit_bytes",
-        kind: Kind::Whole { unit: "bytes", min: 1, max: 100 * 1024 * 1024 },
-        default: Some("262144"),
-        description: "Largest request body that is accepted.",
-    },
-    Setting {
-        key: "http_head_timeout_seconds",
-        kind: Kind::Seconds,
-        default: Some("5"),
-        description: "How long the head of a request may take to arrive. Also closes connections that send no request.",
-    },
-    Setting {
-        key: "http_body_timeout_seconds",
-        kind: Kind::Seconds,
-        default: Some("5"),
-        description: "How long the body of a request may take to arrive.",
-    },
-    Setting {
         key: "http_connections_limit",
-        kind: Kind::Whole { unit: "connections", min: 1, max: 1_000_000 },
+        kind: Kind::Integer { unit: "connections", min: 1, max: 1_000_000 },
         default: Some("10000"),
         description: "Connections of the public listener at a time; further connections wait.",
     },
     Setting {
         key: "http_concurrency_limit",
-        kind: Kind::Whole { unit: "operations", min: 1, max: 1_000_000 },
+        kind: Kind::Integer { unit: "operations", min: 1, max: 1_000_000 },
         default: Some("1024"),
         description: "Operations by HTTP at a time, those of pages included; further requests get 503 (load shedding).",
     },
@@ -291,68 +215,38 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "trusted_documents_only",
-        kind: Kind::Switch,
+        kind: Kind::Bool,
         default: Some("false"),
         description: "Whether operations that are not trusted documents are rejected.",
     },
     Setting {
-        key: "query_nesting_limit",
-        kind: Kind::Whole { unit: "levels", min: 1, max: 1000 },
-        default: Some("32"),
-        description: "Nesting of brackets in a document, checked before parsing.",
-    },
-    Setting {
         key: "query_tokens_limit",
-        kind: Kind::Whole { unit: "tokens", min: 1, max: 1_000_000 },
+        kind: Kind::Integer { unit: "tokens", min: 1, max: 1_000_000 },
         default: Some("2000"),
         description: "Tokens of a document, checked before parsing.",
     },
     Setting {
-        key: "query_fields_limit",
-        kind: Kind::Whole { unit: "fields", min: 1, max: 1_000_000 },
-        default: Some("5000"),
-        description: "Fields of an operation; fields of a fragment count each time it is spread.",
-    },
-    Setting {
-        key: "query_aliases_limit",
-        kind: Kind::Whole { unit: "aliases", min: 1, max: 1_000_000 },
-        default: Some("30"),
-        description: "Aliases of an operation.",
-    },
-    Setting {
-        key: "query_root_fields_limit",
-        kind: Kind::Whole { unit: "fields", min: 1, max: 1_000_000 },
-        default: Some("30"),
-        description: "Root fields of an operation.",
-    },
-    Setting {
         key: "query_depth_limit",
-        kind: Kind::Whole { unit: "levels", min: 1, max: 1000 },
+        kind: Kind::Integer { unit: "levels", min: 1, max: 1000 },
         default: Some("20"),
         description: "Nesting of fields in an operation; introspection does not count.",
     },
     Setting {
         key: "query_complexity_limit",
-        kind: Kind::Whole { unit: "points", min: 1, max: 1_000_000_000 },
+        kind: Kind::Integer { unit: "points", min: 1, max: 1_000_000_000 },
         default: Some("50000"),
         description: "Cost of an operation: one point per field, times the sizes of the pages that the field is in. 100 \
                       movies with all fields, 10 people and 10 credits each cost about 25,000.",
     },
     Setting {
         key: "websocket_connections_limit",
-        kind: Kind::Whole { unit: "connections", min: 1, max: 100_000 },
+        kind: Kind::Integer { unit: "connections", min: 1, max: 100_000 },
         default: Some("2000"),
         description: "WebSocket connections at a time; further ones get 503.",
     },
     Setting {
-        key: "websocket_subscriptions_limit",
-        kind: Kind::Whole { unit: "operations", min: 1, max: 1000 },
-        default: Some("20"),
-        description: "Operations at a time on one WebSocket.",
-    },
-    Setting {
         key: "graphiql_enabled",
-        kind: Kind::Switch,
+        kind: Kind::Bool,
         default: Some("true"),
         description: "Whether GraphiQL, the API explorer, is served at /graphiql.",
     },
@@ -365,13 +259,13 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "introspection_enabled",
-        kind: Kind::Switch,
+        kind: Kind::Bool,
         default: Some("true"),
         description: "Whether introspection is allowed; GraphiQL needs it.",
     },
     Setting {
         key: "metrics_enabled",
-        kind: Kind::Switch,
+        kind: Kind::Bool,
         default: Some("true"),
         description: "Whether metrics are recorded. Switched off only to measure their cost.",
     },
@@ -390,6 +284,40 @@ pub const SETTINGS: &[Setting] = &[
         description: "Which log lines are written: a level, then exceptions per module.",
     },
 ];
+
+/// Settings of earlier versions, and what applies instead.
+pub(super) const REMOVED: &[(&str, &str)] = &[
+    ("breaker_failures", "circuit breakers open after 5 consecutive failures"),
+    ("breaker_pause_seconds", "circuit breakers stay open for at most 3 seconds"),
+    ("http_body_limit_bytes", "request bodies have at most 256 KiB"),
+    ("http_body_timeout_seconds", "the body of a request must arrive within 5 seconds"),
+    ("http_head_timeout_seconds", "the head of a request must arrive within 5 seconds"),
+    ("query_aliases_limit", "operations have at most 30 aliases; query_complexity_limit bounds their cost"),
+    ("query_fields_limit", "operations have at most 5,000 fields; query_complexity_limit bounds their cost"),
+    ("query_nesting_limit", "brackets nest at most 32 deep; query_depth_limit bounds the nesting of fields"),
+    ("query_root_fields_limit", "operations have at most 30 root fields; query_complexity_limit bounds their cost"),
+    ("websocket_subscriptions_limit", "a WebSocket has at most 20 operations at a time; open another one for more"),
+];
+
+/// The beginning of [`markdown`].
+const INTRODUCTION: &str = "\
+<!-- Generated by `make generate` from src/config/settings.rs; edit that file instead. -->
+
+# Settings
+
+Later sources override earlier ones: defaults, the file `cinegraph.toml` (or the one that `--config` or `CINEGRAPH_CONFIG` \
+names), environment variables, flags. `cinegraph config` prints the value and the source of each setting.
+
+The variable of a setting is `CINEGRAPH_` and its name in upper case, such as `CINEGRAPH_HTTP_ADDR`. URLs of databases and \
+of Redis can be secret: their variables with `_FILE` appended name a file that contains the URL.
+
+In the file, an unknown name is an error. In the environment, a misspelt name is an error, and any other unknown \
+`CINEGRAPH_` variable a warning in the log: Kubernetes and other programs set variables of their own. The name of a \
+removed setting is an error in both.
+
+| setting | default | value | meaning |
+|---|---|---|---|
+";
 
 impl Setting {
     /// The setting of this name.
@@ -411,82 +339,17 @@ impl Setting {
     }
 }
 
-impl Kind {
-    /// Whether values are hidden in logs, errors and listings.
-    #[must_use]
-    pub fn is_secret(self) -> bool {
-        matches!(self, Self::DatabaseUrl | Self::RedisUrl)
+/// The reference of all settings, as Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for Setting { key, kind, default, description } in SETTINGS {
+        let default = default.map_or("not set".to_owned(), |default| format!("`{default}`"));
+        text.push_str(&format!("| `{key}` | {default} | {kind} | {description} |\n"));
     }
-
-    /// The value that a variable's text stands for. Text that doesn't fit stays text, for [`Kind::accepts`] to refuse.
-    pub(super) fn value_of(self, text: &str) -> Value {
-        let parsed = match self {
-            Self::Switch => text.parse().map(bool::into).ok(),
-            Self::Whole { .. } | Self::Seconds => {
-                text.parse().map(u64::into).ok().or_else(|| text.parse().map(f64::into).ok())
-            }
-            Self::List | Self::Networks | Self::Origins | Self::HeaderNames => {
-                Some(text.split(',').map(str::trim).collect::<Vec<_>>().into())
-            }
-            Self::DatabaseUrl | Self::RedisUrl | Self::Path | Self::Address | Self::OneOf(_) | Self::LogFilter => None,
-        };
-        parsed.unwrap_or_else(|| text.into())
+    text.push_str("\n## Removed settings\n\n| setting | what applies instead |\n|---|---|\n");
+    for (key, replacement) in REMOVED {
+        text.push_str(&format!("| `{key}` | {replacement} |\n"));
     }
-
-    pub(super) fn accepts(self, value: &Value) -> bool {
-        let is_text = |fits: &dyn Fn(&str) -> bool| value.as_str().is_some_and(fits);
-        match self {
-            Self::DatabaseUrl => is_text(&|url| url.starts_with("postgres://") || url.starts_with("postgresql://")),
-            Self::RedisUrl => is_text(&|url| url.starts_with("redis://") || url.starts_with("rediss://")),
-            Self::Path => is_text(&|path| !path.is_empty()),
-            Self::Address => is_text(&|address| address.parse::<SocketAddr>().is_ok()),
-            Self::OneOf(words) => is_text(&|word| words.contains(&word)),
-            Self::LogFilter => is_text(&|filter| !filter.is_empty() && filter.parse::<Targets>().is_ok()),
-            Self::Switch => value.to_bool().is_some(),
-            Self::Whole { min, max, .. } => value.deserialize().is_ok_and(|number: u64| (min..=max).contains(&number)),
-            Self::Seconds => value.deserialize().is_ok_and(|seconds: f64| SECONDS.contains(&seconds)),
-            Self::List => value
-                .deserialize()
-                .is_ok_and(|texts: Vec<String>| !texts.is_empty() && texts.iter().all(|text| !text.is_empty())),
-            Self::Networks => value.deserialize::<Vec<IpNet>>().is_ok(),
-            Self::Origins => value.deserialize::<AllowedOrigins>().is_ok(),
-            Self::HeaderNames => value.deserialize().is_ok_and(|names: Vec<String>| {
-                names.iter().all(|name| name != "*" && name.parse::<HeaderName>().is_ok())
-            }),
-        }
-    }
-
-    /// The value as TOML, for people; of a secret, only what is none.
-    pub(super) fn shown(self, value: &Value) -> String {
-        let literal = |value: &Value| serde_json::to_string(value).unwrap_or_else(|error| error.to_string());
-        match self {
-            Self::DatabaseUrl | Self::RedisUrl => literal(&without_password(value.as_str().unwrap_or_default()).into()),
-            // What JSON writes for texts, numbers, switches and lists of them is TOML too.
-            _ => literal(value),
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::DatabaseUrl => f.write_str("a URL such as postgres://user:password@host:5432/database"),
-            Self::RedisUrl => f.write_str("a URL such as redis://user:password@host:6379/0, or rediss:// for TLS"),
-            Self::Path => f.write_str("a path"),
-            Self::Address => f.write_str("an IP address and a port such as 127.0.0.1:8080"),
-            Self::Switch => f.write_str("true or false"),
-            Self::Whole { unit, min, max } => write!(f, "a whole number of {unit}, {min} to {max}"),
-            Self::Seconds => write!(f, "seconds, {} to {}", SECONDS.start(), SECONDS.end()),
-            Self::List => f.write_str("a list such as [\"1001_movies\"], in a variable separated by commas"),
-            Self::Networks => f.write_str("a list such as [\"10.0.0.0/8\"], in a variable separated by commas"),
-            Self::Origins => f.write_str(
-                "a list of origins such as [\"https://films.example\"] (scheme, host, perhaps a port; no path, no wildcard \
-                 inside), \"loopback\" for pages of this machine on any port, or \"*\" for all; in a variable separated by \
-                 commas",
-            ),
-            Self::HeaderNames => f.write_str("a list of header names such as [\"x-tenant\"], without wildcards, in a variable separated by commas"),
-            Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
-            Self::LogFilter => f.write_str("a filter such as info,sqlx::query=debug"),
-        }
-    }
+    text
 }

@@ -140,6 +140,21 @@ fn misspelt_setting_is_rejected_by_name() {
 }
 
 #[test]
+fn unknown_variable_is_a_warning_without_its_value() {
+    let output = cinegraph(NOWHERE, &["config"]).env("CINEGRAPH_API_KEY", "hunter2").output().unwrap();
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    assert!(stderr_of(&output).contains("CINEGRAPH_API_KEY"), "{}", stderr_of(&output));
+    assert!(!stderr_of(&output).contains("hunter2"), "{}", stderr_of(&output));
+}
+
+#[test]
+fn reference_of_settings_needs_no_valid_configuration() {
+    let output = cinegraph("nonsense", &["config", "--markdown"]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr_of(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("| `database_url` | not set | "));
+}
+
+#[test]
 fn unreachable_database_error_hides_the_password() {
     let output =
         cinegraph(NOWHERE, &["predict"]).env("CINEGRAPH_DATABASE_ACQUIRE_TIMEOUT_SECONDS", "0.1").output().unwrap();

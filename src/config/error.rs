@@ -1,0 +1,85 @@
+//! Why a configuration is rejected.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::kind::Kind;
+
+/// Why the configuration was rejected. No text of it shows a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that something names does not exist or is not readable.
+    #[error("cannot read {path:?}, named by {named_by}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The flag or variable that names it.
+        named_by: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The configuration file is not TOML.
+    #[error("{path:?}, line {line}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What was expected there.
+        message: String,
+    },
+    /// The variable of a setting is not UTF-8.
+    #[error("the value of {variable} is not UTF-8 text")]
+    NotText {
+        /// The variable.
+        variable: String,
+    },
+    /// A name that no setting has.
+    #[error("unknown setting {name} in {origin}; {}", hint(closest.as_deref()))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The file, or the environment.
+        origin: String,
+        /// The name that was probably meant.
+        closest: Option<String>,
+    },
+    /// A setting of an earlier version.
+    #[error("{name} in {origin} is no longer a setting, remove it: {replacement}")]
+    Removed {
+        /// The name.
+        name: String,
+        /// The file, or the environment.
+        origin: String,
+        /// What applies instead.
+        replacement: &'static str,
+    },
+    /// A secret is given twice.
+    #[error("both {variable} and {variable}_FILE are set, expected one of them")]
+    GivenTwice {
+        /// The variable that holds the secret itself.
+        variable: String,
+    },
+    /// A value does not fit its setting.
+    #[error("{key} is {found} (from {origin}), expected {expected}")]
+    Invalid {
+        /// The setting.
+        key: &'static str,
+        /// The value as TOML, masked when it is secret.
+        found: String,
+        /// The file, variable or flag.
+        origin: String,
+        /// What fits.
+        expected: Kind,
+    },
+    /// A value is valid for its kind and still does not fit the field: a bug.
+    #[error(transparent)]
+    Mistyped(#[from] Box<toml::de::Error>),
+}
+
+fn hint(closest: Option<&str>) -> String {
+    match closest {
+        Some(closest) => format!("did you mean {closest}?"),
+        None => "`cinegraph config --markdown` lists all settings".to_owned(),
+    }
+}
