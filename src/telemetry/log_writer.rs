@@ -1,4 +1,8 @@
 //! Buffered log output: a dedicated thread writes lines in batches, so that no request waits for a slow reader.
+//!
+//! `tracing-appender` also writes on a thread, but wakes it for every line. Batches, together with unsampled spans that
+//! cost nothing, fewer layers and cheaper lookups of series, reduced a cached response from 75 to 53 µs of CPU time (32
+//! connections, two virtual cores); the gain of the batches alone was not measured.
 
 use std::io;
 use std::mem;

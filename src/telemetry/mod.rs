@@ -6,19 +6,23 @@
 
 pub mod catalogue;
 mod dropped;
-mod export;
+mod init;
 mod label;
+mod log_format;
 mod log_writer;
-mod logs;
 mod process;
+mod rate_limit;
 mod readable;
 mod recorder;
+mod sampled_spans;
 mod scrape;
+mod trace_export;
 mod usage;
 
+pub use init::{LogOutput, TelemetryError, TelemetryGuard, init, subscriber, tracer};
 pub(crate) use label::label;
 pub use label::{Label, Status};
-pub use logs::{LogFormat, LogOutput, TelemetryError, TelemetryGuard, init, subscriber, tracer};
+pub use log_format::LogFormat;
 pub(crate) use metrics::{Counter, Gauge, Histogram};
 pub(crate) use readable::{ReadableCounter, ReadableGauge};
 pub use recorder::Recorder;

@@ -1,41 +1,21 @@
-//! Setup of logs and traces. A log line is one JSON object (or one short line), with the id of its trace.
+//! Starts logs and traces.
 
-use std::collections::HashMap;
-use std::fmt::{self, Write as _};
-use std::io::{self, Write as _};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
-
-use chrono::{DateTime, SecondsFormat, Utc};
 use opentelemetry::global::BoxedTracer;
-use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
+use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use serde::Serializer as _;
-use serde::ser::SerializeMap;
-use tracing::callsite::Identifier;
-use tracing::field::{Field, Visit};
-use tracing::level_filters::LevelFilter;
-use tracing::subscriber::{Interest, SetGlobalDefaultError};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Subscriber;
+use tracing::subscriber::SetGlobalDefaultError;
 use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
-use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
-use tracing_subscriber::fmt::{FormatFields, MakeWriter};
-use tracing_subscriber::layer::{Context, Filter, Layer, SubscriberExt};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
-use super::dropped;
+use super::log_format::{LineLayer, LogFormat, SERVICE};
 use super::log_writer::{BufferedWriter, FlushGuard};
-use super::usage::OperationUsage;
-
-/// Format of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object per line, for machines.
-    Json,
-    /// One short line, for people.
-    Pretty,
-}
+use super::rate_limit::RateLimitFilter;
+use super::sampled_spans::{self, SampledSpanFilter};
+use super::trace_export;
 
 /// Where log lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +80,7 @@ pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<Teleme
     let (subscriber, mut guard) = subscriber(format, filter, writer)?;
     tracing::subscriber::set_global_default(subscriber)?;
     guard.lines = lines;
-    if !super::export::disabled() {
+    if !trace_export::disabled() {
         opentelemetry::global::set_tracer_provider(guard.traces.clone());
     }
     Ok(guard)
@@ -120,19 +100,19 @@ where
 {
     let filter: Targets =
         filter.parse().map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
-    let provider = super::export::provider(SERVICE)?;
+    let provider = trace_export::provider(SERVICE)?;
     // The log filter does not apply to spans, so that warnings have a trace id even if info logs are off.
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(SERVICE))
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(traced());
-    let enabled = !super::export::disabled();
+        .with_filter(sampled_spans::traced());
+    let enabled = !trace_export::disabled();
     // The log layer needs no spans: a line takes their ids from the OpenTelemetry context.
     let filter = filter_fn(|metadata| !metadata.is_span()).and(filter).and(RateLimitFilter::default());
-    let lines = Lines { format, writer }.with_filter(filter);
-    let spans = SampledSpanFilter(enabled.then(traced));
+    let lines = LineLayer { format, writer }.with_filter(filter);
+    let spans = SampledSpanFilter(enabled.then(sampled_spans::traced));
     Ok((
         Registry::default().with(enabled.then_some(traces)).with(lines).with(spans),
         TelemetryGuard { traces: provider, lines: None },
@@ -145,219 +125,15 @@ pub fn tracer() -> BoxedTracer {
     opentelemetry::global::tracer(SERVICE)
 }
 
-const SERVICE: &str = "cinegraph";
-
-/// The spans that are recorded in traces.
-fn traced() -> Targets {
-    // The job library opens a span for every poll of its tables. The `task` spans of Cinegraph show what a job does.
-    Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF)
-}
-
-/// Disables spans below an unsampled span, so that they cost nothing, and spans above the limit of [`OperationUsage`].
-///
-/// This is a layer and not a filter of the trace layer, because the registry still creates a span that only the filters
-/// of layers reject.
-struct SampledSpanFilter(Option<Targets>);
-
-impl SampledSpanFilter {
-    fn is_recorded(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.as_ref().is_some_and(|traced| traced.would_enable(metadata.target(), metadata.level()))
-    }
-}
-
-impl<S: Subscriber> Layer<S> for SampledSpanFilter {
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        match metadata.is_span() {
-            true if self.is_recorded(metadata) => Interest::sometimes(),
-            true => Interest::never(),
-            false => Interest::always(),
-        }
-    }
-
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        let starts_trace = || NEW_TRACES.contains(&metadata.name());
-        !metadata.is_span()
-            || self.is_recorded(metadata) && (starts_trace() || !is_unsampled() && OperationUsage::allows_span())
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::INFO)
-    }
-}
-
-/// Maximum number of lines per second and callsite for warnings and errors. Under load the first ones are enough.
-const WARNINGS_PER_SECOND: u32 = 10;
-
-/// Rate limit of warnings and errors, separate for each callsite.
-struct RateLimitFilter {
-    started: Instant,
-    /// By callsite: the second of its last line, and its number of lines in that second.
-    seen: Mutex<HashMap<Identifier, (u64, u32)>>,
-}
-
-impl Default for RateLimitFilter {
-    fn default() -> Self {
-        Self { started: Instant::now(), seen: Mutex::default() }
-    }
-}
-
-impl<S: Subscriber> Filter<S> for RateLimitFilter {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        true
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        // `Interest::always` skips `enabled`. An event that `event_enabled` then rejects fails an assertion of the
-        // library, so every level that this filter can reject must be `sometimes`.
-        if *metadata.level() > Level::WARN { Interest::always() } else { Interest::sometimes() }
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        if *event.metadata().level() > Level::WARN {
-            return true;
-        }
-        let now = self.started.elapsed().as_secs();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (second, lines) = seen.entry(event.metadata().callsite()).or_insert((now, 0));
-        if *second != now {
-            (*second, *lines) = (now, 0);
-        }
-        *lines += 1;
-        let is_allowed = *lines <= WARNINGS_PER_SECOND;
-        if !is_allowed {
-            dropped::record_lines(1);
-        }
-        is_allowed
-    }
-}
-
-/// Spans that start a new trace, even inside an unsampled one.
-const NEW_TRACES: [&str; 2] = ["revalidate", "task"];
-
-/// Whether the current span belongs to a trace that is not sampled.
-fn is_unsampled() -> bool {
-    opentelemetry::Context::map_current(|context| {
-        let span = context.span();
-        let span = span.span_context();
-        span.is_valid() && !span.is_sampled()
-    })
-}
-
-/// Keys that a line always has. Fields of an event with these names are left out, so that no key occurs twice.
-const RESERVED: [&str; 7] = ["timestamp", "level", "target", "service", "version", "trace_id", "span_id"];
-
-/// The OpenTelemetry context of the current span, if valid. Also works in spawned tasks that carry their span.
-fn current_span() -> Option<SpanContext> {
-    let span = opentelemetry::Context::current().span().span_context().clone();
-    span.is_valid().then_some(span)
-}
-
-/// Initial capacity of a line's buffer. Nearly all lines are shorter.
-const LINE_BYTES: usize = 1024;
-
-/// The current time in RFC 3339 format, in microseconds, UTC.
-fn now() -> String {
-    DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Micros, true)
-}
-
-/// Writes a line for each event by one `write`, so that concurrent lines do not mix.
-struct Lines<W> {
-    format: LogFormat,
-    writer: W,
-}
-
-impl<S: Subscriber, W: for<'a> MakeWriter<'a> + 'static> Layer<S> for Lines<W> {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let line = match self.format {
-            LogFormat::Json => json(event).map_err(io::Error::from),
-            LogFormat::Pretty => pretty(event).map_err(io::Error::other),
-        };
-        let written = line.and_then(|line| self.writer.make_writer_for(event.metadata()).write_all(&line));
-        if written.is_err() {
-            dropped::record_lines(1);
-        }
-    }
-}
-
-fn pretty(event: &Event<'_>) -> Result<Vec<u8>, fmt::Error> {
-    let mut line = String::with_capacity(LINE_BYTES);
-    write!(line, "{} {:>5} {}: ", now(), event.metadata().level(), event.metadata().target())?;
-    DefaultFields::new().format_fields(Writer::new(&mut line), event)?;
-    if let Some(span) = current_span() {
-        write!(line, " trace_id={}", span.trace_id())?;
-    }
-    line.push('\n');
-    Ok(line.into_bytes())
-}
-
-fn json(event: &Event<'_>) -> Result<Vec<u8>, serde_json::Error> {
-    let mut line = Vec::with_capacity(LINE_BYTES);
-    let mut serializer = serde_json::Serializer::new(&mut line);
-    let mut map = serializer.serialize_map(None)?;
-    map.serialize_entry("timestamp", &now())?;
-    map.serialize_entry("level", event.metadata().level().as_str())?;
-    map.serialize_entry("target", event.metadata().target())?;
-    let mut fields = Fields { map: &mut map, result: Ok(()) };
-    event.record(&mut fields);
-    fields.result?;
-    map.serialize_entry("service", SERVICE)?;
-    map.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
-    if let Some(span) = current_span() {
-        map.serialize_entry("trace_id", &format_args!("{}", span.trace_id()))?;
-        map.serialize_entry("span_id", &format_args!("{}", span.span_id()))?;
-    }
-    map.end()?;
-    line.push(b'\n');
-    Ok(line)
-}
-
-/// Serialises an event's fields, including the message, until the first error, which it keeps.
-struct Fields<'a, M: SerializeMap> {
-    map: &'a mut M,
-    result: Result<(), M::Error>,
-}
-
-impl<M: SerializeMap> Fields<'_, M> {
-    fn write(&mut self, field: &Field, value: &impl serde::Serialize) {
-        if self.result.is_ok() && !RESERVED.contains(&field.name()) {
-            self.result = self.map.serialize_entry(field.name(), value);
-        }
-    }
-}
-
-impl<M: SerializeMap> Visit for Fields<'_, M> {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.write(field, &value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.write(field, &value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.write(field, &value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.write(field, &value);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.write(field, &value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.write(field, &format_args!("{value:?}"));
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::io;
+    use std::sync::{Arc, Mutex};
 
     use serde_json::Value;
     use tracing::Instrument;
 
+    use super::super::dropped;
     use super::*;
 
     #[derive(Clone, Default)]
@@ -512,7 +288,7 @@ mod tests {
         });
 
         let text = captured.text();
-        assert!(text.contains(" INFO cinegraph::telemetry::logs::tests: scored movies=3 trace_id="), "{text}");
+        assert!(text.contains(" INFO cinegraph::telemetry::init::tests: scored movies=3 trace_id="), "{text}");
     }
 
     #[test]
