@@ -6,7 +6,7 @@ use crate::graphql::{self, GraphqlMetrics};
 use crate::http::HttpMetrics;
 use crate::jobs::TaskMetrics;
 use crate::store::{self, StoreMetrics};
-use crate::telemetry::Recorder;
+use crate::telemetry::{self, Recorder};
 
 /// All instruments of a service. They exist from the start in every process, so that a series that has no event yet is
 /// 0 and not missing.
@@ -43,6 +43,12 @@ impl Metrics {
             recorder,
         }
     }
+}
+
+/// The reference of all metrics as Markdown: docs/METRICS.md.
+#[must_use]
+pub fn metrics_reference() -> String {
+    telemetry::markdown(|recorder| drop(Metrics::new(recorder)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod http_state;
 mod metrics;
 mod serve;
 mod shutdown;
+mod status;
 
 use std::path::PathBuf;
 
@@ -19,8 +20,9 @@ use crate::store::{DatabaseSettings, ReplicaSettings, StatementLimits, Store};
 use crate::telemetry::Recorder;
 use crate::versions::Versions;
 
-pub use metrics::Metrics;
+pub use metrics::{Metrics, metrics_reference};
 pub use serve::{Addresses, ServeOptions};
+pub use status::{DataStatus, InstanceStatus, JobStatus, QueueStatus};
 
 /// Name of the database in the embedded cluster.
 const EMBEDDED_DATABASE: &str = "cinegraph";
@@ -66,6 +68,15 @@ impl App {
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         data_dir(&self.config)
+    }
+
+    /// The status of the data and of background work.
+    ///
+    /// # Errors
+    /// If the database is unavailable or not migrated.
+    pub async fn data_status(&self) -> anyhow::Result<DataStatus> {
+        self.store.installation().await?;
+        Ok(status::of_data(&self.store).await?)
     }
 
     /// Number of statements executed so far.

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::App;
 use super::background::{follow_versions, poll_replica_lag, run_metrics_upkeep};
 use super::shutdown::{Shutdown, finish};
+use super::{App, status};
 use crate::cache::CacheContext;
 use crate::config::AdminTokens;
 use crate::graphql;
@@ -156,14 +156,15 @@ impl App {
         background.spawn(close.clone().run_until_cancelled_owned(poll_replica_lag(self.store.clone())));
     }
 
-    /// Serves metrics and health to operators.
+    /// Serves metrics, status and health to operators.
     fn serve_admin(
         &self,
         listener: TcpListener,
         probe: Probe,
         close: &CancellationToken,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let admin = http::admin(self.metrics.http.clone(), probe);
+        let status = status::probe(self.store.clone(), self.metrics.clone());
+        let admin = http::admin(self.metrics.http.clone(), probe, status);
         http::serve(listener, admin, ConnectionLimits::default(), vec![Handle::current()], close.clone())
     }
 }

@@ -66,6 +66,9 @@ pub(super) enum Command {
     OnDatabase(DatabaseCommand),
     /// Print the GraphQL schema
     Schema,
+    /// Print the reference of all metrics as Markdown: docs/METRICS.md
+    #[command(hide = true)]
+    Metrics,
     /// Print every setting with its meaning, value and origin; secrets are hidden
     Config(config::ConfigArgs),
     /// Run a command against the embedded PostgreSQL, such as `cinegraph postgres -- psql`

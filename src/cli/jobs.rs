@@ -1,13 +1,11 @@
 //! `cinegraph jobs`
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::output::{print, print_json};
 use super::table::table;
-use crate::app::App;
-use crate::store::Job;
+use crate::app::{App, JobStatus};
 
 #[derive(Debug, Args)]
 pub(super) struct JobsArgs {
@@ -37,37 +35,11 @@ struct RetryArgs {
     failed: bool,
 }
 
-/// A job, as printed.
-#[derive(Debug, Serialize)]
-pub(super) struct Row {
-    id: i64,
-    task: String,
-    state: &'static str,
-    attempts: i16,
-    max_attempts: i16,
-    run_at: DateTime<Utc>,
-    running_since: Option<DateTime<Utc>>,
-    last_error: Option<String>,
-}
-
-impl From<Job> for Row {
-    fn from(job: Job) -> Self {
-        let state = match &job {
-            Job { running_since: Some(_), .. } => "running",
-            job if job.attempts >= job.max_attempts => "failed",
-            Job { last_error: Some(_), .. } => "retrying",
-            _ => "waiting",
-        };
-        let Job { id, task, attempts, max_attempts, run_at, running_since, last_error } = job;
-        Self { id, task, state, attempts, max_attempts, run_at, running_since, last_error }
-    }
-}
-
 pub(super) async fn run(app: &App, args: JobsArgs) -> anyhow::Result<()> {
     app.store.installation().await?;
     match args.what {
         What::List { json } => {
-            let rows: Vec<Row> = app.store.jobs().await?.into_iter().map(Row::from).collect();
+            let rows: Vec<JobStatus> = app.store.jobs().await?.into_iter().map(JobStatus::from).collect();
             if json { print_json(&rows) } else { print(&printed(&rows)) }
         }
         What::Retry(RetryArgs { id, .. }) => {
@@ -83,11 +55,11 @@ pub(super) async fn run(app: &App, args: JobsArgs) -> anyhow::Result<()> {
 }
 
 /// The jobs as a table.
-pub(super) fn printed(rows: &[Row]) -> String {
+pub(super) fn printed(rows: &[JobStatus]) -> String {
     if rows.is_empty() {
         return "No jobs.\n".to_owned();
     }
-    let row = |row: &Row| {
+    let row = |row: &JobStatus| {
         let due = row.run_at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let attempts = format!("{} of {}", row.attempts, row.max_attempts);
         let error = row.last_error.clone().unwrap_or_default();

@@ -5,6 +5,7 @@ mod command;
 mod config;
 mod demo;
 mod generate;
+mod http_client;
 mod import;
 mod invalidate;
 mod jobs;
@@ -30,9 +31,9 @@ use clap::Parser;
 
 use self::command::{Cli, Command, DatabaseCommand};
 use self::config::ConfigArgs;
-use self::output::{Output, print, print_json};
+use self::output::{Output, print};
 use self::signals::run_until_interrupted;
-use crate::app::{App, data_dir};
+use crate::app::{App, data_dir, metrics_reference};
 use crate::config::{Config, Overrides};
 use crate::telemetry::{self, LogFormat, LogOutput, TelemetryGuard};
 
@@ -65,6 +66,10 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
     match command {
         // Before the settings are read, which may be invalid.
         Command::Schema => schema::run(),
+        Command::Metrics => {
+            print(&metrics_reference())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::OnDatabase(command) => run_on_database(command, overrides, &program).await,
         Command::Config(ConfigArgs { markdown: true }) => config::reference(),
         Command::Config(_) => {

@@ -1,7 +1,7 @@
 //! `cinegraph prove`: measures the five success criteria on the data that is loaded, beside the query that is replaced.
 
-mod client;
 mod load;
+mod subscription;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -12,8 +12,8 @@ use clap::Args;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use self::client::Client;
 use self::load::Mix;
+use super::http_client::Client;
 use super::output::{Output, log_quietly, print, print_json};
 use super::progress::Steps;
 use super::table::table;
@@ -192,7 +192,7 @@ impl Subject {
         steps.at("page loads", 0, 1);
         let cold_seconds = self.load_page(&mut client).await?;
         let cached_seconds = self.load_page(&mut client).await?;
-        let progressive = client::stream(address, self.decade).await?;
+        let progressive = subscription::stream(address, self.decade).await?;
         let mix = Mix::new(&self.profiles, &self.decades);
         let before = app.statements();
         steps.at(&format!("load of {USERS} users"), 0, 1);

@@ -21,22 +21,22 @@ pub struct Readiness {
     pub checks: Vec<(&'static str, Result<(), String>)>,
 }
 
-/// Readiness check of the service, provided by `app`.
+/// Readiness check or status of the service, provided by `app`.
 #[derive(Clone)]
-pub struct Probe(Arc<dyn Fn() -> BoxFuture<'static, Readiness> + Send + Sync>);
+pub struct Probe<T = Readiness>(pub(super) Arc<dyn Fn() -> BoxFuture<'static, T> + Send + Sync>);
 
-impl Probe {
+impl<T> Probe<T> {
     /// A probe that runs `check` on each request.
     pub fn new<F, Fut>(check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Readiness> + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
     {
         Self(Arc::new(move || Box::pin(check())))
     }
 }
 
-impl fmt::Debug for Probe {
+impl<T> fmt::Debug for Probe<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Probe")
     }

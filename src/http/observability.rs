@@ -31,7 +31,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// Routes without metrics: frequent probes and scrapes would hide client traffic.
-const UNMEASURED: [&str; 3] = ["/metrics", "/health/live", "/health/ready"];
+const UNMEASURED: [&str; 4] = ["/metrics", "/status", "/health/live", "/health/ready"];
 
 /// Maximum length of a client's request id, in bytes.
 const REQUEST_ID_LIMIT: usize = 64;

@@ -14,13 +14,14 @@ use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use futures_util::FutureExt;
+use serde_json::Value;
 use tower::{Service, ServiceBuilder, service_fn};
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
-use super::admin::scrape;
+use super::admin::{scrape, status};
 use super::cors::Cors;
 use super::error::error_response;
 use super::fast_path::CachedResponseService;
@@ -106,10 +107,11 @@ fn weaken_etag<B>(mut response: Response<B>) -> Response<B> {
 }
 
 /// Routes of the admin listener.
-pub fn admin(metrics: HttpMetrics, probe: Probe) -> Router {
-    let routes = Router::new().route("/metrics", get(scrape)).with_state(metrics.recorder.clone());
+pub fn admin(metrics: HttpMetrics, probe: Probe, status_probe: Probe<Value>) -> Router {
+    let metrics_route = Router::new().route("/metrics", get(scrape)).with_state(metrics.recorder.clone());
+    let status_route = Router::new().route("/status", get(status)).with_state(status_probe);
     let observer = RequestObserver::new(metrics, &[]);
-    with_fallbacks(routes.merge(health(probe))).layer(
+    with_fallbacks(metrics_route.merge(status_route).merge(health(probe))).layer(
         ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(catch_panic_layer(observer)),
     )
 }

@@ -25,7 +25,9 @@ pub struct Status {
 }
 
 impl StatusReport {
-    pub(super) fn new(store: Store) -> Self {
+    /// Reads from this database.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
         Self { store }
     }
 

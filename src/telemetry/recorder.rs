@@ -46,7 +46,12 @@ impl Recorder {
     /// A registry that records nothing, to measure the cost of metrics.
     #[must_use]
     pub fn off() -> Self {
-        Self::exporting(PrometheusBuilder::new().build_recorder().handle(), NoopRecorder)
+        Self::with_registry(NoopRecorder)
+    }
+
+    /// The same over another registry, of which nothing is exported.
+    pub(super) fn with_registry(registry: impl metrics::Recorder + Send + Sync + 'static) -> Self {
+        Self::exporting(PrometheusBuilder::new().build_recorder().handle(), registry)
     }
 
     fn exporting(exporter: PrometheusHandle, registry: impl metrics::Recorder + Send + Sync + 'static) -> Self {

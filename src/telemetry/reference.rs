@@ -28,7 +28,10 @@ const LABELS: &str = "
 /// Renders the catalogue as Markdown, with the label values of the instruments that `create` creates.
 pub fn markdown(create: impl FnOnce(Recorder)) -> String {
     let created = CreatedSeries::default();
-    create(Recorder::listing(created.clone()));
+    let recorder = Recorder::with_registry(created.clone());
+    create(recorder.clone());
+    // Creates the instruments that are sampled at each scrape.
+    let _ = recorder.render();
     let mut values: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
     let mut text = HEAD.to_owned();
     for metric in CATALOGUE {

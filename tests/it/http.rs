@@ -143,7 +143,11 @@ impl Shell {
             explorer: Some(explorer),
             runtime: Handle::current(),
         };
-        Self { public: Router::new().fallback_service(public(state)), admin: admin(metrics, probe), recorder }
+        Self {
+            public: Router::new().fallback_service(public(state)),
+            admin: admin(metrics, probe, Probe::new(|| async { json!({ "instance": {} }) })),
+            recorder,
+        }
     }
 
     fn exploring(explorer: Explorer) -> Self {

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 
-use super::client::Client;
+use crate::cli::http_client::Client;
 use crate::proof::{HitRatio, Load, Statements};
 use crate::scoring::Decade;
 

@@ -1,0 +1,154 @@
+//! The status of a service: of its data, as the database has it, and of this instance, as its metrics have it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::Metrics;
+use crate::breaker::BreakerName;
+use crate::cache::{CacheName, CacheStatus};
+use crate::http::Probe;
+use crate::services::ServiceError;
+use crate::services::status::StatusReport;
+use crate::store::{Job, Pool, PoolStatus, Store};
+use crate::telemetry::Label;
+
+/// How long `/status` waits for the database. The status of the instance is most useful when the database is slow.
+const DATA_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What `/status` returns.
+#[derive(Debug, Serialize)]
+struct Status {
+    /// Status of the data; none if the database is unavailable.
+    #[serde(flatten)]
+    data: Option<DataStatus>,
+    /// Why the database could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_error: Option<String>,
+    /// Status of this instance.
+    instance: InstanceStatus,
+}
+
+/// Status of the data and of background work.
+#[derive(Debug, Serialize)]
+pub struct DataStatus {
+    /// Movies with stored scores.
+    pub scored_films: usize,
+    /// When the newest stored score was computed.
+    pub scored_at: Option<DateTime<Utc>>,
+    /// When the validation snapshot was taken.
+    pub snapshot_at: Option<DateTime<Utc>>,
+    /// Lists with blind scores.
+    pub target_lists: Vec<String>,
+    /// Movies that wait for new scores.
+    pub queue: QueueStatus,
+    /// Time of the last success of each task.
+    pub last_success: BTreeMap<&'static str, DateTime<Utc>>,
+    /// Jobs that run, wait or have failed.
+    pub jobs: Vec<JobStatus>,
+}
+
+/// Movies that wait for new scores.
+#[derive(Debug, Serialize)]
+pub struct QueueStatus {
+    /// Their number.
+    pub films: u64,
+    /// Since when the oldest waits.
+    pub oldest_at: Option<DateTime<Utc>>,
+}
+
+/// A job.
+#[derive(Debug, Serialize)]
+pub struct JobStatus {
+    /// Job id.
+    pub id: i64,
+    /// Task.
+    pub task: String,
+    /// `running`, `waiting`, `retrying` or `failed`.
+    pub state: &'static str,
+    /// Number of attempts so far.
+    pub attempts: i16,
+    /// Maximum number of attempts.
+    pub max_attempts: i16,
+    /// Scheduled time.
+    pub run_at: DateTime<Utc>,
+    /// When the current attempt started.
+    pub running_since: Option<DateTime<Utc>>,
+    /// Error of the last attempt.
+    pub last_error: Option<String>,
+}
+
+impl From<Job> for JobStatus {
+    fn from(job: Job) -> Self {
+        let state = match &job {
+            Job { running_since: Some(_), .. } => "running",
+            job if job.attempts >= job.max_attempts => "failed",
+            Job { last_error: Some(_), .. } => "retrying",
+            _ => "waiting",
+        };
+        let Job { id, task, attempts, max_attempts, run_at, running_since, last_error } = job;
+        Self { id, task, state, attempts, max_attempts, run_at, running_since, last_error }
+    }
+}
+
+/// Status of one instance.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Caches by name.
+    pub caches: BTreeMap<String, CacheStatus>,
+    /// States of the circuit breakers by name.
+    pub breakers: BTreeMap<String, String>,
+    /// Connection pools by name, without those that are not configured.
+    pub pools: BTreeMap<String, PoolStatus>,
+}
+
+/// Reads the status of the data.
+///
+/// # Errors
+/// [`ServiceError::Store`] if the database is unavailable.
+pub(super) async fn of_data(store: &Store) -> Result<DataStatus, ServiceError> {
+    let status = StatusReport::new(store.clone()).now().await?;
+    let queue = store.queue_length().await?;
+    let successes = store.task_successes().await?.into_iter();
+    Ok(DataStatus {
+        scored_films: status.scored_films,
+        scored_at: status.scored_at,
+        snapshot_at: status.snapshot_at,
+        target_lists: status.target_lists,
+        queue: QueueStatus { films: queue.films, oldest_at: queue.oldest },
+        last_success: successes.map(|(task, at)| (task.as_str(), at)).collect(),
+        jobs: store.jobs().await?.into_iter().map(JobStatus::from).collect(),
+    })
+}
+
+/// The status of this instance.
+fn of_instance(metrics: &Metrics) -> InstanceStatus {
+    fn by_name<L: Label, T>(status: impl Fn(L) -> T) -> impl Iterator<Item = (String, T)> {
+        L::ALL.iter().map(move |&value| (value.as_str().to_owned(), status(value)))
+    }
+    let pools = by_name(|pool: Pool| metrics.store.pool_status(pool));
+    InstanceStatus {
+        caches: by_name(|cache: CacheName| metrics.caches.status(cache)).collect(),
+        breakers: by_name(|breaker: BreakerName| metrics.breakers.state(breaker).as_str().to_owned()).collect(),
+        pools: pools.filter(|(_, pool)| pool.max > 0.0).collect(),
+    }
+}
+
+/// Reads the status of the data and of this instance on each request.
+pub(super) fn probe(store: Store, metrics: Metrics) -> Probe<Value> {
+    Probe::new(move || {
+        let (store, metrics) = (store.clone(), metrics.clone());
+        async move {
+            let (data, database_error) = match timeout(DATA_TIMEOUT, of_data(&store)).await {
+                Ok(Ok(data)) => (Some(data), None),
+                Ok(Err(error)) => (None, Some(error.to_string())),
+                Err(_) => (None, Some("no response".to_owned())),
+            };
+            json!(Status { data, database_error, instance: of_instance(&metrics) })
+        }
+    })
+}
