@@ -43,7 +43,7 @@ lint: install ## Check format, dependencies, alerts, lints and documentation
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
 
 # After a change of a statement nothing builds by .sqlx, so any build serves here: all that it does is to start PostgreSQL.
-generate: install ## Regenerate .sqlx, schema.graphql and docs/SETTINGS.md
+generate: install ## Regenerate .sqlx, schema.graphql, docs/METRICS.md and docs/SETTINGS.md
 	test -x target/debug/cinegraph || cargo build --bin cinegraph
 	target/debug/cinegraph postgres --temporary -- scripts/generate.sh
 

@@ -26,4 +26,5 @@ print_to() {
     mv target/generated "$1"
 }
 print_to schema.graphql schema
+print_to docs/METRICS.md metrics
 print_to docs/SETTINGS.md config --markdown
