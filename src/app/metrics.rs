@@ -38,7 +38,7 @@ impl Metrics {
             caches: CacheMetrics::new(&recorder),
             http: HttpMetrics::new(&recorder, graphql.clone()),
             graphql,
-            store: StoreMetrics::new(&recorder, store::QUERY_NAMES),
+            store: StoreMetrics::new(&recorder),
             tasks: TaskMetrics::new(&recorder),
             recorder,
         }

@@ -115,11 +115,11 @@ pub(super) async fn of_data(store: &Store) -> Result<DataStatus, ServiceError> {
     let queue = store.queue_length().await?;
     let successes = store.task_successes().await?.into_iter();
     Ok(DataStatus {
-        scored_films: status.scored_films,
+        scored_films: status.scored_movies,
         scored_at: status.scored_at,
         snapshot_at: status.snapshot_at,
         target_lists: status.target_lists,
-        queue: QueueStatus { films: queue.films, oldest_at: queue.oldest },
+        queue: QueueStatus { films: queue.movies, oldest_at: queue.oldest },
         last_success: successes.map(|(task, at)| (task.as_str(), at)).collect(),
         jobs: store.jobs().await?.into_iter().map(JobStatus::from).collect(),
     })

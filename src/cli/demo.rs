@@ -76,7 +76,7 @@ async fn fill(app: &App, output: Output, movies: Option<u32>, data: Option<PathB
             import::csv(app, output, &dir, Generated::Replace).await?;
             refresh::all(app, output).await
         }
-        (Some(films), None) if origin != Some(CatalogueOrigin::Generated { films, seed: SEED }) => {
+        (Some(films), None) if origin != Some(CatalogueOrigin::Generated { movies: films, seed: SEED }) => {
             generate::fill(app, output, films, SEED).await?;
             refresh::all(app, output).await
         }

@@ -26,7 +26,7 @@ pub(super) async fn run(app: &App, args: &GenerateArgs) -> anyhow::Result<()> {
 pub(super) async fn fill(app: &App, output: Output, films: u32, seed: u64) -> anyhow::Result<()> {
     let mut steps = output.steps();
     let request = GenerateRequest { movies: films, seed };
-    let summary = generate(app.store.pool(), request, &mut |p| steps.at(&p.phase.to_string(), p.done, p.total)).await?;
+    let summary = generate(&app.store, request, &mut |p| steps.at(&p.phase.to_string(), p.done, p.total)).await?;
     steps.finish();
     let rows: u64 = summary.rows.values().sum();
     output.report(&format!("Generated {films} movies from seed {seed}: {rows} rows."))

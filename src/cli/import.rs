@@ -72,7 +72,7 @@ pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
 pub(super) async fn csv(app: &App, output: Output, dir: &Path, generated: Generated) -> anyhow::Result<()> {
     let mut steps = output.steps();
     let mut show = |progress| show(&mut steps, progress);
-    let summary = import_csv(app.store.pool(), dir, generated, &app.clock, &mut show).await?;
+    let summary = import_csv(&app.store, dir, generated, &app.clock, &mut show).await?;
     steps.finish();
     output.report(&summary.to_string())
 }
@@ -80,7 +80,7 @@ pub(super) async fn csv(app: &App, output: Output, dir: &Path, generated: Genera
 async fn imdb(app: &App, dir: &Path, min_votes: u32, generated: Generated) -> anyhow::Result<()> {
     let mut steps = Output::Text.steps();
     let mut show = |progress| show(&mut steps, progress);
-    let summary = import_imdb(app.store.pool(), dir, min_votes, generated, &app.clock, &mut show).await?;
+    let summary = import_imdb(&app.store, dir, min_votes, generated, &app.clock, &mut show).await?;
     steps.finish();
     Output::Text.report(&summary.to_string())
 }

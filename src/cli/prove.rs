@@ -132,7 +132,7 @@ impl Subject {
         let default = profiles.iter().find(|profile| profile.is_default).context("no profile is the default")?;
         Ok(Self {
             generated: app.store.installation().await?.data_origin() == DataOrigin::Generated,
-            movies: services.status.now().await?.scored_films,
+            movies: services.status.now().await?.scored_movies,
             decade,
             validated: validated.into_iter().filter(|earlier| *earlier < decade).collect(),
             decades,

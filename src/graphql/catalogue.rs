@@ -43,7 +43,7 @@ impl From<&store::ListSummary> for MovieList {
         Self {
             key: list.key.clone(),
             name: list.name.clone(),
-            films: list.films,
+            films: list.movies,
             undated: list.undated,
             decades: decades.collect(),
         }
@@ -86,7 +86,7 @@ impl From<Status> for ServiceStatus {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             formula_version: crate::scoring::FORMULA_VERSION,
-            scored_films: status.scored_films,
+            scored_films: status.scored_movies,
             scored_at: status.scored_at,
             snapshot_at: status.snapshot_at,
             target_lists: status.target_lists,

@@ -172,7 +172,7 @@ impl Prediction {
     ) -> Result<Self, ApiError> {
         if let Some(decade) = movie.release_date.and_then(Decade::of) {
             let predictions = &context.services().predictions;
-            let scored = predictions.film(movie.id, decade, &params.list, params.selection.weights).await?;
+            let scored = predictions.movie(movie.id, decade, &params.list, params.selection.weights).await?;
             if let Some(scored) = scored {
                 return Ok(Self::ranked(scored, params));
             }

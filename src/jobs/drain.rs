@@ -39,7 +39,7 @@ async fn run_loop(jobs: Jobs) {
                 pause = FIRST_PAUSE;
                 instrument::succeeded(Task::ScoreDrain, &jobs.metrics, &jobs.clock);
                 if recorded_at.is_none_or(|at| at.elapsed() > RECORD_INTERVAL)
-                    && jobs.store.note_success(Task::ScoreDrain).await.is_ok()
+                    && jobs.store.record_success(Task::ScoreDrain).await.is_ok()
                 {
                     recorded_at = Some(Instant::now());
                 }
@@ -67,7 +67,7 @@ async fn poll_once(jobs: &Jobs, drain: &mut Drain, runs: &mut u64) -> Result<boo
     *runs += 1;
     let step = async {
         Ok(match drain.step().await? {
-            Step::Drained { films, .. } => JobOutcome::Done(films),
+            Step::Drained { movies, .. } => JobOutcome::Done(movies),
             Step::Idle => JobOutcome::Done(0),
             Step::Elsewhere => JobOutcome::Skipped,
         })

@@ -25,7 +25,7 @@ pub(super) async fn run(jobs: Jobs) {
 async fn update(jobs: &Jobs) -> Result<(), ServiceError> {
     let age = |at: DateTime<Utc>| (jobs.clock.now() - at).to_std().unwrap_or_default();
     let queue = jobs.store.queue_length().await?;
-    jobs.metrics.score_queue(queue.films, queue.oldest.map(age).unwrap_or_default());
+    jobs.metrics.score_queue(queue.movies, queue.oldest.map(age).unwrap_or_default());
     let snapshot = jobs.store.snapshot().await?;
     jobs.metrics.snapshot_age(snapshot.map(|snapshot| age(snapshot.taken_at)).unwrap_or_default());
     for (task, at) in jobs.store.task_successes().await? {

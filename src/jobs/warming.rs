@@ -71,7 +71,7 @@ impl Warming {
                 }
             };
             if instrument::run(Task::CacheWarm, &round.to_string(), &self.metrics, &self.clock, work).await.is_ok()
-                && let Err(error) = self.store.note_success(Task::CacheWarm).await
+                && let Err(error) = self.store.record_success(Task::CacheWarm).await
             {
                 tracing::debug!(%error, "cannot record job success");
             }

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use graphile_worker::runner::WorkerRuntimeError;
-use graphile_worker::{
-    Cron, CronBuilder, CrontabTimerError, TaskHandler, WorkerBuildError, WorkerOptions, WorkerRecoveryConfig,
-};
+use graphile_worker::{Cron, CronBuilder, CrontabTimerError, TaskHandler, WorkerBuildError, WorkerRecoveryConfig};
 use tokio_util::sync::CancellationToken;
 
 use super::dependencies::Jobs;
@@ -14,7 +12,7 @@ use super::person_quality::PersonQuality;
 use super::score_refresh::ScoreRefresh;
 use super::snapshot_refresh::SnapshotRefresh;
 use crate::services::ServiceError;
-use crate::store::{JOBS_SCHEMA, Task};
+use crate::store::Task;
 
 /// Attempts of a job, some seconds apart; the job then stays failed until an operator retries it.
 const MAX_ATTEMPTS: u16 = 3;
@@ -73,9 +71,9 @@ pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
 }
 
 async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), StopReason> {
-    let mut options = WorkerOptions::default()
-        .schema(JOBS_SCHEMA)
-        .pg_pool(jobs.store.pool().clone())
+    let mut options = jobs
+        .store
+        .worker_options()
         .concurrency(CONCURRENCY)
         .poll_interval(jobs.intervals.poll_every)
         .add_extension(jobs.clone())

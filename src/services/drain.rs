@@ -29,7 +29,7 @@ pub enum Step {
     /// Scores were computed; more may be queued.
     Drained {
         /// Movies computed.
-        films: u64,
+        movies: u64,
         /// Movies whose scores changed.
         changed: u64,
     },
@@ -58,11 +58,11 @@ impl Drain {
         let named = self.named().await?;
         let all = self.store.drain_all_movies(BATCH).await?;
         Ok(match (named, all) {
-            (Drained::Films { films, changed }, Drained::Films { films: more, changed: also }) => {
-                Step::Drained { films: films + more, changed: changed + also }
+            (Drained::Movies { movies, changed }, Drained::Movies { movies: more, changed: also }) => {
+                Step::Drained { movies: movies + more, changed: changed + also }
             }
-            (Drained::Films { films, changed }, _) | (_, Drained::Films { films, changed }) => {
-                Step::Drained { films, changed }
+            (Drained::Movies { movies, changed }, _) | (_, Drained::Movies { movies, changed }) => {
+                Step::Drained { movies, changed }
             }
             (Drained::LockedElsewhere, _) | (_, Drained::LockedElsewhere) => Step::Elsewhere,
             (Drained::Nothing, Drained::Nothing) => Step::Idle,

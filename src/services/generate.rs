@@ -7,10 +7,9 @@ use std::ops::ControlFlow;
 
 pub use cinegraph_datagen::GenerateRequest;
 use cinegraph_datagen::{Batch, MOVIES, Part, Table};
-use sqlx::{PgConnection, PgPool};
 use tokio::sync::mpsc;
 
-use crate::store::generate as store;
+use crate::store::{CatalogueState, CatalogueWriter, Store, StoreError};
 
 /// Batches generated ahead of the one being written.
 const BATCHES_AHEAD: usize = 2;
@@ -77,7 +76,7 @@ pub enum GenerateError {
     UnknownCatalogue,
     /// The database failed.
     #[error("cannot write the catalogue")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] StoreError),
     /// The generator failed; a bug.
     #[error("the generator stopped unexpectedly")]
     Stopped(#[from] tokio::task::JoinError),
@@ -90,7 +89,7 @@ pub enum GenerateError {
 /// # Errors
 /// [`GenerateError`]; the database is then unchanged.
 pub async fn generate(
-    pool: &PgPool,
+    store: &Store,
     request: GenerateRequest,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<GenerateSummary, GenerateError> {
@@ -98,34 +97,30 @@ pub async fn generate(
     if !MOVIES.contains(&movies) {
         return Err(GenerateError::MoviesOutOfRange { movies });
     }
-    let mut transaction = pool.begin().await?;
-    require_replaceable_catalogue(&mut transaction).await?;
-    store::empty_catalogue(&mut transaction).await?;
-    let removed = store::remove_indexes(&mut transaction).await?;
-    let summary = write_batches(&mut transaction, request, progress).await?;
-    analyze(&mut transaction, progress).await?;
-    let mut restored = |done, total| progress(Progress { phase: Phase::Indexing, done, total });
-    removed.restore(&mut transaction, &mut restored).await?;
-    store::finish_catalogue(&mut transaction, movies, seed).await?;
-    transaction.commit().await?;
+    let (mut catalogue, found) = store.write_catalogue().await?;
+    require_replaceable(&found)?;
+    catalogue.empty().await?;
+    let summary = write_batches(&mut catalogue, request, progress).await?;
+    analyze(&mut catalogue, progress).await?;
+    catalogue.restore_indexes(&mut |done, total| progress(Progress { phase: Phase::Indexing, done, total })).await?;
+    catalogue.commit(movies, seed).await?;
     Ok(summary)
 }
 
-async fn require_replaceable_catalogue(connection: &mut PgConnection) -> Result<(), GenerateError> {
-    let found = store::lock_installation(connection).await?;
+fn require_replaceable(found: &CatalogueState) -> Result<(), GenerateError> {
     if !found.owns_catalogue {
         return Err(GenerateError::ForeignCatalogue);
     }
-    match found.catalogue_origin.as_deref() {
+    match found.origin.as_deref() {
         Some("imported") => Err(GenerateError::ImportedCatalogue),
-        None if found.has_films => Err(GenerateError::UnknownCatalogue),
+        None if found.has_movies => Err(GenerateError::UnknownCatalogue),
         _ => Ok(()),
     }
 }
 
 /// Generates rows on a blocking thread while the database writes the previous batch.
 async fn write_batches(
-    connection: &mut PgConnection,
+    catalogue: &mut CatalogueWriter,
     request: GenerateRequest,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<GenerateSummary, GenerateError> {
@@ -140,7 +135,7 @@ async fn write_batches(
     let mut summary = GenerateSummary { rows: BTreeMap::new() };
     while let Some(batch) = batches.recv().await {
         for rows in &batch.rows {
-            *summary.rows.entry(rows.table()).or_default() += store::copy(connection, rows).await?;
+            *summary.rows.entry(rows.table()).or_default() += catalogue.copy(rows).await?;
         }
         let phase = Phase::Writing(batch.part);
         progress(Progress { phase, done: batch.done.into(), total: batch.total.into() });
@@ -150,12 +145,12 @@ async fn write_batches(
 }
 
 async fn analyze(
-    connection: &mut PgConnection,
+    catalogue: &mut CatalogueWriter,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(), GenerateError> {
     let total = Table::ALL.len() as u64;
     for (done, table) in (1..).zip(Table::ALL) {
-        store::analyze(connection, table).await?;
+        catalogue.analyze(table).await?;
         progress(Progress { phase: Phase::Analyzing, done, total });
     }
     Ok(())

@@ -239,7 +239,7 @@ impl Predictions {
         let page = ranking.page(&decade.loaded.columns, &request.filter, request.after, first);
         let Page { places, total, has_previous, has_next } = page;
         let listed = request.status == ListStatus::Listed;
-        let movies = places.into_iter().map(|place| decade.film(place, listed)).collect();
+        let movies = places.into_iter().map(|place| decade.movie(place, listed)).collect();
         let (data_version, as_of) = (decade.data_version, decade.as_of);
         Ok(RankingPage { movies, total, has_previous, has_next, data_version, as_of })
     }
@@ -260,11 +260,14 @@ impl Predictions {
         let decade = self.decade(decade).await?;
         let columns = &decade.loaded.columns.scores;
         let candidates = Ranking::of(columns, weights, Membership::NotOn(list));
-        let movies: Vec<_> = candidates.top(count).into_iter().map(|place| decade.film(place, false)).collect();
+        let movies: Vec<_> = candidates.top(count).into_iter().map(|place| decade.movie(place, false)).collect();
 
-        let best: HashSet<MovieId> = movies.iter().map(|film| film.id).collect();
-        let remaining: Vec<usize> =
-            about.iter().filter(|film| !best.contains(&film.id)).filter_map(|film| columns.row_of(film.id)).collect();
+        let best: HashSet<MovieId> = movies.iter().map(|movie| movie.id).collect();
+        let remaining: Vec<usize> = about
+            .iter()
+            .filter(|movie| !best.contains(&movie.id))
+            .filter_map(|movie| columns.row_of(movie.id))
+            .collect();
         let places = |ranking: &Ranking, listed| {
             ranking
                 .places_of(remaining.iter().copied())
@@ -276,7 +279,7 @@ impl Predictions {
         if others.len() < remaining.len() {
             others.extend(places(&Ranking::of(columns, weights, Membership::On(list)), true));
         }
-        let others = others.into_iter().map(|(place, listed)| decade.film(place, listed)).collect();
+        let others = others.into_iter().map(|(place, listed)| decade.movie(place, listed)).collect();
         Ok(Top { movies, others, data_version: decade.data_version })
     }
 
@@ -290,7 +293,7 @@ impl Predictions {
         let status = |membership, listed| {
             let ranking = Ranking::of(columns, weights, membership);
             let places = ranking.top(ranking.len()).into_iter();
-            places.map(|place| decade.film(place, listed)).collect::<Vec<_>>()
+            places.map(|place| decade.movie(place, listed)).collect::<Vec<_>>()
         };
         Ok([status(Membership::NotOn(list), false), status(Membership::On(list), true)].concat())
     }
@@ -307,7 +310,7 @@ impl Predictions {
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.
-    pub async fn film(
+    pub async fn movie(
         &self,
         id: MovieId,
         decade: Decade,
@@ -320,7 +323,7 @@ impl Predictions {
         let listed = columns.on_list(list)(row);
         let membership = if listed { Membership::On(list) } else { Membership::NotOn(list) };
         let places = Ranking::of(columns, weights, membership).places_of([row]);
-        Ok(places.first().map(|place| decade.film(*place, listed)))
+        Ok(places.first().map(|place| decade.movie(*place, listed)))
     }
 
     /// Columns of a decade, from the cache or the score table, with the direct query as fallback.
@@ -357,7 +360,7 @@ impl Predictions {
                 // Neither error is a fault of the score table: the direct query uses the same database, or the decade
                 // has no movies.
                 Err(error @ StoreError::Unavailable(_)) => return Err(error),
-                Err(StoreError::ScoreTable(ScoreTableFault::NoFilm)) => {
+                Err(StoreError::ScoreTable(ScoreTableFault::NoMovie)) => {
                     return self.store.columns_from_view(decade).await;
                 }
                 Err(error) => {
@@ -378,7 +381,7 @@ impl Predictions {
 }
 
 impl CachedDecade {
-    fn film(&self, place: Place, listed: bool) -> ScoredMovie {
+    fn movie(&self, place: Place, listed: bool) -> ScoredMovie {
         let attributes = &self.loaded.columns.attributes;
         ScoredMovie {
             id: place.standing.id,

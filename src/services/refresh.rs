@@ -64,7 +64,7 @@ pub async fn person_quality(
     if run.changes.changed > 0 {
         store.analyze_people().await?;
     }
-    store.note_success(Task::PersonQuality).await?;
+    store.record_success(Task::PersonQuality).await?;
     Ok(run.changes)
 }
 
@@ -81,7 +81,7 @@ pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
     };
     let queued = store.queue_all_movies().await?;
     let reconciled = all_scores(store, progress).await?;
-    store.forget_queued(queued).await?;
+    store.remove_entry(queued).await?;
     lock.release().await?;
     Ok(reconciled.changes)
 }
@@ -130,7 +130,7 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
     if run.changes.changed > 0 {
         store.analyze_scores().await?;
     }
-    store.note_success(Task::ScoreRefresh).await?;
+    store.record_success(Task::ScoreRefresh).await?;
     Ok(Reconciled { changes: run.changes, ..reconciled })
 }
 
@@ -165,7 +165,7 @@ pub async fn snapshot(
 ) -> Result<(), ServiceError> {
     progress(Progress { step: Step::Snapshot, done: 0, total: 1 });
     store.refresh_snapshot(target_lists).await?;
-    store.note_success(Task::SnapshotRefresh).await?;
+    store.record_success(Task::SnapshotRefresh).await?;
     progress(Progress { step: Step::Snapshot, done: 1, total: 1 });
     Ok(())
 }

@@ -20,13 +20,13 @@ impl Services {
         by: &Administrator,
         ids: Option<Vec<MovieId>>,
     ) -> Result<(RefreshRequest, Option<usize>), ServiceError> {
-        let films = match &ids {
+        let movies = match &ids {
             Some(ids) => Some(self.count_distinct_movies(ids).await?),
             None => None,
         };
         let request = self.store.request_scores(ids.as_deref()).await?;
-        tracing::info!(admin = by.label(), films, all = films.is_none(), "scores requested");
-        Ok((request, films))
+        tracing::info!(admin = by.label(), films = movies, all = movies.is_none(), "scores requested");
+        Ok((request, movies))
     }
 
     /// Number of distinct movies; all must exist.

@@ -15,7 +15,7 @@ pub struct StatusReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// Movies with stored scores.
-    pub scored_films: usize,
+    pub scored_movies: usize,
     /// When the newest stored score was computed.
     pub scored_at: Option<DateTime<Utc>>,
     /// When the validation snapshot was taken.
@@ -39,7 +39,7 @@ impl StatusReport {
         let scores = self.store.score_table().await?;
         let snapshot = self.store.snapshot().await?;
         Ok(Status {
-            scored_films: scores.films,
+            scored_movies: scores.movies,
             scored_at: scores.newest,
             snapshot_at: snapshot.as_ref().map(|snapshot| snapshot.taken_at),
             target_lists: snapshot.map(|snapshot| snapshot.target_lists).unwrap_or_default(),

@@ -3,11 +3,13 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
 
-use super::error::ScoreTableFault;
+use super::connection::WithDeadline;
+use super::error::{ScoreTableFault, StoreError};
 use super::instrumented::InstrumentedExecutor;
+use super::pool::Store;
+use super::query_name::QueryName;
 use super::records::{DecodeError, RowDecoder};
-use super::replica::ReplicaQuery;
-use super::{Store, StoreError, WithDeadline};
+use super::replica_reads::ReplicaQuery;
 use crate::scoring::{
     Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, Inputs, MovieId, MovieRow, ScoreVector,
 };
@@ -57,7 +59,7 @@ fn coverage(value: i16, id: i64) -> Result<u8, StoreError> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScoreTable {
     /// Number of movies.
-    pub films: usize,
+    pub movies: usize,
     /// When the newest score was computed.
     pub newest: Option<DateTime<Utc>>,
 }
@@ -68,15 +70,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn score_table(&self) -> Result<ScoreTable, StoreError> {
-        let mut statement = self.statement("score_table").await?;
+        let mut statement = self.statement(QueryName::ScoreTable).await?;
         let row = sqlx::query!(
             r#"SELECT count(*) AS "films!", max(computed_at) AS newest FROM cinegraph.movie_discovery_scores"#
         )
         .fetch_one(statement.connection())
         .with_deadline(self.limits.request)
         .await;
-        let row = statement.done(row)?;
-        Ok(ScoreTable { films: usize::try_from(row.films).unwrap_or_default(), newest: row.newest })
+        let row = statement.finish(row)?;
+        Ok(ScoreTable { movies: usize::try_from(row.films).unwrap_or_default(), newest: row.newest })
     }
 
     /// Columns of a decade's full movies from the score table.
@@ -87,7 +89,7 @@ impl Store {
     pub async fn columns_from_table(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let (columns, checked) = self.read(InTable(decade)).await?;
         if columns.scores.is_empty() {
-            checked.and(Err(ScoreTableFault::NoFilm))?;
+            checked.and(Err(ScoreTableFault::NoMovie))?;
         }
         checked?;
         Ok(LoadedColumns { columns, source: ColumnsSource::ScoreTable })
@@ -100,21 +102,21 @@ impl Store {
     /// [`StoreError::TooManyDirectQueries`] if no permit becomes available, [`StoreError`] if the database is
     /// unavailable or the deadline passes.
     pub async fn columns_from_view(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
-        let (mut statement, _permit) = self.direct_query("columns_from_view").await?;
+        let (mut statement, _permit) = self.direct_query(QueryName::ColumnsFromView).await?;
         let read = async {
-            let mut films =
+            let mut movies =
                 sqlx::query_file_scalar!("src/store/sql/columns_from_view.sql", decade.first_day(), decade.end())
                     .fetch(statement.connection());
             let mut columns = DecadeColumnsBuilder::default();
             let mut readable = Ok(());
-            while let Some(record) = films.try_next().await? {
+            while let Some(record) = movies.try_next().await? {
                 readable = readable.and(add_movies(&mut columns, &record));
             }
             Ok((columns.finish(), readable))
         };
         let read = read.with_deadline(self.limits.direct_query).await;
-        let (columns, readable) = statement.end(read, |(columns, _)| columns.scores.len())?;
-        readable.map_err(|DecodeError| StoreError::Unreadable("columns_from_view"))?;
+        let (columns, readable) = statement.finish_with(read, |(columns, _)| columns.scores.len())?;
+        readable.map_err(|DecodeError| StoreError::Unreadable(QueryName::ColumnsFromView))?;
         Ok(LoadedColumns { columns, source: ColumnsSource::DirectQuery })
     }
 
@@ -123,7 +125,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn inputs_of(&self, decade: Decade) -> Result<Vec<(MovieId, Inputs)>, StoreError> {
-        self.task("task_score_inputs", async |connection| {
+        self.run_in_transaction(QueryName::TaskScoreInputs, async |connection| {
             let rows = sqlx::query_file!("src/store/sql/score_inputs.sql", decade.first_day(), decade.end());
             Ok(rows
                 .fetch_all(connection)
@@ -155,7 +157,7 @@ impl Store {
     /// [`StoreError`] if the database is unavailable.
     pub async fn live_scores(&self, ids: &[MovieId]) -> Result<Vec<(MovieId, LiveScore)>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let mut statement = self.statement("live_scores").await?;
+        let mut statement = self.statement(QueryName::LiveScores).await?;
         let rows = sqlx::query_file!("src/store/sql/live_scores.sql", &ids)
             .fetch_all(statement.connection())
             .with_deadline(self.limits.request)
@@ -190,7 +192,7 @@ struct InTable(Decade);
 impl ReplicaQuery for InTable {
     type Output = (DecadeColumns, Result<(), ScoreTableFault>);
 
-    const NAME: &'static str = "columns_from_table";
+    const NAME: QueryName = QueryName::ColumnsFromTable;
 
     fn decade(&self) -> Decade {
         self.0

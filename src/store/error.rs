@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::query_name::QueryName;
 use crate::telemetry::label;
 
 /// Why a statement failed. Cheap to clone, so that all followers of a load can receive it.
@@ -27,7 +28,7 @@ pub enum StoreError {
     #[error("{statement} exceeded its time limit")]
     TimedOut {
         /// Name of the statement.
-        statement: &'static str,
+        statement: QueryName,
         /// Error of the server.
         #[source]
         source: SharedError,
@@ -36,7 +37,7 @@ pub enum StoreError {
     #[error("{statement} failed")]
     Statement {
         /// Name of the statement.
-        statement: &'static str,
+        statement: QueryName,
         /// Error of the server.
         #[source]
         source: SharedError,
@@ -55,16 +56,16 @@ pub enum StoreError {
     },
     /// The records that a statement returned cannot be decoded.
     #[error("{0} returned a movie record that cannot be decoded")]
-    Unreadable(&'static str),
+    Unreadable(QueryName),
     /// The score table cannot serve a decade: it holds scores of another formula, or none.
     #[error("the score table cannot serve this decade: {0}")]
     ScoreTable(#[from] ScoreTableFault),
     /// The server did not respond in time.
     #[error("{0}: no response from the database")]
-    Unresponsive(&'static str),
+    Unresponsive(QueryName),
     /// The limit of concurrent direct queries is reached.
     #[error("{0}: too many concurrent direct queries")]
-    TooManyDirectQueries(&'static str),
+    TooManyDirectQueries(QueryName),
     /// The server at `replica_url` is not a replica.
     #[error("the server at replica_url is not a replica")]
     NoReplica,
@@ -99,7 +100,7 @@ pub enum SchemaError {
     Jobs(String),
     /// A migration failed.
     #[error("a migration failed")]
-    Migration(#[source] std::sync::Arc<sqlx::migrate::MigrateError>),
+    Migration(#[source] Arc<sqlx::migrate::MigrateError>),
 }
 
 /// Why the score table cannot serve a decade.
@@ -113,11 +114,11 @@ pub enum ScoreTableFault {
     Unreadable,
     /// The decade may have no movies: not a fault of the table.
     #[error("it holds no movie of the decade")]
-    NoFilm,
+    NoMovie,
 }
 
 /// A cause shared by all followers of a load.
-pub type SharedError = std::sync::Arc<sqlx::Error>;
+pub type SharedError = Arc<sqlx::Error>;
 
 impl StoreError {
     /// Whether the stored values are at fault, so that the statement fails again until they change.
@@ -136,7 +137,7 @@ impl StoreError {
         source.as_database_error().filter(|refusal| refusal.is_unique_violation())?.constraint()
     }
 
-    pub(super) fn of(statement: &'static str, error: sqlx::Error) -> Self {
+    pub(super) fn of(statement: QueryName, error: sqlx::Error) -> Self {
         let kind = FailureKind::of(&error);
         let source = SharedError::new(error);
         match kind {
@@ -145,6 +146,25 @@ impl StoreError {
             FailureKind::Serialization | FailureKind::Constraint | FailureKind::Other => {
                 Self::Statement { statement, source }
             }
+        }
+    }
+
+    /// Error of a statement that migrates or detaches.
+    pub(super) fn of_setup(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Migrate(failure) => SchemaError::Migration(Arc::from(failure)).into(),
+            error => Self::of(QueryName::TaskSetup, error),
+        }
+    }
+
+    /// How metrics count the error.
+    pub(super) fn kind(&self) -> FailureKind {
+        match self {
+            Self::Unavailable(source) | Self::TimedOut { source, .. } | Self::Statement { source, .. } => {
+                FailureKind::of(source)
+            }
+            Self::Schema(SchemaError::Locked(_)) => FailureKind::Timeout,
+            _ => FailureKind::Other,
         }
     }
 }

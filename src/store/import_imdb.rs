@@ -1,5 +1,6 @@
 //! Known ids that an import of IMDb's dumps reads from the database first.
 
+use super::error::StoreError;
 use super::import::Import;
 
 /// A movie with an IMDb id from another source.
@@ -26,20 +27,22 @@ impl Import {
     /// Movies with an IMDb id from other sources. If several share an id, the one with the lowest `tmdb_id`.
     ///
     /// # Errors
-    /// If the database is unavailable.
-    pub async fn known_films(&mut self) -> sqlx::Result<Vec<KnownMovie>> {
-        sqlx::query_file_as!(KnownMovie, "src/store/sql/import_imdb_known_films.sql")
-            .fetch_all(&mut *self.transaction)
-            .await
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn known_movies(&mut self) -> Result<Vec<KnownMovie>, StoreError> {
+        let known = sqlx::query_file_as!(KnownMovie, "src/store/sql/import_imdb_known_films.sql")
+            .fetch_all(self.transaction.connection())
+            .await;
+        self.transaction.checked(known)
     }
 
     /// People with an IMDb id from other sources, selected likewise.
     ///
     /// # Errors
-    /// If the database is unavailable.
-    pub async fn known_people(&mut self) -> sqlx::Result<Vec<KnownPerson>> {
-        sqlx::query_file_as!(KnownPerson, "src/store/sql/import_imdb_known_people.sql")
-            .fetch_all(&mut *self.transaction)
-            .await
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn known_people(&mut self) -> Result<Vec<KnownPerson>, StoreError> {
+        let known = sqlx::query_file_as!(KnownPerson, "src/store/sql/import_imdb_known_people.sql")
+            .fetch_all(self.transaction.connection())
+            .await;
+        self.transaction.checked(known)
     }
 }

@@ -1,6 +1,9 @@
 //! Installation: ownership and origin of the catalogue.
 
-use super::{SchemaError, Store, StoreError, WithDeadline, migrator};
+use super::connection::WithDeadline;
+use super::error::{SchemaError, StoreError};
+use super::pool::Store;
+use super::query_name::QueryName;
 
 /// Origin of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,7 +11,7 @@ pub enum CatalogueOrigin {
     /// Generated.
     Generated {
         /// Number of movies.
-        films: u32,
+        movies: u32,
         /// Seed.
         seed: u64,
     },
@@ -58,7 +61,7 @@ impl Store {
     /// [`SchemaError::NotMigrated`] if migrations are missing; [`StoreError`] if the database is unavailable.
     pub async fn installation(&self) -> Result<Installation, StoreError> {
         self.require_migrations().await?;
-        let mut statement = self.statement("installation").await?;
+        let mut statement = self.statement(QueryName::Installation).await?;
         let row = sqlx::query!(
             "SELECT owns_catalogue, catalogue_origin,
                     (catalogue_detail ->> 'films')::bigint AS films, (catalogue_detail ->> 'seed')::numeric::text AS seed
@@ -70,34 +73,13 @@ impl Store {
         let row = statement.row(row)?.ok_or(SchemaError::NotMigrated)?;
         let origin = match row.catalogue_origin.as_deref() {
             Some("generated") => {
-                let films = row.films.and_then(|films| u32::try_from(films).ok()).unwrap_or_default();
+                let movies = row.films.and_then(|movies| u32::try_from(movies).ok()).unwrap_or_default();
                 let seed = row.seed.and_then(|seed| seed.parse().ok()).unwrap_or_default();
-                Some(CatalogueOrigin::Generated { films, seed })
+                Some(CatalogueOrigin::Generated { movies, seed })
             }
             Some(_) => Some(CatalogueOrigin::Imported),
             None => None,
         };
         Ok(Installation { owns_catalogue: row.owns_catalogue, origin })
-    }
-
-    /// Checks that every migration of this program is applied. A newer schema is accepted too.
-    async fn require_migrations(&self) -> Result<(), StoreError> {
-        let mut statement = self.statement("installation").await?;
-        let applied = sqlx::query_scalar::<_, i64>(
-            "SELECT version FROM cinegraph._sqlx_migrations WHERE success ORDER BY version",
-        )
-        .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
-        .await;
-        let applied = match applied {
-            // The table or schema does not exist.
-            Err(sqlx::Error::Database(refusal)) if matches!(refusal.code().as_deref(), Some("42P01" | "3F000")) => {
-                statement.done(Ok(()))?;
-                return Err(SchemaError::NotMigrated.into());
-            }
-            applied => statement.rows(applied)?,
-        };
-        let missing = migrator().iter().any(|migration| applied.binary_search(&migration.version).is_err());
-        if missing { Err(SchemaError::NotMigrated.into()) } else { Ok(()) }
     }
 }

@@ -6,13 +6,13 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr};
 
-use super::metrics::StatementGuard;
+use super::measurement::Measurement;
 
 /// Executes statements on a connection and records their text.
 #[derive(Debug)]
 pub(super) struct InstrumentedExecutor<'c> {
     pub(super) connection: &'c mut PgConnection,
-    pub(super) measured: &'c StatementGuard,
+    pub(super) measurement: &'c Measurement,
 }
 
 impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
@@ -23,7 +23,7 @@ impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.connection.fetch_many(instrumented(query, self.measured))
+        self.connection.fetch_many(instrumented(query, self.measurement))
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
@@ -31,7 +31,7 @@ impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.connection.fetch_optional(instrumented(query, self.measured))
+        self.connection.fetch_optional(instrumented(query, self.measurement))
     }
 
     fn prepare_with<'e>(self, sql: SqlStr, types: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>
@@ -51,11 +51,11 @@ impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
 }
 
 /// Wraps a statement and records its text.
-fn instrumented<'q, E: Execute<'q, Postgres>>(mut query: E, measured: &StatementGuard) -> InstrumentedQuery {
+fn instrumented<'q, E: Execute<'q, Postgres>>(mut query: E, measurement: &Measurement) -> InstrumentedQuery {
     let (statement, arguments) = (query.statement().cloned(), query.take_arguments());
     let persistent = query.persistent();
     let sql = query.sql();
-    measured.sends(sql.as_str());
+    measurement.sends(sql.as_str());
     InstrumentedQuery { sql, statement, arguments: Some(arguments), persistent }
 }
 

@@ -2,7 +2,10 @@
 
 use sqlx::PgConnection;
 
-use super::{Store, StoreError, WithDeadline};
+use super::connection::WithDeadline;
+use super::error::StoreError;
+use super::pool::Store;
+use super::query_name::QueryName;
 use crate::scoring::Decade;
 use crate::versions::Scope;
 
@@ -13,12 +16,12 @@ impl Store {
     /// [`StoreError`] if the database is unavailable.
     pub async fn invalidate(&self, scope: &Scope) -> Result<(), StoreError> {
         let (scope, key, decade) = row(scope);
-        let mut statement = self.statement("data_versions").await?;
+        let mut statement = self.statement(QueryName::Invalidation).await?;
         let raised = sqlx::query!("SELECT cinegraph.raise_version($1, $2, $3, true)", scope, key, decade)
             .execute(statement.connection())
             .with_deadline(self.limits.request)
             .await;
-        statement.done(raised.map(|_| ()))
+        statement.finish(raised.map(|_| ()))
     }
 
     /// Invalidates all cached results on all instances, even in scopes that have no version yet. Returns the number of
@@ -29,7 +32,7 @@ impl Store {
     pub async fn invalidate_all(&self) -> Result<usize, StoreError> {
         let lists: Vec<String> = self.list_names().await?.into_iter().map(|list| list.key).collect();
         let decades = self.decades_with_movies(Decade::LAST).await?;
-        let mut transaction = self.transaction("data_versions").await?;
+        let mut transaction = self.transaction(QueryName::Invalidation).await?;
         // Other transactions raise several versions in another order; this lock prevents deadlocks.
         let locked = sqlx::query!("LOCK TABLE cinegraph.data_versions IN SHARE ROW EXCLUSIVE MODE")
             .execute(transaction.connection())

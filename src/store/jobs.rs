@@ -3,15 +3,18 @@
 //! The tables in `cinegraph_jobs` belong to the worker library, which migrates them and runs their jobs.
 
 use chrono::{DateTime, Utc};
-use graphile_worker::WorkerUtils;
+use graphile_worker::{WorkerOptions, WorkerUtils};
 use sqlx::PgConnection;
 
+use super::connection::WithDeadline;
+use super::error::{SchemaError, StoreError};
+use super::pool::Store;
+use super::query_name::QueryName;
 use super::task::Task;
-use super::{SchemaError, Store, StoreError, WithDeadline};
 use crate::telemetry::Label as _;
 
 /// Schema of the job tables.
-pub const JOBS_SCHEMA: &str = "cinegraph_jobs";
+const JOBS_SCHEMA: &str = "cinegraph_jobs";
 
 /// A running, pending or permanently failed job. Succeeded jobs are deleted.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -39,12 +42,19 @@ impl Store {
         migrated.map_err(|error| SchemaError::Jobs(error.to_string()).into())
     }
 
+    /// Options of a worker that takes its jobs from this database.
+    #[must_use]
+    pub fn worker_options(&self) -> WorkerOptions {
+        WorkerOptions::default().schema(JOBS_SCHEMA).pg_pool(self.pool.clone())
+    }
+
     /// Enqueues a task to run as soon as possible. Repeated requests before it starts result in one run.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn request_task(&self, task: Task) -> Result<(), StoreError> {
-        self.task("task_jobs", async |connection| request(connection, task, "0 seconds").await).await
+        self.run_in_transaction(QueryName::TaskStatus, async |connection| request(connection, task, "0 seconds").await)
+            .await
     }
 
     /// All jobs: running, then pending, then permanently failed ones, each by scheduled time.
@@ -52,7 +62,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn jobs(&self) -> Result<Vec<Job>, StoreError> {
-        let mut statement = self.statement("task_jobs").await?;
+        let mut statement = self.statement(QueryName::TaskStatus).await?;
         let jobs = sqlx::query_as::<_, Job>(include_str!("sql/jobs.sql"))
             .fetch_all(statement.connection())
             .with_deadline(self.limits.request)
@@ -65,7 +75,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn retry_jobs(&self, job: Option<i64>) -> Result<Vec<i64>, StoreError> {
-        let mut statement = self.statement("task_jobs").await?;
+        let mut statement = self.statement(QueryName::TaskStatus).await?;
         let jobs = sqlx::query_scalar(include_str!("sql/retry_jobs.sql")).bind(job).fetch_all(statement.connection());
         let jobs = jobs.await;
         statement.rows(jobs)
@@ -76,7 +86,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn task_successes(&self) -> Result<Vec<(Task, DateTime<Utc>)>, StoreError> {
-        let mut statement = self.statement("task_jobs").await?;
+        let mut statement = self.statement(QueryName::TaskStatus).await?;
         let rows = sqlx::query!("SELECT name, last_success_at FROM cinegraph.tasks ORDER BY name")
             .fetch_all(statement.connection())
             .with_deadline(self.limits.request)
@@ -89,8 +99,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn note_success(&self, task: Task) -> Result<(), StoreError> {
-        let mut statement = self.statement("task_jobs").await?;
+    pub async fn record_success(&self, task: Task) -> Result<(), StoreError> {
+        let mut statement = self.statement(QueryName::TaskStatus).await?;
         let recorded = sqlx::query!(
             "INSERT INTO cinegraph.tasks (name, last_success_at) VALUES ($1, now())
              ON CONFLICT (name) DO UPDATE SET last_success_at = excluded.last_success_at",
@@ -99,7 +109,7 @@ impl Store {
         .execute(statement.connection())
         .with_deadline(self.limits.request)
         .await;
-        statement.done(recorded.map(|_| ()))
+        statement.finish(recorded.map(|_| ()))
     }
 }
 

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::connection::WithDeadline;
+use super::error::StoreError;
+use super::movie_details::{Country, Genre};
 use super::movies::mapped;
-use super::{Country, Genre, Store, StoreError, WithDeadline};
+use super::pool::Store;
+use super::query_name::QueryName;
 
 /// A canonical list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +26,7 @@ pub struct ListSummary {
     /// Name.
     pub name: String,
     /// Movies on the list.
-    pub films: usize,
+    pub movies: usize,
     /// Movies on the list without a release date.
     pub undated: usize,
     /// Decades with a movie, ascending.
@@ -46,7 +50,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn list_names(&self) -> Result<Vec<ListName>, StoreError> {
-        let mut statement = self.statement("lists").await?;
+        let mut statement = self.statement(QueryName::Lists).await?;
         let rows = sqlx::query_as!(
             ListName,
             r#"WITH named AS MATERIALIZED (SELECT list_key, name FROM cinegraph.list_names())
@@ -70,7 +74,7 @@ impl Store {
     /// [`StoreError`] if the database is unavailable.
     pub async fn list_summaries(&self) -> Result<Vec<ListSummary>, StoreError> {
         let names = self.list_names().await?;
-        let mut statement = self.statement("lists").await?;
+        let mut statement = self.statement(QueryName::Lists).await?;
         let counts = sqlx::query_file!("src/store/sql/list_counts.sql")
             .fetch_all(statement.connection())
             .with_deadline(self.limits.request)
@@ -91,8 +95,8 @@ impl Store {
             });
             let decades: Vec<_> = decades.collect();
             let undated = numbers(Some(&list.key), None).0;
-            let films = undated + decades.iter().map(|decade| decade.listed).sum::<usize>();
-            ListSummary { key: list.key, name: list.name, films, undated, decades }
+            let movies = undated + decades.iter().map(|decade| decade.listed).sum::<usize>();
+            ListSummary { key: list.key, name: list.name, movies, undated, decades }
         };
         Ok(names.into_iter().map(summary).collect())
     }
@@ -102,13 +106,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn genres(&self) -> Result<Vec<Genre>, StoreError> {
-        let mut statement = self.statement("reference").await?;
+        let mut statement = self.statement(QueryName::Reference).await?;
         let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.genres ORDER BY name, id")
             .fetch_all(statement.connection())
             .with_deadline(self.limits.request)
             .await;
-        let genre = |(id, tmdb_id, name)| Genre { id, tmdb_id: mapped(tmdb_id), name };
-        Ok(statement.rows(rows)?.into_iter().map(|row| genre((row.id, row.tmdb_id, row.name))).collect())
+        let rows = statement.rows(rows)?.into_iter();
+        Ok(rows.map(|row| Genre { id: row.id, tmdb_id: mapped(row.tmdb_id), name: row.name }).collect())
     }
 
     /// All countries with their ids, by code.
@@ -116,12 +120,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn countries(&self) -> Result<Vec<(i64, Country)>, StoreError> {
-        let mut statement = self.statement("reference").await?;
+        let mut statement = self.statement(QueryName::Reference).await?;
         let rows = sqlx::query!("SELECT id, iso_3166_1, name FROM public.production_countries ORDER BY iso_3166_1, id")
             .fetch_all(statement.connection())
             .with_deadline(self.limits.request)
             .await;
-        let country = |code, name| Country { code, name };
-        Ok(statement.rows(rows)?.into_iter().map(|row| (row.id, country(row.iso_3166_1, row.name))).collect())
+        let rows = statement.rows(rows)?.into_iter();
+        Ok(rows.map(|row| (row.id, Country { code: row.iso_3166_1, name: row.name })).collect())
     }
 }

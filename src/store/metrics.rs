@@ -12,9 +12,10 @@ use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::error::FailureKind;
+use super::query_name::QueryName;
 use crate::telemetry::{
-    self, ByLabel, ByName, Counter, Gauge, Histogram, Label as _, OperationUsage, ReadableGauge, Recorder, catalogue,
-    label, number,
+    self, ByLabel, Counter, Gauge, Histogram, Label as _, OperationUsage, ReadableGauge, Recorder, catalogue, label,
+    number,
 };
 
 /// Minimum duration of a wait for a connection to have a span.
@@ -47,7 +48,7 @@ pub struct StoreMetrics(Arc<Instruments>);
 
 #[derive(Debug)]
 struct Instruments {
-    queries: ByName<StatementInstruments>,
+    queries: ByLabel<QueryName, StatementInstruments>,
     /// Number of finished statements.
     count: AtomicU64,
     pools: ByLabel<Pool, PoolInstruments>,
@@ -71,14 +72,14 @@ struct PoolInstruments {
 }
 
 impl StoreMetrics {
-    /// The instruments of statements with these names. All other names are recorded as `other`.
+    /// The instruments of all statements and pools.
     #[must_use]
-    pub fn new(recorder: &Recorder, queries: &[&'static str]) -> Self {
+    pub fn new(recorder: &Recorder) -> Self {
         Self(Arc::new(Instruments {
-            queries: ByName::of(queries, |query| StatementInstruments {
-                duration: recorder.histogram(&catalogue::STATEMENT_DURATION, &[query]),
-                rows: recorder.histogram(&catalogue::STATEMENT_ROWS, &[query]),
-                errors: recorder.counters(&catalogue::STATEMENT_ERRORS, &[query]),
+            queries: ByLabel::of(|query: QueryName| StatementInstruments {
+                duration: recorder.histogram(&catalogue::STATEMENT_DURATION, &[query.as_str()]),
+                rows: recorder.histogram(&catalogue::STATEMENT_ROWS, &[query.as_str()]),
+                errors: recorder.counters(&catalogue::STATEMENT_ERRORS, &[query.as_str()]),
             }),
             count: AtomicU64::new(0),
             pools: ByLabel::of(|pool: Pool| PoolInstruments::new(recorder, pool.as_str())),
@@ -88,10 +89,10 @@ impl StoreMetrics {
 
     /// Starts measuring a statement, from when it is sent.
     #[must_use]
-    pub fn statement(&self, query_name: &'static str) -> StatementGuard {
+    pub fn statement(&self, query_name: QueryName) -> StatementGuard {
         let span = tracing::info_span!(
             "statement",
-            otel.name = query_name,
+            otel.name = query_name.as_str(),
             otel.kind = "client",
             otel.status_code = Empty,
             db.system.name = "postgresql",
@@ -99,7 +100,7 @@ impl StoreMetrics {
             db.operation.name = Empty,
             db.query.summary = Empty,
             db.query.text = Empty,
-            cinegraph.db.query_name = query_name,
+            cinegraph.db.query_name = query_name.as_str(),
             db.response.returned_rows = Empty,
             db.response.status_code = Empty,
             error.r#type = Empty,
@@ -164,7 +165,7 @@ impl PoolInstruments {
 pub struct StatementGuard {
     metrics: StoreMetrics,
     started: Instant,
-    query_name: &'static str,
+    query_name: QueryName,
     span: Span,
 }
 
@@ -196,7 +197,7 @@ impl StatementGuard {
     #[must_use = "slow statements are logged"]
     pub fn finish_ok(self, rows: usize) -> Duration {
         self.span.record("db.response.returned_rows", rows);
-        self.metrics.0.queries.get(self.query_name).1.rows.record(number(rows));
+        self.metrics.0.queries.at(self.query_name).rows.record(number(rows));
         self.started.elapsed()
     }
 
@@ -205,7 +206,7 @@ impl StatementGuard {
         self.span.record("otel.status_code", "ERROR");
         self.span.record("error.type", error.as_str());
         self.span.record("db.response.status_code", sqlstate);
-        self.metrics.0.queries.get(self.query_name).1.errors.at(error).increment(1);
+        self.metrics.0.queries.at(self.query_name).errors.at(error).increment(1);
     }
 }
 
@@ -213,7 +214,7 @@ impl Drop for StatementGuard {
     fn drop(&mut self) {
         let took = self.started.elapsed();
         self.metrics.0.count.fetch_add(1, Ordering::Relaxed);
-        self.metrics.0.queries.get(self.query_name).1.duration.record(took);
+        self.metrics.0.queries.at(self.query_name).duration.record(took);
         OperationUsage::record_statement(took);
     }
 }
@@ -263,7 +264,7 @@ mod tests {
 
     fn metrics() -> (StoreMetrics, Recorder) {
         let recorder = Recorder::new().unwrap();
-        (StoreMetrics::new(&recorder, &["film"]), recorder)
+        (StoreMetrics::new(&recorder), recorder)
     }
 
     fn assert_has(recorder: &Recorder, lines: &[&str]) {
@@ -277,16 +278,16 @@ mod tests {
     fn a_statement_records_its_outcome() {
         let (metrics, recorder) = metrics();
 
-        let _ = metrics.statement("film").finish_ok(25);
-        metrics.statement("unknown").finish_err(FailureKind::Timeout, None);
+        let _ = metrics.statement(QueryName::Lists).finish_ok(25);
+        metrics.statement(QueryName::Snapshot).finish_err(FailureKind::Timeout, None);
 
         assert_eq!(metrics.statements(), 2);
         assert_has(
             &recorder,
             &[
-                r#"db_client_response_returned_rows_sum{query_name="film"} 25"#,
-                r#"db_client_operation_duration_seconds_count{query_name="film"} 1"#,
-                r#"cinegraph_db_errors_total{query_name="other",error_type="timeout"} 1"#,
+                r#"db_client_response_returned_rows_sum{query_name="lists"} 25"#,
+                r#"db_client_operation_duration_seconds_count{query_name="lists"} 1"#,
+                r#"cinegraph_db_errors_total{query_name="snapshot",error_type="timeout"} 1"#,
             ],
         );
     }

@@ -1,12 +1,12 @@
-//! Movies and their details: each statement takes many ids, so that a page needs as many statements as one movie.
+//! Movies: by id, by an external id and by title.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use serde_json::Value;
 
-use super::{Store, StoreError, WithDeadline};
+use super::connection::WithDeadline;
+use super::error::StoreError;
+use super::pool::Store;
+use super::query_name::QueryName;
 use crate::scoring::MovieId;
 
 /// A movie without its details.
@@ -52,97 +52,6 @@ pub enum MovieKey {
     Imdb(String),
 }
 
-/// A genre.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Genre {
-    /// Database id.
-    pub id: i64,
-    /// `TMDb` id; `None` for a genre from another source.
-    pub tmdb_id: Option<i32>,
-    /// Name.
-    pub name: String,
-}
-
-/// A country.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Country {
-    /// ISO 3166-1, two letters.
-    pub code: String,
-    /// Name.
-    pub name: String,
-}
-
-/// An external metric of a movie.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Metric {
-    /// Source.
-    pub source: String,
-    /// Metric type.
-    pub metric_type: String,
-    /// Value; `None` for texts and non-finite numbers.
-    pub value: Option<f64>,
-    /// When it was fetched.
-    pub fetched_at: DateTime<Utc>,
-}
-
-/// A nomination, won or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FestivalEntry {
-    /// Abbreviation of the organization, or its name.
-    pub organization: String,
-    /// Year of the ceremony.
-    pub year: i32,
-    /// Category.
-    pub category: String,
-    /// Name of the nominee, if any.
-    pub person_name: Option<String>,
-    /// Whether it won.
-    pub won: bool,
-}
-
-/// Database id of a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PersonId(pub i64);
-
-/// A person with credits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
-    /// Database id.
-    pub id: PersonId,
-    /// `TMDb` id; `None` for a person without one.
-    pub tmdb_id: Option<i32>,
-    /// Name.
-    pub name: String,
-}
-
-/// A credit of a person in a movie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credit {
-    /// `TMDb`'s id of the credit.
-    pub credit_id: String,
-    /// The person.
-    pub person: Person,
-    /// Whether it is a cast credit; otherwise a crew credit.
-    pub cast: bool,
-    /// Department (crew).
-    pub department: Option<String>,
-    /// Job (crew).
-    pub job: Option<String>,
-    /// Character (cast).
-    pub character: Option<String>,
-}
-
-/// Quality of a person's record.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PersonQuality {
-    /// 0 to 100.
-    pub score: f64,
-    /// Counts that the score is derived from.
-    pub components: Value,
-    /// When it was computed.
-    pub calculated_at: DateTime<Utc>,
-}
-
 impl Store {
     /// Existing movies among `ids`, in no particular order.
     ///
@@ -150,7 +59,7 @@ impl Store {
     /// [`StoreError`] if the database is unavailable.
     pub async fn existing_movies(&self, ids: &[MovieId]) -> Result<Vec<MovieId>, StoreError> {
         let ids = numbers(ids);
-        let mut statement = self.statement("movie_id").await?;
+        let mut statement = self.statement(QueryName::RequestScores).await?;
         let rows = sqlx::query_scalar!("SELECT id FROM public.movies WHERE id = ANY ($1)", &ids)
             .fetch_all(statement.connection())
             .with_deadline(self.limits.request)
@@ -164,7 +73,7 @@ impl Store {
     /// [`StoreError`] if the database is unavailable.
     pub async fn movies_by_id(&self, ids: &[MovieId]) -> Result<Vec<Movie>, StoreError> {
         let ids = numbers(ids);
-        let mut statement = self.statement("movies_by_id").await?;
+        let mut statement = self.statement(QueryName::MoviesById).await?;
         let rows = sqlx::query!(
             "SELECT id, tmdb_id, imdb_id, title, release_date, original_language, poster_path, canonical_sources
              FROM public.movies WHERE id = ANY ($1)",
@@ -199,7 +108,7 @@ impl Store {
             MovieKey::Tmdb(id) => (None, Some(*id), None),
             MovieKey::Imdb(id) => (None, None, Some(id.as_str())),
         };
-        let mut statement = self.statement("movie_id").await?;
+        let mut statement = self.statement(QueryName::MovieId).await?;
         let row = sqlx::query_scalar!(
             "SELECT id FROM public.movies WHERE id = $1 OR tmdb_id = $2 OR imdb_id = $3 ORDER BY id LIMIT 1",
             id,
@@ -223,7 +132,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(String, MovieId)>, StoreError> {
         let pattern = format!("%{}%", literal(contains));
-        let mut statement = self.statement("movies_by_title").await?;
+        let mut statement = self.statement(QueryName::MoviesByTitle).await?;
         let rows = sqlx::query_file!(
             "src/store/sql/movies_by_title.sql",
             pattern,
@@ -236,171 +145,10 @@ impl Store {
         .await;
         Ok(statement.rows(rows)?.into_iter().map(|row| (row.title, MovieId(row.id))).collect())
     }
-
-    /// Genres of movies, by name.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database is unavailable.
-    pub async fn genres_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Genre>>, StoreError> {
-        let mut statement = self.statement("genres_of_movies").await?;
-        let rows = sqlx::query!(
-            "SELECT mg.movie_id, g.id, g.tmdb_id, g.name
-             FROM public.movie_genres AS mg JOIN public.genres AS g ON g.id = mg.genre_id
-             WHERE mg.movie_id = ANY ($1) ORDER BY g.name, g.id",
-            &numbers(ids)
-        )
-        .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
-        .await;
-        let genre = |id, tmdb_id, name| Genre { id, tmdb_id: mapped(tmdb_id), name };
-        Ok(grouped(statement.rows(rows)?.into_iter().map(|r| (MovieId(r.movie_id), genre(r.id, r.tmdb_id, r.name)))))
-    }
-
-    /// Production countries of movies, by code.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database is unavailable.
-    pub async fn countries_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Country>>, StoreError> {
-        let mut statement = self.statement("countries_of_movies").await?;
-        let rows = sqlx::query!(
-            "SELECT mc.movie_id, c.iso_3166_1 AS code, c.name
-             FROM public.movie_production_countries AS mc
-             JOIN public.production_countries AS c ON c.id = mc.production_country_id
-             WHERE mc.movie_id = ANY ($1) ORDER BY c.iso_3166_1",
-            &numbers(ids)
-        )
-        .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
-        .await;
-        let rows = statement.rows(rows)?.into_iter();
-        Ok(grouped(rows.map(|row| (MovieId(row.movie_id), Country { code: row.code, name: row.name }))))
-    }
-
-    /// Metrics of movies, by source and type.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database is unavailable.
-    pub async fn metrics_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Metric>>, StoreError> {
-        let mut statement = self.statement("metrics_of_movies").await?;
-        let rows = sqlx::query!(
-            "SELECT movie_id, source, metric_type, value, fetched_at
-             FROM public.external_metrics WHERE movie_id = ANY ($1) ORDER BY source, metric_type",
-            &numbers(ids)
-        )
-        .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
-        .await;
-        Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
-            let metric = Metric {
-                source: row.source,
-                metric_type: row.metric_type,
-                value: row.value.filter(|value| value.is_finite()),
-                fetched_at: row.fetched_at.and_utc(),
-            };
-            (MovieId(row.movie_id), metric)
-        })))
-    }
-
-    /// Nominations of movies: latest first, then by organization and category.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database is unavailable.
-    pub async fn festival_entries_of(
-        &self,
-        ids: &[MovieId],
-    ) -> Result<HashMap<MovieId, Vec<FestivalEntry>>, StoreError> {
-        let mut statement = self.statement("festival_entries_of_movies").await?;
-        let rows = sqlx::query_file!("src/store/sql/festival_entries_of_movies.sql", &numbers(ids))
-            .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
-            .await;
-        Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
-            let entry = FestivalEntry {
-                organization: row.organization,
-                year: row.year,
-                category: row.category,
-                person_name: row.person_name,
-                won: row.won,
-            };
-            (MovieId(row.movie_id), entry)
-        })))
-    }
-
-    /// Credits of movies: directors, then cast by billing order, then other crew.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database is unavailable.
-    pub async fn credits_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Credit>>, StoreError> {
-        let mut statement = self.statement("credits_of_movies").await?;
-        let rows = sqlx::query_file!("src/store/sql/credits_of_movies.sql", &numbers(ids))
-            .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
-            .await;
-        Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
-            let credit = Credit {
-                credit_id: row.credit_id,
-                person: Person { id: PersonId(row.person_id), tmdb_id: mapped(row.tmdb_id), name: row.name },
-                cast: row.cast,
-                department: row.department,
-                job: row.job,
-                character: row.character.filter(|character| !character.is_empty()),
-            };
-            (MovieId(row.movie_id), credit)
-        })))
-    }
-
-    /// People by id; omits unknown ids.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database is unavailable.
-    pub async fn people_by_id(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, Person>, StoreError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let mut statement = self.statement("people_by_id").await?;
-        let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.people WHERE id = ANY ($1)", &ids)
-            .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
-            .await;
-        let rows = statement.rows(rows)?.into_iter().map(|row| {
-            let id = PersonId(row.id);
-            (id, Person { id, tmdb_id: mapped(row.tmdb_id), name: row.name })
-        });
-        Ok(rows.collect())
-    }
-
-    /// Quality of people; omits people without one.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database is unavailable.
-    pub async fn qualities_of(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, PersonQuality>, StoreError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-        let mut statement = self.statement("qualities_of_people").await?;
-        let rows = sqlx::query!(
-            r#"SELECT person_id, score AS "score!", coalesce(components, '{}') AS "components!", calculated_at
-               FROM public.person_metrics
-               WHERE person_id = ANY ($1) AND metric_type = 'quality_score' AND score <> 'NaN'"#,
-            &ids
-        )
-        .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
-        .await;
-        let rows = statement.rows(rows)?.into_iter().map(|row| {
-            let calculated_at = row.calculated_at.and_utc();
-            (PersonId(row.person_id), PersonQuality { score: row.score, components: row.components, calculated_at })
-        });
-        Ok(rows.collect())
-    }
 }
 
-fn numbers(ids: &[MovieId]) -> Vec<i64> {
+pub(super) fn numbers(ids: &[MovieId]) -> Vec<i64> {
     ids.iter().map(|id| id.0).collect()
-}
-
-fn grouped<K: Eq + Hash, V>(rows: impl Iterator<Item = (K, V)>) -> HashMap<K, Vec<V>> {
-    let mut groups: HashMap<K, Vec<V>> = HashMap::new();
-    for (key, value) in rows {
-        groups.entry(key).or_default().push(value);
-    }
-    groups
 }
 
 /// Escapes a text as a LIKE pattern that matches it literally.

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::AssertSqlSafe;
 
-use super::{Store, StoreError, WithDeadline};
+use super::connection::WithDeadline;
+use super::error::StoreError;
+use super::pool::Store;
+use super::query_name::QueryName;
 use crate::scoring::{Decade, Weights};
 
 /// Ranks the candidates of a decade.
@@ -32,7 +35,7 @@ impl Store {
         weights: &Weights,
         limit: Duration,
     ) -> Result<Option<Duration>, StoreError> {
-        let mut transaction = self.transaction("original_query").await?;
+        let mut transaction = self.transaction(QueryName::OriginalQuery).await?;
         // Without the second setting the server would go on after an interruption, as long as the limit allows.
         let settings = format!(
             "SET TRANSACTION READ ONLY; SET LOCAL client_connection_check_interval = 500; \

@@ -3,8 +3,11 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
+use super::connection::WithDeadline;
+use super::error::StoreError;
+use super::pool::Store;
+use super::query_name::QueryName;
 use super::transaction::OpenTransaction;
-use super::{Store, StoreError, WithDeadline};
 use crate::scoring::Weights;
 
 /// Database id of a profile.
@@ -95,7 +98,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Row`] for a profile with invalid weights; other [`StoreError`]s if the database is unavailable.
     pub async fn profiles(&self) -> Result<Vec<Profile>, StoreError> {
-        let mut statement = self.statement("profiles").await?;
+        let mut statement = self.statement(QueryName::Profiles).await?;
         let rows = sqlx::query_file_as!(ProfileRow, "src/store/sql/profiles.sql", None::<i64>)
             .fetch_all(statement.connection())
             .with_deadline(self.limits.request)
@@ -108,7 +111,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn change_profiles(&self) -> Result<ProfileChanges, StoreError> {
-        let mut transaction = self.transaction("profiles").await?;
+        let mut transaction = self.transaction(QueryName::Profiles).await?;
         // First statement of the transaction: the version row serialises all profile changes, so that each sees the
         // result of the previous one.
         let raised = sqlx::query!("SELECT cinegraph.raise_version('profiles', '', 0, true)")

@@ -6,9 +6,13 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::connection::WithDeadline;
+use super::error::StoreError;
+use super::jobs;
+use super::pool::Store;
+use super::query_name::QueryName;
 use super::refresh::{FULL_REFRESH_LOCK, ScoreBatch, compute_scores, lock_score_table, next_movies};
 use super::task::Task;
-use super::{Store, StoreError, WithDeadline};
 use crate::scoring::MovieId;
 
 /// Advisory lock of the drain, held during one batch.
@@ -25,9 +29,9 @@ pub enum Drained {
     /// Another instance holds the lock.
     LockedElsewhere,
     /// Scores were computed.
-    Films {
+    Movies {
         /// Movies computed.
-        films: u64,
+        movies: u64,
         /// Movies whose scores changed.
         changed: u64,
     },
@@ -37,7 +41,7 @@ pub enum Drained {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLength {
     /// Distinct movies; all movies if an entry stands for all.
-    pub films: u64,
+    pub movies: u64,
     /// When the oldest entry was queued.
     pub oldest: Option<DateTime<Utc>>,
 }
@@ -57,7 +61,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn request_scores(&self, ids: Option<&[MovieId]>) -> Result<RefreshRequest, StoreError> {
-        let mut statement = self.statement("score_table").await?;
+        let mut statement = self.statement(QueryName::RequestScores).await?;
         let ids: Vec<Option<i64>> = ids.map_or(vec![None], |ids| ids.iter().map(|id| Some(id.0)).collect());
         let request = sqlx::query_as!(
             RefreshRequest,
@@ -72,7 +76,7 @@ impl Store {
         .fetch_one(statement.connection())
         .with_deadline(self.limits.request)
         .await;
-        statement.done(request)
+        statement.finish(request)
     }
 
     /// Whether the queue has entries.
@@ -80,12 +84,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn is_anything_queued(&self) -> Result<bool, StoreError> {
-        let mut statement = self.statement("task_queue").await?;
+        let mut statement = self.statement(QueryName::TaskStatus).await?;
         let any = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) AS "any!""#)
             .fetch_one(statement.connection())
             .with_deadline(self.limits.request)
             .await;
-        statement.done(any)
+        statement.finish(any)
     }
 
     /// Length of the queue. Reads all of it.
@@ -93,13 +97,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn queue_length(&self) -> Result<QueueLength, StoreError> {
-        let mut statement = self.statement("task_queue").await?;
+        let mut statement = self.statement(QueryName::TaskStatus).await?;
         let row = sqlx::query_file!("src/store/sql/queue_length.sql")
             .fetch_one(statement.connection())
             .with_deadline(self.limits.request)
             .await;
-        let row = statement.done(row)?;
-        Ok(QueueLength { films: row.films.unsigned_abs(), oldest: row.oldest })
+        let row = statement.finish(row)?;
+        Ok(QueueLength { movies: row.films.unsigned_abs(), oldest: row.oldest })
     }
 
     /// Removes the oldest `size` entries with a movie from the queue and computes the scores of these movies.
@@ -107,7 +111,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable or a movie cannot be computed; the entries then stay.
     pub async fn drain_movies(&self, size: i64) -> Result<Drained, StoreError> {
-        self.task("task_scores", async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? {
                 return Ok(Drained::LockedElsewhere);
             }
@@ -120,7 +124,7 @@ impl Store {
             }
             let computed = compute_scores(connection, &movies).await?;
             follow_lists(connection, computed).await?;
-            Ok(Drained::Films { films: movies.len() as u64, changed: computed.batch.changed })
+            Ok(Drained::Movies { movies: movies.len() as u64, changed: computed.batch.changed })
         })
         .await
     }
@@ -132,7 +136,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn drain_all_movies(&self, size: i64) -> Result<Drained, StoreError> {
-        self.task("task_scores", async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? || !try_lock(connection, FULL_REFRESH_LOCK).await? {
                 return Ok(Drained::LockedElsewhere);
             }
@@ -154,7 +158,7 @@ impl Store {
                 sqlx::query!("DELETE FROM cinegraph.score_refresh_queue WHERE id = $1", entry.id)
                     .execute(&mut *connection)
                     .await?;
-                return Ok(Drained::Films { films: 0, changed: 0 });
+                return Ok(Drained::Movies { movies: 0, changed: 0 });
             };
             let computed = compute_scores(connection, &movies).await?;
             follow_lists(connection, computed).await?;
@@ -165,7 +169,7 @@ impl Store {
             )
             .execute(&mut *connection)
             .await?;
-            Ok(Drained::Films { films: movies.len() as u64, changed: computed.batch.changed })
+            Ok(Drained::Movies { movies: movies.len() as u64, changed: computed.batch.changed })
         })
         .await
     }
@@ -175,7 +179,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn drop_oldest_entry(&self) -> Result<Option<i64>, StoreError> {
-        self.task("task_scores", async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
             let movie = sqlx::query_file_scalar!("src/store/sql/give_up_oldest_queued.sql");
             Ok(movie.fetch_optional(connection).await?.flatten())
         })
@@ -188,7 +192,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn queue_all_movies(&self) -> Result<i64, StoreError> {
-        self.task("task_scores", async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
             let entry = sqlx::query_scalar!(
                 "WITH covered AS (DELETE FROM cinegraph.score_refresh_queue)
                  INSERT INTO cinegraph.score_refresh_queue (reason) VALUES ('score_refresh') RETURNING id"
@@ -202,8 +206,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn forget_queued(&self, entry: i64) -> Result<(), StoreError> {
-        self.task("task_scores", async |connection| {
+    pub async fn remove_entry(&self, entry: i64) -> Result<(), StoreError> {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
             sqlx::query!("DELETE FROM cinegraph.score_refresh_queue WHERE id = $1", entry)
                 .execute(connection)
                 .await
@@ -221,7 +225,7 @@ async fn try_lock(connection: &mut PgConnection, key: i64) -> Result<bool, sqlx:
 /// Requests a new snapshot if movies joined or left a list, because validations depend on both.
 async fn follow_lists(connection: &mut PgConnection, computed: ScoreBatch) -> Result<(), sqlx::Error> {
     if computed.lists_changed {
-        super::jobs::request(connection, Task::SnapshotRefresh, SNAPSHOT_AFTER).await?;
+        jobs::request(connection, Task::SnapshotRefresh, SNAPSHOT_AFTER).await?;
     }
     Ok(())
 }

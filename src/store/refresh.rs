@@ -7,7 +7,12 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgAdvisoryLock, PgAdvisoryLockGuard, PgAdvisoryLockKey};
 use sqlx::{Connection, PgConnection, Postgres};
 
-use super::{Store, StoreError, WithDeadline};
+use super::connection::WithDeadline;
+use super::error::StoreError;
+use super::metrics::Pool;
+use super::pool::Store;
+use super::query_name::QueryName;
+use super::transaction::without_limit;
 use crate::scoring::FORMULA_VERSION;
 
 /// Result of a batch.
@@ -50,7 +55,7 @@ impl FullRefresh {
     /// # Errors
     /// [`StoreError`] if the connection was lost; the lock is then free too.
     pub async fn release(self) -> Result<(), StoreError> {
-        self.0.release_now().await.map(|_| ()).map_err(|error| StoreError::of("task_scores", error))
+        self.0.release_now().await.map(|_| ()).map_err(|error| StoreError::of(QueryName::TaskScores, error))
     }
 }
 
@@ -67,14 +72,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn refresh_size(&self) -> Result<(u64, u64), StoreError> {
-        let mut statement = self.statement("task_scores").await?;
+        let mut statement = self.statement(QueryName::TaskStatus).await?;
         let row = sqlx::query!(
             r#"SELECT (SELECT count(*) FROM public.movies) AS "movies!", (SELECT count(*) FROM public.people) AS "people!""#
         )
         .fetch_one(statement.connection())
         .with_deadline(self.limits.request)
         .await;
-        let row = statement.done(row)?;
+        let row = statement.finish(row)?;
         Ok((row.movies.unsigned_abs(), row.people.unsigned_abs()))
     }
 
@@ -83,7 +88,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn refresh_person_quality(&self, after: i64, size: i64) -> Result<Option<Batch>, StoreError> {
-        self.task("task_person_quality", async |connection| {
+        self.run_in_transaction(QueryName::TaskPersonQuality, async |connection| {
             let last = sqlx::query_scalar!(
                 "SELECT max(id) FROM (SELECT id FROM public.people WHERE id > $1 ORDER BY id LIMIT $2) AS batch",
                 after,
@@ -104,7 +109,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn refresh_scores(&self, after: i64, size: i64) -> Result<Option<ScoreBatch>, StoreError> {
-        self.task("task_scores", async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
             lock_score_table(connection).await?;
             let Some(movies) = next_movies(connection, after, size).await? else { return Ok(None) };
             compute_scores(connection, &movies).await.map(Some)
@@ -117,10 +122,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn full_refresh(&self) -> Result<Option<FullRefresh>, StoreError> {
-        let statement = "task_scores";
         let lock = PgAdvisoryLock::with_key(PgAdvisoryLockKey::BigInt(FULL_REFRESH_LOCK));
-        let connection = self.pool.acquire().await.map_err(|error| StoreError::of(statement, error))?;
-        let taken = lock.try_acquire(connection).await.map_err(|error| StoreError::of(statement, error))?;
+        let name = QueryName::TaskScores;
+        let (connection, measurement) = self.measured(&self.pool, Pool::Primary, name, self.pool.acquire()).await?;
+        let taken = measurement.finish_with(lock.try_acquire(connection).await, |_| 0)?;
         Ok(taken.left().map(FullRefresh))
     }
 
@@ -129,7 +134,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn analyze_people(&self) -> Result<(), StoreError> {
-        self.task("task_person_quality", async |connection| {
+        self.run_in_transaction(QueryName::TaskPersonQuality, async |connection| {
             sqlx::query!("ANALYZE public.person_metrics").execute(connection).await.map(|_| ())
         })
         .await
@@ -140,7 +145,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn analyze_scores(&self) -> Result<(), StoreError> {
-        self.task("task_scores", async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
             sqlx::query!("ANALYZE cinegraph.movie_discovery_scores").execute(connection).await.map(|_| ())
         })
         .await
@@ -153,7 +158,7 @@ impl Store {
     /// [`StoreError::TimedOut`] if the table stays locked by other sessions, [`StoreError`] if the database is
     /// unavailable.
     pub async fn order_scores(&self) -> Result<(), StoreError> {
-        self.task("task_scores", async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
             // Other sessions queue behind a waiting lock request.
             sqlx::query!("SET LOCAL lock_timeout = '1s'").execute(&mut *connection).await?;
             sqlx::query!("CLUSTER cinegraph.movie_discovery_scores USING movie_discovery_scores_release_date_idx")
@@ -169,12 +174,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the previous snapshot then stays.
     pub async fn refresh_snapshot(&self, target_lists: &[String]) -> Result<(), StoreError> {
-        let name = "task_snapshot";
-        let mut statement = self.statement(name).await?;
+        let mut statement = self.statement(QueryName::TaskSnapshot).await?;
         let lock = PgAdvisoryLock::new("cinegraph snapshot");
         let refreshed = async {
             // Before the transaction, whose snapshot must include what another refresh committed.
-            let mut held = lock.acquire(statement.session()).await?;
+            let mut held = lock.acquire(&mut *statement.connection).await?;
             let mut transaction = held.as_mut().begin().await?;
             sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *transaction).await?;
             without_limit(&mut transaction).await?;
@@ -209,30 +213,7 @@ impl Store {
             Ok(())
         }
         .await;
-        statement.done(refreshed)
-    }
-
-    /// Runs the statements of one step of a task in a transaction without statement timeout.
-    pub(super) async fn task<T>(
-        &self,
-        name: &'static str,
-        step: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
-    ) -> Result<T, StoreError> {
-        let mut statement = self.statement(name).await?;
-        let result = async {
-            let mut transaction = statement.session().begin().await?;
-            without_limit(&mut transaction).await?;
-            let result = step(&mut transaction).await;
-            match &result {
-                Ok(_) => transaction.commit().await?,
-                // Rolled back now, so that its locks are free when the caller sees the error. The first error is
-                // returned.
-                Err(_) => transaction.rollback().await.unwrap_or_default(),
-            }
-            result
-        }
-        .await;
-        statement.done(result)
+        statement.finish(refreshed)
     }
 }
 
@@ -261,9 +242,4 @@ pub(super) async fn compute_scores(connection: &mut PgConnection, movies: &[i64]
         changed: row.changed.unsigned_abs(),
     };
     Ok(ScoreBatch { batch, corrected: row.corrected.unsigned_abs(), lists_changed: row.lists > 0 })
-}
-
-/// Disables the statement timeout until the end of the transaction: tasks may run for minutes.
-async fn without_limit(transaction: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query!("SET LOCAL statement_timeout = 0").execute(transaction).await.map(|_| ())
 }

@@ -3,10 +3,13 @@
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 
+use super::connection::WithDeadline;
+use super::error::StoreError;
 use super::instrumented::InstrumentedExecutor;
+use super::pool::Store;
+use super::query_name::QueryName;
 use super::records::{DecodeError, RowDecoder};
-use super::replica::ReplicaQuery;
-use super::{Store, StoreError, WithDeadline};
+use super::replica_reads::ReplicaQuery;
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
 /// Metadata of the snapshot.
@@ -26,7 +29,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
-        let mut statement = self.statement("snapshot").await?;
+        let mut statement = self.statement(QueryName::Snapshot).await?;
         let row = sqlx::query_as!(
             Snapshot,
             r#"SELECT taken_at, formula_version,
@@ -44,7 +47,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn decades_with_movies(&self, before: Decade) -> Result<Vec<i32>, StoreError> {
-        let mut statement = self.statement("decades_with_movies").await?;
+        let mut statement = self.statement(QueryName::DecadesWithMovies).await?;
         let rows = sqlx::query_file_scalar!("src/store/sql/decades_with_movies.sql", before.first_day())
             .fetch_all(statement.connection())
             .with_deadline(self.limits.request)
@@ -64,7 +67,7 @@ impl Store {
         decade: Decade,
     ) -> Result<SnapshotColumns, StoreError> {
         let (columns, read) = self.read(InSnapshot { list: snapshot_list, decade }).await?;
-        read.map_err(|DecodeError| StoreError::Unreadable("snapshot_columns"))?;
+        read.map_err(|DecodeError| StoreError::Unreadable(QueryName::SnapshotColumns))?;
         let unhittable = self.read(NotFull { list: list_key, decade }).await?;
         Ok(columns.finish(unhittable.into_iter().map(MovieId).collect()))
     }
@@ -79,7 +82,7 @@ struct InSnapshot<'a> {
 impl ReplicaQuery for InSnapshot<'_> {
     type Output = (SnapshotColumnsBuilder, Result<usize, DecodeError>);
 
-    const NAME: &'static str = "snapshot_columns";
+    const NAME: QueryName = QueryName::SnapshotColumns;
 
     fn decade(&self) -> Decade {
         self.decade
@@ -111,7 +114,7 @@ struct NotFull<'a> {
 impl ReplicaQuery for NotFull<'_> {
     type Output = Vec<i64>;
 
-    const NAME: &'static str = "unhittable_movies";
+    const NAME: QueryName = QueryName::UnhittableMovies;
 
     fn decade(&self) -> Decade {
         self.decade

@@ -6,7 +6,10 @@ use std::time::Duration;
 use sqlx::PgExecutor;
 use sqlx::postgres::PgListener;
 
-use super::{Store, StoreError, WithDeadline};
+use super::connection::WithDeadline;
+use super::error::StoreError;
+use super::pool::Store;
+use super::query_name::QueryName;
 use crate::versions::{Scope, Version, Versions};
 
 const CHANNEL: &str = "cinegraph_events";
@@ -35,9 +38,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the versions stay as they were.
     pub async fn read_versions(&self, versions: &Versions) -> Result<(), StoreError> {
-        let mut statement = self.statement("data_versions").await?;
+        let mut statement = self.statement(QueryName::DataVersions).await?;
         let read = versions_of(statement.connection()).with_deadline(self.limits.request).await;
-        versions.update(statement.end(read, HashMap::len)?);
+        versions.update(statement.finish_with(read, HashMap::len)?);
         Ok(())
     }
 
@@ -51,8 +54,10 @@ impl Store {
             listener.listen(CHANNEL).await?;
             Ok(listener)
         };
-        let listener =
-            connect.with_deadline(self.limits.request).await.map_err(|error| StoreError::of("data_versions", error))?;
+        let listener = connect
+            .with_deadline(self.limits.request)
+            .await
+            .map_err(|error| StoreError::of(QueryName::DataVersions, error))?;
         Ok(VersionsListener { listener, store: self.clone() })
     }
 }
@@ -80,12 +85,12 @@ impl VersionsListener {
             let read = self.store.read_versions(versions);
             match tokio::time::timeout(POLL_INTERVAL, read).await {
                 Ok(read) => read?,
-                Err(_) => return Err(StoreError::Unresponsive("data_versions")),
+                Err(_) => return Err(StoreError::Unresponsive(QueryName::DataVersions)),
             }
             // Also reads without a notification: a dead connection may go unnoticed.
             let Ok(received) = tokio::time::timeout(POLL_INTERVAL, self.listener.try_recv()).await else { continue };
             // The listener reconnects by itself but misses notifications meanwhile; the next read covers those too.
-            received.map_err(|error| StoreError::of("data_versions", error))?;
+            received.map_err(|error| StoreError::of(QueryName::DataVersions, error))?;
             // One read covers all buffered notifications.
             while self.listener.next_buffered().is_some() {}
         }

@@ -402,8 +402,8 @@ async fn host_movies_are_not_replaced(pool: PgPool) {
     let csv = "tmdb_id,imdb_id,title,release_date,original_language,import_status\n";
     std::fs::write(movies.path().join("movies.csv"), csv).unwrap();
 
-    let imported = import_csv(store.pool(), movies.path(), Generated::Replace, &Clock::system(), &mut |_| ()).await;
-    let generated = generate(store.pool(), GenerateRequest { movies: 10, seed: 1 }, &mut |_| ()).await;
+    let imported = import_csv(&store, movies.path(), Generated::Replace, &Clock::system(), &mut |_| ()).await;
+    let generated = generate(&store, GenerateRequest { movies: 10, seed: 1 }, &mut |_| ()).await;
 
     assert!(imported.unwrap_err().to_string().contains("another application"));
     assert!(generated.unwrap_err().to_string().contains("another application"));

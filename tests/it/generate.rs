@@ -6,10 +6,12 @@ use cinegraph::services::generate::{GenerateError, GenerateRequest, GenerateSumm
 use cinegraph_datagen::{Part, Table};
 use sqlx::PgPool;
 
+use crate::support::store_of;
+
 const SEVEN: GenerateRequest = GenerateRequest { movies: 4_000, seed: 7 };
 
 async fn generated(pool: &PgPool, request: GenerateRequest) -> GenerateSummary {
-    generate(pool, request, &mut |_| ()).await.expect("a catalogue")
+    generate(&store_of(pool), request, &mut |_| ()).await.expect("a catalogue")
 }
 
 /// A digest of every row of every table.
@@ -54,7 +56,7 @@ async fn the_same_seed_gives_the_same_tables(pool: PgPool) {
 #[sqlx::test(migrations = "./migrations")]
 async fn every_table_is_filled_as_the_summary_says(pool: PgPool) {
     let mut phases = Vec::new();
-    let summary = generate(&pool, SEVEN, &mut |progress| {
+    let summary = generate(&store_of(&pool), SEVEN, &mut |progress| {
         assert!(progress.done <= progress.total);
         phases.push(progress.phase);
     })
@@ -208,7 +210,7 @@ async fn host_application_database_is_rejected(pool: PgPool) {
     generated(&pool, SEVEN).await;
     let before = digest(&pool).await;
     sqlx::query("UPDATE cinegraph.installation SET owns_catalogue = false").execute(&pool).await.expect("an update");
-    let refused = generate(&pool, GenerateRequest { seed: 8, ..SEVEN }, &mut |_| ()).await;
+    let refused = generate(&store_of(&pool), GenerateRequest { seed: 8, ..SEVEN }, &mut |_| ()).await;
     assert!(matches!(refused, Err(GenerateError::ForeignCatalogue)), "{refused:?}");
     assert_eq!(digest(&pool).await, before);
 }
@@ -221,11 +223,11 @@ async fn imported_movies_are_never_replaced(pool: PgPool) {
         .execute(&pool)
         .await
         .expect("an update");
-    let refused = generate(&pool, GenerateRequest { seed: 8, ..SEVEN }, &mut |_| ()).await;
+    let refused = generate(&store_of(&pool), GenerateRequest { seed: 8, ..SEVEN }, &mut |_| ()).await;
     assert!(matches!(refused, Err(GenerateError::ImportedCatalogue)), "{refused:?}");
 
     sqlx::query("UPDATE cinegraph.installation SET catalogue_origin = NULL").execute(&pool).await.expect("an update");
-    let refused = generate(&pool, GenerateRequest { seed: 8, ..SEVEN }, &mut |_| ()).await;
+    let refused = generate(&store_of(&pool), GenerateRequest { seed: 8, ..SEVEN }, &mut |_| ()).await;
     assert!(matches!(refused, Err(GenerateError::UnknownCatalogue)), "{refused:?}");
     assert_eq!(digest(&pool).await, before);
 }
@@ -233,7 +235,7 @@ async fn imported_movies_are_never_replaced(pool: PgPool) {
 #[sqlx::test(migrations = "./migrations")]
 async fn movie_count_out_of_range_is_rejected(pool: PgPool) {
     for movies in [0, 5_000_001] {
-        let refused = generate(&pool, GenerateRequest { movies, seed: 1 }, &mut |_| ()).await;
+        let refused = generate(&store_of(&pool), GenerateRequest { movies, seed: 1 }, &mut |_| ()).await;
         assert!(matches!(refused, Err(GenerateError::MoviesOutOfRange { .. })), "{refused:?}");
     }
 }
@@ -251,7 +253,7 @@ async fn failure_half_way_keeps_the_previous_catalogue(pool: PgPool) {
         .execute(&pool)
         .await
         .expect("a check");
-    let failed = generate(&pool, GenerateRequest { seed: 8, ..SEVEN }, &mut |_| ()).await;
+    let failed = generate(&store_of(&pool), GenerateRequest { seed: 8, ..SEVEN }, &mut |_| ()).await;
     assert!(matches!(failed, Err(GenerateError::Database(_))), "{failed:?}");
     assert_eq!(digest(&pool).await, before);
 }

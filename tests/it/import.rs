@@ -11,6 +11,8 @@ use cinegraph::services::import::{
 use sqlx::PgPool;
 use tempfile::TempDir;
 
+use crate::support::store_of;
+
 /// A small catalogue: every file, with quotes, commas, line breaks and empty values in it.
 const CATALOGUE: [(&str, &str); 7] = [
     (
@@ -92,7 +94,7 @@ impl Files {
     }
 
     async fn import(&self, pool: &PgPool) -> Result<ImportSummary, ImportError> {
-        import_csv(pool, self.0.path(), Generated::Refuse, &Clock::system(), &mut |_| ()).await
+        import_csv(&store_of(pool), self.0.path(), Generated::Refuse, &Clock::system(), &mut |_| ()).await
     }
 }
 
@@ -486,7 +488,7 @@ async fn directory_without_movies_csv_is_rejected(pool: PgPool) {
     assert!(matches!(files.import(&pool).await, Err(ImportError::NoMovies(_))));
 
     let file = files.0.path().join("people.csv");
-    let import = import_csv(&pool, &file, Generated::Refuse, &Clock::system(), &mut |_| ()).await;
+    let import = import_csv(&store_of(&pool), &file, Generated::Refuse, &Clock::system(), &mut |_| ()).await;
     assert!(matches!(import, Err(ImportError::NotADirectory(_))));
 }
 
@@ -498,7 +500,8 @@ async fn host_and_generated_movies_are_not_replaced(pool: PgPool) {
 
     let empty = Files(tempfile::tempdir().unwrap());
     empty.write("movies.csv", "tmdb_id,imdb_id,title,release_date,adult,import_status,original_language\n");
-    let replaced = import_csv(&pool, empty.0.path(), Generated::Replace, &Clock::system(), &mut |_| ()).await;
+    let replaced =
+        import_csv(&store_of(&pool), empty.0.path(), Generated::Replace, &Clock::system(), &mut |_| ()).await;
     assert!(matches!(replaced, Err(ImportError::Empty)), "{replaced:?}");
 
     let foreign = "UPDATE cinegraph.installation SET owns_catalogue = false, catalogue_origin = NULL";

@@ -13,6 +13,8 @@ use flate2::write::GzEncoder;
 use sqlx::PgPool;
 use tempfile::TempDir;
 
+use crate::support::store_of;
+
 const BASICS: &str = "title.basics.tsv.gz";
 const RATINGS: &str = "title.ratings.tsv.gz";
 const PRINCIPALS: &str = "title.principals.tsv.gz";
@@ -94,7 +96,7 @@ impl Dumps {
     }
 
     async fn import_with(&self, pool: &PgPool, min_votes: u32) -> Result<ImportSummary, ImportError> {
-        import_imdb(pool, self.0.path(), min_votes, Generated::Refuse, &Clock::system(), &mut |_| ()).await
+        import_imdb(&store_of(pool), self.0.path(), min_votes, Generated::Refuse, &Clock::system(), &mut |_| ()).await
     }
 }
 
@@ -122,7 +124,7 @@ async fn import_csv_movies(pool: &PgPool, credits: bool) -> ImportSummary {
              71,11,c1,crew,Directing,Director,,\n",
         );
     }
-    import_csv(pool, dir.path(), Generated::Refuse, &Clock::system(), &mut |_| ()).await.unwrap()
+    import_csv(&store_of(pool), dir.path(), Generated::Refuse, &Clock::system(), &mut |_| ()).await.unwrap()
 }
 
 fn of<'a>(summary: &'a ImportSummary, name: &str) -> &'a FileSummary {
@@ -467,7 +469,8 @@ async fn host_and_generated_movies_are_not_replaced(pool: PgPool) {
     sqlx::query(generated).execute(&pool).await.unwrap();
     assert!(matches!(Dumps::new().import(&pool).await, Err(ImportError::GeneratedCatalogue)));
     let replace = Generated::Replace;
-    let replaced = import_imdb(&pool, Dumps::new().0.path(), 100, replace, &Clock::system(), &mut |_| ()).await;
+    let replaced =
+        import_imdb(&store_of(&pool), Dumps::new().0.path(), 100, replace, &Clock::system(), &mut |_| ()).await;
     assert!(replaced.is_ok(), "{replaced:?}");
 
     let foreign = "UPDATE cinegraph.installation SET owns_catalogue = false, catalogue_origin = NULL";

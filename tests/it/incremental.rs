@@ -406,7 +406,8 @@ async fn two_drains_share_the_work(pool: PgPool) {
     let steps = async || {
         let mut movies = 0;
         while queued(&service).await.0 > 0 {
-            if let cinegraph::store::Drained::Films { films: some, .. } = service.store.drain_movies(10).await.unwrap()
+            if let cinegraph::store::Drained::Movies { movies: some, .. } =
+                service.store.drain_movies(10).await.unwrap()
             {
                 movies += some;
             }

@@ -96,7 +96,7 @@ async fn service(pool: PgPool) -> TestService {
     Movie::new("Film").released("1994-05-01").rated(7.0, 7.0).on(&["1001_movies"]).insert(&service.pool).await;
     service.refresh().await;
     for task in [Task::PersonQuality, Task::ScoreRefresh, Task::SnapshotRefresh] {
-        service.store.note_success(task).await.unwrap();
+        service.store.record_success(task).await.unwrap();
     }
     service
 }

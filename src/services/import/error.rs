@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::store::StoreError;
+
 /// Why an import failed. The database is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -55,7 +57,7 @@ pub enum ImportError {
     Empty,
     /// The database failed or rejected a row.
     #[error("cannot write the import to the database")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] StoreError),
 }
 
 /// A problem in a file, and its remedy.
@@ -106,7 +108,7 @@ pub enum Problem {
     #[error("the text has {length} characters, expected {max} at most: shorten it")]
     TooLong { length: usize, max: usize },
     #[error("movie {id} is not in movies.csv: add it there, or remove this row")]
-    UnknownFilm { id: i32 },
+    UnknownMovie { id: i32 },
     #[error("person {id} is not in people.csv: add the person there, or remove this row")]
     UnknownPerson { id: i32 },
     #[error("{value} is on line {earlier} already: remove one of the two")]

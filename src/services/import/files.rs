@@ -7,7 +7,7 @@ use chrono::{Datelike, NaiveDate};
 use super::csv::Reader;
 use super::error::{ImportError, Problem};
 use super::values::{TEXT, integer, number, shown};
-use crate::store::import::{CopyText, Repeat, Staging};
+use crate::store::{CopyText, RepeatedRow, Staging};
 
 /// Nominees are indexed, and index entries are limited to about 2,700 bytes.
 const NOMINEES: usize = 600;
@@ -26,9 +26,9 @@ pub(super) struct FileSpec {
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     /// Id of a movie that the file defines.
-    NewFilm,
+    NewMovie,
     /// Id of a movie in movies.csv.
-    Film,
+    Movie,
     /// Id of a person that the file defines.
     NewPerson,
     /// Id of a person in people.csv.
@@ -52,7 +52,7 @@ pub(super) const FILES: [FileSpec; 7] = [
         name: "movies.csv",
         staging: Staging::Movies,
         columns: &[
-            ("tmdb_id", Kind::NewFilm),
+            ("tmdb_id", Kind::NewMovie),
             ("imdb_id", Kind::OptionalText(TEXT)),
             ("title", Kind::Text(TEXT)),
             ("release_date", Kind::OptionalDate),
@@ -70,7 +70,7 @@ pub(super) const FILES: [FileSpec; 7] = [
         name: "external_metrics.csv",
         staging: Staging::Metrics,
         columns: &[
-            ("tmdb_id", Kind::Film),
+            ("tmdb_id", Kind::Movie),
             ("source", Kind::Text(50)),
             ("metric_type", Kind::Text(100)),
             ("value", Kind::Metric),
@@ -81,7 +81,7 @@ pub(super) const FILES: [FileSpec; 7] = [
         staging: Staging::Lists,
         columns: &[
             ("list_key", Kind::Text(TEXT)),
-            ("tmdb_id", Kind::Film),
+            ("tmdb_id", Kind::Movie),
             ("list_position", Kind::OptionalInteger),
             ("edition", Kind::OptionalText(TEXT)),
         ],
@@ -90,7 +90,7 @@ pub(super) const FILES: [FileSpec; 7] = [
         name: "movie_credits.csv",
         staging: Staging::Credits,
         columns: &[
-            ("movie_tmdb_id", Kind::Film),
+            ("movie_tmdb_id", Kind::Movie),
             ("person_tmdb_id", Kind::Person),
             ("credit_id", Kind::Text(TEXT)),
             ("credit_type", Kind::OneOf(&["cast", "crew"])),
@@ -107,7 +107,7 @@ pub(super) const FILES: [FileSpec; 7] = [
             ("organization", Kind::Text(TEXT)),
             ("year", Kind::Year),
             ("category", Kind::Text(TEXT)),
-            ("movie_tmdb_id", Kind::Film),
+            ("movie_tmdb_id", Kind::Movie),
             ("person_name", Kind::OptionalText(NOMINEES)),
             ("won", BOOLEAN),
         ],
@@ -115,7 +115,7 @@ pub(super) const FILES: [FileSpec; 7] = [
     FileSpec {
         name: "movie_genres.csv",
         staging: Staging::Genres,
-        columns: &[("tmdb_id", Kind::Film), ("genre", Kind::Text(TEXT))],
+        columns: &[("tmdb_id", Kind::Movie), ("genre", Kind::Text(TEXT))],
     },
 ];
 
@@ -148,8 +148,8 @@ impl FileSpec {
     }
 
     /// Error for a row that repeats or contradicts an earlier one.
-    pub(super) fn repeated(&self, repeat: Repeat) -> ImportError {
-        let Repeat { line, earlier, value } = repeat;
+    pub(super) fn repeated(&self, repeat: RepeatedRow) -> ImportError {
+        let RepeatedRow { line, earlier, value } = repeat;
         let (column, problem) = match self.staging {
             Staging::Movies => (Some("imdb_id"), Problem::Repeated { value, earlier }),
             Staging::Credits => (Some("credit_id"), Problem::Repeated { value, earlier }),
@@ -177,11 +177,11 @@ impl Kind {
             };
         }
         match self {
-            Self::NewFilm => add(&mut ids.films, value, line)?,
+            Self::NewMovie => add(&mut ids.movies, value, line)?,
             Self::NewPerson => add(&mut ids.people, value, line)?,
-            Self::Film => {
+            Self::Movie => {
                 let id = integer(value, ID_MIN, i32::MAX)?;
-                ids.films.get(&id).ok_or(Problem::UnknownFilm { id })?;
+                ids.movies.get(&id).ok_or(Problem::UnknownMovie { id })?;
             }
             Self::Person => {
                 let id = integer(value, ID_MIN, i32::MAX)?;
@@ -214,7 +214,7 @@ impl Kind {
 /// Ids defined by the files so far, with their lines.
 #[derive(Default)]
 pub(super) struct Ids {
-    films: HashMap<i32, u64>,
+    movies: HashMap<i32, u64>,
     people: HashMap<i32, u64>,
 }
 

@@ -14,10 +14,8 @@ mod values;
 
 use std::path::Path;
 
-use sqlx::PgPool;
-
 use crate::clock::Clock;
-use crate::store::import::{Import, Merged, Names, Staging};
+use crate::store::{Import, KnownNames, MergeCounts, Staging, Store};
 
 pub use error::{ImportError, Problem};
 pub use imdb::import_imdb;
@@ -30,7 +28,8 @@ use files::{FILES, FileSpec, Ids};
 /// block other tasks of the thread.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-const NAMES: Names = Names { lists: &names::LISTS, organizations: &names::ORGANIZATIONS, genres: &names::GENRES };
+const NAMES: KnownNames =
+    KnownNames { lists: &names::LISTS, organizations: &names::ORGANIZATIONS, genres: &names::GENRES };
 
 /// Progress of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +69,7 @@ pub enum Generated {
 /// [`ImportError`] if a file is damaged, if the database holds other movies than imported ones, or if the database
 /// fails. The database is then unchanged.
 pub async fn import_csv(
-    pool: &PgPool,
+    store: &Store,
     dir: &Path,
     generated: Generated,
     clock: &Clock,
@@ -83,7 +82,7 @@ pub async fn import_csv(
     if missing.iter().any(|file| file.staging == Staging::Movies) {
         return Err(ImportError::NoMovies(dir.to_owned()));
     }
-    let mut import = begin(pool, generated, clock).await?;
+    let mut import = begin(store, generated, clock).await?;
     let mut ids = Ids::default();
     let mut staged = Vec::new();
     for file in present {
@@ -96,19 +95,20 @@ pub async fn import_csv(
         let merged = import.merge(file.staging, &NAMES).await?;
         summary.files.push(rows.summary(file, merged));
     }
-    summary.nominees = finish(import, generated, pool, progress).await?;
+    summary.nominees = finish(import, generated, store, progress).await?;
     Ok(summary)
 }
 
 /// Starts an import, if the catalogue allows it.
-async fn begin(pool: &PgPool, generated: Generated, clock: &Clock) -> Result<Import, ImportError> {
-    let (mut import, catalogue) = Import::begin(pool, clock.now()).await?;
-    if !catalogue.is_ours {
+async fn begin(store: &Store, generated: Generated, clock: &Clock) -> Result<Import, ImportError> {
+    let (mut import, catalogue) = store.import(clock.now()).await?;
+    if !catalogue.owns_catalogue {
         return Err(ImportError::ForeignCatalogue);
     }
+    let is_generated = catalogue.origin.as_deref() == Some("generated");
     match generated {
-        Generated::Refuse if catalogue.is_generated => return Err(ImportError::GeneratedCatalogue),
-        Generated::Replace if catalogue.is_generated => import.empty_catalogue().await?,
+        Generated::Refuse if is_generated => return Err(ImportError::GeneratedCatalogue),
+        Generated::Replace if is_generated => import.empty_catalogue().await?,
         Generated::Refuse | Generated::Replace => {}
     }
     Ok(import)
@@ -118,7 +118,7 @@ async fn begin(pool: &PgPool, generated: Generated, clock: &Clock) -> Result<Imp
 async fn finish(
     mut import: Import,
     generated: Generated,
-    pool: &PgPool,
+    store: &Store,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Nominees, ImportError> {
     if generated == Generated::Replace && import.leaves_no_movie().await? {
@@ -127,7 +127,7 @@ async fn finish(
     let links = import.link_nominees().await?;
     import.commit().await?;
     progress(Progress::Analyzing);
-    if let Err(error) = crate::store::import::analyze(pool).await {
+    if let Err(error) = store.analyze_imported().await {
         // The import is committed; autovacuum analyzes the tables later.
         tracing::warn!(%error, "cannot analyze the imported tables");
     }
@@ -177,7 +177,7 @@ async fn stage(
 }
 
 impl Staged {
-    fn summary(self, file: &FileSpec, merged: Merged) -> FileSummary {
+    fn summary(self, file: &FileSpec, merged: MergeCounts) -> FileSummary {
         let repeated = match file.staging {
             Staging::Nominations => SkipReason::SameNomination,
             _ => SkipReason::Repeated,

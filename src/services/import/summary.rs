@@ -42,7 +42,7 @@ pub enum SkipReason {
     /// Another row is the same nomination; it counts as won if any of them is.
     SameNomination,
     /// The title is not a movie, but an episode, a short or a game.
-    NoFilm,
+    NotAMovie,
     /// An adult movie.
     Adult,
     /// A movie without a title, or a person without a name.
@@ -56,7 +56,7 @@ pub enum SkipReason {
     /// Work without a credit, such as archive footage.
     OtherWork,
     /// The movie is not imported.
-    FilmNotImported,
+    MovieNotImported,
     /// A person without a credit in an imported movie.
     NoCredit,
     /// A credit of a person that is missing from the files.
@@ -69,14 +69,14 @@ impl fmt::Display for SkipReason {
             Self::NoValue => "without a value",
             Self::Repeated => "the same as an earlier row",
             Self::SameNomination => "merged with an earlier row of the same nomination",
-            Self::NoFilm => "of another type than movie",
+            Self::NotAMovie => "of another type than movie",
             Self::Adult => "for adults",
             Self::NoName => "without a name",
             Self::NoYear => "without a year",
             Self::FewVotes => "with too few votes",
             Self::OtherSource => "known from another source",
             Self::OtherWork => "of an unsupported category",
-            Self::FilmNotImported => "of a movie that is not imported",
+            Self::MovieNotImported => "of a movie that is not imported",
             Self::NoCredit => "without a credit in an imported movie",
             Self::UnknownPerson => "of a person missing from the files",
         })

@@ -5,8 +5,8 @@ use std::fmt;
 use sqlx::PgConnection;
 
 use super::indexes::Index;
-use super::{statement_error, triggers};
-use crate::store::{SchemaError, StoreError};
+use super::triggers;
+use crate::store::error::{SchemaError, StoreError};
 
 /// Schema variant of a database. Variants of the host application are recognised by what its migrations added and
 /// removed.
@@ -32,7 +32,7 @@ impl fmt::Display for SchemaVariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "an empty database",
-            Self::Ours => "film tables made here",
+            Self::Ours => "movie tables created by Cinegraph",
             Self::August17 => "a Cinegraph database of 17 August 2025",
             Self::August21 => "a Cinegraph database of 21 August 2025 to March 2026",
             Self::March2026 => "a Cinegraph database of March 2026, in the middle of renaming its lenses",
@@ -98,14 +98,14 @@ impl SchemaVariant {
     /// Detects the variant of the database.
     pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, StoreError> {
         let signs = sqlx::query_file!("src/store/sql/database_state.sql").fetch_one(&mut *connection).await;
-        let signs = signs.map_err(statement_error)?;
+        let signs = signs.map_err(StoreError::of_setup)?;
         if !signs.movies {
             // Also the state after an interrupted first migration.
             return Ok(Self::Empty);
         }
         if signs.migrated {
             let ours = sqlx::query_scalar!("SELECT owns_catalogue FROM cinegraph.installation");
-            if ours.fetch_optional(connection).await.map_err(statement_error)? == Some(true) {
+            if ours.fetch_optional(connection).await.map_err(StoreError::of_setup)? == Some(true) {
                 return Ok(Self::Ours);
             }
         }
@@ -127,7 +127,7 @@ impl SchemaVariant {
         let columns = COLUMNS.iter().flat_map(|(table, columns)| columns.iter().map(|column| (*table, *column)));
         let (tables, columns): (Vec<_>, Vec<_>) = columns.map(|(t, c)| (t.to_owned(), c.to_owned())).unzip();
         let missing = sqlx::query_file_scalar!("src/store/sql/missing_columns.sql", &tables, &columns);
-        let missing = missing.fetch_all(connection).await.map_err(statement_error)?;
+        let missing = missing.fetch_all(connection).await.map_err(StoreError::of_setup)?;
         if self != Self::Empty {
             return if missing.is_empty() { Ok(()) } else { Err(SchemaError::Incomplete(missing).into()) };
         }
@@ -151,7 +151,7 @@ impl SchemaVariant {
         }
         let creates = self == Self::Empty || !indexes.is_empty();
         let missing = sqlx::query_file_scalar!("src/store/sql/missing_privileges.sql", &read, &own, creates);
-        let missing = missing.fetch_all(connection).await.map_err(statement_error)?;
+        let missing = missing.fetch_all(connection).await.map_err(StoreError::of_setup)?;
         if missing.is_empty() { Ok(()) } else { Err(SchemaError::Privileges(missing).into()) }
     }
 }

@@ -2,8 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::statement_error;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// An index by its leading columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +55,7 @@ pub(super) async fn missing(connection: &mut PgConnection) -> Result<Vec<&'stati
     for index in &NEEDED {
         let columns: Vec<String> = index.columns.iter().map(|&column| column.to_owned()).collect();
         let there = sqlx::query_file_scalar!("src/store/sql/has_index.sql", index.table, index.method, &columns);
-        if !there.fetch_one(&mut *connection).await.map_err(statement_error)? {
+        if !there.fetch_one(&mut *connection).await.map_err(StoreError::of_setup)? {
             missing.push(index);
         }
     }
@@ -76,7 +75,7 @@ pub(super) async fn ours(connection: &mut PgConnection) -> Result<Vec<String>, S
 async fn list(connection: &mut PgConnection, only_invalid: bool) -> Result<Vec<String>, StoreError> {
     let names: Vec<String> = NEEDED.iter().map(Index::name).collect();
     let there = sqlx::query_file_scalar!("src/store/sql/our_indexes.sql", &names, only_invalid);
-    there.fetch_all(connection).await.map_err(statement_error)
+    there.fetch_all(connection).await.map_err(StoreError::of_setup)
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use sqlx::PgConnection;
 
-use super::{run_locking, statement_error};
-use crate::store::StoreError;
+use super::locking::run_locking;
+use crate::store::error::StoreError;
 
 /// The tables that scores are derived from.
 pub(super) const TABLES: [&str; 5] =
@@ -58,8 +58,10 @@ async fn change(
 
 /// Existing triggers on [`TABLES`]: table and name.
 async fn ours(connection: &mut PgConnection) -> Result<Vec<(String, String)>, StoreError> {
-    let found =
-        sqlx::query_file!("src/store/sql/our_triggers.sql").fetch_all(connection).await.map_err(statement_error)?;
+    let found = sqlx::query_file!("src/store/sql/our_triggers.sql")
+        .fetch_all(connection)
+        .await
+        .map_err(StoreError::of_setup)?;
     Ok(found.into_iter().map(|trigger| (trigger.table_name, trigger.name)).collect())
 }
 

@@ -77,6 +77,11 @@ pub(crate) fn open(options: &PgConnectOptions, metrics: Metrics) -> Store {
     store(options.to_url_lossy().to_string(), Duration::from_secs(30), metrics)
 }
 
+/// A store for the database of a test.
+pub(crate) fn store_of(pool: &PgPool) -> Store {
+    open(&pool.connect_options(), metrics())
+}
+
 /// The URL of a test's database.
 pub(crate) fn url(pool: &PgPool) -> String {
     pool.connect_options().to_url_lossy().to_string()
@@ -206,7 +211,7 @@ impl TestService {
 
     /// Generates a catalogue of this many movies and computes their scores.
     pub(crate) async fn fill(&self, movies: u32) {
-        generate(&self.pool, GenerateRequest { movies, seed: 1 }, &mut |_| ()).await.unwrap();
+        generate(&self.store, GenerateRequest { movies, seed: 1 }, &mut |_| ()).await.unwrap();
         self.refresh().await;
     }
 

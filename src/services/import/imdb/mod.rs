@@ -11,16 +11,14 @@ mod rows;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sqlx::PgPool;
-
 use super::error::{ImportError, Problem};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
 use super::tsv::Reader;
 use super::{CHUNK_BYTES, Generated, NAMES, Progress};
 use crate::clock::Clock;
-use crate::store::import::{CopyText, Import, Merged, Staging};
+use crate::store::{CopyText, Import, MergeCounts, Staging, Store};
 
-use rows::{Credits, Films, Known, Names, Ratings};
+use rows::{Credits, Known, Movies, Names, Ratings};
 
 /// Maximum number of lines between two sends, even if none of them is sent.
 const CHUNK_LINES: u32 = 16 * 1024;
@@ -41,12 +39,12 @@ const RATINGS: Dump = Dump {
     plain_name: "title.ratings.tsv",
     staging: Staging::ImdbRatings,
     columns: &rows::RATING_COLUMNS,
-    unmerged: SkipReason::FilmNotImported,
+    unmerged: SkipReason::MovieNotImported,
 };
 const TITLES: Dump = Dump {
     name: "title.basics.tsv.gz",
     plain_name: "title.basics.tsv",
-    staging: Staging::ImdbFilms,
+    staging: Staging::ImdbMovies,
     columns: &rows::TITLE_COLUMNS,
     unmerged: SkipReason::Repeated,
 };
@@ -76,7 +74,7 @@ const PEOPLE: Dump = Dump {
 /// [`ImportError`] if a file is damaged, if the database holds other movies than imported ones, or if the database
 /// fails. The database is then unchanged.
 pub async fn import_imdb(
-    pool: &PgPool,
+    store: &Store,
     dir: &Path,
     min_votes: u32,
     generated: Generated,
@@ -92,19 +90,19 @@ pub async fn import_imdb(
     if min_votes > 0 && RATINGS.find(dir).is_none() {
         return Err(ImportError::NoRatings(dir.to_owned()));
     }
-    let mut import = super::begin(pool, generated, clock).await?;
+    let mut import = super::begin(store, generated, clock).await?;
     let mut summary = ImportSummary::default();
     let staged = stage_all(&mut import, dir, min_votes, &mut summary.missing_files, progress).await?;
     for (dump, staged) in staged {
         progress(Progress::Merging { file: staged.file });
         let merged = import.merge(dump.staging, &NAMES).await?;
         summary.files.push(staged.summary(dump, merged));
-        if dump.staging == Staging::ImdbFilms {
+        if dump.staging == Staging::ImdbMovies {
             let genres = import.merge(Staging::Genres, &NAMES).await?;
             summary.files.push(genres_summary(genres));
         }
     }
-    summary.nominees = super::finish(import, generated, pool, progress).await?;
+    summary.nominees = super::finish(import, generated, store, progress).await?;
     Ok(summary)
 }
 
@@ -116,16 +114,16 @@ async fn stage_all(
     missing: &mut Vec<&'static str>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<(&'static Dump, Staged)>, ImportError> {
-    let known = Known::new(import.known_films().await?, import.known_people().await?);
+    let known = Known::new(import.known_movies().await?, import.known_people().await?);
     let mut staged = Vec::new();
     let mut ratings = Ratings::new(&known, min_votes);
     let read = stage(import, &RATINGS, dir, |reader, rows| ratings.append(reader, rows), progress).await?;
     let ratings_read = (&RATINGS, read);
-    let mut films = Films::new(&known, ratings.done());
-    let read = stage(import, &TITLES, dir, |reader, rows| films.append(reader, rows), progress).await?;
+    let mut movies = Movies::new(&known, ratings.done());
+    let read = stage(import, &TITLES, dir, |reader, rows| movies.append(reader, rows), progress).await?;
     staged.push((&TITLES, read));
     staged.push(ratings_read);
-    let mut credits = Credits::new(&known, films.done());
+    let mut credits = Credits::new(&known, movies.done());
     let read = stage(import, &PRINCIPALS, dir, |reader, rows| credits.append(reader, rows), progress).await?;
     let credits_read = (&PRINCIPALS, read);
     let names = Names::new(&known, credits.done());
@@ -198,7 +196,7 @@ impl Dump {
 }
 
 impl Staged {
-    fn summary(mut self, dump: &Dump, merged: Merged) -> FileSummary {
+    fn summary(mut self, dump: &Dump, merged: MergeCounts) -> FileSummary {
         let unmerged = self.rows - self.skipped.values().sum::<u64>() - merged.rows;
         if unmerged > 0 {
             *self.skipped.entry(dump.unmerged).or_default() += unmerged;
@@ -209,11 +207,11 @@ impl Staged {
 }
 
 /// One line names up to three genres, so genres are counted separately.
-fn genres_summary(merged: Merged) -> FileSummary {
+fn genres_summary(merged: MergeCounts) -> FileSummary {
     FileSummary { rows: merged.rows, ..counts("- its genres", merged) }
 }
 
-fn counts(name: &'static str, merged: Merged) -> FileSummary {
+fn counts(name: &'static str, merged: MergeCounts) -> FileSummary {
     FileSummary {
         name,
         inserted: merged.inserted,

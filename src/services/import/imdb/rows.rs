@@ -6,8 +6,8 @@ use super::super::error::{ImportError, Problem};
 use super::super::summary::SkipReason;
 use super::super::tsv::Reader;
 use super::super::values::{TEXT, integer, number, shown};
-use crate::store::import::CopyText;
-use crate::store::import_imdb::{KnownMovie, KnownPerson};
+use crate::store::CopyText;
+use crate::store::{KnownMovie, KnownPerson};
 
 /// Upper bound of ids. In 2026 they have reached 40 million titles and 18 million people.
 const NUMBER_MAX: i32 = 999_999_999;
@@ -15,7 +15,7 @@ const NUMBER_MAX: i32 = 999_999_999;
 const ID_DIGITS: usize = 7;
 
 /// Type of titles that are ranked. Excludes `tvMovie`, `short`, `video` and others.
-const FILM: &str = "movie";
+const MOVIE: &str = "movie";
 
 /// Genres that TMDb names differently.
 const GENRES: [(&str, &str); 2] = [("Musical", "Music"), ("Sci-Fi", "Science Fiction")];
@@ -25,21 +25,21 @@ type Outcome = Result<Option<SkipReason>, ImportError>;
 
 /// Known movies and people from other sources, by IMDb number.
 pub(super) struct Known {
-    films: HashMap<i32, KnownMovie>,
+    movies: HashMap<i32, KnownMovie>,
     people: HashMap<i32, i32>,
 }
 
 impl Known {
-    pub(super) fn new(films: Vec<KnownMovie>, people: Vec<KnownPerson>) -> Self {
+    pub(super) fn new(movies: Vec<KnownMovie>, people: Vec<KnownPerson>) -> Self {
         Self {
-            films: films.into_iter().map(|film| (film.number, film)).collect(),
+            movies: movies.into_iter().map(|movie| (movie.number, movie)).collect(),
             people: people.into_iter().map(|person| (person.number, person.tmdb_id)).collect(),
         }
     }
 
     /// `tmdb_id` of a movie: the known one, or the negative IMDb number.
-    fn film_id(&self, number: i32) -> i32 {
-        self.films.get(&number).map_or(-number, |film| film.tmdb_id)
+    fn movie_id(&self, number: i32) -> i32 {
+        self.movies.get(&number).map_or(-number, |movie| movie.tmdb_id)
     }
 
     fn person_id(&self, number: i32) -> i32 {
@@ -85,7 +85,7 @@ impl<'a> Ratings<'a> {
             self.voted.push(title);
         }
         rows.begin_row(reader.line());
-        rows.text(&self.known.film_id(title).to_string());
+        rows.text(&self.known.movie_id(title).to_string());
         rows.text(reader.required(0)?);
         rows.text(&average.to_string());
         rows.text(&votes.to_string());
@@ -102,24 +102,24 @@ impl<'a> Ratings<'a> {
 pub(super) const TITLE_COLUMNS: [&str; 6] = ["tconst", "titleType", "primaryTitle", "isAdult", "startYear", "genres"];
 
 /// Selects movies that no other source describes.
-pub(super) struct Films<'a> {
+pub(super) struct Movies<'a> {
     known: &'a Known,
     voted: Option<Numbers>,
     taken: Vec<i32>,
 }
 
-impl<'a> Films<'a> {
+impl<'a> Movies<'a> {
     pub(super) fn new(known: &'a Known, voted: Option<Numbers>) -> Self {
         Self { known, voted, taken: Vec::new() }
     }
 
     pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText) -> Outcome {
         let number = title(reader, 0)?;
-        if self.known.films.contains_key(&number) {
+        if self.known.movies.contains_key(&number) {
             return Ok(Some(SkipReason::OtherSource));
         }
-        if reader.required(1)? != FILM {
-            return Ok(Some(SkipReason::NoFilm));
+        if reader.required(1)? != MOVIE {
+            return Ok(Some(SkipReason::NotAMovie));
         }
         if checked(reader, 3, flag)? {
             return Ok(Some(SkipReason::Adult));
@@ -167,10 +167,10 @@ impl<'a> Credits<'a> {
     }
 
     pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText) -> Outcome {
-        let film = title(reader, 0)?;
-        match self.known.films.get(&film) {
+        let movie = title(reader, 0)?;
+        match self.known.movies.get(&movie) {
             Some(known) if known.has_credits => return Ok(Some(SkipReason::OtherSource)),
-            None if !self.taken.contains(film) => return Ok(Some(SkipReason::FilmNotImported)),
+            None if !self.taken.contains(movie) => return Ok(Some(SkipReason::MovieNotImported)),
             Some(_) | None => {}
         }
         let Some(work) = Work::of(reader.required(3)?) else { return Ok(Some(SkipReason::OtherWork)) };
@@ -178,7 +178,7 @@ impl<'a> Credits<'a> {
         let person = person(reader, 2)?;
         self.people.push(person);
         rows.begin_row(reader.line());
-        rows.text(&self.known.film_id(film).to_string());
+        rows.text(&self.known.movie_id(movie).to_string());
         rows.text(&self.known.person_id(person).to_string());
         rows.text(&format!("imdb-{}-{ordering}", reader.required(0)?));
         match work {

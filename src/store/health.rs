@@ -1,0 +1,76 @@
+//! Health checks: whether the servers respond, and how far the replica lags behind.
+
+use std::time::Duration;
+
+use super::connection::{PooledConnection, WithDeadline};
+use super::error::StoreError;
+use super::measurement::Measurement;
+use super::pool::Store;
+use super::query_name::QueryName;
+use super::replica::Replica;
+use super::statement::Statement;
+
+/// Time limit of polling a server.
+const POLL_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Store {
+    /// Checks that the server responds.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut statement = self.statement(QueryName::HealthCheck).await?;
+        let pong =
+            sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).with_deadline(self.limits.request).await;
+        statement.finish(pong.map(|_| ()))
+    }
+
+    /// Polls the replica's lag; must run every second.
+    pub async fn poll_replica_lag(&self) {
+        let Some(replica) = &self.replica else { return };
+        // If the primary is unavailable, it writes nothing that the replica could lack.
+        if let Ok(position) = self.log_position().await {
+            replica.add_sample(position);
+        }
+        let permit = replica.poll_permit();
+        let lag = self.replayed_position(replica).await.map(|position| replica.lag_at(position));
+        if let Ok(lag) = lag {
+            self.metrics.replica_lag(lag);
+        }
+        let usable = replica.record_lag(lag);
+        match permit {
+            Some(permit) if usable => permit.succeeded(),
+            Some(permit) => permit.failed(),
+            None => {}
+        }
+    }
+
+    /// Current WAL position of the primary, in bytes.
+    async fn log_position(&self) -> Result<i64, StoreError> {
+        let mut statement = self.statement(QueryName::HealthCheck).await?;
+        let position =
+            sqlx::query_scalar!(r#"SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint AS "position!""#)
+                .fetch_one(statement.connection())
+                .with_deadline(POLL_TIMEOUT)
+                .await;
+        statement.finish(position)
+    }
+
+    /// WAL position that the replica has replayed, in bytes.
+    async fn replayed_position(&self, replica: &Replica) -> Result<i64, StoreError> {
+        let name = QueryName::HealthCheck;
+        // The wait is not measured: while the replica is away, its circuit breaker shows that, not the pool's metrics.
+        let connection = replica.pool().acquire().with_deadline(POLL_TIMEOUT).await;
+        let connection = PooledConnection::new(connection.map_err(|error| StoreError::of(name, error))?);
+        let mut statement =
+            Statement { connection, measurement: Measurement::start(&self.metrics, name, replica.pool()) };
+        // NULL if the server is not a replica, or was promoted.
+        let position = sqlx::query_scalar!(
+            r#"SELECT CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END"#
+        )
+        .fetch_one(statement.connection())
+        .with_deadline(POLL_TIMEOUT)
+        .await;
+        statement.finish(position)?.ok_or(StoreError::NoReplica)
+    }
+}

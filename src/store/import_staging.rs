@@ -1,0 +1,64 @@
+//! Staging tables of an import, and the statements that fill and check each.
+
+/// Staging tables, one per file. IMDb's dumps have their own where no CSV file matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Staging {
+    Movies,
+    People,
+    Metrics,
+    Lists,
+    Credits,
+    Nominations,
+    Genres,
+    ImdbMovies,
+    ImdbRatings,
+    ImdbPeople,
+}
+
+impl Staging {
+    pub(super) fn copy_statement(self) -> &'static str {
+        match self {
+            Self::Movies => "COPY staged_movies FROM STDIN",
+            Self::People => "COPY staged_people FROM STDIN",
+            Self::Metrics => "COPY staged_metrics FROM STDIN",
+            Self::Lists => "COPY staged_lists FROM STDIN",
+            Self::Credits => "COPY staged_credits FROM STDIN",
+            Self::Nominations => "COPY staged_nominations FROM STDIN",
+            Self::Genres => "COPY staged_genres FROM STDIN",
+            Self::ImdbMovies => "COPY staged_imdb_films FROM STDIN",
+            Self::ImdbRatings => "COPY staged_imdb_ratings FROM STDIN",
+            Self::ImdbPeople => "COPY staged_imdb_people FROM STDIN",
+        }
+    }
+
+    pub(super) fn analyze_statement(self) -> &'static str {
+        match self {
+            Self::Movies => "ANALYZE staged_movies",
+            Self::People => "ANALYZE staged_people",
+            Self::Metrics => "ANALYZE staged_metrics",
+            Self::Lists => "ANALYZE staged_lists",
+            Self::Credits => "ANALYZE staged_credits",
+            Self::Nominations => "ANALYZE staged_nominations",
+            Self::Genres => "ANALYZE staged_genres",
+            Self::ImdbMovies => "ANALYZE staged_imdb_films",
+            Self::ImdbRatings => "ANALYZE staged_imdb_ratings",
+            Self::ImdbPeople => "ANALYZE staged_imdb_people",
+        }
+    }
+
+    /// Statement that finds the first row that clashes with an earlier one. Repeated movies, people and ids of CSV
+    /// files are detected while reading; nominations are merged, and genres of a movie combined.
+    pub(super) fn repeat_statement(self) -> Option<&'static str> {
+        match self {
+            Self::Movies => Some(include_str!("sql/import_repeated_imdb_id.sql")),
+            Self::Metrics => Some(include_str!("sql/import_contradicting_metric.sql")),
+            Self::Lists => Some(include_str!("sql/import_contradicting_list.sql")),
+            Self::Credits => Some(include_str!("sql/import_repeated_credit_id.sql")),
+            Self::ImdbMovies => Some(include_str!("sql/import_imdb_repeated_films.sql")),
+            Self::ImdbRatings => Some(include_str!("sql/import_imdb_repeated_ratings.sql")),
+            Self::ImdbPeople => Some(include_str!("sql/import_imdb_repeated_people.sql")),
+            Self::People | Self::Nominations | Self::Genres => None,
+        }
+    }
+}

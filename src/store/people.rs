@@ -1,0 +1,81 @@
+//! People and the quality of their record.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::connection::WithDeadline;
+use super::error::StoreError;
+use super::movies::mapped;
+use super::pool::Store;
+use super::query_name::QueryName;
+
+/// Database id of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PersonId(pub i64);
+
+/// A person with credits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Database id.
+    pub id: PersonId,
+    /// `TMDb` id; `None` for a person without one.
+    pub tmdb_id: Option<i32>,
+    /// Name.
+    pub name: String,
+}
+
+/// Quality of a person's record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PersonQuality {
+    /// 0 to 100.
+    pub score: f64,
+    /// Counts that the score is derived from.
+    pub components: Value,
+    /// When it was computed.
+    pub calculated_at: DateTime<Utc>,
+}
+
+impl Store {
+    /// People by id; omits unknown ids.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn people_by_id(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, Person>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let mut statement = self.statement(QueryName::PeopleById).await?;
+        let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.people WHERE id = ANY ($1)", &ids)
+            .fetch_all(statement.connection())
+            .with_deadline(self.limits.request)
+            .await;
+        let rows = statement.rows(rows)?.into_iter().map(|row| {
+            let id = PersonId(row.id);
+            (id, Person { id, tmdb_id: mapped(row.tmdb_id), name: row.name })
+        });
+        Ok(rows.collect())
+    }
+
+    /// Quality of people; omits people without one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn qualities_of(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, PersonQuality>, StoreError> {
+        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+        let mut statement = self.statement(QueryName::QualitiesOfPeople).await?;
+        let rows = sqlx::query!(
+            r#"SELECT person_id, score AS "score!", coalesce(components, '{}') AS "components!", calculated_at
+               FROM public.person_metrics
+               WHERE person_id = ANY ($1) AND metric_type = 'quality_score' AND score <> 'NaN'"#,
+            &ids
+        )
+        .fetch_all(statement.connection())
+        .with_deadline(self.limits.request)
+        .await;
+        let rows = statement.rows(rows)?.into_iter().map(|row| {
+            let calculated_at = row.calculated_at.and_utc();
+            (PersonId(row.person_id), PersonQuality { score: row.score, components: row.components, calculated_at })
+        });
+        Ok(rows.collect())
+    }
+}

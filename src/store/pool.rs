@@ -1,0 +1,122 @@
+//! [`Store`]: its connection pools, and how to open and close them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgPool, PgPoolOptions};
+use tokio::sync::Semaphore;
+
+use super::connection::{options, with_statement_timeout};
+use super::error::{StatementLimits, StoreError};
+use super::metrics::{Pool, StoreMetrics};
+use super::replica::{Replica, ReplicaSettings};
+use crate::breaker::BreakerMetrics;
+use crate::versions::Versions;
+
+/// Connection settings.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// `postgres://…`; may hold a password, so it is never logged.
+    pub url: String,
+    /// Maximum number of connections.
+    pub max_connections: u32,
+    /// How long a request waits for a connection.
+    pub acquire_timeout: Duration,
+    /// Time limits of statements.
+    pub limits: StatementLimits,
+    /// Maximum number of concurrent direct queries, which have a dedicated pool.
+    pub direct_queries: u32,
+}
+
+/// The database: each method runs one named statement.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(super) pool: PgPool,
+    pub(super) direct: DirectQueryPool,
+    pub(super) replica: Option<Arc<Replica>>,
+    pub(super) metrics: StoreMetrics,
+    pub(super) limits: StatementLimits,
+}
+
+/// Dedicated pool of direct queries: few at a time, so that they take neither connections nor server capacity from
+/// other statements.
+#[derive(Debug, Clone)]
+pub(super) struct DirectQueryPool {
+    pub(super) pool: PgPool,
+    pub(super) permits: Arc<Semaphore>,
+    /// How long to wait for a permit.
+    pub(super) acquire_timeout: Duration,
+}
+
+impl Store {
+    /// Creates the pools; connections are opened on first use.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] for an invalid URL, [`StoreError::TlsFile`] if a file that it names cannot be read.
+    pub fn open(settings: &DatabaseSettings, metrics: StoreMetrics) -> Result<Self, StoreError> {
+        let options = options(&settings.url)?;
+        let pool = |connections, limit| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(settings.acquire_timeout)
+                .connect_lazy_with(with_statement_timeout(options.clone(), limit))
+        };
+        let direct = DirectQueryPool {
+            pool: pool(settings.direct_queries, settings.limits.direct_query),
+            permits: Arc::new(Semaphore::new(settings.direct_queries as usize)),
+            acquire_timeout: settings.acquire_timeout,
+        };
+        let pool = pool(settings.max_connections, settings.limits.request);
+        Ok(Self { pool, direct, replica: None, metrics, limits: settings.limits })
+    }
+
+    /// The same store, with rankings and validations read from a replica that includes all versions in `known`. The
+    /// caller runs [`poll_replica_lag`](Self::poll_replica_lag) every second.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn with_replica(
+        self,
+        settings: &ReplicaSettings,
+        primary: &DatabaseSettings,
+        known: Versions,
+        breakers: BreakerMetrics,
+    ) -> Result<Self, StoreError> {
+        let options = with_statement_timeout(options(&settings.url)?, primary.limits.request);
+        let pool = PgPoolOptions::new().max_connections(primary.max_connections);
+        let replica = Replica::new(settings, pool, primary.acquire_timeout, options, known, breakers);
+        Ok(Self { replica: Some(replica.into()), ..self })
+    }
+
+    /// A store for the same database with a dedicated pool, so that its users take no connections from requests. Does
+    /// not use the replica.
+    #[must_use]
+    pub fn with_dedicated_pool(&self, max_connections: u32, acquire_timeout: Duration) -> Self {
+        let options = self.pool.connect_options().as_ref().clone();
+        let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(acquire_timeout);
+        Self { pool: pool.connect_lazy_with(options), replica: None, ..self.clone() }
+    }
+
+    /// Reports the number of open and idle connections to the metrics.
+    pub fn measure_pool(&self) {
+        let measure = |name, pool: &PgPool| {
+            let (idle, open) = (pool.num_idle(), pool.size() as usize);
+            let max = pool.options().get_max_connections() as usize;
+            self.metrics.connections(name, idle, open.saturating_sub(idle), max);
+        };
+        // Without the pool of direct queries: usually unused, it would make a full pool look half empty.
+        measure(Pool::Primary, &self.pool);
+        if let Some(replica) = &self.replica {
+            measure(Pool::Replica, replica.pool());
+        }
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+        self.direct.pool.close().await;
+        if let Some(replica) = &self.replica {
+            replica.pool().close().await;
+        }
+    }
+}
