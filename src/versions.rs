@@ -127,12 +127,6 @@ impl Versions {
         self.read().values().map(|version| version.min_valid).sum()
     }
 
-    /// Every scope that has a version, in no particular order.
-    #[must_use]
-    pub fn scopes(&self) -> Vec<Scope> {
-        self.read().keys().cloned().collect()
-    }
-
     /// Merges versions read from the database, and ends the unknown state. Versions only grow, so the larger one of
     /// each scope is right: a read that completes after a later read changes nothing.
     pub(crate) fn update(&self, mut read: HashMap<Scope, Version>) {

@@ -5,7 +5,7 @@ use crate::cache::CacheMetrics;
 use crate::graphql::{self, GraphqlMetrics};
 use crate::http::HttpMetrics;
 use crate::jobs::TaskMetrics;
-use crate::store::{self, StoreMetrics};
+use crate::store::StoreMetrics;
 use crate::telemetry::{self, Recorder};
 
 /// All instruments of a service. They exist from the start in every process, so that a series that has no event yet is

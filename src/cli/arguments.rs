@@ -35,7 +35,7 @@ impl RankingArgs {
 
 /// Refuses a list that is not there, naming those that are.
 pub(super) async fn known_list(services: &Services, key: &str) -> anyhow::Result<()> {
-    let reference = services.catalogue.reference().await?;
+    let reference = services.reference.names().await?;
     let lists = &reference.lists;
     if lists.iter().any(|list| list.key == key) {
         return Ok(());

@@ -160,7 +160,7 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
 
 async fn rows(services: &Services, ranked: &[ScoredMovie]) -> anyhow::Result<Vec<Row>> {
     let ids: Vec<_> = ranked.iter().map(|movie| movie.id).collect();
-    let mut movies = services.catalogue.movies(&ids).await?;
+    let mut movies = services.movies.movies(&ids).await?;
     let row = |scored: &ScoredMovie| {
         // A movie deleted since it was ranked has no details to show.
         let movie = movies.remove(&scored.id)?;

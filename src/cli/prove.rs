@@ -113,7 +113,7 @@ struct Original {
 impl Subject {
     async fn of(app: &App) -> anyhow::Result<Self> {
         let services = app.services().await?;
-        let lists = services.catalogue.list_summaries().await?;
+        let lists = services.reference.list_summaries().await?;
         let list = lists.iter().find(|list| list.key == LIST);
         let Some(list) = list else {
             bail!("the original query predicts the list {LIST}, which this database does not have")

@@ -14,8 +14,8 @@ use super::loaders::Loaders;
 use super::metrics::GraphqlMetrics;
 use super::prediction::WeightsInput;
 use crate::scoring::Weights;
-use crate::services::catalogue::Reference;
 use crate::services::profiles::{WeightSelection, selection};
+use crate::services::reference::Reference;
 use crate::services::validation::TestedWeights;
 use crate::services::{ServiceError, Services};
 use crate::store::Profile;
@@ -88,7 +88,7 @@ impl RequestContext {
 
     /// The names of lists, genres and countries.
     pub(super) async fn reference(&self) -> Result<&Reference, ApiError> {
-        let reference = self.reference.get_or_try_init(|| self.services.catalogue.reference()).await;
+        let reference = self.reference.get_or_try_init(|| self.services.reference.names()).await;
         reference.map(AsRef::as_ref).map_err(ApiError::from)
     }
 

@@ -6,7 +6,7 @@ use super::context::RequestContext;
 use super::error::ApiError;
 use super::scalars::Date;
 use crate::scoring::Filter;
-use crate::services::catalogue::Reference;
+use crate::services::reference::Reference;
 
 /// Maximum number of names in one condition.
 const NAMES_MAX: usize = 50;

@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::metrics::GraphqlMetrics;
 use crate::scoring::MovieId;
 use crate::services::Services;
-use crate::services::catalogue::DetailKey;
+use crate::services::movies::DetailKey;
 use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, Person, PersonId, PersonQuality};
 
 /// Names of all loaders, as metric labels.
@@ -99,12 +99,12 @@ macro_rules! loader {
     };
 }
 
-loader!(MovieId => Arc<Movie>, "movie_by_id", |s, ids: MovieId| s.catalogue.movies(&ids), |key| *key, |id| id);
-loader!(MovieGenres => Arc<Vec<Genre>>, "genres_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.genres_of(&ids), |key| key.0, MovieGenres);
-loader!(MovieCountries => Arc<Vec<Country>>, "countries_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.countries_of(&ids), |key| key.0, MovieCountries);
-loader!(MovieMetrics => Arc<Vec<Metric>>, "metrics_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.metrics_of(&ids), |key| key.0, MovieMetrics);
-loader!(MovieFestivals => Arc<Vec<FestivalEntry>>, "festivals_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.festival_entries_of(&ids), |key| key.0, MovieFestivals);
-loader!(MovieCredits => Arc<Vec<Credit>>, "credits_by_movie", |s, ids: DetailKey<MovieId>| s.catalogue.credits_of(&ids), |key| key.0, MovieCredits);
-loader!(PersonKey => Arc<Person>, "person_by_id", |s, ids: DetailKey<PersonId>| s.catalogue.people(&ids), |key| key.0, PersonKey);
-loader!(PersonQualityKey => Arc<PersonQuality>, "quality_by_person", |s, ids: DetailKey<PersonId>| s.catalogue.qualities_of(&ids), |key| key.0, PersonQualityKey);
-loader!(LiveScoreOf => LiveScore, "live_score_by_movie", |s, ids: MovieId| s.catalogue.live_scores(&ids), |key| key.0, LiveScoreOf);
+loader!(MovieId => Arc<Movie>, "movie_by_id", |s, ids: MovieId| s.movies.movies(&ids), |key| *key, |id| id);
+loader!(MovieGenres => Arc<Vec<Genre>>, "genres_by_movie", |s, ids: DetailKey<MovieId>| s.movies.genres_of(&ids), |key| key.0, MovieGenres);
+loader!(MovieCountries => Arc<Vec<Country>>, "countries_by_movie", |s, ids: DetailKey<MovieId>| s.movies.countries_of(&ids), |key| key.0, MovieCountries);
+loader!(MovieMetrics => Arc<Vec<Metric>>, "metrics_by_movie", |s, ids: DetailKey<MovieId>| s.movies.metrics_of(&ids), |key| key.0, MovieMetrics);
+loader!(MovieFestivals => Arc<Vec<FestivalEntry>>, "festivals_by_movie", |s, ids: DetailKey<MovieId>| s.movies.festival_entries_of(&ids), |key| key.0, MovieFestivals);
+loader!(MovieCredits => Arc<Vec<Credit>>, "credits_by_movie", |s, ids: DetailKey<MovieId>| s.movies.credits_of(&ids), |key| key.0, MovieCredits);
+loader!(PersonKey => Arc<Person>, "person_by_id", |s, ids: DetailKey<PersonId>| s.movies.people(&ids), |key| key.0, PersonKey);
+loader!(PersonQualityKey => Arc<PersonQuality>, "quality_by_person", |s, ids: DetailKey<PersonId>| s.movies.qualities_of(&ids), |key| key.0, PersonQualityKey);
+loader!(LiveScoreOf => LiveScore, "live_score_by_movie", |s, ids: MovieId| s.movies.live_scores(&ids), |key| key.0, LiveScoreOf);

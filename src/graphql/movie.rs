@@ -17,7 +17,7 @@ use super::loaders::{
 use super::prediction::{Prediction, WeightsInput};
 use super::scalars::Date;
 use crate::scoring::{Decade, MovieId, Standing};
-use crate::services::catalogue::DetailKey;
+use crate::services::movies::DetailKey;
 use crate::store::{self, PersonId};
 
 impl RequestContext {

@@ -83,7 +83,7 @@ impl MovieBy {
             Self::ImdbId(id) if id.contains('\0') => return Ok(None),
             Self::ImdbId(id) => MovieKey::Imdb(id),
         };
-        match context.services().catalogue.movie_id(&key).await? {
+        match context.services().movies.movie_id(&key).await? {
             Some(id) => Ok(context.load(id).await?.map(Movie)),
             None => Ok(None),
         }
@@ -303,7 +303,7 @@ impl Query {
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<MovieList>, ApiError> {
         let context = context(ctx);
         root(ctx, async {
-            let lists = context.services().catalogue.list_summaries().await?;
+            let lists = context.services().reference.list_summaries().await?;
             Ok(lists.iter().map(Into::into).collect())
         })
         .await
@@ -326,7 +326,7 @@ impl Query {
     /// Origin of the movies. If it is `GENERATED`, tell your users that the movies do not exist.
     async fn data_origin(&self, ctx: &Context<'_>) -> Result<DataOrigin, ApiError> {
         let context = context(ctx);
-        root(ctx, async { Ok(context.services().catalogue.data_origin().await?.into()) }).await
+        root(ctx, async { Ok(context.services().reference.data_origin().await?.into()) }).await
     }
 
     /// Service version and data freshness.
@@ -375,7 +375,7 @@ async fn search(
     let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;
     let has_previous = after.is_some();
     let after = after.map(|after| (after.title, after.id));
-    let mut found = context.services().catalogue.titled(contains, after.as_ref(), first + 1).await?;
+    let mut found = context.services().movies.titled(contains, after.as_ref(), first + 1).await?;
     let has_next = found.len() > first;
     found.truncate(first);
     let mut connection = MovieConnection::new(has_previous, has_next);

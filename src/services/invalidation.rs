@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Administrator, ServiceError, Services, see_changes};
+use super::changes::apply_versions;
+use super::{Administrator, ServiceError, Services};
 use crate::scoring::Decade;
 use crate::store::Profile;
 use crate::versions::Scope;
@@ -49,7 +50,7 @@ impl Services {
             None => self.store.invalidate_all().await,
         }?;
         let entries = self.count_entries(scope.as_ref());
-        see_changes(&self.store, &self.versions).await;
+        apply_versions(&self.store, &self.versions).await;
         let name = profile.as_ref().map(|profile| profile.name.as_str());
         tracing::info!(admin = by.label(), ?scope, profile = name, versions, entries, "cached results invalidated");
         Ok(Invalidation { scope, profile, versions, entries })

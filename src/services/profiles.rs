@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::cache_policy::{CacheLimits, estimated_size};
-use super::{Administrator, ServiceError, see_changes};
+use super::changes::apply_versions;
+use super::{Administrator, ServiceError};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
 use crate::clock::Clock;
 use crate::scoring::Weights;
@@ -173,7 +174,7 @@ impl Profiles {
 
     async fn commit(&self, changes: ProfileChanges) -> Result<(), ServiceError> {
         changes.commit().await?;
-        see_changes(&self.store, &self.versions).await;
+        apply_versions(&self.store, &self.versions).await;
         Ok(())
     }
 }

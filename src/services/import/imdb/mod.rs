@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::{ImportError, Problem};
+use super::session::{CHUNK_BYTES, Generated, NAMES, Progress, begin, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
 use super::tsv::Reader;
-use super::{CHUNK_BYTES, Generated, NAMES, Progress};
 use crate::clock::Clock;
 use crate::store::{CopyText, Import, MergeCounts, Staging, Store};
 
@@ -90,7 +90,7 @@ pub async fn import_imdb(
     if min_votes > 0 && RATINGS.find(dir).is_none() {
         return Err(ImportError::NoRatings(dir.to_owned()));
     }
-    let mut import = super::begin(store, generated, clock).await?;
+    let mut import = begin(store, generated, clock).await?;
     let mut summary = ImportSummary::default();
     let staged = stage_all(&mut import, dir, min_votes, &mut summary.missing_files, progress).await?;
     for (dump, staged) in staged {
@@ -102,7 +102,7 @@ pub async fn import_imdb(
             summary.files.push(genres_summary(genres));
         }
     }
-    summary.nominees = super::finish(import, generated, store, progress).await?;
+    summary.nominees = finish(import, generated, store, progress).await?;
     Ok(summary)
 }
 

@@ -10,24 +10,21 @@ use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, 
 use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
 use crate::store::{
-    Country, Credit, DataOrigin, FestivalEntry, Genre, ListName, ListSummary, LiveScore, Metric, Movie, MovieKey,
-    Person, PersonId, PersonQuality, Store, StoreError,
+    Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, MovieKey, Person, PersonId, PersonQuality, Store,
+    StoreError,
 };
 use crate::versions::{Scope, VersionSet, Versions};
 
 /// Approximate size of one part of a detail, including its text: a genre, a metric, a credit.
 const ITEM_BYTES: usize = 150;
 
-/// Lookups by id, and reference data. Results omit what does not exist.
+/// Lookups of movies and their details. Results omit what does not exist.
 #[derive(Debug)]
-pub struct Catalogue {
+pub struct Movies {
     store: Store,
     versions: Versions,
     clock: Clock,
     limits: CacheLimits,
-    reference: Cache<(), Reference, ServiceError>,
-    origin: Cache<(), DataOrigin, ServiceError>,
-    summaries: Cache<(), Vec<ListSummary>, ServiceError>,
     details: Option<Details>,
 }
 
@@ -59,44 +56,7 @@ impl Key for MovieId {}
 impl Key for DetailKey<MovieId> {}
 impl Key for DetailKey<PersonId> {}
 
-/// Reference data: names in queries, with their ids.
-#[derive(Debug)]
-pub struct Reference {
-    /// All lists, by key.
-    pub lists: Vec<ListName>,
-    /// All genres, by name.
-    pub genres: Vec<Genre>,
-    /// All production countries, by code.
-    pub countries: Vec<Country>,
-    /// Country ids by lower-case code.
-    country_ids: HashMap<String, i64>,
-}
-
-impl Reference {
-    /// Database ids of genres by name, case-insensitive; omits unknown names.
-    #[must_use]
-    pub fn genre_ids(&self, names: &[String]) -> Vec<u32> {
-        let wanted: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
-        let found = self.genres.iter().filter(|genre| wanted.contains(&genre.name.to_lowercase()));
-        ids(found.map(|genre| genre.id))
-    }
-
-    /// Database ids of countries by code, case-insensitive; omits unknown codes.
-    #[must_use]
-    pub fn country_ids(&self, codes: &[String]) -> Vec<u32> {
-        ids(codes.iter().filter_map(|code| self.country_ids.get(&code.to_lowercase()).copied()))
-    }
-}
-
-/// Sorted, without duplicates. Columns hold no ids beyond 32 bits, because loading them fails.
-fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
-    let mut ids: Vec<u32> = found.filter_map(|id| u32::try_from(id).ok()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
-impl Catalogue {
+impl Movies {
     pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits, keep: bool) -> Self {
         let settings = |share| limits.settings(CacheName::Films, share);
         let details = || Details {
@@ -114,9 +74,6 @@ impl Catalogue {
             versions: cache_context.versions.clone(),
             clock: cache_context.clock.clone(),
             limits: *limits,
-            reference: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
-            origin: Cache::new(limits.settings(CacheName::Profiles, 1), cache_context),
-            summaries: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
             details: keep.then(details),
         }
     }
@@ -126,7 +83,7 @@ impl Catalogue {
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn movie_id(&self, key: &MovieKey) -> Result<Option<MovieId>, ServiceError> {
-        self.note_read();
+        self.record_read();
         Ok(self.store.movie_id(key).await?)
     }
 
@@ -161,7 +118,7 @@ impl Catalogue {
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn live_scores(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, LiveScore>, ServiceError> {
-        self.note_read();
+        self.record_read();
         Ok(self.store.live_scores(ids).await?.into_iter().collect())
     }
 
@@ -260,57 +217,8 @@ impl Catalogue {
         after: Option<&(String, MovieId)>,
         limit: usize,
     ) -> Result<Vec<(String, MovieId)>, ServiceError> {
-        self.note_read();
+        self.record_read();
         Ok(self.store.movies_by_title(contains, after, limit).await?)
-    }
-
-    /// All lists with their movies counted by decade.
-    ///
-    /// # Errors
-    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
-    pub async fn list_summaries(&self) -> Result<Arc<Vec<ListSummary>>, ServiceError> {
-        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
-        let load = async move {
-            let version_set = versions.set_of_all();
-            let value = store.list_summaries().await?;
-            let bytes = estimated_size(&value, value.len() * 1_000);
-            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
-        };
-        self.summaries.get((), load).await
-    }
-
-    /// Where the movies come from.
-    ///
-    /// # Errors
-    /// [`ServiceError::Store`] if it is not cached and cannot be loaded.
-    pub async fn data_origin(&self) -> Result<DataOrigin, ServiceError> {
-        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
-        let load = async move {
-            let version_set = versions.set_of([Scope::Reference]);
-            let value = store.installation().await?.data_origin();
-            let bytes = estimated_size(&value, 0);
-            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
-        };
-        Ok(*self.origin.get((), load).await?)
-    }
-
-    /// The names of lists, genres and countries.
-    ///
-    /// # Errors
-    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
-    pub async fn reference(&self) -> Result<Arc<Reference>, ServiceError> {
-        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
-        let load = async move {
-            let version_set = versions.set_of([Scope::Reference]);
-            let countries = store.countries().await?;
-            let country_ids = countries.iter().map(|(id, country)| (country.code.to_lowercase(), *id)).collect();
-            let countries = countries.into_iter().map(|(_, country)| country).collect();
-            let (lists, genres) = (store.list_names().await?, store.genres().await?);
-            let value = Reference { lists, genres, countries, country_ids };
-            let bytes = estimated_size(&value, 50_000);
-            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
-        };
-        self.reference.get((), load).await
     }
 
     /// Returns cached details and loads the others in one batch. `items` counts the parts of a value.
@@ -353,7 +261,7 @@ impl Catalogue {
     }
 
     /// Records in the current dependency scope that data was just read from the database and may depend on any version.
-    fn note_read(&self) {
+    fn record_read(&self) {
         if let Some(dependencies) = DependencyScope::current() {
             let times = Validity::new(self.clock.now(), self.limits.negative());
             dependencies.record(&self.versions.set_of_all(), times, DataSource::Database);

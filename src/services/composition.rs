@@ -1,0 +1,64 @@
+//! [`Services`]: the use cases of requests, over one store.
+
+use super::auth::Authenticator;
+use super::cache_policy::CacheLimits;
+use super::movies::Movies;
+use super::predictions::Predictions;
+use super::profiles::Profiles;
+use super::reference::ReferenceData;
+use super::status::StatusReport;
+use super::validation::Validation;
+use crate::breaker::{Breaker, BreakerMetrics, BreakerName};
+use crate::cache::CacheContext;
+use crate::config::Config;
+use crate::store::Store;
+use crate::versions::{Scope, Versions};
+
+/// The use cases of requests, over one store.
+#[derive(Debug)]
+pub struct Services {
+    /// Authentication of administrators.
+    pub auth: Authenticator,
+    /// Movies and their details.
+    pub movies: Movies,
+    /// Rankings.
+    pub predictions: Predictions,
+    /// Weight profiles.
+    pub profiles: Profiles,
+    /// Lists, genres, countries and the data origin.
+    pub reference: ReferenceData,
+    /// Service status.
+    pub status: StatusReport,
+    /// Backtests.
+    pub validation: Validation,
+    /// Current data versions.
+    pub versions: Versions,
+    pub(super) store: Store,
+}
+
+impl Services {
+    /// Creates the use cases. The caller keeps the versions of `cache_context` current; otherwise cached values miss
+    /// changes.
+    #[must_use]
+    pub fn new(store: &Store, cache_context: &CacheContext, config: &Config, breakers: &BreakerMetrics) -> Self {
+        let (limits, keep) = (&CacheLimits::from(config), config.cache_enabled);
+        let score_table = Breaker::new(BreakerName::ScoreTable, breakers.clone());
+        Self {
+            auth: Authenticator::of(config.admin_tokens_file.clone()),
+            movies: Movies::new(store.clone(), cache_context, limits, keep),
+            predictions: Predictions::new(store.clone(), cache_context, limits, keep, score_table),
+            profiles: Profiles::new(store.clone(), cache_context, limits),
+            reference: ReferenceData::new(store.clone(), cache_context, limits),
+            store: store.clone(),
+            status: StatusReport::new(store.clone()),
+            validation: Validation::new(store.clone(), cache_context, limits, keep, config.target_lists.clone()),
+            versions: cache_context.versions.clone(),
+        }
+    }
+
+    /// Number of this instance's cached entries that depend on `scope`; all entries if it is `None`.
+    #[must_use]
+    pub fn count_entries(&self, scope: Option<&Scope>) -> usize {
+        self.predictions.count_entries(scope) + self.validation.count_entries(scope)
+    }
+}

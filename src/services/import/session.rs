@@ -1,0 +1,79 @@
+//! What every import does: how it starts, ends and reports progress.
+
+use super::error::ImportError;
+use super::names;
+use super::summary::Nominees;
+use crate::clock::Clock;
+use crate::store::{Import, KnownNames, Store};
+
+/// Bytes per send and progress report. Files are read synchronously between two sends, so this is small enough not to
+/// block other tasks of the thread.
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
+
+pub(super) const NAMES: KnownNames =
+    KnownNames { lists: &names::LISTS, organizations: &names::ORGANIZATIONS, genres: &names::GENRES };
+
+/// Progress of an import.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// A file is being read and checked.
+    Reading {
+        /// The file.
+        file: &'static str,
+        /// Bytes read so far.
+        bytes: u64,
+        /// Size of the file.
+        total_bytes: u64,
+    },
+    /// A staged file is being merged.
+    Merging {
+        /// The file.
+        file: &'static str,
+    },
+    /// The import is committed; the tables are being analyzed for the query planner.
+    Analyzing,
+}
+
+/// How to handle generated movies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generated {
+    /// Keep them and fail.
+    Refuse,
+    /// Replace them; they stay if the import fails.
+    Replace,
+}
+
+/// Starts an import, if the catalogue allows it.
+pub(super) async fn begin(store: &Store, generated: Generated, clock: &Clock) -> Result<Import, ImportError> {
+    let (mut import, catalogue) = store.import(clock.now()).await?;
+    if !catalogue.owns_catalogue {
+        return Err(ImportError::ForeignCatalogue);
+    }
+    let is_generated = catalogue.origin.as_deref() == Some("generated");
+    match generated {
+        Generated::Refuse if is_generated => return Err(ImportError::GeneratedCatalogue),
+        Generated::Replace if is_generated => import.empty_catalogue().await?,
+        Generated::Refuse | Generated::Replace => {}
+    }
+    Ok(import)
+}
+
+/// Links nominees to credited people, and commits.
+pub(super) async fn finish(
+    mut import: Import,
+    generated: Generated,
+    store: &Store,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Nominees, ImportError> {
+    if generated == Generated::Replace && import.leaves_no_movie().await? {
+        return Err(ImportError::Empty);
+    }
+    let links = import.link_nominees().await?;
+    import.commit().await?;
+    progress(Progress::Analyzing);
+    if let Err(error) = store.analyze_imported().await {
+        // The import is committed; autovacuum analyzes the tables later.
+        tracing::warn!(%error, "cannot analyze the imported tables");
+    }
+    Ok(Nominees { linked: links.linked, unlinked: links.unlinked, changed: links.changed })
+}

@@ -1,0 +1,120 @@
+//! Reference data: lists, genres, countries and the data origin.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::ServiceError;
+use super::cache_policy::{CacheLimits, estimated_size};
+use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
+use crate::store::{Country, DataOrigin, Genre, ListName, ListSummary, Store};
+use crate::versions::{Scope, Versions};
+
+/// Cached reference data.
+#[derive(Debug)]
+pub struct ReferenceData {
+    store: Store,
+    versions: Versions,
+    limits: CacheLimits,
+    names: Cache<(), Reference, ServiceError>,
+    origin: Cache<(), DataOrigin, ServiceError>,
+    summaries: Cache<(), Vec<ListSummary>, ServiceError>,
+}
+
+/// Names in queries, with their ids.
+#[derive(Debug)]
+pub struct Reference {
+    /// All lists, by key.
+    pub lists: Vec<ListName>,
+    /// All genres, by name.
+    pub genres: Vec<Genre>,
+    /// All production countries, by code.
+    pub countries: Vec<Country>,
+    /// Country ids by lower-case code.
+    country_ids: HashMap<String, i64>,
+}
+
+impl Reference {
+    /// Database ids of genres by name, case-insensitive; omits unknown names.
+    #[must_use]
+    pub fn genre_ids(&self, names: &[String]) -> Vec<u32> {
+        let wanted: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        let found = self.genres.iter().filter(|genre| wanted.contains(&genre.name.to_lowercase()));
+        ids(found.map(|genre| genre.id))
+    }
+
+    /// Database ids of countries by code, case-insensitive; omits unknown codes.
+    #[must_use]
+    pub fn country_ids(&self, codes: &[String]) -> Vec<u32> {
+        ids(codes.iter().filter_map(|code| self.country_ids.get(&code.to_lowercase()).copied()))
+    }
+}
+
+/// Sorted, without duplicates. Columns hold no ids beyond 32 bits, because loading them fails.
+fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
+    let mut ids: Vec<u32> = found.filter_map(|id| u32::try_from(id).ok()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+impl ReferenceData {
+    pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits) -> Self {
+        Self {
+            store,
+            versions: cache_context.versions.clone(),
+            limits: *limits,
+            names: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
+            origin: Cache::new(limits.settings(CacheName::Profiles, 1), cache_context),
+            summaries: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
+        }
+    }
+
+    /// All lists with their movies counted by decade.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
+    pub async fn list_summaries(&self) -> Result<Arc<Vec<ListSummary>>, ServiceError> {
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = async move {
+            let version_set = versions.set_of_all();
+            let value = store.list_summaries().await?;
+            let bytes = estimated_size(&value, value.len() * 1_000);
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
+        };
+        self.summaries.get((), load).await
+    }
+
+    /// Where the movies come from.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if it is not cached and cannot be loaded.
+    pub async fn data_origin(&self) -> Result<DataOrigin, ServiceError> {
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = async move {
+            let version_set = versions.set_of([Scope::Reference]);
+            let value = store.installation().await?.data_origin();
+            let bytes = estimated_size(&value, 0);
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
+        };
+        Ok(*self.origin.get((), load).await?)
+    }
+
+    /// The names of lists, genres and countries.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
+    pub async fn names(&self) -> Result<Arc<Reference>, ServiceError> {
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = async move {
+            let version_set = versions.set_of([Scope::Reference]);
+            let countries = store.countries().await?;
+            let country_ids = countries.iter().map(|(id, country)| (country.code.to_lowercase(), *id)).collect();
+            let countries = countries.into_iter().map(|(_, country)| country).collect();
+            let (lists, genres) = (store.list_names().await?, store.genres().await?);
+            let value = Reference { lists, genres, countries, country_ids };
+            let bytes = estimated_size(&value, 50_000);
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
+        };
+        self.names.get((), load).await
+    }
+}
