@@ -42,7 +42,7 @@ impl App {
         cache_context: &CacheContext,
     ) -> anyhow::Result<OperationPipeline<Api>> {
         let limits = QueryLimits {
-            complexity: self.config.query_complexity_limit,
+            max_complexity: self.config.query_complexity_limit,
             introspection: self.config.introspection_enabled,
         };
         let executor = graphql::api(Arc::clone(services), self.metrics.graphql.clone(), limits);

@@ -4,11 +4,10 @@ use async_graphql::SimpleObject;
 use async_graphql::connection::{CursorType, EmptyFields};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::error::ApiError;
-use crate::scoring::{MovieId, Place, Standing};
+use crate::scoring::{MovieId, Standing};
 
 /// Maximum page size.
 const PAGE_MAX: i32 = 100;
@@ -30,27 +29,24 @@ pub(super) type Edge<Node> = async_graphql::connection::Edge<Cursor, Node, Empty
 /// # Errors
 /// `BAD_USER_INPUT` if `first` is not 1 to [`PAGE_MAX`].
 pub(super) fn page_size(first: i32) -> Result<usize, ApiError> {
-    match usize::try_from(first) {
-        Ok(size) if (1..=PAGE_MAX).contains(&first) => Ok(size),
-        _ => Err(ApiError::bad_input("first", format!("is {first}, expected 1 to {PAGE_MAX}"))),
-    }
+    bounded("first", first, PAGE_MAX)
 }
 
-/// Fields of a page of predictions in addition to its movies.
-#[derive(SimpleObject)]
-pub(super) struct RankingFields {
-    /// Movies that match the filter, over all pages.
-    pub(super) total_count: usize,
-    /// Version of the decade's data. If it differs between two pages, scores have changed in between.
-    pub(super) data_version: i64,
-    /// When the scores behind this page were read.
-    pub(super) as_of: DateTime<Utc>,
+/// The validated number of items in the argument `field`.
+///
+/// # Errors
+/// `BAD_USER_INPUT` if it is not 1 to `max`.
+pub(super) fn bounded(field: &str, given: i32, max: i32) -> Result<usize, ApiError> {
+    match usize::try_from(given) {
+        Ok(count) if (1..=max).contains(&given) => Ok(count),
+        _ => Err(ApiError::bad_input(field, format!("is {given}, expected 1 to {max}"))),
+    }
 }
 
 /// The total count of a connection.
 #[derive(SimpleObject)]
 pub(super) struct CountFields {
-    /// Items over all pages.
+    /// Number of items on all pages.
     pub(super) total_count: usize,
 }
 
@@ -168,47 +164,6 @@ impl CursorType for TitleCursor {
         bytes.extend(self.id.0.to_be_bytes());
         bytes.extend(self.title.as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
-    }
-}
-
-/// A page of `places`, which is the whole list in ranking order.
-pub(super) fn page_of<Node: async_graphql::OutputType>(
-    places: &[Listed],
-    scope: CursorScope,
-    first: i32,
-    after: Option<&str>,
-    node: impl Fn(Listed) -> Node,
-) -> Result<Connection<Node, CountFields>, ApiError> {
-    let (first, after) = (page_size(first)?, scope.read(after)?);
-    let start = after.map_or(0, |after| places.partition_point(|place| place.standing().order(&after).is_le()));
-    let page = &places[start..places.len().min(start + first)];
-    let count = CountFields { total_count: places.len() };
-    let mut connection = Connection::with_additional_fields(start > 0, start + page.len() < places.len(), count);
-    connection.edges.extend(page.iter().map(|place| Edge::new(scope.cursor(place.standing()), node(*place))));
-    Ok(connection)
-}
-
-/// A movie of a validation: ranked, or listed but not full.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Listed {
-    Ranked(Place),
-    Unranked(MovieId),
-}
-
-impl Listed {
-    pub(super) fn id(self) -> MovieId {
-        match self {
-            Self::Ranked(place) => place.standing.id,
-            Self::Unranked(id) => id,
-        }
-    }
-
-    /// Movies without a score come last, by ID.
-    fn standing(self) -> Standing {
-        match self {
-            Self::Ranked(place) => place.standing,
-            Self::Unranked(id) => Standing { score: f64::NEG_INFINITY, id },
-        }
     }
 }
 

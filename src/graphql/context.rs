@@ -12,7 +12,7 @@ use super::batch_scheduler::{NoDelay, PendingBatches};
 use super::error::ApiError;
 use super::loaders::Loaders;
 use super::metrics::GraphqlMetrics;
-use super::prediction::WeightsInput;
+use super::types::weights::WeightsInput;
 use crate::scoring::Weights;
 use crate::services::profiles::{WeightSelection, selection};
 use crate::services::reference::Reference;

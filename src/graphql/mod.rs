@@ -4,32 +4,26 @@
 //! Main types: [`OperationPipeline`] and [`Api`].
 
 mod batch_scheduler;
-mod catalogue;
 mod connection;
 mod context;
 mod document;
 mod document_limits;
 mod error;
-mod filter;
 mod id;
 mod loaders;
 mod metrics;
-mod movie;
 mod mutation;
 mod operation;
 mod persisted_documents;
 mod pipeline;
-mod prediction;
-mod profile;
 mod query;
 mod response;
 mod response_cache;
 mod root_fields;
-mod scalars;
 mod schema;
 mod streaming;
 mod subscription;
-mod validation;
+mod types;
 
 pub use crate::cache::Lookup;
 pub use crate::services::Bearer;

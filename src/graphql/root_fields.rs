@@ -1,5 +1,12 @@
-//! The root fields of the schema, and how the operation pipeline treats their responses.
+//! The root fields of the schema: how their responses are cached and counted, and how their resolvers are measured.
 
+use async_graphql::Context;
+use tracing::Instrument;
+
+use super::error::ApiError;
+use super::metrics::GraphqlMetrics;
+use crate::cache::{DependencyScope, ReadMode};
+use crate::telemetry::Status;
 use Caching::{Cacheable, Prediction, Uncacheable};
 
 /// How the responses of a root field are cached and counted.
@@ -70,6 +77,38 @@ pub(super) fn are_predictions(fields: &[&str]) -> bool {
 fn all(fields: &[&str], is: impl Fn(Caching) -> bool) -> bool {
     let holds = |field: &&str| FIELDS.iter().any(|(name, caching)| name == field && is(*caching));
     !fields.is_empty() && fields.iter().all(holds)
+}
+
+/// Instruments a root field of a query. Not async, because that would store each resolver's future twice.
+pub(super) fn query_field<T>(
+    ctx: &Context<'_>,
+    resolve: impl Future<Output = Result<T, ApiError>>,
+) -> impl Future<Output = Result<T, ApiError>> {
+    instrument_field("Query", ctx, resolve)
+}
+
+/// Instruments a root field: records one span, one duration and one outcome, even if the client disconnects.
+pub(super) async fn instrument_field<T>(
+    of_type: &str,
+    ctx: &Context<'_>,
+    resolve: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, ApiError> {
+    let metrics = ctx.data_unchecked::<GraphqlMetrics>();
+    let field = metrics.field_name(ctx.field().name());
+    // Background refreshes execute root fields as well and must not count as requests.
+    let is_request = DependencyScope::current().is_none_or(|scope| scope.mode() == ReadMode::Request);
+    let measured = is_request.then(|| metrics.field(field));
+    let span = tracing::info_span!(
+        "resolve",
+        otel.name = format!("resolve {of_type}.{field}"),
+        graphql.processing.r#type = "resolve",
+        graphql.field.schema_coordinate = format!("{of_type}.{field}"),
+    );
+    let result = Box::pin(resolve).instrument(span).await;
+    if let Some(measured) = measured {
+        measured.finish(if result.is_ok() { Status::Ok } else { Status::Error });
+    }
+    result
 }
 
 #[cfg(test)]

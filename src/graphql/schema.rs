@@ -30,7 +30,7 @@ pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 #[derive(Debug, Clone, Copy)]
 pub struct QueryLimits {
     /// Maximum cost in points: number of fields, multiplied by the sizes of the pages that contain them.
-    pub complexity: usize,
+    pub max_complexity: usize,
     /// Whether introspection is allowed.
     pub introspection: bool,
 }
@@ -76,7 +76,7 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query, Mutation, Subscription)
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
 }
 
 impl Api {
@@ -96,7 +96,7 @@ impl Api {
         if let Some(cost) = request.data.get(&TypeId::of::<Cost>()).and_then(|cost| cost.downcast_ref::<Cost>()) {
             cost.set(complexity);
         }
-        let allowed = self.limits.complexity;
+        let allowed = self.limits.max_complexity;
         if complexity > allowed {
             let problem =
                 format!("the operation costs {complexity} points, {allowed} are allowed: request smaller pages");

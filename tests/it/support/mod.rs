@@ -157,7 +157,7 @@ impl TestService {
             redis.map(|url| Redis::open(&settings(url), metrics.caches.clone(), metrics.breakers.clone()).unwrap());
         let cache_context = CacheContext { versions: versions.clone(), clock, metrics: metrics.caches.clone(), redis };
         let services = Arc::new(Services::new(&store, &cache_context, &config, &metrics.breakers));
-        let limits = QueryLimits { complexity: config.query_complexity_limit, introspection: true };
+        let limits = QueryLimits { max_complexity: config.query_complexity_limit, introspection: true };
         let in_time = OperationLimits { timeout: Duration::from_mins(1), ..OperationLimits::default() };
         let service = http::public(HttpState {
             pipeline: OperationPipeline::new(

@@ -6,19 +6,19 @@ use async_graphql::{ID, InputObject, Json, Object};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::error::ApiError;
-use super::id::NodeId;
-use super::prediction::{WeightShares, WeightsInput};
+use super::weights::{WeightShares, WeightsInput};
+use crate::graphql::error::ApiError;
+use crate::graphql::id::NodeId;
 use crate::store::{self, ProfileDraft};
 
 /// A named set of weights.
-pub(super) struct Profile(pub(super) Arc<store::Profile>);
+pub(in crate::graphql) struct Profile(pub(crate) Arc<store::Profile>);
 
 /// A named set of weights.
 #[Object]
 impl Profile {
     /// Global ID.
-    pub(super) async fn id(&self) -> ID {
+    pub(in crate::graphql) async fn id(&self) -> ID {
         NodeId::Profile(self.0.id).into()
     }
 
@@ -27,7 +27,7 @@ impl Profile {
         &self.0.name
     }
 
-    /// Purpose of the profile.
+    /// Purpose of the profile. Null if there is no description.
     async fn description(&self) -> Option<&str> {
         self.0.description.as_deref()
     }
@@ -37,7 +37,8 @@ impl Profile {
         self.0.weights.into()
     }
 
-    /// The stored category weights that the weights were derived from. Null if the weights were set directly.
+    /// Weights by category, which other applications on the same database use, if `weights` were derived from them.
+    /// Null if the weights were set directly.
     async fn category_weights(&self) -> Option<Json<Value>> {
         self.0.category_weights.clone().map(Json)
     }
@@ -65,12 +66,12 @@ impl Profile {
 
 /// The new state of a weight profile.
 #[derive(InputObject)]
-pub(super) struct ProfileInput {
+pub(in crate::graphql) struct ProfileInput {
     /// Unique name, 1 to 255 characters.
     name: String,
     /// Purpose of the profile, at most 2,000 characters.
     description: Option<String>,
-    /// Weights on any scale.
+    /// Weights of the profile, on any scale.
     weights: WeightsInput,
     /// Whether the profile can be used in queries.
     #[graphql(default = true)]

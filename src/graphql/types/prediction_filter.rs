@@ -2,9 +2,9 @@
 
 use async_graphql::InputObject;
 
-use super::context::RequestContext;
-use super::error::ApiError;
-use super::scalars::Date;
+use super::date::Date;
+use crate::graphql::context::RequestContext;
+use crate::graphql::error::ApiError;
 use crate::scoring::Filter;
 use crate::services::reference::Reference;
 
@@ -16,20 +16,20 @@ const TEXT_MAX: usize = 200;
 
 /// Restricts predictions to movies that match all conditions. Ranks do not depend on the filter.
 #[derive(InputObject, Default)]
-pub(super) struct PredictionFilter {
-    /// Minimum score, 0 to 100.
+pub(in crate::graphql) struct PredictionFilter {
+    /// Matches movies with at least this score, 0 to 100.
     min_score: Option<f64>,
-    /// Matches movies with any of these genres, by name, case-insensitive. An empty list matches all.
+    /// Matches movies with any of these genres, by name, case-insensitive. An empty list matches all movies.
     genres: Option<Vec<String>>,
-    /// Matches movies produced in any of these countries, by ISO 3166-1 alpha-2 code. An empty list matches all.
+    /// Matches movies produced in any of these countries, by ISO 3166-1 alpha-2 code. An empty list matches all movies.
     countries: Option<Vec<String>>,
-    /// Original language, as a two-letter code.
+    /// Matches movies with this original language, an ISO 639-1 code such as "en".
     original_language: Option<String>,
-    /// Text that the title contains, case-insensitive.
+    /// Matches movies whose title contains this text, case-insensitive.
     title_contains: Option<String>,
-    /// Released on this day or later.
+    /// Matches movies released on this day or later.
     released_from: Option<Date>,
-    /// Released on this day or earlier.
+    /// Matches movies released on this day or earlier.
     released_to: Option<Date>,
 }
 
@@ -38,7 +38,7 @@ impl PredictionFilter {
     ///
     /// # Errors
     /// `BAD_USER_INPUT` if a value is out of range, too long or contains a NUL character.
-    pub(super) async fn resolve(self, context: &RequestContext) -> Result<Filter, ApiError> {
+    pub(in crate::graphql) async fn resolve(self, context: &RequestContext) -> Result<Filter, ApiError> {
         if let Some(score) = self.min_score
             && !(0.0..=100.0).contains(&score)
         {
@@ -81,7 +81,7 @@ async fn ids(
 }
 
 /// Rejects texts that are too long or contain a NUL character.
-pub(super) fn text(field: &str, text: Option<&str>) -> Result<(), ApiError> {
+pub(in crate::graphql) fn text(field: &str, text: Option<&str>) -> Result<(), ApiError> {
     match text {
         Some(text) if text.chars().count() > TEXT_MAX => {
             Err(ApiError::bad_input(field, format!("is longer than {TEXT_MAX} characters")))

@@ -1,10 +1,10 @@
-//! Scalars that async-graphql has under another name.
+//! The scalar `Date`. async-graphql calls the same scalar `NaiveDate`.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::NaiveDate;
 
 /// A date in the format YYYY-MM-DD.
-pub(super) struct Date(pub(super) NaiveDate);
+pub(in crate::graphql) struct Date(pub(crate) NaiveDate);
 
 /// A date in the format YYYY-MM-DD.
 #[Scalar]

@@ -1,0 +1,16 @@
+//! The mutation root: one file per subject, merged into one type. Every mutation requires an authenticated administrator.
+
+mod admin_field;
+mod invalidate_cache;
+mod profile_changes;
+mod refresh_scores;
+
+use async_graphql::MergedObject;
+
+/// Administrative changes. Require an admin token in the header `Authorization: Bearer …`.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    profile_changes::ProfileMutations,
+    invalidate_cache::CacheMutations,
+    refresh_scores::RefreshMutations,
+);

@@ -1,0 +1,23 @@
+//! The query root: one file per subject, merged into one type.
+
+mod lists;
+mod movie_lookup;
+mod nodes;
+mod rankings;
+mod status;
+mod validations;
+mod weight_profiles;
+
+use async_graphql::MergedObject;
+
+/// Read-only queries.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    rankings::RankingQueries,
+    validations::ValidationQueries,
+    weight_profiles::ProfileQueries,
+    movie_lookup::MovieQueries,
+    lists::ListQueries,
+    status::StatusQueries,
+    nodes::NodeQueries,
+);

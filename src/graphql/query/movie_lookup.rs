@@ -1,0 +1,99 @@
+//! Movies by ID and by title.
+
+use async_graphql::{Context, ID, Object, OneofObject, connection};
+
+use crate::graphql::connection::{CursorScope, TitleCursor, page_size};
+use crate::graphql::context::{RequestContext, context};
+use crate::graphql::error::ApiError;
+use crate::graphql::id::NodeId;
+use crate::graphql::root_fields::query_field;
+use crate::graphql::types::movie_prediction::{Movie, MovieConnection};
+use crate::graphql::types::prediction_filter::text;
+use crate::store::MovieKey;
+
+/// Identifies a movie by exactly one of its IDs.
+#[derive(OneofObject)]
+pub(super) enum MovieBy {
+    /// Global ID.
+    Id(ID),
+    /// TMDb ID.
+    TmdbId(i32),
+    /// IMDb ID, such as "tt0111161".
+    ImdbId(String),
+}
+
+impl MovieBy {
+    /// The movie; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` for a malformed ID.
+    pub(super) async fn find(self, context: &RequestContext) -> Result<Option<Movie>, ApiError> {
+        let key = match self {
+            Self::Id(id) => MovieKey::Id(NodeId::movie(&id, "by.id")?),
+            Self::TmdbId(id) if id < 0 => return Err(ApiError::bad_input("by.tmdbId", "is negative")),
+            Self::TmdbId(id) => MovieKey::Tmdb(id),
+            Self::ImdbId(id) if id.contains('\0') => return Ok(None),
+            Self::ImdbId(id) => MovieKey::Imdb(id),
+        };
+        match context.services().movies.movie_id(&key).await? {
+            Some(id) => Ok(context.load(id).await?.map(Movie)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Queries for movies.
+#[derive(Default)]
+pub(super) struct MovieQueries;
+
+#[Object]
+impl MovieQueries {
+    /// One movie. Null if it does not exist.
+    async fn movie(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Identifies the movie")] by: MovieBy,
+    ) -> Option<Result<Movie, ApiError>> {
+        query_field(ctx, by.find(context(ctx))).await.transpose()
+    }
+
+    /// Movies whose title contains a text, ordered by title.
+    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    async fn movies(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Text that the title contains, 1 to 200 characters, case-insensitive")] title_contains: String,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<MovieConnection, ApiError> {
+        let context = context(ctx);
+        query_field(ctx, search(context, &title_contains, first, after.as_deref())).await
+    }
+}
+
+/// A page of movies whose title contains `contains`.
+async fn search(
+    context: &RequestContext,
+    contains: &str,
+    first: i32,
+    after: Option<&str>,
+) -> Result<MovieConnection, ApiError> {
+    if contains.is_empty() {
+        return Err(ApiError::bad_input("titleContains", "is empty"));
+    }
+    text("titleContains", Some(contains))?;
+    let (first, cursors) = (page_size(first)?, CursorScope::of(&["titles", &contains.to_lowercase()]));
+    let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;
+    let has_previous = after.is_some();
+    let after = after.map(|after| (after.title, after.id));
+    let mut found = context.services().movies.titled(contains, after.as_ref(), first + 1).await?;
+    let has_next = found.len() > first;
+    found.truncate(first);
+    let mut connection = MovieConnection::new(has_previous, has_next);
+    let movies = found.into_iter().map(|(title, id)| async move {
+        let movie = context.movie(id).await?;
+        Ok::<_, ApiError>(connection::Edge::new(TitleCursor { scope: cursors, title, id }, movie))
+    });
+    connection.edges = futures_util::future::try_join_all(movies).await?;
+    Ok(connection)
+}

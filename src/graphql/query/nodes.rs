@@ -1,0 +1,69 @@
+//! Objects by global ID.
+
+use async_graphql::{Context, ID, Interface, Object};
+
+use crate::graphql::context::{RequestContext, context};
+use crate::graphql::error::ApiError;
+use crate::graphql::id::NodeId;
+use crate::graphql::root_fields::query_field;
+use crate::graphql::types::movie_prediction::Movie;
+use crate::graphql::types::people::Person;
+use crate::graphql::types::profile::Profile;
+
+/// Maximum number of IDs in `nodes`.
+const MAX_NODE_IDS: usize = 100;
+
+/// An object with a global ID, which `node` and `nodes` can load.
+#[derive(Interface)]
+#[graphql(field(name = "id", ty = "ID", desc = "Global ID"))]
+pub(super) enum Node {
+    Movie(Movie),
+    Person(Person),
+    Profile(Profile),
+}
+
+impl Node {
+    /// The object with a global ID; `None` if it does not exist.
+    async fn find(context: &RequestContext, id: &ID) -> Result<Option<Self>, ApiError> {
+        match NodeId::read(id) {
+            Some(NodeId::Movie(id)) => Ok(context.load(id).await?.map(|movie| Self::Movie(Movie(movie)))),
+            Some(NodeId::Profile(id)) => {
+                let profile = context.profiles().await?.iter().find(|profile| profile.id == id);
+                Ok(profile.cloned().map(|profile| Self::Profile(Profile(profile))))
+            }
+            Some(NodeId::Person(id)) => Ok(Person::find(context, id).await?.map(Self::Person)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Queries for objects by global ID.
+#[derive(Default)]
+pub(super) struct NodeQueries;
+
+#[Object]
+impl NodeQueries {
+    /// The movie, person or profile with this global ID. Null if it does not exist.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Global ID")] id: ID) -> Option<Result<Node, ApiError>> {
+        query_field(ctx, Node::find(context(ctx), &id)).await.transpose()
+    }
+
+    /// Movies, people and profiles by global ID, in the order of `ids`. An entry is null if its object does not exist.
+    #[graphql(complexity = "ids.len().min(100) * child_complexity")]
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Global IDs, at most 100")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>, ApiError> {
+        query_field(ctx, async {
+            if ids.len() > MAX_NODE_IDS {
+                return Err(ApiError::bad_input(
+                    "ids",
+                    format!("has {} ids, expected {MAX_NODE_IDS} at most", ids.len()),
+                ));
+            }
+            futures_util::future::try_join_all(ids.iter().map(|id| Node::find(context(ctx), id))).await
+        })
+        .await
+    }
+}

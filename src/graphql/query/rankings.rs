@@ -1,0 +1,127 @@
+//! Predictions: rankings of a decade, and the score of one movie.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object};
+
+use super::movie_lookup::MovieBy;
+use crate::graphql::connection::{CursorScope, Edge, page_size};
+use crate::graphql::context::{RankingParams, RequestContext, context};
+use crate::graphql::error::ApiError;
+use crate::graphql::root_fields::query_field;
+use crate::graphql::types::movie_prediction::{Prediction, PredictionConnection, RankingFields};
+use crate::graphql::types::prediction_filter::PredictionFilter;
+use crate::graphql::types::weights::WeightsInput;
+use crate::scoring::{Decade, Filter};
+use crate::services::ServiceError;
+use crate::services::predictions::{ListStatus, PageRequest};
+
+/// Queries for predictions.
+#[derive(Default)]
+pub(super) struct RankingQueries;
+
+#[Object]
+impl RankingQueries {
+    /// Candidates of a decade, highest score first: the movies most likely to join the target list. A candidate is a
+    /// fully imported movie that is not on the list. Fully imported means that its data is complete enough to be ranked
+    /// (`import_status` is `full`).
+    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
+    async fn predictions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
+        #[graphql(desc = "Returns only matching movies. Their ranks stay the same")] filter: Option<PredictionFilter>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<PredictionConnection, ApiError> {
+        let context = context(ctx);
+        query_field(ctx, async {
+            let params = context.ranking_params(profile, weights, list).await?;
+            let filter = filter.unwrap_or_default().resolve(context).await?;
+            ranking_page(context, params, decade, ListStatus::Candidates, filter, first, after.as_deref()).await
+        })
+        .await
+    }
+
+    /// Score and rank of one movie, whether on the target list or not. Null if the movie does not exist.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn prediction(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Identifies the movie")] by: MovieBy,
+        #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+    ) -> Option<Result<Prediction, ApiError>> {
+        let context = context(ctx);
+        query_field(ctx, async {
+            let params = Arc::new(context.ranking_params(profile, weights, list).await?);
+            match by.find(context).await? {
+                Some(movie) => Prediction::of_movie(context, &movie.0, params).await.map(Some),
+                None => Ok(None),
+            }
+        })
+        .await
+        .transpose()
+    }
+
+    /// Confirmed additions of a decade, highest score first. A confirmed addition is a fully imported movie that is
+    /// already on the target list.
+    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
+    async fn confirmed_additions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<PredictionConnection, ApiError> {
+        let context = context(ctx);
+        query_field(ctx, async {
+            let params = context.ranking_params(profile, weights, list).await?;
+            ranking_page(context, params, decade, ListStatus::Listed, Filter::default(), first, after.as_deref()).await
+        })
+        .await
+    }
+}
+
+/// A page of a decade's candidates or listed movies.
+async fn ranking_page(
+    context: &RequestContext,
+    params: RankingParams,
+    decade: i32,
+    status: ListStatus,
+    filter: Filter,
+    first: i32,
+    after: Option<&str>,
+) -> Result<PredictionConnection, ApiError> {
+    let decade = Decade::starting(decade).map_err(ServiceError::from)?;
+    let cursors =
+        CursorScope::of(&[&format!("{status:?}"), &params.key(), &decade.to_string(), &format!("{filter:?}")]);
+    let request = PageRequest {
+        list: params.list.clone(),
+        decade,
+        weights: params.selection.weights,
+        custom: params.custom,
+        status,
+        filter,
+        after: cursors.read(after)?,
+        first: page_size(first)?,
+    };
+    let page = context.services().predictions.page(request).await?;
+    let fields = RankingFields { total_count: page.total, data_version: page.data_version, as_of: page.as_of };
+    let mut connection = PredictionConnection::with_additional_fields(page.has_previous, page.has_next, fields);
+    let params = Arc::new(params);
+    connection.edges.extend(page.movies.into_iter().map(|scored| {
+        let cursor = cursors.cursor(scored.standing());
+        Edge::new(cursor, Prediction::ranked(scored, Arc::clone(&params)))
+    }));
+    Ok(connection)
+}

@@ -1,0 +1,73 @@
+//! Status of the service and origin of its data.
+
+use async_graphql::{Context, Enum, Object, SimpleObject};
+use chrono::{DateTime, Utc};
+
+use crate::graphql::context::context;
+use crate::graphql::error::ApiError;
+use crate::graphql::root_fields::query_field;
+use crate::services::status::Status;
+use crate::store;
+
+/// Queries for the state of the service.
+#[derive(Default)]
+pub(super) struct StatusQueries;
+
+#[Object]
+impl StatusQueries {
+    /// Origin of the movies. If it is `GENERATED`, tell your users that the movies do not exist.
+    async fn data_origin(&self, ctx: &Context<'_>) -> Result<DataOrigin, ApiError> {
+        let context = context(ctx);
+        query_field(ctx, async { Ok(context.services().reference.data_origin().await?.into()) }).await
+    }
+
+    /// Service version and data freshness.
+    async fn status(&self, ctx: &Context<'_>) -> Result<ServiceStatus, ApiError> {
+        let context = context(ctx);
+        query_field(ctx, async { Ok(context.services().status.now().await?.into()) }).await
+    }
+}
+
+/// Origin of the movies in this service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "store::DataOrigin")]
+pub(super) enum DataOrigin {
+    /// Generated for demonstration. These movies do not exist.
+    Generated,
+    /// Imported from files.
+    Imported,
+    /// Read from the host application's tables that the service is attached to.
+    Host,
+    /// No data has been imported or generated yet.
+    Unknown,
+}
+
+/// Service version and data freshness.
+#[derive(SimpleObject)]
+pub(super) struct ServiceStatus {
+    /// Release version of the service.
+    version: &'static str,
+    /// Version of the scoring formula. Scores of different versions cannot be compared.
+    formula_version: i32,
+    /// Fully imported movies that have a stored score.
+    scored_films: usize,
+    /// When the newest stored score was computed. Null if there are none.
+    scored_at: Option<DateTime<Utc>>,
+    /// When the scores were copied to the snapshot that validations read. Null if there is none yet.
+    snapshot_at: Option<DateTime<Utc>>,
+    /// Keys of the lists that can be validated on the basis `BLIND`.
+    target_lists: Vec<String>,
+}
+
+impl From<Status> for ServiceStatus {
+    fn from(status: Status) -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            formula_version: crate::scoring::FORMULA_VERSION,
+            scored_films: status.scored_movies,
+            scored_at: status.scored_at,
+            snapshot_at: status.snapshot_at,
+            target_lists: status.target_lists,
+        }
+    }
+}

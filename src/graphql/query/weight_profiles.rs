@@ -1,0 +1,43 @@
+//! Weight profiles.
+
+use async_graphql::{Context, Object};
+
+use crate::graphql::context::context;
+use crate::graphql::error::ApiError;
+use crate::graphql::root_fields::query_field;
+use crate::graphql::types::profile::Profile;
+
+/// Queries for profiles.
+#[derive(Default)]
+pub(super) struct ProfileQueries;
+
+#[Object]
+impl ProfileQueries {
+    /// Weight profiles, ordered by name.
+    #[graphql(complexity = "10 * child_complexity")]
+    async fn profiles(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whether to omit inactive profiles", default = true)] active_only: bool,
+    ) -> Result<Vec<Profile>, ApiError> {
+        query_field(ctx, async {
+            let profiles = context(ctx).profiles().await?.iter();
+            Ok(profiles.filter(|profile| profile.active || !active_only).cloned().map(Profile).collect())
+        })
+        .await
+    }
+
+    /// The weight profile with this name. Null if it does not exist.
+    async fn profile(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Name of the profile")] name: String,
+    ) -> Option<Result<Profile, ApiError>> {
+        query_field(ctx, async {
+            let profiles = context(ctx).profiles().await?;
+            Ok(profiles.iter().find(|profile| profile.name == name).cloned().map(Profile))
+        })
+        .await
+        .transpose()
+    }
+}

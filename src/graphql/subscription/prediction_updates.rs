@@ -1,0 +1,110 @@
+//! The subscription `predictionUpdates`: changes among the top candidates.
+
+use std::sync::Arc;
+
+use async_graphql::futures_util::stream::{BoxStream, Stream, StreamExt, iter, unfold};
+use async_graphql::{Context, Enum, SimpleObject};
+
+use super::open_subscription::count_open;
+use crate::graphql::connection::bounded;
+use crate::graphql::context::{RankingParams, context};
+use crate::graphql::error::ApiError;
+use crate::graphql::metrics::{Dropped, GraphqlMetrics};
+use crate::graphql::root_fields::instrument_field;
+use crate::graphql::types::movie_prediction::Prediction;
+use crate::scoring::Decade;
+use crate::services::ServiceError;
+use crate::services::live_updates::{self, Change, Update, UpdateParams, UpdateStream};
+
+/// Maximum size of the top that a subscription follows.
+const TOP_MAX: i32 = 500;
+
+/// How a movie's position in the top changed.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "live_updates::UpdateKind")]
+pub(super) enum UpdateKind {
+    /// The movie entered the top.
+    Entered,
+    /// The movie left the top.
+    Left,
+    /// The movie's rank changed.
+    Moved,
+    /// The movie's score or criteria changed, but not its rank.
+    Rescored,
+}
+
+/// The change of one movie in the top. All updates of one change of the data are sent together: first the movies that
+/// left, then the others by rank.
+#[derive(SimpleObject)]
+pub(super) struct PredictionUpdate {
+    /// How the movie's position in the top changed.
+    kind: UpdateKind,
+    /// Current prediction of the movie. A movie that left the top still has a rank if it remains a candidate.
+    prediction: Prediction,
+    /// Previous rank. Null if the movie was not in the top.
+    previous_rank: Option<usize>,
+    /// Version of the decade's data after this change, comparable with `dataVersion` of `predictions`.
+    data_version: i64,
+}
+
+/// The subscription for changes.
+#[derive(Default)]
+pub(super) struct PredictionUpdatesSubscription;
+
+#[async_graphql::Subscription]
+impl PredictionUpdatesSubscription {
+    /// Changes among the best candidates of a decade, the top. They are sent within a second of each change of the data,
+    /// until the client completes the subscription.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn prediction_updates(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Profile name. Null follows the default profile as it changes")] profile: Option<String>,
+        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
+        #[graphql(desc = "How many of the best candidates to follow, 1 to 500", default = 100)] top: i32,
+    ) -> Result<BoxStream<'static, Result<PredictionUpdate, ApiError>>, ApiError> {
+        let context = context(ctx);
+        instrument_field("Subscription", ctx, async {
+            let top = bounded("top", top, TOP_MAX)?;
+            let decade = Decade::starting(decade).map_err(ServiceError::from)?;
+            let list = context.list(list).await?;
+            let params = UpdateParams { profile, list: list.clone(), decade, top };
+            let stream = UpdateStream::start(Arc::clone(context.services()), params).await?;
+            Ok(count_open(ctx, updates(stream, list, ctx.data_unchecked::<GraphqlMetrics>().clone())))
+        })
+        .await
+    }
+}
+
+fn updates(
+    stream: UpdateStream,
+    list: String,
+    metrics: GraphqlMetrics,
+) -> impl Stream<Item = Result<PredictionUpdate, ApiError>> + Send + 'static {
+    let next = move |stream: Option<UpdateStream>| {
+        let (list, metrics) = (list.clone(), metrics.clone());
+        async move {
+            let mut stream = stream?;
+            match stream.next().await {
+                Ok(change) => Some((prediction_updates(change, list), Some(stream))),
+                Err(error) => {
+                    metrics.subscriptions_dropped(Dropped::Error, 1);
+                    Some((vec![Err(error.into())], None))
+                }
+            }
+        }
+    };
+    unfold(Some(stream), next).flat_map(iter)
+}
+
+/// Converts a change of the top to schema types, in order.
+fn prediction_updates(change: Change, list: String) -> Vec<Result<PredictionUpdate, ApiError>> {
+    let Change { updates, selection, data_version } = change;
+    let params = Arc::new(RankingParams { selection, custom: false, list });
+    let convert = |Update { kind, movie, previous_rank }| {
+        let prediction = Prediction::ranked(movie, Arc::clone(&params));
+        Ok(PredictionUpdate { kind: kind.into(), prediction, previous_rank, data_version })
+    };
+    updates.into_iter().map(convert).collect()
+}

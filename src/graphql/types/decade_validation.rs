@@ -1,0 +1,217 @@
+//! Validation of one decade: how well a ranking finds the decade's listed movies.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, Object};
+
+use super::movie_prediction::Movie;
+use super::validation_total::{Interval, ValidationTotal};
+use crate::graphql::connection::{Connection, CountFields, CursorScope, Edge, page_size};
+use crate::graphql::context::{RankingParams, context};
+use crate::graphql::error::ApiError;
+use crate::scoring::{Basis, DecadeReport, MovieId, Place, Standing};
+
+/// The basis of a validation: which scores it ranks by. Scores depend on the lists that a movie is on. If the target list
+/// is one of them, the ranking already knows part of what it predicts.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+#[graphql(remote = "Basis")]
+pub(in crate::graphql) enum ScoreBasis {
+    /// Blind scores: computed without the knowledge of which movies are on the target list. The accuracy measures
+    /// prediction. The default.
+    #[default]
+    Blind,
+    /// The scores that `predictions` returns. They depend on the target list, which inflates the accuracy.
+    AsPublished,
+}
+
+/// Parameters of a validation: the ranking, the list and the basis.
+#[derive(Clone)]
+pub(in crate::graphql) struct ValidationParams {
+    pub(in crate::graphql) ranking: Arc<RankingParams>,
+    pub(in crate::graphql) basis: ScoreBasis,
+}
+
+/// Accuracy of a ranking in one decade.
+pub(in crate::graphql) struct DecadeValidation {
+    pub(in crate::graphql) report: DecadeReport,
+    pub(in crate::graphql) params: ValidationParams,
+}
+
+impl DecadeValidation {
+    fn total(&self) -> ValidationTotal {
+        self.report.totals().into()
+    }
+
+    fn page(
+        &self,
+        which: &str,
+        movies: &[Listed],
+        first: i32,
+        after: Option<&str>,
+    ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
+        let decade = self.report.decade.to_string();
+        let basis = format!("{:?}", Basis::from(self.params.basis));
+        let scope = CursorScope::of(&[which, &self.params.ranking.key(), &decade, &basis]);
+        page_of(movies, scope, first, after, RankedMovie)
+    }
+}
+
+/// How accurately a ranking predicts the target list in one decade. The ranking contains all fully imported movies of the
+/// decade, those on the list as well. If N movies of the decade are on the list, the top N of the ranking count as its
+/// prediction.
+#[Object]
+impl DecadeValidation {
+    /// First year of the decade.
+    async fn decade(&self) -> i32 {
+        self.report.decade.year()
+    }
+
+    /// N: the number of movies of the decade that are on the list, fully imported or not.
+    async fn listed(&self) -> usize {
+        self.total().listed
+    }
+
+    /// Number of fully imported movies of the decade. The ranking contains all of them.
+    async fn population(&self) -> usize {
+        self.total().population
+    }
+
+    /// Number of hits: listed movies in the top N of the ranking.
+    async fn hits(&self) -> usize {
+        self.total().hits
+    }
+
+    /// `hits` / `listed`, 0 to 1. Null if no movie is listed.
+    async fn accuracy(&self) -> Option<f64> {
+        self.total().accuracy
+    }
+
+    /// 95 % confidence interval of the accuracy (Wilson score interval). Null if no movie is listed.
+    async fn interval(&self) -> Option<Interval> {
+        self.total().interval
+    }
+
+    /// Number of hits to expect of a random ranking: N² / `population`. Null if `population` is 0.
+    async fn expected_hits(&self) -> Option<f64> {
+        self.total().expected_hits
+    }
+
+    /// How many times as many hits as a random ranking: `hits` / `expectedHits`. Null if no hits are expected.
+    async fn lift(&self) -> Option<f64> {
+        self.total().lift
+    }
+
+    /// Accuracy of a ranking by TMDb popularity alone, for comparison. Null if no movie is listed.
+    async fn baseline_accuracy(&self) -> Option<f64> {
+        self.total().baseline_accuracy
+    }
+
+    /// Number of unhittable movies: on the list, but not fully imported, so that no ranking contains them.
+    async fn unhittable(&self) -> usize {
+        self.total().unhittable
+    }
+
+    /// The hits: listed movies in the top N, highest score first.
+    #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    async fn hit_films(
+        &self,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
+        let movies: Vec<_> = self.report.hits.iter().copied().map(Listed::Ranked).collect();
+        self.page("hits", &movies, first, after.as_deref())
+    }
+
+    /// The misses: listed movies that are not in the top N, highest score first. Movies that are not fully imported come
+    /// last.
+    #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    async fn missed_films(
+        &self,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
+        let missed = self.report.missed.iter().copied().map(Listed::Ranked);
+        let movies: Vec<_> = missed.chain(self.report.unhittable.iter().copied().map(Listed::Unranked)).collect();
+        self.page("missed", &movies, first, after.as_deref())
+    }
+
+    /// The false positives: movies in the top N that are not on the list, highest score first.
+    #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    async fn false_positives(
+        &self,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
+        let movies: Vec<_> = self.report.false_positives.iter().copied().map(Listed::Ranked).collect();
+        self.page("false positives", &movies, first, after.as_deref())
+    }
+}
+
+/// A page of `places`, which is the whole list in ranking order.
+pub(in crate::graphql) fn page_of<Node: async_graphql::OutputType>(
+    places: &[Listed],
+    scope: CursorScope,
+    first: i32,
+    after: Option<&str>,
+    node: impl Fn(Listed) -> Node,
+) -> Result<Connection<Node, CountFields>, ApiError> {
+    let (first, after) = (page_size(first)?, scope.read(after)?);
+    let start = after.map_or(0, |after| places.partition_point(|place| place.standing().order(&after).is_le()));
+    let page = &places[start..places.len().min(start + first)];
+    let count = CountFields { total_count: places.len() };
+    let mut connection = Connection::with_additional_fields(start > 0, start + page.len() < places.len(), count);
+    connection.edges.extend(page.iter().map(|place| Edge::new(scope.cursor(place.standing()), node(*place))));
+    Ok(connection)
+}
+
+/// A movie of a validation: ranked, or listed but not full.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::graphql) enum Listed {
+    Ranked(Place),
+    Unranked(MovieId),
+}
+
+impl Listed {
+    pub(in crate::graphql) fn id(self) -> MovieId {
+        match self {
+            Self::Ranked(place) => place.standing.id,
+            Self::Unranked(id) => id,
+        }
+    }
+
+    /// Movies without a score come last, by ID.
+    fn standing(self) -> Standing {
+        match self {
+            Self::Ranked(place) => place.standing,
+            Self::Unranked(id) => Standing { score: f64::NEG_INFINITY, id },
+        }
+    }
+}
+
+/// A movie in a validation's ranking.
+pub(in crate::graphql) struct RankedMovie(Listed);
+
+/// A movie in the ranking of a validation, or a listed movie that the ranking does not contain.
+#[Object]
+impl RankedMovie {
+    /// Rank among all fully imported movies of the decade, starting at 1. Null if the movie is not fully imported.
+    async fn rank(&self) -> Option<usize> {
+        match self.0 {
+            Listed::Ranked(place) => Some(place.rank),
+            Listed::Unranked(_) => None,
+        }
+    }
+
+    /// Score on the requested basis, 0 to 100. Null if the movie is not fully imported.
+    async fn score(&self) -> Option<f64> {
+        match self.0 {
+            Listed::Ranked(place) => Some(place.standing.score),
+            Listed::Unranked(_) => None,
+        }
+    }
+
+    /// The movie.
+    async fn movie(&self, ctx: &Context<'_>) -> Result<Movie, ApiError> {
+        context(ctx).movie(self.0.id()).await
+    }
+}

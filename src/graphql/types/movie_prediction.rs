@@ -1,0 +1,334 @@
+//! Movies and predictions, in one file because these schema types refer to each other.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+use chrono::{DateTime, Datelike, Utc};
+use futures_util::FutureExt;
+
+use super::date::Date;
+use super::movie_details::{Country, FestivalRecord, Genre, ListMembership, Metric};
+use super::people::{Credit, CreditedPerson, in_department};
+use super::profile::Profile;
+use super::score::{PredictionStatus, ScoreContribution, ScoreSource, UnrankedReason};
+use super::weights::WeightsInput;
+use crate::graphql::connection::{Connection, CountFields, CursorScope, Edge, TitleCursor, page_size};
+use crate::graphql::context::{RankingParams, RequestContext, context};
+use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::id::{NodeId, opaque};
+use crate::graphql::loaders::{LiveScoreOf, MovieCountries, MovieCredits, MovieFestivals, MovieGenres, MovieMetrics};
+use crate::scoring::{Decade, MovieId, Standing, likelihood};
+use crate::services::movies::DetailKey;
+use crate::services::predictions::ScoredMovie;
+use crate::store::{self, ColumnsSource};
+
+impl RequestContext {
+    /// A movie that another part of the result refers to.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if it was deleted in the meantime.
+    pub(in crate::graphql) async fn movie(&self, id: MovieId) -> Result<Movie, ApiError> {
+        self.load(id).await?.map(Movie).ok_or_else(movie_deleted)
+    }
+
+    /// The score of a single movie, computed from the base tables.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if the movie was deleted in the meantime.
+    pub(in crate::graphql) async fn live_score(&self, id: MovieId) -> Result<store::LiveScore, ApiError> {
+        self.load(LiveScoreOf(id)).await?.ok_or_else(movie_deleted)
+    }
+}
+
+/// A page of movies, ordered by title.
+pub(in crate::graphql) type MovieConnection = async_graphql::connection::Connection<TitleCursor, Movie>;
+
+/// A movie that existed earlier in the same operation.
+fn movie_deleted() -> ApiError {
+    ApiError::new(ErrorCode::NotFound, "the movie was deleted while the request ran; retry")
+}
+
+/// A movie.
+pub(in crate::graphql) struct Movie(pub(crate) Arc<store::Movie>);
+
+impl Movie {
+    /// Key of the movie's details: its ID, and the decade whose data version invalidates them.
+    fn of(&self) -> DetailKey<MovieId> {
+        DetailKey { id: self.0.id, decade: self.0.release_date.and_then(Decade::of) }
+    }
+}
+
+/// A movie.
+#[Object]
+impl Movie {
+    /// Global ID.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        NodeId::Movie(self.0.id).into()
+    }
+
+    /// TMDb ID. Null if unknown.
+    async fn tmdb_id(&self) -> Option<i32> {
+        self.0.tmdb_id
+    }
+
+    /// IMDb ID, such as "tt0111161". Null if unknown.
+    async fn imdb_id(&self) -> Option<&str> {
+        self.0.imdb_id.as_deref()
+    }
+
+    /// Title.
+    async fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    /// Date of the first release. Null if unknown.
+    async fn release_date(&self) -> Option<Date> {
+        self.0.release_date.map(Date)
+    }
+
+    /// Year of the first release. Null if unknown.
+    async fn year(&self) -> Option<i32> {
+        self.0.release_date.map(|day| day.year())
+    }
+
+    /// First year of the decade of the first release, such as 1990. Null if unknown.
+    async fn decade(&self) -> Option<i32> {
+        self.0.release_date.and_then(Decade::of).map(Decade::year)
+    }
+
+    /// Original language, as an ISO 639-1 code such as "en". Null if unknown.
+    async fn original_language(&self) -> Option<&str> {
+        self.0.original_language.as_deref()
+    }
+
+    /// Path of the poster on TMDb's image server, to be appended to its base URL. Null if unknown.
+    async fn poster_path(&self) -> Option<&str> {
+        self.0.poster_path.as_deref()
+    }
+
+    /// Genres, ordered by name.
+    async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
+        let genres = context(ctx).load(MovieGenres(self.of())).await?;
+        Ok(map_loaded(genres))
+    }
+
+    /// Production countries, ordered by code.
+    async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
+        let countries = context(ctx).load(MovieCountries(self.of())).await?;
+        Ok(map_loaded(countries))
+    }
+
+    /// Lists that contain the movie, ordered by key.
+    async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<ListMembership>, ApiError> {
+        let names = &context(ctx).reference().boxed().await?.lists;
+        Ok(self.0.lists.iter().map(|membership| ListMembership::of(membership, names)).collect())
+    }
+
+    /// External ratings and other metrics, ordered by source and type.
+    async fn metrics(&self, ctx: &Context<'_>) -> Result<Vec<Metric>, ApiError> {
+        let metrics = context(ctx).load(MovieMetrics(self.of())).await?;
+        Ok(map_loaded(metrics))
+    }
+
+    /// Award nominations and wins of the movie.
+    async fn festivals(&self, ctx: &Context<'_>) -> Result<FestivalRecord, ApiError> {
+        let entries = context(ctx).load(MovieFestivals(self.of())).await?;
+        Ok(FestivalRecord::of(map_loaded(entries)))
+    }
+
+    /// Credited people, each once: directors, then the cast in billing order, then the rest of the crew.
+    #[graphql(complexity = "usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    async fn people(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Maximum number of people, 1 to 100", default = 10)] first: i32,
+    ) -> Result<Vec<CreditedPerson>, ApiError> {
+        let first = page_size(first)?;
+        let credits = context(ctx).load(MovieCredits(self.of())).await?;
+        let credits = credits.as_ref().map_or(&[][..], |credits| credits.as_slice());
+        Ok(CreditedPerson::of(credits, self.of().decade, first))
+    }
+
+    /// Cast and crew credits: directors, then the cast in billing order, then the rest of the crew.
+    #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    async fn credits(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only credits of this department, such as Directing or Acting")] department: Option<String>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<Connection<Credit, CountFields>, ApiError> {
+        let first = page_size(first)?;
+        let scope_of = [&self.0.id.to_string(), department.as_deref().unwrap_or("*")];
+        let cursors = CursorScope::of(&["credits", scope_of[0], scope_of[1]]);
+        let after = cursors.read(after.as_deref())?;
+        let credits = context(ctx).load(MovieCredits(self.of())).await?;
+        let wanted = |credit: &&store::Credit| department.as_deref().is_none_or(|name| in_department(credit, name));
+        let credits: Vec<_> = credits.iter().flat_map(|credits| credits.iter()).filter(wanted).cloned().collect();
+        // Credits have no score. The cursor holds the position of the credit in the list, in the place of an ID.
+        let standing = |place: usize| Standing { score: 0.0, id: MovieId(i64::try_from(place).unwrap_or(i64::MAX)) };
+        let decade = self.of().decade;
+        let start = after.map_or(0, |after| usize::try_from(after.id.0).map_or(0, |place| place + 1));
+        let total_count = credits.len();
+        let page = credits.into_iter().enumerate().skip(start).take(first);
+        let has_next = start.saturating_add(first) < total_count;
+        let mut connection = Connection::with_additional_fields(start > 0, has_next, CountFields { total_count });
+        connection
+            .edges
+            .extend(page.map(|(place, credit)| Edge::new(cursors.cursor(standing(place)), Credit { credit, decade })));
+        Ok(connection)
+    }
+
+    /// Score and rank of the movie for a target list.
+    #[graphql(complexity = "2 + child_complexity")]
+    async fn prediction(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
+        #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
+        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+    ) -> Option<Result<Prediction, ApiError>> {
+        let context = context(ctx);
+        let predict = async {
+            let params = context.ranking_params(profile, weights, list).await?;
+            Prediction::of_movie(context, &self.0, Arc::new(params)).await
+        };
+        Some(predict.boxed().await)
+    }
+}
+
+/// Converts loaded values to schema types. Empty if the loader found none.
+fn map_loaded<T, U: for<'a> From<&'a T>>(loaded: Option<Arc<Vec<T>>>) -> Vec<U> {
+    loaded.iter().flat_map(|values| values.iter()).map(U::from).collect()
+}
+
+/// A page of predictions.
+pub(in crate::graphql) type PredictionConnection = Connection<Prediction, RankingFields>;
+
+/// Fields of a page of predictions in addition to its movies.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct RankingFields {
+    /// Number of movies that match the filter, on all pages.
+    pub(in crate::graphql) total_count: usize,
+    /// Version of the decade's data, a number that every change raises. If two pages have different versions, scores
+    /// have changed in between.
+    pub(in crate::graphql) data_version: i64,
+    /// When the scores of this page were read.
+    pub(in crate::graphql) as_of: DateTime<Utc>,
+}
+
+/// Score and rank of one movie for one list under one set of weights.
+pub(in crate::graphql) struct Prediction {
+    scored: ScoredMovie,
+    unranked: Option<UnrankedReason>,
+    params: Arc<RankingParams>,
+}
+
+impl Prediction {
+    /// The prediction of a movie in its decade's ranking.
+    pub(in crate::graphql) fn ranked(scored: ScoredMovie, params: Arc<RankingParams>) -> Self {
+        let unranked = scored.listed.then_some(UnrankedReason::Listed);
+        Self { scored, unranked, params }
+    }
+
+    /// The prediction of any movie: from its decade's ranking if it is in one, else computed from the base tables.
+    pub(in crate::graphql) async fn of_movie(
+        context: &RequestContext,
+        movie: &store::Movie,
+        params: Arc<RankingParams>,
+    ) -> Result<Self, ApiError> {
+        if let Some(decade) = movie.release_date.and_then(Decade::of) {
+            let predictions = &context.services().predictions;
+            let scored = predictions.movie(movie.id, decade, &params.list, params.selection.weights).await?;
+            if let Some(scored) = scored {
+                return Ok(Self::ranked(scored, params));
+            }
+        }
+        let live = context.live_score(movie.id).await?;
+        let listed = live.list_keys.contains(&params.list);
+        let unranked = if !live.full {
+            Some(UnrankedReason::NotFull)
+        } else if live.release_date.and_then(Decade::of).is_none() {
+            Some(UnrankedReason::NoReleaseDate)
+        } else {
+            listed.then_some(UnrankedReason::Listed)
+        };
+        let scored = ScoredMovie {
+            id: movie.id,
+            rank: None,
+            score: live.vector.score(params.selection.weights),
+            vector: live.vector,
+            listed,
+            coverage: live.coverage,
+            computed_at: live.computed_at,
+            source: ColumnsSource::DirectQuery,
+        };
+        Ok(Self { scored, unranked, params })
+    }
+}
+
+/// How likely one movie is to join a target list, under one set of weights.
+#[Object]
+impl Prediction {
+    /// ID for the caches of clients: the same for the same movie, list and weights. `node` does not accept it.
+    async fn id(&self) -> ID {
+        opaque(format!("Prediction:{}:{}", self.scored.id, self.params.key()).as_bytes())
+    }
+
+    /// Rank among all candidates of the decade, starting at 1. A filter does not change it. Null if the movie is not a
+    /// candidate.
+    async fn rank(&self) -> Option<usize> {
+        self.scored.rank
+    }
+
+    /// Why the movie has no rank. Null if it has one.
+    async fn unranked(&self) -> Option<UnrankedReason> {
+        self.unranked
+    }
+
+    /// The movie.
+    async fn movie(&self, ctx: &Context<'_>) -> Result<Movie, ApiError> {
+        context(ctx).movie(self.scored.id).await
+    }
+
+    /// Score from 0 to 100, unrounded: the sum of the contributions in `breakdown`.
+    async fn score(&self) -> f64 {
+        self.scored.score
+    }
+
+    /// The score converted to the scale that is shown to users, 0 to 100. Not a probability.
+    async fn likelihood(&self) -> f64 {
+        likelihood(self.scored.score)
+    }
+
+    /// Contributions of the five criteria to the score, in the order of `Criterion`.
+    async fn breakdown(&self) -> Vec<ScoreContribution> {
+        self.scored.vector.breakdown(self.params.selection.weights).map(Into::into).into()
+    }
+
+    /// Whether the movie is on the target list.
+    async fn status(&self) -> PredictionStatus {
+        if self.scored.listed { PredictionStatus::Listed } else { PredictionStatus::Candidate }
+    }
+
+    /// How many of the four ratings are known, 0 to 4: TMDb, IMDb, Metacritic, Rotten Tomatoes. The score counts a
+    /// missing rating as 0.
+    async fn coverage(&self) -> u8 {
+        self.scored.coverage
+    }
+
+    /// When the criteria were computed.
+    async fn computed_at(&self) -> DateTime<Utc> {
+        self.scored.computed_at
+    }
+
+    /// Where the values of the criteria come from.
+    async fn source(&self) -> ScoreSource {
+        self.scored.source.into()
+    }
+
+    /// Profile whose weights were used. Null for custom weights.
+    async fn profile(&self) -> Option<Profile> {
+        self.params.selection.profile.clone().map(Profile)
+    }
+}

@@ -1,0 +1,56 @@
+//! Parts of a prediction: status, source of the score, and contributions of the criteria.
+
+use async_graphql::{Enum, SimpleObject};
+
+use super::weights::CriterionName;
+use crate::scoring;
+use crate::store::ColumnsSource;
+
+/// Whether a movie is on the target list.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub(in crate::graphql) enum PredictionStatus {
+    /// Not on the target list.
+    Candidate,
+    /// On the target list.
+    Listed,
+}
+
+/// Where the values of the criteria come from.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "ColumnsSource")]
+pub(in crate::graphql) enum ScoreSource {
+    /// Read from the score table: computed earlier and stored.
+    ScoreTable,
+    /// Computed from the base tables for this request, because no stored score was available.
+    DirectQuery,
+}
+
+/// Why a movie has no rank.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub(in crate::graphql) enum UnrankedReason {
+    /// The movie has no release date, so it belongs to no decade.
+    NoReleaseDate,
+    /// The movie is not fully imported: its data is not complete enough to be ranked (`import_status` is not `full`).
+    NotFull,
+    /// The movie is already on the target list.
+    Listed,
+}
+
+/// Contribution of one criterion to a score.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct ScoreContribution {
+    /// The criterion.
+    criterion: CriterionName,
+    /// The movie's value for the criterion, 0 to 1.
+    value: f64,
+    /// Weight of the criterion, 0 to 1. The five weights sum to 1.
+    weight: f64,
+    /// Points that the criterion adds to the score: 100 × value × weight.
+    contribution: f64,
+}
+
+impl From<scoring::Contribution> for ScoreContribution {
+    fn from(part: scoring::Contribution) -> Self {
+        Self { criterion: part.criterion.into(), value: part.value, weight: part.weight, contribution: part.points }
+    }
+}
