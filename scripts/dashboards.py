@@ -454,10 +454,10 @@ DATABASE = [
         ("rate(db_client_connection_timeouts_total[$__rate_interval])", "{{pool}} {{instance}}"),
     ),
     panel(
-        "Time since success, in periods",
+        "Time since success, in intervals",
         "none",
-        "The task-stale alert: above the line a task has missed three periods. Check whether it fails (runs), hangs "
-        "(running) or is disabled on all instances (--no-jobs).",
+        "The task-stale alert: above the line a task has not succeeded for three times its interval. Check whether it "
+        "fails (runs), hangs (running) or is disabled on all instances (--no-jobs).",
         (
             "(time() - max by (task) (cinegraph_task_last_success_timestamp_seconds)) / max by (task) "
             "(cinegraph_task_interval_seconds)",

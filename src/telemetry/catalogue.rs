@@ -91,7 +91,7 @@ catalogue! {
         "Subscriptions ended or rejected by the service.";
 
     PREDICTION_DURATION: Histogram(FAST), "cinegraph_prediction_duration_seconds", ["source"],
-        "Duration of requests whose root fields are all predictions, by the slowest source used.";
+        "Duration of requests that contain only prediction root fields. Label source: the slowest data source used.";
 
     CACHE_LOOKUPS: Counter, "cinegraph_cache_lookups_total", ["cache", "result"],
         "Cache lookups by requests.";
@@ -169,7 +169,7 @@ catalogue! {
     SNAPSHOT_AGE: Gauge, "cinegraph_snapshot_age_seconds", [],
         "Age of the validation snapshot; 0 without a snapshot.";
     RECONCILE_DIFFERENCES: Gauge, "cinegraph_score_reconcile_differences", [],
-        "Movies whose score the last full check corrected.";
+        "Movies whose score the last full refresh corrected.";
 
     PAGE_DURATION: Histogram(HTTP), "cinegraph_page_duration_seconds", ["phase"],
         "Browser timings of the predictions page: first byte, usable list (both since navigation), reranked list.";

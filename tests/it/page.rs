@@ -74,7 +74,7 @@ async fn first_view_is_complete(pool: PgPool) {
     let titles = page.titles();
     assert_eq!(titles.len(), 25);
     assert_eq!(titles[..2], ["Film 59", "Film 58"]);
-    for part in ["58</span> films", "2 of 4 ratings known", "Crowd Pleaser", "published scale"] {
+    for part in ["58</span> films", "2 of 4 ratings known", "Crowd Pleaser", "display scale"] {
         assert!(page.text.contains(part), "{part} is missing");
     }
     assert!(!page.text.contains("Country"), "a filter without values in the data is hidden");

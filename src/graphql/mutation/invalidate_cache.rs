@@ -71,7 +71,9 @@ struct Invalidation {
     /// Number of data versions raised. A data version counts the changes of one part of the data, such as the scores of
     /// a decade; raising it invalidates the cached values that were derived from this part.
     versions: usize,
-    /// Cached entries invalidated on the responding instance. Other instances invalidate their own.
+    /// Number of entries with scores, rankings or validations that were invalidated in the caches of the instance that
+    /// executed this mutation. Cached responses and movie details are not counted. Other instances invalidate their own
+    /// entries.
     entries: usize,
 }
 

@@ -16,8 +16,8 @@ use crate::scoring::{Basis, DecadeReport, MovieId, Place, Standing};
 #[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
 #[graphql(remote = "Basis")]
 pub(in crate::graphql) enum ScoreBasis {
-    /// Blind scores: computed without the knowledge of which movies are on the target list. The accuracy measures
-    /// prediction. The default.
+    /// Blind scores: computed as if it were unknown which movies are on the target list, so they do not inflate the
+    /// accuracy. The default.
     #[default]
     Blind,
     /// The scores that `predictions` returns. They depend on the target list, which inflates the accuracy.
@@ -96,7 +96,7 @@ impl DecadeValidation {
         self.total().expected_hits
     }
 
-    /// How many times as many hits as a random ranking: `hits` / `expectedHits`. Null if no hits are expected.
+    /// Lift: `hits` / `expectedHits`. 1 is as good as a random ranking. Null if `expectedHits` is null or 0.
     async fn lift(&self) -> Option<f64> {
         self.total().lift
     }

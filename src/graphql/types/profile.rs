@@ -37,7 +37,7 @@ impl Profile {
         self.0.weights.into()
     }
 
-    /// Weights by category, which other applications on the same database use, if `weights` were derived from them.
+    /// The weights by category that `weights` were derived from. Other applications on the same database use them.
     /// Null if the weights were set directly.
     async fn category_weights(&self) -> Option<Json<Value>> {
         self.0.category_weights.clone().map(Json)

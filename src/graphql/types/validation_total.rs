@@ -20,7 +20,7 @@ pub(in crate::graphql) struct ValidationTotal {
     /// Number of hits to expect of random rankings, summed over the decades. Null if no decade has both listed and
     /// ranked movies.
     pub(super) expected_hits: Option<f64>,
-    /// How many times as many hits as a random ranking: `hits` / `expectedHits`. Null if no hits are expected.
+    /// Lift: `hits` / `expectedHits`. 1 is as good as a random ranking. Null if `expectedHits` is null or 0.
     pub(super) lift: Option<f64>,
     /// Accuracy of a ranking by TMDb popularity alone, for comparison. Null if no movie is listed.
     pub(super) baseline_accuracy: Option<f64>,
