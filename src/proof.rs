@@ -1,5 +1,5 @@
-//! Result of `cinegraph prove`: measurements for the five success criteria of the performance plan, and the file that
-//! stores them for the page `/proof`. The measuring itself belongs to the command.
+//! Result of `cinegraph prove`: measurements for its five success criteria, and the file that stores them for the page
+//! `/proof`. The measuring itself belongs to the command.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -149,7 +149,7 @@ impl Statements {
 }
 
 impl Proof {
-    /// The five criteria, in the order of the performance plan.
+    /// The five success criteria of `cinegraph prove`, in the order in which they are printed.
     #[must_use]
     pub fn criteria(&self) -> [SuccessCriterion; 5] {
         let Self { page_load, hit_ratio, statements, progressive, users: [usual, tenfold], .. } = self;

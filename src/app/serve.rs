@@ -127,7 +127,7 @@ impl App {
         let Some(path) = &self.config.admin_tokens_file else { return Ok(()) };
         let admin = AdminTokens::read(path).context("reading admin_tokens_file")?;
         if let Some(warning) = &admin.warning {
-            tracing::warn!(warning, "admin_tokens_file");
+            tracing::warn!(warning, "admin tokens file has unsafe permissions");
         }
         tracing::info!(tokens = admin.tokens.len(), "admin tokens read");
         Ok(())

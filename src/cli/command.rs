@@ -23,7 +23,7 @@ pub(super) struct Cli {
 /// Settings that beat the configuration file and the environment.
 #[derive(Debug, Args)]
 pub(super) struct GlobalArgs {
-    /// The configuration file [default: cinegraph.toml, if it is there]
+    /// The configuration file [default: cinegraph.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Use this PostgreSQL instead of the embedded one (visible in the process list; prefer CINEGRAPH_DATABASE_URL)
@@ -96,7 +96,7 @@ pub(super) enum DatabaseCommand {
     Predict(predict::PredictArgs),
     /// Print how well the ranking would have found earlier additions
     Validate(validate::ValidateArgs),
-    /// Measure this service beside the query that it replaces, on the data that is loaded; changes no data
+    /// Measure this service against the query that it replaces, on the loaded data; changes no data
     Prove(prove::ProveArgs),
     /// Show scores, snapshot, queue and jobs, and the caches of a running instance
     Status(status::StatusArgs),

@@ -17,14 +17,14 @@ pub(super) struct ImportArgs {
 
 #[derive(Debug, Subcommand)]
 enum Source {
-    /// A directory of CSV files: movies.csv, and what else there is
+    /// Import a directory of CSV files: movies.csv (required), and any of the optional files that docs/DATA.md lists
     Csv {
         /// The directory
         dir: PathBuf,
         #[command(flatten)]
         options: ImportOptions,
     },
-    /// A directory of IMDb's public dumps: title.basics.tsv.gz and title.ratings.tsv.gz, and, for credits,
+    /// Import a directory of IMDb's public dumps: title.basics.tsv.gz and title.ratings.tsv.gz, and, for credits,
     /// title.principals.tsv.gz and name.basics.tsv.gz
     Imdb {
         /// The directory
@@ -39,10 +39,10 @@ enum Source {
 
 #[derive(Debug, Args)]
 struct ImportOptions {
-    /// Replace generated movies (those of `cinegraph demo`); without this they are left and nothing is imported
+    /// Replace generated movies (those of `cinegraph demo`), which otherwise prevent the import
     #[arg(long)]
     replace_generated: bool,
-    /// Leave the scores as they are; `cinegraph refresh all` computes them later
+    /// Do not compute scores; run `cinegraph refresh all` later
     #[arg(long)]
     no_refresh: bool,
 }

@@ -15,7 +15,7 @@ pub(super) struct InvalidateArgs {
     /// All cached responses
     #[arg(long, conflicts_with_all = ["list", "decade", "profile"])]
     all: bool,
-    /// Responses about this list in one decade
+    /// Responses about a list; needs --decade
     #[arg(long, requires = "decade", conflicts_with = "profile", value_name = "KEY")]
     list: Option<String>,
     /// First year of the decade

@@ -15,13 +15,13 @@ pub(super) struct JobsArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Print the jobs that run, wait or have failed
+    /// Print running, waiting and failed jobs
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Retry failed jobs, with all their attempts
+    /// Retry failed jobs; each gets its full number of attempts again
     Retry(RetryArgs),
 }
 
@@ -30,7 +30,7 @@ enum What {
 struct RetryArgs {
     /// The job's number
     id: Option<i64>,
-    /// All that have failed
+    /// All failed jobs
     #[arg(long)]
     failed: bool,
 }

@@ -31,9 +31,9 @@ pub(super) struct ValidateArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum BasisArg {
-    /// The list's own labels are hidden from the score
+    /// Scores computed as if it were unknown which movies are on the target list
     Blind,
-    /// The published arithmetic, labels included
+    /// The scores that `cinegraph predict` prints; they depend on the target list, which inflates the accuracy
     AsPublished,
 }
 

@@ -33,7 +33,7 @@ pub struct AdminTokens {
 pub struct AdminToken {
     /// Whose it is; may be logged.
     pub label: Option<String>,
-    /// At least 32 visible ASCII characters.
+    /// At least 32 printable ASCII characters.
     pub token: Secret,
 }
 
@@ -59,7 +59,10 @@ pub enum AdminTokensError {
         bytes: usize,
     },
     /// A token that no client could send.
-    #[error("{path:?}, line {line}: a token is visible ASCII characters without spaces; comments take their own line")]
+    #[error(
+        "{path:?}, line {line}: a token may contain only printable ASCII characters and no spaces; write comments on \
+         separate lines"
+    )]
     NotPlain {
         /// The file.
         path: PathBuf,
@@ -180,7 +183,7 @@ mod tests {
     #[test]
     fn a_comment_behind_a_token_is_not_taken_for_a_part_of_it() {
         let error = read(&format!("{TOKEN} # mine")).unwrap_err();
-        assert!(error.to_string().starts_with(r#""tokens", line 1: a token is visible ASCII"#), "{error}");
+        assert!(error.to_string().starts_with(r#""tokens", line 1: a token may contain only"#), "{error}");
     }
 
     #[test]

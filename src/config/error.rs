@@ -45,7 +45,7 @@ pub enum ConfigError {
         closest: Option<String>,
     },
     /// A setting of an earlier version.
-    #[error("{name} in {origin} is no longer a setting, remove it: {replacement}")]
+    #[error("{name} in {origin} is no longer a setting: remove it. What applies instead: {replacement}")]
     Removed {
         /// The name.
         name: String,
@@ -55,7 +55,7 @@ pub enum ConfigError {
         replacement: &'static str,
     },
     /// A secret is given twice.
-    #[error("both {variable} and {variable}_FILE are set, expected one of them")]
+    #[error("both {variable} and {variable}_FILE are set: remove one of them")]
     GivenTwice {
         /// The variable that holds the secret itself.
         variable: String,

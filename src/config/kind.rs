@@ -133,15 +133,15 @@ impl fmt::Display for Kind {
             Self::Bool => "true or false",
             Self::Integer { unit, min, max } => return write!(f, "a whole number of {unit}, {min} to {max}"),
             Self::Seconds => return write!(f, "seconds, {} to {}", SECONDS.start(), SECONDS.end()),
-            Self::List => "a list such as [\"1001_movies\"], in a variable separated by commas",
-            Self::Networks => "a list such as [\"10.0.0.0/8\"], in a variable separated by commas",
+            Self::List => "a list such as [\"1001_movies\"], comma-separated in a variable",
+            Self::Networks => "a list such as [\"10.0.0.0/8\"], comma-separated in a variable",
             Self::Origins => {
-                "a list of origins such as [\"https://films.example\"] (scheme, host, perhaps a port; no path, no \
-                 wildcard inside), \"loopback\" for pages of this machine on any port, or \"*\" for all; in a variable \
-                 separated by commas"
+                "a list of origins such as [\"https://films.example\"] (scheme, host, optional port; no path or \
+                 wildcard), \"loopback\" for pages of this machine on any port, or \"*\" for all; comma-separated in a \
+                 variable"
             }
             Self::HeaderNames => {
-                "a list of header names such as [\"x-tenant\"], without wildcards, in a variable separated by commas"
+                "a list of header names such as [\"x-tenant\"], without wildcards, comma-separated in a variable"
             }
             Self::OneOf(words) => return write!(f, "one of {}", words.join(", ")),
             Self::LogFilter => "a filter such as info,sqlx::query=debug",

@@ -23,7 +23,7 @@ pub struct AllowedOrigins {
 
 /// An entry of `cors_allowed_origins` that would never match the `Origin` header of a browser.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an origin: expected a scheme, a host and perhaps a port, without a path or a wildcard")]
+#[error("{0:?} is not an origin: expected a scheme, a host and an optional port, no path or wildcard")]
 pub struct OriginError(String);
 
 impl AllowedOrigins {

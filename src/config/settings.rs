@@ -39,7 +39,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "database_max_connections",
         kind: Kind::Integer { unit: "connections", min: 1, max: 1000 },
         default: Some("10"),
-        description: "Connections that the pool opens at most.",
+        description: "Maximum number of pooled connections.",
     },
     Setting {
         key: "database_acquire_timeout_seconds",
@@ -57,13 +57,13 @@ pub const SETTINGS: &[Setting] = &[
         key: "direct_query_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("15"),
-        description: "The same for the direct query, which computes scores when the score table can't serve them.",
+        description: "How long a direct query may run. It computes scores when the score table cannot serve them.",
     },
     Setting {
         key: "direct_query_concurrency",
         kind: Kind::Integer { unit: "statements", min: 1, max: 100 },
         default: Some("2"),
-        description: "How many direct queries may run at a time, on connections of their own.",
+        description: "Concurrent direct queries. They have their own connections.",
     },
     Setting {
         key: "replica_url",
@@ -93,13 +93,15 @@ pub const SETTINGS: &[Setting] = &[
         key: "cache_enabled",
         kind: Kind::Bool,
         default: Some("true"),
-        description: "Whether responses and results are cached. When off, only the score columns of decades stay in memory.",
+        description: "Whether responses and results are cached. When off, only score columns, profiles, lists, genres \
+                      and countries stay in memory.",
     },
     Setting {
         key: "cache_columns_bytes",
         kind: Kind::Integer { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
         default: Some("268435456"),
-        description: "Memory for the score columns of decades: about 100 bytes per movie, and as much again for validation.",
+        description: "Memory for the score columns of decades: about 100 bytes per movie, and another 100 for \
+                      validation.",
     },
     Setting {
         key: "cache_answers_bytes",
@@ -111,32 +113,33 @@ pub const SETTINGS: &[Setting] = &[
         key: "cache_current_ttl_seconds",
         kind: Kind::Seconds,
         default: Some("300"),
-        description: "How long predictions of the current decade stay fresh when nothing changes; stale as long again.",
+        description: "How long predictions of the current decade stay fresh if nothing changes. After that they \
+                      may be served as stale for the same time.",
     },
     Setting {
         key: "cache_profiles_ttl_seconds",
         kind: Kind::Seconds,
         default: Some("600"),
-        description: "The same for profiles, their comparison, and details of movies.",
+        description: "TTL of profiles, their comparison and movie details.",
     },
     Setting {
         key: "cache_past_ttl_seconds",
         kind: Kind::Seconds,
         default: Some("3600"),
-        description: "The same of past decades and validations.",
+        description: "TTL of predictions of past decades and of validations.",
     },
     Setting {
         key: "target_lists",
         kind: Kind::List,
         default: Some("1001_movies"),
-        description: "Keys of the lists that blind scores are kept for.",
+        description: "Keys of the lists that have blind scores.",
     },
     Setting {
         key: "person_quality_enabled",
         kind: Kind::Bool,
         default: None,
-        description: "Whether people's quality scores are computed here. When not set: only where the movie tables were \
-                      made here, since another application maintains its own.",
+        description: "Whether Cinegraph computes people's quality scores. When not set: yes if Cinegraph created the \
+                      movie tables, no if it is attached to a host application, which computes its own.",
     },
     Setting {
         key: "http_addr",
@@ -154,19 +157,19 @@ pub const SETTINGS: &[Setting] = &[
         key: "admin_tokens_file",
         kind: Kind::Path,
         default: None,
-        description: "File of admin tokens, one per line: bare or label=token, at least 32 bytes each.",
+        description: "File of admin tokens, one a line: token or label=token, at least 32 bytes each.",
     },
     Setting {
         key: "http_connections_limit",
         kind: Kind::Integer { unit: "connections", min: 1, max: 1_000_000 },
         default: Some("10000"),
-        description: "Connections of the public listener at a time; further connections wait.",
+        description: "Concurrent connections of the public listener; further ones wait.",
     },
     Setting {
         key: "http_concurrency_limit",
         kind: Kind::Integer { unit: "operations", min: 1, max: 1_000_000 },
         default: Some("1024"),
-        description: "Operations by HTTP at a time, those of pages included; further requests get 503 (load shedding).",
+        description: "Concurrent HTTP operations, including those of pages; further requests get 503 (load shedding).",
     },
     Setting {
         key: "cors_allowed_origins",
@@ -179,7 +182,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "cors_allowed_headers",
         kind: Kind::HeaderNames,
         default: None,
-        description: "Request headers that these pages may send, beside those that GraphQL clients and OpenTelemetry use.",
+        description: "Request headers that pages of cors_allowed_origins may send, in addition to those that GraphQL \
+                      clients and OpenTelemetry use.",
     },
     Setting {
         key: "trusted_peers",
@@ -242,7 +246,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "websocket_connections_limit",
         kind: Kind::Integer { unit: "connections", min: 1, max: 100_000 },
         default: Some("2000"),
-        description: "WebSocket connections at a time; further ones get 503.",
+        description: "Concurrent WebSocket connections; further ones get 503.",
     },
     Setting {
         key: "graphiql_enabled",
@@ -255,7 +259,7 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Path,
         default: None,
         description: "Where GraphiQL's files are (scripts/graphiql.sh fetches them). When not set: \
-                      ../share/cinegraph/graphiql, seen from the program's directory.",
+                      ../share/cinegraph/graphiql, relative to the directory of the program.",
     },
     Setting {
         key: "introspection_enabled",
@@ -267,7 +271,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "metrics_enabled",
         kind: Kind::Bool,
         default: Some("true"),
-        description: "Whether metrics are recorded. Switched off only to measure their cost.",
+        description: "Whether metrics are recorded. Turn off only to measure their cost.",
     },
     Setting {
         key: "log_format",
@@ -281,7 +285,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some(
             "info,sqlx::query=off,sqlx::postgres::notice=warn,graphile_worker=warn,graphile_worker::runner::release=off",
         ),
-        description: "Which log lines are written: a level, then exceptions per module.",
+        description: "Which log lines are written: a level, then levels per module.",
     },
 ];
 
@@ -311,9 +315,9 @@ names), environment variables, flags. `cinegraph config` prints the value and th
 The variable of a setting is `CINEGRAPH_` and its name in upper case, such as `CINEGRAPH_HTTP_ADDR`. URLs of databases and \
 of Redis can be secret: their variables with `_FILE` appended name a file that contains the URL.
 
-In the file, an unknown name is an error. In the environment, a misspelt name is an error, and any other unknown \
-`CINEGRAPH_` variable a warning in the log: Kubernetes and other programs set variables of their own. The name of a \
-removed setting is an error in both.
+In the file, an unknown name is an error. An environment variable that looks like a misspelt setting is an error. \
+Other unknown `CINEGRAPH_` variables cause a warning in the log, because Kubernetes and other programs set variables \
+of their own. The name of a removed setting is an error in both.
 
 | setting | default | value | meaning |
 |---|---|---|---|

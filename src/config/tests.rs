@@ -149,10 +149,11 @@ fn variables_without_our_prefix_and_the_name_of_the_file_are_not_reported() {
 fn a_removed_setting_is_an_error_that_says_what_applies_instead() {
     let replacement = "circuit breakers open after 5 consecutive failures";
     let error = from_file("breaker_failures = 5").unwrap_err().to_string();
-    let expected = "breaker_failures in cinegraph.toml is no longer a setting, remove it: ";
+    let expected = "breaker_failures in cinegraph.toml is no longer a setting: remove it. What applies instead: ";
     assert_eq!(error, format!("{expected}{replacement}"));
     let error = from_variables(&[("CINEGRAPH_BREAKER_FAILURES", "5")]).unwrap_err().to_string();
-    let expected = "CINEGRAPH_BREAKER_FAILURES in the environment is no longer a setting, remove it: ";
+    let expected =
+        "CINEGRAPH_BREAKER_FAILURES in the environment is no longer a setting: remove it. What applies instead: ";
     assert_eq!(error, format!("{expected}{replacement}"));
     for (key, _) in settings::REMOVED {
         assert!(Setting::named(key).is_none(), "{key}");
@@ -260,7 +261,7 @@ fn a_secret_is_read_from_the_file_that_a_variable_names() {
     let error = from_variables(&both).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "both CINEGRAPH_DATABASE_URL and CINEGRAPH_DATABASE_URL_FILE are set, expected one of them"
+        "both CINEGRAPH_DATABASE_URL and CINEGRAPH_DATABASE_URL_FILE are set: remove one of them"
     );
 }
 

@@ -29,7 +29,7 @@ pub struct Services {
     pub reference: ReferenceData,
     /// Service status.
     pub status: StatusReport,
-    /// Backtests.
+    /// Validations.
     pub validation: Validation,
     /// Current data versions.
     pub versions: Versions,
@@ -56,7 +56,8 @@ impl Services {
         }
     }
 
-    /// Number of this instance's cached entries that depend on `scope`; all entries if it is `None`.
+    /// Number of entries in this instance's caches `columns`, `predictions` and `validation` that depend on `scope`;
+    /// all entries of these caches if it is `None`. The other caches are not counted.
     #[must_use]
     pub fn count_entries(&self, scope: Option<&Scope>) -> usize {
         self.predictions.count_entries(scope) + self.validation.count_entries(scope)

@@ -66,16 +66,16 @@ pub enum GenerateError {
         movies: u32,
     },
     /// The movie tables are host tables.
-    #[error("the movie tables belong to another application; use a separate database for a generated catalogue")]
+    #[error("the movie tables belong to another application; generate movies in another database")]
     ForeignCatalogue,
     /// The catalogue was imported.
-    #[error("the database holds imported movies, which a generated catalogue would replace; use another database")]
+    #[error("the database holds imported movies, which generated ones would replace; use another database")]
     ImportedCatalogue,
     /// Neither `import` nor `generate` wrote the movies.
     #[error("the database holds movies of unknown origin, which would be replaced; use another database")]
     UnknownCatalogue,
     /// The database failed.
-    #[error("cannot write the catalogue")]
+    #[error("cannot write the movies")]
     Database(#[from] StoreError),
     /// The generator failed; a bug.
     #[error("the generator stopped unexpectedly")]

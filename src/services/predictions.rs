@@ -244,8 +244,8 @@ impl Predictions {
         Ok(RankingPage { movies, total, has_previous, has_next, data_version, as_of })
     }
 
-    /// The best candidates of a decade, at most `count`, and the current state of the movies in `about` that are not
-    /// among them, all from the same data version.
+    /// The `count` best candidates of a decade. Also returns the current state of each movie in `about` that is not one
+    /// of them. Both come from the same data version.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.

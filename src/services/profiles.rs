@@ -196,7 +196,7 @@ fn check(draft: &ProfileDraft) -> Result<(), ServiceError> {
             return Err(ServiceError::invalid(field, format!("has {length} characters, expected {max} at most")));
         }
         if text.contains('\0') {
-            return Err(ServiceError::invalid(field, "has a NUL character, which no text may have"));
+            return Err(ServiceError::invalid(field, "contains a NUL character"));
         }
     }
     Ok(())

@@ -215,14 +215,14 @@ impl Services {
             None => None,
         };
         let request = self.store.request_scores(ids.as_deref()).await?;
-        tracing::info!(admin = by.label(), films = movies, all = movies.is_none(), "scores requested");
+        tracing::info!(admin = by.label(), films = movies, all = movies.is_none(), "score recomputation requested");
         Ok((request, movies))
     }
 
     /// Number of distinct movies; all must exist.
     async fn count_distinct_movies(&self, ids: &[MovieId]) -> Result<usize, ServiceError> {
         if ids.is_empty() {
-            return Err(ServiceError::invalid("movieIds", "is empty; leave it out for all movies"));
+            return Err(ServiceError::invalid("movieIds", "is empty; omit it for all movies"));
         }
         if ids.len() > MOVIES_MAX {
             let problem = format!("has {} ids, expected {MOVIES_MAX} at most", ids.len());

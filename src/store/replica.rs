@@ -40,7 +40,8 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    /// A replica that is unusable until its lag is first recorded. Its pool waits no longer than the primary's.
+    /// Creates the replica, unusable until its lag is first recorded. A request waits for a connection of its pool at
+    /// most as long as for one of the primary's.
     pub(super) fn new(
         settings: &ReplicaSettings,
         pool: PgPoolOptions,

@@ -85,7 +85,7 @@ impl Statement {
         self.finish_with(result, |row| usize::from(row.is_some()))
     }
 
-    /// Finishes a statement that returns no rows.
+    /// Finishes a statement and records 0 rows, for statements whose rows are not of interest.
     pub(super) fn finish<T>(self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         self.finish_with(result, |_| 0)
     }

@@ -731,7 +731,7 @@ async fn mutations_are_logged_with_the_administrator_and_without_the_token(pool:
             "profile deleted",
             "profile made the default",
             "cached results invalidated",
-            "scores requested"
+            "score recomputation requested"
         ]
     );
     assert!(changes.iter().all(|line| line["admin"] == "ops" && line["level"] == "INFO"), "{changes:?}");

@@ -42,8 +42,8 @@ pub enum ImportError {
     },
     /// The movie tables are host tables.
     #[error(
-        "the movie tables of this database belong to another application; import into an empty database, or with that \
-         application"
+        "the movie tables of this database belong to another application; import with that application, or into an \
+         empty database"
     )]
     ForeignCatalogue,
     /// Generated movies must not mix with real ones.
@@ -53,7 +53,7 @@ pub enum ImportError {
     )]
     GeneratedCatalogue,
     /// The files hold no movie to replace the generated ones with.
-    #[error("the files hold no movie that can be imported, so the generated movies were left")]
+    #[error("the files contain no movie that can be imported; the generated movies were not replaced")]
     Empty,
     /// The database failed or rejected a row.
     #[error("cannot write the import to the database")]
