@@ -1,38 +1,90 @@
-//! Injected time: the system clock in the service, a manual clock in tests.
+//! Injected time: the clocks of the system in the service, manual ones in tests.
 //!
-//! `clippy.toml` forbids `Utc::now` anywhere else, so that code that depends on the time can be tested exactly.
+//! Two clocks: [`Clock::now`] is the date and time, which an operator or NTP may set forward or back; [`Clock::moment`]
+//! measures durations and is never set. `clippy.toml` forbids `Utc::now` anywhere else, so that code that depends on the
+//! time can be tested exactly.
 
 use std::fmt;
+use std::ops::{Add, Sub};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// A source of the current time. Clones share it.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// The system's clocks; moments count from this instant.
+    System(Instant),
+    /// A start, and how far the hand has moved each clock since.
+    Manual(DateTime<Utc>, ClockHand),
+}
+
+/// A point in time on a clock that is never set. Only comparable with moments of the same [`Clock`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(TimeDelta);
+
+impl Moment {
+    /// The time from `earlier` to this moment; 0 if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        (self.0 - earlier.0).to_std().unwrap_or_default()
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+        Self(self.0.checked_add(&by).unwrap_or(TimeDelta::MAX))
+    }
+}
+
+impl Sub<Duration> for Moment {
+    type Output = Self;
+
+    fn sub(self, by: Duration) -> Self {
+        let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+        Self(self.0.checked_sub(&by).unwrap_or(TimeDelta::MIN))
+    }
+}
 
 impl Clock {
-    /// The system clock.
+    /// The system's clocks.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn system() -> Self {
-        Self(Arc::new(Utc::now))
+        Self(Source::System(Instant::now()))
     }
 
-    /// A clock that starts at `start` and moves only when its [`ClockHand`] advances it.
+    /// Clocks that start at `start` and move only when their [`ClockHand`] moves them.
     #[must_use]
     pub fn manual(start: DateTime<Utc>) -> (Self, ClockHand) {
-        let offset = Arc::new(AtomicI64::new(0));
-        let hand = ClockHand(Arc::clone(&offset));
-        let now = move || start + TimeDelta::milliseconds(offset.load(Ordering::SeqCst));
-        (Self(Arc::new(now)), hand)
+        let hand = ClockHand::default();
+        (Self(Source::Manual(start, hand.clone())), hand)
     }
 
-    /// The current time, UTC.
+    /// The current date and time, UTC.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     pub fn now(&self) -> DateTime<Utc> {
-        (self.0)()
+        match &self.0 {
+            Source::System(_) => Utc::now(),
+            Source::Manual(start, hand) => *start + milliseconds(&hand.elapsed) + milliseconds(&hand.set_by),
+        }
+    }
+
+    /// The current moment.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment(match &self.0 {
+            Source::System(start) => TimeDelta::from_std(start.elapsed()).unwrap_or(TimeDelta::MAX),
+            Source::Manual(_, hand) => milliseconds(&hand.elapsed),
+        })
     }
 }
 
@@ -43,12 +95,24 @@ impl fmt::Debug for Clock {
 }
 
 /// Moves a manual [`Clock`].
-#[derive(Debug, Clone)]
-pub struct ClockHand(Arc<AtomicI64>);
+#[derive(Debug, Clone, Default)]
+pub struct ClockHand {
+    elapsed: Arc<AtomicI64>,
+    set_by: Arc<AtomicI64>,
+}
 
 impl ClockHand {
-    /// Moves the clock forward by `by`, cut to whole milliseconds.
+    /// Lets the time `by` pass, cut to whole milliseconds.
     pub fn advance(&self, by: TimeDelta) {
-        self.0.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+        self.elapsed.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
     }
+
+    /// Sets the date and time forward, or back if `by` is negative; no time passes.
+    pub fn set(&self, by: TimeDelta) {
+        self.set_by.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+    }
+}
+
+fn milliseconds(count: &AtomicI64) -> TimeDelta {
+    TimeDelta::milliseconds(count.load(Ordering::SeqCst))
 }

@@ -233,6 +233,12 @@ impl VersionSet {
         of_scopes.chain(of_all).max().unwrap_or(Staleness::Current)
     }
 
+    /// Whether this set has an older version of a scope than `other`.
+    #[must_use]
+    pub fn is_older_than(&self, other: &Self) -> bool {
+        self.scopes.iter().any(|(scope, version)| other.version(scope).is_some_and(|other| *version < other))
+    }
+
     /// The version of `scope` in this set; `None` if it does not depend on the scope by name.
     #[must_use]
     pub fn version(&self, scope: &Scope) -> Option<i64> {

@@ -46,7 +46,7 @@ where
     /// An empty cache, whose limits are added to the capacity metrics of `name`.
     #[must_use]
     pub fn new(name: CacheName, capacity: Capacity, metrics: CacheMetrics) -> Self {
-        metrics.cache_capacity(name, capacity.entries, capacity.bytes);
+        metrics.set_capacity(name, capacity.entries, capacity.bytes);
         let partition = |percent| Mutex::new(Partition::new(capacity.share(percent)));
         Self { name, metrics, standard: partition(100 - CUSTOM_SHARE), custom: partition(CUSTOM_SHARE) }
     }
@@ -64,7 +64,7 @@ where
         // Evictions of custom weights are not counted: their partition is full by design, whereas the metric shows
         // whether a cache is too small.
         if !custom {
-            self.metrics.cache_evicted(self.name, Eviction::Capacity, evicted);
+            self.metrics.evicted(self.name, Eviction::Capacity, evicted);
         }
     }
 
@@ -72,7 +72,7 @@ where
     pub fn remove(&self, key: &K, reason: Eviction) {
         for partition in [&self.standard, &self.custom] {
             if self.measured(partition, |partition| partition.remove(key)) {
-                self.metrics.cache_evicted(self.name, reason, 1);
+                self.metrics.evicted(self.name, reason, 1);
             }
         }
     }
@@ -91,7 +91,7 @@ where
         let (entries, bytes) = partition.size();
         let changed = change(&mut partition);
         let (entries_now, bytes_now) = partition.size();
-        self.metrics.cache_size(self.name, (entries, entries_now), (bytes, bytes_now));
+        self.metrics.resized(self.name, (entries, entries_now), (bytes, bytes_now));
         changed
     }
 }
@@ -170,11 +170,12 @@ mod tests {
 
     use super::super::entry::{Ttl, Validity};
     use super::*;
+    use crate::clock::Clock;
     use crate::telemetry::Recorder;
     use crate::versions::VersionSet;
 
     fn entry(bytes: usize) -> Arc<Entry<()>> {
-        let validity = Validity::new(DateTime::UNIX_EPOCH, Ttl::of(Duration::from_secs(1)));
+        let validity = Validity::new(Clock::manual(DateTime::UNIX_EPOCH).0.moment(), Ttl::of(Duration::from_secs(1)));
         Arc::new(Entry { value: Arc::new(()), version_set: VersionSet::default(), validity, bytes })
     }
 

@@ -8,12 +8,10 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, Client, ExistenceCheck, RedisError, SetExpiry, SetOptions};
 use tracing::Instrument;
 
+use super::codec::Stored;
 use super::labels::{CacheName, CacheOperation, Layer, LayerResult};
 use super::metrics::CacheMetrics;
 use crate::breaker::{Breaker, BreakerMetrics, BreakerName};
-
-/// Version of the stored layout, the first byte of a value. A value of another layout is a miss.
-const LAYOUT: u8 = 1;
 
 /// Expiry of a refresh lock. Longer than a refresh takes, and short enough that a key is soon refreshed again after the
 /// instance that held its lock has crashed.
@@ -63,25 +61,36 @@ impl Redis {
         }
     }
 
-    /// Returns the value of `key`; `None` if it is missing, has another layout or cannot be read. `counted` says
-    /// whether the lookup belongs to a request and is counted in the metrics.
-    pub(super) async fn get(&self, cache: CacheName, key: &str, counted: bool) -> Option<Vec<u8>> {
+    /// Returns the value of `key` as `decode` reads it; `None` if it is missing or cannot be read. `counted` says whether
+    /// the lookup belongs to a request and is counted in the metrics.
+    pub(super) async fn get<T>(
+        &self,
+        cache: CacheName,
+        key: &str,
+        counted: bool,
+        decode: impl FnOnce(&Stored) -> Option<T>,
+    ) -> Option<T> {
         let mut connection = self.connection();
-        let found =
-            self.execute::<Option<Vec<u8>>>("GET", CacheOperation::Get, async move { connection.get(key).await });
+        // In one transaction, so that both replies are about the same value.
+        let read = redis::pipe().atomic().get(key).pttl(key).to_owned();
+        let found = self.execute::<(Option<Vec<u8>>, i64)>("GET", CacheOperation::Get, async move {
+            read.query_async(&mut connection).await
+        });
         let (result, value) = match found.await {
-            Ok(Some(bytes)) => match bytes.split_first() {
-                Some((&LAYOUT, value)) => (LayerResult::Hit, Some(value.to_vec())),
-                _ => (LayerResult::Miss, None),
-            },
-            Ok(None) => (LayerResult::Miss, None),
+            Ok((bytes, remaining)) => {
+                // Negative: the value has no expiry, so another program wrote it.
+                let remaining = u64::try_from(remaining).ok().map(Duration::from_millis);
+                let stored = bytes.zip(remaining).map(|(bytes, remaining)| Stored { bytes, remaining });
+                let value = stored.and_then(|stored| decode(&stored));
+                (if value.is_some() { LayerResult::Hit } else { LayerResult::Miss }, value)
+            }
             Err(Failure::TimedOut) => (LayerResult::Timeout, None),
             Err(Failure::Refused) => (LayerResult::Error, None),
             // No command was sent, so nothing is counted.
             Err(Failure::BreakerOpen) => return None,
         };
         if counted {
-            self.metrics.cache_layer(cache, Layer::L2, result);
+            self.metrics.layer(cache, Layer::L2, result);
         }
         value
     }
@@ -89,9 +98,8 @@ impl Redis {
     /// Stores `value` with the expiry `ttl`. Returns whether that succeeded.
     pub(super) async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> bool {
         let mut connection = self.connection();
-        let bytes = [&[LAYOUT], value].concat();
         let options = SetOptions::default().with_expiration(SetExpiry::PX(millis(ttl)));
-        self.execute::<()>("SET", CacheOperation::Set, async move { connection.set_options(key, bytes, options).await })
+        self.execute::<()>("SET", CacheOperation::Set, async move { connection.set_options(key, value, options).await })
             .await
             .is_ok()
     }
@@ -141,7 +149,7 @@ impl Redis {
         );
         let started = Instant::now();
         let result = tokio::time::timeout(self.timeout, call).instrument(span.clone()).await;
-        self.metrics.cache_operation(Layer::L2, operation, started);
+        self.metrics.operation(Layer::L2, operation, started);
         let result = match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if error.is_timeout() => Err(Failure::TimedOut),

@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tracing::{Instrument, Span};
 
-use super::codec::Codec;
+use super::codec::{Codec, SharedValue};
 use super::context::{CacheContext, CacheSettings, Key, LoadError};
 use super::dependencies::{DependencyScope, ReadMode};
-use super::entry::{Entry, EntryState, Loaded};
+use super::entry::{Entry, Loaded};
+use super::freshness::EntryState;
 use super::labels::{
     CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
 };
@@ -64,7 +63,7 @@ where
     #[must_use]
     pub fn shared(settings: CacheSettings, cache_context: &CacheContext) -> Self
     where
-        V: Serialize + DeserializeOwned,
+        V: SharedValue,
     {
         Self(Arc::new(Tiers::new(settings, cache_context, Some(Codec::new()))))
     }
@@ -135,8 +134,8 @@ where
         let started = Instant::now();
         let entry = tiers.memory.get(key).filter(|entry| tiers.state(entry) == EntryState::Fresh)?;
         let metrics = &tiers.cache_context.metrics;
-        metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
-        metrics.cache_layer(tiers.name, Layer::L1, LayerResult::Hit);
+        metrics.operation(Layer::L1, CacheOperation::Get, started);
+        metrics.layer(tiers.name, Layer::L1, LayerResult::Hit);
         Some(entry)
     }
 
@@ -176,7 +175,7 @@ where
         let metrics = &tiers.cache_context.metrics;
         let started = Instant::now();
         let cached = tiers.memory.get(key);
-        metrics.cache_operation(Layer::L1, CacheOperation::Get, started);
+        metrics.operation(Layer::L1, CacheOperation::Get, started);
         let state = cached.as_deref().map(|entry| match tiers.state(entry) {
             EntryState::Fresh if reader.mode() == ReadMode::Latest && !tiers.is_current(entry) => EntryState::Stale,
             state => state,
@@ -194,7 +193,7 @@ where
         };
         if reader.is_request() {
             let is_missing = matches!(found, InMemory::Missing { .. });
-            metrics.cache_layer(tiers.name, Layer::L1, if is_missing { LayerResult::Miss } else { LayerResult::Hit });
+            metrics.layer(tiers.name, Layer::L1, if is_missing { LayerResult::Miss } else { LayerResult::Hit });
         }
         found
     }
@@ -220,12 +219,12 @@ where
                 Lookup::Miss => {
                     reader.span.record("cinegraph.cache.single_flight.role", role.as_str());
                     if reader.is_request() {
-                        metrics.cache_single_flight(self.0.name, role);
+                        metrics.single_flight(self.0.name, role);
                     }
                 }
                 // The failed load was the refresh of the outdated entry.
                 Lookup::Stale if reader.is_request() => {
-                    metrics.cache_revalidation(self.0.name, Revalidation::Error);
+                    metrics.revalidation(self.0.name, Revalidation::Error);
                 }
                 _ => {}
             }
@@ -278,12 +277,12 @@ where
     /// Traces a lookup that is served `entry`, counts it if `counted`, and returns the entry's age.
     fn record_lookup(&self, entry: &Entry<V>, lookup: Lookup, span: &Span, counted: bool) -> Duration {
         let CacheContext { metrics, clock, .. } = &self.0.cache_context;
-        let age = entry.validity.age(clock.now());
+        let age = entry.validity.age(clock.moment());
         span.record("cinegraph.cache.result", lookup.as_str());
         span.record("cinegraph.cache.age_seconds", age.as_secs_f64());
         if counted {
-            metrics.cache_lookup(self.0.name, lookup);
-            metrics.cache_served(self.0.name, age);
+            metrics.lookup(self.0.name, lookup);
+            metrics.served(self.0.name, age);
         }
         age
     }
@@ -435,8 +434,8 @@ impl WaitGuard<'_> {
 impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         for role in &self.roles {
-            self.metrics.cache_lookup(self.cache, Lookup::Miss);
-            self.metrics.cache_single_flight(self.cache, *role);
+            self.metrics.lookup(self.cache, Lookup::Miss);
+            self.metrics.single_flight(self.cache, *role);
         }
     }
 }

@@ -96,61 +96,61 @@ impl CacheMetrics {
     }
 
     /// Counts one lookup of a request.
-    pub fn cache_lookup(&self, cache: CacheName, result: Lookup) {
+    pub fn lookup(&self, cache: CacheName, result: Lookup) {
         self.cache(cache).lookups.at(result).increment(1);
     }
 
     /// Counts the result of a request's lookup in one tier.
-    pub fn cache_layer(&self, cache: CacheName, layer: Layer, result: LayerResult) {
+    pub fn layer(&self, cache: CacheName, layer: Layer, result: LayerResult) {
         self.cache(cache).layers.at(layer).requests.at(result).increment(1);
     }
 
     /// Counts a miss by its role: leader of the load or follower.
-    pub fn cache_single_flight(&self, cache: CacheName, role: FlightRole) {
+    pub fn single_flight(&self, cache: CacheName, role: FlightRole) {
         self.cache(cache).single_flight.at(role).increment(1);
     }
 
     /// Counts the outcome of a refresh of a stale entry.
-    pub fn cache_revalidation(&self, cache: CacheName, outcome: Revalidation) {
+    pub fn revalidation(&self, cache: CacheName, outcome: Revalidation) {
         self.cache(cache).revalidations.at(outcome).increment(1);
     }
 
     /// Counts an entry stored in one tier.
-    pub fn cache_written(&self, cache: CacheName, layer: Layer, reason: WriteReason) {
+    pub fn written(&self, cache: CacheName, layer: Layer, reason: WriteReason) {
         self.cache(cache).layers.at(layer).writes.at(reason).increment(1);
     }
 
     /// Counts entries removed from L1.
-    pub fn cache_evicted(&self, cache: CacheName, reason: Eviction, values: usize) {
+    pub fn evicted(&self, cache: CacheName, reason: Eviction, values: usize) {
         if let Ok(values) = u64::try_from(values) {
             self.cache(cache).evictions.at(reason).increment(values);
         }
     }
 
     /// Records the duration of a load.
-    pub fn cache_loaded(&self, cache: CacheName, took: Duration, status: Status) {
+    pub fn loaded(&self, cache: CacheName, took: Duration, status: Status) {
         self.cache(cache).loads.at(status).record(took);
     }
 
     /// Records the age of an entry when it is served.
-    pub fn cache_served(&self, cache: CacheName, age: Duration) {
+    pub fn served(&self, cache: CacheName, age: Duration) {
         self.cache(cache).age.record(age);
     }
 
     /// Adds to the capacity of L1, since several caches may share one name.
-    pub fn cache_capacity(&self, cache: CacheName, entries: usize, bytes: usize) {
+    pub fn set_capacity(&self, cache: CacheName, entries: usize, bytes: usize) {
         self.cache(cache).capacity_entries.increment(number(entries));
         self.cache(cache).capacity_bytes.increment(number(bytes));
     }
 
     /// Adds the difference in size that a change of L1 made: each pair is the size before and after.
-    pub fn cache_size(&self, cache: CacheName, entries: (usize, usize), bytes: (usize, usize)) {
+    pub fn resized(&self, cache: CacheName, entries: (usize, usize), bytes: (usize, usize)) {
         self.cache(cache).entries.increment(number(entries.1) - number(entries.0));
         self.cache(cache).bytes.increment(number(bytes.1) - number(bytes.0));
     }
 
     /// Records the time in one tier since `started`.
-    pub fn cache_operation(&self, layer: Layer, operation: CacheOperation, started: Instant) {
+    pub fn operation(&self, layer: Layer, operation: CacheOperation, started: Instant) {
         self.0.operations.at(layer).at(operation).record(started.elapsed());
     }
 

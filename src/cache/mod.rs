@@ -9,6 +9,7 @@ mod codec;
 mod context;
 mod dependencies;
 mod entry;
+mod freshness;
 mod l1;
 mod l2;
 mod labels;
@@ -17,9 +18,11 @@ mod metrics;
 mod single_flight;
 mod tiered;
 
+pub use codec::{SharedValue, layout_of};
 pub use context::{CacheContext, CacheSettings, Key, LoadError};
 pub use dependencies::{Dependencies, DependencyScope, ReadMode};
-pub use entry::{Entry, EntryState, Loaded, Ttl, Validity, state_of};
+pub use entry::{Entry, Loaded, Ttl, Validity};
+pub use freshness::{EntryState, state_of};
 pub use l1::{Capacity, Memory};
 pub use l2::{L2Settings, Redis};
 pub use labels::{

@@ -45,6 +45,10 @@ impl Key for Name {
     }
 }
 
+impl SharedValue for Option<u32> {
+    const LAYOUT: [u8; 4] = [0; 4];
+}
+
 /// What a load does once it is released.
 #[derive(Debug, Clone, Copy)]
 enum Ending {

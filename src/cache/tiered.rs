@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cached::claim::ClaimRegistry;
-use chrono::{DateTime, Utc};
 use futures_util::future::{BoxFuture, join_all};
 use tracing::Instrument;
 
-use super::codec::Codec;
+use super::codec::{Codec, Stored};
 use super::context::{CacheContext, CacheSettings, Key, LoadError};
 use super::dependencies::{Dependencies, DependencyScope, ReadMode};
-use super::entry::{Entry, EntryState, Loaded, Ttl, Validity, state_of};
+use super::entry::{Entry, Loaded, Ttl, Validity};
+use super::freshness::{EntryState, state_of};
 use super::l1::Memory;
 use super::l2::Redis;
 use super::labels::{CacheName, DataSource, Eviction, Layer, Lookup, Revalidation, WriteReason};
 use super::metrics::revalidation_span;
 use super::single_flight::{Joined, SingleFlight};
+use crate::clock::Moment;
 use crate::telemetry::{Status, in_current_operation};
 use crate::versions::Staleness;
 
@@ -84,7 +85,7 @@ where
 
     /// Whether the entry may be served now.
     pub(super) fn state(&self, entry: &Entry<V>) -> EntryState {
-        state_of(&entry.validity, &entry.version_set, &self.cache_context.versions, self.cache_context.clock.now())
+        state_of(&entry.validity, &entry.version_set, &self.cache_context.versions, self.cache_context.clock.moment())
     }
 
     /// Whether the entry contains every known change. A fresh entry may lack the soft changes of its first seconds.
@@ -151,6 +152,7 @@ where
         let (mut outcomes, mut outdated) = (HashMap::with_capacity(keys.len()), HashMap::new());
         for (key, entry) in self.read_l2(&keys, counted).await {
             match self.state(&entry) {
+                _ if self.is_outdone(&key, &entry) => {}
                 EntryState::Fresh => {
                     self.insert(key.clone(), Arc::clone(&entry), key.is_custom());
                     outcomes.insert(key, LoadOutcome { entry, lookup: Lookup::HitL2, source: DataSource::CacheFresh });
@@ -163,10 +165,10 @@ where
         if missing.is_empty() {
             return Ok(outcomes);
         }
-        let (started, created_at) = (Instant::now(), self.cache_context.clock.now());
+        let (started, created_at) = (Instant::now(), self.cache_context.clock.moment());
         let loaded = loader(missing.clone()).await;
         let done = if loaded.is_ok() { Status::Ok } else { Status::Error };
-        self.cache_context.metrics.cache_loaded(self.name, started.elapsed(), done);
+        self.cache_context.metrics.loaded(self.name, started.elapsed(), done);
         let may_serve =
             |entry: Option<&Arc<Entry<V>>>| entry.is_some_and(|entry| self.state(entry) != EntryState::Invalidated);
         match loaded {
@@ -192,7 +194,7 @@ where
         &self,
         key: K,
         loaded: Loaded<V>,
-        created_at: DateTime<Utc>,
+        created_at: Moment,
         dependencies: &Dependencies,
         reason: WriteReason,
     ) -> LoadOutcome<V> {
@@ -206,7 +208,7 @@ where
         if dependencies.stale == 0 && ttl != Ttl::NONE {
             self.write_l2(&key, &entry, reason);
             self.insert(key.clone(), Arc::clone(&entry), key.is_custom() || dependencies.custom);
-            self.cache_context.metrics.cache_written(self.name, Layer::L1, reason);
+            self.cache_context.metrics.written(self.name, Layer::L1, reason);
         }
         let source = source.max(dependencies.source.unwrap_or(DataSource::CacheFresh));
         LoadOutcome { entry, lookup: Lookup::Miss, source }
@@ -220,6 +222,12 @@ where
         self.memory.set(key, entry, custom);
     }
 
+    /// Whether L1 has an entry of newer data than `entry`, which another instance stored: that instance had not read the
+    /// latest versions yet. Clients that were served the newer data must not see older data again.
+    fn is_outdone(&self, key: &K, entry: &Entry<V>) -> bool {
+        self.memory.get(key).is_some_and(|known| entry.version_set.is_older_than(&known.version_set))
+    }
+
     /// Redis and the name of `key` there; `None` if its entry is not shared.
     fn shared(&self, key: &K) -> Option<(&Redis, String)> {
         self.codec.as_ref()?;
@@ -230,8 +238,10 @@ where
     async fn read_l2(&self, keys: &[K], counted: bool) -> Vec<(K, Arc<Entry<V>>)> {
         let shared = keys.iter().filter_map(|key| self.shared(key).map(|shared| (key, shared)));
         let reads = shared.map(|(key, (redis, name))| async move {
-            let bytes = redis.get(self.name, &name, counted).await?;
-            Some((key.clone(), Arc::new(self.codec.as_ref()?.decode(&bytes)?)))
+            let now = self.cache_context.clock.moment();
+            let decode = |stored: &Stored| self.codec.as_ref()?.decode(&name, stored, now);
+            let entry = redis.get(self.name, &name, counted, decode).await?;
+            Some((key.clone(), Arc::new(entry)))
         });
         join_all(reads).await.into_iter().flatten().collect()
     }
@@ -239,12 +249,12 @@ where
     /// Writes an entry to L2 in the background: a slow Redis must not delay a response.
     fn write_l2(&self, key: &K, entry: &Entry<V>, reason: WriteReason) {
         let Some((redis, name)) = self.shared(key) else { return };
-        let Some(bytes) = self.codec.as_ref().and_then(|codec| codec.encode(entry)) else { return };
-        let ttl = (entry.validity.stale_until - entry.validity.created_at).to_std().unwrap_or_default();
+        let Some(bytes) = self.codec.as_ref().and_then(|codec| codec.encode(&name, entry)) else { return };
+        let ttl = entry.validity.stale_until.since(self.cache_context.clock.moment());
         let (redis, metrics, cache) = (redis.clone(), self.cache_context.metrics.clone(), self.name);
         tokio::spawn(in_current_operation(async move {
             if redis.set(&name, &bytes, ttl).await {
-                metrics.cache_written(cache, Layer::L2, reason);
+                metrics.written(cache, Layer::L2, reason);
             }
         }));
     }
@@ -264,7 +274,7 @@ where
                 Some(_) => {
                     let stored = self.read_l2(std::slice::from_ref(&key), false).await;
                     for (key, entry) in stored {
-                        if self.state(&entry) == EntryState::Fresh {
+                        if self.state(&entry) == EntryState::Fresh && !self.is_outdone(&key, &entry) {
                             self.insert(key.clone(), entry, key.is_custom());
                         }
                     }
@@ -276,7 +286,7 @@ where
 
     fn count_refreshed(&self, outcome: Revalidation, keys: usize) {
         for _ in 0..keys {
-            self.cache_context.metrics.cache_revalidation(self.name, outcome);
+            self.cache_context.metrics.revalidation(self.name, outcome);
         }
     }
 }

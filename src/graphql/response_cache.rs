@@ -10,7 +10,7 @@ use bytes::Bytes;
 use cached::{Cached, LruCache};
 
 use super::document::OperationInfo;
-use super::error::ErrorCode;
+use super::error_code::ErrorCode;
 use super::metrics::Outcome;
 use super::response::{BodyHash, CacheMetadata, ExecutionStatus, OperationResponse};
 use crate::cache::{
@@ -139,7 +139,7 @@ impl ResponseCache {
             _ => Lookup::Miss,
         };
         let validity = read.validity?;
-        Some(CacheMetadata { lookup, validity, age: validity.age(self.clock.now()), hash: encoded.hash })
+        Some(CacheMetadata { lookup, validity, age: validity.age(self.clock.moment()), hash: encoded.hash })
     }
 
     fn fingerprints(&self) -> MutexGuard<'_, FingerprintIndex> {

@@ -1,5 +1,7 @@
 //! Caching headers of a response: `Cache-Control`, `ETag`, `Age` and `Cache-Status`.
 
+use std::time::Duration;
+
 use axum::http::header::{AGE, CACHE_CONTROL, ETAG, HeaderName, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -23,12 +25,12 @@ pub(super) fn apply<B: Default>(
         return response;
     };
     let headers = response.headers_mut();
-    let seconds = |time: chrono::TimeDelta| time.num_seconds().max(0);
-    let age = i64::try_from(metadata.age.as_secs()).unwrap_or(i64::MAX);
-    let fresh = seconds(metadata.validity.fresh_until - metadata.validity.created_at);
+    let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let age = seconds(metadata.age);
+    let fresh = seconds(metadata.validity.fresh_until.since(metadata.validity.created_at));
     // An invalidated entry is stale before its TTL has passed: downstream caches must not serve it as fresh.
     let fresh = if metadata.lookup == Lookup::Stale { fresh.min(age) } else { fresh };
-    let stale = seconds(metadata.validity.stale_until - metadata.validity.fresh_until);
+    let stale = seconds(metadata.validity.stale_until.since(metadata.validity.fresh_until));
     let left = fresh - age;
     let status = match metadata.lookup {
         Lookup::HitL1 | Lookup::HitL2 => format!("cinegraph; hit; ttl={left}"),

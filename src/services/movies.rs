@@ -263,7 +263,7 @@ impl Movies {
     /// Records in the current dependency scope that data was just read from the database and may depend on any version.
     fn record_read(&self) {
         if let Some(dependencies) = DependencyScope::current() {
-            let times = Validity::new(self.clock.now(), self.limits.negative());
+            let times = Validity::new(self.clock.moment(), self.limits.negative());
             dependencies.record(&self.versions.set_of_all(), times, DataSource::Database);
         }
     }

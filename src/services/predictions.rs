@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size};
 use crate::breaker::{Breaker, Fallback};
-use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded};
+use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, SharedValue};
 use crate::clock::Clock;
 use crate::scoring::{
     Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
@@ -118,6 +118,10 @@ pub struct RankingPage {
     pub data_version: i64,
     /// When the scores were read.
     pub as_of: DateTime<Utc>,
+}
+
+impl SharedValue for RankingPage {
+    const LAYOUT: [u8; 4] = [192, 249, 91, 155];
 }
 
 impl RankingPage {
@@ -393,5 +397,34 @@ impl CachedDecade {
             computed_at: attributes.computed_at[place.row],
             source: self.loaded.source,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::layout_of;
+
+    #[test]
+    fn the_layout_of_pages_in_redis_is_that_of_their_type() {
+        let movie = ScoredMovie {
+            id: MovieId(i64::MAX),
+            rank: Some(usize::MAX),
+            score: 100.0,
+            vector: ScoreVector([1.0; 5]),
+            listed: true,
+            coverage: 4,
+            computed_at: DateTime::UNIX_EPOCH,
+            source: ColumnsSource::DirectQuery,
+        };
+        let page = RankingPage {
+            movies: vec![movie],
+            total: usize::MAX,
+            has_previous: true,
+            has_next: true,
+            data_version: i64::MAX,
+            as_of: DateTime::UNIX_EPOCH,
+        };
+        assert_eq!(layout_of(&page), RankingPage::LAYOUT, "the type has changed: store the new layout in LAYOUT");
     }
 }

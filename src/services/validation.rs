@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size};
-use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded};
+use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, SharedValue};
 use crate::scoring::{
     Basis, Decade, DecadeReport, FORMULA_VERSION, Place, SnapshotColumns, Totals, Weights, pooled_decade,
 };
@@ -29,6 +29,10 @@ pub struct Validation {
 }
 
 impl Key for (String, Decade) {}
+
+impl SharedValue for DecadeReport {
+    const LAYOUT: [u8; 4] = [246, 41, 20, 148];
+}
 
 /// Cache key of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -249,5 +253,28 @@ impl Validation {
             Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: DataSource::Database })
         };
         self.snapshots.get((), load).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::layout_of;
+    use crate::scoring::{MovieId, Place, Standing};
+
+    #[test]
+    fn the_layout_of_reports_in_redis_is_that_of_their_type() {
+        let standing = Standing { score: 100.0, id: MovieId(i64::MAX) };
+        let place = Place { row: usize::MAX, standing, rank: usize::MAX };
+        let report = DecadeReport {
+            decade: Decade::starting(1990).unwrap(),
+            population: usize::MAX,
+            hits: vec![place],
+            missed: vec![place],
+            false_positives: vec![place],
+            unhittable: vec![MovieId(i64::MAX)],
+            baseline_hits: usize::MAX,
+        };
+        assert_eq!(layout_of(&report), DecadeReport::LAYOUT, "the type has changed: store the new layout in LAYOUT");
     }
 }
