@@ -81,12 +81,12 @@ impl App {
         Ok(TrustedDocuments { by_id, only })
     }
 
-    /// Limiter of WebSocket connections.
     fn websocket_limiter(&self, close: &CancellationToken) -> ConnectionLimiter {
         let limits = WebSocketLimits {
             connections: self.config.websocket_connections_limit,
-            // The rest is for the closing handshakes.
-            shutdown: self.config.shutdown_timeout.mul_f64(0.7),
+            // Connections start to close at random times in this part of the shutdown timeout. The last one has the
+            // rest for its closing handshake.
+            close_window: self.config.shutdown_timeout.mul_f64(0.7),
             ..WebSocketLimits::default()
         };
         ConnectionLimiter::new(limits, close.clone())

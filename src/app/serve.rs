@@ -144,7 +144,7 @@ impl App {
     }
 
     fn connection_limits(&self) -> ConnectionLimits {
-        ConnectionLimits { connections: self.config.http_connections_limit, ..ConnectionLimits::default() }
+        ConnectionLimits { connections: self.config.http_connections_limit, head_read: self.config.http_head_timeout }
     }
 
     /// Starts the loops of a service; they end when `close` is cancelled.

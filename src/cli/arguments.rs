@@ -23,7 +23,10 @@ pub(super) struct RankingArgs {
 }
 
 impl RankingArgs {
-    /// The weights meant, once the list is known to be there.
+    /// The selected weights; the default profile's if neither a profile nor weights are given.
+    ///
+    /// # Errors
+    /// If the list or the profile does not exist, or the database is unavailable.
     pub(super) async fn selection(&self, services: &Services) -> anyhow::Result<WeightSelection> {
         known_list(services, &self.list).await?;
         match &self.weights {
@@ -33,7 +36,7 @@ impl RankingArgs {
     }
 }
 
-/// Refuses a list that is not there, naming those that are.
+/// Fails if no list has this key; the error names the lists that exist.
 pub(super) async fn known_list(services: &Services, key: &str) -> anyhow::Result<()> {
     let reference = services.reference.names().await?;
     let lists = &reference.lists;
@@ -61,7 +64,7 @@ impl FromStr for WeightsArg {
     }
 }
 
-/// Reads the first year of a decade.
+/// Parses a decade from its first year, such as 1990 or 1990s.
 pub(super) fn decade(text: &str) -> Result<Decade, String> {
     let year = text.trim_end_matches('s').parse().map_err(|_| format!("{text} is not a year"))?;
     Decade::starting(year).map_err(|error| error.to_string())

@@ -67,7 +67,7 @@ pub(super) async fn run(app: &App, output: Output, program: &str, args: DemoArgs
     stop_on_signal(&stop, app.serve(&stop, ServeOptions { jobs: true, warming: true }, ready)).await
 }
 
-/// Makes sure that there are movies with scores.
+/// Makes sure that there are movies with scores. Movies that are there stay, unless the arguments ask for other ones.
 async fn fill(app: &App, output: Output, movies: Option<u32>, data: Option<PathBuf>) -> anyhow::Result<()> {
     app.store.migrate().await?;
     let Installation { owns_catalogue, origin } = app.store.installation().await?;
@@ -76,10 +76,11 @@ async fn fill(app: &App, output: Output, movies: Option<u32>, data: Option<PathB
             import::csv(app, output, &dir, Generated::Replace).await?;
             refresh::all(app, output).await
         }
-        (Some(films), None) if origin != Some(CatalogueOrigin::Generated { movies: films, seed: SEED }) => {
-            generate::fill(app, output, films, SEED).await?;
+        (Some(movies), None) if origin != Some(CatalogueOrigin::Generated { movies, seed: SEED }) => {
+            generate::fill(app, output, movies, SEED).await?;
             refresh::all(app, output).await
         }
+        // Without `owns_catalogue` the tables are a host application's, which fills them itself.
         (None, None) if origin.is_none() && owns_catalogue => {
             generate::fill(app, output, MOVIES, SEED).await?;
             refresh::all(app, output).await

@@ -17,17 +17,18 @@ pub(super) struct GenerateArgs {
 }
 
 pub(super) async fn run(app: &App, args: &GenerateArgs) -> anyhow::Result<()> {
+    // Fails before the long work if migrations are missing.
     app.store.installation().await?;
     fill(app, Output::Text, args.movies, args.seed).await?;
     super::refresh::all(app, Output::Text).await
 }
 
 /// Replaces a generated catalogue, or fills an empty one.
-pub(super) async fn fill(app: &App, output: Output, films: u32, seed: u64) -> anyhow::Result<()> {
+pub(super) async fn fill(app: &App, output: Output, movies: u32, seed: u64) -> anyhow::Result<()> {
     let mut steps = output.steps();
-    let request = GenerateRequest { movies: films, seed };
+    let request = GenerateRequest { movies, seed };
     let summary = generate(&app.store, request, &mut |p| steps.at(&p.phase.to_string(), p.done, p.total)).await?;
     steps.finish();
     let rows: u64 = summary.rows.values().sum();
-    output.report(&format!("Generated {films} movies from seed {seed}: {rows} rows."))
+    output.report(&format!("Generated {movies} movies from seed {seed}: {rows} rows."))
 }

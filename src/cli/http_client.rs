@@ -46,6 +46,7 @@ impl Client {
         let body = json!({ "query": query }).to_string();
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         let reply = self.send(request, body.into()).await?;
+        // Responses of the service have their errors first. Status 200 does not exclude errors.
         ensure!(!reply.body.starts_with(b"{\"errors\""), "{query}: {}", String::from_utf8_lossy(&reply.body));
         Ok(reply)
     }

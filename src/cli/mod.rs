@@ -159,12 +159,14 @@ async fn run_to_end(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::R
     with_app(config, async |app| run_until_interrupted(Box::pin(command(app))).await).await
 }
 
-/// Runs a command on the database. The embedded PostgreSQL stops with the program, whatever ends it.
+/// Starts the application, runs the command, and stops the application with its embedded PostgreSQL even if the command
+/// fails. An error of the command takes precedence over one of stopping.
 async fn with_app(
     config: Config,
     command: impl AsyncFnOnce(&App) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     let app = App::start(config).await?;
+    // Boxed because futures of commands are large.
     let done = Box::pin(command(&app)).await;
     let stopped = app.stop().await;
     let code = done?;

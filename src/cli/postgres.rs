@@ -27,7 +27,8 @@ pub(super) struct PostgresArgs {
     command: Vec<OsString>,
 }
 
-/// Returns the exit code of the command; like a shell, 128 and the signal's number when a signal ended it.
+/// Runs the command with the embedded PostgreSQL, and stops the server after it. Returns the exit code of the command;
+/// like a shell, 128 and the signal's number when a signal ended it.
 ///
 /// # Errors
 /// When the embedded PostgreSQL or the command does not start.
@@ -39,6 +40,7 @@ pub(super) async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result
 
     let data_dir = if args.temporary { temporary_dir()? } else { data_dir };
     let options = Options { data_dir, temporary: args.temporary };
+    // Dropped on an early return, which also stops the server.
     let postgres = tokio::select! {
         started = EmbeddedPostgres::start(options) => started?,
         _ = interrupt.recv() => return Ok(signalled(SignalKind::interrupt())),
@@ -56,8 +58,9 @@ pub(super) async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result
     let status = loop {
         tokio::select! {
             status = child.wait() => break status.context("cannot wait for the command")?,
-            // The terminal sends this to the command, too; what it means is the command's choice.
+            // A terminal sends Ctrl-C to the command as well, which decides whether to end.
             _ = interrupt.recv() => {}
+            // These may be sent to this process only.
             _ = terminate.recv() => pass_on("TERM", &child).await,
             _ = hang_up.recv() => pass_on("HUP", &child).await,
         }

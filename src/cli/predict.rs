@@ -76,6 +76,7 @@ async fn print_all(services: &Services, args: &PredictArgs, selection: &WeightSe
 async fn print_page(services: &Services, args: &PredictArgs, selection: WeightSelection) -> anyhow::Result<()> {
     let request = PageRequest {
         list: args.ranking.list.clone(),
+        // Even for a profile, so that a page that is printed once does not enter the shared cache.
         custom: true,
         decade: args.decade,
         weights: selection.weights,
@@ -101,7 +102,7 @@ async fn print_page(services: &Services, args: &PredictArgs, selection: WeightSe
     ))
 }
 
-/// Prints every movie of a decade with its raw inputs; a missing input is empty.
+/// Prints the ranked movies with the raw inputs of their criteria. An unknown input is an empty cell.
 async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow::Result<()> {
     let inputs: HashMap<_, _> = services.predictions.inputs(decade).await?.into_iter().collect();
     let mut csv = csv::Writer::from_writer(Vec::new());
@@ -130,6 +131,7 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
         "mean_person_quality",
     ])?;
     for row in rows {
+        // Scores and inputs are read one after the other. A movie that left the decade in between has no inputs.
         let Some(inputs) = inputs.get(&row.id) else { continue };
         csv.write_record([
             row.rank.map_or_else(String::new, |rank| rank.to_string()),
@@ -152,6 +154,7 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
             inputs.nominations.to_string(),
             inputs.wins.to_string(),
             inputs.lists.to_string(),
+            // Inputs that the store reads have one value: the mean of the credited people.
             known(inputs.people.first().copied()),
         ])?;
     }
@@ -200,6 +203,7 @@ fn printed(rows: &[Row]) -> String {
             format!("{:.3}", row.industry_recognition),
             format!("{:.3}", row.cultural_impact),
             format!("{:.3}", row.people_quality),
+            // Of the four ratings: TMDb, IMDb, Metacritic and Rotten Tomatoes.
             format!("{}/4", row.coverage),
         ]
     };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Exit code of a program that was interrupted, as shells report it.
+/// Exit code of a program that was interrupted, as shells report it: 128 and the number of SIGINT.
 pub(super) const INTERRUPTED: u8 = 130;
 
 /// Runs a service, which `stop` stops, until a signal arrives; being stopped is not a failure.

@@ -89,6 +89,7 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
         let compared = services.validation.compare(list, active, basis).await?;
         return Ok(compared.iter().map(|one| Row::new(&one.profile.name, one.report.overall())).collect());
     }
+    // Custom even for a profile, so that reports that are printed once do not enter the shared cache.
     let tested = TestedWeights { weights: args.ranking.selection(services).await?.weights, custom: true };
     if let Some(decade) = args.decade {
         let report = services.validation.of_decade(list, decade, tested, basis).await?;
@@ -96,6 +97,7 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
     }
     let report: Report = services.validation.of_all(list, tested, basis).await?;
     let decades = report.decades.iter().map(|decade| Row::new(decade.decade, decade.totals()));
+    // The decades that count in the overall accuracy. Earlier ones have rows, too.
     Ok(decades.chain([Row::new("1920s–2010s", report.overall())]).collect())
 }
 

@@ -69,6 +69,8 @@ pub struct Config {
     pub admin_addr: SocketAddr,
     pub admin_tokens_file: Option<PathBuf>,
     pub http_connections_limit: usize,
+    #[serde(rename = "http_head_timeout_seconds", deserialize_with = "seconds")]
+    pub http_head_timeout: Duration,
     pub http_concurrency_limit: usize,
     pub cors_allowed_origins: Option<AllowedOrigins>,
     pub cors_allowed_headers: Option<Vec<String>>,

@@ -166,6 +166,12 @@ pub const SETTINGS: &[Setting] = &[
         description: "Concurrent connections of the public listener; further ones wait.",
     },
     Setting {
+        key: "http_head_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("5"),
+        description: "How long the head of a request may take to arrive. Also closes connections that send no request.",
+    },
+    Setting {
         key: "http_concurrency_limit",
         kind: Kind::Integer { unit: "operations", min: 1, max: 1_000_000 },
         default: Some("1024"),
@@ -295,7 +301,6 @@ pub(super) const REMOVED: &[(&str, &str)] = &[
     ("breaker_pause_seconds", "circuit breakers stay open for at most 3 seconds"),
     ("http_body_limit_bytes", "request bodies have at most 256 KiB"),
     ("http_body_timeout_seconds", "the body of a request must arrive within 5 seconds"),
-    ("http_head_timeout_seconds", "the head of a request must arrive within 5 seconds"),
     ("query_aliases_limit", "operations have at most 30 aliases; query_complexity_limit bounds their cost"),
     ("query_fields_limit", "operations have at most 5,000 fields; query_complexity_limit bounds their cost"),
     ("query_nesting_limit", "brackets nest at most 32 deep; query_depth_limit bounds the nesting of fields"),

@@ -4,47 +4,15 @@ use std::sync::Arc;
 
 use async_graphql::{Error, ErrorExtensions, ServerError, Value, value};
 
+use super::error_code::ErrorCode;
 use super::metrics::Outcome;
 use crate::cache::{DependencyScope, ReadMode};
 use crate::services::ServiceError;
 use crate::store::StoreError;
-use crate::telemetry::{Label as _, label};
+use crate::telemetry::Label as _;
 
 /// Seconds after which a client may retry when the service is unavailable (`extensions.retryAfter`).
 pub const RETRY_AFTER_SECONDS: u32 = 1;
-
-label! {
-    /// The values of `extensions.code`.
-    ErrorCode {
-        ParseFailed = "GRAPHQL_PARSE_FAILED",
-        ValidationFailed = "GRAPHQL_VALIDATION_FAILED",
-        BadUserInput = "BAD_USER_INPUT",
-        NotFound = "NOT_FOUND",
-        Unauthenticated = "UNAUTHENTICATED",
-        Forbidden = "FORBIDDEN",
-        Conflict = "CONFLICT",
-        QueryTooComplex = "QUERY_TOO_COMPLEX",
-        PersistedQueryNotFound = "PERSISTED_QUERY_NOT_FOUND",
-        RateLimited = "RATE_LIMITED",
-        Timeout = "TIMEOUT",
-        ServiceUnavailable = "SERVICE_UNAVAILABLE",
-        Internal = "INTERNAL",
-    }
-}
-
-impl ErrorCode {
-    /// The code with this name, if any.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.as_str() == name)
-    }
-
-    /// Whether the server caused the error, and not the client.
-    #[must_use]
-    pub fn is_server_fault(self) -> bool {
-        matches!(self, Self::Timeout | Self::ServiceUnavailable | Self::Internal)
-    }
-}
 
 /// Maximum length of a syntax error, in characters: the parser's text repeats the client's input.
 const SYNTAX_ERROR_LIMIT: usize = 200;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::error::ErrorCode;
+use super::error_code::ErrorCode;
 use crate::cache::DataSource;
 use crate::telemetry::{
     ByLabel, ByName, Counter, Gauge, Histogram, Label as _, Recorder, Status, catalogue, label, number,

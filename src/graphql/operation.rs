@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use async_graphql::ServerError;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
-use sha2::{Digest, Sha256};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::document::{OperationInfo, redact_literals};
 use super::document_limits::Size;
-use super::error::{ErrorCode, assign_code};
+use super::error::assign_code;
+use super::error_code::ErrorCode;
 use super::metrics::{GraphqlMetrics, OperationGuard, OperationType, Outcome, Phase, Rejection};
 use super::response::{ExecutionStatus, OperationResponse};
 use crate::cache::{DataSource, Dependencies};
+use crate::digest::sha256_hex;
 use crate::telemetry::{Label, OperationUsage};
 
 /// Operations that take longer are logged as slow.
@@ -112,7 +113,7 @@ impl Operation {
         if !self.span.is_disabled() {
             self.span.record("cinegraph.graphql.depth", size.depth);
             self.span.record("graphql.document", redact_literals(query));
-            self.span.record("graphql.document.hash", hex(&Sha256::digest(query)));
+            self.span.record("graphql.document.hash", sha256_hex(query));
         }
     }
 
@@ -188,6 +189,7 @@ impl Drop for Operation {
         }
         if outcome == Outcome::Error {
             self.span.record("otel.status_code", "ERROR");
+            // Only an operation that a panic drops has no code, see `Outcome::abandoned`.
             self.span.record("error.type", self.codes.first().map_or("panic", |code| code.as_str()));
         }
         let _attached = self.context.clone().attach();
@@ -239,10 +241,6 @@ pub(super) async fn instrument_phase<T>(metrics: &GraphqlMetrics, phase: Phase, 
     let output = work.instrument(span).await;
     metrics.phase(phase, started.elapsed());
     output
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Milliseconds, rounded to three decimals.

@@ -8,7 +8,8 @@ use async_graphql::{Request, ServerError, Value};
 use cached::{Cached, LruCache};
 use sha2::{Digest, Sha256};
 
-use super::error::{ErrorCode, error_with_code};
+use super::error::error_with_code;
+use super::error_code::ErrorCode;
 
 /// Maximum number of automatic persisted queries in memory.
 const MAX_PERSISTED: usize = 1_000;

@@ -13,7 +13,8 @@ use tracing::Instrument;
 
 use super::document::OperationInfo;
 use super::document_limits::{self, DocumentLimits};
-use super::error::{ErrorCode, assign_code, error_with_code, outcome, syntax_error};
+use super::error::{assign_code, error_with_code, outcome, syntax_error};
+use super::error_code::ErrorCode;
 use super::metrics::{GraphqlMetrics, OperationType, Phase, Rejection};
 use super::operation::{Operation, instrument_phase};
 use super::persisted_documents::{Documents, TrustedDocuments};

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::error::{ErrorCode, RETRY_AFTER_SECONDS, error_with_code};
+use super::error::{RETRY_AFTER_SECONDS, error_with_code};
+use super::error_code::ErrorCode;
 use super::metrics::{OperationEnd, Outcome};
 use crate::cache::{DataSource, Lookup, Validity};
 

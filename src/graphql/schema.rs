@@ -29,7 +29,8 @@ pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 /// Limits on operations that depend on the schema.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryLimits {
-    /// Maximum cost in points: number of fields, multiplied by the sizes of the pages that contain them.
+    /// Maximum cost in points: number of fields, multiplied by the sizes of the pages that contain them, plus the
+    /// constants of expensive fields.
     pub max_complexity: usize,
     /// Whether introspection is allowed.
     pub introspection: bool,
@@ -40,7 +41,9 @@ pub struct QueryLimits {
 pub struct Api {
     /// Validates without executing.
     checks: ApiSchema,
+    /// Executes operations with one response.
     schema: ApiSchema,
+    /// Executes operations with a stream of responses, each with its own request context.
     streams: ApiSchema,
     limits: QueryLimits,
     services: Arc<Services>,
@@ -131,13 +134,16 @@ impl Executor for Api {
                 return once(ready(rejected)).boxed();
             }
             let batches = PendingBatches::default();
+            // This context serves the resolver that opens the stream. ContextPerEvent replaces it for each event, and
+            // takes the batches from the data of the request.
             let request = api.with_context(request, batches.clone()).data(batches.clone());
-            let responses = Executor::execute_stream(&api.streams, request, session_data);
-            let next = |(mut responses, batches): (BoxStream<'static, Response>, PendingBatches)| async {
-                let response = batches.run(responses.next()).await?;
-                Some((response, (responses, batches)))
+            let events = Executor::execute_stream(&api.streams, request, session_data);
+            // Resolvers of an event run while the stream is polled, so their batches must be dispatched here.
+            let next_response = |(mut events, batches): (BoxStream<'static, Response>, PendingBatches)| async {
+                let response = batches.run(events.next()).await?;
+                Some((response, (events, batches)))
             };
-            unfold((responses, batches), next).boxed()
+            unfold((events, batches), next_response).boxed()
         };
         responses.flatten_stream().boxed()
     }

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use tracing::Instrument;
 
 use super::document::selected_operation;
-use super::error::{ErrorCode, assign_code, error_with_code, outcome};
+use super::error::{assign_code, error_with_code, outcome};
+use super::error_code::ErrorCode;
 use super::metrics::{OperationType, Outcome};
 use super::operation::Operation;
 use super::pipeline::{OperationPipeline, Transport};

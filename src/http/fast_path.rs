@@ -24,11 +24,12 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tower::Service;
 
-use super::content_negotiation::{MediaType, is_json, negotiate};
+use super::content_negotiation::{is_json, negotiate};
 use super::error::error_response;
 use super::graphql::{http_response, received};
 use super::metrics::SLO_ROUTE;
 use super::observability::RequestObserver;
+use super::response_status::MediaType;
 use super::state::HttpState;
 use crate::graphql::{ErrorCode, OperationResponse, Transport};
 

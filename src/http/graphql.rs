@@ -13,10 +13,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
 
-use super::content_negotiation::{MediaType, is_json, negotiate, prefers_html};
+use super::content_negotiation::{is_json, negotiate, prefers_html};
 use super::error::{JSON, error_response};
 use super::graphql_request::{GraphqlRequest, QueryParameters};
 use super::observability::request_id;
+use super::response_status::MediaType;
 use super::state::HttpState;
 use super::{cache_headers, explorer};
 use crate::graphql::{

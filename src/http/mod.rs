@@ -18,6 +18,7 @@ mod instrumented_body;
 mod metrics;
 mod observability;
 mod page;
+mod response_status;
 mod router;
 mod server;
 mod state;

@@ -12,6 +12,7 @@ mod handler;
 mod instrument;
 mod metrics;
 mod person_quality;
+mod schedule;
 mod score_refresh;
 mod snapshot_refresh;
 pub mod warming;

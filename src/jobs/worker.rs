@@ -1,46 +1,25 @@
-//! The worker: takes jobs from PostgreSQL, runs them, and enqueues scheduled ones.
+//! The worker: takes jobs from PostgreSQL, runs them, and enqueues scheduled ones and overdue ones.
 
 use std::time::Duration;
 
 use graphile_worker::runner::WorkerRuntimeError;
-use graphile_worker::{Cron, CronBuilder, CrontabTimerError, TaskHandler, WorkerBuildError, WorkerRecoveryConfig};
+use graphile_worker::{CrontabTimerError, WorkerBuildError, WorkerRecoveryConfig};
 use tokio_util::sync::CancellationToken;
 
 use super::dependencies::Jobs;
 use super::instrument::with_causes;
 use super::person_quality::PersonQuality;
+use super::schedule;
 use super::score_refresh::ScoreRefresh;
 use super::snapshot_refresh::SnapshotRefresh;
 use crate::services::ServiceError;
 use crate::store::Task;
-
-/// Attempts of a job, some seconds apart; the job then stays failed until an operator retries it.
-const MAX_ATTEMPTS: u16 = 3;
 
 /// Number of jobs that run concurrently.
 const CONCURRENCY: usize = 2;
 
 /// Pause before a failed worker is restarted.
 const RESTART_DELAY: Duration = Duration::from_secs(5);
-
-const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
-
-/// A time of day, UTC.
-#[derive(Debug, Clone, Copy)]
-struct Daily {
-    hour: u32,
-    minute: u32,
-}
-
-/// Off-peak for most clients.
-const PERSON_QUALITY_AT: Daily = Daily { hour: 2, minute: 30 };
-
-/// Off-peak for most clients, and after person quality, whose changes would otherwise require a second refresh.
-const SCORE_REFRESH_AT: Daily = Daily { hour: 3, minute: 30 };
-
-/// Minute of the hour.
-const SNAPSHOT_REFRESH_AT_MINUTE: u32 = 7;
 
 /// Why the worker stopped.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +36,7 @@ enum StopReason {
 
 /// Runs jobs until `stop`; running jobs then have `grace` to finish. A failed worker is restarted.
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
-    for (task, interval) in tasks(&jobs) {
+    for (task, interval) in schedule::tasks(jobs.person_quality) {
         jobs.metrics.set_interval(task, interval);
     }
     if !jobs.person_quality {
@@ -79,8 +58,8 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
         .add_extension(jobs.clone())
         .define_job::<ScoreRefresh>()
         .define_job::<SnapshotRefresh>()
-        .with_cron(daily::<ScoreRefresh>(SCORE_REFRESH_AT)?)
-        .with_cron(enqueue_unique(Cron::hourly_at::<SnapshotRefresh>(SNAPSHOT_REFRESH_AT_MINUTE)?))
+        .with_cron(schedule::score_refresh()?)
+        .with_cron(schedule::snapshot_refresh()?)
         .worker_recovery(
             WorkerRecoveryConfig::default()
                 .heartbeat_interval(jobs.intervals.alive_every)
@@ -93,7 +72,7 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
         .shutdown_grace_period(jobs.grace)
         .shutdown_interrupted_job_retry_delay(Duration::ZERO);
     if jobs.person_quality {
-        options = options.define_job::<PersonQuality>().with_cron(daily::<PersonQuality>(PERSON_QUALITY_AT)?);
+        options = options.define_job::<PersonQuality>().with_cron(schedule::person_quality()?);
     }
     let worker = options.init().await?;
     enqueue_overdue(jobs).await?;
@@ -103,7 +82,7 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
 /// Enqueues tasks that are overdue because no instance was running.
 async fn enqueue_overdue(jobs: &Jobs) -> Result<(), ServiceError> {
     let successes = jobs.store.task_successes().await.map_err(ServiceError::from)?;
-    for (task, interval) in tasks(jobs) {
+    for (task, interval) in schedule::tasks(jobs.person_quality) {
         let success = successes.iter().find(|(of, _)| *of == task).map(|(_, at)| *at);
         let age = success.map(|at| (jobs.clock.now() - at).to_std().unwrap_or_default());
         if age.is_none_or(|age| age > interval) {
@@ -111,19 +90,4 @@ async fn enqueue_overdue(jobs: &Jobs) -> Result<(), ServiceError> {
         }
     }
     Ok(())
-}
-
-/// The worker's tasks and their intervals.
-fn tasks(jobs: &Jobs) -> impl Iterator<Item = (Task, Duration)> {
-    let person_quality = jobs.person_quality.then_some((Task::PersonQuality, DAY));
-    [(Task::ScoreRefresh, DAY), (Task::SnapshotRefresh, HOUR)].into_iter().chain(person_quality)
-}
-
-fn daily<T: TaskHandler>(at: Daily) -> Result<CronBuilder<T>, CrontabTimerError> {
-    Ok(enqueue_unique(Cron::daily_at::<T>(at.hour, at.minute)?))
-}
-
-/// The job key keeps one pending job, however many instances and requests enqueue it.
-fn enqueue_unique<T: TaskHandler>(cron: CronBuilder<T>) -> CronBuilder<T> {
-    cron.job_key(T::IDENTIFIER).max_attempts(MAX_ATTEMPTS)
 }

@@ -81,7 +81,8 @@ impl Store {
         statement.rows(jobs)
     }
 
-    /// Last success of each task on any instance; omits tasks that never succeeded.
+    /// Last success of each task on any instance. Omits tasks that never succeeded, and those of other versions, whose
+    /// names this version does not know.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

@@ -64,7 +64,8 @@ impl Measurement {
         Ok(value)
     }
 
-    /// Finishes several statements that are measured as one, whose errors are converted already.
+    /// Finishes several statements that are measured as one, whose errors are converted already. Of a success only the
+    /// time is recorded.
     pub(super) fn checked<T>(self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         result.inspect_err(|error| self.guard.finish_err(error.kind(), None))
     }

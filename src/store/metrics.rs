@@ -87,7 +87,7 @@ impl StoreMetrics {
         }))
     }
 
-    /// Starts measuring a statement, from when it is sent.
+    /// Starts measuring a statement. To be called when it is sent.
     #[must_use]
     pub fn statement(&self, query_name: QueryName) -> StatementGuard {
         let span = tracing::info_span!(

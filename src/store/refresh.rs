@@ -124,7 +124,8 @@ impl Store {
     pub async fn full_refresh(&self) -> Result<Option<FullRefresh>, StoreError> {
         let lock = PgAdvisoryLock::with_key(PgAdvisoryLockKey::BigInt(FULL_REFRESH_LOCK));
         let name = QueryName::TaskScores;
-        let (connection, measurement) = self.measured(&self.pool, Pool::Primary, name, self.pool.acquire()).await?;
+        let (connection, measurement) =
+            self.acquire_measured(&self.pool, Pool::Primary, name, self.pool.acquire()).await?;
         let taken = measurement.finish_with(lock.try_acquire(connection).await, |_| 0)?;
         Ok(taken.left().map(FullRefresh))
     }

@@ -7,12 +7,12 @@ use sqlx::Connection;
 
 use super::connection::WithDeadline;
 use super::error::StoreError;
-use super::instrumented::InstrumentedExecutor;
 use super::metrics::Pool;
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::replica::Replica;
 use super::statement::Statement;
+use super::statement_text::InstrumentedExecutor;
 use super::version_listener::versions_of;
 use crate::breaker::Fallback;
 use crate::scoring::Decade;

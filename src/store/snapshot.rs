@@ -5,11 +5,11 @@ use futures_util::TryStreamExt;
 
 use super::connection::WithDeadline;
 use super::error::StoreError;
-use super::instrumented::InstrumentedExecutor;
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::records::{DecodeError, RowDecoder};
 use super::replica_reads::ReplicaQuery;
+use super::statement_text::InstrumentedExecutor;
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
 /// Metadata of the snapshot.

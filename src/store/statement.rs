@@ -7,11 +7,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::PooledConnection;
 use super::error::StoreError;
-use super::instrumented::InstrumentedExecutor;
 use super::measurement::Measurement;
 use super::metrics::Pool;
 use super::pool::Store;
 use super::query_name::QueryName;
+use super::statement_text::InstrumentedExecutor;
 
 /// A running statement: its connection, and its measurement.
 pub(super) struct Statement {
@@ -25,7 +25,8 @@ impl Store {
         self.statement_on(&self.pool, Pool::Primary, name).await
     }
 
-    /// As [`Store::statement`], for a direct query; acquires a permit first.
+    /// As [`Store::statement`], for a direct query. Acquires a permit first, which bounds the direct queries that run
+    /// at once; the caller holds it until the query ends.
     pub(super) async fn direct_query(&self, name: QueryName) -> Result<(Statement, OwnedSemaphorePermit), StoreError> {
         let acquire = Arc::clone(&self.direct.permits).acquire_owned();
         let permit = tokio::time::timeout(self.direct.acquire_timeout, acquire).await;
@@ -37,22 +38,22 @@ impl Store {
     pub(super) async fn statement_on(
         &self,
         pool: &PgPool,
-        label: Pool,
+        pool_label: Pool,
         name: QueryName,
     ) -> Result<Statement, StoreError> {
-        let (connection, measurement) = self.measured(pool, label, name, pool.acquire()).await?;
+        let (connection, measurement) = self.acquire_measured(pool, pool_label, name, pool.acquire()).await?;
         Ok(Statement { connection: PooledConnection::new(connection), measurement })
     }
 
-    /// Measures the wait for a connection of `pool`, and starts to measure the statement.
-    pub(super) async fn measured<C>(
+    /// Acquires a connection of `pool` by awaiting `acquire`, records the wait, and starts to measure the statement.
+    pub(super) async fn acquire_measured<C>(
         &self,
         pool: &PgPool,
-        label: Pool,
+        pool_label: Pool,
         name: QueryName,
         acquire: impl Future<Output = Result<C, sqlx::Error>>,
     ) -> Result<(C, Measurement), StoreError> {
-        let wait = self.metrics.connection_wait(label);
+        let wait = self.metrics.connection_wait(pool_label);
         // Boxed because the future that opens a connection is large.
         match Box::pin(acquire).await {
             Ok(connection) => {
@@ -63,6 +64,7 @@ impl Store {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
+                // Counts as a failure of the statement, although it was not sent.
                 Err(Measurement::start(&self.metrics, name, pool).finish_unsent(error))
             }
         }

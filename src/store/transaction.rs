@@ -18,7 +18,8 @@ pub(super) struct OpenTransaction {
 
 impl Store {
     pub(super) async fn transaction(&self, name: QueryName) -> Result<OpenTransaction, StoreError> {
-        let (transaction, measurement) = self.measured(&self.pool, Pool::Primary, name, self.pool.begin()).await?;
+        let (transaction, measurement) =
+            self.acquire_measured(&self.pool, Pool::Primary, name, self.pool.begin()).await?;
         Ok(OpenTransaction { name, transaction, measurement: Some(measurement) })
     }
 

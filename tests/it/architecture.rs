@@ -27,7 +27,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["clock", "config", "digest", "graphql", "proof", "telemetry"]),
-    ("graphql", &["cache", "clock", "scoring", "services", "store", "telemetry", "versions"]),
+    ("graphql", &["cache", "clock", "digest", "scoring", "services", "store", "telemetry", "versions"]),
     ("jobs", &["clock", "services", "store", "telemetry", "versions"]),
     ("services", &["breaker", "cache", "clock", "config", "datagen", "scoring", "store", "telemetry", "versions"]),
     ("cache", &["breaker", "clock", "telemetry", "versions"]),

@@ -188,7 +188,7 @@ async fn migrating_twice_changes_nothing(pool: PgPool) {
     let url = url(&pool);
     let first = printed(&url, &["migrate"]);
     assert!(first.contains("Migrations applied") && first.contains("Triggers put on"), "{first}");
-    assert_eq!(printed(&url, &["migrate"]), "Found film tables made here.\nThe schema is up to date.\n");
+    assert_eq!(printed(&url, &["migrate"]), "Found movie tables created by Cinegraph.\nThe schema is up to date.\n");
 }
 
 #[sqlx::test(migrations = false)]

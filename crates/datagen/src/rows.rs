@@ -163,15 +163,17 @@ impl MovieRows {
 
     fn add_credit(&mut self, movie: u32, credit: Credit) {
         self.last_credit += 1;
-        let (credit_type, letter, job) = match credit.department {
+        let (credit_type, kind_letter, job) = match credit.department {
             Department::Directing => ("crew", 'd', Some("Director")),
             Department::Acting => ("cast", 'c', None),
         };
+        // Unique, although a person may both direct a movie and act in it.
+        let credit_id = format!("{movie}-{kind_letter}-{}", credit.person);
         self.credits.push([
             self.last_credit.into(),
             movie.into(),
             credit.person.into(),
-            format!("{movie}-{letter}-{}", credit.person).as_str().into(),
+            credit_id.as_str().into(),
             credit_type.into(),
             credit.department.name().into(),
             job.into(),

@@ -64,7 +64,7 @@ impl SeededRng {
         &items[self.below(count) as usize]
     }
 
-    /// A random item, with probability proportional to its `weight`.
+    /// A random item, with probability proportional to its `weight`; `items` must not be empty.
     pub(super) fn pick_by<'a, T>(&mut self, items: &'a [T], weight: impl Fn(&T) -> u32) -> &'a T {
         let mut left = self.below(items.iter().map(&weight).sum());
         for item in items {
@@ -73,6 +73,7 @@ impl SeededRng {
                 None => return item,
             }
         }
+        // Reached only if all weights are 0.
         &items[0]
     }
 

@@ -89,9 +89,11 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
+    /// Distributes `movies` in proportion to [`DECADES`]. Each range ends where the next one starts, so rounding loses
+    /// no movie.
     pub(super) fn of(movies: u32) -> Self {
         let total: u64 = DECADES.iter().map(|decade| decade.movies).sum();
-        let position = |weight: u64| u32::try_from(u64::from(movies) * weight / total).unwrap_or(movies);
+        let position = |weight_before: u64| u32::try_from(u64::from(movies) * weight_before / total).unwrap_or(movies);
         let mut before = 0;
         let ranges = DECADES.each_ref().map(|decade| {
             let start = position(before);

@@ -1,4 +1,8 @@
 //! The query root: one file per subject, merged into one type.
+//!
+//! The complexity of a field is a rough estimate in points. A constant stands for the work that the field causes
+//! whatever it selects, such as ranking a decade (10) or validating all decades (100). Selected fields count once per
+//! item: at most 100, the maximum page size, or a typical number where there is no page size (10 profiles or lists).
 
 mod lists;
 mod movie_lookup;

@@ -14,7 +14,8 @@ use super::score::{PredictionStatus, ScoreContribution, ScoreSource, UnrankedRea
 use super::weights::WeightsInput;
 use crate::graphql::connection::{Connection, CountFields, CursorScope, Edge, TitleCursor, page_size};
 use crate::graphql::context::{RankingParams, RequestContext, context};
-use crate::graphql::error::{ApiError, ErrorCode};
+use crate::graphql::error::ApiError;
+use crate::graphql::error_code::ErrorCode;
 use crate::graphql::id::{NodeId, opaque};
 use crate::graphql::loaders::{LiveScoreOf, MovieCountries, MovieCredits, MovieFestivals, MovieGenres, MovieMetrics};
 use crate::scoring::{Decade, MovieId, Standing, likelihood};

@@ -110,6 +110,7 @@ impl Chrome {
         let custom = [&query.popular, &query.critical, &query.industry, &query.cultural, &query.people];
         let all = CRITERIA.into_iter().zip(custom).zip(profile);
         let slider = |(((key, name, meaning), custom), percent): (((_, _, _), &String), f64)| {
+            // A missing custom weight counts as 0, as in `selection_variables`.
             let custom = if custom.is_empty() { "0".to_owned() } else { custom.clone() };
             let percent = if query.has_custom_weights() { custom } else { percent.to_string() };
             Slider { key, name, meaning, percent }
@@ -122,7 +123,8 @@ impl Chrome {
         self.frame.lists.iter().find(|list| list.key == key).map_or(key, |list| &list.name)
     }
 
-    /// Decades that have movies, latest first.
+    /// Decades that have movies, latest first. Includes the selected decade even if it has none, so that the form
+    /// keeps it.
     pub(super) fn decades(&self) -> Vec<i32> {
         let list = self.frame.lists.iter().find(|list| list.key == self.query.list());
         let mut decades: Vec<i32> = list.iter().flat_map(|list| &list.decades).map(|listed| listed.decade).collect();

@@ -36,6 +36,7 @@ async fn list<E: Executor>(state: &HttpState<E>, url_query: Option<&str>, tab: T
     let context = PageContext::load(state, url_query, tab).await;
     let result = async {
         let (document, query) = match tab {
+            // `confirmedAdditions` has no argument `filter`.
             Tab::Additions => (ADDITIONS, context.query()?.without_filters()),
             _ => (PREDICTIONS, context.query()?.clone()),
         };

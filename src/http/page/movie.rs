@@ -24,7 +24,8 @@ use crate::http::state::HttpState;
 
 const MOVIE: &str = include_str!("queries/movie.graphql");
 
-/// Profiles whose ranks are queried: an operation may have 30 aliases.
+/// Maximum number of profiles whose ranks are queried. Each takes an alias and a root field, and an operation may have
+/// 30 of each.
 const PROFILES_MAX: usize = 25;
 
 #[derive(Deserialize)]

@@ -90,7 +90,8 @@ impl PageQuery {
         [&self.genre, &self.country, &self.q, &self.min].iter().any(|text| !text.is_empty())
     }
 
-    /// GraphQL variables for the weight selection: `list`, and `weights` or `profile`.
+    /// GraphQL variables for the weight selection: `list`, and `weights` or `profile`. Missing custom weights are 0;
+    /// without both, the API uses the default profile.
     pub(super) fn selection_variables(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = Map::new();
         variables.insert("list".to_owned(), self.list().into());
@@ -149,7 +150,7 @@ impl PageQuery {
         Self { after: after.to_owned(), trail: trail.to_owned(), ..self.clone() }
     }
 
-    /// The same state, ranked by a profile.
+    /// The same state, ranked by a profile, on the first page: cursors are valid for one ranking only.
     pub(super) fn with_profile(&self, profile: &str) -> Self {
         Self { profile: profile.to_owned(), ..self.without_custom_weights() }
     }
@@ -175,7 +176,7 @@ impl PageQuery {
         }
     }
 
-    /// Name and value of its parameters except `but`, for the hidden fields of a form.
+    /// Name and value of its parameters except `but`, for the hidden fields of a form, which leads to the first page.
     pub(super) fn hidden_fields(&self, but: &[&str]) -> Vec<(String, String)> {
         let text = serde_urlencoded::to_string(self.on_first_page()).unwrap_or_default();
         let mut parts: Vec<(String, String)> = serde_urlencoded::from_str(&text).unwrap_or_default();

@@ -56,6 +56,7 @@ impl PageError {
             "NOT_FOUND" => (StatusCode::NOT_FOUND, "Not found"),
             "TIMEOUT" => (StatusCode::GATEWAY_TIMEOUT, "Request timed out"),
             "SERVICE_UNAVAILABLE" => (StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable"),
+            // Includes errors in the page's own queries, whose text would not help its readers.
             _ => return Self::internal(),
         };
         Self { retry_after, ..Self::new(status, title, text) }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::problem::{GraphqlError, PageError};
 use crate::graphql::{Lookup, OperationEnd, OperationPipeline, RETRY_AFTER_SECONDS, Received, Transport};
-use crate::http::content_negotiation::MediaType;
+use crate::http::response_status::MediaType;
 
 /// The decoded result of an operation.
 pub(super) struct QueryResult<T> {

@@ -24,7 +24,9 @@ const VALIDATION: &str = include_str!("queries/validation.graphql");
 const COMPARISON: &str = include_str!("queries/comparison.graphql");
 const DECADE: &str = include_str!("queries/decade.graphql");
 
+/// Basis of a validation: scores that do not depend on the target list.
 const BLIND: &str = "BLIND";
+/// Basis of a validation: the scores that predictions return.
 const PUBLISHED: &str = "AS_PUBLISHED";
 
 #[derive(Deserialize)]
@@ -177,7 +179,8 @@ pub(super) async fn decade<E: Executor>(
     }
 }
 
-/// Queries blind scores; falls back to published ones for lists that cannot be hidden from their scores.
+/// Queries on the basis `BLIND`. For lists whose influence on the scores cannot be removed, which the API rejects with
+/// 400, queries on the basis `AS_PUBLISHED`. Returns the basis, too.
 async fn blind_if_possible<T: DeserializeOwned, E: Executor>(
     pipeline: &OperationPipeline<E>,
     document: &'static str,
@@ -193,6 +196,7 @@ async fn blind_if_possible<T: DeserializeOwned, E: Executor>(
     }
 }
 
+/// Runs a query of this page on a basis, with the selected weights and list.
 async fn query_on_basis<T: DeserializeOwned, E: Executor>(
     pipeline: &OperationPipeline<E>,
     document: &'static str,
@@ -202,7 +206,8 @@ async fn query_on_basis<T: DeserializeOwned, E: Executor>(
 ) -> Result<T, PageError> {
     let mut variables = page.query.selection_variables()?;
     if document == COMPARISON {
-        // It compares all profiles: without the weight selection all pages share one cached response.
+        // The comparison covers all profiles and ignores the selected weights. Without them, pages of all weights share
+        // one cached response.
         variables.retain(|name, _| name == "list");
     }
     variables.insert("basis".to_owned(), basis.into());
@@ -310,7 +315,7 @@ impl ValidationPage {
         self.comparison.best.as_ref().map_or("none", |best| &best.name)
     }
 
-    /// Decades with listed movies: the profiles with the most hits, and how many.
+    /// Decades with listed movies: the names of the profiles with the most hits, and "hits of listed movies".
     fn winners(&self) -> Vec<(i32, String, String)> {
         let profiles = &self.comparison.profiles;
         let winner = |decade: &Tally| {

@@ -29,8 +29,8 @@ pub struct WebSocketLimits {
     pub init_timeout: Duration,
     /// Idle time after which a client is pinged; after the same time again the connection counts as lost.
     pub idle_timeout: Duration,
-    /// Maximum time to close all connections on shutdown.
-    pub shutdown: Duration,
+    /// Maximum length of the window in which connections start to close on shutdown.
+    pub close_window: Duration,
 }
 
 impl Default for WebSocketLimits {
@@ -43,7 +43,7 @@ impl Default for WebSocketLimits {
             slow_after: Duration::from_secs(5),
             init_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(20),
-            shutdown: Duration::from_secs(8),
+            close_window: Duration::from_secs(8),
         }
     }
 }
@@ -99,7 +99,7 @@ impl ConnectionPermit {
         let SharedLimiter { stop, limits, permits, .. } = &*self.limiter;
         stop.cancelled().await;
         let open = u32::try_from(limits.connections - permits.available_permits()).unwrap_or(u32::MAX);
-        let window = Duration::from_secs_f64(f64::from(open) / CLOSED_PER_SECOND).min(limits.shutdown);
+        let window = Duration::from_secs_f64(f64::from(open) / CLOSED_PER_SECOND).min(limits.close_window);
         sleep(window.mul_f64(rand::random())).await;
     }
 }

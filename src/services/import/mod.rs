@@ -3,18 +3,18 @@
 //! Each file is validated row by row and streamed into a staging table; set-based statements of `store::import` then
 //! merge the tables in one transaction. Only ids stay in memory. A refresh computes the scores.
 
-mod csv;
-mod csv_files;
+mod csv_columns;
+mod csv_import;
+mod csv_reader;
 mod error;
-mod files;
 mod imdb;
 mod names;
 mod session;
 mod summary;
-mod tsv;
+mod tsv_reader;
 mod values;
 
-pub use csv_files::import_csv;
+pub use csv_import::import_csv;
 pub use error::{ImportError, Problem};
 pub use imdb::import_imdb;
 pub use session::{Generated, Progress};

@@ -1,5 +1,7 @@
 //! Values common to all file formats: validation, and how errors show them.
 
+use chrono::{Datelike, NaiveDate};
+
 use super::error::Problem;
 
 /// Size of the database's text columns, in characters.
@@ -23,6 +25,16 @@ pub(super) fn number(value: &str) -> Result<f64, Problem> {
         return Err(Problem::NumberOutOfRange { value: shown(value) });
     }
     Ok(number)
+}
+
+/// Checks that a value is a date as `1994-01-02`.
+pub(super) fn date(value: &str) -> Result<(), Problem> {
+    let date: Option<NaiveDate> = value.parse().ok();
+    // Chrono also accepts 1994-1-2, and year 0, which PostgreSQL lacks.
+    match date {
+        Some(date) if date.year() >= 1 && date.to_string() == value => Ok(()),
+        _ => Err(Problem::NotADate { value: shown(value) }),
+    }
 }
 
 /// Truncates an invalid value for an error.

@@ -5,7 +5,7 @@ use std::fmt;
 use sqlx::PgConnection;
 
 use super::indexes::Index;
-use super::triggers;
+use super::trigger_setup;
 use crate::store::error::{SchemaError, StoreError};
 
 /// Schema variant of a database. Variants of the host application are recognised by what its migrations added and
@@ -145,7 +145,9 @@ impl SchemaVariant {
         let (mut read, mut own): (Vec<String>, Vec<String>) = (vec![], vec![]);
         if self != Self::Empty {
             read.extend(COLUMNS.iter().map(|(table, _)| (*table).to_owned()));
-            own.extend(triggers::TABLES.into_iter().chain(indexes.iter().map(|index| index.table)).map(str::to_owned));
+            own.extend(
+                trigger_setup::TABLES.into_iter().chain(indexes.iter().map(|index| index.table)).map(str::to_owned),
+            );
             own.sort_unstable();
             own.dedup();
         }

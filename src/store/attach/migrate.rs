@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions, Connection, Either, PgConnection};
 
 use super::detect::SchemaVariant;
 use super::locking::{Attempts, LOCK_TIMEOUT, run_locking};
-use super::{indexes, triggers};
+use super::{indexes, trigger_setup};
 use crate::store::error::{SchemaError, StoreError};
 use crate::store::measurement::Measurement;
 use crate::store::migrations::migrator;
@@ -71,7 +71,7 @@ impl Store {
             tracing::info!(index = index.name(), "building an index; it waits for running transactions");
             self.run_concurrently(index.creation()).await?;
         }
-        let triggers = triggers::add_missing(&mut connection).await?;
+        let triggers = trigger_setup::add_missing(&mut connection).await?;
         self.migrate_jobs().await?;
 
         close(connection).await?;
@@ -100,7 +100,7 @@ impl Store {
             return Err(SchemaError::ReadByOthers(views).into());
         }
 
-        let triggers = triggers::remove_all(&mut connection).await?;
+        let triggers = trigger_setup::remove_all(&mut connection).await?;
         let indexes = indexes::ours(&mut connection).await?;
         for index in &indexes {
             self.run_concurrently(indexes::removal(index)).await?;

@@ -7,7 +7,7 @@ mod detect;
 mod indexes;
 mod locking;
 mod migrate;
-mod triggers;
+mod trigger_setup;
 
 pub use detect::SchemaVariant;
 pub use migrate::{Detached, Migrated};

@@ -14,7 +14,7 @@ use std::path::Path;
 use super::error::{ImportError, Problem};
 use super::session::{CHUNK_BYTES, Generated, NAMES, Progress, begin, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
-use super::tsv::Reader;
+use super::tsv_reader::Reader;
 use crate::clock::Clock;
 use crate::store::{CopyText, Import, MergeCounts, Staging, Store};
 

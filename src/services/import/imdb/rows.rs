@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::error::{ImportError, Problem};
 use super::super::summary::SkipReason;
-use super::super::tsv::Reader;
+use super::super::tsv_reader::Reader;
 use super::super::values::{TEXT, integer, number, shown};
 use crate::store::CopyText;
 use crate::store::{KnownMovie, KnownPerson};

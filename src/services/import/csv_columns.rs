@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use chrono::{Datelike, NaiveDate};
-
-use super::csv::Reader;
+use super::csv_reader::Reader;
 use super::error::{ImportError, Problem};
-use super::values::{TEXT, integer, number, shown};
+use super::values::{TEXT, date, integer, number, shown};
 use crate::store::{CopyText, RepeatedRow, Staging};
 
 /// Nominees are indexed, and index entries are limited to about 2,700 bytes.
@@ -204,7 +202,7 @@ impl Kind {
             Self::OptionalInteger => {
                 integer(value, i32::MIN, i32::MAX)?;
             }
-            Self::OptionalDate => check_date(value)?,
+            Self::OptionalDate => date(value)?,
             Self::Metric => return number(value).map(Cell::Number),
         }
         Ok(Cell::Text(value))
@@ -222,14 +220,5 @@ fn add(ids: &mut HashMap<i32, u64>, value: &str, line: u64) -> Result<(), Proble
     match ids.insert(integer(value, ID_MIN, i32::MAX)?, line) {
         Some(earlier) => Err(Problem::Repeated { value: value.to_owned(), earlier }),
         None => Ok(()),
-    }
-}
-
-fn check_date(value: &str) -> Result<(), Problem> {
-    let date: Option<NaiveDate> = value.parse().ok();
-    // Chrono also accepts 1994-1-2, and year 0, which PostgreSQL lacks.
-    match date {
-        Some(date) if date.year() >= 1 && date.to_string() == value => Ok(()),
-        _ => Err(Problem::NotADate { value: shown(value) }),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::csv::Reader;
+use super::csv_columns::{FILES, FileSpec, Ids};
+use super::csv_reader::Reader;
 use super::error::ImportError;
-use super::files::{FILES, FileSpec, Ids};
 use super::session::{CHUNK_BYTES, Generated, NAMES, Progress, begin, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
 use crate::clock::Clock;
