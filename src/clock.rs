@@ -102,12 +102,12 @@ pub struct ClockHand {
 }
 
 impl ClockHand {
-    /// Lets the time `by` pass, cut to whole milliseconds.
+    /// Moves the date and the current moment forward by `by`, cut to whole milliseconds.
     pub fn advance(&self, by: TimeDelta) {
         self.elapsed.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
     }
 
-    /// Sets the date and time forward, or back if `by` is negative; no time passes.
+    /// Sets the date and time forward by `by`, or back if it is negative; moments stay.
     pub fn set(&self, by: TimeDelta) {
         self.set_by.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
     }

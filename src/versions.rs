@@ -94,6 +94,8 @@ impl Versions {
     /// How a value that carries `set` compares with the versions known now.
     #[must_use]
     pub fn staleness(&self, set: &VersionSet) -> Staleness {
+        // Read first: a caller that no longer sees the unknown state also sees the update that ended it.
+        let unknown = self.0.unknown.load(Ordering::Acquire);
         // The generation is loaded before the versions. If an update comes between the two, the result is stored under
         // the old generation and the next call compares again. The reverse order could store an old result under the
         // new generation, and the update would never be noticed. `current_in` publishes no other data, so relaxed
@@ -106,7 +108,7 @@ impl Versions {
                 set.current_in.0.store(generation, Ordering::Relaxed);
             }
         }
-        if self.0.unknown.load(Ordering::Acquire) { staleness.max(Staleness::Unknown) } else { staleness }
+        if unknown { staleness.max(Staleness::Unknown) } else { staleness }
     }
 
     /// Records that changes may have been missed. Nothing counts as current until the versions are read again.
@@ -130,7 +132,6 @@ impl Versions {
     /// Merges versions read from the database, and ends the unknown state. Versions only grow, so the larger one of
     /// each scope is right: a read that completes after a later read changes nothing.
     pub(crate) fn update(&self, mut read: HashMap<Scope, Version>) {
-        self.0.unknown.store(false, Ordering::Release);
         self.0.read.send_if_modified(|held| {
             for (scope, version) in held.iter() {
                 let read = read.entry(scope.clone()).or_default();
@@ -146,6 +147,8 @@ impl Versions {
                 // lock before it can read the versions, so it never reads the old ones.
                 self.0.generation.fetch_add(1, Ordering::Release);
             }
+            // Last: until the new versions are visible, data that changed unnoticed must not count as current.
+            self.0.unknown.store(false, Ordering::Release);
             changed
         });
     }

@@ -10,7 +10,7 @@ use super::App;
 use crate::cache::{CacheContext, CacheName};
 use crate::graphql::{self, Api, DocumentLimits, OperationLimits, OperationPipeline, QueryLimits, TrustedDocuments};
 use crate::http::{ConnectionLimiter, Explorer, HttpLimits, HttpState, Probe, WebSocketLimits};
-use crate::services::{CacheLimits, Services};
+use crate::services::{CacheLimits, Services, share};
 
 impl App {
     /// State of the handlers; `close` closes the WebSocket connections.
@@ -56,7 +56,7 @@ impl App {
         if !self.config.cache_enabled {
             return Ok(pipeline);
         }
-        let settings = CacheLimits::from(&self.config).settings(CacheName::Responses, 40);
+        let settings = CacheLimits::from(&self.config).settings(CacheName::Responses, share::RESPONSES);
         Ok(pipeline.with_response_cache(settings, cache_context))
     }
 

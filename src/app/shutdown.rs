@@ -42,7 +42,8 @@ pub(super) async fn finish<T>(limit: Duration, unfinished: &str, work: impl Futu
     finished
 }
 
-/// Closes the database connections. A statement that was interrupted may hold its connection until the server ends it.
+/// Closes the database connections, waiting at most [`CLOSE_TIMEOUT`]: a cancelled statement keeps its connection in use
+/// until the server has stopped the statement.
 pub(super) async fn close_store(store: &Store) {
     if timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
         tracing::warn!("database connections were still in use when the program ended");

@@ -161,11 +161,11 @@ impl Operation {
     /// Records the end of an operation received by HTTP; the log line has the status of its response.
     pub(super) fn end_with_status(&mut self, response: &OperationResponse, http_status: fn(ExecutionStatus) -> u16) {
         self.status = Some(http_status(response.status));
-        self.end(response.outcome, response.prediction);
+        self.set_outcome(response.outcome, response.prediction);
     }
 
     /// Records the outcome, and the slowest data source if the operation is a prediction.
-    pub(super) fn end(&mut self, outcome: Outcome, prediction: Option<DataSource>) {
+    pub(super) fn set_outcome(&mut self, outcome: Outcome, prediction: Option<DataSource>) {
         self.end = Some((outcome, prediction));
     }
 }

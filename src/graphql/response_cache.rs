@@ -130,15 +130,18 @@ impl ResponseCache {
         (encoded, response)
     }
 
-    fn metadata(&self, encoded: &EncodedResponse, read: &Dependencies) -> Option<CacheMetadata> {
-        let lookup = match (read.hits, read.stale) {
+    /// How this request got the response. `own_lookup` has its one lookup of the response cache, `encoded.read` the
+    /// lookups of the execution. `None` if the result has no validity.
+    fn metadata(&self, encoded: &EncodedResponse, own_lookup: &Dependencies) -> Option<CacheMetadata> {
+        let lookup = match (own_lookup.hits, own_lookup.stale) {
+            // Another request has stored the response since this one found none.
             (1.., _) => Lookup::HitL1,
             (_, 1..) => Lookup::Stale,
             // Just executed, but derived from stale values.
             _ if encoded.read.stale > 0 => Lookup::Stale,
             _ => Lookup::Miss,
         };
-        let validity = read.validity?;
+        let validity = own_lookup.validity?;
         Some(CacheMetadata { lookup, validity, age: validity.age(self.clock.moment()), hash: encoded.hash })
     }
 

@@ -104,6 +104,7 @@ pub(super) async fn instrument_field<T>(
         graphql.processing.r#type = "resolve",
         graphql.field.schema_coordinate = format!("{of_type}.{field}"),
     );
+    // Boxed: this future would otherwise hold that of the resolver twice, as the argument and as the one awaited.
     let result = Box::pin(resolve).instrument(span).await;
     if let Some(measured) = measured {
         measured.finish(if result.is_ok() { Status::Ok } else { Status::Error });

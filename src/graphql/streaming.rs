@@ -62,7 +62,7 @@ impl<E: Executor> OperationPipeline<E> {
                     let problem = "a subscription must select exactly one root field, outside of fragments";
                     let rejected = operation
                         .reject(error_with_code(ErrorCode::ValidationFailed, problem), ExecutionStatus::Rejected);
-                    operation.end(rejected.outcome, None);
+                    operation.set_outcome(rejected.outcome, None);
                     return Execution::Response(rejected);
                 }
                 let responses = self.executor.execute_stream(request, None);
@@ -73,7 +73,7 @@ impl<E: Executor> OperationPipeline<E> {
                 usage.scope(self.run(request, Transport::Socket, None, &mut operation)).instrument(span).await
             }
         };
-        operation.end(response.outcome, response.prediction);
+        operation.set_outcome(response.outcome, response.prediction);
         Execution::Response(response)
     }
 }
@@ -105,7 +105,7 @@ impl SubscriptionStream {
         let codes: Vec<_> = response.errors.iter_mut().map(assign_code).collect();
         self.operation.record(&codes, &dependencies.snapshot());
         self.worst = worst_of(self.worst, outcome(&codes, &response.data));
-        self.operation.end(self.worst, None);
+        self.operation.set_outcome(self.worst, None);
         // Errors without a path inside the result concern the subscription itself. If all errors do, it has ended.
         let concerns_subscription = |path: &[PathSegment]| path.len() <= 1;
         self.done = response.data == Value::Null

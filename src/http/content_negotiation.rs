@@ -5,8 +5,9 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 
 use super::response_status::MediaType;
 
-/// The supported media type that the client prefers; none if it accepts neither. Without a preference
-/// `application/json`, which GraphQL clients older than "GraphQL over HTTP" expect.
+/// The supported media type that the client prefers; none if it accepts neither. At equal quality
+/// `application/graphql-response+json` if the client names it, since it then understands it; otherwise (a wildcard, no
+/// header) `application/json`, which clients older than "GraphQL over HTTP" expect.
 pub(super) fn negotiate(headers: &HeaderMap) -> Option<MediaType> {
     if !headers.contains_key(ACCEPT) {
         return Some(MediaType::Json);

@@ -26,6 +26,7 @@ async fn update(jobs: &Jobs) -> Result<(), ServiceError> {
     let age = |at: DateTime<Utc>| (jobs.clock.now() - at).to_std().unwrap_or_default();
     let queue = jobs.store.queue_length().await?;
     jobs.metrics.score_queue(queue.movies, queue.oldest.map(age).unwrap_or_default());
+    // A snapshot that is never taken shows in the last success of its task, which has the alert; the age is then 0.
     let snapshot = jobs.store.snapshot().await?;
     jobs.metrics.snapshot_age(snapshot.map(|snapshot| age(snapshot.taken_at)).unwrap_or_default());
     for (task, at) in jobs.store.task_successes().await? {

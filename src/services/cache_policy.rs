@@ -37,6 +37,40 @@ impl From<&Config> for CacheLimits {
     }
 }
 
+/// Percentages of the memory that the caches of a kind share.
+pub mod share {
+    /// Encoded responses, the largest values.
+    pub const RESPONSES: usize = 40;
+    /// Windows of rankings.
+    pub const PREDICTIONS: usize = 15;
+    /// Validation reports.
+    pub const VALIDATIONS: usize = 15;
+    /// Movies, genres, countries, metrics, festivals, credits, people, qualities of people: by typical size and number,
+    /// for a movie has many credits and few genres.
+    pub const DETAILS: [usize; 8] = [5, 2, 2, 3, 3, 6, 2, 1];
+    /// Names, origin and summaries of lists.
+    pub const REFERENCE: [usize; 3] = [2, 1, 2];
+    /// Profiles.
+    pub const PROFILES: usize = 1;
+
+    /// Score columns of predictions, of the memory for columns.
+    pub const COLUMNS: usize = 50;
+    /// Snapshot columns, of the memory for columns.
+    pub const SNAPSHOT_COLUMNS: usize = 49;
+    /// What the snapshot is, of the memory for columns.
+    pub const SNAPSHOT: usize = 1;
+
+    const fn sum(shares: &[usize]) -> usize {
+        match shares {
+            [] => 0,
+            [first, rest @ ..] => *first + sum(rest),
+        }
+    }
+
+    const _: () = assert!(RESPONSES + PREDICTIONS + VALIDATIONS + sum(&DETAILS) + sum(&REFERENCE) + PROFILES == 100);
+    const _: () = assert!(COLUMNS + SNAPSHOT_COLUMNS + SNAPSHOT == 100);
+}
+
 impl CacheLimits {
     /// Capacity of a cache. `share` is its percentage of the memory for caches of its kind.
     #[must_use]

@@ -41,17 +41,23 @@ impl Services {
     /// changes.
     #[must_use]
     pub fn new(store: &Store, cache_context: &CacheContext, config: &Config, breakers: &BreakerMetrics) -> Self {
-        let (limits, keep) = (&CacheLimits::from(config), config.cache_enabled);
+        let (limits, cache_enabled) = (&CacheLimits::from(config), config.cache_enabled);
         let score_table = Breaker::new(BreakerName::ScoreTable, breakers.clone());
         Self {
             auth: Authenticator::of(config.admin_tokens_file.clone()),
-            movies: Movies::new(store.clone(), cache_context, limits, keep),
-            predictions: Predictions::new(store.clone(), cache_context, limits, keep, score_table),
+            movies: Movies::new(store.clone(), cache_context, limits, cache_enabled),
+            predictions: Predictions::new(store.clone(), cache_context, limits, cache_enabled, score_table),
             profiles: Profiles::new(store.clone(), cache_context, limits),
             reference: ReferenceData::new(store.clone(), cache_context, limits),
             store: store.clone(),
             status: StatusReport::new(store.clone()),
-            validation: Validation::new(store.clone(), cache_context, limits, keep, config.target_lists.clone()),
+            validation: Validation::new(
+                store.clone(),
+                cache_context,
+                limits,
+                cache_enabled,
+                config.target_lists.clone(),
+            ),
             versions: cache_context.versions.clone(),
         }
     }

@@ -22,7 +22,7 @@ pub mod validation;
 pub mod warming;
 
 pub use auth::{Administrator, Authenticator, Bearer};
-pub use cache_policy::CacheLimits;
+pub use cache_policy::{CacheLimits, share};
 pub use composition::Services;
 pub use error::ServiceError;
 pub use movies::Movies;

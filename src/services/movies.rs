@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::ServiceError;
-use super::cache_policy::{CacheLimits, estimated_size};
+use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, Validity};
 use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
@@ -57,24 +57,25 @@ impl Key for DetailKey<MovieId> {}
 impl Key for DetailKey<PersonId> {}
 
 impl Movies {
-    pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits, keep: bool) -> Self {
-        let settings = |share| limits.settings(CacheName::Films, share);
+    pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits, cache_enabled: bool) -> Self {
+        let [movies, genres, countries, metrics, festivals, credits, people, qualities] =
+            share::DETAILS.map(|share| limits.settings(CacheName::Films, share));
         let details = || Details {
-            movies: Cache::new(settings(6), cache_context),
-            genres: Cache::new(settings(2), cache_context),
-            countries: Cache::new(settings(2), cache_context),
-            metrics: Cache::new(settings(4), cache_context),
-            festivals: Cache::new(settings(4), cache_context),
-            credits: Cache::new(settings(10), cache_context),
-            people: Cache::new(settings(2), cache_context),
-            qualities: Cache::new(settings(2), cache_context),
+            movies: Cache::new(movies, cache_context),
+            genres: Cache::new(genres, cache_context),
+            countries: Cache::new(countries, cache_context),
+            metrics: Cache::new(metrics, cache_context),
+            festivals: Cache::new(festivals, cache_context),
+            credits: Cache::new(credits, cache_context),
+            people: Cache::new(people, cache_context),
+            qualities: Cache::new(qualities, cache_context),
         };
         Self {
             store,
             versions: cache_context.versions.clone(),
             clock: cache_context.clock.clone(),
             limits: *limits,
-            details: keep.then(details),
+            details: cache_enabled.then(details),
         }
     }
 

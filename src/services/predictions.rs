@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::ServiceError;
-use super::cache_policy::{CacheLimits, estimated_size};
+use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::breaker::{Breaker, Fallback};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, SharedValue};
 use crate::clock::Clock;
@@ -178,7 +178,7 @@ impl Predictions {
         store: Store,
         cache_context: &CacheContext,
         limits: &CacheLimits,
-        keep: bool,
+        cache_enabled: bool,
         score_table: Breaker,
     ) -> Self {
         Self {
@@ -187,8 +187,9 @@ impl Predictions {
             versions: cache_context.versions.clone(),
             clock: cache_context.clock.clone(),
             limits: *limits,
-            columns: Cache::new(limits.settings(CacheName::Columns, 50), cache_context),
-            windows: keep.then(|| Cache::shared(limits.settings(CacheName::Predictions, 15), cache_context)),
+            columns: Cache::new(limits.settings(CacheName::Columns, share::COLUMNS), cache_context),
+            windows: cache_enabled
+                .then(|| Cache::shared(limits.settings(CacheName::Predictions, share::PREDICTIONS), cache_context)),
         }
     }
 

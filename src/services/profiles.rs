@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::cache_policy::{CacheLimits, estimated_size};
+use super::cache_policy::{CacheLimits, estimated_size, share};
 use super::changes::apply_versions;
 use super::{Administrator, ServiceError};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
@@ -51,7 +51,7 @@ impl WeightSelection {
 
 impl Profiles {
     pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits) -> Self {
-        let all = Cache::new(limits.settings(CacheName::Profiles, 1), cache_context);
+        let all = Cache::new(limits.settings(CacheName::Profiles, share::PROFILES), cache_context);
         Self {
             store,
             versions: cache_context.versions.clone(),

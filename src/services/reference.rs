@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ServiceError;
-use super::cache_policy::{CacheLimits, estimated_size};
+use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
 use crate::store::{Country, DataOrigin, Genre, ListName, ListSummary, Store};
 use crate::versions::{Scope, Versions};
@@ -59,13 +59,14 @@ fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
 
 impl ReferenceData {
     pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits) -> Self {
+        let [names, origin, summaries] = share::REFERENCE.map(|share| limits.settings(CacheName::Profiles, share));
         Self {
             store,
             versions: cache_context.versions.clone(),
             limits: *limits,
-            names: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
-            origin: Cache::new(limits.settings(CacheName::Profiles, 1), cache_context),
-            summaries: Cache::new(limits.settings(CacheName::Profiles, 2), cache_context),
+            names: Cache::new(names, cache_context),
+            origin: Cache::new(origin, cache_context),
+            summaries: Cache::new(summaries, cache_context),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::ServiceError;
-use super::cache_policy::{CacheLimits, estimated_size};
+use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, SharedValue};
 use crate::scoring::{
     Basis, Decade, DecadeReport, FORMULA_VERSION, Place, SnapshotColumns, Totals, Weights, pooled_decade,
@@ -105,7 +105,7 @@ impl Validation {
         store: Store,
         cache_context: &CacheContext,
         limits: &CacheLimits,
-        keep: bool,
+        cache_enabled: bool,
         target_lists: Vec<String>,
     ) -> Self {
         Self {
@@ -113,9 +113,10 @@ impl Validation {
             versions: cache_context.versions.clone(),
             limits: *limits,
             target_lists: target_lists.into(),
-            snapshots: Cache::new(limits.settings(CacheName::Columns, 1), cache_context),
-            columns: Cache::new(limits.settings(CacheName::Columns, 49), cache_context),
-            reports: keep.then(|| Cache::shared(limits.settings(CacheName::Validation, 15), cache_context)),
+            snapshots: Cache::new(limits.settings(CacheName::Columns, share::SNAPSHOT), cache_context),
+            columns: Cache::new(limits.settings(CacheName::Columns, share::SNAPSHOT_COLUMNS), cache_context),
+            reports: cache_enabled
+                .then(|| Cache::shared(limits.settings(CacheName::Validation, share::VALIDATIONS), cache_context)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Measurement of a named statement.
+//! Measurement of a named statement: duration, rows, errors, and the log line of a slow one.
 
 use std::time::Duration;
 

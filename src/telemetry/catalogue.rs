@@ -199,7 +199,7 @@ catalogue! {
     TOKIO_TASKS: Gauge, "tokio_alive_tasks", [],
         "Tasks alive in the runtime.";
     TOKIO_QUEUE: Gauge, "tokio_global_queue_depth", [],
-        "Tasks waiting in the global queue.";
+        "Tasks waiting in Tokio's global queue.";
     TOKIO_BUSY: Counter, "tokio_worker_busy_seconds_total", [],
         "Busy time of all worker threads, summed.";
 }

@@ -62,7 +62,10 @@ fn row(Definition { name, help, kind, labels }: &Definition) -> String {
 
 /// The series that were created, by name and label: the values in order of creation.
 #[derive(Debug, Clone, Default)]
-struct CreatedSeries(Arc<Mutex<BTreeMap<(String, String), Vec<String>>>>);
+struct CreatedSeries(Arc<Mutex<LabelValues>>);
+
+/// Values by metric and label.
+type LabelValues = BTreeMap<(String, String), Vec<String>>;
 
 impl CreatedSeries {
     fn add(&self, key: &Key) {

@@ -36,7 +36,8 @@ impl Weights {
         }
     }
 
-    /// Maps the category weights of a stored profile; accepts the keys of every schema period.
+    /// Weights from the `category_weights` JSON of a stored profile, which other applications write. Accepts all sets of
+    /// keys that were ever in use: those of 2025, of the renaming in March 2026, and those after it.
     ///
     /// # Errors
     /// As [`Weights::normalised`].

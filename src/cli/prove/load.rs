@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// One request in so many ranks by weights that were never sent before.
 const CUSTOM_ONE_IN: u32 = 10;
 
-/// One request in so many is a validation of all decades.
+/// One in so many of the other requests is a validation of all decades.
 const VALIDATION_ONE_IN: u32 = 10;
 
 /// The operations that users send.

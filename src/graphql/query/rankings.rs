@@ -32,7 +32,8 @@ impl RankingQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        list: String,
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
         #[graphql(desc = "Returns only matching movies. Their ranks stay the same")] filter: Option<PredictionFilter>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
@@ -55,7 +56,8 @@ impl RankingQueries {
         #[graphql(desc = "Identifies the movie")] by: MovieBy,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        list: String,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);
         query_field(ctx, async {
@@ -78,7 +80,8 @@ impl RankingQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        list: String,
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,

@@ -27,7 +27,8 @@ impl ValidationQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        list: String,
         #[graphql(desc = "Whether the scores may depend on the target list itself", default)] basis: ScoreBasis,
     ) -> Result<Validation, ApiError> {
         let context = context(ctx);
@@ -47,7 +48,8 @@ impl ValidationQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        list: String,
         #[graphql(desc = "First year of the decade, such as 1990")] decade: i32,
         #[graphql(desc = "Whether the scores may depend on the target list itself", default)] basis: ScoreBasis,
     ) -> Result<DecadeValidation, ApiError> {
@@ -67,7 +69,8 @@ impl ValidationQueries {
     async fn profile_comparison(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        list: String,
         #[graphql(desc = "Whether the scores may depend on the target list itself", default)] basis: ScoreBasis,
     ) -> Result<ProfileComparison, ApiError> {
         let context = context(ctx);

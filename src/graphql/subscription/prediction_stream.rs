@@ -53,7 +53,8 @@ impl PredictionStreamSubscription {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        list: String,
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
         #[graphql(desc = "Maximum number of movies, 1 to 2,000", default = 500)] limit: i32,
         #[graphql(desc = "Movies per batch, 1 to 100", default = 25)] batch_size: i32,

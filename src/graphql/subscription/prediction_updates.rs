@@ -33,8 +33,8 @@ pub(super) enum UpdateKind {
     Rescored,
 }
 
-/// The change of one movie in the top. All updates of one change of the data are sent together: first the movies that
-/// left, then the others by rank.
+/// How one movie changed among the `top` best candidates that `predictionUpdates` follows. When the data changes, all
+/// resulting updates are sent together: first the movies that left, then the others by rank.
 #[derive(SimpleObject)]
 pub(super) struct PredictionUpdate {
     /// How the movie's position in the top changed.
@@ -60,7 +60,8 @@ impl PredictionUpdatesSubscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name. Null follows the default profile as it changes")] profile: Option<String>,
-        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        list: String,
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
         #[graphql(desc = "How many of the best candidates to follow, 1 to 500", default = 100)] top: i32,
     ) -> Result<BoxStream<'static, Result<PredictionUpdate, ApiError>>, ApiError> {

@@ -187,7 +187,8 @@ impl Movie {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list: a `key` of `lists`", default = "1001_movies")] list: String,
+        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        list: String,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);
         let predict = async {

@@ -70,6 +70,7 @@ fn name(event: &str) -> String {
 }
 
 fn creation(table: &str, event: &str, rows: &str) -> String {
+    // The names are reserved for us: OR REPLACE takes over a trigger of this name that calls another function.
     // TRUNCATE provides no transition tables.
     let function = if event == "TRUNCATE" { "all" } else { table };
     format!(
