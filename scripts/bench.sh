@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures scoring, the service beside the query that it replaces, kept answers, telemetry and subscriptions, on a new private
+# Measures scoring, the service beside the query that it replaces, cached responses, telemetry and subscriptions, on a new private
 # PostgreSQL. PARTS, FILMS, CACHED_FILMS, MIXED_SECONDS, SUBSCRIPTIONS_FILMS: see benches/service/main.rs.
 set -euo pipefail
 cd "$(dirname "$0")/.."

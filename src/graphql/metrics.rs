@@ -171,7 +171,7 @@ impl GraphqlMetrics {
         self.0.loaders.get(loader).1.record(number(keys));
     }
 
-    /// Returns the name of a root field of the schema, [`OTHER`] for any other name. Safe to log for any client input.
+    /// Returns the name of a root field of the schema, `other` for any other name. Safe to log for any client input.
     #[must_use]
     pub fn field_name(&self, field: &str) -> &'static str {
         self.0.fields.get(field).0

@@ -1,8 +1,8 @@
 //! Telemetry: metrics, logs and traces.
 //!
 //! [`catalogue`] defines every metric; a [`Recorder`] creates the instruments that each area of the crate records in;
-//! [`init`] starts logs and traces. This module knows no domain: it imports no other module of Cinegraph, and every layer
-//! except `scoring` may use it.
+//! [`init()`] starts logs and traces. This module knows no domain: it imports no other module of Cinegraph, and every
+//! layer except `scoring` may use it.
 
 pub mod catalogue;
 mod dropped;
