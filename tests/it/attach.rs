@@ -664,7 +664,7 @@ async fn role_without_privileges_gets_an_error_that_names_them(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn detaching_does_not_drop_dependent_host_views(pool: PgPool) {
     let store = attached(&pool, STATE_A).await;
-    let view = "CREATE VIEW best AS SELECT * FROM cinegraph.movie_discovery_scores";
+    let view = "CREATE VIEW public.best AS SELECT * FROM cinegraph.movie_discovery_scores";
     sqlx::query(view).execute(&pool).await.unwrap();
 
     let refused = store.detach().await.unwrap_err().to_string();
