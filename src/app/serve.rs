@@ -58,12 +58,9 @@ impl App {
         options: ServeOptions,
         ready: impl FnOnce(Addresses),
     ) -> anyhow::Result<()> {
-        self.store.installation().await?;
-        self.check_admin_tokens()?;
-        self.record_build_info();
-        let cache_context = self.cache_context()?;
-        self.store.read_versions(&cache_context.versions).await?;
-        let services = Arc::new(Services::new(&self.store, &cache_context, &self.config, &self.metrics.breakers));
+        // A database that does not respond must not delay the end.
+        let Some(prepared) = stop.run_until_cancelled(self.prepare()).await else { return Ok(()) };
+        let (cache_context, services) = prepared?;
         let shutdown = Shutdown::new(stop, &self.config);
         let probe = probe(self.store.clone(), Some(Arc::clone(&services)), stop.clone());
         let state = self.http_state(&services, &cache_context, probe.clone(), &shutdown.close)?;
@@ -81,7 +78,7 @@ impl App {
         }
         if options.warming {
             let warming = self.warming(&services);
-            warming.first().await;
+            stop.run_until_cancelled(warming.first()).await;
             background.spawn(warming.run(stop.clone()));
         }
         background.close();
@@ -100,12 +97,24 @@ impl App {
         Ok(())
     }
 
+    /// Checks the database and the settings, and creates the services over the current data versions.
+    async fn prepare(&self) -> anyhow::Result<(CacheContext, Arc<Services>)> {
+        self.store.installation().await?;
+        self.check_admin_tokens()?;
+        self.record_build_info();
+        let cache_context = self.cache_context()?;
+        self.store.read_versions(&cache_context.versions).await?;
+        let services = Services::new(&self.store, &cache_context, &self.config, &self.metrics.breakers);
+        Ok((cache_context, Arc::new(services)))
+    }
+
     /// Runs only background jobs until `stop` is cancelled. Calls `ready` with the address of metrics and health.
     ///
     /// # Errors
     /// If the database is not migrated, or the address cannot be bound.
     pub async fn run_worker(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
-        let jobs = self.jobs().await?;
+        let Some(jobs) = stop.run_until_cancelled(self.jobs()).await else { return Ok(()) };
+        let jobs = jobs?;
         self.record_build_info();
         let listener = listen("admin_addr", self.config.admin_addr).await?;
         let address = listener.local_addr()?;

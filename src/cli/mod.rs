@@ -32,7 +32,7 @@ use clap::Parser;
 use self::command::{Cli, Command, DatabaseCommand};
 use self::config::ConfigArgs;
 use self::output::{Output, print};
-use self::signals::run_until_interrupted;
+use self::signals::{INTERRUPTED, interrupted, run_until_interrupted};
 use crate::app::{App, data_dir, metrics_reference};
 use crate::config::{Config, Overrides};
 use crate::telemetry::{self, LogFormat, LogOutput, TelemetryGuard};
@@ -91,6 +91,7 @@ async fn run_on_database(
     mut overrides: Overrides,
     program: &str,
 ) -> anyhow::Result<ExitCode> {
+    signals::listen();
     command.override_addresses(&mut overrides);
     let mut config = Config::load(&overrides)?;
     let log_output = if command.is_service() { LogOutput::Stdout } else { LogOutput::Stderr };
@@ -165,7 +166,12 @@ async fn with_app(
     config: Config,
     command: impl AsyncFnOnce(&App) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
-    let app = App::start(config).await?;
+    // A start may take long: it initialises the embedded PostgreSQL, or waits for a database. Cancelled, it leaves no
+    // server behind.
+    let app = tokio::select! {
+        app = App::start(config) => app?,
+        () = interrupted() => return Ok(ExitCode::from(INTERRUPTED)),
+    };
     // Boxed because futures of commands are large.
     let done = Box::pin(command(&app)).await;
     let stopped = app.stop().await;

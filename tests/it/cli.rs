@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -469,6 +469,21 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(began.elapsed() < Duration::from_secs(30), "in vain: {what}");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_signal_ends_a_program_that_waits_for_its_database() {
+    // Accepts connections and never replies, as a server that hangs does.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://nobody:nothing@{}/nothing", silent.local_addr().unwrap());
+    for (arguments, code) in [(["serve", "--no-jobs"], 0), (["predict", "--all"], 130)] {
+        let mut program = cinegraph(&url, &arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let _waiting = silent.accept().unwrap();
+        Command::new("kill").args(["-TERM", &program.id().to_string()]).status().unwrap();
+        let since = Instant::now();
+        assert_eq!(program.wait().unwrap().code(), Some(code), "{arguments:?}");
+        assert!(since.elapsed() < Duration::from_secs(10), "{arguments:?} ended after {:?}", since.elapsed());
     }
 }
 
