@@ -8,6 +8,7 @@ use std::{fs, io};
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnectOptions;
+use url::{Host, Url};
 
 use super::error::StoreError;
 
@@ -31,10 +32,10 @@ pub const SESSION_SETTINGS: [(&str, &str); 4] = [
 /// Parses the connection options of a URL and adds the session settings of every connection. Checks files named in the
 /// URL now, because the error when connecting would not name a missing file.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let options = PgConnectOptions::from_str(url).map_err(|error| StoreError::Unavailable(error.into()))?;
-    let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
-    let parameters: Vec<(String, String)> = serde_urlencoded::from_str(parameters).unwrap_or_default();
-    for (parameter, path) in parameters {
+    let invalid = |error| StoreError::Unavailable(sqlx::Error::Configuration(error).into());
+    let url = with_address_as_parameter(Url::parse(url).map_err(|error| invalid(error.into()))?);
+    let options = PgConnectOptions::from_str(url.as_str()).map_err(|error| StoreError::Unavailable(error.into()))?;
+    for (parameter, path) in url.query_pairs().into_owned() {
         if TLS_FILES.contains(&parameter.as_str())
             && let Err(error) = fs::File::open(&path)
         {
@@ -42,6 +43,16 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
         }
     }
     Ok(options.application_name("cinegraph").options(SESSION_SETTINGS))
+}
+
+/// The URL with its IPv6 address as the parameter `host`: sqlx would look up `[::1]` as a name, brackets included, in DNS
+/// and in the password file. Placed first, so that a `host` of the URL's own wins, as it does over a name.
+fn with_address_as_parameter(mut url: Url) -> Url {
+    if let Some(Host::Ipv6(address)) = url.host() {
+        let query = format!("host={address}&{}", url.query().unwrap_or_default());
+        url.set_query(Some(&query));
+    }
+    url
 }
 
 /// Lets the server interrupt statements of these connections after `limit`.
@@ -104,3 +115,41 @@ pub(super) trait WithDeadline: Future {
 }
 
 impl<F: Future> WithDeadline for F {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ipv6_addresses_lose_their_brackets() {
+        for (url, host, port) in [
+            ("postgres://ann:s3cr3t@[::1]:6000/films", "::1", 6000),
+            ("postgresql://ann@[2001:DB8::7]:5432/films?sslmode=disable", "2001:db8::7", 5432),
+            ("postgres://ann@[::ffff:10.0.0.1]:5433", "::ffff:10.0.0.1", 5433),
+            ("postgres://ann@127.0.0.1:5433/films", "127.0.0.1", 5433),
+            ("postgres://ann@db.example:5433/films", "db.example", 5433),
+            ("postgres://ann@[::1]:5433/films?host=db.example", "db.example", 5433),
+            ("postgres://ann@[::1]:5433/films?hostaddr=::2", "::2", 5433),
+            ("postgres:///films?host=::1&port=5433", "::1", 5433),
+        ] {
+            let options = options(url).unwrap();
+            assert_eq!((options.get_host(), options.get_port()), (host, port), "{url}");
+            assert!(options.get_socket().is_none(), "{url}");
+        }
+    }
+
+    #[test]
+    fn sockets_are_named_by_the_host_or_its_parameter() {
+        for url in [
+            "postgres://ann@%2Frun%2Fpostgresql/films",
+            "postgres://ann@%2Frun%2Fpostgresql:5432/films?sslmode=disable",
+            "postgres:///films?host=/run/postgresql",
+            "postgres:///films?host=%2Frun%2Fpostgresql",
+            "postgres://ann@[::1]/films?host=/run/postgresql",
+        ] {
+            let options = options(url).unwrap();
+            assert_eq!(options.get_socket().map(|socket| socket.as_path()), Some("/run/postgresql".as_ref()), "{url}");
+            assert_eq!(options.get_database(), Some("films"), "{url}");
+        }
+    }
+}
