@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::connection_url::UrlFault;
 use super::kind::Kind;
 
 /// Why the configuration was rejected. No text of it shows a secret.
@@ -71,6 +72,16 @@ pub enum ConfigError {
         origin: String,
         /// What fits.
         expected: Kind,
+    },
+    /// A connection URL has a part or a parameter that is not supported.
+    #[error("{key} (from {origin}) {fault}")]
+    Url {
+        /// The setting.
+        key: &'static str,
+        /// The file, variable or flag.
+        origin: String,
+        /// What is wrong with it.
+        fault: UrlFault,
     },
     /// A value is valid for its kind and still does not fit the field: a bug.
     #[error(transparent)]

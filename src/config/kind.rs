@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 use tracing_subscriber::filter::Targets;
 
+use super::connection_url::{UrlFault, check_database_url, check_redis_url};
 use super::origins::AllowedOrigins;
 use super::secret::without_password;
 
@@ -98,6 +99,15 @@ impl Kind {
             Self::OneOf(words) => words.contains(&text),
             Self::LogFilter => !text.is_empty() && text.parse::<Targets>().is_ok(),
             _ => !text.is_empty(),
+        }
+    }
+
+    /// Checks the parts of a connection URL; other kinds have none.
+    pub(super) fn check_url(self, value: &Value) -> Result<(), UrlFault> {
+        match (self, value.as_str()) {
+            (Self::DatabaseUrl, Some(url)) => check_database_url(url),
+            (Self::RedisUrl, Some(url)) => check_redis_url(url),
+            _ => Ok(()),
         }
     }
 

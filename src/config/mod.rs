@@ -4,6 +4,7 @@
 //! name, meaning, default and range of each setting; [`Config`] has the typed values.
 
 mod admin_tokens;
+mod connection_url;
 mod error;
 mod kind;
 mod misspelling;
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 pub use admin_tokens::{AdminToken, AdminTokens, AdminTokensError};
+pub use connection_url::UrlFault;
 pub use error::ConfigError;
 pub use kind::Kind;
 pub use origins::{AllowedOrigins, OriginError};

@@ -56,7 +56,8 @@ fn without_secret_value(parameter: &str) -> String {
     let Some((name, _)) = parameter.split_once('=') else { return parameter.to_owned() };
     // `pass%77ord` is a password too, so a value is shown only when its name is written plainly.
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    let is_secret = name.contains("password") || name == "sslkey";
+    // A key may be written into the URL instead of the name of its file.
+    let is_secret = name.contains("password") || name.contains("key");
     if is_plain && !is_secret { parameter.to_owned() } else { format!("{name}={MASK}") }
 }
 
@@ -96,6 +97,8 @@ mod tests {
             "postgres://ann:s3cr3t#s3cr3t@db/films",
             "postgres:///films?pass%77ord=s3cr3t",
             "postgres:///films?sslpassword=s3cr3t",
+            "postgres:///films?sslkey=s3cr3t",
+            "postgres:///films?ssl-key=s3cr3t",
             "postgres:///films?password=s3cr3t@s3cr3t",
             "postgres:///films?password=s3cr3t:s3cr3t@s3cr3t",
             "postgres:///films?password=s3cr3t?password=s3cr3t",

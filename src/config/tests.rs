@@ -205,6 +205,31 @@ fn a_bad_value_is_named_with_its_origin_and_what_fits() {
 }
 
 #[test]
+fn parameters_of_urls_are_refused_with_the_setting_and_without_the_value() {
+    for (variable, url, expected) in [
+        (
+            "CINEGRAPH_DATABASE_URL",
+            "postgres://ann@db/films?sslpassword=s3cr3t",
+            "database_url (from CINEGRAPH_DATABASE_URL) has the parameter sslpassword, but encrypted keys are not \
+             supported: store the key of sslkey unencrypted",
+        ),
+        (
+            "CINEGRAPH_REPLICA_URL",
+            "postgres://ann@db/films?sslpassword=s3cr3t",
+            "replica_url (from CINEGRAPH_REPLICA_URL) has the parameter sslpassword, but encrypted keys are not \
+             supported: store the key of sslkey unencrypted",
+        ),
+        (
+            "CINEGRAPH_REDIS_URL",
+            "redis://r/0?pass=s3cr3t",
+            "redis_url (from CINEGRAPH_REDIS_URL) has the parameter pass, which is not supported; supported are protocol",
+        ),
+    ] {
+        assert_eq!(from_variables(&[(variable, url)]).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
 fn values_outside_their_range_or_type_are_refused() {
     for line in [
         "shutdown_timeout_seconds = 0",

@@ -92,12 +92,12 @@ impl Values {
     /// Validates every value.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         for setting in SETTINGS {
-            match self.0.get(setting.key) {
-                Some(given) if !setting.kind.validate(&given.value) => {
-                    return Err(invalid(setting, &given.value, &given.origin, setting.kind));
-                }
-                _ => {}
+            let Some(Given { value, origin }) = self.0.get(setting.key) else { continue };
+            if !setting.kind.validate(value) {
+                return Err(invalid(setting, value, origin, setting.kind));
             }
+            let refused = |fault| ConfigError::Url { key: setting.key, origin: origin.clone(), fault };
+            setting.kind.check_url(value).map_err(refused)?;
         }
         Ok(())
     }

@@ -17,7 +17,10 @@ use super::error::StoreError;
 const GRACE: Duration = Duration::from_millis(500);
 
 /// URL parameters that name files.
-const TLS_FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
+const TLS_FILES: [&str; 7] = ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+
+/// How a certificate or key begins that is written into the URL instead of the name of its file.
+const PEM: &str = "-----BEGIN";
 
 /// Settings of every session. Plans of statements depend on them.
 pub const SESSION_SETTINGS: [(&str, &str); 4] = [
@@ -36,7 +39,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let url = with_address_as_parameter(Url::parse(url).map_err(|error| invalid(error.into()))?);
     let options = PgConnectOptions::from_str(url.as_str()).map_err(|error| StoreError::Unavailable(error.into()))?;
     for (parameter, path) in url.query_pairs().into_owned() {
+        // An error about a file whose name is a key would show the key.
         if TLS_FILES.contains(&parameter.as_str())
+            && !path.trim_start().starts_with(PEM)
             && let Err(error) = fs::File::open(&path)
         {
             return Err(StoreError::TlsFile { parameter, path, source: error.into() });
@@ -136,6 +141,14 @@ mod tests {
             assert_eq!((options.get_host(), options.get_port()), (host, port), "{url}");
             assert!(options.get_socket().is_none(), "{url}");
         }
+    }
+
+    #[test]
+    fn missing_files_are_named_and_keys_are_not_shown() {
+        let error = options("postgres://ann@db/films?ssl-key=/nowhere/key").unwrap_err();
+        assert_eq!(error.to_string(), "cannot read /nowhere/key, the ssl-key of a database URL");
+        let pem = "-----BEGIN%20PRIVATE%20KEY-----%0As3cr3t%0A-----END%20PRIVATE%20KEY-----";
+        assert!(options(&format!("postgres://ann@db/films?sslkey={pem}")).is_ok());
     }
 
     #[test]
