@@ -10,8 +10,8 @@ use crate::telemetry::label;
 /// Why a statement failed. Cheap to clone, so that all followers of a load can receive it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The server is unreachable, or no connection became available in time.
-    #[error("the database cannot be reached")]
+    /// An outage: the server is unreachable, no connection became available in time, or it can serve no one now.
+    #[error("{}", outage(.0))]
     Unavailable(#[source] SharedError),
     /// A certificate or key file that a database URL names cannot be read.
     #[error("cannot read {path}, the {parameter} of a database URL")]
@@ -189,16 +189,38 @@ impl FailureKind {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Connection,
-            sqlx::Error::Database(refusal) => match refusal.code().as_deref() {
-                Some("57014" | "55P03") => Self::Timeout,
-                Some("40001" | "40P01") => Self::Serialization,
-                Some(code) if code.starts_with("23") => Self::Constraint,
-                // Connection exceptions, too many connections, and a server that shuts down or starts.
-                Some(code) if code.starts_with("08") || code.starts_with("57P") || code == "53300" => Self::Connection,
-                _ => Self::Other,
-            },
+            sqlx::Error::Database(refusal) => refusal.code().map_or(Self::Other, |code| Self::of_sqlstate(&code)),
             _ => Self::Other,
         }
+    }
+
+    fn of_sqlstate(code: &str) -> Self {
+        match code {
+            "57014" | "55P03" => Self::Timeout,
+            "40001" | "40P01" => Self::Serialization,
+            // After a failover, connections may still lead to the former primary, which is read-only.
+            "25006" => Self::Connection,
+            // The limit that a statement exceeded (temp_file_limit) is its own; it fails again.
+            "53400" => Self::Other,
+            _ => match code.get(..2) {
+                Some("23") => Self::Constraint,
+                // Connection exceptions, and lack of resources: disk full, out of memory, too many connections.
+                Some("08" | "53") => Self::Connection,
+                // A server that shuts down, starts or has crashed.
+                Some("57") if code.starts_with("57P") => Self::Connection,
+                // Errors of the server's system, such as a disk that cannot be read.
+                Some("58") => Self::Connection,
+                _ => Self::Other,
+            },
+        }
+    }
+}
+
+/// What an outage is called: a server that refused something was reached.
+fn outage(source: &sqlx::Error) -> &'static str {
+    match source {
+        sqlx::Error::Database(_) => "the database is unavailable",
+        _ => "the database cannot be reached",
     }
 }
 
@@ -209,4 +231,95 @@ pub struct StatementLimits {
     pub request: Duration,
     /// Direct queries, which compute scores from the base tables when the score table cannot serve.
     pub direct_query: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::error::Error;
+    use std::fmt;
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use super::*;
+
+    /// An error that a server sent.
+    #[derive(Debug)]
+    struct Refusal(&'static str);
+
+    impl fmt::Display for Refusal {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Refusal {}
+
+    impl DatabaseError for Refusal {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    fn failed_with(code: &'static str) -> StoreError {
+        StoreError::of(QueryName::HealthCheck, sqlx::Error::Database(Box::new(Refusal(code))))
+    }
+
+    #[test]
+    fn sqlstates_of_outages_are_unavailability() {
+        for code in [
+            "08000", "08006", "08P01", "25006", "53000", "53100", "53200", "53300", "57P01", "57P02", "57P03", "57P04",
+            "57P05", "58000", "58030", "58P01", "58P02",
+        ] {
+            let error = failed_with(code);
+            assert!(matches!(error, StoreError::Unavailable(_)), "{code}: {error:?}");
+            assert_eq!(error.kind(), FailureKind::Connection, "{code}");
+            assert_eq!(error.to_string(), "the database is unavailable");
+        }
+    }
+
+    #[test]
+    fn other_sqlstates_are_faults_of_the_statement() {
+        for (code, kind) in [
+            ("23505", FailureKind::Constraint),
+            ("40001", FailureKind::Serialization),
+            ("40P01", FailureKind::Serialization),
+            ("22003", FailureKind::Other),
+            ("25001", FailureKind::Other),
+            ("42P01", FailureKind::Other),
+            ("53400", FailureKind::Other),
+            ("54001", FailureKind::Other),
+            ("57000", FailureKind::Other),
+            ("XX000", FailureKind::Other),
+            ("5", FailureKind::Other),
+            ("", FailureKind::Other),
+        ] {
+            let error = failed_with(code);
+            assert!(matches!(error, StoreError::Statement { .. }), "{code}: {error:?}");
+            assert_eq!(error.kind(), kind, "{code}");
+        }
+        for code in ["57014", "55P03"] {
+            assert!(matches!(failed_with(code), StoreError::TimedOut { .. }), "{code}");
+        }
+    }
 }
