@@ -1,5 +1,6 @@
 //! Work beside the requests: the loops of an instance, its jobs and cache warming.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +65,8 @@ pub(super) async fn follow_versions(store: Store, versions: Versions) {
         let followed = async { store.listen().await?.follow(&versions).await };
         if let Err(error) = followed.await {
             versions.mark_unknown();
-            tracing::warn!(%error, "version listener lost; reconnecting");
+            let cause = error.source().map(ToString::to_string);
+            tracing::warn!(%error, cause, "version listener lost; reconnecting");
         }
         sleep(LISTEN_RETRY_DELAY).await;
     }

@@ -60,8 +60,10 @@ impl Store {
     async fn replayed_position(&self, replica: &Replica) -> Result<i64, StoreError> {
         let name = QueryName::HealthCheck;
         // The wait is not measured: while the replica is away, its circuit breaker shows that, not the pool's metrics.
-        let connection = replica.pool().acquire().with_deadline(POLL_TIMEOUT).await;
-        let connection = PooledConnection::new(connection.map_err(|error| StoreError::of(name, error))?);
+        let connection = match replica.pool().acquire().with_deadline(POLL_TIMEOUT).await {
+            Ok(connection) => PooledConnection::new(connection),
+            Err(error) => return Err(StoreError::of(name, self.with_reason(replica.pool(), error).await)),
+        };
         let mut statement =
             Statement { connection, measurement: Measurement::start(&self.metrics, name, replica.pool()) };
         // NULL if the server is not a replica, or was promoted.

@@ -36,6 +36,8 @@ pub struct Store {
     pub(super) replica: Option<Arc<Replica>>,
     pub(super) metrics: StoreMetrics,
     pub(super) limits: StatementLimits,
+    /// Held while asking why a server refuses connections.
+    pub(super) refusal_permit: Arc<Semaphore>,
 }
 
 /// Dedicated pool of direct queries: few at a time, so that they take neither connections nor server capacity from
@@ -67,7 +69,8 @@ impl Store {
             acquire_timeout: settings.acquire_timeout,
         };
         let pool = pool(settings.max_connections, settings.limits.request);
-        Ok(Self { pool, direct, replica: None, metrics, limits: settings.limits })
+        let refusal_permit = Arc::new(Semaphore::new(1));
+        Ok(Self { pool, direct, replica: None, metrics, limits: settings.limits, refusal_permit })
     }
 
     /// The same store, with rankings and validations read from a replica that includes all versions in `known`. The

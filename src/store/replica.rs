@@ -1,6 +1,7 @@
 //! The read replica: its pool, its lag, and whether it is usable.
 
 use std::collections::VecDeque;
+use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -89,8 +90,10 @@ impl Replica {
         let usable = lag.as_ref().is_ok_and(|lag| *lag <= self.max_lag);
         if self.usable.swap(usable, Ordering::AcqRel) != usable {
             let lag_seconds = lag.as_ref().map_or(0.0, Duration::as_secs_f64);
-            let error = lag.err().map(|error| error.to_string());
-            tracing::info!(usable, lag_seconds, error, "read replica availability changed");
+            let error = lag.err();
+            let cause = error.as_ref().and_then(Error::source).map(ToString::to_string);
+            let error = error.map(|error| error.to_string());
+            tracing::info!(usable, lag_seconds, error, cause, "read replica availability changed");
         }
         usable
     }

@@ -1,8 +1,10 @@
 //! Statements of [`Store`]: each acquires a connection, and is measured under its name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgPool;
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection::PooledConnection;
@@ -12,6 +14,9 @@ use super::metrics::Pool;
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::statement_text::InstrumentedExecutor;
+
+/// How long to wait for the server's reason to refuse connections, in addition to the timeout of the pool.
+const REFUSAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running statement: its connection, and its measurement.
 pub(super) struct Statement {
@@ -64,10 +69,34 @@ impl Store {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
                     wait.timed_out();
                 }
+                let error = self.with_reason(pool, error).await;
                 // Counts as a failure of the statement, although it was not sent.
                 Err(Measurement::start(&self.metrics, name, pool).finish_unsent(error))
             }
         }
+    }
+
+    /// The error of acquiring a connection of `pool`, or the server's reason for it if the pool's time ran out.
+    pub(super) async fn with_reason(&self, pool: &PgPool, error: sqlx::Error) -> sqlx::Error {
+        match error {
+            sqlx::Error::PoolTimedOut => self.refusal(pool).await.unwrap_or(error),
+            error => error,
+        }
+    }
+
+    /// Why the server of `pool` accepts no connection, if it refuses. The pool retries after some errors (too many
+    /// connections, starting up, connection refused), and reports only that its time ran out. One caller at a time asks,
+    /// so that an outage causes few connections more.
+    async fn refusal(&self, pool: &PgPool) -> Option<sqlx::Error> {
+        // A pool that is full has connections, or tries already: its statements are slow, or another caller asks.
+        if pool.size() >= pool.options().get_max_connections() {
+            return None;
+        }
+        let _permit = self.refusal_permit.try_acquire().ok()?;
+        let options = pool.connect_options();
+        // A connection that opens now comes too late for this statement.
+        let attempt = async { options.connect().await?.close().await };
+        tokio::time::timeout(REFUSAL_TIMEOUT, Box::pin(attempt)).await.ok()?.err()
     }
 }
 
@@ -100,5 +129,71 @@ impl Statement {
     ) -> Result<T, StoreError> {
         self.connection.return_to_pool(&result);
         self.measurement.finish_with(result, rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use crate::store::error::{StatementLimits, StoreError};
+    use crate::store::metrics::StoreMetrics;
+    use crate::store::pool::{DatabaseSettings, Store};
+    use crate::telemetry::Recorder;
+
+    /// A server that refuses every session with this SQLSTATE and message; returns its port.
+    async fn refusing_server(code: &'static str, message: &'static str) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let mut startup = [0; 1024];
+                let _ = client.read(&mut startup).await;
+                let fields = format!("SFATAL\0VFATAL\0C{code}\0M{message}\0\0");
+                let mut refusal = vec![b'E'];
+                refusal.extend(u32::try_from(fields.len() + 4).unwrap().to_be_bytes());
+                refusal.extend(fields.as_bytes());
+                let _ = client.write_all(&refusal).await;
+            }
+        });
+        port
+    }
+
+    fn store_at(port: u16) -> Store {
+        let limit = Duration::from_millis(200);
+        let settings = DatabaseSettings {
+            url: format!("postgres://ann:s3cr3t@127.0.0.1:{port}/films?sslmode=disable"),
+            max_connections: 2,
+            acquire_timeout: limit,
+            limits: StatementLimits { request: limit, direct_query: limit },
+            direct_queries: 1,
+        };
+        Store::open(&settings, StoreMetrics::new(&Recorder::new().unwrap())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_pool_that_times_out_says_why_the_server_refuses() {
+        for (code, message) in [
+            ("53300", "too many connections for role \"small\""),
+            ("57P03", "the database system is starting up"),
+            ("08P01", "unsupported startup parameter: options"),
+        ] {
+            let store = store_at(refusing_server(code, message).await);
+            let StoreError::Unavailable(source) = store.ping().await.unwrap_err() else { panic!("{code}") };
+            assert!(source.to_string().contains(message), "{source}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_listen_is_named_as_the_reason() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let StoreError::Unavailable(source) = store_at(port).ping().await.unwrap_err() else { panic!() };
+        assert!(matches!(&*source, sqlx::Error::Io(_)), "{source}");
     }
 }

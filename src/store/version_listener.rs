@@ -54,11 +54,10 @@ impl Store {
             listener.listen(CHANNEL).await?;
             Ok(listener)
         };
-        let listener = connect
-            .with_deadline(self.limits.request)
-            .await
-            .map_err(|error| StoreError::of(QueryName::DataVersions, error))?;
-        Ok(VersionsListener { listener, store: self.clone() })
+        match connect.with_deadline(self.limits.request).await {
+            Ok(listener) => Ok(VersionsListener { listener, store: self.clone() }),
+            Err(error) => Err(StoreError::of(QueryName::DataVersions, self.with_reason(&self.pool, error).await)),
+        }
     }
 }
 
