@@ -1,7 +1,7 @@
-//! Content negotiation: the media type of a response, and whether a request's media type is supported.
+//! Content negotiation: the media type of a response, and whether a request's media type and coding are supported.
 
 use axum::http::HeaderMap;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::response_status::MediaType;
 
@@ -73,6 +73,14 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
+/// The codings of the body that the client declares and that are not supported, in order; empty if the body is sent as
+/// it is. Only `identity` is supported: a compressed body can be far larger than the limit of a body allows.
+pub(super) fn unsupported_codings(headers: &HeaderMap) -> Vec<String> {
+    let lines = headers.get_all(CONTENT_ENCODING).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let codings = lines.flat_map(|line| line.split(',').map(|coding| coding.trim().to_owned()).collect::<Vec<_>>());
+    codings.filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -122,6 +130,31 @@ mod tests {
             assert!(!html(client), "{client}");
         }
         assert!(!prefers_html(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn every_coding_but_identity_is_unsupported() {
+        let of = |lines: &[&'static str]| {
+            let lines = lines.iter().map(|line| (CONTENT_ENCODING, HeaderValue::from_static(line)));
+            let mut headers = HeaderMap::new();
+            headers.extend(lines.map(|(name, value)| (Some(name), value)));
+            unsupported_codings(&headers).join(" ")
+        };
+        for supported in [&[][..], &["identity"], &["IDENTITY"], &[""], &[" , identity ,"], &["identity", "identity"]] {
+            assert_eq!(of(supported), "", "{supported:?}");
+        }
+        for (lines, expected) in [
+            (&["gzip"][..], "gzip"),
+            (&["GZip"], "GZip"),
+            (&["deflate, gzip"], "deflate gzip"),
+            (&["identity,br"], "br"),
+            (&["identity", "zstd"], "zstd"),
+            (&["unheard-of"], "unheard-of"),
+        ] {
+            assert_eq!(of(lines), expected, "{lines:?}");
+        }
+        let unreadable = HeaderValue::from_bytes(b"\xff").unwrap();
+        assert_eq!(unsupported_codings(&HeaderMap::from_iter([(CONTENT_ENCODING, unreadable)])), ["\u{fffd}"]);
     }
 
     #[test]

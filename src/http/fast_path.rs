@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tower::Service;
 
-use super::content_negotiation::{is_json, negotiate};
+use super::content_negotiation::{is_json, negotiate, unsupported_codings};
 use super::error::error_response;
 use super::graphql::{http_response, received};
 use super::metrics::SLO_ROUTE;
@@ -90,7 +90,7 @@ impl<E: Executor> Inner<E> {
             // Bodies of unknown or excessive length are read, and limited, by the routes.
             Method::POST if body.size_hint().upper().is_some_and(|bytes| bytes <= limits.body_bytes as u64) => {
                 let sent = read_body(body, limits.body_read).await;
-                let bytes = sent.as_ref().ok().filter(|_| is_json(&parts.headers));
+                let bytes = sent.as_ref().ok().filter(|_| is_plain_json(&parts.headers));
                 let found = bytes.and_then(|bytes| self.get_cached(Transport::Post, bytes, &parts.headers, &trace));
                 body = match sent {
                     _ if found.is_some() => Body::empty(),
@@ -136,6 +136,11 @@ impl<E: Executor> Inner<E> {
         let _attached = trace.clone().attach();
         Some((pipeline.get_cached(received(pipeline, (transport, media), sent, headers))?, media))
     }
+}
+
+/// Whether the body is declared as JSON without a coding. The routes reject all others, whatever their bytes are.
+fn is_plain_json(headers: &HeaderMap) -> bool {
+    is_json(headers) && unsupported_codings(headers).is_empty()
 }
 
 /// The body, if it arrives within `limit`. Polled once first: short bodies arrive with the head and need no timer.

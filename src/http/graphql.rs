@@ -8,12 +8,12 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, RawQuery, State};
-use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY};
+use axum::http::header::{ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
 
-use super::content_negotiation::{is_json, negotiate, prefers_html};
+use super::content_negotiation::{is_json, negotiate, prefers_html, unsupported_codings};
 use super::error::{JSON, error_response};
 use super::graphql_request::{GraphqlRequest, QueryParameters};
 use super::observability::request_id;
@@ -35,6 +35,10 @@ pub(super) async fn post<E: Executor>(
     if !is_json(&headers) {
         let problem = "Content-Type must be application/json in UTF-8";
         return bad_request(&state, StatusCode::UNSUPPORTED_MEDIA_TYPE, problem);
+    }
+    let codings = unsupported_codings(&headers);
+    if !codings.is_empty() {
+        return unsupported_coding(&state, &codings);
     }
     let body = match body {
         Ok(body) => body,
@@ -153,6 +157,14 @@ fn bearer(headers: &HeaderMap) -> Option<Bearer> {
 fn bad_request<E>(state: &HttpState<E>, status: StatusCode, message: &str) -> Response {
     state.metrics.graphql.error(ErrorCode::BadUserInput);
     error_response(status, ErrorCode::BadUserInput, message)
+}
+
+/// Rejects a request with an encoded body, and says which coding is supported (RFC 9110, 15.5.16).
+fn unsupported_coding<E>(state: &HttpState<E>, codings: &[String]) -> Response {
+    let problem =
+        format!("Content-Encoding {} is not supported: send the request body uncompressed", codings.join(", "));
+    let response = bad_request(state, StatusCode::UNSUPPORTED_MEDIA_TYPE, &problem);
+    ([(ACCEPT_ENCODING, "identity")], response).into_response()
 }
 
 fn not_acceptable<E>(state: &HttpState<E>) -> Response {

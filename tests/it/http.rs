@@ -390,6 +390,32 @@ async fn body_without_an_operation_is_rejected_in_json() {
 }
 
 #[tokio::test]
+async fn encoded_body_is_rejected_with_the_name_of_its_coding() {
+    let shell = Shell::new();
+    let body = "{\"query\":\"{ film }\"}";
+    let encoded = |coding: &'static str| {
+        let mut request = post(body);
+        request.headers_mut().insert(header::CONTENT_ENCODING, coding.parse().unwrap());
+        request
+    };
+
+    assert_eq!(shell.send(encoded("identity")).await.status, StatusCode::OK);
+    for coding in ["gzip", "BR", "deflate, gzip"] {
+        // Twice, and after the same bytes without a coding: a cached response must not hide the error.
+        for _ in 0..2 {
+            let response = shell.send(encoded(coding)).await;
+
+            assert_eq!(response.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{coding}");
+            assert_eq!(response.header(header::ACCEPT_ENCODING), "identity", "{coding}");
+            assert!(response.text.contains(coding) && response.text.contains("uncompressed"), "{}", response.text);
+        }
+    }
+    let mut get = Request::get("/graphql?query=%7Bfilm%7D").body(Body::empty()).unwrap();
+    get.headers_mut().insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
+    assert_eq!(shell.send(get).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn rejected_method_gets_the_allowed_ones() {
     let shell = Shell::new();
 
