@@ -22,6 +22,7 @@ mod signals;
 mod status;
 mod table;
 mod validate;
+mod visible;
 mod worker;
 
 use std::io::{IsTerminal, Write};
@@ -33,6 +34,7 @@ use self::command::{Cli, Command, DatabaseCommand};
 use self::config::ConfigArgs;
 use self::output::{Output, print};
 use self::signals::{INTERRUPTED, interrupted, run_until_interrupted};
+use self::visible::visible;
 use crate::app::{App, data_dir, metrics_reference};
 use crate::config::{Config, Overrides};
 use crate::telemetry::{self, LogFormat, LogOutput, TelemetryGuard};
@@ -56,7 +58,8 @@ pub fn main() -> ExitCode {
 /// Says what went wrong, from what we were doing to the cause.
 fn failed(error: &anyhow::Error) -> ExitCode {
     // A closed standard error leaves no way to report this.
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let text = format!("error: {error:#}");
+    let _ = writeln!(std::io::stderr(), "{}", visible(&text));
     ExitCode::FAILURE
 }
 

@@ -1,10 +1,11 @@
 //! What a command prints: its result, and reports of what it does.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
 use super::progress::Steps;
+use super::visible::{visible, visible_json};
 use crate::config::Config;
 
 /// What commands log whose output is for people, unless `log_filter` is set: no line for each request.
@@ -37,17 +38,29 @@ impl Output {
     }
 }
 
-/// Writes text to standard output. A reader that closes the pipe early (`| head`) is not an error.
+/// Writes text for people to standard output. Control characters in it, which come from data, are shown as escapes.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    write(&visible(text))
+}
+
+/// Writes CSV to standard output as it is; to a terminal, as text for people.
+pub(super) fn print_data(text: &str) -> anyhow::Result<()> {
+    if io::stdout().is_terminal() { print(text) } else { write(text) }
+}
+
+/// A reader that closes the pipe early (`| head`) is not an error.
+fn write(text: &str) -> anyhow::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
 }
 
-/// Writes a value to standard output as indented JSON.
+/// Writes a value to standard output as indented JSON. To a terminal, with escapes also for the control characters that
+/// JSON allows: DEL, C1 and those of text direction.
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+    let json = format!("{}\n", serde_json::to_string_pretty(value)?);
+    if io::stdout().is_terminal() { write(&visible_json(&json)) } else { write(&json) }
 }
 
 /// Lets only warnings be logged, unless `log_filter` is set.

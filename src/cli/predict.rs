@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments::{RankingArgs, decade};
-use super::output::{print, print_json};
+use super::output::{print, print_data, print_json};
 use super::table::table;
 use crate::app::App;
 use crate::scoring::{Decade, Filter, MovieId, likelihood};
@@ -158,7 +158,7 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
             known(inputs.people.first().copied()),
         ])?;
     }
-    print(&String::from_utf8(csv.into_inner()?)?)
+    print_data(&String::from_utf8(csv.into_inner()?)?)
 }
 
 async fn rows(services: &Services, ranked: &[ScoredMovie]) -> anyhow::Result<Vec<Row>> {

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::visible::visible_line;
+
 /// Between two log lines of one piece of work.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
@@ -47,7 +49,7 @@ impl Steps {
 
 fn bar(step: &str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:28} {wide_bar} {human_pos}/{human_len} {elapsed}");
-    let bar = ProgressBar::new(0).with_message(step.to_owned());
+    let bar = ProgressBar::new(0).with_message(visible_line(step).into_owned());
     match style {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

@@ -2,6 +2,8 @@
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 
+use super::visible::visible_line;
+
 /// Fits the windows that people have; longer text is wrapped in its cell.
 const WIDTH_COLUMNS: u16 = 100;
 
@@ -9,11 +11,12 @@ const WIDTH_COLUMNS: u16 = 100;
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// The rows under their headers, without a last line break. Numbers stand in the columns of `right_aligned` (counted
-/// from 0), which are never wrapped.
+/// from 0), which are never wrapped. Control characters are shown as escapes, before the widths are measured.
 #[must_use]
 pub(super) fn table<const N: usize>(headers: [&str; N], rows: Vec<[String; N]>, right_aligned: &[usize]) -> String {
     let mut table = Table::new();
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH_COLUMNS);
+    let rows = rows.iter().map(|row| row.each_ref().map(|cell| visible_line(cell)));
     table.set_header(headers).add_rows(rows);
     for (place, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 1));
@@ -49,6 +52,13 @@ Rank  Title             Score
         let widths: Vec<_> = printed.lines().map(|line| line.chars().count()).collect();
         assert!(widths.iter().all(|width| *width <= 100), "{widths:?}");
         assert!(printed.contains("\n1000000  Long "), "{printed}");
+    }
+
+    #[test]
+    fn control_characters_neither_reach_the_terminal_nor_add_lines() {
+        let printed = table(["Rank", "Title", "Score"], vec![row("1", "\u{1b}[2JA\r\n\tB\u{202e}", "8.0")], &[0, 2]);
+        assert_eq!(printed.lines().nth(2), Some(r"   1  \u{1b}[2JA\u{d}\u{a}\u{9}B\u{202e}    8.0"));
+        assert_eq!(printed.lines().count(), 3, "{printed}");
     }
 
     #[test]
