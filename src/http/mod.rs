@@ -22,6 +22,7 @@ mod response_status;
 mod router;
 mod server;
 mod state;
+mod trailing_slash;
 mod websocket;
 
 pub use explorer::Explorer;

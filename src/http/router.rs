@@ -60,7 +60,8 @@ fn routes<E: Executor>(state: Arc<HttpState<E>>, observer: RequestObserver) -> C
         .layer(catch_panic_layer(observer.clone()))
         .layer(RequestBodyDeadlineLayer::new(state.limits.body_read))
         .layer(DefaultBodyLimit::max(state.limits.body_bytes));
-    let others = with_fallbacks(others.with_state(Arc::clone(&state)).merge(health(state.probe.clone())))
+    let others = others.fallback(page::not_found::<E>).with_state(Arc::clone(&state));
+    let others = with_method_fallback(others.merge(health(state.probe.clone())))
         .layer(ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(limited.clone()));
     let graphql = with_method_fallback(graphql.with_state(Arc::clone(&state))).layer(limited);
     CachedResponseService::wrap(graphql.merge(others), state, observer)

@@ -439,6 +439,33 @@ async fn unknown_path_is_not_found_and_has_no_own_label() {
 }
 
 #[tokio::test]
+async fn unknown_path_is_a_page_for_browsers_and_json_for_clients() {
+    let shell = Shell::new();
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for (accept, media_type) in [
+        (browser, "text/html; charset=utf-8"),
+        ("*/*", "application/json; charset=utf-8"),
+        ("application/json", "application/json; charset=utf-8"),
+    ] {
+        let request = Request::get("/nowhere/1990").header(header::ACCEPT, accept).body(Body::empty()).unwrap();
+
+        let response = shell.send(request).await;
+
+        assert_eq!(response.status, StatusCode::NOT_FOUND, "{accept}");
+        assert_eq!(response.header(header::CONTENT_TYPE), media_type, "{accept}");
+        assert_eq!(response.text.contains("Back to the predictions"), accept == browser, "{}", response.text);
+    }
+}
+
+#[tokio::test]
+async fn trailing_slash_of_a_page_redirects_to_the_page() {
+    let response = Shell::new().get("/validation/1990/?profile=Cult").await;
+
+    assert_eq!(response.status, StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(response.header(header::LOCATION), "/validation/1990?profile=Cult");
+}
+
+#[tokio::test]
 async fn operation_past_the_timeout_is_ended() {
     let log = Log::start();
     let shell = Shell::with(HttpLimits::default(), Duration::from_millis(20), true);

@@ -21,6 +21,7 @@ use self::files::{Files, VERSION};
 use super::error::error_response;
 use super::html;
 use super::page::assets;
+use super::trailing_slash::with_trailing_slashes;
 use crate::graphql::ErrorCode;
 
 /// Path of the explorer.
@@ -58,7 +59,8 @@ impl Explorer {
     }
 
     pub(super) fn routes<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
-        Router::new().route(PATH, get(page)).route("/graphiql/{version}/{name}", get(file)).with_state(self)
+        let routes = Router::new().route(PATH, get(page)).route("/graphiql/{version}/{name}", get(file));
+        with_trailing_slashes(routes, &[PATH]).with_state(self)
     }
 }
 

@@ -9,6 +9,7 @@ mod context;
 mod criteria;
 mod list;
 mod movie;
+mod not_found;
 mod numbers;
 mod page_query;
 mod problem;
@@ -24,8 +25,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
+pub(super) use self::not_found::not_found;
 use self::timings::RateLimiter;
 use super::state::HttpState;
+use super::trailing_slash::with_trailing_slashes;
 
 /// The routes of the page.
 pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
@@ -41,5 +44,6 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
         .route("/page/timings", post(timings::post::<E>))
         .layer(Extension(RateLimiter::new()))
         .layer(DefaultBodyLimit::max(timings::BODY_BYTES));
-    pages.merge(timings)
+    let redirected = ["/additions", "/validation", "/validation/{decade}", "/films/{id}", "/proof"];
+    with_trailing_slashes(pages, &redirected).merge(timings)
 }

@@ -39,6 +39,12 @@ impl PageError {
         Self::new(StatusCode::NOT_FOUND, "Film not found", text)
     }
 
+    /// No route has the path of the URL.
+    pub(super) fn page_not_found() -> Self {
+        let text = "No page has this address. The link may be incomplete.".to_owned();
+        Self::new(StatusCode::NOT_FOUND, "Page not found", text)
+    }
+
     /// An error whose details are only logged.
     pub(super) fn internal() -> Self {
         let text = "The page could not be shown. The error has been logged.".to_owned();
