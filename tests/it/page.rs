@@ -154,6 +154,21 @@ async fn page_without_database_returns_503_with_retry_after() {
 }
 
 #[sqlx::test(migrations = false)]
+async fn right_to_left_titles_are_isolated_from_the_text_behind_them(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    let title = "\u{202e}\u{5d0}\u{5d9}\u{5e9}: 3";
+    Movie::new(title).released("2021-01-01").rated(9.0, 9.0).insert(&service.pool).await;
+    service.refresh().await;
+
+    let list = Page::at(&service, "/").await;
+    let movie = Page::at(&service, &list.link("data-field=\"title\"")).await;
+
+    assert!(list.text.contains(&format!("dir=\"auto\" data-field=\"title\">{title}</a>")));
+    assert!(movie.text.contains(&format!("<bdi>{title}</bdi></h1>")));
+    assert!(movie.text.contains(&format!("<title>&#x2068;{title}&#x2069; – Cinegraph</title>")));
+}
+
+#[sqlx::test(migrations = false)]
 async fn titles_and_parameters_are_escaped(pool: PgPool) {
     let service = TestService::on(pool).await;
     let title = "<script>alert(1)</script> & \"Co\"";

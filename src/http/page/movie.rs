@@ -201,14 +201,16 @@ impl MoviePage {
         segments(&self.explained.breakdown)
     }
 
-    fn summary(&self) -> String {
+    /// Year, genres, countries and language, those that are known. The template isolates each, as some may be written
+    /// from right to left.
+    fn summary(&self) -> Vec<String> {
         let movie = &self.explained.movie;
         let year = movie.year.map(|year| year.to_string()).unwrap_or_default();
         let genres = movie.genres.iter().map(|genre| genre.name.clone()).collect::<Vec<_>>().join(", ");
         let countries = movie.countries.iter().map(|country| country.name.clone()).collect::<Vec<_>>().join(", ");
         let language = movie.original_language.clone().unwrap_or_default();
         let parts = [year, genres, countries, language];
-        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+        parts.into_iter().filter(|part| !part.is_empty()).collect()
     }
 
     /// The rank among the candidates of its decade, or why it has none.
@@ -270,14 +272,6 @@ impl MoviePage {
             Some(value) => format!("{name} {value}{unit}"),
             None => format!("{name} not known"),
         }
-    }
-}
-
-impl Membership {
-    fn text(&self) -> String {
-        let position = self.position.map(|position| format!(", no. {position}")).unwrap_or_default();
-        let edition = self.edition.as_ref().map(|edition| format!(" ({edition})")).unwrap_or_default();
-        format!("{}{position}{edition}", self.name)
     }
 }
 
