@@ -11,6 +11,7 @@ use tracing::Instrument;
 use super::codec::Stored;
 use super::labels::{CacheName, CacheOperation, Layer, LayerResult};
 use super::metrics::CacheMetrics;
+use super::redis_errors::RedisErrorLog;
 use crate::breaker::{Breaker, BreakerMetrics, BreakerName};
 
 /// Expiry of a refresh lock. Longer than a refresh takes, and short enough that a key is soon refreshed again after the
@@ -34,6 +35,7 @@ pub struct Redis {
     timeout: Duration,
     breaker: Breaker,
     metrics: CacheMetrics,
+    errors: Arc<RedisErrorLog>,
 }
 
 impl Redis {
@@ -46,7 +48,8 @@ impl Redis {
         let connection = Arc::new(Mutex::new(connect(&client, settings.timeout)?));
         metrics.l2_enabled(true);
         let breaker = Breaker::new(BreakerName::CacheL2, breakers);
-        Ok(Self { client, connection, timeout: settings.timeout, breaker, metrics })
+        let errors = Arc::new(RedisErrorLog::new(&client));
+        Ok(Self { client, connection, timeout: settings.timeout, breaker, metrics, errors })
     }
 
     fn connection(&self) -> ConnectionManager {
@@ -154,7 +157,7 @@ impl Redis {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if error.is_timeout() => Err(Failure::TimedOut),
             Ok(Err(error)) => {
-                tracing::debug!(%error, command, "redis command failed");
+                self.errors.record(command, &error, Instant::now());
                 if !error.is_io_error() {
                     self.reconnect();
                 }

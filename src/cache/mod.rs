@@ -15,6 +15,7 @@ mod l2;
 mod labels;
 mod lookup;
 mod metrics;
+mod redis_errors;
 mod single_flight;
 mod tiered;
 
