@@ -14,11 +14,14 @@ use sha2::{Digest, Sha256};
 use super::batch_scheduler::PendingBatches;
 use super::context::RequestContext;
 use super::error::too_complex;
+use super::input_types::InputTypes;
 use super::metrics::{GraphqlMetrics, Phase};
 use super::mutation::Mutation;
+use super::object_literals;
 use super::operation::{Cost, instrument_phase};
 use super::query::Query;
 use super::subscription::Subscription;
+use super::variables;
 use crate::services::Services;
 
 pub use super::loaders::LOADERS;
@@ -48,6 +51,7 @@ pub struct Api {
     limits: QueryLimits,
     services: Arc<Services>,
     metrics: GraphqlMetrics,
+    types: Arc<InputTypes>,
 }
 
 /// The API over a set of services.
@@ -61,7 +65,8 @@ pub fn api(services: Arc<Services>, metrics: GraphqlMetrics, limits: QueryLimits
     let executing = || limited().validation_mode(ValidationMode::Fast);
     let streams = executing().extension(ContextPerEvent(Arc::clone(&services), metrics.clone())).finish();
     let checks = limited().extension(ValidateOnly).finish();
-    Api { checks, schema: executing().finish(), streams, limits, services, metrics }
+    let types = Arc::new(InputTypes::of_sdl(&sdl()));
+    Api { checks, schema: executing().finish(), streams, limits, services, metrics, types }
 }
 
 /// Hash of the schema: the first 16 hexadecimal digits of the SHA-256 of its [SDL](sdl).
@@ -88,13 +93,7 @@ impl Api {
     /// # Errors
     /// The validation errors, or `QUERY_TOO_COMPLEX` if the operation costs more points than allowed.
     async fn check(&self, request: &mut Request) -> Result<(), Vec<ServerError>> {
-        let document = request.parsed_query().map_err(|error| vec![error])?.clone();
-        let checked = Checked::default();
-        let again = Request::new("").variables(request.variables.clone()).data(Arc::clone(&checked));
-        let mut again = request.operation_name.iter().fold(again, Request::operation_name);
-        again.set_parsed_query(document);
-        let response = self.checks.execute(again).await;
-        let Some(&ValidationResult { complexity, .. }) = checked.get() else { return Err(response.errors) };
+        let complexity = validate(&self.checks, &self.types, request).await?;
         self.metrics.complexity(complexity);
         if let Some(cost) = request.data.get(&TypeId::of::<Cost>()).and_then(|cost| cost.downcast_ref::<Cost>()) {
             cost.set(complexity);
@@ -149,6 +148,28 @@ impl Executor for Api {
     }
 }
 
+/// Validates an operation and returns its cost in points. The request is rewritten into what it means by the
+/// specification, see [`variables::rewrite`].
+async fn validate(checks: &ApiSchema, types: &InputTypes, request: &mut Request) -> Result<usize, Vec<ServerError>> {
+    let mut document = request.parsed_query().map_err(|error| vec![error])?.clone();
+    object_literals::check_unique_fields(&request.query).map_err(|error| vec![error])?;
+    let name = request.operation_name.as_deref();
+    let wrong = variables::wrong(&document, name, &request.variables);
+    variables::rewrite(&mut document, name, &mut request.variables, types)?;
+    request.set_parsed_query(document.clone());
+    let checked = Checked::default();
+    let again = Request::new("").variables(request.variables.clone()).data(Arc::clone(&checked));
+    let mut again = request.operation_name.iter().fold(again, Request::operation_name);
+    for variable in &wrong {
+        variable.remove_null(&mut again.variables);
+    }
+    again.set_parsed_query(document);
+    // Errors of the document come before those of the variables: no value of a variable mends them.
+    let response = checks.execute(again).await;
+    let Some(&ValidationResult { complexity, .. }) = checked.get() else { return Err(response.errors) };
+    if wrong.is_empty() { Ok(complexity) } else { Err(wrong.into_iter().map(ServerError::from).collect()) }
+}
+
 /// Result of the validation.
 type Checked = Arc<OnceLock<ValidationResult>>;
 
@@ -197,5 +218,58 @@ impl Extension for ValidateOnly {
         // Cannot fail: the cell was created for this request.
         let _ = ctx.data_unchecked::<Checked>().set(valid);
         Err(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::{Value, Variables, value};
+
+    use super::*;
+
+    /// The messages of the errors of validation; the cost if there is none.
+    async fn validated(query: &str, variables: Value) -> Result<usize, Vec<String>> {
+        let checks = builder().extension(ValidateOnly).finish();
+        let types = InputTypes::of_sdl(&sdl());
+        let mut request = Request::new(query).variables(Variables::from_value(variables));
+        let validated = validate(&checks, &types, &mut request).await;
+        validated.map_err(|errors| errors.into_iter().map(|error| error.message).collect())
+    }
+
+    #[tokio::test]
+    async fn nullable_variables_are_valid_for_arguments_with_a_default() {
+        let plain = validated("{ predictions(decade: 1990) { nodes { rank } } }", value!({})).await;
+        let query = "query($n: Int, $d: Int) { predictions(decade: $d, first: $n) { nodes { rank } } }";
+        assert_eq!(validated(query, value!({})).await, plain);
+        assert_eq!(validated(query, value!({ "n": 25 })).await, plain);
+        let smaller = validated(query, value!({ "n": 1, "d": 1990 })).await.unwrap();
+        assert!(smaller < plain.unwrap());
+        assert!(validated(query, value!({ "n": null })).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_missing_variable_is_named_unless_the_document_is_invalid() {
+        let query = "query($d: Int!) { predictions(decade: $d) { totalCount } }";
+        for variables in [value!({}), value!({ "d": null })] {
+            let errors = validated(query, variables).await.unwrap_err();
+            assert_eq!(errors, ["the variable \"$d\" of type \"Int!\" must have a value"]);
+        }
+        let invalid = "query($d: Int!) { predictions(decade: $d) { unknown } }";
+        assert!(validated(invalid, value!({})).await.unwrap_err()[0].contains("unknown"));
+    }
+
+    #[tokio::test]
+    async fn ambiguous_and_ill_typed_values_are_invalid() {
+        for query in [
+            "{ predictions(filter: {minScore: 99, minScore: 0}) { totalCount } }",
+            "{ validation(basis: \"BLIND\") { basis } }",
+            "{ lists { key @include(if: \"true\") } }",
+            "query($b: Boolean = \"true\") { lists { key @skip(if: $b) } }",
+        ] {
+            assert!(validated(query, value!({})).await.is_err(), "{query}");
+        }
+        let query = "query($b: Boolean!) { lists { key @skip(if: $b) } }";
+        assert!(validated(query, value!({ "b": "true" })).await.is_err());
+        assert!(validated(query, value!({ "b": true })).await.is_ok());
     }
 }
