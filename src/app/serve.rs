@@ -59,7 +59,7 @@ impl App {
         ready: impl FnOnce(Addresses),
     ) -> anyhow::Result<()> {
         // A database that does not respond must not delay the end.
-        let Some(prepared) = stop.run_until_cancelled(self.prepare()).await else { return Ok(()) };
+        let Some(prepared) = stop.run_until_cancelled(Box::pin(self.prepare())).await else { return Ok(()) };
         let (cache_context, services) = prepared?;
         let shutdown = Shutdown::new(stop, &self.config);
         let probe = probe(self.store.clone(), Some(Arc::clone(&services)), stop.clone());
@@ -78,7 +78,7 @@ impl App {
         }
         if options.warming {
             let warming = self.warming(&services);
-            stop.run_until_cancelled(warming.first()).await;
+            stop.run_until_cancelled(Box::pin(warming.first())).await;
             background.spawn(warming.run(stop.clone()));
         }
         background.close();
@@ -113,7 +113,7 @@ impl App {
     /// # Errors
     /// If the database is not migrated, or the address cannot be bound.
     pub async fn run_worker(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
-        let Some(jobs) = stop.run_until_cancelled(self.jobs()).await else { return Ok(()) };
+        let Some(jobs) = stop.run_until_cancelled(Box::pin(self.jobs())).await else { return Ok(()) };
         let jobs = jobs?;
         self.record_build_info();
         let listener = listen("admin_addr", self.config.admin_addr).await?;

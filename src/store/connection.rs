@@ -161,7 +161,11 @@ mod tests {
             "postgres://ann@[::1]/films?host=/run/postgresql",
         ] {
             let options = options(url).unwrap();
-            assert_eq!(options.get_socket().map(|socket| socket.as_path()), Some("/run/postgresql".as_ref()), "{url}");
+            assert_eq!(
+                options.get_socket().map(std::path::PathBuf::as_path),
+                Some("/run/postgresql".as_ref()),
+                "{url}"
+            );
             assert_eq!(options.get_database(), Some("films"), "{url}");
         }
     }

@@ -204,12 +204,11 @@ impl FailureKind {
             "53400" => Self::Other,
             _ => match code.get(..2) {
                 Some("23") => Self::Constraint,
-                // Connection exceptions, and lack of resources: disk full, out of memory, too many connections.
-                Some("08" | "53") => Self::Connection,
+                // Connection exceptions; lack of resources (disk full, out of memory, too many connections); errors of the
+                // server's system, such as a disk that cannot be read.
+                Some("08" | "53" | "58") => Self::Connection,
                 // A server that shuts down, starts or has crashed.
                 Some("57") if code.starts_with("57P") => Self::Connection,
-                // Errors of the server's system, such as a disk that cannot be read.
-                Some("58") => Self::Connection,
                 _ => Self::Other,
             },
         }
