@@ -110,7 +110,7 @@ async fn profile_filter_and_weights_are_read_from_the_url(pool: PgPool) {
     let filtered = Page::at(&service, "/?genre=comedy&q=film+1&min=").await;
     let weighted = Page::at(&service, "/?popular=100&people=0").await;
 
-    assert!(profile.text.contains("under <span id=\"taste\">Cult Classic"));
+    assert!(profile.text.contains("under <span id=\"taste\" dir=\"auto\">Cult Classic"));
     assert_eq!(filtered.titles(), ["Film 19", "Film 17", "Film 15", "Film 13", "Film 11", "Film 1"]);
     assert!(weighted.text.contains("your weights"));
     assert_eq!(weighted.titles()[0], "Film 59");
