@@ -78,9 +78,11 @@ impl App {
         }
         if options.warming {
             let warming = self.warming(&services);
+            // Boxed because the future is large.
             stop.run_until_cancelled(Box::pin(warming.first())).await;
             background.spawn(warming.run(stop.clone()));
         }
+        // The wait below ends only if the tracker is closed.
         background.close();
 
         ready(addresses);

@@ -86,6 +86,7 @@ async fn measure(app: &App, original_limit: Duration, load_time: Duration) -> an
         result
     };
     let (served, measured) = tokio::join!(served, measured);
+    // An error of the service takes precedence, because it explains one of the measurement.
     served.and(measured)
 }
 

@@ -67,9 +67,11 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
                 .sweep_threshold(jobs.intervals.dead_after)
                 .recovery_delay(Duration::ZERO),
         )
+        // The command line handles signals, and cancels `stop`.
         .listen_os_shutdown_signals(false)
         .shutdown_signal(stop.clone().cancelled_owned())
         .shutdown_grace_period(jobs.grace)
+        // Another instance, or the next start, can take the job over at once.
         .shutdown_interrupted_job_retry_delay(Duration::ZERO);
     if jobs.person_quality {
         options = options.define_job::<PersonQuality>().with_cron(schedule::person_quality()?);

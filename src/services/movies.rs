@@ -244,6 +244,7 @@ impl Movies {
         let load = move |keys: Vec<DetailKey<Id>>| {
             let (store, versions, load) = (store.clone(), versions.clone(), load.clone());
             async move {
+                // Read before the data, so that a change during the load makes the entry outdated.
                 let version_set = |key: &DetailKey<Id>| match key.decade {
                     Some(decade) => versions.set_of([Scope::Scores(decade)]),
                     None => versions.set_of_all(),

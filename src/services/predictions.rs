@@ -229,6 +229,7 @@ impl Predictions {
             let value = this.rank(&request, WINDOW).await?;
             let bytes = estimated_size(&value, value.movies.len() * size_of::<ScoredMovie>());
             let ttl = this.limits.ranking(request.decade);
+            // The cache replaces this source by the slower one that reading the columns recorded.
             Ok(Loaded { value, version_set, ttl, bytes, source: DataSource::CacheFresh })
         };
         Ok(windows.get(key, load).await?.cut(first))
@@ -281,6 +282,7 @@ impl Predictions {
                 .collect::<Vec<_>>()
         };
         let mut others = places(&candidates, false);
+        // The remaining movies are on the list. The second ranking is computed only if there are any.
         if others.len() < remaining.len() {
             others.extend(places(&Ranking::of(columns, weights, Membership::On(list)), true));
         }

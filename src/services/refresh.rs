@@ -85,6 +85,7 @@ pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     };
+    // If this run fails, the entry stays, and the drain computes all movies.
     let queued = store.queue_all_movies().await?;
     let reconciled = all_scores(store, progress).await?;
     store.remove_entry(queued).await?;
@@ -130,6 +131,7 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
         reconciled.corrected += computed.corrected;
         reconciled.lists_changed |= computed.lists_changed;
     }
+    // Every row is new. `changed` may exceed `rows`, because it includes removed rows.
     if run.changes.changed >= run.changes.rows {
         order(store).await?;
     }

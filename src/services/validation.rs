@@ -172,6 +172,7 @@ impl Validation {
             let report = self.of_all(list, TestedWeights { weights: profile.weights, custom: false }, basis).await?;
             compared.push(ProfileReport { profile, report });
         }
+        // Accuracies are 0 to 1, so a profile without one sorts last.
         let accuracy = |one: &ProfileReport| one.report.overall().accuracy.share().unwrap_or(-1.0);
         compared.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)).then_with(|| a.profile.name.cmp(&b.profile.name)));
         Ok(compared)
@@ -211,6 +212,7 @@ impl Validation {
             let value = DecadeReport::of(decade, &columns, &list, weights, basis);
             let places = value.hits.len() + value.missed.len() + value.false_positives.len();
             let bytes = estimated_size(&value, (places + value.unhittable.len()) * size_of::<Place>());
+            // The cache replaces this source by the slower one that reading the columns recorded.
             Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: DataSource::CacheFresh })
         };
         Ok((*reports.get(key, load).await?).clone())

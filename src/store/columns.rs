@@ -89,6 +89,7 @@ impl Store {
     pub async fn columns_from_table(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let (columns, checked) = self.read(InTable(decade)).await?;
         if columns.scores.is_empty() {
+            // Another fault takes precedence: it may be why no movie was read.
             checked.and(Err(ScoreTableFault::NoMovie))?;
         }
         checked?;

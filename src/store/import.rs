@@ -191,7 +191,7 @@ impl Import {
         self.transaction.checked(mapped).map(i64::unsigned_abs)
     }
 
-    /// NomineeLinks the nominations of the imported movies to credited people.
+    /// Links the nominations of the imported movies to credited people.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

@@ -190,6 +190,7 @@ impl StatementGuard {
         self.span.record("db.operation.name", operation);
         self.span.record("db.query.summary", &summary);
         self.span.record("db.query.text", sql);
+        // The semantic conventions of OpenTelemetry name a database span by its summary.
         self.span.context().span().update_name(summary);
     }
 

@@ -240,6 +240,7 @@ impl ProfileChanges {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn delete(&mut self, id: ProfileId) -> Result<(), StoreError> {
+        // The weights have no foreign key to the host table, so nothing else deletes them.
         let deleted = sqlx::query!(
             "WITH weights AS (DELETE FROM cinegraph.profile_weights WHERE profile_id = $1)
              DELETE FROM public.metric_weight_profiles WHERE id = $1",

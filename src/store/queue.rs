@@ -146,6 +146,7 @@ impl Store {
                  WHERE movie_id IS NULL ORDER BY done_id NULLS LAST, id LIMIT 1"
             );
             let Some(entry) = entry.fetch_optional(&mut *connection).await? else { return Ok(Drained::Nothing) };
+            // An entry in progress does not cover later changes of movies that it has passed, so later entries stay.
             if entry.done_id.is_none() {
                 sqlx::query!(
                     "DELETE FROM cinegraph.score_refresh_queue WHERE movie_id IS NULL AND done_id IS NULL AND id <> $1",

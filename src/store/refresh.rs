@@ -60,6 +60,7 @@ impl FullRefresh {
 }
 
 /// Advisory lock of a full refresh, so that only one runs; the drain takes it for each batch of a pass over all movies.
+/// The keys of advisory locks begin with `cine` in ASCII.
 pub(super) const FULL_REFRESH_LOCK: i64 = 0x6369_6e65_0001;
 
 /// Advisory lock of writers of the score table, held during one batch. Of two concurrent batches, the later commit
@@ -201,6 +202,7 @@ impl Store {
             let filled = sqlx::query_scalar!(
                 r#"SELECT relispopulated AS "filled!" FROM pg_class WHERE oid = 'cinegraph.movie_scores'::regclass"#
             );
+            // PostgreSQL rejects CONCURRENTLY for a view that was never filled.
             if filled.fetch_one(&mut *transaction).await? {
                 sqlx::query("REFRESH MATERIALIZED VIEW CONCURRENTLY cinegraph.movie_scores")
                     .execute(&mut *transaction)

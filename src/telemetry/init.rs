@@ -59,6 +59,7 @@ pub struct TelemetryGuard {
 
 impl Drop for TelemetryGuard {
     fn drop(&mut self) {
+        // Runs before `lines` is dropped, so that this warning is still written.
         if let Err(error) = self.traces.shutdown() {
             tracing::warn!(%error, "trace shutdown failed; spans may be lost");
         }

@@ -91,6 +91,7 @@ impl io::Write for BufferedWriter {
         let first = pending.lines.is_empty();
         pending.lines.extend_from_slice(line);
         drop(pending);
+        // The thread takes the whole buffer, so later lines need not wake it.
         if first {
             self.0.changed.notify_one();
         }

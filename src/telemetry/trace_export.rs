@@ -118,6 +118,7 @@ impl SpanProcessor for Queue {
         };
         let end = Instant::now() + timeout;
         let _ = self.sender.try_send(Message::End);
+        // A thread cannot be joined with a time limit, so this polls.
         while !thread.is_finished() {
             if Instant::now() >= end {
                 return Err(OTelSdkError::Timeout(timeout));

@@ -103,6 +103,7 @@ impl<'a> Selector<'a> {
     pub(super) fn of(catalogue: &'a Catalogue) -> Self {
         let members = LISTS.iter().enumerate().flat_map(|(index, list)| {
             catalogue.timeline.decades().map(move |(decade, movies)| {
+                // Per cent: lists grow by 3 % with each doubling of the catalogue beyond ten thousand movies.
                 let growth = 100 + 3 * (catalogue.movies / 10_000).checked_ilog2().unwrap_or(0);
                 let limit = if decade.start() <= list.until {
                     decade.listed * list.size * growth / TARGET_SIZE / 100

@@ -120,6 +120,7 @@ pub(super) fn details(catalogue: &Catalogue, movie: &Movie) -> Details {
     let mut rng = catalogue.rng(Stream::Details, movie.id);
     Details {
         title: title(&mut rng, movie.language),
+        // Each movie has seven numbers of its own, so no number occurs twice.
         imdb_number: rng.chance(0.95).then(|| movie.id * 7 + rng.below(7)),
         runtime: if movie.year() < 1915 { 1 + rng.below(40) } else { 68 + rng.below(45) + rng.below(45) },
         genres: genres(&mut rng),

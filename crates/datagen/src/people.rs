@@ -104,6 +104,7 @@ impl People {
     /// Name of a person. Rarely, two people share a name.
     pub(super) fn name(&self, id: u32) -> String {
         let mut rng = self.rng(id);
+        // Skips the draw of `talent`, so that names do not depend on it.
         rng.normal();
         person_name(&mut rng, self.language(id))
     }

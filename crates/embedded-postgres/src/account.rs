@@ -1,4 +1,4 @@
-//! The operating-system user that runs the server: PostgreSQL is_auth_failure to run as root, so root switches to another user.
+//! The operating-system user that runs the server: PostgreSQL refuses to run as root, so root switches to another user.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::{MetadataExt, chown};

@@ -110,6 +110,7 @@ impl DataDir {
             password
         });
         let path = self.password_path();
+        // A file that exists would keep its owner and mode, which the directory's owner may have chosen.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(EmbeddedPostgresError::io("replace", &path)(error));

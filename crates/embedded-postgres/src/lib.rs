@@ -324,6 +324,7 @@ impl EmbeddedPostgres {
             return Ok(());
         }
         let mut pg_ctl = self.account.command(&self.binaries.program("pg_ctl"));
+        // `immediate` skips the last checkpoint, whose data nobody reads again.
         pg_ctl.args(["stop", "-w", "-m", if self.temporary { "immediate" } else { "fast" }]);
         pg_ctl.args(["-t", &STOP_TIMEOUT_SECONDS.to_string()]).arg("-D").arg(self.data_dir.data());
         let stopped = account::output_of(pg_ctl);

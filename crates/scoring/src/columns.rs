@@ -132,6 +132,7 @@ impl Titles {
         let mut rows: Vec<usize> = memchr::memmem::find_iter(self.text.as_bytes(), wanted.as_bytes())
             .map(|at| self.ends.partition_point(|end| *end as usize <= at))
             .collect();
+        // A title may contain the text more than once.
         rows.dedup();
         rows
     }

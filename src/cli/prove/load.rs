@@ -140,6 +140,7 @@ pub(super) async fn run(address: SocketAddr, mix: &Mix, users: usize, lasting: D
     for number in 0..users {
         // Each user begins at another moment of the first pause.
         let begin = PAUSE.mul_f64(ratio(number, users));
+        // Each user of each load has a seed of its own, which is the same in every run.
         let mut rng = ChaCha8Rng::seed_from_u64((users * 1000 + number) as u64);
         // Drawn before, so that the load is the service's alone.
         let plan: Vec<Planned> = (0..lasting.as_millis() / PAUSE.as_millis()).map(|_| mix.next(&mut rng)).collect();

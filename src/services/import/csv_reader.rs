@@ -133,9 +133,11 @@ impl Reader {
             // The record ended with its line break, so the reader is on the next line.
             self.line = end.line() - line_breaks - 1;
             let empty_lines = self.line - start.line();
+            // An empty line that ends in CRLF; the parser skips only those that end in LF.
             if self.record.len() == 1 && self.record.as_slice() == b"\r" {
                 continue;
             }
+            // The parser skipped the empty lines before the record, each of one byte.
             if !self.quotes_fit(end.byte() - start.byte() - empty_lines) {
                 return Err(self.damaged(None, Problem::StrayQuote));
             }
@@ -176,6 +178,7 @@ impl Reader {
 
     fn field(&self, place: usize) -> Result<&str, Problem> {
         let mut bytes = &self.record[place];
+        // The parser ends records at LF, so the last value of a CRLF line still has its CR.
         if place + 1 == self.record.len() {
             bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         }

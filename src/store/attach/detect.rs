@@ -109,6 +109,7 @@ impl SchemaVariant {
                 return Ok(Self::Ours);
             }
         }
+        // The newest sign first, because a later variant may still have the signs of earlier ones.
         Ok(if signs.prediction_models {
             Self::June2026
         } else if signs.final_lenses {

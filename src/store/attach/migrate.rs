@@ -100,6 +100,7 @@ impl Store {
             return Err(SchemaError::ReadByOthers(views).into());
         }
 
+        // Before the schemas: CASCADE would drop the triggers too, and lock all of their tables at once.
         let triggers = trigger_setup::remove_all(&mut connection).await?;
         let indexes = indexes::ours(&mut connection).await?;
         for index in &indexes {
@@ -146,6 +147,7 @@ impl Store {
     /// Opens a connection without a statement timeout.
     async fn connect(&self, lock_timeout: Duration) -> Result<PgConnection, StoreError> {
         let options = self.pool.connect_options().as_ref().clone().options([
+            // An index on millions of rows takes minutes to build.
             ("statement_timeout", "0".to_owned()),
             // Suppresses notices about objects that exist already or are dropped with their schema.
             ("client_min_messages", "warning".to_owned()),
@@ -158,6 +160,7 @@ impl Store {
 /// Applies pending migration files; returns their descriptions.
 async fn apply_files(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
     let mut migrator = migrator();
+    // The caller holds the migration lock; sqlx would wait for its own lock inside the server.
     migrator.set_locking(false);
     let table = sqlx::query_scalar!(r#"SELECT to_regclass('cinegraph._sqlx_migrations') IS NOT NULL AS "there!""#);
     let applied = if table.fetch_one(&mut *connection).await.map_err(StoreError::of_setup)? {

@@ -117,6 +117,7 @@ async fn stage_all(
     let known = Known::new(import.known_movies().await?, import.known_people().await?);
     let mut staged = Vec::new();
     let mut ratings = Ratings::new(&known, min_votes);
+    // Ratings are read first, because they select titles, but merged after the titles that they refer to.
     let read = stage(import, &RATINGS, dir, |reader, rows| ratings.append(reader, rows), progress).await?;
     let ratings_read = (&RATINGS, read);
     let mut movies = Movies::new(&known, ratings.done());
@@ -124,6 +125,7 @@ async fn stage_all(
     staged.push((&TITLES, read));
     staged.push(ratings_read);
     let mut credits = Credits::new(&known, movies.done());
+    // Likewise, credits select people, and are merged after them.
     let read = stage(import, &PRINCIPALS, dir, |reader, rows| credits.append(reader, rows), progress).await?;
     let credits_read = (&PRINCIPALS, read);
     let names = Names::new(&known, credits.done());
