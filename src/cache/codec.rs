@@ -34,7 +34,7 @@ pub fn layout_of<V: Serialize>(sample: &V) -> [u8; 4] {
     Sha256::digest(encoded).first_chunk().copied().unwrap_or_default()
 }
 
-/// Encodes and decodes the entries of one cache.
+/// Encodes and decodes the entries of one cache. Holds functions, so that its users need no bound [`SharedValue`].
 pub(super) struct Codec<V> {
     encode: fn(&str, &Entry<V>) -> Option<Vec<u8>>,
     decode: fn(&str, &Stored, Moment) -> Option<Entry<V>>,
@@ -101,6 +101,7 @@ fn decode<V: SharedValue>(name: &str, stored: &Stored, now: Moment) -> Option<En
 
 /// Detects changed bytes, and a value that was copied to another name.
 fn checksum(name: &str, payload: &[u8]) -> [u8; 8] {
+    // The length marks where the name ends and the payload begins.
     let hash = Sha256::new().chain_update(name.len().to_le_bytes()).chain_update(name).chain_update(payload).finalize();
     hash.first_chunk().copied().unwrap_or_default()
 }

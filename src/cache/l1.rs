@@ -26,6 +26,7 @@ pub struct Capacity {
 
 impl Capacity {
     fn share(self, percent: usize) -> Self {
+        // At least one entry, because the store cannot be built with a size of 0.
         Self { entries: (self.entries * percent / 100).max(1), bytes: self.bytes / 100 * percent }
     }
 }
@@ -126,10 +127,12 @@ impl<K: Eq + Hash + Clone, V> Partition<K, V> {
         if entry.bytes > self.capacity.bytes {
             return 0;
         }
+        // The store calls `on_evict` for removed entries, but not for replaced ones, whose size would still count.
         self.remove(&key);
         let before = self.store.cache_size();
         while self.bytes() + entry.bytes > self.capacity.bytes || self.store.cache_size() >= self.capacity.entries {
             // The store limits entries, not bytes. Reducing its maximum by one evicts the least recently used entry.
+            // The maximum cannot be 0, so the last entry is cleared instead.
             match self.store.cache_size() {
                 0 => break,
                 1 => self.store.cache_clear_with_on_evict(),

@@ -205,6 +205,7 @@ impl Failure {
 }
 
 fn millis(duration: Duration) -> u64 {
+    // Redis rejects an expiry of 0.
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 

@@ -246,6 +246,7 @@ where
         let mut outcomes = Vec::with_capacity(keys.len());
         for attempt in 1..=ATTEMPTS {
             let joined = self.0.join_or_start(keys, loader, reader.write_reason(), reader.is_request());
+            // A lookup counts once, however many loads it waits for.
             if attempt == 1 && reader.is_request() {
                 waiting.roles.extend(joined.iter().map(|joined| joined.role));
             }
@@ -359,6 +360,7 @@ where
         let loader: Loader<K, Option<V>, E> = Arc::new(move |keys| load(keys).boxed());
         self.0.refresh(stale, &loader);
         if !missing.is_empty() {
+            // Boxed, so that lookups that L1 serves do not carry the state of a load.
             for (key, value) in Box::pin(self.load_missing(missing, &loader, &reader)).await? {
                 add(key, value);
             }
@@ -386,7 +388,7 @@ fn load_once<K: Key, V: Send + Sync + 'static, E: LoadError>(
     })
 }
 
-/// Who looks up: the dependency scope that the lookup belongs to, which also says for what purpose, and its span.
+/// Context of a lookup: the dependency scope that it belongs to, which determines its purpose, and its span.
 struct Reader {
     scope: Option<Arc<DependencyScope>>,
     span: Span,

@@ -46,6 +46,7 @@ impl RedisErrorLog {
 
     /// The text without the password, shortened.
     fn reason(&self, text: &str) -> String {
+        // Replaced before the text is cut, since the cut may leave only the start of the password.
         let text = self.password.as_ref().map_or_else(|| text.to_owned(), |password| text.replace(password, "***"));
         text.chars().take(REASON_CHARACTERS).collect()
     }

@@ -136,6 +136,8 @@ where
             if let Some(redis) = &tiers.cache_context.redis {
                 join_all(locked.iter().map(|name| redis.unlock(name))).await;
             }
+            // The claims outlive the locks in Redis: otherwise a lookup that claims a key could find this instance's
+            // own lock.
             drop(claims);
         };
         tokio::spawn(refresh.instrument(revalidation_span(self.name)));
@@ -165,6 +167,7 @@ where
         if missing.is_empty() {
             return Ok(outcomes);
         }
+        // Taken before the load, because the data may change while it runs: the age counts from the earliest read.
         let (started, created_at) = (Instant::now(), self.cache_context.clock.moment());
         let loaded = loader(missing.clone()).await;
         let done = if loaded.is_ok() { Status::Ok } else { Status::Error };
@@ -178,6 +181,7 @@ where
                     |(key, loaded): (K, _)| (key.clone(), self.store(key, loaded, created_at, &dependencies, reason));
                 outcomes.extend(loaded.into_iter().map(store));
             }
+            // Only if every key has such an entry: a key that the result leaves out counts as one without a value.
             Err(error) if error.is_outage() && missing.iter().all(|key| may_serve(outdated.get(key))) => {
                 for (key, entry) in outdated {
                     self.memory.set(key.clone(), Arc::clone(&entry), key.is_custom());

@@ -115,6 +115,7 @@ impl CursorType for Cursor {
         let words: [[u8; 8]; 3] = rest.as_chunks().0.try_into().map_err(|_| INVALID_CURSOR)?;
         let [scope, score, id] = words;
         let standing = Standing { score: f64::from_be_bytes(score), id: MovieId(i64::from_be_bytes(id)) };
+        // `as_chunks` leaves a remainder out, and a NaN has no place in an order.
         if rest.len() != 24 || standing.score.is_nan() {
             return Err(INVALID_CURSOR);
         }
@@ -152,6 +153,7 @@ impl CursorType for TitleCursor {
             })
             .ok_or(INVALID_CURSOR)?;
         let title = String::from_utf8(title.to_vec()).map_err(|_| INVALID_CURSOR)?;
+        // PostgreSQL texts cannot contain NUL: the query would fail.
         if title.contains('\0') {
             return Err(INVALID_CURSOR);
         }

@@ -98,6 +98,7 @@ impl From<ApiError> for Error {
 
 /// The parser's error without the excerpt of the document; the position is in `locations`.
 pub(super) fn syntax_error(error: &ServerError) -> ServerError {
+    // The parser writes the reason last, after the excerpt and an equals sign.
     let reason = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
     let message = format!("syntax error: {}", reason.chars().take(SYNTAX_ERROR_LIMIT).collect::<String>());
     ServerError { locations: error.locations.clone(), ..error_with_code(ErrorCode::ParseFailed, message) }
@@ -132,6 +133,7 @@ pub(super) fn assign_code(error: &mut ServerError) -> ErrorCode {
 
 /// Whether async-graphql rejected an argument that validation does not check, such as a date.
 fn is_bad_argument(error: &ServerError) -> bool {
+    // The library's errors have no code, so that only their texts tell them apart.
     error.source.is_none()
         && (error.message.starts_with("Failed to parse \"") || error.message.starts_with("Expected input type \""))
 }

@@ -1,5 +1,5 @@
-//! Types of the arguments and input fields of the schema: what of async-graphql's registry the checks of
-//! [`variables`](super::variables) need. Read from the SDL, because the registry itself is private to the library.
+//! Types of the arguments and input fields of the schema, for the checks of [`variables`](super::variables). Read from
+//! the SDL, because async-graphql's registry is private to the library.
 
 use std::collections::{HashMap, HashSet};
 

@@ -243,6 +243,7 @@ impl<E: Executor> OperationPipeline<E> {
         let execute = async move {
             let name = request.operation_name.clone();
             let info = match (info.kind, request.parsed_query()) {
+                // The request was not prepared above, because the cache had an older response.
                 (OperationType::Unknown, Ok(document)) => {
                     Arc::new(OperationInfo::of(document, name.as_deref(), &this.metrics))
                 }

@@ -106,7 +106,7 @@ impl SubscriptionStream {
         self.operation.record(&codes, &dependencies.snapshot());
         self.worst = worst_of(self.worst, outcome(&codes, &response.data));
         self.operation.set_outcome(self.worst, None);
-        // Errors without a path inside the result concern the subscription itself. If all errors do, it has ended.
+        // An error at the root field, or without a path, concerns the subscription. If all errors do, it has ended.
         let concerns_subscription = |path: &[PathSegment]| path.len() <= 1;
         self.done = response.data == Value::Null
             && !response.errors.is_empty()

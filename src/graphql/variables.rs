@@ -1,8 +1,8 @@
 //! Variables and input literals of the selected operation as the specification requires them, where async-graphql does
 //! otherwise. Pure: needs the types of the schema only.
 //!
-//! The library takes a variable that is left out as null, also where an argument such as `first: Int! = 20` has a
-//! default. Such requests are rewritten into what they mean, which the library handles.
+//! The library reads a variable that is left out as null, even where an argument such as `first: Int! = 20` has a
+//! default. Such requests are rewritten to equivalent ones that the library handles.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,8 +18,8 @@ use super::error::error_with_code;
 use super::error_code::ErrorCode;
 use super::input_types::{InputTypes, named_type};
 
-/// The variables of the selected operation without a value that their type requires, and those of a scalar type of the
-/// language with a value of another kind. async-graphql looks at values only where they are used.
+/// The variables of the selected operation that lack a required value, or whose type is a built-in scalar and whose
+/// value is of another kind. async-graphql looks at values only where they are used.
 pub(super) fn wrong(document: &ExecutableDocument, name: Option<&str>, variables: &Variables) -> Vec<WrongVariable> {
     let Some((_, operation)) = selected_operation(document, name) else { return Vec::new() };
     let wrong = operation.variable_definitions.iter().filter_map(|definition| {
@@ -222,7 +222,7 @@ impl<'a> Rewriter<'a> {
         self.fragments.insert(name.clone(), fragment);
     }
 
-    /// Arguments of directives have no defaults in this schema, so that their variables only count as used.
+    /// Arguments of directives have no defaults in this schema, so none is removed: their variables count as used.
     fn directives(&mut self, directives: &mut [Positioned<Directive>]) {
         for (_, value) in directives.iter_mut().flat_map(|directive| &mut directive.node.arguments) {
             self.is_kept(Location::default(), &mut value.node, value.pos);

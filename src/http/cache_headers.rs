@@ -40,6 +40,7 @@ pub(super) fn apply<B: Default>(
     headers.insert(AGE, HeaderValue::from(metadata.age.as_secs()));
     let etag = format!("\"{:032x}\"", metadata.hash.0);
     let is_known = etag_matches(request, &etag);
+    // `max-age` is the whole lifetime and not the rest of it: downstream caches subtract `Age`.
     let control = format!("public, max-age={fresh}, stale-while-revalidate={stale}");
     for (name, value) in [(ETAG, etag), (CACHE_CONTROL, control), (CACHE_STATUS, status)] {
         if let Ok(value) = HeaderValue::try_from(value) {

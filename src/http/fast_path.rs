@@ -95,6 +95,8 @@ impl<E: Executor> Inner<E> {
                 body = match sent {
                     _ if found.is_some() => Body::empty(),
                     Ok(bytes) => Body::from(bytes),
+                    // The routes read the error from the body, and respond to it as if they had read the body
+                    // themselves.
                     Err(error) => Body::from_stream(stream::iter([Err::<Bytes, _>(error)])),
                 };
                 found

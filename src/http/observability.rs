@@ -94,6 +94,7 @@ impl RequestObserver {
     fn trusts_peer(&self, request: &Request) -> bool {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         peer.is_some_and(|ConnectInfo(peer)| {
+            // A dual-stack listener reports IPv4 peers as IPv4-mapped IPv6 addresses, which no IPv4 network contains.
             let address = peer.ip().to_canonical();
             self.trusted.iter().any(|network| network.contains(&address))
         })
@@ -136,6 +137,7 @@ impl RequestGuard {
             span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
             if status.is_server_error() {
                 span.set_attribute(KeyValue::new("error.type", status.as_u16().to_string()));
+                // Without a description, since the status code already says what it would.
                 span.set_status(Status::error(""));
             }
         }
@@ -169,6 +171,7 @@ fn describe_request(span: &SpanRef<'_>, request: &Request, route: &str) {
             attribute("http.request.method", Some(request.method().as_str())),
             attribute("http.route", Some(route)),
             attribute("url.path", Some(request.uri().path())),
+            // The listener has no TLS, and the scheme in front of a proxy is unknown.
             attribute("url.scheme", Some("http")),
             attribute("network.protocol.version", protocol_version(request.version())),
             attribute("server.address", host.as_ref().map(Authority::host)),

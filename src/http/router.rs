@@ -62,6 +62,7 @@ fn routes<E: Executor>(state: Arc<HttpState<E>>, observer: RequestObserver) -> C
         .layer(DefaultBodyLimit::max(state.limits.body_bytes));
     let others = others.fallback(page::not_found::<E>).with_state(Arc::clone(&state));
     let others = with_method_fallback(others.merge(health(state.probe.clone())))
+        // The observer is the outer layer, so that it also measures panics and requests that exceed a limit.
         .layer(ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(limited.clone()));
     let graphql = with_method_fallback(graphql.with_state(Arc::clone(&state))).layer(limited);
     CachedResponseService::wrap(graphql.merge(others), state, observer)

@@ -113,6 +113,7 @@ pub async fn serve(
         let served = server.clone().serve(stream, peer);
         open.spawn_on(served.map(|()| drop(permit)), runtime);
     }
+    // Closed before the wait, so that new clients are refused at once instead of waiting in the backlog.
     drop(listener);
     open.close();
     open.wait().await;

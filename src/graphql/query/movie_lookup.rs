@@ -32,6 +32,7 @@ impl MovieBy {
             Self::Id(id) => MovieKey::Id(NodeId::movie(&id, "by.id")?),
             Self::TmdbId(id) if id < 0 => return Err(ApiError::bad_input("by.tmdbId", "is negative")),
             Self::TmdbId(id) => MovieKey::Tmdb(id),
+            // PostgreSQL texts cannot contain NUL, so no movie has this ID.
             Self::ImdbId(id) if id.contains('\0') => return Ok(None),
             Self::ImdbId(id) => MovieKey::Imdb(id),
         };
@@ -86,6 +87,7 @@ async fn search(
     let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;
     let has_previous = after.is_some();
     let after = after.map(|after| (after.title, after.id));
+    // One more than the page has, to know whether another page follows.
     let mut found = context.services().movies.titled(contains, after.as_ref(), first + 1).await?;
     let has_next = found.len() > first;
     found.truncate(first);

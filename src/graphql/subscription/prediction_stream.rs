@@ -80,6 +80,7 @@ fn batches(
     stale: bool,
 ) -> impl Stream<Item = PredictionBatch> + Send + 'static {
     let total = movies.len();
+    // An empty ranking has one empty batch, which tells the client that the stream is complete.
     let starts: Vec<usize> = (0..total.max(1)).step_by(size).collect();
     let batch = move |start: usize| {
         let end = (start + size).min(total);

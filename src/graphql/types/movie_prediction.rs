@@ -121,6 +121,7 @@ impl Movie {
 
     /// Lists that contain the movie, ordered by key.
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<ListMembership>, ApiError> {
+        // Boxed for the reason given at `RequestContext::load`.
         let names = &context(ctx).reference().boxed().await?.lists;
         Ok(self.0.lists.iter().map(|membership| ListMembership::of(membership, names)).collect())
     }
@@ -195,6 +196,7 @@ impl Movie {
             let params = context.ranking_params(profile, weights, list).await?;
             Prediction::of_movie(context, &self.0, Arc::new(params)).await
         };
+        // Boxed for the reason given at `RequestContext::load`.
         Some(predict.boxed().await)
     }
 }

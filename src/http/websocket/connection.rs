@@ -77,7 +77,7 @@ struct Running {
     streams: bool,
 }
 
-/// How long to wait for the client's next message.
+/// How long to wait for the client's next message. Outlives each wait, which is dropped when an operation ends.
 struct IdleTimer {
     deadline: Instant,
     initialised: bool,
@@ -127,6 +127,7 @@ impl<E: Executor> Connection<E> {
                     continue;
                 }
             };
+            // Messages before `connection_init` must not extend its time limit.
             if idle.initialised {
                 idle.pinged = false;
                 idle.deadline = Instant::now() + self.limits.idle_timeout;
@@ -274,6 +275,7 @@ impl<E: Executor> Connection<E> {
 fn reason_of(error: axum::Error) -> CloseReason {
     let error = error.into_inner().downcast::<tungstenite::Error>();
     let is_invalid = match error.as_deref() {
+        // The library reports a connection that was lost without a close frame as a protocol error.
         Ok(tungstenite::Error::Protocol(problem)) => *problem != ProtocolError::ResetWithoutClosingHandshake,
         Ok(error) => matches!(error, tungstenite::Error::Capacity(_) | tungstenite::Error::Utf8(_)),
         Err(_) => false,

@@ -35,6 +35,7 @@ pub(super) struct QueuedMessages(mpsc::UnboundedReceiver<PendingFrames>);
 /// A queue of `capacity` bytes, which may be full for as long as `slow_after`.
 pub(super) fn send_queue(capacity: usize, slow_after: Duration) -> (SendQueue, QueuedMessages) {
     let (sender, receiver) = mpsc::unbounded_channel();
+    // A smaller queue could not hold any message.
     let capacity = capacity.max(MESSAGE_MIN);
     let free_bytes = Arc::new(Semaphore::new(capacity));
     (SendQueue { sender, free_bytes, capacity, slow_after, overflow: Notify::new() }, QueuedMessages(receiver))
