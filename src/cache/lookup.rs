@@ -261,8 +261,8 @@ where
                 // The load may have read its data before a hard invalidation that this caller has already seen. A
                 // follower therefore waits for another load instead of returning the value. A leader may return it,
                 // since its own load started after its lookup.
-                let is_invalidated = self.0.state(&outcome.entry) == EntryState::Invalidated;
-                if is_invalidated && joined.role == FlightRole::Follower && attempt < ATTEMPTS {
+                let is_outdated_follower = joined.role == FlightRole::Follower && self.0.is_invalidated(&outcome.entry);
+                if is_outdated_follower && attempt < ATTEMPTS {
                     keys.push(joined.key);
                 } else {
                     outcomes.push((joined.key, joined.role, outcome));
@@ -291,7 +291,7 @@ where
     /// Serves an outdated entry instead of the error of its load, if an outage caused the error and the entry was not
     /// invalidated while the load ran.
     fn outdated(&self, entry: Option<Arc<Entry<V>>>, error: E) -> Result<LoadOutcome<V>, E> {
-        let entry = entry.filter(|entry| error.is_outage() && self.0.state(entry) != EntryState::Invalidated);
+        let entry = entry.filter(|entry| error.is_outage() && !self.0.is_invalidated(entry));
         entry.map(LoadOutcome::outdated).ok_or(error)
     }
 

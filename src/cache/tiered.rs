@@ -88,6 +88,11 @@ where
         state_of(&entry.validity, &entry.version_set, &self.cache_context.versions, self.cache_context.clock.moment())
     }
 
+    /// Whether the entry must not be served, not even in an outage.
+    pub(super) fn is_invalidated(&self, entry: &Entry<V>) -> bool {
+        self.state(entry) == EntryState::Invalidated
+    }
+
     /// Whether the entry contains every known change. A fresh entry may lack the soft changes of its first seconds.
     pub(super) fn is_current(&self, entry: &Entry<V>) -> bool {
         self.cache_context.versions.staleness(&entry.version_set) == Staleness::Current
@@ -154,7 +159,6 @@ where
         let (mut outcomes, mut outdated) = (HashMap::with_capacity(keys.len()), HashMap::new());
         for (key, entry) in self.read_l2(&keys, counted).await {
             match self.state(&entry) {
-                _ if self.is_outdone(&key, &entry) => {}
                 EntryState::Fresh => {
                     self.insert(key.clone(), Arc::clone(&entry), key.is_custom());
                     outcomes.insert(key, LoadOutcome { entry, lookup: Lookup::HitL2, source: DataSource::CacheFresh });
@@ -172,8 +176,7 @@ where
         let loaded = loader(missing.clone()).await;
         let done = if loaded.is_ok() { Status::Ok } else { Status::Error };
         self.cache_context.metrics.loaded(self.name, started.elapsed(), done);
-        let may_serve =
-            |entry: Option<&Arc<Entry<V>>>| entry.is_some_and(|entry| self.state(entry) != EntryState::Invalidated);
+        let may_serve = |entry: Option<&Arc<Entry<V>>>| entry.is_some_and(|entry| !self.is_invalidated(entry));
         match loaded {
             Ok(loaded) => {
                 let dependencies = DependencyScope::current().map(|scope| scope.snapshot()).unwrap_or_default();
@@ -238,14 +241,14 @@ where
         Some((self.cache_context.redis.as_ref()?, key.shared()?))
     }
 
-    /// The entries of `keys` that L2 has, in any state.
+    /// The entries of `keys` that L2 has, in any state, without those that L1 has in newer data.
     async fn read_l2(&self, keys: &[K], counted: bool) -> Vec<(K, Arc<Entry<V>>)> {
         let shared = keys.iter().filter_map(|key| self.shared(key).map(|shared| (key, shared)));
         let reads = shared.map(|(key, (redis, name))| async move {
             let now = self.cache_context.clock.moment();
             let decode = |stored: &Stored| self.codec.as_ref()?.decode(&name, stored, now);
             let entry = redis.get(self.name, &name, counted, decode).await?;
-            Some((key.clone(), Arc::new(entry)))
+            (!self.is_outdone(key, &entry)).then(|| (key.clone(), Arc::new(entry)))
         });
         join_all(reads).await.into_iter().flatten().collect()
     }
@@ -278,7 +281,7 @@ where
                 Some(_) => {
                     let stored = self.read_l2(std::slice::from_ref(&key), false).await;
                     for (key, entry) in stored {
-                        if self.state(&entry) == EntryState::Fresh && !self.is_outdone(&key, &entry) {
+                        if self.state(&entry) == EntryState::Fresh {
                             self.insert(key.clone(), entry, key.is_custom());
                         }
                     }

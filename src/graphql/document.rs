@@ -136,6 +136,11 @@ pub(super) fn redact_literals(query: &str) -> String {
     text
 }
 
+/// Whether a byte may be part of a name.
+pub(super) fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
 /// The bytes after the string literal that `text` starts with; empty if the literal is unterminated.
 pub(super) fn skip_string(text: &[u8]) -> &[u8] {
     if let Some(block) = text.strip_prefix(b"\"\"\"") {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use async_graphql::ServerError;
 use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
 
-use super::document::{selected_operation, skip_string};
+use super::document::{is_of_name, selected_operation, skip_string};
 use super::error::too_complex;
 
 /// Limits on the size of a document, independent of the schema.
@@ -102,8 +102,8 @@ pub(super) fn check_tokens(query: &str, limits: &DocumentLimits) -> Result<(), L
                 nesting = nesting.saturating_sub(1);
                 after
             }
-            _ if is_of_word(*first) => {
-                let end = after.iter().position(|&byte| !is_of_word(byte)).unwrap_or(after.len());
+            _ if is_of_name(*first) => {
+                let end = after.iter().position(|&byte| !is_of_name(byte)).unwrap_or(after.len());
                 &after[end..]
             }
             _ => after,
@@ -112,10 +112,6 @@ pub(super) fn check_tokens(query: &str, limits: &DocumentLimits) -> Result<(), L
         LimitExceeded::check("tokens", tokens, limits.tokens)?;
     }
     Ok(())
-}
-
-fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// Size of the selected operation of a document.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use async_graphql::{Pos, ServerError};
 
-use super::document::skip_string;
+use super::document::{is_of_name, skip_string};
 use super::error::error_with_code;
 use super::error_code::ErrorCode;
 
@@ -57,10 +57,6 @@ pub(super) fn check_unique_fields(query: &str) -> Result<(), ServerError> {
 /// The end of the bytes from `at` that `belongs` accepts.
 fn end_of(bytes: &[u8], at: usize, belongs: fn(u8) -> bool) -> usize {
     bytes[at..].iter().position(|&byte| !belongs(byte)).map_or(bytes.len(), |length| at + length)
-}
-
-fn is_of_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 fn named_twice(query: &str, at: usize, name: &str) -> ServerError {

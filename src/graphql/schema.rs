@@ -65,7 +65,7 @@ pub fn api(services: Arc<Services>, metrics: GraphqlMetrics, limits: QueryLimits
     let executing = || limited().validation_mode(ValidationMode::Fast);
     let streams = executing().extension(ContextPerEvent(Arc::clone(&services), metrics.clone())).finish();
     let checks = limited().extension(ValidateOnly).finish();
-    let types = Arc::new(InputTypes::of_sdl(&sdl()));
+    let types = Arc::new(InputTypes::of_sdl(&checks.sdl()));
     Api { checks, schema: executing().finish(), streams, limits, services, metrics, types }
 }
 
@@ -155,8 +155,9 @@ async fn validate(checks: &ApiSchema, types: &InputTypes, request: &mut Request)
     object_literals::check_unique_fields(&request.query).map_err(|error| vec![error])?;
     let name = request.operation_name.as_deref();
     let wrong = variables::wrong(&document, name, &request.variables);
-    variables::rewrite(&mut document, name, &mut request.variables, types)?;
-    request.set_parsed_query(document.clone());
+    if variables::rewrite(&mut document, name, &mut request.variables, types)? {
+        request.set_parsed_query(document.clone());
+    }
     let checked = Checked::default();
     let again = Request::new("").variables(request.variables.clone()).data(Arc::clone(&checked));
     let mut again = request.operation_name.iter().fold(again, Request::operation_name);

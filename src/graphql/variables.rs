@@ -80,7 +80,8 @@ fn is_of_type(value: &ConstValue, of: &Type) -> bool {
 
 /// Rewrites the selected operation and the fragments that it spreads, each once. An argument or input field with a
 /// default is removed if its value is a variable that the request leaves out. A variable that is left out and has a
-/// default gets it as its value, since the library ignores defaults in `@include` and `@skip`.
+/// default gets it as its value, since the library ignores defaults in `@include` and `@skip`. Returns whether the
+/// document has changed.
 ///
 /// # Errors
 /// Validation errors for enum values that are written as strings.
@@ -89,16 +90,16 @@ pub(super) fn rewrite(
     name: Option<&str>,
     variables: &mut Variables,
     types: &InputTypes,
-) -> Result<(), Vec<ServerError>> {
-    let Some((name, _)) = selected_operation(document, name) else { return Ok(()) };
+) -> Result<bool, Vec<ServerError>> {
+    let Some((name, _)) = selected_operation(document, name) else { return Ok(false) };
     let name = name.map(Name::new);
     let operation = match (&mut document.operations, &name) {
         (DocumentOperations::Single(operation), _) => operation,
         (DocumentOperations::Multiple(all), Some(name)) => match all.get_mut(name) {
             Some(operation) => operation,
-            None => return Ok(()),
+            None => return Ok(false),
         },
-        (DocumentOperations::Multiple(_), None) => return Ok(()),
+        (DocumentOperations::Multiple(_), None) => return Ok(false),
     };
     for definition in &operation.node.variable_definitions {
         if let Some(default) = &definition.node.default_value {
@@ -119,7 +120,7 @@ pub(super) fn rewrite(
         all.retain(|other, _| Some(other) == name.as_ref());
         document.fragments.retain(|fragment, _| reached.contains(fragment));
     }
-    Ok(())
+    Ok(!removed.is_empty())
 }
 
 /// Where a value is: the type expected there, if the schema knows it, and whether there is a default.
