@@ -155,7 +155,11 @@ impl App {
     }
 
     fn connection_limits(&self) -> ConnectionLimits {
-        ConnectionLimits { connections: self.config.http_connections_limit, head_read: self.config.http_head_timeout }
+        ConnectionLimits {
+            connections: self.config.http_connections_limit,
+            head_read: self.config.http_head_timeout,
+            write: self.config.http_write_timeout,
+        }
     }
 
     /// Starts the loops of a service; they end when `close` is cancelled.

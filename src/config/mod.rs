@@ -73,6 +73,8 @@ pub struct Config {
     pub http_connections_limit: usize,
     #[serde(rename = "http_head_timeout_seconds", deserialize_with = "seconds")]
     pub http_head_timeout: Duration,
+    #[serde(rename = "http_write_timeout_seconds", deserialize_with = "seconds")]
+    pub http_write_timeout: Duration,
     pub http_concurrency_limit: usize,
     pub cors_allowed_origins: Option<AllowedOrigins>,
     pub cors_allowed_headers: Option<Vec<String>>,

@@ -172,6 +172,13 @@ pub const SETTINGS: &[Setting] = &[
         description: "How long the head of a request may take to arrive. Also closes connections that send no request.",
     },
     Setting {
+        key: "http_write_timeout_seconds",
+        kind: Kind::Seconds,
+        default: Some("30"),
+        description: "How long a client may read nothing of what is sent to it, by HTTP or WebSocket; then its \
+                      connection is closed.",
+    },
+    Setting {
         key: "http_concurrency_limit",
         kind: Kind::Integer { unit: "operations", min: 1, max: 1_000_000 },
         default: Some("1024"),

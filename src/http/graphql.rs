@@ -1,6 +1,9 @@
 //! `/graphql`: decodes HTTP requests to operations and encodes their results, as the "GraphQL over HTTP" specification
 //! defines.
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::iter::successors;
 use std::sync::Arc;
 
 use async_graphql::{Executor, Request};
@@ -47,6 +50,9 @@ pub(super) async fn post<E: Executor>(
             let problem = format!("the request body exceeds {} bytes", state.limits.body_bytes);
             return bad_request(&state, StatusCode::PAYLOAD_TOO_LARGE, &problem);
         }
+        Err(rejection) if is_incomplete(&rejection) => {
+            return bad_request(&state, StatusCode::BAD_REQUEST, "the request body ended before its announced end");
+        }
         Err(_) => return bad_request(&state, StatusCode::REQUEST_TIMEOUT, "the request body timed out"),
     };
     if body.trim_ascii_start().starts_with(b"[") {
@@ -88,6 +94,12 @@ pub(super) async fn get<E: Executor>(
             "the parameter query is required; operationName, variables and extensions (JSON objects) are optional",
         ),
     }
+}
+
+/// Whether the body could not be read because the client closed its sending side too early.
+fn is_incomplete(rejection: &BytesRejection) -> bool {
+    let causes = successors(rejection.source(), |&cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| cause.kind() == ErrorKind::UnexpectedEof)
 }
 
 async fn execute<E: Executor>(

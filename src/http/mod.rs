@@ -5,6 +5,7 @@
 
 mod admin;
 mod cache_headers;
+mod client_stream;
 mod content_negotiation;
 mod cors;
 mod error;

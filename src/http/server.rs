@@ -1,4 +1,4 @@
-//! TCP connections: a limited number, a timeout for request heads, graceful shutdown.
+//! TCP connections: a limited number, timeouts for request heads and for clients that do not read, graceful shutdown.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, thread};
 
-use axum::BoxError;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use futures_util::FutureExt;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder as RuntimeBuilder, Handle};
 use tokio::sync::Semaphore;
@@ -23,8 +22,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tower::Service;
-use tower::util::MapRequest;
 
+use super::client_stream::{ClientStream, client_left};
 use super::observability::TRACEPARENT;
 
 /// How long to wait after a failed accept, which is mostly due to a lack of file descriptors.
@@ -37,11 +36,13 @@ pub struct ConnectionLimits {
     pub connections: usize,
     /// Maximum time for a request's head to arrive, from its first byte or the end of the previous request.
     pub head_read: Duration,
+    /// Maximum time for which a client reads nothing of what is sent to it.
+    pub write: Duration,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { connections: 10_000, head_read: Duration::from_secs(5) }
+        Self { connections: 10_000, head_read: Duration::from_secs(5), write: Duration::from_secs(30) }
     }
 }
 
@@ -102,8 +103,9 @@ pub async fn serve(
 ) {
     // HTTP/1 only: just proxies use HTTP/2 without TLS, and hyper has no timeout while it waits for the HTTP/2 preface.
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.head_read);
-    let server = ConnectionServer { builder, service, head_read: limits.head_read, stop: stop.clone() };
+    // A client that has closed its sending side gets its response; `client_left` detects those that have left.
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head_read).half_close(true);
+    let server = ConnectionServer { builder, service, limits, stop: stop.clone() };
     let permits = Arc::new(Semaphore::new(limits.connections));
     let open = TaskTracker::new();
     let mut turns = runtimes.iter().cycle();
@@ -124,20 +126,38 @@ pub async fn serve(
 struct ConnectionServer<S> {
     builder: http1::Builder,
     service: S,
-    head_read: Duration,
+    limits: ConnectionLimits,
     stop: CancellationToken,
 }
+
+/// The client of a request has left before its response.
+#[derive(Debug, thiserror::Error)]
+#[error("the client has left")]
+struct ClientLeft;
 
 impl<S: HttpService> ConnectionServer<S> {
     /// Serves a connection until the client closes it, or until the request in flight ends after `stop`.
     async fn serve(self, stream: std::net::TcpStream, peer: SocketAddr) {
         // Only here, because the stream belongs to the runtime that this task runs on.
         let Ok(stream) = TcpStream::from_std(stream) else { return };
-        if !receives_first_byte(&stream, self.head_read, &self.stop).await {
+        if !receives_first_byte(&stream, self.limits.head_read, &self.stop).await {
             return;
         }
-        let service = TowerToHyperService::new(MapRequest::new(self.service, attach_peer_address(peer)));
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        let stream = Arc::new(stream);
+        let io = TokioIo::new(ClientStream::new(Arc::clone(&stream), self.limits.write));
+        let service = hyper::service::service_fn(move |request| {
+            let response = self.service.clone().call(attach_peer_address(request, peer));
+            let stream = Arc::clone(&stream);
+            async move {
+                tokio::select! {
+                    // The response first: a cached one is ready at once, and needs no timer.
+                    biased;
+                    Ok(response) = response => Ok(response),
+                    () = client_left(&stream) => Err(ClientLeft),
+                }
+            }
+        });
+        let mut connection = pin!(self.builder.serve_connection(io, service).with_upgrades());
         let ended = match self.stop.run_until_cancelled(connection.as_mut()).await {
             Some(ended) => ended,
             None => {
@@ -160,18 +180,13 @@ async fn receives_first_byte(stream: &TcpStream, limit: Duration, stop: &Cancell
 }
 
 /// Adds the peer's address to requests with a trace context.
-fn attach_peer_address<B>(peer: SocketAddr) -> impl Fn(axum::http::Request<B>) -> Request + Clone
-where
-    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    move |request| {
-        let mut request = request.map(Body::new);
-        // Only the check whether to trust a `traceparent` reads the address.
-        if request.headers().contains_key(TRACEPARENT) {
-            request.extensions_mut().insert(ConnectInfo(peer));
-        }
-        request
+fn attach_peer_address(request: axum::http::Request<Incoming>, peer: SocketAddr) -> Request {
+    let mut request = request.map(Body::new);
+    // Only the check whether to trust a `traceparent` reads the address.
+    if request.headers().contains_key(TRACEPARENT) {
+        request.extensions_mut().insert(ConnectInfo(peer));
     }
+    request
 }
 
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {

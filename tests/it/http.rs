@@ -965,6 +965,32 @@ async fn half_sent_heads_and_bodies_time_out() {
     }
 }
 
+#[tokio::test]
+async fn body_that_ends_too_early_is_a_bad_request() {
+    let shell = Shell::new();
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (limits, runtimes) = (ConnectionLimits::default(), vec![Handle::current()]);
+    tokio::spawn(serve(listener, shell.public.clone(), limits, runtimes, CancellationToken::new()));
+    let head = "POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+
+    for body in [
+        "Content-Length: 20\r\n\r\n",
+        "Content-Length: 20\r\n\r\n{\"query\":\"{ film }",
+        "Content-Length: 400000\r\n\r\n{",
+        "Transfer-Encoding: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n8\r\n{\"que",
+    ] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all((head.to_owned() + body).as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).await.unwrap();
+        assert!(response.starts_with("HTTP/1.1 400") && response.contains("ended before"), "{body:?}: {response}");
+    }
+    until(|| shell.in_flight() == 0).await;
+}
+
 fn sha256(text: &str) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -7,6 +7,7 @@ mod attach;
 mod caching;
 mod catalogue;
 mod cli;
+mod client_connections;
 mod columns;
 mod connections;
 mod demo;
