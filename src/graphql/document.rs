@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use async_graphql::Pos;
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType as ParsedType, Selection, SelectionSet,
 };
@@ -139,6 +140,14 @@ pub(super) fn redact_literals(query: &str) -> String {
 /// Whether a byte may be part of a name.
 pub(super) fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The line and column of an offset, counted as the parser counts them.
+pub(super) fn position(query: &str, at: usize) -> Pos {
+    let before = query.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|character| !matches!(character, '\n' | '\r')).count() + 1;
+    Pos { line, column }
 }
 
 /// The bytes after the string literal that `text` starts with; empty if the literal is unterminated.

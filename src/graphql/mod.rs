@@ -25,6 +25,7 @@ mod response_cache;
 mod root_fields;
 mod schema;
 mod streaming;
+mod string_escapes;
 mod subscription;
 mod types;
 mod variables;

@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use async_graphql::{Pos, ServerError};
+use async_graphql::ServerError;
 
-use super::document::{is_of_name, skip_string};
+use super::document::{is_of_name, position, skip_string};
 use super::error::error_with_code;
 use super::error_code::ErrorCode;
 
@@ -60,15 +60,14 @@ fn end_of(bytes: &[u8], at: usize, belongs: fn(u8) -> bool) -> usize {
 }
 
 fn named_twice(query: &str, at: usize, name: &str) -> ServerError {
-    let before = query.get(..at).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|&character| character != '\n').count() + 1;
     let problem = format!("the input field \"{name}\" is given twice in one object");
-    ServerError { locations: vec![Pos { line, column }], ..error_with_code(ErrorCode::ValidationFailed, problem) }
+    ServerError { locations: vec![position(query, at)], ..error_with_code(ErrorCode::ValidationFailed, problem) }
 }
 
 #[cfg(test)]
 mod tests {
+    use async_graphql::Pos;
+
     use super::*;
 
     #[test]

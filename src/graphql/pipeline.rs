@@ -20,6 +20,7 @@ use super::operation::{Operation, instrument_phase};
 use super::persisted_documents::{Documents, TrustedDocuments};
 use super::response::{ExecutionStatus, OperationResponse, encode};
 use super::response_cache::{EncodedResponse, RequestFingerprint, ResponseCache, ResponseKey};
+use super::string_escapes::parsed_query;
 use crate::cache::{CacheContext, CacheSettings, DependencyScope, Entry, ReadMode};
 use crate::telemetry::Status;
 
@@ -191,7 +192,7 @@ impl<E: Executor> OperationPipeline<E> {
         }
         let name = request.operation_name.clone();
         let parsed = instrument_phase(&self.metrics, Phase::Parse, async {
-            let document = request.parsed_query().map_err(|error| syntax_error(&error))?;
+            let document = parsed_query(request).map_err(|error| syntax_error(&error))?;
             let info = OperationInfo::of(document, name.as_deref(), &self.metrics);
             Ok((info, document_limits::measure(document, name.as_deref(), limits)?))
         });
@@ -242,7 +243,7 @@ impl<E: Executor> OperationPipeline<E> {
         let (this, info) = (self.clone(), Arc::clone(&operation.info));
         let execute = async move {
             let name = request.operation_name.clone();
-            let info = match (info.kind, request.parsed_query()) {
+            let info = match (info.kind, parsed_query(&mut request)) {
                 // The request was not prepared above, because the cache had an older response.
                 (OperationType::Unknown, Ok(document)) => {
                     Arc::new(OperationInfo::of(document, name.as_deref(), &this.metrics))

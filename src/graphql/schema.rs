@@ -20,6 +20,7 @@ use super::mutation::Mutation;
 use super::object_literals;
 use super::operation::{Cost, instrument_phase};
 use super::query::Query;
+use super::string_escapes::parsed_query;
 use super::subscription::Subscription;
 use super::variables;
 use crate::services::Services;
@@ -151,7 +152,7 @@ impl Executor for Api {
 /// Validates an operation and returns its cost in points. The request is rewritten into what it means by the
 /// specification, see [`variables::rewrite`].
 async fn validate(checks: &ApiSchema, types: &InputTypes, request: &mut Request) -> Result<usize, Vec<ServerError>> {
-    let mut document = request.parsed_query().map_err(|error| vec![error])?.clone();
+    let mut document = parsed_query(request).map_err(|error| vec![error])?.clone();
     object_literals::check_unique_fields(&request.query).map_err(|error| vec![error])?;
     let name = request.operation_name.as_deref();
     let wrong = variables::wrong(&document, name, &request.variables);

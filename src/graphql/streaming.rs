@@ -15,6 +15,7 @@ use super::metrics::{OperationType, Outcome};
 use super::operation::Operation;
 use super::pipeline::{OperationPipeline, Transport};
 use super::response::{ExecutionStatus, OperationResponse};
+use super::string_escapes::parsed_query;
 use crate::cache::{DependencyScope, ReadMode};
 
 /// Result of an operation received over WebSocket.
@@ -127,7 +128,7 @@ fn errors_of(body: &[u8]) -> Bytes {
 /// handle other selections as the specification requires.
 fn has_one_root_field(request: &mut Request) -> bool {
     let name = request.operation_name.clone();
-    let Ok(document) = request.parsed_query() else { return false };
+    let Ok(document) = parsed_query(request) else { return false };
     let Some((_, operation)) = selected_operation(document, name.as_deref()) else { return false };
     let items = &operation.selection_set.node.items;
     matches!(items.as_slice(), [item] if matches!(item.node, Selection::Field(_)))

@@ -27,6 +27,27 @@ async fn title_search_is_case_insensitive_and_literal(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_title_is_found_in_whatever_form_a_document_escapes_it(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    Movie::new("\u{1F469}\u{200D}\u{1F680} \"Moon\"").insert(&service.pool).await;
+    for literal in [
+        r#""\uD83D\uDC69\u200d\uD83D\uDE80 \"M""#,
+        r#""\u{1F469}\u{200D}\u{0001f680}\u{20}\u{22}M""#,
+        "\"\u{1F469}\u{200D}\\uD83D\\uDE80\\u0020\\u{22}M\"",
+    ] {
+        let query = format!("{{ movies(titleContains: {literal}) {{ nodes {{ title }} }} }}");
+        // Twice: the second response comes from the response cache, whose key is the text as it was sent.
+        for _ in 0..2 {
+            assert_eq!(service.data(&query).await["movies"]["nodes"].as_array().unwrap().len(), 1, "{query}");
+        }
+    }
+    let response =
+        service.execute("{ lists { key }\n movies(titleContains: \"\\uD83D\") { nodes { id } } }", json!({})).await;
+    assert_eq!(response["errors"][0]["extensions"]["code"], "GRAPHQL_PARSE_FAILED");
+    assert_eq!(response["errors"][0]["locations"], json!([{ "line": 2, "column": 25 }]));
+}
+
+#[sqlx::test(migrations = false)]
 async fn paging_through_a_search_returns_each_movie_once(pool: PgPool) {
     let service = TestService::on(pool).await;
     for number in 0..23 {
