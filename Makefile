@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install explorer run test faults soak lint generate bench observe
+.PHONY: help install explorer run test faults soak lint audit generate bench observe
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -41,6 +41,12 @@ lint: install ## Check format, dependencies, alerts, lints and documentation
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --no-default-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
+
+# Not part of CI: advisories appear without a change of ours, and the database has to be fetched.
+audit: ## Check dependencies against the RustSec advisories. ADVISORIES=dir: a copy of the database, not fetched
+	test -x target/tools/bin/cargo-audit || cargo install --locked --root target/tools --target-dir target/tools/build cargo-audit
+	rm -rf target/tools/build
+	target/tools/bin/cargo-audit audit $(if $(ADVISORIES),--db "$(ADVISORIES)" --no-fetch --stale)
 
 # After a change of a statement nothing builds by .sqlx, so any build serves here: all that it does is to start PostgreSQL.
 generate: install ## Regenerate .sqlx, schema.graphql, docs/METRICS.md and docs/SETTINGS.md

@@ -235,8 +235,8 @@ impl State {
     }
 }
 
-/// The pause after `openings` earlier ones: doubled each time up to the maximum. `jitter` (0 to 1) decides its second
-/// half, so that instances that lost a dependency at the same moment do not probe it at the same moment.
+/// The pause after `openings` earlier ones: doubled each time up to the maximum. `jitter` (0 to 1) sets
+/// how much of its second half is waited, so that instances that lost a dependency at the same moment do not probe it at the same moment.
 fn pause(openings: u32, jitter: f64) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(openings));
     doubled.min(MAX_PAUSE).mul_f64(0.5 + jitter / 2.0)

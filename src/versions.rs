@@ -273,7 +273,8 @@ impl VersionSet {
     }
 }
 
-/// The older version of each scope that both maps have. A scope that one of them lacks counts as version 0.
+/// The older version of each scope that both maps have. A scope that only one of them has is left out, which counts as
+/// version 0.
 fn older(one: &VersionMap, other: &VersionMap) -> VersionMap {
     let both = one.iter().filter_map(|(scope, version)| {
         let other = other.get(scope)?;

@@ -47,8 +47,8 @@ pub struct Addresses {
 
 impl App {
     /// Serves until `stop` is cancelled and for another `shutdown_delay_seconds`, during which readiness checks fail;
-    /// then finishes the requests in flight. Calls `ready` with the addresses once both listen and the first page is
-    /// cached.
+    /// then finishes the requests in flight. Calls `ready` with the addresses once the public and the
+    /// admin listener are bound and, with warming, the first page is cached.
     ///
     /// # Errors
     /// If the database is not migrated, or an address cannot be bound.
@@ -79,7 +79,7 @@ impl App {
         if options.warming {
             let warming = self.warming(&services);
             // Boxed because the future is large.
-            stop.run_until_cancelled(Box::pin(warming.first())).await;
+            stop.run_until_cancelled(Box::pin(warming.first_page())).await;
             background.spawn(warming.run(stop.clone()));
         }
         // The wait below ends only if the tracker is closed.

@@ -33,7 +33,7 @@ impl Shutdown {
     }
 }
 
-/// Waits for unfinished work; none if it has not ended within `limit`.
+/// Waits for `work` for at most `limit`. If it has not ended by then, logs `unfinished` and returns `None`.
 pub(super) async fn finish<T>(limit: Duration, unfinished: &str, work: impl Future<Output = T>) -> Option<T> {
     let finished = timeout(limit, work).await.ok();
     if finished.is_none() {

@@ -20,8 +20,9 @@ use crate::versions::VersionSet;
 
 /// A value that instances share through L2.
 pub trait SharedValue: Serialize + DeserializeOwned {
-    /// Identifies the layout of its encoding: [`layout_of`] a sample. A test of the implementing type compares the two,
-    /// so a change of the type changes the layout, and entries of another layout are misses.
+    /// Identifies the encoding of the type: the result of [`layout_of`] for a sample value. A test of each type compares
+    /// the two, so that a change of the type cannot be made without a change of this constant. Entries with another
+    /// layout are misses.
     const LAYOUT: [u8; 4];
 }
 

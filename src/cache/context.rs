@@ -11,8 +11,8 @@ use crate::versions::Versions;
 
 /// Key of a cache.
 pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {
-    /// Whether the value belongs to custom weights. Such values have a small L1 partition of their own, and `shared`
-    /// returns `None` for them.
+    /// Whether the value belongs to custom weights. Such values have a small L1 partition of their own.
+    /// [`shared`](Self::shared) must return `None` for them.
     fn is_custom(&self) -> bool {
         false
     }

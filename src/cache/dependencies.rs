@@ -43,7 +43,7 @@ pub struct Dependencies {
     pub validity: Option<Validity>,
     /// The slowest source used.
     pub source: Option<DataSource>,
-    /// Whether a part belongs to custom weights.
+    /// Whether any part of the value was computed with custom weights.
     pub custom: bool,
     /// Lookups that found a fresh entry.
     pub hits: u32,
@@ -91,7 +91,7 @@ impl DependencyScope {
         read.source = read.source.max(Some(source));
     }
 
-    /// Records that a part of the value belongs to custom weights.
+    /// Records that a part of the value was computed with custom weights.
     pub fn record_custom(&self) {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).custom = true;
     }

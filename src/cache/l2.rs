@@ -88,7 +88,7 @@ impl Redis {
                 (if value.is_some() { LayerResult::Hit } else { LayerResult::Miss }, value)
             }
             Err(Failure::TimedOut) => (LayerResult::Timeout, None),
-            Err(Failure::Refused) => (LayerResult::Error, None),
+            Err(Failure::Failed) => (LayerResult::Error, None),
             // No command was sent, so nothing is counted.
             Err(Failure::BreakerOpen) => return None,
         };
@@ -151,6 +151,7 @@ impl Redis {
             error.r#type = tracing::field::Empty,
         );
         let started = Instant::now();
+        // The client limits connecting and the response separately; this limits both together.
         let result = tokio::time::timeout(self.timeout, call).instrument(span.clone()).await;
         self.metrics.operation(Layer::L2, operation, started);
         let result = match result {
@@ -161,7 +162,7 @@ impl Redis {
                 if !error.is_io_error() {
                     self.reconnect();
                 }
-                Err(Failure::Refused)
+                Err(Failure::Failed)
             }
             Err(_) => Err(Failure::TimedOut),
         };
@@ -180,6 +181,7 @@ impl Redis {
 /// Creates a connection that is established by the first command.
 fn connect(client: &Client, timeout: Duration) -> Result<ConnectionManager, RedisError> {
     let config = ConnectionManagerConfig::new()
+        // The circuit breaker decides when to try again; a retry of the client would prolong the request that waits.
         .set_number_of_retries(0)
         .set_connection_timeout(Some(timeout))
         .set_response_timeout(Some(timeout));
@@ -190,7 +192,8 @@ fn connect(client: &Client, timeout: Duration) -> Result<ConnectionManager, Redi
 #[derive(Debug, Clone, Copy)]
 enum Failure {
     TimedOut,
-    Refused,
+    /// The connection failed, or Redis returned an error.
+    Failed,
     /// The circuit breaker is open, so no command was sent.
     BreakerOpen,
 }
@@ -199,7 +202,7 @@ impl Failure {
     fn as_str(self) -> &'static str {
         match self {
             Self::TimedOut => "timeout",
-            Self::Refused | Self::BreakerOpen => "error",
+            Self::Failed | Self::BreakerOpen => "error",
         }
     }
 }

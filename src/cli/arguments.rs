@@ -28,7 +28,7 @@ impl RankingArgs {
     /// # Errors
     /// If the list or the profile does not exist, or the database is unavailable.
     pub(super) async fn selection(&self, services: &Services) -> anyhow::Result<WeightSelection> {
-        known_list(services, &self.list).await?;
+        require_list(services, &self.list).await?;
         match &self.weights {
             Some(WeightsArg(weights)) => Ok(WeightSelection { weights: *weights, profile: None }),
             None => Ok(selection(&services.profiles.all().await?, self.profile.as_deref())?),
@@ -37,7 +37,7 @@ impl RankingArgs {
 }
 
 /// Fails if no list has this key; the error names the lists that exist.
-pub(super) async fn known_list(services: &Services, key: &str) -> anyhow::Result<()> {
+pub(super) async fn require_list(services: &Services, key: &str) -> anyhow::Result<()> {
     let reference = services.reference.names().await?;
     let lists = &reference.lists;
     if lists.iter().any(|list| list.key == key) {

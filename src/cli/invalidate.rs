@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 
-use super::arguments::{decade, known_list};
+use super::arguments::{decade, require_list};
 use super::output::print;
 use crate::app::App;
 use crate::scoring::Decade;
@@ -35,7 +35,7 @@ pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
     let services = app.services().await?;
     let (scope, what) = match (args.list, args.decade, args.profile) {
         (Some(list), Some(decade), _) => {
-            known_list(&services, &list).await?;
+            require_list(&services, &list).await?;
             let what = format!("about the list {list} in the {decade}");
             (Scope::List(list, decade), what)
         }

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::visible::visible_line;
 
-/// Between two log lines of one piece of work.
+/// Minimum time between two log lines of the same step.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// One bar after the other, a new one for each step. Log lines where bars are not wanted or standard error is not a

@@ -222,7 +222,7 @@ impl Subject {
         })
     }
 
-    /// Seconds until both pages are there that show what the original page shows.
+    /// Loads the two pages that together show what the original page shows; returns the seconds that this took.
     async fn load_page(&self, client: &mut Client) -> anyhow::Result<f64> {
         let started = Instant::now();
         client.get(&format!("/?decade={}", self.decade.year())).await?;

@@ -10,8 +10,9 @@ const WIDTH_COLUMNS: u16 = 100;
 /// One line under the header, none else.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// The rows under their headers, without a last line break. Numbers stand in the columns of `right_aligned` (counted
-/// from 0), which are never wrapped. Control characters are shown as escapes, before the widths are measured.
+/// The rows under their headers, without a last line break. The columns whose positions (from 0)
+/// are in `right_aligned` hold numbers: they are aligned right and never wrapped. Control characters are shown as
+/// escapes, before the widths are measured.
 #[must_use]
 pub(super) fn table<const N: usize>(headers: [&str; N], rows: Vec<[String; N]>, right_aligned: &[usize]) -> String {
     let mut table = Table::new();

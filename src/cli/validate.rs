@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::arguments::{RankingArgs, decade, known_list};
+use super::arguments::{RankingArgs, decade, require_list};
 use super::output::{print, print_json};
 use super::table::table;
 use crate::app::App;
@@ -84,7 +84,7 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
     };
     let list = &args.ranking.list;
     if args.profiles {
-        known_list(services, list).await?;
+        require_list(services, list).await?;
         let active = services.profiles.all().await?.iter().filter(|profile| profile.active).cloned().collect();
         let compared = services.validation.compare(list, active, basis).await?;
         return Ok(compared.iter().map(|one| Row::new(&one.profile.name, one.report.overall())).collect());
@@ -103,7 +103,7 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
 
 fn printed(rows: &[Row]) -> String {
     let headers =
-        ["", "Listed", "Movies", "Hits", "Accuracy", "95 % interval", "Expected", "Lift", "Popularity", "Not full"];
+        ["", "Listed", "Movies", "Hits", "Accuracy", "95 % interval", "Expected", "Lift", "Popularity", "Not imported"];
     let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
     let number = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.1}"));
     let cells = |row: &Row| {

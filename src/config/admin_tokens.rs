@@ -31,7 +31,7 @@ pub struct AdminTokens {
 /// One token that proves an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminToken {
-    /// Whose it is; may be logged.
+    /// Who holds the token. May be logged, unlike the token.
     pub label: Option<String>,
     /// At least 32 printable ASCII characters.
     pub token: Secret,
@@ -121,7 +121,7 @@ fn tokens_in(text: &str, path: &Path) -> Result<Vec<AdminToken>, AdminTokensErro
         .collect()
 }
 
-/// Base64 ends in up to two `=`, which make no label of what stands before them.
+/// Splits `label=token`. A final `=` or `==` is the Base64 padding of a token without label, not a separator.
 fn label_and_token(line: &str) -> (Option<&str>, &str) {
     match line.split_once('=') {
         Some((label, token)) if !matches!(token, "" | "=") => (Some(label.trim_end()), token.trim_start()),

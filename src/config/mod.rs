@@ -178,7 +178,7 @@ impl Config {
         Ok(Self { description, unknown_variables, ..config })
     }
 
-    /// Whether `log_filter` is what it is without any configuration.
+    /// Whether `log_filter` has its default value.
     #[must_use]
     pub fn has_default_log_filter(&self) -> bool {
         Setting::named("log_filter").and_then(|setting| setting.default) == Some(&self.log_filter)

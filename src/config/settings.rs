@@ -348,7 +348,7 @@ impl Setting {
         format!("{PREFIX}{}", self.key.to_uppercase())
     }
 
-    /// The environment variable that names a file holding it; secrets only.
+    /// The environment variable with the path of a file that contains the value. Only secret settings have one.
     #[must_use]
     pub fn file_variable(&self) -> Option<String> {
         self.kind.is_secret().then(|| format!("{}_FILE", self.variable()))

@@ -137,7 +137,7 @@ fn invalid(setting: &Setting, value: &Value, origin: &str, expected: Kind) -> Co
     ConfigError::Invalid { key: setting.key, found, origin: origin.to_owned(), expected }
 }
 
-/// The error about a name that is not a setting, if it was one or is probably a misspelt one.
+/// The error for the name of a removed setting or of a probably misspelt one; `None` for any other name.
 fn mistake(name: &str, origin: &str, known: impl Iterator<Item = String>) -> Option<ConfigError> {
     let (name, origin) = (name.to_owned(), origin.to_owned());
     let key = name.strip_prefix(PREFIX).unwrap_or(&name).to_lowercase();

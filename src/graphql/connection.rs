@@ -116,7 +116,7 @@ impl CursorType for Cursor {
         let [scope, score, id] = words;
         let standing = Standing { score: f64::from_be_bytes(score), id: MovieId(i64::from_be_bytes(id)) };
         // `as_chunks` leaves a remainder out, and a NaN has no place in an order.
-        if rest.len() != 24 || standing.score.is_nan() {
+        if rest.len() != size_of_val(&words) || standing.score.is_nan() {
             return Err(INVALID_CURSOR);
         }
         Ok(Self { scope: CursorScope(scope), standing })
@@ -148,7 +148,7 @@ impl CursorType for TitleCursor {
         let (&[scope, id], title) = bytes
             .strip_prefix(&[CURSOR_VERSION])
             .and_then(|rest| {
-                let (words, title) = rest.split_at_checked(16)?;
+                let (words, title) = rest.split_at_checked(size_of::<[[u8; 8]; 2]>())?;
                 Some((<&[[u8; 8]; 2]>::try_from(words.as_chunks().0).ok()?, title))
             })
             .ok_or(INVALID_CURSOR)?;

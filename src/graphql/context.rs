@@ -104,7 +104,7 @@ impl RequestContext {
         }
     }
 
-    /// Resolves the three arguments that every query takes that ranks by one set of weights.
+    /// Resolves `profile`, `weights` and `list`, the arguments of every query that ranks by one set of weights.
     ///
     /// # Errors
     /// `BAD_USER_INPUT` if both `profile` and `weights` are given or the weights are invalid, `NOT_FOUND` if the

@@ -38,6 +38,8 @@ impl DocumentLimits {
     };
 }
 
+/// Several times what the documents of the service's own clients need: the movie page has the most aliases and root
+/// fields, one per profile and at most 25, and GraphiQL's introspection the most nesting.
 impl Default for DocumentLimits {
     fn default() -> Self {
         Self { nesting: 32, tokens: 2_000, fields: 5_000, aliases: 30, root_fields: 30, depth: 20 }
@@ -179,6 +181,8 @@ impl<'a> Measurer<'a> {
         Size {
             fields: below.fields.saturating_add(1),
             aliases: below.aliases.saturating_add(usize::from(field.alias.is_some())),
+            // Introspection queries of tools nest `ofType` deeper than the limit. `fields` and the nesting of brackets
+            // bound them as well.
             depth: if introspects { 0 } else { below.depth + 1 },
             top: 1,
         }

@@ -137,8 +137,9 @@ struct Rewriter<'a> {
     reached: HashSet<Name>,
     /// Optional variables without a value.
     left_out: HashSet<Name>,
-    /// Variables with a use that was removed, and with one that was not.
+    /// Variables of which a use was removed.
     removed: HashSet<Name>,
+    /// Variables of which a use was kept, so that their definitions must stay.
     kept: HashSet<Name>,
     errors: Vec<ServerError>,
 }

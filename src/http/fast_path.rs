@@ -140,7 +140,8 @@ impl<E: Executor> Inner<E> {
     }
 }
 
-/// Whether the body is declared as JSON without a coding. The routes reject all others, whatever their bytes are.
+/// Whether the headers declare a JSON body without a content coding. The routes reject any other body with 415, so it
+/// must not get a cached response even if its bytes match.
 fn is_plain_json(headers: &HeaderMap) -> bool {
     is_json(headers) && unsupported_codings(headers).is_empty()
 }

@@ -7,6 +7,10 @@ use axum::http::header::{
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+/// Content-Security-Policy of the pages: only resources of this origin.
+pub(super) const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
 /// Renders a template. `policy` is its Content-Security-Policy.
 pub(super) fn respond(status: StatusCode, view: &impl Template, policy: &'static str) -> Response {
     let Ok(text) = view.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };

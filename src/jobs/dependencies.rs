@@ -38,6 +38,7 @@ pub struct PollIntervals {
 
 impl Default for PollIntervals {
     fn default() -> Self {
+        // Four heartbeats: one or two slow writes must not give a running job to another instance as well.
         let poll_every = Duration::from_secs(2);
         Self { poll_every, alive_every: Duration::from_secs(15), dead_after: Duration::from_mins(1) }
     }

@@ -9,7 +9,8 @@ use super::score_refresh::ScoreRefresh;
 use super::snapshot_refresh::SnapshotRefresh;
 use crate::store::Task;
 
-/// Attempts of a job, some seconds apart; the job then stays failed until an operator retries it.
+/// Attempts of a job, some seconds apart; the job then stays failed until an operator retries it. For scheduled
+/// jobs; requested ones have as many (`cinegraph.request_task`).
 const MAX_ATTEMPTS: u16 = 3;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -28,7 +29,7 @@ const PERSON_QUALITY_AT: Daily = Daily { hour: 2, minute: 30 };
 /// Off-peak for most clients, and after person quality, whose changes would otherwise require a second refresh.
 const SCORE_REFRESH_AT: Daily = Daily { hour: 3, minute: 30 };
 
-/// Minute of the hour.
+/// Minute of the hour. Any other would do, except full and half hours, at which many systems start work.
 const SNAPSHOT_REFRESH_AT_MINUTE: u32 = 7;
 
 pub(super) fn person_quality() -> Result<CronBuilder<PersonQuality>, CrontabTimerError> {

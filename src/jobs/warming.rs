@@ -40,10 +40,12 @@ pub struct Warming {
 impl Warming {
     /// Loads the page that is requested first. Returns when it is cached, or with a warning after two seconds;
     /// loading then continues in the background.
-    pub async fn first(&self) {
+    pub async fn first_page(&self) {
         let (services, target_lists) = (Arc::clone(&self.services), self.target_lists.clone());
         let first = tokio::spawn(async move { warm_first(&services, &target_lists).await });
         match tokio::time::timeout(FIRST_LIMIT, first).await {
+            // `NotReady` means that the data is incomplete, for example without a default profile. Clients get that error,
+            // which says what is missing.
             Ok(Ok(Ok(()) | Err(ServiceError::NotReady(_)))) => {}
             Ok(Ok(Err(error))) => tracing::warn!(%error, "cannot load the first page before the start"),
             Ok(Err(panicked)) => {

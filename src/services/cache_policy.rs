@@ -53,11 +53,12 @@ pub mod share {
     /// Profiles.
     pub const PROFILES: usize = 1;
 
-    /// Score columns of predictions, of the memory for columns.
+    // Percentages of the memory for columns.
+    /// Score columns that predictions read.
     pub const COLUMNS: usize = 50;
-    /// Snapshot columns, of the memory for columns.
+    /// Score columns that validations read.
     pub const SNAPSHOT_COLUMNS: usize = 49;
-    /// What the snapshot is, of the memory for columns.
+    /// Time, target lists and decades of the snapshot.
     pub const SNAPSHOT: usize = 1;
 
     const fn sum(shares: &[usize]) -> usize {
@@ -76,8 +77,9 @@ impl CacheLimits {
     #[must_use]
     pub fn settings(&self, name: CacheName, share: usize) -> CacheSettings {
         let bytes = if name == CacheName::Columns { self.columns_bytes } else { self.answers_bytes } / 100 * share;
-        // Caches of small values are bounded by their number of entries, caches of large values by size.
-        CacheSettings { name, capacity: Capacity { entries: (bytes / OVERHEAD).clamp(16, 100_000), bytes } }
+        // An entry counts at least `OVERHEAD` bytes, so more entries than this cannot fit. The maximum bounds the table
+        // that the cache allocates in advance.
+        CacheSettings { name, capacity: Capacity { entries: (bytes / OVERHEAD).clamp(1, 100_000), bytes } }
     }
 
     /// TTL of a decade's rankings.

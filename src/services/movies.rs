@@ -18,6 +18,9 @@ use crate::versions::{Scope, VersionSet, Versions};
 /// Approximate size of one part of a detail, including its text: a genre, a metric, a credit.
 const ITEM_BYTES: usize = 150;
 
+/// Items that a person's quality counts as: a JSON object of eight short numbers.
+const QUALITY_PARTS: usize = 6;
+
 /// Lookups of movies and their details. Results omit what does not exist.
 #[derive(Debug)]
 pub struct Movies {
@@ -104,6 +107,7 @@ impl Movies {
                 let loaded = |id: MovieId| {
                     let movie = found.remove(&id);
                     let decade = movie.as_ref().and_then(|movie| movie.release_date).and_then(Decade::of);
+                    // Two parts stand for its own texts: title, ids, language and poster.
                     let parts =
                         movie.as_ref().map_or(0, |movie| size_of::<Movie>() + (movie.lists.len() + 2) * ITEM_BYTES);
                     (id, loaded(&limits, movie, before.only(decade.map(Scope::Scores)), parts))
@@ -204,7 +208,7 @@ impl Movies {
         keys: &[DetailKey<PersonId>],
     ) -> Result<HashMap<DetailKey<PersonId>, Arc<PersonQuality>>, ServiceError> {
         let load = |store: Store, ids: Vec<PersonId>| async move { Ok(shared(store.qualities_of(&ids).await?)) };
-        self.details(self.details.as_ref().map(|details| &details.qualities), keys, load, |_| 6).await
+        self.details(self.details.as_ref().map(|details| &details.qualities), keys, load, |_| QUALITY_PARTS).await
     }
 
     /// Movies whose title contains a text: at most `limit` after `after`, sorted by lower-case title, which is returned

@@ -313,7 +313,7 @@ impl Predictions {
         Ok(self.store.inputs_of(decade).await?)
     }
 
-    /// One movie of a decade; `None` if it is not among the decade's full movies.
+    /// One movie of a decade; `None` if it is not among the decade's fully imported movies.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.

@@ -218,6 +218,7 @@ fn differences(before: &Profile, after: &Profile) -> String {
         found.push(format!("name: {:?} -> {:?}", before.name, after.name));
     }
     if before.description != after.description {
+        // Without its text, which may have thousands of characters.
         found.push("description".to_owned());
     }
     if before.weights != after.weights {

@@ -9,6 +9,12 @@ use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
 use crate::store::{Country, DataOrigin, Genre, ListName, ListSummary, Store};
 use crate::versions::{Scope, Versions};
 
+/// Approximate memory of a list with its counts by decade.
+const SUMMARY_BYTES: usize = 1_000;
+
+/// Approximate memory of the names of all lists, genres and countries.
+const NAMES_BYTES: usize = 50_000;
+
 /// Cached reference data.
 #[derive(Debug)]
 pub struct ReferenceData {
@@ -79,7 +85,7 @@ impl ReferenceData {
         let load = async move {
             let version_set = versions.set_of_all();
             let value = store.list_summaries().await?;
-            let bytes = estimated_size(&value, value.len() * 1_000);
+            let bytes = estimated_size(&value, value.len() * SUMMARY_BYTES);
             Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };
         self.summaries.get((), load).await
@@ -113,7 +119,7 @@ impl ReferenceData {
             let countries = countries.into_iter().map(|(_, country)| country).collect();
             let (lists, genres) = (store.list_names().await?, store.genres().await?);
             let value = Reference { lists, genres, countries, country_ids };
-            let bytes = estimated_size(&value, 50_000);
+            let bytes = estimated_size(&value, NAMES_BYTES);
             Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };
         self.names.get((), load).await

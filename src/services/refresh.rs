@@ -68,7 +68,7 @@ pub async fn person_quality(
         run.add(batch);
     }
     if run.changes.changed > 0 {
-        store.analyze_people().await?;
+        store.analyze_person_quality().await?;
     }
     store.record_success(Task::PersonQuality).await?;
     Ok(run.changes)

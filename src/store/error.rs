@@ -215,7 +215,7 @@ impl FailureKind {
     }
 }
 
-/// What an outage is called: a server that refused something was reached.
+/// Message for an outage. A server that returned an error was reached, so only other failures say that it was not.
 fn outage(source: &sqlx::Error) -> &'static str {
     match source {
         sqlx::Error::Database(_) => "the database is unavailable",

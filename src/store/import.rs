@@ -56,7 +56,7 @@ pub struct MergeCounts {
     pub updated: u64,
 }
 
-/// Counts of nominations with a nominee name, of the imported movies.
+/// Counts of those nominations of the imported movies that name a nominee.
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
 pub struct NomineeLinks {
     /// Nominations linked to exactly one credited person.
@@ -90,7 +90,7 @@ impl Store {
         Ok((Import { transaction, now: now.naive_utc() }, state))
     }
 
-    /// Analyzes the imported tables for the query planner.
+    /// Updates the planner's statistics of the imported tables, which autovacuum would do later.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -132,7 +132,8 @@ impl Import {
         self.transaction.checked(copied)?
     }
 
-    /// First row that repeats or contradicts an earlier one although it must not.
+    /// The first staged row that repeats or contradicts an earlier one. `None` if there is none, or if rows of this table
+    /// may repeat.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

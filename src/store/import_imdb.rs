@@ -3,7 +3,7 @@
 use super::error::StoreError;
 use super::import::Import;
 
-/// A movie with an IMDb id from another source.
+/// A movie with an IMDb id that another source added.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownMovie {
     /// Number of its IMDb id.
@@ -14,7 +14,7 @@ pub struct KnownMovie {
     pub has_credits: bool,
 }
 
-/// A person with an IMDb id from another source.
+/// A person with an IMDb id that another source added.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownPerson {
     /// Number of the IMDb id.
@@ -35,7 +35,7 @@ impl Import {
         self.transaction.checked(known)
     }
 
-    /// People with an IMDb id from other sources, selected likewise.
+    /// People with an IMDb id from other sources. If several share an id, the one with the lowest `tmdb_id`.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

@@ -49,7 +49,7 @@ pub struct StoreMetrics(Arc<Instruments>);
 #[derive(Debug)]
 struct Instruments {
     queries: ByLabel<QueryName, StatementInstruments>,
-    /// Number of finished statements.
+    /// Number of statements that have ended, cancelled ones included.
     count: AtomicU64,
     pools: ByLabel<Pool, PoolInstruments>,
     replica_lag: Gauge,
@@ -139,7 +139,7 @@ impl StoreMetrics {
         PoolStatus { idle, used, max: pool.max.value() }
     }
 
-    /// Number of statements that have finished.
+    /// Number of statements that have ended, cancelled ones included.
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.0.count.load(Ordering::Relaxed)
@@ -160,7 +160,8 @@ impl PoolInstruments {
     }
 }
 
-/// A running statement. If it is dropped unfinished, because its request was cancelled, only its time is recorded.
+/// A running statement. If it is dropped unfinished, because its request was cancelled, it is counted and timed, without
+/// rows or error.
 #[derive(Debug)]
 pub struct StatementGuard {
     metrics: StoreMetrics,

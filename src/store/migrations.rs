@@ -1,4 +1,4 @@
-//! Cinegraph's migrations, and whether a database has them.
+//! Cinegraph's migrations, and the check that a database has them. `attach/migrate.rs` applies them.
 
 use super::connection::WithDeadline;
 use super::error::{SchemaError, StoreError};

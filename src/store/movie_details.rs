@@ -118,7 +118,7 @@ impl Store {
         Ok(grouped(rows.map(|row| (MovieId(row.movie_id), Country { code: row.code, name: row.name }))))
     }
 
-    /// Metrics of movies, by source and type.
+    /// Metrics of each movie, ordered by source and type.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

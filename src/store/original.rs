@@ -13,7 +13,7 @@ use crate::scoring::{Decade, Weights};
 /// Ranks the candidates of a decade.
 pub const ORIGINAL_PREDICTIONS: &str = include_str!("../../benches/original-query.sql");
 
-/// Lines that validation omits: it counts listed movies too, and has no limit.
+/// Lines of the original query that its validation omits, because it ranks listed movies too, and without a limit.
 const ONLY_PREDICTIONS: [&str; 2] = ["\n  AND (m.canonical_sources -> '1001_movies') IS NULL", "\nLIMIT 500;"];
 
 /// Ranks all movies of a decade, as the original validation does.

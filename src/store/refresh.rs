@@ -131,18 +131,19 @@ impl Store {
         Ok(taken.left().map(FullRefresh))
     }
 
-    /// Analyzes person quality for the query planner.
+    /// Updates the planner's statistics with what a refresh of person quality has written. Autovacuum would do so later,
+    /// and statements would run with unsuitable plans until then.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn analyze_people(&self) -> Result<(), StoreError> {
+    pub async fn analyze_person_quality(&self) -> Result<(), StoreError> {
         self.run_in_transaction(QueryName::TaskPersonQuality, async |connection| {
             sqlx::query!("ANALYZE public.person_metrics").execute(connection).await.map(|_| ())
         })
         .await
     }
 
-    /// Analyzes the score table for the query planner.
+    /// As [`analyze_person_quality`](Self::analyze_person_quality), for the score table.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

@@ -89,7 +89,7 @@ impl Replica {
     pub(super) fn record_lag(&self, lag: Result<Duration, StoreError>) -> bool {
         let usable = lag.as_ref().is_ok_and(|lag| *lag <= self.max_lag);
         if self.usable.swap(usable, Ordering::AcqRel) != usable {
-            let lag_seconds = lag.as_ref().map_or(0.0, Duration::as_secs_f64);
+            let lag_seconds = lag.as_ref().ok().map(Duration::as_secs_f64);
             let error = lag.err();
             let cause = error.as_ref().and_then(Error::source).map(ToString::to_string);
             let error = error.map(|error| error.to_string());

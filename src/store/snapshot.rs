@@ -56,7 +56,7 @@ impl Store {
     }
 
     /// Columns of a decade's full movies in the snapshot, with both bases, and the movies on `list_key` that are not
-    /// full. The blind basis hides the labels of `snapshot_list`.
+    /// full. The blind scores ignore which movies are on `snapshot_list`.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -73,7 +73,7 @@ impl Store {
     }
 }
 
-/// Query for the full movies of a decade; the blind basis hides the labels of `list`.
+/// Query for the full movies of a decade; the blind scores ignore which movies are on `list`.
 struct InSnapshot<'a> {
     list: &'a str,
     decade: Decade,

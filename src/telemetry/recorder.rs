@@ -89,12 +89,12 @@ impl Recorder {
         self.0.registry.register_histogram(&key(metric, values), &METADATA)
     }
 
-    /// One counter for each value of the last label; `values` are those of the others.
+    /// One counter for each value of the last label; `values` are the values of the labels before it.
     pub(crate) fn counters<L: Label>(&self, metric: &Definition, values: &[&str]) -> ByLabel<L, Counter> {
         ByLabel::of(|last: L| self.counter(metric, &[values, &[last.as_str()]].concat()))
     }
 
-    /// One histogram for each value of the last label; `values` are those of the others.
+    /// One histogram for each value of the last label; `values` are the values of the labels before it.
     pub(crate) fn histograms<L: Label>(&self, metric: &Definition, values: &[&str]) -> ByLabel<L, Histogram> {
         ByLabel::of(|last: L| self.histogram(metric, &[values, &[last.as_str()]].concat()))
     }

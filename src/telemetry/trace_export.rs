@@ -27,6 +27,9 @@ const BATCH: usize = 512;
 /// Time that spans wait for others, so that they are sent together.
 const DELAY: Duration = Duration::from_secs(1);
 
+/// How long a flush waits for the collector.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Creates the tracer provider, which exports to the collector that the environment names.
 ///
 /// # Errors
@@ -106,10 +109,10 @@ impl SpanProcessor for Queue {
     fn force_flush(&self) -> OTelSdkResult {
         let (done, flushed) = sync_channel(1);
         let requested = self.sender.send(Message::Flush(done)).is_ok();
-        if requested && flushed.recv_timeout(Duration::from_secs(5)).is_ok() {
+        if requested && flushed.recv_timeout(FLUSH_TIMEOUT).is_ok() {
             return Ok(());
         }
-        Err(OTelSdkError::Timeout(Duration::from_secs(5)))
+        Err(OTelSdkError::Timeout(FLUSH_TIMEOUT))
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -117,6 +120,7 @@ impl SpanProcessor for Queue {
             return Err(OTelSdkError::AlreadyShutdown);
         };
         let end = Instant::now() + timeout;
+        // Never blocks. If the queue is full, the message is lost and the loop below ends with the time-out.
         let _ = self.sender.try_send(Message::End);
         // A thread cannot be joined with a time limit, so this polls.
         while !thread.is_finished() {

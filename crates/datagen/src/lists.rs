@@ -70,12 +70,12 @@ pub(super) const LISTS: [List; 7] = [
 
 /// Members of `1001_movies` in the decades of the sample.
 const TARGET_SIZE: u32 = 842;
-/// Maximum share of a decade on a list: one movie in eight.
-const LIST_SHARE: u32 = 8;
+/// At most one in this many movies of a decade is on a list.
+const LIST_DIVISOR: u32 = 8;
 /// Maximum number of contenders per year.
 const CONTENDERS_MAX: u32 = 60;
-/// Their maximum share of a year: one movie in three.
-const CONTENDER_SHARE: u32 = 3;
+/// At most one in this many movies of a year is a contender.
+const CONTENDER_DIVISOR: u32 = 3;
 /// Standard deviation between the selections of lists.
 const DEVIATION: f64 = 0.7;
 
@@ -110,7 +110,7 @@ impl<'a> Selector<'a> {
                 } else {
                     0
                 };
-                ((index, decade.start()), TopN::of(limit.min(movies / LIST_SHARE)))
+                ((index, decade.start()), TopN::of(limit.min(movies / LIST_DIVISOR)))
             })
         });
         Self { catalogue, members: members.collect(), contenders: BTreeMap::new() }
@@ -149,7 +149,7 @@ impl<'a> Selector<'a> {
             }
         }
         let contenders = self.contenders.into_iter().map(|(year, best)| {
-            let limit = best.seen.div_ceil(CONTENDER_SHARE) as usize;
+            let limit = best.seen.div_ceil(CONTENDER_DIVISOR) as usize;
             (year, best.sorted().take(limit).map(|(_, movie)| movie).collect())
         });
         Selection {

@@ -168,6 +168,8 @@ const VOTES_MAX: f64 = 3e6;
 const BUDGET_MAX: f64 = 4e8;
 const REVENUE_MAX: f64 = 2.9e9;
 
+/// Ratings, votes, critics' scores and money. The coefficients are chosen, not fitted: they give values of the size and
+/// spread that the sources publish, which rise with the movie's quality and fame.
 fn metrics(rng: &mut SeededRng, movie: &Movie) -> Vec<Metric> {
     let mut metrics = Vec::new();
     let mut add = |source, kind, value| metrics.push(Metric { source, kind, value });
@@ -186,6 +188,7 @@ fn metrics(rng: &mut SeededRng, movie: &Movie) -> Vec<Metric> {
         let rating = (6.3 + 0.7 * reception + noise * rng.normal()).clamp(0.5, 10.0);
         add("tmdb", "rating_average", if votes > 0.0 { decimals(rating, 1000.0) } else { 0.0 });
         add("tmdb", "rating_votes", votes);
+        // TMDb's popularity measures current interest, which is higher for recent movies.
         let recent = if movie.year() >= 2010 { 0.5 } else { 0.0 };
         add("tmdb", "popularity_score", decimals(exp(0.6 + recent + 1.1 * movie.fame + 0.4 * rng.normal()), 10_000.0));
     }
@@ -219,6 +222,7 @@ fn is_known(rng: &mut SeededRng, movie: &Movie, share: f64) -> bool {
     rng.chance(share * exp(0.8 * movie.fame - 0.32))
 }
 
+/// Rounds to multiples of 1 / `per_one`: with 10.0 to one decimal.
 fn decimals(value: f64, per_one: f64) -> f64 {
     (value * per_one).round() / per_one
 }

@@ -140,7 +140,7 @@ fn index_of(language: &Language) -> usize {
     LANGUAGES.iter().position(|other| other.code == language.code).unwrap_or(0)
 }
 
-/// Index of the part of 0..1, divided into `parts` equal ones, that contains `share`.
+/// Divides 0..1 into `parts` equal intervals; returns the index of the one that contains `share`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]
 fn part_of(share: f64, parts: u32) -> u32 {
     ((share * f64::from(parts)) as u32).min(parts - 1)

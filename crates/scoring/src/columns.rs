@@ -260,9 +260,9 @@ pub struct SnapshotRow<'a> {
     pub id: MovieId,
     /// Published criteria.
     pub published: ScoreVector,
-    /// Cultural impact without the target list's labels.
+    /// Cultural impact, ignoring which movies are on the target list.
     pub blind_cultural_impact: f64,
-    /// People quality without the target list's labels.
+    /// People quality, ignoring which movies are on the target list.
     pub blind_people_quality: f64,
     /// `TMDb`'s popularity, 0 where missing.
     pub popularity: f64,

@@ -41,8 +41,8 @@ impl std::fmt::Display for MovieId {
 /// Scores that a validation ranks by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Basis {
-    /// The target list's own labels are hidden from the score.
+    /// Scores that ignore which movies are on the target list.
     Blind,
-    /// The scores as published, labels included.
+    /// The scores as published, in which a movie gains from being on the target list.
     AsPublished,
 }

@@ -143,6 +143,7 @@ impl Ranking {
     pub fn places_of(&self, rows: impl IntoIterator<Item = usize>) -> Vec<Place> {
         let at = |row| self.scored.binary_search_by_key(&row, |(row, _)| *row).ok();
         let held = rows.into_iter().filter_map(|row| at(row).map(|i| self.scored[i]));
+        // The limit is never reached: `best` only sorts here.
         self.placed(best(held, self.scored.len()))
     }
 

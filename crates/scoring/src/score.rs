@@ -29,7 +29,7 @@ pub struct Inputs {
     pub wins: u32,
     /// Lists that the movie is on.
     pub lists: u32,
-    /// Quality, 0 to 100, of the person of each credit that has one, in credit order.
+    /// Person quality, 0 to 100, for each credit whose person has one, in the order of the credits.
     pub people: Vec<f64>,
 }
 

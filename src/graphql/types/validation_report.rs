@@ -13,7 +13,8 @@ use crate::scoring::{DecadeReport, Era, Totals};
 use crate::services::profiles::WeightSelection;
 use crate::services::validation::{ProfileReport, Report};
 
-/// Assumed number of decades of a validation, for the cost of queries that select all of them.
+/// Assumed number of decades of a validation, for the cost of queries that select all of them: from the 1890s, when the
+/// first movies were made, to the present one.
 const DECADES: usize = 14;
 
 /// Accuracy of a ranking in past decades.

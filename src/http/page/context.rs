@@ -11,12 +11,8 @@ use super::chrome::{Chrome, Tab};
 use super::page_query::PageQuery;
 use super::problem::PageError;
 use super::queries::{FRAME, Frame, run_query};
-use crate::http::html::respond;
+use crate::http::html::{PAGE_POLICY, respond};
 use crate::http::state::HttpState;
-
-/// Content-Security-Policy: only resources of this origin.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// An error, with links to retry and to the start page.
 #[derive(Template)]
@@ -76,5 +72,5 @@ impl PageContext {
 
 /// An HTML response of the page.
 pub(super) fn html(status: StatusCode, view: &impl Template) -> Response {
-    respond(status, view, POLICY)
+    respond(status, view, PAGE_POLICY)
 }

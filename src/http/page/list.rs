@@ -111,5 +111,9 @@ impl Prediction {
 /// An empty prediction with one part per criterion.
 fn placeholder_row() -> Prediction {
     let part = || Part::default();
-    Prediction { rank: Some(0), breakdown: std::iter::repeat_with(part).take(5).collect(), ..Prediction::default() }
+    Prediction {
+        rank: Some(0),
+        breakdown: std::iter::repeat_with(part).take(CRITERIA.len()).collect(),
+        ..Prediction::default()
+    }
 }

@@ -176,7 +176,8 @@ impl PageQuery {
         }
     }
 
-    /// Name and value of its parameters except `but`, for the hidden fields of a form, which leads to the first page.
+    /// Names and values of the parameters for the hidden fields of a form, except those in `but` and the cursor: the form
+    /// leads to the first page.
     pub(super) fn hidden_fields(&self, but: &[&str]) -> Vec<(String, String)> {
         let text = serde_urlencoded::to_string(self.on_first_page()).unwrap_or_default();
         let mut parts: Vec<(String, String)> = serde_urlencoded::from_str(&text).unwrap_or_default();

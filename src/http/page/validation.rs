@@ -145,8 +145,10 @@ struct DecadePage {
 pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
     let context = PageContext::load(&state, query.as_deref(), Tab::Validation).await;
     let result = async {
-        let page = &context.query().map(|_| &context.page)?;
+        context.query()?;
+        let page = &context.page;
         let (report, basis) = blind_if_possible::<ValidationData, E>(&state.pipeline, VALIDATION, page, None).await?;
+        // The first query once more if `basis` is the published one: it then gets the cached response.
         let published = query_on_basis::<ValidationData, E>(&state.pipeline, VALIDATION, page, None, PUBLISHED).await?;
         let compared = query_on_basis::<ComparisonData, E>(&state.pipeline, COMPARISON, page, None, basis).await?;
         Ok((report.validation, basis, published.validation, compared.profile_comparison))
@@ -167,7 +169,8 @@ pub(super) async fn decade<E: Executor>(
 ) -> Response {
     let context = PageContext::load(&state, query.as_deref(), Tab::Validation).await;
     let result = async {
-        let page = &context.query().map(|_| &context.page)?;
+        context.query()?;
+        let page = &context.page;
         let decade = decade.parse().map_err(|_| PageError::invalid_link("decade"))?;
         blind_if_possible::<DecadeData, E>(&state.pipeline, DECADE, page, Some(decade)).await
     };

@@ -63,7 +63,7 @@ impl SendQueue {
         }
     }
 
-    /// Waits until the client turns out to read too slowly.
+    /// Waits until the queue has overflowed, because the client reads too slowly.
     pub(super) async fn overflowed(&self) {
         self.overflow.notified().await;
     }

@@ -69,6 +69,7 @@ pub(super) const FILES: [FileSpec; 7] = [
         staging: Staging::Metrics,
         columns: &[
             ("tmdb_id", Kind::Movie),
+            // The sizes of the database's columns, which are shorter than `TEXT`.
             ("source", Kind::Text(50)),
             ("metric_type", Kind::Text(100)),
             ("value", Kind::Metric),

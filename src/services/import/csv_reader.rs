@@ -117,7 +117,7 @@ impl Reader {
         ImportError::Damaged { file: self.file, line: self.line, column: column.map(str::to_owned), problem }
     }
 
-    /// Moves to the next non-empty record.
+    /// Moves to the next non-empty record; false at the end of a complete file.
     fn next_record(&mut self) -> Result<bool, ImportError> {
         loop {
             let start = self.csv.position().clone();
@@ -128,7 +128,7 @@ impl Reader {
             let line_breaks = count(self.record.as_slice(), b'\n');
             if self.record.as_slice().contains(&0) {
                 self.line = end.line() - line_breaks;
-                return self.at_nul();
+                return self.end_or_error_at_nul();
             }
             // The record ended with its line break, so the reader is on the next line.
             self.line = end.line() - line_breaks - 1;
@@ -145,14 +145,17 @@ impl Reader {
         }
     }
 
-    /// Handles a record with NUL: the end of the file, a truncated file, or an invalid character.
-    fn at_nul(&mut self) -> Result<bool, ImportError> {
+    /// Handles a record with NUL. Returns false at the end of a complete file; an invalid character and a truncated file
+    /// are errors.
+    fn end_or_error_at_nul(&mut self) -> Result<bool, ImportError> {
         let record = self.record.clone();
         if self.read()? {
-            // A line break ended the record, so the reader was on the next line.
+            // A record follows, so this NUL is a character of the file, not `END`. A line break ended the record, so the
+            // reader was on the next line.
             self.line -= 1;
             return Err(self.damaged(None, Problem::Nul));
         }
+        // Nothing follows: either `END` is a record of its own, or it was appended to a record that is cut off.
         match record.as_slice() {
             END if record.len() == 1 => Ok(false),
             _ => Err(self.damaged(None, Problem::CutOff)),

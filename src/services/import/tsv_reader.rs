@@ -90,7 +90,7 @@ impl Reader {
     /// As [`Reader::optional`], for a column that must have a value.
     ///
     /// # Errors
-    /// [`ImportError::Damaged`] also if it is missing.
+    /// [`ImportError::Damaged`] if the value is not UTF-8, missing or empty.
     pub(super) fn required(&self, column: usize) -> Result<&str, ImportError> {
         let value = self.optional(column)?.filter(|value| !value.is_empty());
         value.ok_or_else(|| self.bad(column, Problem::NoValue))
@@ -115,6 +115,7 @@ impl Reader {
         ImportError::Damaged { file: self.file, line: self.line, column: column.map(str::to_owned), problem }
     }
 
+    /// Reads the next line and finds the ends of its columns; false at the end of the file.
     fn next_line(&mut self) -> Result<bool, ImportError> {
         self.line += 1;
         self.row.clear();

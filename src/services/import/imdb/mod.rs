@@ -20,7 +20,7 @@ use crate::store::{CopyText, Import, MergeCounts, Staging, Store};
 
 use rows::{Credits, Known, Movies, Names, Ratings};
 
-/// Maximum number of lines between two sends, even if none of them is sent.
+/// Maximum number of lines read per chunk, so that progress is reported even where all lines are skipped.
 const CHUNK_LINES: u32 = 16 * 1024;
 
 /// One of the dumps.
