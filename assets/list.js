@@ -80,7 +80,7 @@ async function rank({ marks = false }) {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error instanceof GraphqlError) return showProblem(error.message);
-    showProblem("Can’t reach the server. Retrying when the network is back.");
+    showProblem("The server did not respond. Reload the page, or wait until the network is back.");
     addEventListener("online", () => rank({ marks }), { once: true });
   } finally {
     clearTimeout(slow);

@@ -14,7 +14,7 @@ pub(super) struct RankingArgs {
     /// Name of a weight profile [default: the default profile]
     #[arg(long, conflicts_with = "weights")]
     profile: Option<String>,
-    /// Weights of popular opinion, critical acclaim, industry recognition, cultural impact and people quality
+    /// Five weights on any scale, separated by commas: popular opinion, critical acclaim, industry recognition, cultural impact and people quality
     #[arg(long, value_name = "W,W,W,W,W")]
     weights: Option<WeightsArg>,
     /// Key of the target list

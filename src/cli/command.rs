@@ -32,7 +32,7 @@ pub(super) struct GlobalArgs {
     /// Data directory of the embedded PostgreSQL
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
-    /// json, pretty, or auto
+    /// Format of log lines: json, pretty, or auto (pretty on a terminal, json otherwise)
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<String>,
 }
@@ -80,7 +80,7 @@ pub(super) enum Command {
 pub(super) enum DatabaseCommand {
     /// Start everything at once: embedded PostgreSQL, generated or imported movies, scores, page and API
     Demo(demo::DemoArgs),
-    /// Serve the API
+    /// Serve page and API, and run background jobs
     Serve(serve::ServeArgs),
     /// Run background jobs only: scores, snapshots
     Worker(worker::WorkerArgs),
@@ -88,15 +88,15 @@ pub(super) enum DatabaseCommand {
     Migrate(migrate::MigrateArgs),
     /// Import movies from files
     Import(import::ImportArgs),
-    /// Fill the database with generated movies
+    /// Fill the database with generated movies, in place of earlier generated ones
     Generate(generate::GenerateArgs),
     /// Recompute person quality, scores and the validation snapshot
     Refresh(refresh::RefreshArgs),
-    /// Print the most likely additions of a decade
+    /// Print the movies of a decade that are most likely to join the list
     Predict(predict::PredictArgs),
-    /// Print how well the ranking would have found earlier additions
+    /// Print how many of the listed movies of earlier decades the ranking would have predicted
     Validate(validate::ValidateArgs),
-    /// Measure this service against the query that it replaces, on the loaded data; changes no data
+    /// Compare the speed of this service with the SQL query that it replaces, on the loaded data, which stays unchanged
     Prove(prove::ProveArgs),
     /// Show scores, snapshot, queue and jobs, and the caches of a running instance
     Status(status::StatusArgs),

@@ -28,7 +28,7 @@ const FIRST_QUERY: &str = "{predictions(first:3){nodes{rank score movie{title ye
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// How many movies to generate [default: 20000 at the first start, later the existing movies]
+    /// How many movies to generate [default: 20000 if there are none; existing movies stay]
     #[arg(long = "films", value_name = "FILMS", conflicts_with = "data")]
     movies: Option<u32>,
     /// Import this directory of CSV files instead; generated movies are replaced

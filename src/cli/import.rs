@@ -29,7 +29,7 @@ enum Source {
     Imdb {
         /// The directory
         dir: PathBuf,
-        /// Skip titles with fewer votes (0 imports everything)
+        /// Skip movies with fewer votes; 0: no minimum
         #[arg(long, value_name = "N", default_value_t = 100)]
         min_votes: u32,
         #[command(flatten)]

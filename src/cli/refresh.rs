@@ -22,7 +22,7 @@ enum What {
     Scores,
     /// Blind scores, and the snapshot that validations read
     Snapshot,
-    /// All three, in this order
+    /// All three, in this order; without people if another application computes their quality
     All,
 }
 

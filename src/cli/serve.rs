@@ -19,7 +19,7 @@ pub(super) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct AddressArgs {
-    /// Where to serve the API [default: 127.0.0.1:8080]
+    /// Where to serve page and API [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub(super) http_addr: Option<String>,
     /// Where to serve metrics and health to operators [default: 127.0.0.1:9464]

@@ -82,7 +82,7 @@ fn printed(report: &Report, admin: SocketAddr) -> String {
         }
         (None, error) => {
             let why = error.as_deref().unwrap_or_default();
-            sections.push(format!("No running instance at http://{admin}/status: {why}"));
+            sections.push(format!("No status from an instance at http://{admin}/status: {why}"));
         }
     }
     format!("{}\n", sections.join("\n\n"))

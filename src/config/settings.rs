@@ -39,7 +39,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "database_max_connections",
         kind: Kind::Integer { unit: "connections", min: 1, max: 1000 },
         default: Some("10"),
-        description: "Maximum number of pooled connections.",
+        description: "Maximum number of connections for requests. Direct queries (direct_query_concurrency) and background work (up to 6) have their own, and a replica as many as this again.",
     },
     Setting {
         key: "database_acquire_timeout_seconds",
@@ -69,7 +69,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "replica_url",
         kind: Kind::DatabaseUrl,
         default: None,
-        description: "A streaming replica of the database. Score columns and snapshots are loaded from it.",
+        description: "A streaming replica of the database. The scores of whole decades and the validation snapshot are read from it.",
     },
     Setting {
         key: "replica_max_lag_seconds",
@@ -222,7 +222,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "shutdown_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("10"),
-        description: "How long running requests and jobs may take to finish when the program stops.",
+        description: "How long running requests may take to finish when the program stops. Running jobs have half of it.",
     },
     Setting {
         key: "trusted_documents_file",

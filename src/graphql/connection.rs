@@ -16,7 +16,8 @@ const PAGE_MAX: i32 = 100;
 const INVALID_CURSOR: &str = "is not a valid cursor";
 
 /// Error text for a cursor that was issued for other arguments.
-const CURSOR_MISMATCH: &str = "is a cursor of another list: all arguments except `first` must be the same";
+const CURSOR_MISMATCH: &str =
+    "is a cursor of another query: send the arguments of the previous page; only `first` may differ";
 
 /// Version of the cursor layout. Cursors with another version are rejected instead of being misread.
 const CURSOR_VERSION: u8 = 1;

@@ -66,11 +66,13 @@ impl LimitExceeded {
 impl From<LimitExceeded> for ServerError {
     fn from(LimitExceeded { what, requested, allowed }: LimitExceeded) -> Self {
         let (problem, figure) = match what {
-            "depth" => (format!("the operation nests {requested} fields deep, {allowed} are allowed"), what),
+            "depth" => (format!("fields are nested {requested} deep, {allowed} are allowed: split the query"), what),
             "root fields" => {
                 (format!("the operation has {requested} root fields, {allowed} are allowed"), "rootFields")
             }
-            "nesting" => (format!("brackets are nested {requested} deep, {allowed} are allowed"), what),
+            // Counting stops at these limits, so the true figure is not known.
+            "nesting" => (format!("brackets are nested more than {allowed} deep, the maximum"), what),
+            "tokens" => (format!("the document has more than {allowed} tokens, the maximum"), what),
             _ => (format!("the operation has {requested} {what}, {allowed} are allowed"), what),
         };
         too_complex(problem, figure, requested, allowed)

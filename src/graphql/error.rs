@@ -84,7 +84,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
-        Self::new(error.message.as_ref()).extend_with(|_, extensions| {
+        // Clients that show only the message need the argument, too.
+        let message = match &error.field {
+            Some(field) => format!("{field}: {}", error.message),
+            None => error.message.to_string(),
+        };
+        Self::new(message).extend_with(|_, extensions| {
             extensions.set("code", error.code.as_str());
             if let Some(field) = &error.field {
                 extensions.set("field", field.as_ref());

@@ -37,7 +37,7 @@ impl NodeId {
     pub(super) fn movie(id: &ID, field: &str) -> Result<MovieId, ApiError> {
         match Self::read(id) {
             Some(Self::Movie(id)) => Ok(id),
-            _ => Err(ApiError::bad_input(field, "is not the id of a movie")),
+            _ => Err(ApiError::bad_input(field, "is not the global ID of a movie (`Movie.id`)")),
         }
     }
 
@@ -48,7 +48,7 @@ impl NodeId {
     pub(super) fn profile(id: &ID, field: &str) -> Result<ProfileId, ApiError> {
         match Self::read(id) {
             Some(Self::Profile(id)) => Ok(id),
-            _ => Err(ApiError::bad_input(field, "is not the id of a profile")),
+            _ => Err(ApiError::bad_input(field, "is not the global ID of a profile (`Profile.id`)")),
         }
     }
 }

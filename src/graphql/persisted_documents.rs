@@ -20,6 +20,11 @@ const MAX_PERSISTED_BYTES: usize = 16 * 1024;
 /// Message that clients of the persisted-query protocol check for before they send the document.
 const NOT_FOUND: &str = "PersistedQueryNotFound";
 
+const UNTRUSTED: &str = "this service executes only documents of its trusted_documents_file: send one of them, or ask its \
+     operator to add this one";
+
+const MALFORMED_HASH: &str = "extensions.persistedQuery needs version 1 and sha256Hash, 64 hexadecimal digits";
+
 /// ID of a trusted document, in the data of a request that refers to one.
 #[derive(Debug, Clone)]
 pub struct DocumentId(pub String);
@@ -65,7 +70,7 @@ impl Documents {
         }
         let Some(hash) = persisted_hash(request)? else {
             return if self.trusted.only && !self.digests.contains_key(&digest(&request.query)) {
-                Err(error_with_code(ErrorCode::Forbidden, "only trusted documents may be executed"))
+                Err(error_with_code(ErrorCode::Forbidden, UNTRUSTED))
             } else {
                 Ok(())
             };
@@ -75,7 +80,7 @@ impl Documents {
             return Ok(());
         }
         if self.trusted.only {
-            return Err(error_with_code(ErrorCode::Forbidden, "only trusted documents may be executed"));
+            return Err(error_with_code(ErrorCode::Forbidden, UNTRUSTED));
         }
         let mut automatic = self.automatic.lock().unwrap_or_else(PoisonError::into_inner);
         if request.query.is_empty() {
@@ -102,8 +107,7 @@ impl Documents {
 /// `BAD_USER_INPUT` if the extension is malformed.
 fn persisted_hash(request: &Request) -> Result<Option<[u8; 32]>, ServerError> {
     let Some(Value::Object(persisted)) = request.extensions.get("persistedQuery") else { return Ok(None) };
-    let malformed =
-        || error_with_code(ErrorCode::BadUserInput, "extensions.persistedQuery requires version 1 and a sha256Hash");
+    let malformed = || error_with_code(ErrorCode::BadUserInput, MALFORMED_HASH);
     if !matches!(persisted.get("version"), Some(Value::Number(version)) if version.as_u64() == Some(1)) {
         return Err(malformed());
     }

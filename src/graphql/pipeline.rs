@@ -202,7 +202,10 @@ impl<E: Executor> OperationPipeline<E> {
         operation.describe(Arc::new(info));
         let is_query = matches!(operation.info.kind, OperationType::Query | OperationType::Unknown);
         if transport == Transport::Get && !is_query {
-            let error = error_with_code(ErrorCode::BadUserInput, "only queries may be sent by GET");
+            let error = error_with_code(
+                ErrorCode::BadUserInput,
+                "only queries may be sent by GET: send mutations by POST, subscriptions by WebSocket",
+            );
             return Err(operation.reject(error, ExecutionStatus::QueriesOnly).into());
         }
         request.data.insert(operation.cost());

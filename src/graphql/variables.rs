@@ -253,7 +253,7 @@ impl<'a> Rewriter<'a> {
             }),
             Value::String(_) => {
                 if let Some(name) = named.filter(|name| types.is_enum(name)) {
-                    let problem = format!("a value of the enum \"{name}\" is written without quotes");
+                    let problem = format!("write the value of the enum \"{name}\" without quotes");
                     let error = error_with_code(ErrorCode::ValidationFailed, problem);
                     self.errors.push(ServerError { locations: vec![pos], ..error });
                 }

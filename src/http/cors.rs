@@ -87,7 +87,7 @@ impl Cors {
         let problem = if !self.origins.allows(origin) {
             origin_problem(origin)
         } else if !METHODS.iter().any(|allowed| allowed.as_str().as_bytes() == method) {
-            "only GET and POST are allowed to pages of other origins".to_owned()
+            "pages of other origins may use only GET and POST".to_owned()
         } else {
             let header = self.first_disallowed(headers)?;
             format!("the request header {} is not in the setting cors_allowed_headers", excerpt(&header))

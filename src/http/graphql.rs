@@ -53,7 +53,7 @@ pub(super) async fn post<E: Executor>(
         Err(rejection) if is_incomplete(&rejection) => {
             return bad_request(&state, StatusCode::BAD_REQUEST, "the request body ended before its announced end");
         }
-        Err(_) => return bad_request(&state, StatusCode::REQUEST_TIMEOUT, "the request body timed out"),
+        Err(_) => return bad_request(&state, StatusCode::REQUEST_TIMEOUT, "the request body did not arrive in time"),
     };
     if body.trim_ascii_start().starts_with(b"[") {
         return bad_request(
@@ -67,7 +67,8 @@ pub(super) async fn post<E: Executor>(
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
-            "the body must be a JSON object with query, a string, and optionally operationName, variables, extensions",
+            "the body must be a JSON object with query, documentId or extensions.persistedQuery, and optionally \
+             operationName, variables and extensions",
         ),
     }
 }
@@ -91,7 +92,8 @@ pub(super) async fn get<E: Executor>(
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
-            "the parameter query is required; operationName, variables and extensions (JSON objects) are optional",
+            "one of the parameters query, documentId and extensions (with persistedQuery) is required; variables and \
+             extensions must be JSON objects",
         ),
     }
 }

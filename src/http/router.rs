@@ -131,7 +131,11 @@ fn with_fallbacks(routes: Router) -> Router {
 /// Responds with 405 to methods that a route does not support.
 fn with_method_fallback(routes: Router) -> Router {
     routes.method_not_allowed_fallback(|| async {
-        error_response(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::BadUserInput, "method not allowed")
+        error_response(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::BadUserInput,
+            "this method is not allowed here; the header Allow lists the allowed ones",
+        )
     })
 }
 

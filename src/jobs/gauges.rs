@@ -17,7 +17,7 @@ pub(super) async fn run(jobs: Jobs) {
     loop {
         every.tick().await;
         if let Err(error) = update(&jobs).await {
-            tracing::debug!(%error, "cannot read data-freshness gauges");
+            tracing::debug!(%error, "cannot update the metrics of the score queue, the snapshot and the tasks");
         }
     }
 }

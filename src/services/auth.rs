@@ -60,7 +60,7 @@ impl Authenticator {
             return Err(no_tokens());
         }
         let Bearer(token) = bearer.ok_or(ServiceError::Unauthenticated(
-            "a mutation needs an admin token: send the header Authorization: Bearer …",
+            "a mutation needs an admin token: send it by POST with the header Authorization: Bearer …",
         ))?;
         let holder = admin.holder_of(token.expose());
         let holder = holder.ok_or(ServiceError::Unauthenticated("invalid admin token"))?;

@@ -51,13 +51,7 @@ impl Services {
             reference: ReferenceData::new(store.clone(), cache_context, limits),
             store: store.clone(),
             status: StatusReport::new(store.clone()),
-            validation: Validation::new(
-                store.clone(),
-                cache_context,
-                limits,
-                cache_enabled,
-                config.target_lists.clone(),
-            ),
+            validation: Validation::new(store.clone(), cache_context, limits, cache_enabled),
             versions: cache_context.versions.clone(),
         }
     }

@@ -51,8 +51,21 @@ impl Services {
         }?;
         let entries = self.count_entries(scope.as_ref());
         apply_versions(&self.store, &self.versions).await;
-        let name = profile.as_ref().map(|profile| profile.name.as_str());
-        tracing::info!(admin = by.label(), ?scope, profile = name, versions, entries, "cached results invalidated");
+        let (list, decade) = match &scope {
+            Some(Scope::List(list, decade)) => (Some(list), Some(decade.year())),
+            _ => (None, None),
+        };
+        let (all, profile_name) = (scope.is_none(), profile.as_ref().map(|profile| profile.name.as_str()));
+        tracing::info!(
+            admin = by.label(),
+            all,
+            list,
+            decade,
+            profile = profile_name,
+            versions,
+            entries,
+            "cached results invalidated"
+        );
         Ok(Invalidation { scope, profile, versions, entries })
     }
 

@@ -109,11 +109,14 @@ impl Profiles {
         let mut changes = self.store.change_profiles().await?;
         let before = existing(&mut changes, id).await?;
         if expected.is_some_and(|expected| expected != before.updated_at) {
-            let problem = format!("the profile was changed at {}", before.updated_at.to_rfc3339());
+            let problem = format!("the profile has changed at {}: read it again", before.updated_at.to_rfc3339());
             return Err(ServiceError::conflict("expectedUpdatedAt", problem));
         }
         if before.is_default && !draft.active {
-            return Err(ServiceError::forbidden("input.active", "the default profile must be active"));
+            return Err(ServiceError::forbidden(
+                "input.active",
+                "the default profile cannot be deactivated: make another one the default first",
+            ));
         }
         let now = self.clock.now();
         changes.describe(id, &draft, now).await.map_err(refused)?;
@@ -142,10 +145,13 @@ impl Profiles {
         let mut changes = self.store.change_profiles().await?;
         let before = existing(&mut changes, id).await?;
         if before.is_system {
-            return Err(ServiceError::forbidden("id", "a system profile cannot be deleted"));
+            return Err(ServiceError::forbidden("id", "a system profile cannot be deleted; it can be deactivated"));
         }
         if before.is_default {
-            return Err(ServiceError::forbidden("id", "the default profile cannot be deleted"));
+            return Err(ServiceError::forbidden(
+                "id",
+                "the default profile cannot be deleted: make another one the default first",
+            ));
         }
         changes.delete(id).await?;
         self.commit(changes).await?;
@@ -163,7 +169,7 @@ impl Profiles {
         let mut changes = self.store.change_profiles().await?;
         let before = existing(&mut changes, id).await?;
         if !before.active {
-            return Err(ServiceError::forbidden("id", "the default profile must be active"));
+            return Err(ServiceError::forbidden("id", "an inactive profile cannot be the default: activate it first"));
         }
         changes.make_default(id, self.clock.now()).await.map_err(refused)?;
         let after = existing(&mut changes, id).await?;
@@ -206,7 +212,9 @@ fn check(draft: &ProfileDraft) -> Result<(), ServiceError> {
 fn refused(error: StoreError) -> ServiceError {
     match error.duplicate_in() {
         Some(NAME_INDEX) => ServiceError::conflict("input.name", "another profile has this name"),
-        Some(_) => ServiceError::conflict("id", "another application chose the default just now; look, and try again"),
+        Some(_) => {
+            ServiceError::conflict("id", "the default changed at the same time: read the profiles again, and retry")
+        }
         None => error.into(),
     }
 }

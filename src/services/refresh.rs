@@ -224,7 +224,7 @@ impl Services {
     /// Number of distinct movies; all must exist.
     async fn count_distinct_movies(&self, ids: &[MovieId]) -> Result<usize, ServiceError> {
         if ids.is_empty() {
-            return Err(ServiceError::invalid("movieIds", "is empty; omit it for all movies"));
+            return Err(ServiceError::invalid("movieIds", "is empty: leave it out to rescore all movies"));
         }
         if ids.len() > MOVIES_MAX {
             let problem = format!("has {} ids, expected {MOVIES_MAX} at most", ids.len());

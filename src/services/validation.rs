@@ -22,7 +22,6 @@ pub struct Validation {
     store: Store,
     versions: Versions,
     limits: CacheLimits,
-    target_lists: Arc<[String]>,
     snapshots: Cache<(), Taken, ServiceError>,
     columns: Cache<(String, Decade), SnapshotColumns, ServiceError>,
     reports: Option<Cache<ReportKey, DecadeReport, ServiceError>>,
@@ -101,18 +100,11 @@ pub struct ProfileReport {
 }
 
 impl Validation {
-    pub(super) fn new(
-        store: Store,
-        cache_context: &CacheContext,
-        limits: &CacheLimits,
-        cache_enabled: bool,
-        target_lists: Vec<String>,
-    ) -> Self {
+    pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits, cache_enabled: bool) -> Self {
         Self {
             store,
             versions: cache_context.versions.clone(),
             limits: *limits,
-            target_lists: target_lists.into(),
             snapshots: Cache::new(limits.settings(CacheName::Columns, share::SNAPSHOT), cache_context),
             columns: Cache::new(limits.settings(CacheName::Columns, share::SNAPSHOT_COLUMNS), cache_context),
             reports: cache_enabled
@@ -192,8 +184,9 @@ impl Validation {
             Basis::Blind => taken.target_lists.iter().find(|key| *key == list),
         };
         let snapshot_list = snapshot_list.ok_or_else(|| {
-            let known = self.target_lists.join(", ");
-            ServiceError::invalid("basis", format!("BLIND is computed for {known}; use AS_PUBLISHED for {list}"))
+            let known = taken.target_lists.join(", ");
+            let problem = format!("blind scores exist only for {known}: use AS_PUBLISHED for {list}");
+            ServiceError::invalid("basis", problem)
         })?;
         let (this, snapshot_list, list) = (self.clone(), snapshot_list.clone(), list.to_owned());
         let TestedWeights { weights, custom } = weights;
@@ -243,7 +236,8 @@ impl Validation {
             let snapshot = this.store.snapshot().await?;
             let snapshot = snapshot.filter(|snapshot| snapshot.formula_version == FORMULA_VERSION).ok_or(
                 ServiceError::NotReady(
-                    "there is no validation snapshot of this formula yet: run `cinegraph refresh all`",
+                    "there is no validation snapshot for the current scoring formula yet: the operator must run `cinegraph \
+                     refresh all`",
                 ),
             )?;
             let decades = this.store.decades_with_movies(Decade::CURRENT).await?;

@@ -426,7 +426,7 @@ async fn status_reports_the_database_and_a_running_instance(pool: PgPool) {
 
     assert_eq!(server.stop(), Some(0));
     let stopped = status(&server.admin, &["status"]);
-    assert!(stopped.contains(&format!("No running instance at http://{}/metrics: ", server.admin)), "{stopped}");
+    assert!(stopped.contains(&format!("No status from an instance at http://{}/status: ", server.admin)), "{stopped}");
 }
 
 #[sqlx::test(migrations = false)]

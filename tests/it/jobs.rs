@@ -367,7 +367,7 @@ async fn an_invalidation_is_followed_by_warming(pool: PgPool) {
         metrics: metrics.tasks.clone(),
         clock: Clock::system(),
     };
-    warming.first().await;
+    warming.first_page().await;
     let (stop, runs) = (CancellationToken::new(), r#"cinegraph_task_runs_total{task="cache_warm",outcome="ok"}"#);
     let warming = tokio::spawn(warming.run(stop.clone()));
     until("caches are warm", async || metric(&metrics, runs) == 1.0).await;

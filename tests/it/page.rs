@@ -329,7 +329,7 @@ async fn validation_page_links_to_the_movies_of_a_decade(pool: PgPool) {
     for part in ["Eras", "Profiles compared", "The winner of each decade", "The scores here are blind"] {
         assert!(all.text.contains(part), "{part} is missing");
     }
-    assert!(decade.text.contains("against the 14 on"));
+    assert!(decade.text.contains("Of the 14 films on"));
     assert_eq!(other.status, StatusCode::OK);
     assert!(other.text.contains("cannot be hidden from its own scores"));
 }

@@ -29,9 +29,9 @@ impl CacheMutations {
 enum InvalidateScope {
     /// Invalidate everything. Must be `true`.
     All(bool),
-    /// Invalidate predictions and confirmed additions of a list in a decade.
+    /// Invalidate predictions, confirmed additions and validations of a list in a decade.
     Decade(ListDecadeInput),
-    /// Invalidate results under the weights of this profile, by name.
+    /// The name of a profile: invalidate all results that were computed with its weights.
     Profile(String),
 }
 

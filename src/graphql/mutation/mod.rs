@@ -7,7 +7,7 @@ mod refresh_scores;
 
 use async_graphql::MergedObject;
 
-/// Administrative changes. Require an admin token in the header `Authorization: Bearer …`.
+/// Administrative changes, by POST only. They need an admin token in the header `Authorization: Bearer …`.
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     profile_changes::ProfileMutations,

@@ -1,11 +1,11 @@
 //! Mutations of weight profiles.
 
 use async_graphql::{Context, ID, Object};
-use chrono::{DateTime, Utc};
 
 use super::admin_field::admin_field;
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
+use crate::graphql::types::date::Timestamp;
 use crate::graphql::types::profile::{Profile, ProfileInput};
 
 /// Mutations of profiles.
@@ -37,11 +37,12 @@ impl ProfileMutations {
             desc = "The profile's `updatedAt` as last read. The update fails with `CONFLICT` if it has changed since. \
                     Null updates unconditionally"
         )]
-        expected_updated_at: Option<DateTime<Utc>>,
+        expected_updated_at: Option<Timestamp>,
     ) -> Result<Profile, ApiError> {
         admin_field(ctx, async |services, admin| {
             let id = NodeId::profile(&id, "id")?;
-            let updated = services.profiles.update(&admin, id, input.try_into()?, expected_updated_at).await?;
+            let updated =
+                services.profiles.update(&admin, id, input.try_into()?, expected_updated_at.map(|time| time.0)).await?;
             Ok(Profile(updated))
         })
         .await

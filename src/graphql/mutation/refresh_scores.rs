@@ -1,11 +1,11 @@
 //! Rescoring of movies on request.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 
 use super::admin_field::admin_field;
 use crate::graphql::error::ApiError;
 use crate::graphql::id::{NodeId, opaque};
+use crate::graphql::types::date::Timestamp;
 
 /// The mutation that queues movies for rescoring.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(super) struct RefreshMutations;
 
 #[Object]
 impl RefreshMutations {
-    /// Queues movies for rescoring. Background jobs process the queue, within seconds for a few movies.
+    /// Queues movies for rescoring. A background task processes the queue: a few movies take seconds.
     async fn refresh_scores(
         &self,
         ctx: &Context<'_>,
@@ -27,7 +27,7 @@ impl RefreshMutations {
                 id: opaque(format!("RefreshJob:{}", request.last_entry).as_bytes()),
                 films: movies,
                 all: movies.is_none(),
-                queued_at: request.queued_at,
+                queued_at: Timestamp(request.queued_at),
             })
         })
         .await
@@ -37,12 +37,12 @@ impl RefreshMutations {
 /// Movies queued for rescoring by one request.
 #[derive(SimpleObject)]
 struct RefreshJob {
-    /// ID of the request.
+    /// Opaque ID of this rescoring request, for your own records: no query accepts it.
     id: ID,
     /// Number of distinct movies queued. Null if all movies were queued.
     films: Option<usize>,
     /// Whether all movies were queued.
     all: bool,
     /// When the movies were queued.
-    queued_at: DateTime<Utc>,
+    queued_at: Timestamp,
 }

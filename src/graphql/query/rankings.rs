@@ -9,6 +9,7 @@ use crate::graphql::connection::{CursorScope, Edge, page_size};
 use crate::graphql::context::{RankingParams, RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
+use crate::graphql::types::date::Timestamp;
 use crate::graphql::types::movie_prediction::{Prediction, PredictionConnection, RankingFields};
 use crate::graphql::types::prediction_filter::PredictionFilter;
 use crate::graphql::types::weights::WeightsInput;
@@ -119,7 +120,8 @@ async fn ranking_page(
         first: page_size(first)?,
     };
     let page = context.services().predictions.page(request).await?;
-    let fields = RankingFields { total_count: page.total, data_version: page.data_version, as_of: page.as_of };
+    let fields =
+        RankingFields { total_count: page.total, data_version: page.data_version, as_of: Timestamp(page.as_of) };
     let mut connection = PredictionConnection::with_additional_fields(page.has_previous, page.has_next, fields);
     let params = Arc::new(params);
     connection.edges.extend(page.movies.into_iter().map(|scored| {

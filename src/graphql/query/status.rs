@@ -1,11 +1,11 @@
 //! Status of the service and origin of its data.
 
 use async_graphql::{Context, Enum, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 
 use crate::graphql::context::context;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
+use crate::graphql::types::date::Timestamp;
 use crate::services::status::Status;
 use crate::store;
 
@@ -36,9 +36,9 @@ pub(super) enum DataOrigin {
     Generated,
     /// Imported from files.
     Imported,
-    /// Read from the host application's tables that the service is attached to.
+    /// Read from the tables of another application, the host, to whose database the service is attached.
     Host,
-    /// No data has been imported or generated yet.
+    /// Not known: this program has neither imported nor generated the movies.
     Unknown,
 }
 
@@ -52,9 +52,9 @@ pub(super) struct ServiceStatus {
     /// Fully imported movies that have a stored score.
     scored_films: usize,
     /// When the newest stored score was computed. Null if there are none.
-    scored_at: Option<DateTime<Utc>>,
+    scored_at: Option<Timestamp>,
     /// When the scores were copied to the snapshot that validations read. Null if there is none yet.
-    snapshot_at: Option<DateTime<Utc>>,
+    snapshot_at: Option<Timestamp>,
     /// Keys of the lists that can be validated on the basis `BLIND`.
     target_lists: Vec<String>,
 }
@@ -65,8 +65,8 @@ impl From<Status> for ServiceStatus {
             version: env!("CARGO_PKG_VERSION"),
             formula_version: crate::scoring::FORMULA_VERSION,
             scored_films: status.scored_movies,
-            scored_at: status.scored_at,
-            snapshot_at: status.snapshot_at,
+            scored_at: status.scored_at.map(Timestamp),
+            snapshot_at: status.snapshot_at.map(Timestamp),
             target_lists: status.target_lists,
         }
     }

@@ -29,7 +29,11 @@ impl ValidationQueries {
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
         #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
         list: String,
-        #[graphql(desc = "Whether the scores may depend on the target list itself", default)] basis: ScoreBasis,
+        #[graphql(
+            desc = "Which scores to rank by: `BLIND` ones ignore the target list, `AS_PUBLISHED` ones depend on it",
+            default
+        )]
+        basis: ScoreBasis,
     ) -> Result<Validation, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
@@ -51,7 +55,11 @@ impl ValidationQueries {
         #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
         list: String,
         #[graphql(desc = "First year of the decade, such as 1990")] decade: i32,
-        #[graphql(desc = "Whether the scores may depend on the target list itself", default)] basis: ScoreBasis,
+        #[graphql(
+            desc = "Which scores to rank by: `BLIND` ones ignore the target list, `AS_PUBLISHED` ones depend on it",
+            default
+        )]
+        basis: ScoreBasis,
     ) -> Result<DecadeValidation, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
@@ -71,7 +79,11 @@ impl ValidationQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
         list: String,
-        #[graphql(desc = "Whether the scores may depend on the target list itself", default)] basis: ScoreBasis,
+        #[graphql(
+            desc = "Which scores to rank by: `BLIND` ones ignore the target list, `AS_PUBLISHED` ones depend on it",
+            default
+        )]
+        basis: ScoreBasis,
     ) -> Result<ProfileComparison, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {

@@ -53,7 +53,7 @@ pub(super) struct PredictionUpdatesSubscription;
 
 #[async_graphql::Subscription]
 impl PredictionUpdatesSubscription {
-    /// Changes among the best candidates of a decade, the top. They are sent within a second of each change of the data,
+    /// Changes among the `top` best candidates of a decade. They are sent within a second of each change of the data,
     /// until the client completes the subscription.
     #[graphql(complexity = "10 + child_complexity")]
     async fn prediction_updates(

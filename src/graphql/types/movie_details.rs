@@ -1,8 +1,8 @@
 //! Details of a movie: genres, countries, list memberships, metrics, nominations.
 
 use async_graphql::SimpleObject;
-use chrono::{DateTime, Utc};
 
+use super::date::Timestamp;
 use crate::store;
 
 /// A genre.
@@ -70,8 +70,8 @@ pub(in crate::graphql) struct Metric {
     r#type: String,
     /// Value. Null if the source provides no number.
     value: Option<f64>,
-    /// When the value was fetched from the source.
-    fetched_at: DateTime<Utc>,
+    /// When the value was fetched from the source or, for imported files, imported.
+    fetched_at: Timestamp,
 }
 
 impl From<&store::Metric> for Metric {
@@ -80,7 +80,7 @@ impl From<&store::Metric> for Metric {
             source: metric.source.clone(),
             r#type: metric.metric_type.clone(),
             value: metric.value,
-            fetched_at: metric.fetched_at,
+            fetched_at: Timestamp(metric.fetched_at),
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
-use chrono::{DateTime, Datelike, Utc};
+use chrono::Datelike;
 use futures_util::FutureExt;
 
-use super::date::Date;
+use super::date::{Date, Timestamp};
 use super::movie_details::{Country, FestivalRecord, Genre, ListMembership, Metric};
 use super::people::{Credit, CreditedPerson, in_department};
 use super::profile::Profile;
@@ -218,7 +218,7 @@ pub(in crate::graphql) struct RankingFields {
     /// have changed in between.
     pub(in crate::graphql) data_version: i64,
     /// When the scores of this page were read.
-    pub(in crate::graphql) as_of: DateTime<Utc>,
+    pub(in crate::graphql) as_of: Timestamp,
 }
 
 /// Score and rank of one movie for one list under one set of weights.
@@ -322,8 +322,8 @@ impl Prediction {
     }
 
     /// When the criteria were computed.
-    async fn computed_at(&self) -> DateTime<Utc> {
-        self.scored.computed_at
+    async fn computed_at(&self) -> Timestamp {
+        Timestamp(self.scored.computed_at)
     }
 
     /// Where the values of the criteria come from.

@@ -1,9 +1,9 @@
 //! People and their credits.
 
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::date::Timestamp;
 use crate::graphql::context::{RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
@@ -54,7 +54,7 @@ pub(in crate::graphql) struct Credit {
 /// One role of one person in one movie.
 #[Object]
 impl Credit {
-    /// TMDb's ID of the credit.
+    /// Unique ID of the credit; TMDb's if the credit comes from TMDb.
     async fn credit_id(&self) -> &str {
         &self.credit.credit_id
     }
@@ -133,19 +133,21 @@ impl Person {
         Some(quality.map(|quality| PersonQuality {
             score: quality.score,
             components: Json(quality.components.clone()),
-            calculated_at: quality.calculated_at,
+            calculated_at: Timestamp(quality.calculated_at),
         }))
     }
 }
 
-/// Quality of a person's record: their movies, the lists that these are on, their ratings, nominations and wins. The
+/// How good a person's record is: number of movies, list memberships, highly rated movies, nominations and wins. The
 /// criterion `PEOPLE_QUALITY` is derived from it.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct PersonQuality {
     /// Quality from 0 to 100, on a logarithmic scale.
     score: f64,
-    /// The counts that the score is derived from.
+    /// The counts that the score is derived from: `total_count` (movies), `canonical_count` (list memberships),
+    /// `high_rated_count`, `festival_nominations` and `festival_wins`, `direct_…` for those of the person, and their
+    /// weighted sum `raw_score`. A host application may use other keys.
     components: Json<Value>,
     /// When the score was computed.
-    calculated_at: DateTime<Utc>,
+    calculated_at: Timestamp,
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_graphql::{ID, InputObject, Json, Object};
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::date::Timestamp;
 use super::weights::{WeightShares, WeightsInput};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
@@ -37,7 +37,8 @@ impl Profile {
         self.0.weights.into()
     }
 
-    /// The weights by category that `weights` were derived from. Other applications on the same database use them.
+    /// The weights by category, such as ratings, awards or people, from which `weights` were derived. Other applications
+    /// on the same database use them.
     /// Null if the weights were set directly.
     async fn category_weights(&self) -> Option<Json<Value>> {
         self.0.category_weights.clone().map(Json)
@@ -59,8 +60,8 @@ impl Profile {
     }
 
     /// When the profile was last changed.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.0.updated_at
+    async fn updated_at(&self) -> Timestamp {
+        Timestamp(self.0.updated_at)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::{Object, SimpleObject};
-use chrono::{DateTime, Utc};
 
+use super::date::Timestamp;
 use super::decade_validation::{DecadeValidation, ScoreBasis, ValidationParams};
 use super::profile::Profile;
 use super::validation_total::ValidationTotal;
@@ -48,8 +48,8 @@ impl Validation {
     }
 
     /// When the scores were copied to the snapshot that this validation reads.
-    async fn snapshot_at(&self) -> DateTime<Utc> {
-        self.report.snapshot_at
+    async fn snapshot_at(&self) -> Timestamp {
+        Timestamp(self.report.snapshot_at)
     }
 }
 

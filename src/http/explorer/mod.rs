@@ -114,7 +114,11 @@ async fn file(
         }
     };
     let Some(file) = found else {
-        return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "file not found in this version");
+        return error_response(
+            StatusCode::NOT_FOUND,
+            ErrorCode::NotFound,
+            "this version of the program has no such file: reload the page",
+        );
     };
     let is_style = FsPath::new(&name).extension().is_some_and(|extension| extension == "css");
     let media_type = if is_style { assets::CSS } else { assets::SCRIPT };

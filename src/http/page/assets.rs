@@ -61,7 +61,11 @@ pub(super) async fn get(Path((version, name)): Path<(String, String)>) -> Respon
     let asset = ASSETS.iter().find(|(known, ..)| *known == name).filter(|_| version == *VERSION);
     // A page of another version must not cache this version's asset under its own path indefinitely.
     let Some((_, kind, content)) = asset else {
-        return error_response(StatusCode::NOT_FOUND, ErrorCode::NotFound, "file not found in this version");
+        return error_response(
+            StatusCode::NOT_FOUND,
+            ErrorCode::NotFound,
+            "this version of the program has no such file: reload the page",
+        );
     };
     (immutable(kind), *content).into_response()
 }

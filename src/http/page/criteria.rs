@@ -8,7 +8,7 @@ pub(super) const CRITERIA: [(&str, &str, &str); 5] = [
     ("popular", "Popular opinion", "What audiences rated it"),
     ("critical", "Critical acclaim", "What reviewers rated it"),
     ("industry", "Industry recognition", "Nominations and awards"),
-    ("cultural", "Cultural impact", "Other lists and popularity"),
+    ("cultural", "Cultural impact", "Lists and popularity"),
     ("people", "People quality", "Track record of its cast and crew"),
 ];
 

@@ -25,7 +25,6 @@ pub(super) struct GraphqlError {
 struct Extensions {
     #[serde(default)]
     code: String,
-    field: Option<String>,
 }
 
 impl PageError {
@@ -53,10 +52,6 @@ impl PageError {
 
     /// The error of a GraphQL response.
     pub(super) fn from_graphql(error: &GraphqlError, retry_after: Option<u32>) -> Self {
-        let text = match &error.extensions.field {
-            Some(field) => format!("{field}: {}", error.message),
-            None => error.message.clone(),
-        };
         let (status, title) = match error.extensions.code.as_str() {
             "BAD_USER_INPUT" => (StatusCode::BAD_REQUEST, "Invalid request"),
             "NOT_FOUND" => (StatusCode::NOT_FOUND, "Not found"),
@@ -65,7 +60,7 @@ impl PageError {
             // Includes errors in the page's own queries, whose text would not help its readers.
             _ => return Self::internal(),
         };
-        Self { retry_after, ..Self::new(status, title, text) }
+        Self { retry_after, ..Self::new(status, title, error.message.clone()) }
     }
 
     fn new(status: StatusCode, title: &'static str, text: String) -> Self {

@@ -40,7 +40,7 @@ pub(super) async fn run_query<T: DeserializeOwned, E: Executor>(
     let response = pipeline.execute(request, received).await;
     let envelope: Envelope<T> = serde_json::from_slice(&response.body).map_err(|error| {
         // The schema and the result types disagree.
-        tracing::error!(%error, "page cannot decode a response");
+        tracing::error!(%error, "the page cannot decode the response to one of its own queries");
         PageError::internal()
     })?;
     match (envelope.data, envelope.errors.first()) {

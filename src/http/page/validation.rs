@@ -341,7 +341,7 @@ impl DecadePage {
         let DecadeReport { hits, misses, false_positives, .. } = &self.report;
         [
             ("Correct", "On the list, and in the top of the ranking", hits),
-            ("Missed", "On the list, but ranked too low", misses),
+            ("Missed", "On the list, but ranked too low, or without a rank", misses),
             ("Not chosen (yet)", "In the top of the ranking, but not on the list", false_positives),
         ]
     }

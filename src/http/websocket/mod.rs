@@ -59,7 +59,10 @@ pub(super) async fn upgrade<E: Executor>(
         return reject(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, problem, &[]);
     }
     let Some(permit) = state.websocket_limiter.try_acquire() else {
-        let (code, problem) = (ErrorCode::ServiceUnavailable, "too many connections; retry later");
+        let (code, problem) = (
+            ErrorCode::ServiceUnavailable,
+            "no connection is available: too many are open, or the service is stopping; retry later",
+        );
         return reject(StatusCode::SERVICE_UNAVAILABLE, code, problem, &[(RETRY_AFTER, "1")]);
     };
     let (pipeline, metrics, message_bytes) =
