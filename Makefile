@@ -44,9 +44,8 @@ lint: install ## Check format, dependencies, alerts, lints and documentation
 
 # Not part of CI: advisories appear without a change of ours, and the database has to be fetched.
 audit: ## Check dependencies against the RustSec advisories. ADVISORIES=dir: a copy of the database, not fetched
-	test -x target/tools/bin/cargo-audit || cargo install --locked --root target/tools --target-dir target/tools/build cargo-audit
-	rm -rf target/tools/build
-	target/tools/bin/cargo-audit audit $(if $(ADVISORIES),--db "$(ADVISORIES)" --no-fetch --stale)
+	test -x target/tools/bin/cargo-audit || cargo install --locked --root target/tools cargo-audit
+	target/tools/bin/cargo-audit audit --deny warnings $(if $(ADVISORIES),--db "$(ADVISORIES)" --no-fetch --stale)
 
 # After a change of a statement nothing builds by .sqlx, so any build serves here: all that it does is to start PostgreSQL.
 generate: install ## Regenerate .sqlx, schema.graphql, docs/METRICS.md and docs/SETTINGS.md
