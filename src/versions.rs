@@ -1,7 +1,10 @@
 //! Data versions: a counter per [`Scope`] of the data, raised by every change.
 //!
 //! A cached value carries the [`VersionSet`] that it was derived from. [`Versions`] compares it with the versions that
-//! this process last read, and so decides whether the value is current.
+//! this process last read, and so decides whether the value is current. Counters are comparable within one [`Epoch`] only:
+//! a value of another one is invalid.
+
+mod epoch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::scoring::Decade;
+
+pub use epoch::{Epoch, Identity};
 
 /// The part of the data whose changes a version counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,15 +61,53 @@ pub struct Version {
 
 type VersionMap = Arc<HashMap<Scope, Version>>;
 
+/// What one statement read from the database: its identity and its versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DataVersions {
+    pub(crate) identity: Identity,
+    pub(crate) versions: HashMap<Scope, Version>,
+}
+
+/// The versions of one epoch.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    epoch: Epoch,
+    /// `None` before the first read.
+    identity: Option<Arc<Identity>>,
+    versions: VersionMap,
+}
+
+/// Start of a read of the database: the number of reads that had been applied by then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReadStart(u64);
+
+/// What a read of the database has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Update {
+    /// The history that was known, or the first one.
+    Applied,
+    /// Another history, in place of the one with this identity.
+    NewEpoch(Arc<Identity>),
+    /// Another history, but another read was applied meanwhile, so nothing says which of the two is the later one. Not
+    /// applied; read again.
+    Overlapped,
+    /// Versions below those that were read before, under the same identity: the database was set back. Not applied.
+    WentBack,
+}
+
 /// The versions that this process last read from the database. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Versions(Arc<SharedVersions>);
 
 #[derive(Debug, Default)]
 struct SharedVersions {
-    read: watch::Sender<VersionMap>,
+    read: watch::Sender<Known>,
+    /// The epoch of `read`, for lookups that need nothing else.
+    epoch: AtomicU64,
     /// Number of updates that changed a version.
     generation: AtomicU64,
+    /// Number of reads that were applied. Changes under the write lock of `read`.
+    applied: AtomicU64,
     unknown: AtomicBool,
 }
 
@@ -72,7 +115,13 @@ impl Versions {
     /// The current version of a scope; 0 if it never changed.
     #[must_use]
     pub fn of(&self, scope: &Scope) -> i64 {
-        self.read().get(scope).map_or(0, |version| version.current)
+        self.read().versions.get(scope).map_or(0, |version| version.current)
+    }
+
+    /// The epoch of the versions.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.0.epoch.load(Ordering::Acquire))
     }
 
     /// The version set of a value derived from these scopes. Take it before reading the data: a change between the two
@@ -81,14 +130,16 @@ impl Versions {
     #[must_use]
     pub fn set_of(&self, scopes: impl IntoIterator<Item = Scope>) -> VersionSet {
         let read = self.read();
-        let current = |scope: Scope| (read.get(&scope).map_or(0, |version| version.current), scope);
-        VersionSet::of(scopes.into_iter().map(current).map(|(version, scope)| (scope, version)).collect())
+        let current = |scope: Scope| (read.versions.get(&scope).map_or(0, |version| version.current), scope);
+        let scopes = scopes.into_iter().map(current).map(|(version, scope)| (scope, version)).collect();
+        VersionSet::of(read.epoch, scopes)
     }
 
     /// The version set of a value that may depend on every scope, to be taken before reading the data.
     #[must_use]
     pub fn set_of_all(&self) -> VersionSet {
-        VersionSet { all: Some(self.read()), ..VersionSet::default() }
+        let Known { epoch, versions, .. } = self.read();
+        VersionSet { epoch, all: Some(versions), ..VersionSet::default() }
     }
 
     /// How a value that carries `set` compares with the versions known now.
@@ -123,54 +174,114 @@ impl Versions {
         let _ = read.wait_for(|read| set.staleness_in(read) != Staleness::Current).await;
     }
 
-    /// Sum of the minimum valid versions. They only grow, so every hard invalidation changes the sum.
+    /// The epoch, and the sum of its minimum valid versions. They only grow, so every hard invalidation changes the sum.
     #[must_use]
-    pub fn min_valid_sum(&self) -> i64 {
-        self.read().values().map(|version| version.min_valid).sum()
+    pub fn invalidations(&self) -> (Epoch, i64) {
+        let read = self.read();
+        (read.epoch, read.versions.values().map(|version| version.min_valid).sum())
     }
 
-    /// Merges versions read from the database, and ends the unknown state. Versions only grow, so the larger one of
-    /// each scope is right: a read that completes after a later read changes nothing.
-    pub(crate) fn update(&self, mut read: HashMap<Scope, Version>) {
+    /// To be called before each read of the database, whose result [`update`](Self::update) takes.
+    pub(crate) fn start_read(&self) -> ReadStart {
+        ReadStart(self.0.applied.load(Ordering::Acquire))
+    }
+
+    /// Applies versions read from the database, and ends the unknown state.
+    ///
+    /// Reads may overlap, and the earlier one may complete last. Within an epoch that does no harm: versions only grow, so
+    /// the larger one of each scope is right. Only a read that started after the last applied one had completed is known
+    /// to show a later state, and may replace the epoch.
+    pub(crate) fn update(&self, started: ReadStart, read: DataVersions) -> Update {
+        let mut update = Update::Applied;
         self.0.read.send_if_modified(|held| {
-            for (scope, version) in held.iter() {
-                let read = read.entry(scope.clone()).or_default();
-                *read = Version {
-                    current: read.current.max(version.current),
-                    min_valid: read.min_valid.max(version.min_valid),
-                };
+            let identity = match held.identity.as_deref() {
+                Some(before) => read.identity.completed_by(before),
+                None => read.identity,
+            };
+            let read = DataVersions { identity, ..read };
+            let overlapped = started.0 != self.0.applied.load(Ordering::Relaxed);
+            update = held.outcome_of(&read, overlapped);
+            if matches!(update, Update::Overlapped | Update::WentBack) {
+                return false;
             }
-            let changed = **held != read;
+            let changed = held.apply(read);
             if changed {
-                *held = Arc::new(read);
+                self.0.epoch.store(held.epoch.0, Ordering::Release);
                 // The write lock of the channel is held here. A thread that sees the new generation must wait for this
                 // lock before it can read the versions, so it never reads the old ones.
                 self.0.generation.fetch_add(1, Ordering::Release);
             }
+            self.0.applied.fetch_add(1, Ordering::Release);
             // Last: until the new versions are visible, data that changed unnoticed must not count as current.
             self.0.unknown.store(false, Ordering::Release);
             changed
         });
+        update
     }
 
-    /// Whether a replica that shows the versions `shown` has every change that this process knows of and that a ranking
-    /// of `decade` could depend on.
-    pub(crate) fn covers(&self, shown: &HashMap<Scope, Version>, decade: Decade) -> bool {
+    /// Whether a server that shows `shown` is a replica of the database that this process knows, with every change that
+    /// this process knows of and that a ranking of `decade` could depend on.
+    pub(crate) fn covers(&self, shown: &DataVersions, decade: Decade) -> bool {
         let is_relevant = |scope: &Scope| match scope {
             Scope::Scores(of) | Scope::List(_, of) => *of == decade,
             Scope::Snapshot | Scope::Profiles | Scope::Reference | Scope::Weights(_) => true,
         };
-        let shows = |scope, version: &Version| shown.get(scope).map_or(0, |shown| shown.current) >= version.current;
-        self.read().iter().all(|(scope, version)| !is_relevant(scope) || shows(scope, version))
+        let shows =
+            |scope, version: &Version| shown.versions.get(scope).map_or(0, |shown| shown.current) >= version.current;
+        let Known { identity, versions, .. } = self.read();
+        identity.is_some_and(|identity| identity.is_replicated_by(&shown.identity))
+            && versions.iter().all(|(scope, version)| !is_relevant(scope) || shows(scope, version))
     }
 
-    fn read(&self) -> VersionMap {
-        Arc::clone(&self.0.read.borrow())
+    fn read(&self) -> Known {
+        self.0.read.borrow().clone()
+    }
+}
+
+impl Known {
+    /// What `read` is compared with these versions; `overlapped` if another read was applied since it began.
+    fn outcome_of(&self, read: &DataVersions, overlapped: bool) -> Update {
+        match &self.identity {
+            None => Update::Applied,
+            Some(_) if self.epoch != read.identity.epoch() && overlapped => Update::Overlapped,
+            Some(identity) if self.epoch != read.identity.epoch() => Update::NewEpoch(Arc::clone(identity)),
+            Some(_) => {
+                let is_lower = |(scope, held): (&Scope, &Version)| {
+                    let read = read.versions.get(scope).copied().unwrap_or_default();
+                    read.current < held.current || read.min_valid < held.min_valid
+                };
+                if !overlapped && self.versions.iter().any(is_lower) { Update::WentBack } else { Update::Applied }
+            }
+        }
+    }
+
+    /// Merges `read` into these versions, or replaces them if it is of another epoch. Returns whether that changed
+    /// anything.
+    fn apply(&mut self, read: DataVersions) -> bool {
+        let DataVersions { identity, mut versions } = read;
+        let epoch = identity.epoch();
+        let before = std::mem::replace(&mut self.epoch, epoch);
+        self.identity = Some(identity.into());
+        if before != epoch {
+            self.versions = Arc::new(versions);
+            return true;
+        }
+        for (scope, held) in self.versions.iter() {
+            let read = versions.entry(scope.clone()).or_default();
+            *read = Version { current: read.current.max(held.current), min_valid: read.min_valid.max(held.min_valid) };
+        }
+        let changed = *self.versions != versions;
+        if changed {
+            self.versions = Arc::new(versions);
+        }
+        changed
     }
 }
 
 fn staleness_of(derived_from: i64, version: Version) -> Staleness {
-    if derived_from < version.min_valid {
+    // A version that this process has not read yet. It may be that of a history that ended, so only a read could tell
+    // whether the value is current.
+    if derived_from < version.min_valid || derived_from > version.current {
         Staleness::Invalidated
     } else if derived_from < version.current {
         Staleness::Stale
@@ -188,13 +299,16 @@ pub enum Staleness {
     Stale,
     /// The version listener is disconnected, so changes may have been missed. The value may be served as stale.
     Unknown,
-    /// The version is below the minimum valid one. The value must not be served (hard invalidation).
+    /// The version is below the minimum valid one (hard invalidation), of another epoch, or ahead of the database. The
+    /// value must not be served.
     Invalidated,
 }
 
 /// The versions of the data that a value was derived from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct VersionSet {
+    /// The epoch that the versions belong to. Without meaning in an empty set.
+    epoch: Epoch,
     scopes: Vec<(Scope, i64)>,
     /// All versions, for a value that may depend on every scope. Never stored in the shared cache.
     #[serde(skip)]
@@ -215,8 +329,14 @@ impl Clone for LastCurrentIn {
 }
 
 impl VersionSet {
-    fn of(scopes: Vec<(Scope, i64)>) -> Self {
-        Self { scopes, ..Self::default() }
+    fn of(epoch: Epoch, scopes: Vec<(Scope, i64)>) -> Self {
+        Self { epoch, scopes, ..Self::default() }
+    }
+
+    /// The epoch of the data that the value was derived from.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// Whether the set has no dependency, so that no change can make it stale.
@@ -225,21 +345,31 @@ impl VersionSet {
         self.scopes.is_empty() && self.all.is_none()
     }
 
-    fn staleness_in(&self, read: &VersionMap) -> Staleness {
+    fn staleness_in(&self, read: &Known) -> Staleness {
+        if self.is_empty() {
+            return Staleness::Current;
+        }
+        if self.epoch != read.epoch {
+            return Staleness::Invalidated;
+        }
+        let read = &read.versions;
         let of_scopes = self.scopes.iter().map(|(scope, derived_from)| (*derived_from, read.get(scope).copied()));
         let of_scopes =
             of_scopes.map(|(derived_from, version)| staleness_of(derived_from, version.unwrap_or_default()));
         let of_all = self.all.iter().filter(|all| !Arc::ptr_eq(all, read)).flat_map(|all| {
             let derived_from = |scope| all.get(scope).map_or(0, |version| version.current);
-            read.iter().map(move |(scope, version)| staleness_of(derived_from(scope), *version))
+            let missing = all.keys().filter(|scope| !read.contains_key(scope)).map(|scope| (scope, Version::default()));
+            let versions = read.iter().map(|(scope, version)| (scope, *version)).chain(missing);
+            versions.map(move |(scope, version)| staleness_of(derived_from(scope), version))
         });
         of_scopes.chain(of_all).max().unwrap_or(Staleness::Current)
     }
 
-    /// Whether this set has an older version of a scope than `other`.
+    /// Whether this set has an older version of a scope than `other`, in the same epoch.
     #[must_use]
     pub fn is_older_than(&self, other: &Self) -> bool {
-        self.scopes.iter().any(|(scope, version)| other.version(scope).is_some_and(|other| *version < other))
+        let is_older = |scope, version: i64| other.version(scope).is_some_and(|other| version < other);
+        self.epoch == other.epoch && self.scopes.iter().any(|(scope, version)| is_older(scope, *version))
     }
 
     /// The version of `scope` in this set; `None` if it does not depend on the scope by name.
@@ -254,12 +384,18 @@ impl VersionSet {
     pub fn only(&self, scope: Option<Scope>) -> Self {
         let version = |scope: &Scope| self.all.as_ref()?.get(scope).map(|version| version.current);
         let scopes = scope.into_iter().map(|scope| (version(&scope).unwrap_or_default(), scope));
-        Self::of(scopes.map(|(version, scope)| (scope, version)).collect())
+        Self::of(self.epoch, scopes.map(|(version, scope)| (scope, version)).collect())
     }
 
-    /// Adds the dependencies of `other`. The older version of each scope counts: a value is as old as its oldest part.
+    /// Adds the dependencies of `other`. The older version of each scope counts: a value is as old as its oldest part. A
+    /// value with parts of different epochs is never current.
     pub fn add(&mut self, other: &Self) {
         self.current_in = LastCurrentIn::default();
+        self.epoch = match (self.is_empty(), other.is_empty()) {
+            (true, _) => other.epoch,
+            (false, false) if self.epoch != other.epoch => Epoch::MIXED,
+            _ => self.epoch,
+        };
         for (scope, version) in &other.scopes {
             match self.scopes.iter_mut().find(|(of, _)| of == scope) {
                 Some((_, derived_from)) => *derived_from = (*derived_from).min(*version),
@@ -284,92 +420,4 @@ fn older(one: &VersionMap, other: &VersionMap) -> VersionMap {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn versions(rows: &[(Scope, i64, i64)]) -> Versions {
-        let versions = Versions::default();
-        publish(&versions, rows);
-        versions
-    }
-
-    fn publish(versions: &Versions, rows: &[(Scope, i64, i64)]) {
-        let row = |(scope, current, min_valid): &(Scope, i64, i64)| {
-            (scope.clone(), Version { current: *current, min_valid: *min_valid })
-        };
-        versions.update(rows.iter().map(row).collect());
-    }
-
-    #[test]
-    fn soft_invalidation_makes_a_set_stale_and_hard_invalidation_makes_it_invalid() {
-        let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
-        let set = versions.set_of([Scope::Snapshot]);
-        assert_eq!(versions.staleness(&set), Staleness::Current);
-        publish(&versions, &[(Scope::Snapshot, 4, 1), (Scope::Profiles, 2, 2)]);
-        assert_eq!(versions.staleness(&set), Staleness::Stale);
-        publish(&versions, &[(Scope::Snapshot, 5, 5)]);
-        assert_eq!(versions.staleness(&set), Staleness::Invalidated);
-    }
-
-    #[tokio::test]
-    async fn only_a_change_of_its_scopes_wakes_wait_until_outdated() {
-        let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
-        let set = versions.set_of([Scope::Snapshot]);
-        let mut outdated = std::pin::pin!(versions.wait_until_outdated(&set));
-        assert!(futures_util::poll!(&mut outdated).is_pending());
-        publish(&versions, &[(Scope::Profiles, 2, 2)]);
-        assert!(futures_util::poll!(&mut outdated).is_pending());
-        publish(&versions, &[(Scope::Snapshot, 4, 1)]);
-        outdated.await;
-        versions.wait_until_outdated(&set).await;
-    }
-
-    #[test]
-    fn nothing_is_current_in_the_unknown_state_until_versions_are_read() {
-        let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 2, 2)]);
-        let set = versions.set_of([Scope::Snapshot]);
-        let invalidated = VersionSet::of(vec![(Scope::Profiles, 1)]);
-        versions.mark_unknown();
-        assert_eq!(versions.staleness(&set), Staleness::Unknown);
-        assert_eq!(versions.staleness(&invalidated), Staleness::Invalidated);
-        publish(&versions, &[(Scope::Snapshot, 3, 1), (Scope::Profiles, 2, 2)]);
-        assert_eq!(versions.staleness(&set), Staleness::Current);
-    }
-
-    #[test]
-    fn a_set_found_current_is_compared_again_after_an_update() {
-        let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
-        let set = versions.set_of([Scope::Snapshot]);
-        assert_eq!([versions.staleness(&set), versions.staleness(&set)], [Staleness::Current; 2]);
-        publish(&versions, &[(Scope::Profiles, 2, 2)]);
-        assert_eq!([versions.staleness(&set), versions.staleness(&set)], [Staleness::Current; 2]);
-        let mut older = set.clone();
-        older.add(&VersionSet::of(vec![(Scope::Snapshot, 2)]));
-        assert_eq!(versions.staleness(&older), Staleness::Stale);
-        publish(&versions, &[(Scope::Snapshot, 4, 4)]);
-        assert_eq!(versions.staleness(&set), Staleness::Invalidated);
-    }
-
-    #[test]
-    fn a_set_of_all_versions_is_stale_after_a_new_scope_appears() {
-        let versions = versions(&[(Scope::Snapshot, 3, 1)]);
-        let set = versions.set_of_all();
-        assert_eq!(versions.staleness(&set), Staleness::Current);
-        publish(&versions, &[(Scope::Snapshot, 3, 1), (Scope::Reference, 1, 0)]);
-        assert_eq!(versions.staleness(&set), Staleness::Stale);
-    }
-
-    #[test]
-    fn a_combined_set_has_the_older_version_of_each_scope() {
-        let versions = versions(&[(Scope::Snapshot, 3, 1)]);
-        let (mut old, mut all) = (versions.set_of([Scope::Snapshot]), versions.set_of_all());
-        publish(&versions, &[(Scope::Snapshot, 4, 1)]);
-        let (mut new, new_all) = (versions.set_of([Scope::Snapshot, Scope::Profiles]), versions.set_of_all());
-        new.add(&old);
-        assert_eq!(new.version(&Scope::Snapshot), Some(3));
-        old.add(&new);
-        assert_eq!(old.version(&Scope::Profiles), Some(0));
-        all.add(&new_all);
-        assert_eq!(versions.staleness(&all), Staleness::Stale);
-    }
-}
+mod tests;

@@ -22,7 +22,7 @@ use crate::versions::Versions;
 
 pub use metrics::{Metrics, metrics_reference};
 pub use serve::{Addresses, ServeOptions};
-pub use status::{DataStatus, InstanceStatus, JobStatus, QueueStatus};
+pub use status::{DataStatus, IdentityStatus, InstanceStatus, JobStatus, QueueStatus};
 
 /// Name of the database in the embedded cluster.
 const EMBEDDED_DATABASE: &str = "cinegraph";

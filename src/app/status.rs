@@ -16,6 +16,7 @@ use crate::services::ServiceError;
 use crate::services::status::StatusReport;
 use crate::store::{Job, Pool, PoolStatus, Store};
 use crate::telemetry::Label;
+use crate::versions::Identity;
 
 /// How long `/status` waits for the database. The status of the instance is most useful when the database is slow.
 const DATA_TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,6 +37,8 @@ struct Status {
 /// Status of the data and of background work.
 #[derive(Debug, Serialize)]
 pub struct DataStatus {
+    /// The identity of the database. Cached data of another one is not used.
+    pub database_identity: IdentityStatus,
     /// Movies with stored scores.
     pub scored_films: usize,
     /// When the newest stored score was computed.
@@ -50,6 +53,27 @@ pub struct DataStatus {
     pub last_success: BTreeMap<&'static str, DateTime<Utc>>,
     /// Jobs that run, wait or have failed.
     pub jobs: Vec<JobStatus>,
+}
+
+/// The identity of a database.
+#[derive(Debug, Serialize)]
+pub struct IdentityStatus {
+    /// All of it in one value: keys in Redis end with it.
+    pub epoch: String,
+    /// Random value of Cinegraph's schema.
+    pub schema: String,
+    /// PostgreSQL's system identifier, if the role may read it.
+    pub system: Option<String>,
+    /// Timeline of the server, if the role may read it; each promotion of a standby raises it.
+    pub timeline: Option<i32>,
+}
+
+impl From<Identity> for IdentityStatus {
+    fn from(identity: Identity) -> Self {
+        let epoch = identity.epoch().to_string();
+        let Identity { schema, system, timeline, .. } = identity;
+        Self { epoch, schema, system, timeline }
+    }
 }
 
 /// Movies that wait for new scores.
@@ -115,6 +139,7 @@ pub(super) async fn of_data(store: &Store) -> Result<DataStatus, ServiceError> {
     let queue = store.queue_length().await?;
     let successes = store.task_successes().await?.into_iter();
     Ok(DataStatus {
+        database_identity: store.identity().await?.into(),
         scored_films: status.scored_movies,
         scored_at: status.scored_at,
         snapshot_at: status.snapshot_at,

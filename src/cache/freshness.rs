@@ -16,7 +16,8 @@
 //! 4. The version listener loses its connection, so changes may be missed. The entry is treated as stale, whatever its
 //!    times are.
 //! 5. The versions are read again.
-//! 6. A hard invalidation raises a minimum valid version above the entry's version. This outranks every other state.
+//! 6. A hard invalidation raises a minimum valid version above the entry's version, or the database turns out to have
+//!    another history (another epoch). This outranks every other state.
 //! 7. The next lookup removes the entry from L1 and waits for a load.
 
 use std::time::Duration;

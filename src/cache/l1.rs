@@ -78,6 +78,18 @@ where
         }
     }
 
+    /// Removes all entries, and counts them under `reason`.
+    pub fn clear(&self, reason: Eviction) {
+        for partition in [&self.standard, &self.custom] {
+            let removed = self.measured(partition, |partition| {
+                let entries = partition.store.cache_size();
+                partition.store.cache_clear_with_on_evict();
+                entries
+            });
+            self.metrics.evicted(self.name, reason, removed);
+        }
+    }
+
     /// Number of entries that match `wanted`, in any state.
     pub fn count(&self, wanted: impl Fn(&Entry<V>) -> bool) -> usize {
         let in_one = |partition: &Mutex<Partition<K, V>>| {
@@ -213,6 +225,22 @@ mod tests {
         assert!(memory.get(&100).is_none() && memory.get(&99).is_some());
         memory.set(99, entry(900), false);
         assert!(memory.get(&98).is_none() && memory.get(&99).is_some());
+    }
+
+    #[test]
+    fn clearing_leaves_no_entry_and_no_bytes() {
+        let (memory, recorder) = memory(100, 1_000);
+        for key in 0..5 {
+            memory.set(key, entry(10), key == 4);
+        }
+        memory.clear(Eviction::Invalidated);
+        assert_eq!(memory.count(|_| true), 0);
+        let rendered = recorder.render();
+        let has = |line: &str| rendered.lines().any(|rendered| rendered == line);
+        assert!(has("cinegraph_cache_estimated_bytes{cache=\"films\"} 0"), "{rendered}");
+        assert!(has("cinegraph_cache_evictions_total{cache=\"films\",reason=\"invalidated\"} 5"), "{rendered}");
+        memory.set(0, entry(100), false);
+        assert!(memory.get(&0).is_some());
     }
 
     #[test]

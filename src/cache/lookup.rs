@@ -132,7 +132,7 @@ where
     pub fn find_fresh(&self, key: &K) -> Option<Arc<Entry<V>>> {
         let tiers = &self.0;
         let started = Instant::now();
-        let entry = tiers.memory.get(key).filter(|entry| tiers.state(entry) == EntryState::Fresh)?;
+        let entry = tiers.memory().get(key).filter(|entry| tiers.state(entry) == EntryState::Fresh)?;
         let metrics = &tiers.cache_context.metrics;
         metrics.operation(Layer::L1, CacheOperation::Get, started);
         metrics.layer(tiers.name, Layer::L1, LayerResult::Hit);
@@ -148,7 +148,7 @@ where
     /// Whether L1 has an entry of `key`, in any state.
     #[must_use]
     pub fn has(&self, key: &K) -> bool {
-        self.0.memory.get(key).is_some()
+        self.0.memory().get(key).is_some()
     }
 
     /// Creates the span of a lookup, with empty fields for its result.
@@ -166,7 +166,7 @@ where
 
     /// Number of L1 entries whose version set matches `wanted`.
     pub fn count(&self, wanted: impl Fn(&VersionSet) -> bool) -> usize {
-        self.0.memory.count(|entry| wanted(&entry.version_set))
+        self.0.memory().count(|entry| wanted(&entry.version_set))
     }
 
     /// Looks up `key` in L1, counts the result of the tier, and removes an invalidated entry.
@@ -174,7 +174,7 @@ where
         let tiers = &self.0;
         let metrics = &tiers.cache_context.metrics;
         let started = Instant::now();
-        let cached = tiers.memory.get(key);
+        let cached = tiers.memory().get(key);
         metrics.operation(Layer::L1, CacheOperation::Get, started);
         let state = cached.as_deref().map(|entry| match tiers.state(entry) {
             EntryState::Fresh if reader.mode() == ReadMode::Latest && !tiers.is_current(entry) => EntryState::Stale,
@@ -184,7 +184,7 @@ where
             (Some(entry), Some(EntryState::Fresh)) => InMemory::Fresh(entry),
             (Some(entry), Some(EntryState::Stale)) if reader.is_request() => InMemory::Stale(entry),
             (Some(_), Some(EntryState::Invalidated)) => {
-                tiers.memory.remove(key, Eviction::Invalidated);
+                tiers.memory().remove(key, Eviction::Invalidated);
                 InMemory::Missing { outdated: None }
             }
             // The load that follows may fail in an outage, and then an outdated value is better than an error. The entry

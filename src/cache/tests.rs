@@ -14,7 +14,7 @@ use super::*;
 use crate::breaker::BreakerMetrics;
 use crate::clock::{Clock, ClockHand};
 use crate::telemetry::Recorder;
-use crate::versions::{Scope, Version, Versions};
+use crate::versions::{DataVersions, Identity, Scope, Version, Versions};
 
 const TTL: Ttl = Ttl::of(Duration::from_mins(1));
 
@@ -97,7 +97,20 @@ impl Fixture {
 
     /// Publishes the version of the data that every value depends on.
     fn publish(&self, current: i64, min_valid: i64) {
-        self.versions.update(HashMap::from([(Scope::Snapshot, Version { current, min_valid })]));
+        self.publish_of("a", current, min_valid);
+    }
+
+    /// The same, of the database whose schema has this identity.
+    fn publish_of(&self, schema: &str, current: i64, min_valid: i64) {
+        let identity = Identity {
+            schema: schema.to_owned(),
+            objects: "5/16400".to_owned(),
+            system: None,
+            timeline: None,
+            is_standby: false,
+        };
+        let versions = HashMap::from([(Scope::Snapshot, Version { current, min_valid })]);
+        self.versions.update(self.versions.start_read(), DataVersions { identity, versions });
     }
 
     fn load(&self, ending: Ending) -> impl Future<Output = Result<Loaded<Option<u32>>, Failure>> + Send + 'static {
@@ -342,6 +355,34 @@ async fn many_keys_are_loaded_together_and_a_missing_one_becomes_a_negative_entr
     fixture.publish(2, 2);
     assert_eq!(get(&["a", "none"]).await, ["a"]);
     assert_eq!(fixture.started.load(Ordering::SeqCst), 3, "negative entries are invalidated too");
+}
+
+#[tokio::test]
+async fn another_epoch_empties_the_memory_and_serves_nothing_in_an_outage() {
+    let fixture = Fixture::new();
+    fixture.released.add_permits(2);
+    for name in ["a", "b"] {
+        fixture.lookup(name, Ending::Value).await.unwrap().unwrap();
+    }
+    fixture.publish_of("b", 1, 0);
+    let outage = fixture.lookup("a", Ending::Fail(Failure::Outage));
+    fixture.released.add_permits(1);
+    assert_eq!(outage.await.unwrap(), Err(Failure::Outage));
+    assert_eq!(fixture.cache.count(|_| true), 0, "entries that nobody looks up are removed too");
+}
+
+#[tokio::test]
+async fn a_load_that_began_in_another_epoch_is_not_stored() {
+    let fixture = Fixture::new();
+    let leader = fixture.lookup("a", Ending::Value);
+    fixture.started(1).await;
+    fixture.publish_of("b", 1, 0);
+    let follower = fixture.lookup("a", Ending::Value);
+    fixture.pause().await;
+    fixture.released.add_permits(2);
+    assert_eq!(leader.await.unwrap(), Ok(Some(1)), "its lookup began before the change");
+    assert_eq!(follower.await.unwrap(), Ok(Some(2)));
+    assert_eq!(fixture.lookup("a", Ending::Value).await.unwrap(), Ok(Some(2)), "the value of the new epoch is stored");
 }
 
 #[tokio::test]

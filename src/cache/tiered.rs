@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cached::claim::ClaimRegistry;
@@ -20,7 +21,7 @@ use super::metrics::revalidation_span;
 use super::single_flight::{Joined, SingleFlight};
 use crate::clock::Moment;
 use crate::telemetry::{Status, in_current_operation};
-use crate::versions::Staleness;
+use crate::versions::{Epoch, Staleness};
 
 /// Time limit of a background refresh. A longer one counts as failed and releases its claim, because a claimed key is
 /// refreshed by no other lookup. The load itself goes on.
@@ -56,12 +57,14 @@ impl<V> Clone for LoadOutcome<V> {
 /// The tiers of a cache, and its loads in flight.
 pub(super) struct Tiers<K, V, E> {
     pub(super) name: CacheName,
-    pub(super) memory: Memory<K, V>,
+    memory: Memory<K, V>,
     /// `None` if the values are not shared.
     codec: Option<Codec<V>>,
     in_flight: SingleFlight<K, Loading<K, V, E>>,
     /// Keys whose background refresh is running.
     refreshing: ClaimRegistry<K>,
+    /// The epoch that the entries in memory belong to.
+    epoch: AtomicU64,
     pub(super) cache_context: CacheContext,
 }
 
@@ -79,8 +82,19 @@ where
             codec,
             in_flight: SingleFlight::default(),
             refreshing: ClaimRegistry::new(),
+            epoch: AtomicU64::default(),
             cache_context: cache_context.clone(),
         }
+    }
+
+    /// The entries in memory. Those of another epoch are removed by the first lookup after the epoch has changed: none of
+    /// them will ever be served again.
+    pub(super) fn memory(&self) -> &Memory<K, V> {
+        let epoch = self.cache_context.versions.epoch().to_bits();
+        if self.epoch.load(Ordering::Relaxed) != epoch && self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
+            self.memory.clear(Eviction::Invalidated);
+        }
+        &self.memory
     }
 
     /// Whether the entry may be served now.
@@ -187,7 +201,7 @@ where
             // Only if every key has such an entry: a key that the result leaves out counts as one without a value.
             Err(error) if error.is_outage() && missing.iter().all(|key| may_serve(outdated.get(key))) => {
                 for (key, entry) in outdated {
-                    self.memory.set(key.clone(), Arc::clone(&entry), key.is_custom());
+                    self.memory().set(key.clone(), Arc::clone(&entry), key.is_custom());
                     outcomes.insert(key, LoadOutcome::outdated(entry));
                 }
             }
@@ -211,8 +225,9 @@ where
         let validity = dependencies.validity.map_or(validity, |parts| validity.min(&parts));
         let entry = Arc::new(Entry { value: Arc::new(value), version_set, validity, bytes });
         // A value derived from a stale entry is outdated already. It is not cached, because a refresh of that entry is
-        // running and the next lookup can use its result.
-        if dependencies.stale == 0 && ttl != Ttl::NONE {
+        // running and the next lookup can use its result. Nor is one that was invalidated while it was loaded: in another
+        // epoch, its rows may be those of either database.
+        if dependencies.stale == 0 && ttl != Ttl::NONE && !self.is_invalidated(&entry) {
             self.write_l2(&key, &entry, reason);
             self.insert(key.clone(), Arc::clone(&entry), key.is_custom() || dependencies.custom);
             self.cache_context.metrics.written(self.name, Layer::L1, reason);
@@ -223,27 +238,30 @@ where
 
     /// Replaces the L1 entry of `key`, and counts an expired one as evicted.
     fn insert(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
-        if self.memory.get(&key).is_some_and(|old| self.state(&old) == EntryState::Expired) {
-            self.memory.remove(&key, Eviction::Expired);
+        if self.memory().get(&key).is_some_and(|old| self.state(&old) == EntryState::Expired) {
+            self.memory().remove(&key, Eviction::Expired);
         }
-        self.memory.set(key, entry, custom);
+        self.memory().set(key, entry, custom);
     }
 
     /// Whether L1 has an entry of newer data than `entry`, which another instance stored: that instance had not read the
     /// latest versions yet. Clients that were served the newer data must not see older data again.
     fn is_outdone(&self, key: &K, entry: &Entry<V>) -> bool {
-        self.memory.get(key).is_some_and(|known| entry.version_set.is_older_than(&known.version_set))
+        self.memory().get(key).is_some_and(|known| entry.version_set.is_older_than(&known.version_set))
     }
 
-    /// Redis and the name of `key` there; `None` if its entry is not shared.
-    fn shared(&self, key: &K) -> Option<(&Redis, String)> {
+    /// Redis and the name of `key` there in this epoch; `None` if its entry is not shared. Nothing is shared before the
+    /// epoch is known: another deployment may use the same Redis.
+    fn shared(&self, key: &K, epoch: Epoch) -> Option<(&Redis, String)> {
         self.codec.as_ref()?;
-        Some((self.cache_context.redis.as_ref()?, key.shared()?))
+        let redis = self.cache_context.redis.as_ref().filter(|_| epoch.is_known())?;
+        Some((redis, format!("{}:{epoch}", key.shared()?)))
     }
 
     /// The entries of `keys` that L2 has, in any state, without those that L1 has in newer data.
     async fn read_l2(&self, keys: &[K], counted: bool) -> Vec<(K, Arc<Entry<V>>)> {
-        let shared = keys.iter().filter_map(|key| self.shared(key).map(|shared| (key, shared)));
+        let epoch = self.cache_context.versions.epoch();
+        let shared = keys.iter().filter_map(|key| self.shared(key, epoch).map(|shared| (key, shared)));
         let reads = shared.map(|(key, (redis, name))| async move {
             let now = self.cache_context.clock.moment();
             let decode = |stored: &Stored| self.codec.as_ref()?.decode(&name, stored, now);
@@ -255,7 +273,8 @@ where
 
     /// Writes an entry to L2 in the background: a slow Redis must not delay a response.
     fn write_l2(&self, key: &K, entry: &Entry<V>, reason: WriteReason) {
-        let Some((redis, name)) = self.shared(key) else { return };
+        // The epoch of the data, which may not be the present one any more.
+        let Some((redis, name)) = self.shared(key, entry.version_set.epoch()) else { return };
         let Some(bytes) = self.codec.as_ref().and_then(|codec| codec.encode(&name, entry)) else { return };
         let ttl = entry.validity.stale_until.since(self.cache_context.clock.moment());
         let (redis, metrics, cache) = (redis.clone(), self.cache_context.metrics.clone(), self.name);
@@ -271,8 +290,9 @@ where
     /// stored already; otherwise the next lookup of the stale entry comes here again.
     async fn lock_in_l2(&self, keys: Vec<K>) -> (Vec<K>, Vec<String>) {
         let (mut locked, mut names) = (Vec::new(), Vec::new());
+        let epoch = self.cache_context.versions.epoch();
         for key in keys {
-            match self.shared(&key) {
+            match self.shared(&key, epoch) {
                 None => locked.push(key),
                 Some((redis, name)) if redis.try_lock(&name).await => {
                     locked.push(key);

@@ -11,19 +11,27 @@ pub(super) struct MigrateArgs {
     /// Remove everything that Cinegraph added to the database of a host application; the movie tables stay
     #[arg(long)]
     detach: bool,
+    /// Give the database an identity of its own: for a copy, such as a restored backup or a clone for staging, so that
+    /// nothing cached of the original is used with it
+    #[arg(long, conflicts_with = "detach")]
+    new_identity: bool,
 }
 
 pub(super) async fn run(app: &App, args: &MigrateArgs) -> anyhow::Result<()> {
-    if args.detach { detach(app).await } else { migrate(app).await }
+    if args.detach { detach(app).await } else { migrate(app, args.new_identity).await }
 }
 
-async fn migrate(app: &App) -> anyhow::Result<()> {
+async fn migrate(app: &App, new_identity: bool) -> anyhow::Result<()> {
     let done = app.store.migrate().await?;
     let mut text = format!("Found {}.\n", done.found);
     text += &line("Migrations applied", &done.migrations);
     text += &line("Indexes built", &done.indexes);
     text += &line("Triggers put on", &done.triggers);
     text += "The schema is up to date.\n";
+    if new_identity {
+        app.store.renew_identity().await?;
+        text += "The database has a new identity: running instances discard what they have cached.\n";
+    }
     print(&text)
 }
 

@@ -96,7 +96,10 @@ fn facts(data: &DataStatus) -> String {
         QueueStatus { films: 0, .. } => "none".to_owned(),
         QueueStatus { films, oldest_at } => format!("{films}, since {}", time(oldest_at)),
     };
+    let identity = &data.database_identity;
+    let timeline = identity.timeline.map(|timeline| format!(", timeline {timeline}")).unwrap_or_default();
     let mut rows = vec![
+        ["Database identity".to_owned(), format!("{}{timeline}", identity.epoch)],
         ["Movies with scores".to_owned(), format!("{}, the newest of {}", data.scored_films, time(&data.scored_at))],
         ["Snapshot".to_owned(), format!("{} ({})", time(&data.snapshot_at), data.target_lists.join(", "))],
         ["Movies waiting for scores".to_owned(), waiting],

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ApiError;
 use crate::scoring::{MovieId, Standing};
+use crate::versions::Epoch;
 
 /// Maximum page size.
 const PAGE_MAX: i32 = 100;
@@ -19,8 +20,12 @@ const INVALID_CURSOR: &str = "is not a valid cursor";
 const CURSOR_MISMATCH: &str =
     "is a cursor of another query: send the arguments of the previous page; only `first` may differ";
 
+/// Error text for a cursor that was issued for the data of another epoch. Its movie may be another one by now.
+const CURSOR_OF_OTHER_EPOCH: &str =
+    "is a cursor of an earlier state of the database, which was replaced: start again with the first page";
+
 /// Version of the cursor layout. Cursors with another version are rejected instead of being misread.
-const CURSOR_VERSION: u8 = 1;
+const CURSOR_VERSION: u8 = 2;
 
 pub(super) type Connection<Node, Fields = EmptyFields> = async_graphql::connection::Connection<Cursor, Node, Fields>;
 pub(super) type Edge<Node> = async_graphql::connection::Edge<Cursor, Node, EmptyFields>;
@@ -51,22 +56,47 @@ pub(super) struct CountFields {
     pub(super) total_count: usize,
 }
 
-/// Fingerprint of the list that a cursor points into: of everything that determines its members and their order.
+/// The list that a cursor points into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CursorScope([u8; 8]);
+pub(super) struct CursorScope {
+    /// Epoch of the data.
+    epoch: Epoch,
+    /// Fingerprint of everything else that determines the list's members and their order.
+    list: [u8; 8],
+}
 
 impl CursorScope {
-    /// The scope of the list that `parts` determine.
-    pub(super) fn of(parts: &[&str]) -> Self {
+    /// The scope of the list that `parts` determine. To be made before the data is loaded: a cursor of data that is
+    /// replaced meanwhile then has the former epoch, and is rejected, instead of looking like one of the new data.
+    pub(super) fn of(epoch: Epoch, parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             // The length distinguishes ("a", "bc") from ("ab", "c").
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
-        let mut scope = [0; 8];
-        scope.copy_from_slice(&hash.finalize()[..8]);
-        Self(scope)
+        let mut list = [0; 8];
+        list.copy_from_slice(&hash.finalize()[..8]);
+        Self { epoch, list }
+    }
+
+    fn from_words([epoch, list]: [[u8; 8]; 2]) -> Self {
+        Self { epoch: Epoch::from_bits(u64::from_be_bytes(epoch)), list }
+    }
+
+    fn to_words(self) -> [[u8; 8]; 2] {
+        [self.epoch.to_bits().to_be_bytes(), self.list]
+    }
+
+    /// Checks that a cursor of the scope `other` points into this list.
+    fn check(self, other: Self) -> Result<(), ApiError> {
+        if other.list != self.list {
+            Err(ApiError::bad_input("after", CURSOR_MISMATCH))
+        } else if other.epoch != self.epoch {
+            Err(ApiError::bad_input("after", CURSOR_OF_OTHER_EPOCH))
+        } else {
+            Ok(())
+        }
     }
 
     /// The standing that the cursor `after` points at; `None` without a cursor.
@@ -75,11 +105,8 @@ impl CursorScope {
     /// `BAD_USER_INPUT` if it is not a cursor of this scope.
     pub(super) fn read(self, after: Option<&str>) -> Result<Option<Standing>, ApiError> {
         let Some(after) = after else { return Ok(None) };
-        let error = |problem| ApiError::bad_input("after", problem);
-        let cursor = Cursor::decode_cursor(after).map_err(error)?;
-        if cursor.scope != self {
-            return Err(error(CURSOR_MISMATCH));
-        }
+        let cursor = Cursor::decode_cursor(after).map_err(|problem| ApiError::bad_input("after", problem))?;
+        self.check(cursor.scope)?;
         Ok(Some(cursor.standing))
     }
 
@@ -88,11 +115,9 @@ impl CursorScope {
     /// # Errors
     /// `BAD_USER_INPUT` if it is not a cursor of this scope.
     pub(super) fn read_title(self, after: &str) -> Result<TitleCursor, ApiError> {
-        match TitleCursor::decode_cursor(after) {
-            Ok(cursor) if cursor.scope == self => Ok(cursor),
-            Ok(_) => Err(ApiError::bad_input("after", CURSOR_MISMATCH)),
-            Err(problem) => Err(ApiError::bad_input("after", problem)),
-        }
+        let cursor = TitleCursor::decode_cursor(after).map_err(|problem| ApiError::bad_input("after", problem))?;
+        self.check(cursor.scope)?;
+        Ok(cursor)
     }
 
     pub(super) fn cursor(self, standing: Standing) -> Cursor {
@@ -113,19 +138,19 @@ impl CursorType for Cursor {
     fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| INVALID_CURSOR)?;
         let [CURSOR_VERSION, rest @ ..] = bytes.as_slice() else { return Err(INVALID_CURSOR) };
-        let words: [[u8; 8]; 3] = rest.as_chunks().0.try_into().map_err(|_| INVALID_CURSOR)?;
-        let [scope, score, id] = words;
+        let words: [[u8; 8]; 4] = rest.as_chunks().0.try_into().map_err(|_| INVALID_CURSOR)?;
+        let [epoch, list, score, id] = words;
         let standing = Standing { score: f64::from_be_bytes(score), id: MovieId(i64::from_be_bytes(id)) };
         // `as_chunks` leaves a remainder out, and a NaN has no place in an order.
         if rest.len() != size_of_val(&words) || standing.score.is_nan() {
             return Err(INVALID_CURSOR);
         }
-        Ok(Self { scope: CursorScope(scope), standing })
+        Ok(Self { scope: CursorScope::from_words([epoch, list]), standing })
     }
 
     fn encode_cursor(&self) -> String {
         let mut bytes = vec![CURSOR_VERSION];
-        bytes.extend(self.scope.0);
+        bytes.extend(self.scope.to_words().as_flattened());
         bytes.extend(self.standing.score.to_be_bytes());
         bytes.extend(self.standing.id.0.to_be_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
@@ -146,11 +171,11 @@ impl CursorType for TitleCursor {
 
     fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| INVALID_CURSOR)?;
-        let (&[scope, id], title) = bytes
+        let (&[epoch, list, id], title) = bytes
             .strip_prefix(&[CURSOR_VERSION])
             .and_then(|rest| {
-                let (words, title) = rest.split_at_checked(size_of::<[[u8; 8]; 2]>())?;
-                Some((<&[[u8; 8]; 2]>::try_from(words.as_chunks().0).ok()?, title))
+                let (words, title) = rest.split_at_checked(size_of::<[[u8; 8]; 3]>())?;
+                Some((<&[[u8; 8]; 3]>::try_from(words.as_chunks().0).ok()?, title))
             })
             .ok_or(INVALID_CURSOR)?;
         let title = String::from_utf8(title.to_vec()).map_err(|_| INVALID_CURSOR)?;
@@ -158,12 +183,12 @@ impl CursorType for TitleCursor {
         if title.contains('\0') {
             return Err(INVALID_CURSOR);
         }
-        Ok(Self { scope: CursorScope(scope), title, id: MovieId(i64::from_be_bytes(id)) })
+        Ok(Self { scope: CursorScope::from_words([epoch, list]), title, id: MovieId(i64::from_be_bytes(id)) })
     }
 
     fn encode_cursor(&self) -> String {
         let mut bytes = vec![CURSOR_VERSION];
-        bytes.extend(self.scope.0);
+        bytes.extend(self.scope.to_words().as_flattened());
         bytes.extend(self.id.0.to_be_bytes());
         bytes.extend(self.title.as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
@@ -177,18 +202,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cursors_round_trip_and_are_bound_to_their_scope(score: f64, id: i64) {
+        fn cursors_round_trip_and_are_bound_to_their_scope(score: f64, id: i64, epochs: [u64; 2], title in "[^\0]{0,9}") {
             prop_assume!(!score.is_nan());
-            let scope = CursorScope::of(&["a", "list"]);
+            let [epoch, other] = epochs.map(Epoch::from_bits);
+            let scope = CursorScope::of(epoch, &["a", "list"]);
             let standing = Standing { score, id: MovieId(id) };
             let text = scope.cursor(standing).encode_cursor();
             prop_assert_eq!(scope.read(Some(&text)).unwrap(), Some(standing));
-            prop_assert!(CursorScope::of(&["al", "ist"]).read(Some(&text)).is_err());
+            prop_assert!(CursorScope::of(epoch, &["al", "ist"]).read(Some(&text)).is_err());
+            prop_assert_eq!(CursorScope::of(other, &["a", "list"]).read(Some(&text)).is_ok(), epoch == other);
+            let cursor = TitleCursor { scope, title, id: MovieId(id) };
+            let text = cursor.encode_cursor();
+            prop_assert_eq!(CursorScope::of(other, &["a", "list"]).read_title(&text).is_ok(), epoch == other);
+            prop_assert_eq!(scope.read_title(&text).unwrap(), cursor);
         }
 
         #[test]
         fn malformed_cursors_are_rejected(text in ".{0,60}") {
-            prop_assert!(CursorScope::of(&[]).read(Some(&text)).is_err());
+            prop_assert!(CursorScope::of(Epoch::UNKNOWN, &[]).read(Some(&text)).is_err());
         }
     }
 }

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::batch_scheduler::{NoDelay, PendingBatches};
+use super::connection::CursorScope;
 use super::error::ApiError;
 use super::loaders::Loaders;
 use super::metrics::GraphqlMetrics;
@@ -19,6 +20,7 @@ use crate::services::reference::Reference;
 use crate::services::validation::TestedWeights;
 use crate::services::{ServiceError, Services};
 use crate::store::Profile;
+use crate::versions::Epoch;
 
 /// More keys than any page has, so that a batch is never split.
 const BATCH_MAX: usize = 1_000_000;
@@ -26,6 +28,7 @@ const BATCH_MAX: usize = 1_000_000;
 /// State of one operation, shared by its resolvers only.
 pub(super) struct RequestContext {
     services: Arc<Services>,
+    epoch: Epoch,
     loaders: DataLoader<Loaders, HashMapCache>,
     profiles: OnceCell<Arc<Vec<Arc<Profile>>>>,
     reference: OnceCell<Arc<Reference>>,
@@ -59,6 +62,7 @@ impl RequestContext {
         let loaders = Loaders::new(Arc::clone(&services), metrics);
         let loaders = DataLoader::with_cache(loaders, batches, NoDelay, HashMapCache::default());
         Self {
+            epoch: services.versions.epoch(),
             services,
             loaders: loaders.max_batch_size(BATCH_MAX),
             profiles: OnceCell::new(),
@@ -68,6 +72,11 @@ impl RequestContext {
 
     pub(super) fn services(&self) -> &Arc<Services> {
         &self.services
+    }
+
+    /// The scope of cursors into the list that `parts` determine.
+    pub(super) fn cursors(&self, parts: &[&str]) -> CursorScope {
+        CursorScope::of(self.epoch, parts)
     }
 
     /// One value, loaded in a batch with those that other resolvers request. Boxed, because the future of every field

@@ -12,6 +12,7 @@ use super::error::{RETRY_AFTER_SECONDS, error_with_code};
 use super::error_code::ErrorCode;
 use super::metrics::{OperationEnd, Outcome};
 use crate::cache::{DataSource, Lookup, Validity};
+use crate::versions::Epoch;
 
 /// The response to an operation.
 #[derive(Debug, Clone)]
@@ -87,14 +88,15 @@ pub struct CacheMetadata {
     pub hash: BodyHash,
 }
 
-/// Hash of a response body: equal bodies have equal hashes, in all processes.
+/// Hash of a response body and of the epoch of its data: equal in all processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyHash(pub u128);
 
 impl BodyHash {
-    /// The first 128 bits of the body's SHA-256.
-    pub(super) fn of(body: &[u8]) -> Self {
-        Self(Sha256::digest(body).first_chunk().copied().map_or(0, u128::from_be_bytes))
+    /// The first 128 bits of the SHA-256 of both.
+    pub(super) fn of(body: &[u8], epoch: Epoch) -> Self {
+        let hash = Sha256::new().chain_update(epoch.to_bits().to_be_bytes()).chain_update(body).finalize();
+        Self(hash.first_chunk().copied().map_or(0, u128::from_be_bytes))
     }
 }
 

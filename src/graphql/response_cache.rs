@@ -173,7 +173,7 @@ impl EncodedResponse {
         info: Arc<OperationInfo>,
         read: Dependencies,
     ) -> Self {
-        let hash = BodyHash::of(&body);
+        let hash = BodyHash::of(&body, read.version_set.epoch());
         Self { body, hash, status, outcome, codes, info, read, delivered: AtomicBool::new(false) }
     }
 

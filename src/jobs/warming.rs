@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::services::warming::{warm, warm_first};
 use crate::services::{ServiceError, Services};
 use crate::store::{Store, Task};
-use crate::versions::Scope;
+use crate::versions::{Epoch, Scope};
 
 /// How often all results are warmed.
 const WARM_INTERVAL: Duration = Duration::from_mins(10);
@@ -84,8 +84,8 @@ impl Warming {
     }
 
     /// A changed value means that entries were hard-invalidated, or that there is a new validation snapshot.
-    fn invalidations(&self) -> (i64, i64) {
+    fn invalidations(&self) -> ((Epoch, i64), i64) {
         let versions = &self.services.versions;
-        (versions.min_valid_sum(), versions.of(&Scope::Snapshot))
+        (versions.invalidations(), versions.of(&Scope::Snapshot))
     }
 }

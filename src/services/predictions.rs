@@ -121,7 +121,7 @@ pub struct RankingPage {
 }
 
 impl SharedValue for RankingPage {
-    const LAYOUT: [u8; 4] = [192, 249, 91, 155];
+    const LAYOUT: [u8; 4] = [223, 17, 227, 54];
 }
 
 impl RankingPage {

@@ -30,7 +30,7 @@ pub struct Validation {
 impl Key for (String, Decade) {}
 
 impl SharedValue for DecadeReport {
-    const LAYOUT: [u8; 4] = [246, 41, 20, 148];
+    const LAYOUT: [u8; 4] = [172, 112, 171, 182];
 }
 
 /// Cache key of a report.

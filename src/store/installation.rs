@@ -55,6 +55,36 @@ impl Installation {
 }
 
 impl Store {
+    /// Gives the schema another random identity, so that nothing that was cached of this database, or of the one that it
+    /// is a copy of, is used any more. Instances notice at once.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn renew_identity(&self) -> Result<(), StoreError> {
+        let mut statement = self.statement(QueryName::Installation).await?;
+        let renewed = sqlx::query!(
+            "WITH renewed AS (UPDATE cinegraph.installation SET identity = gen_random_uuid())
+             SELECT pg_notify('cinegraph_events', 'identity')"
+        )
+        .execute(statement.connection())
+        .with_deadline(self.limits.request)
+        .await;
+        statement.finish(renewed.map(|_| ()))
+    }
+
+    /// Gives the schema another random identity if it still has the identity `seen`.
+    pub(super) async fn replace_identity(&self, seen: &str) -> Result<(), StoreError> {
+        let mut statement = self.statement(QueryName::Installation).await?;
+        let replaced = sqlx::query!(
+            "UPDATE cinegraph.installation SET identity = gen_random_uuid() WHERE identity::text = $1",
+            seen
+        )
+        .execute(statement.connection())
+        .with_deadline(self.limits.request)
+        .await;
+        statement.finish(replaced.map(|_| ()))
+    }
+
     /// Reads the installation.
     ///
     /// # Errors

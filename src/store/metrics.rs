@@ -53,6 +53,7 @@ struct Instruments {
     count: AtomicU64,
     pools: ByLabel<Pool, PoolInstruments>,
     replica_lag: Gauge,
+    identity_changes: Counter,
 }
 
 #[derive(Debug)]
@@ -84,6 +85,7 @@ impl StoreMetrics {
             count: AtomicU64::new(0),
             pools: ByLabel::of(|pool: Pool| PoolInstruments::new(recorder, pool.as_str())),
             replica_lag: recorder.gauge(&catalogue::REPLICA_LAG, &[]),
+            identity_changes: recorder.counter(&catalogue::IDENTITY_CHANGES, &[]),
         }))
     }
 
@@ -128,6 +130,11 @@ impl StoreMetrics {
     /// Sets the replication lag of the replica.
     pub fn replica_lag(&self, lag: Duration) {
         self.0.replica_lag.set(lag.as_secs_f64());
+    }
+
+    /// Counts that the database turned out to have another identity.
+    pub fn identity_changed(&self) {
+        self.0.identity_changes.increment(1);
     }
 
     /// The connections of `pool` when they were last measured.

@@ -133,6 +133,8 @@ catalogue! {
         "Loads by a fallback (direct query, primary); shed: rejected because too many were running.";
     REPLICA_LAG: Gauge, "cinegraph_replica_lag_seconds", [],
         "Replication lag of the read replica; 0 without a replica.";
+    IDENTITY_CHANGES: Counter, "cinegraph_database_identity_changes_total", [],
+        "Changes of the database's identity (failover, restore, detach and attach): all cached data is discarded.";
 
     STATEMENT_DURATION: Histogram(DB), "db_client_operation_duration_seconds", ["query_name"],
         "Statement duration until the last row, excluding the wait for a connection.";

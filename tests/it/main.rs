@@ -19,6 +19,7 @@ mod fuzz;
 mod generate;
 mod graphql;
 mod http;
+mod identity;
 mod import;
 mod import_imdb;
 mod incremental;

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, Object, OneofObject, connection};
 
-use crate::graphql::connection::{CursorScope, TitleCursor, page_size};
+use crate::graphql::connection::{TitleCursor, page_size};
 use crate::graphql::context::{RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
@@ -83,7 +83,7 @@ async fn search(
         return Err(ApiError::bad_input("titleContains", "is empty"));
     }
     text("titleContains", Some(contains))?;
-    let (first, cursors) = (page_size(first)?, CursorScope::of(&["titles", &contains.to_lowercase()]));
+    let (first, cursors) = (page_size(first)?, context.cursors(&["titles", &contains.to_lowercase()]));
     let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;
     let has_previous = after.is_some();
     let after = after.map(|after| (after.title, after.id));

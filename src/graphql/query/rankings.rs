@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Object};
 
 use super::movie_lookup::MovieBy;
-use crate::graphql::connection::{CursorScope, Edge, page_size};
+use crate::graphql::connection::{Edge, page_size};
 use crate::graphql::context::{RankingParams, RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
@@ -108,7 +108,7 @@ async fn ranking_page(
 ) -> Result<PredictionConnection, ApiError> {
     let decade = Decade::starting(decade).map_err(ServiceError::from)?;
     let cursors =
-        CursorScope::of(&[&format!("{status:?}"), &params.key(), &decade.to_string(), &format!("{filter:?}")]);
+        context.cursors(&[&format!("{status:?}"), &params.key(), &decade.to_string(), &format!("{filter:?}")]);
     let request = PageRequest {
         list: params.list.clone(),
         decade,

@@ -7,7 +7,7 @@ use async_graphql::{Context, Enum, Object};
 use super::movie_prediction::Movie;
 use super::validation_total::{Interval, ValidationTotal};
 use crate::graphql::connection::{Connection, CountFields, CursorScope, Edge, page_size};
-use crate::graphql::context::{RankingParams, context};
+use crate::graphql::context::{RankingParams, RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::scoring::{Basis, DecadeReport, MovieId, Place, Standing};
 
@@ -44,6 +44,7 @@ impl DecadeValidation {
 
     fn page(
         &self,
+        context: &RequestContext,
         which: &str,
         movies: &[Listed],
         first: i32,
@@ -51,7 +52,7 @@ impl DecadeValidation {
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
         let decade = self.report.decade.to_string();
         let basis = format!("{:?}", Basis::from(self.params.basis));
-        let scope = CursorScope::of(&[which, &self.params.ranking.key(), &decade, &basis]);
+        let scope = context.cursors(&[which, &self.params.ranking.key(), &decade, &basis]);
         page_of(movies, scope, first, after, RankedMovie)
     }
 }
@@ -115,11 +116,12 @@ impl DecadeValidation {
     #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn hit_films(
         &self,
+        ctx: &Context<'_>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
         let movies: Vec<_> = self.report.hits.iter().copied().map(Listed::Ranked).collect();
-        self.page("hits", &movies, first, after.as_deref())
+        self.page(context(ctx), "hits", &movies, first, after.as_deref())
     }
 
     /// The misses: listed movies that are not in the top N, highest score first. Movies that are not fully imported come
@@ -127,23 +129,25 @@ impl DecadeValidation {
     #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn missed_films(
         &self,
+        ctx: &Context<'_>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
         let missed = self.report.missed.iter().copied().map(Listed::Ranked);
         let movies: Vec<_> = missed.chain(self.report.unhittable.iter().copied().map(Listed::Unranked)).collect();
-        self.page("missed", &movies, first, after.as_deref())
+        self.page(context(ctx), "missed", &movies, first, after.as_deref())
     }
 
     /// The false positives: movies in the top N that are not on the list, highest score first.
     #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn false_positives(
         &self,
+        ctx: &Context<'_>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
         let movies: Vec<_> = self.report.false_positives.iter().copied().map(Listed::Ranked).collect();
-        self.page("false positives", &movies, first, after.as_deref())
+        self.page(context(ctx), "false positives", &movies, first, after.as_deref())
     }
 }
 

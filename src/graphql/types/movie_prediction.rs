@@ -12,7 +12,7 @@ use super::people::{Credit, CreditedPerson, in_department};
 use super::profile::Profile;
 use super::score::{PredictionStatus, ScoreContribution, ScoreSource, UnrankedReason};
 use super::weights::WeightsInput;
-use crate::graphql::connection::{Connection, CountFields, CursorScope, Edge, TitleCursor, page_size};
+use crate::graphql::connection::{Connection, CountFields, Edge, TitleCursor, page_size};
 use crate::graphql::context::{RankingParams, RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::error_code::ErrorCode;
@@ -162,7 +162,7 @@ impl Movie {
     ) -> Result<Connection<Credit, CountFields>, ApiError> {
         let first = page_size(first)?;
         let scope_of = [&self.0.id.to_string(), department.as_deref().unwrap_or("*")];
-        let cursors = CursorScope::of(&["credits", scope_of[0], scope_of[1]]);
+        let cursors = context(ctx).cursors(&["credits", scope_of[0], scope_of[1]]);
         let after = cursors.read(after.as_deref())?;
         let credits = context(ctx).load(MovieCredits(self.of())).await?;
         let wanted = |credit: &&store::Credit| department.as_deref().is_none_or(|name| in_department(credit, name));
