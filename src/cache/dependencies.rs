@@ -91,6 +91,21 @@ impl DependencyScope {
         read.source = read.source.max(Some(source));
     }
 
+    /// Adds what a part of the value was derived from, which was computed in a scope of its own.
+    pub fn absorb(&self, part: &Dependencies) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.version_set.add(&part.version_set);
+        read.validity = match (read.validity, &part.validity) {
+            (Some(shortest), Some(validity)) => Some(shortest.min(validity)),
+            (shortest, validity) => shortest.or(*validity),
+        };
+        read.source = read.source.max(part.source);
+        read.custom |= part.custom;
+        read.hits += part.hits;
+        read.stale += part.stale;
+        read.misses += part.misses;
+    }
+
     /// Records that a part of the value was computed with custom weights.
     pub fn record_custom(&self) {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).custom = true;

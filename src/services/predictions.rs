@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::breaker::{Breaker, Fallback};
-use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, SharedValue};
+use crate::cache::{
+    Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, ReadMode, SharedValue, Validity,
+};
 use crate::clock::Clock;
 use crate::scoring::{
     Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
@@ -25,6 +27,10 @@ const COLUMN_BYTES: usize = 120;
 
 /// Movies of a cached page: the maximum page size, so that one entry serves pages of any size.
 const WINDOW: usize = 100;
+
+/// Maximum number of times that columns are loaded for a page of a minimum data version. The first load may have been
+/// in flight already when the version became known; the second one cannot.
+const LOADS: usize = 3;
 
 /// Rankings over score columns, which are loaded when a decade is first requested.
 #[derive(Debug, Clone)]
@@ -222,10 +228,7 @@ impl Predictions {
         };
         let this = self.clone();
         let load = async move {
-            let version_set = this.versions.set_of([
-                Scope::List(request.list.clone(), request.decade),
-                Scope::Weights(request.weights.fingerprint()),
-            ]);
+            let version_set = this.version_set_of(&request);
             let value = this.rank(&request, WINDOW).await?;
             let bytes = estimated_size(&value, value.movies.len() * size_of::<ScoredMovie>());
             let ttl = this.limits.ranking(request.decade);
@@ -233,6 +236,78 @@ impl Predictions {
             Ok(Loaded { value, version_set, ttl, bytes, source: DataSource::CacheFresh })
         };
         Ok(windows.get(key, load).await?.cut(first))
+    }
+
+    /// As [`page`](Self::page), of data whose version is `at_least` or a later one: for a client that knows of that
+    /// version and must not see older data, neither cached nor in an outage.
+    ///
+    /// # Errors
+    /// As [`page`](Self::page); [`ServiceError::Conflict`] if the database has not reached the version.
+    pub async fn page_at_least(&self, request: PageRequest, at_least: i64) -> Result<RankingPage, ServiceError> {
+        self.require_version(request.decade, at_least).await?;
+        let reader = DependencyScope::current();
+        let usual = reader.as_ref().map_or(ReadMode::Request, |reader| reader.mode());
+        // Each attempt has a scope of its own: the response does not depend on a page that is too old for it.
+        let accepted = |page: RankingPage, scope: &DependencyScope| {
+            let page = Some(page).filter(|page| page.data_version >= at_least)?;
+            if let Some(reader) = &reader {
+                reader.absorb(&scope.snapshot());
+            }
+            Some(page)
+        };
+        let scope = DependencyScope::new(usual);
+        let page = Arc::clone(&scope).of(self.page(request.clone())).await?;
+        if let Some(page) = accepted(page, &scope) {
+            return Ok(page);
+        }
+        for _ in 0..LOADS {
+            let scope = DependencyScope::new(ReadMode::Latest);
+            let page = Arc::clone(&scope).of(self.latest_page(&request)).await?;
+            if let Some(page) = accepted(page, &scope) {
+                return Ok(page);
+            }
+        }
+        // Only if the database was replaced meanwhile.
+        self.require_version(request.decade, at_least).await?;
+        Err(ServiceError::NotReady("the data has just been replaced; retry"))
+    }
+
+    /// Checks that the scores of a decade have the version `at_least`. Reads the versions if this process does not know
+    /// of it: the client may have it from another instance.
+    async fn require_version(&self, decade: Decade, at_least: i64) -> Result<(), ServiceError> {
+        let known = || self.versions.of(&Scope::Scores(decade));
+        if known() < at_least {
+            self.store.read_versions(&self.versions).await?;
+        }
+        let known = known();
+        if known >= at_least {
+            return Ok(());
+        }
+        // Not a matter of waiting: the primary was read, so the number is not one of this data.
+        let problem = format!(
+            "is {at_least}, but the data of this decade has version {known}: the number is of another decade, or of a \
+             state of the database that was replaced; leave it out, and continue with the `dataVersion` of the response"
+        );
+        Err(ServiceError::conflict("atLeast", problem))
+    }
+
+    /// A page of the columns with every known change. Neither reads nor stores a page: those in the cache may lack
+    /// changes for some seconds.
+    async fn latest_page(&self, request: &PageRequest) -> Result<RankingPage, ServiceError> {
+        if let Some(dependencies) = DependencyScope::current() {
+            let validity = Validity::new(self.clock.moment(), self.limits.ranking(request.decade));
+            dependencies.record(&self.version_set_of(request), validity, DataSource::CacheFresh);
+            if request.custom {
+                dependencies.record_custom();
+            }
+        }
+        self.rank(request, request.first).await
+    }
+
+    /// What a ranking depends on besides the columns.
+    fn version_set_of(&self, request: &PageRequest) -> VersionSet {
+        let (list, weights) = (request.list.clone(), request.weights.fingerprint());
+        self.versions.set_of([Scope::List(list, request.decade), Scope::Weights(weights)])
     }
 
     async fn rank(&self, request: &PageRequest, first: usize) -> Result<RankingPage, ServiceError> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic in a helper fails its test")]
 
 mod architecture;
+mod at_least;
 mod attach;
 mod caching;
 mod catalogue;

@@ -39,12 +39,14 @@ impl RankingQueries {
         #[graphql(desc = "Returns only matching movies. Their ranks stay the same")] filter: Option<PredictionFilter>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+        #[graphql(desc = "Lowest `dataVersion` that the response may have. Null: any")] at_least: Option<i64>,
     ) -> Result<PredictionConnection, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
             let params = context.ranking_params(profile, weights, list).await?;
             let filter = filter.unwrap_or_default().resolve(context).await?;
-            ranking_page(context, params, decade, ListStatus::Candidates, filter, first, after.as_deref()).await
+            let paging = Paging { first, after: after.as_deref(), at_least };
+            ranking_page(context, params, decade, ListStatus::Candidates, filter, paging).await
         })
         .await
     }
@@ -86,14 +88,23 @@ impl RankingQueries {
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+        #[graphql(desc = "Lowest `dataVersion` that the response may have. Null: any")] at_least: Option<i64>,
     ) -> Result<PredictionConnection, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
             let params = context.ranking_params(profile, weights, list).await?;
-            ranking_page(context, params, decade, ListStatus::Listed, Filter::default(), first, after.as_deref()).await
+            let paging = Paging { first, after: after.as_deref(), at_least };
+            ranking_page(context, params, decade, ListStatus::Listed, Filter::default(), paging).await
         })
         .await
     }
+}
+
+/// Which page of a ranking, and of which data.
+struct Paging<'a> {
+    first: i32,
+    after: Option<&'a str>,
+    at_least: Option<i64>,
 }
 
 /// A page of a decade's candidates or listed movies.
@@ -103,8 +114,7 @@ async fn ranking_page(
     decade: i32,
     status: ListStatus,
     filter: Filter,
-    first: i32,
-    after: Option<&str>,
+    paging: Paging<'_>,
 ) -> Result<PredictionConnection, ApiError> {
     let decade = Decade::starting(decade).map_err(ServiceError::from)?;
     let cursors =
@@ -116,10 +126,17 @@ async fn ranking_page(
         custom: params.custom,
         status,
         filter,
-        after: cursors.read(after)?,
-        first: page_size(first)?,
+        after: cursors.read(paging.after)?,
+        first: page_size(paging.first)?,
     };
-    let page = context.services().predictions.page(request).await?;
+    let predictions = &context.services().predictions;
+    let page = match paging.at_least {
+        None => predictions.page(request).await?,
+        Some(negative @ i64::MIN..0) => {
+            return Err(ApiError::bad_input("atLeast", format!("is {negative}, expected 0 or more")));
+        }
+        Some(at_least) => predictions.page_at_least(request, at_least).await?,
+    };
     let fields =
         RankingFields { total_count: page.total, data_version: page.data_version, as_of: Timestamp(page.as_of) };
     let mut connection = PredictionConnection::with_additional_fields(page.has_previous, page.has_next, fields);

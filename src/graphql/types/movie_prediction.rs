@@ -215,7 +215,8 @@ pub(in crate::graphql) struct RankingFields {
     /// Number of movies that match the filter, on all pages.
     pub(in crate::graphql) total_count: usize,
     /// Version of the decade's data, a number that every change raises. If two pages have different versions, scores
-    /// have changed in between.
+    /// have changed in between. Comparable for the same decade only, and as long as the database is the same: after a
+    /// restore, or a failover that lost changes, it may be lower.
     pub(in crate::graphql) data_version: i64,
     /// When the scores of this page were read.
     pub(in crate::graphql) as_of: Timestamp,

@@ -119,6 +119,15 @@ impl TestService {
         Self::with(pool, redis, Some(tokens)).await
     }
 
+    /// On a migrated database, without patience for a connection to it.
+    pub(crate) async fn impatient(pool: PgPool) -> Self {
+        let metrics = metrics();
+        let store = store(url(&pool), Duration::from_millis(300), metrics.clone());
+        let service = Self::over(store, metrics, pool, None, None);
+        service.see_changes().await;
+        service
+    }
+
     async fn with(pool: PgPool, redis: Option<&str>, tokens: Option<&Path>) -> Self {
         let metrics = metrics();
         let store = migrated(&pool, metrics.clone()).await;
