@@ -15,9 +15,9 @@ use super::background::{follow_versions, poll_replica_lag, run_metrics_upkeep};
 use super::shutdown::{Shutdown, finish};
 use super::{App, status};
 use crate::cache::CacheContext;
-use crate::config::AdminTokens;
+use crate::config::{AdminTokens, AllowedHosts};
 use crate::graphql;
-use crate::http::{self, ConnectionLimits, PerCoreRuntimes, Probe, Readiness};
+use crate::http::{self, ConnectionLimits, HttpService, PerCoreRuntimes, Probe, Readiness};
 use crate::services::Services;
 use crate::store::Store;
 
@@ -65,14 +65,14 @@ impl App {
         let probe = probe(self.store.clone(), Some(Arc::clone(&services)), stop.clone());
         let state = self.http_state(&services, &cache_context, probe.clone(), &shutdown.close)?;
         let websocket_limiter = state.websocket_limiter.clone();
-        let service = http::public(state);
         let (public, admin) = self.listen().await?;
         let addresses = Addresses { public: public.local_addr()?, admin: admin.local_addr()? };
+        let service = self.check_hosts(http::public(state), addresses.public);
 
         let threads = PerCoreRuntimes::start().context("starting the connection threads")?;
         let background = TaskTracker::new();
         self.spawn_loops(&background, cache_context, &shutdown.close);
-        background.spawn(self.serve_admin(admin, probe, &shutdown.close));
+        background.spawn(self.serve_admin((admin, addresses.admin), probe, &shutdown.close));
         if options.jobs {
             background.spawn(self.jobs().await?.run(stop.clone()));
         }
@@ -120,10 +120,11 @@ impl App {
         self.record_build_info();
         let listener = listen("admin_addr", self.config.admin_addr).await?;
         let address = listener.local_addr()?;
+        let probe = probe(self.store.clone(), None, stop.clone());
         let background = TaskTracker::new();
         let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.recorder.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
-        background.spawn(self.serve_admin(listener, probe(self.store.clone(), None, stop.clone()), stop));
+        background.spawn(self.serve_admin((listener, address), probe, stop));
         background.spawn(jobs.run(stop.clone()));
         background.close();
 
@@ -171,15 +172,21 @@ impl App {
         background.spawn(close.clone().run_until_cancelled_owned(poll_replica_lag(self.store.clone())));
     }
 
+    /// Rejects requests for hosts that the listener of this address does not allow, before `service`.
+    fn check_hosts<S: HttpService>(&self, service: S, listener: SocketAddr) -> impl HttpService + use<S> {
+        let hosts = self.config.allowed_hosts.clone().unwrap_or_else(|| AllowedHosts::default_for(listener));
+        http::check_hosts(service, hosts, self.metrics.http.clone())
+    }
+
     /// Serves metrics, status and health to operators.
     fn serve_admin(
         &self,
-        listener: TcpListener,
+        (listener, address): (TcpListener, SocketAddr),
         probe: Probe,
         close: &CancellationToken,
     ) -> impl Future<Output = ()> + Send + use<> {
         let status = status::probe(self.store.clone(), self.metrics.clone());
-        let admin = http::admin(self.metrics.http.clone(), probe, status);
+        let admin = self.check_hosts(http::admin(self.metrics.http.clone(), probe, status), address);
         http::serve(listener, admin, ConnectionLimits::default(), vec![Handle::current()], close.clone())
     }
 }

@@ -11,6 +11,7 @@ use toml::Value;
 use tracing_subscriber::filter::Targets;
 
 use super::connection_url::{UrlFault, check_database_url, check_redis_url};
+use super::hosts::AllowedHosts;
 use super::origins::AllowedOrigins;
 use super::secret::without_password;
 
@@ -51,6 +52,8 @@ pub enum Kind {
     LogFilter,
     /// Origins of web pages.
     Origins,
+    /// Hosts of URLs.
+    Hosts,
     /// Names of HTTP headers.
     HeaderNames,
 }
@@ -69,7 +72,7 @@ impl Kind {
             Self::Integer { .. } | Self::Seconds => {
                 text.parse().map(Value::Integer).ok().or_else(|| text.parse().map(Value::Float).ok())
             }
-            Self::List | Self::Networks | Self::Origins | Self::HeaderNames => {
+            Self::List | Self::Networks | Self::Origins | Self::Hosts | Self::HeaderNames => {
                 Some(Value::Array(text.split(',').map(|entry| entry.trim().into()).collect()))
             }
             Self::DatabaseUrl | Self::RedisUrl | Self::Path | Self::Address | Self::OneOf(_) | Self::LogFilter => None,
@@ -86,6 +89,7 @@ impl Kind {
             Self::List => is::<Vec<String>>(value, |texts| !texts.is_empty() && !texts.iter().any(String::is_empty)),
             Self::Networks => is::<Vec<IpNet>>(value, |_| true),
             Self::Origins => is::<AllowedOrigins>(value, |_| true),
+            Self::Hosts => is::<AllowedHosts>(value, |_| true),
             Self::HeaderNames => is::<Vec<String>>(value, |names| names.iter().all(|name| is_header_name(name))),
             _ => value.as_str().is_some_and(|text| self.validate_text(text)),
         }
@@ -149,6 +153,10 @@ impl fmt::Display for Kind {
                 "a list of origins such as [\"https://films.example\"] (scheme, host, optional port; no path or \
                  wildcard), \"loopback\" for pages of this machine on any port, or \"*\" for all; comma-separated in a \
                  variable"
+            }
+            Self::Hosts => {
+                "a list of hosts such as [\"films.example\", \"*.films.example\", \"10.0.0.1\"] (no ports), or \"*\" for \
+                 all; comma-separated in a variable"
             }
             Self::HeaderNames => {
                 "a list of header names such as [\"x-tenant\"], without wildcards, comma-separated in a variable"

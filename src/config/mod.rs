@@ -6,6 +6,7 @@
 mod admin_tokens;
 mod connection_url;
 mod error;
+mod hosts;
 mod kind;
 mod misspelling;
 mod origins;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Deserializer};
 pub use admin_tokens::{AdminToken, AdminTokens, AdminTokensError};
 pub use connection_url::UrlFault;
 pub use error::ConfigError;
+pub use hosts::{AllowedHosts, Host, HostError};
 pub use kind::Kind;
 pub use origins::{AllowedOrigins, OriginError};
 pub use secret::Secret;
@@ -76,6 +78,7 @@ pub struct Config {
     #[serde(rename = "http_write_timeout_seconds", deserialize_with = "seconds")]
     pub http_write_timeout: Duration,
     pub http_concurrency_limit: usize,
+    pub allowed_hosts: Option<AllowedHosts>,
     pub cors_allowed_origins: Option<AllowedOrigins>,
     pub cors_allowed_headers: Option<Vec<String>>,
     pub trusted_peers: Vec<IpNet>,

@@ -185,6 +185,14 @@ pub const SETTINGS: &[Setting] = &[
         description: "Concurrent HTTP operations, including those of pages; further requests get 503 (load shedding).",
     },
     Setting {
+        key: "allowed_hosts",
+        kind: Kind::Hosts,
+        default: None,
+        description: "Hosts by which clients may address both listeners, beside localhost, loopback addresses and names \
+                      without a dot; others get 421. When not set: no others on a loopback address, which protects it \
+                      from DNS rebinding, and all on any other address.",
+    },
+    Setting {
         key: "cors_allowed_origins",
         kind: Kind::Origins,
         default: None,
@@ -202,8 +210,9 @@ pub const SETTINGS: &[Setting] = &[
         key: "trusted_peers",
         kind: Kind::Networks,
         default: Some("127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7"),
-        description: "Networks whose `traceparent` header is trusted, its sampling flag included. A proxy in one of them \
-                      must drop the header of its clients.",
+        description: "Networks whose headers about their clients are trusted: `traceparent`, its sampling flag included, \
+                      which a proxy in one of them must drop from its clients' requests; `X-Forwarded-Host`, the page's \
+                      host for WebSockets; `X-Forwarded-For`, to which a proxy must append its client's address.",
     },
     Setting {
         key: "request_timeout_seconds",

@@ -55,6 +55,8 @@ impl From<ServiceError> for ApiError {
             ServiceError::Forbidden { field: Some(field), problem } => of(ErrorCode::Forbidden, field, problem),
             ServiceError::Forbidden { field: None, problem } => Self::new(ErrorCode::Forbidden, &problem),
             ServiceError::Unauthenticated(problem) => Self::new(ErrorCode::Unauthenticated, problem),
+            ServiceError::InvalidToken => Self::new(ErrorCode::Unauthenticated, &error.to_string()),
+            ServiceError::TooManyInvalidTokens => Self::new(ErrorCode::RateLimited, &error.to_string()),
             ServiceError::NotReady(what) => Self::new(ErrorCode::ServiceUnavailable, what),
             ServiceError::Store(error) => {
                 let cause = chain(&error);

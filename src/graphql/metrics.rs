@@ -42,6 +42,11 @@ label! {
     Dropped { Slow = "slow", Limit = "limit", Shutdown = "shutdown", Error = "error" }
 }
 
+label! {
+    /// Why an admin token was rejected: unknown, or not checked after too many unknown ones of the same client.
+    TokenRejection { Invalid = "invalid", RateLimit = "rate_limit" }
+}
+
 impl Outcome {
     /// Outcome of an operation whose future is dropped: an error during a panic, otherwise cancelled by the client.
     #[must_use]
@@ -75,6 +80,7 @@ struct Instruments {
     depth: Histogram,
     subscriptions_dropped: ByLabel<Dropped, Counter>,
     predictions: ByLabel<DataSource, Histogram>,
+    admin_tokens_rejected: ByLabel<TokenRejection, Counter>,
 }
 
 #[derive(Debug)]
@@ -112,6 +118,7 @@ impl GraphqlMetrics {
             depth: recorder.histogram(&catalogue::DEPTH, &[]),
             subscriptions_dropped: recorder.counters(&catalogue::SUBSCRIPTIONS_DROPPED, &[]),
             predictions: recorder.histograms(&catalogue::PREDICTION_DURATION, &[]),
+            admin_tokens_rejected: recorder.counters(&catalogue::ADMIN_TOKENS_REJECTED, &[]),
         }))
     }
 
@@ -134,6 +141,11 @@ impl GraphqlMetrics {
     pub fn subscription(&self, field: &'static str) -> SubscriptionGuard {
         self.0.fields.get(field).1.subscriptions.increment(1.0);
         SubscriptionGuard { metrics: self.clone(), field }
+    }
+
+    /// Counts an admin token that was rejected.
+    pub fn admin_token_rejected(&self, reason: TokenRejection) {
+        self.0.admin_tokens_rejected.at(reason).increment(1);
     }
 
     /// Counts one entry of `errors` in a response.

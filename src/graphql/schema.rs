@@ -8,12 +8,14 @@ use async_graphql::async_trait::async_trait;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute, NextValidation};
 use async_graphql::futures_util::FutureExt;
 use async_graphql::futures_util::stream::{BoxStream, StreamExt, once, unfold};
+use async_graphql::parser::types::{Selection, SelectionSet};
 use async_graphql::{Data, Executor, Request, Response, Schema, ServerError, ValidationMode, ValidationResult};
 use sha2::{Digest, Sha256};
 
 use super::batch_scheduler::PendingBatches;
 use super::context::RequestContext;
-use super::error::too_complex;
+use super::error::{error_with_code, too_complex};
+use super::error_code::ErrorCode;
 use super::input_types::InputTypes;
 use super::metrics::{GraphqlMetrics, Phase};
 use super::mutation::Mutation;
@@ -60,7 +62,8 @@ pub struct Api {
 pub fn api(services: Arc<Services>, metrics: GraphqlMetrics, limits: QueryLimits) -> Api {
     let limited = || {
         let schema = builder().data(metrics.clone());
-        if limits.introspection { schema } else { schema.disable_introspection() }
+        // Suggestions in the errors of validation would reveal the schema name by name.
+        if limits.introspection { schema } else { schema.disable_introspection().disable_suggestions() }
     };
     // `check` has validated the operation already, so execution uses the fast mode.
     let executing = || limited().validation_mode(ValidationMode::Fast);
@@ -94,6 +97,10 @@ impl Api {
     /// # Errors
     /// The validation errors, or `QUERY_TOO_COMPLEX` if the operation costs more points than allowed.
     async fn check(&self, request: &mut Request) -> Result<(), Vec<ServerError>> {
+        if !self.limits.introspection {
+            // Before validation, whose errors name types. async-graphql would return null.
+            reject_introspection(request).map_err(|error| vec![error])?;
+        }
         let complexity = validate(&self.checks, &self.types, request).await?;
         self.metrics.complexity(complexity);
         if let Some(cost) = request.data.get(&TypeId::of::<Cost>()).and_then(|cost| cost.downcast_ref::<Cost>()) {
@@ -147,6 +154,31 @@ impl Executor for Api {
         };
         responses.flatten_stream().boxed()
     }
+}
+
+/// # Errors
+/// The error for the first field that selects the schema, in any operation or fragment of the document.
+fn reject_introspection(request: &mut Request) -> Result<(), ServerError> {
+    let document = request.parsed_query()?;
+    let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
+    let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
+    let mut unread: Vec<&SelectionSet> = operations.chain(fragments).collect();
+    while let Some(selections) = unread.pop() {
+        for selection in &selections.items {
+            match &selection.node {
+                Selection::Field(field) if matches!(field.node.name.node.as_str(), "__schema" | "__type") => {
+                    let problem = "introspection is disabled: use the published schema";
+                    let mut error = error_with_code(ErrorCode::ValidationFailed, problem);
+                    error.locations.push(field.pos);
+                    return Err(error);
+                }
+                Selection::Field(field) => unread.push(&field.node.selection_set.node),
+                Selection::InlineFragment(fragment) => unread.push(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Validates an operation and returns its cost in points. The request is rewritten into what it means by the

@@ -20,6 +20,7 @@ use super::content_negotiation::{is_json, negotiate, prefers_html, unsupported_c
 use super::error::{JSON, error_response};
 use super::graphql_request::{GraphqlRequest, QueryParameters};
 use super::observability::request_id;
+use super::peer::{Peer, TrustedPeers, peer_address};
 use super::response_status::MediaType;
 use super::state::HttpState;
 use super::{cache_headers, explorer};
@@ -31,6 +32,7 @@ use crate::graphql::{
 /// `POST /graphql`.
 pub(super) async fn post<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
+    peer: Peer,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
@@ -63,7 +65,7 @@ pub(super) async fn post<E: Executor>(
         );
     }
     match serde_json::from_slice(&body).ok().and_then(GraphqlRequest::into_request) {
-        Some(request) => execute(&state, &headers, request, (Transport::Post, media), &body).await,
+        Some(request) => execute(&state, (&headers, peer), request, (Transport::Post, media), &body).await,
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
@@ -76,6 +78,7 @@ pub(super) async fn post<E: Executor>(
 /// `GET /graphql?query=…`. Redirects browsers that open the URL without a query to the explorer.
 pub(super) async fn get<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
+    peer: Peer,
     headers: HeaderMap,
     RawQuery(sent): RawQuery,
     parameters: Result<Query<QueryParameters>, QueryRejection>,
@@ -87,7 +90,7 @@ pub(super) async fn get<E: Executor>(
     match parameters.ok().and_then(|Query(parameters)| parameters.into_request()) {
         Some(request) => {
             let sent = sent.as_deref().unwrap_or_default().as_bytes();
-            execute(&state, &headers, request, (Transport::Get, media), sent).await
+            execute(&state, (&headers, peer), request, (Transport::Get, media), sent).await
         }
         None => bad_request(
             &state,
@@ -106,13 +109,14 @@ fn is_incomplete(rejection: &BytesRejection) -> bool {
 
 async fn execute<E: Executor>(
     state: &HttpState<E>,
-    headers: &HeaderMap,
+    (headers, peer): (&HeaderMap, Peer),
     mut request: Request,
     (transport, media): (Transport, MediaType),
     raw: &[u8],
 ) -> Response {
     if let Some(bearer) = bearer(headers) {
-        request = request.data(bearer);
+        let client = TrustedPeers::new(&state.trusted_peers).client_address(peer_address(&peer), headers);
+        request = request.data(bearer.from_client(client));
     }
     let received = received(&state.pipeline, (transport, media), raw, headers);
     let executed = state.pipeline.execute(request, received).await;

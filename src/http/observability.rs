@@ -22,6 +22,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 use super::instrumented_body::InstrumentedBody;
 use super::metrics::{self, HttpMetrics, HttpRequestGuard, UNMATCHED};
+use super::peer::TrustedPeers;
 use crate::graphql::OperationEnd;
 use crate::telemetry::{self, Label as _};
 
@@ -51,12 +52,12 @@ pub(super) struct RequestObserver {
     pub(super) metrics: HttpMetrics,
     tracer: Arc<BoxedTracer>,
     /// Peers whose `traceparent` becomes the parent of the request's span.
-    trusted: Arc<[IpNet]>,
+    trusted: TrustedPeers,
 }
 
 impl RequestObserver {
     pub(super) fn new(metrics: HttpMetrics, trusted: &[IpNet]) -> Self {
-        Self { metrics, tracer: Arc::new(telemetry::tracer()), trusted: trusted.into() }
+        Self { metrics, tracer: Arc::new(telemetry::tracer()), trusted: TrustedPeers::new(trusted) }
     }
 
     /// Starts measuring a request. `route` is the route's template.
@@ -93,11 +94,7 @@ impl RequestObserver {
 
     fn trusts_peer(&self, request: &Request) -> bool {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        peer.is_some_and(|ConnectInfo(peer)| {
-            // A dual-stack listener reports IPv4 peers as IPv4-mapped IPv6 addresses, which no IPv4 network contains.
-            let address = peer.ip().to_canonical();
-            self.trusted.iter().any(|network| network.contains(&address))
-        })
+        self.trusted.trusts(peer.map(|ConnectInfo(peer)| peer.ip()))
     }
 }
 

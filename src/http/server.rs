@@ -10,6 +10,7 @@ use std::{io, thread};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -25,6 +26,7 @@ use tower::Service;
 
 use super::client_stream::{ClientStream, client_left};
 use super::observability::TRACEPARENT;
+use super::peer::FORWARDED_HOST;
 
 /// How long to wait after a failed accept, which is mostly due to a lack of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
@@ -179,11 +181,10 @@ async fn receives_first_byte(stream: &TcpStream, limit: Duration, stop: &Cancell
     matches!(stop.run_until_cancelled(received).await, Some(Ok(Ok(1))))
 }
 
-/// Adds the peer's address to requests with a trace context.
+/// Adds the peer's address to requests with a header whose meaning depends on it.
 fn attach_peer_address(request: axum::http::Request<Incoming>, peer: SocketAddr) -> Request {
     let mut request = request.map(Body::new);
-    // Only the check whether to trust a `traceparent` reads the address.
-    if request.headers().contains_key(TRACEPARENT) {
+    if [TRACEPARENT, AUTHORIZATION, FORWARDED_HOST].iter().any(|name| request.headers().contains_key(name)) {
         request.extensions_mut().insert(ConnectInfo(peer));
     }
     request

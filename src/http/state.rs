@@ -27,7 +27,7 @@ pub struct HttpState<E> {
     pub origins: AllowedOrigins,
     /// Request headers that these pages may send in addition to the built-in ones.
     pub cors_headers: Vec<String>,
-    /// Networks whose requests may continue a trace by `traceparent`.
+    /// Networks whose headers about their clients are trusted: `traceparent`, `X-Forwarded-For`, `X-Forwarded-Host`.
     pub trusted_peers: Vec<IpNet>,
     /// Limits and tracks WebSocket connections.
     pub websocket_limiter: ConnectionLimiter,

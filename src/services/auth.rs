@@ -1,26 +1,41 @@
 //! Authenticates administrators by the tokens in the operator's file.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::ServiceError;
+use super::invalid_tokens::InvalidTokens;
+use crate::clock::Clock;
 use crate::config::{AdminTokens, Secret};
 
 /// Checks admin tokens.
 #[derive(Debug)]
 pub struct Authenticator {
     tokens_file: Option<PathBuf>,
+    invalid_tokens: InvalidTokens,
 }
 
 /// A token from a request, not yet verified.
 #[derive(Debug, Clone)]
-pub struct Bearer(Secret);
+pub struct Bearer {
+    token: Secret,
+    client: Option<IpAddr>,
+}
 
 impl Bearer {
     /// Parses the value of an `Authorization` header; `None` for other schemes.
     #[must_use]
     pub fn of(authorization: &str) -> Option<Self> {
         let (scheme, token) = authorization.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| Self(Secret::from(token.trim().to_owned())))
+        let token = || Secret::from(token.trim().to_owned());
+        scheme.eq_ignore_ascii_case("bearer").then(|| Self { token: token(), client: None })
+    }
+
+    /// Adds the address of the client that sent it. Invalid tokens are limited for each client; those without an
+    /// address are not.
+    #[must_use]
+    pub fn from_client(self, client: Option<IpAddr>) -> Self {
+        Self { client, ..self }
     }
 }
 
@@ -39,32 +54,47 @@ impl Administrator {
 }
 
 impl Authenticator {
-    pub(super) fn of(tokens_file: Option<PathBuf>) -> Self {
-        Self { tokens_file }
+    pub(super) fn new(tokens_file: Option<PathBuf>, clock: Clock) -> Self {
+        Self { tokens_file, invalid_tokens: InvalidTokens::new(clock) }
     }
 
     /// Authenticates a request. Reads the file each time, so that added and removed tokens take effect at once.
     ///
     /// # Errors
-    /// [`ServiceError::Forbidden`] if no token is configured, [`ServiceError::Unauthenticated`] for a missing or
-    /// unknown token, [`ServiceError::NotReady`] if the file cannot be read or is invalid.
+    /// [`ServiceError::Forbidden`] if no token is configured, [`ServiceError::Unauthenticated`] for a missing token,
+    /// [`ServiceError::InvalidToken`] for an unknown one, [`ServiceError::TooManyInvalidTokens`] for any token after
+    /// many unknown ones, [`ServiceError::NotReady`] if the file cannot be read or is invalid.
     pub async fn authenticate(&self, bearer: Option<&Bearer>) -> Result<Administrator, ServiceError> {
         let no_tokens = || ServiceError::Forbidden {
             field: None,
             problem: "mutations are off: no admin token is configured (admin_tokens_file)".to_owned(),
         };
         let path = self.tokens_file.clone().ok_or_else(no_tokens)?;
+        // Before the file is read, so that guessing costs next to nothing.
+        if bearer.and_then(|bearer| bearer.client).is_some_and(|client| self.invalid_tokens.is_limited(client)) {
+            return Err(ServiceError::TooManyInvalidTokens);
+        }
         let admin = tokio::task::spawn_blocking(move || AdminTokens::read(&path)).await;
         let admin = admin.map_err(|error| unreadable(&error))?.map_err(|error| unreadable(&error))?;
         if admin.tokens.is_empty() {
             return Err(no_tokens());
         }
-        let Bearer(token) = bearer.ok_or(ServiceError::Unauthenticated(
+        let bearer = bearer.ok_or(ServiceError::Unauthenticated(
             "a mutation needs an admin token: send it by POST with the header Authorization: Bearer …",
         ))?;
-        let holder = admin.holder_of(token.expose());
-        let holder = holder.ok_or(ServiceError::Unauthenticated("invalid admin token"))?;
-        Ok(Administrator { label: holder.label.clone() })
+        match admin.holder_of(bearer.token.expose()) {
+            Some(holder) => Ok(Administrator { label: holder.label.clone() }),
+            None => Err(self.reject(bearer.client)),
+        }
+    }
+
+    fn reject(&self, client: Option<IpAddr>) -> ServiceError {
+        let client_address = client.map_or_else(|| "unknown".to_owned(), |client| client.to_canonical().to_string());
+        tracing::warn!(client_address, "invalid admin token");
+        if client.is_some_and(|client| self.invalid_tokens.record(client)) {
+            tracing::warn!(client_address, "too many invalid admin tokens, its tokens are not checked for a minute");
+        }
+        ServiceError::InvalidToken
     }
 }
 
@@ -88,7 +118,7 @@ mod tests {
             ("abc", None),
             ("", None),
         ] {
-            assert_eq!(Bearer::of(header).as_ref().map(|Bearer(token)| token.expose()), token, "{header}");
+            assert_eq!(Bearer::of(header).as_ref().map(|bearer| bearer.token.expose()), token, "{header}");
         }
     }
 }

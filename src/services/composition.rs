@@ -44,7 +44,7 @@ impl Services {
         let (limits, cache_enabled) = (&CacheLimits::from(config), config.cache_enabled);
         let score_table = Breaker::new(BreakerName::ScoreTable, breakers.clone());
         Self {
-            auth: Authenticator::of(config.admin_tokens_file.clone()),
+            auth: Authenticator::new(config.admin_tokens_file.clone(), cache_context.clock.clone()),
             movies: Movies::new(store.clone(), cache_context, limits, cache_enabled),
             predictions: Predictions::new(store.clone(), cache_context, limits, cache_enabled, score_table),
             profiles: Profiles::new(store.clone(), cache_context, limits),

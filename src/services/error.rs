@@ -36,6 +36,12 @@ pub enum ServiceError {
     /// The caller is not authenticated.
     #[error("{0}")]
     Unauthenticated(&'static str),
+    /// The caller's token is not one of the administrators'.
+    #[error("invalid admin token")]
+    InvalidToken,
+    /// The caller's address has sent too many invalid tokens.
+    #[error("too many invalid admin tokens from this address: retry in a minute")]
+    TooManyInvalidTokens,
     /// The request conflicts with a change by another client.
     #[error("{field}: {problem}")]
     Conflict {

@@ -10,6 +10,7 @@ pub mod drain;
 mod error;
 pub mod generate;
 pub mod import;
+mod invalid_tokens;
 pub mod invalidation;
 pub mod live_updates;
 pub mod movies;

@@ -73,6 +73,8 @@ catalogue! {
         "Duration of each phase of an operation.";
     GRAPHQL_REJECTED: Counter, "cinegraph_graphql_rejected_total", ["reason"],
         "Operations rejected before execution.";
+    ADMIN_TOKENS_REJECTED: Counter, "cinegraph_admin_tokens_rejected_total", ["reason"],
+        "Admin tokens of mutations that were unknown, or not checked after too many unknown ones of the same client.";
     COMPLEXITY: Histogram(COUNT), "cinegraph_graphql_complexity", [],
         "Static operation cost in points, computed before execution.";
     DEPTH: Histogram(COUNT), "cinegraph_graphql_depth", [],

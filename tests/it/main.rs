@@ -19,6 +19,7 @@ mod formula;
 mod fuzz;
 mod generate;
 mod graphql;
+mod hosts;
 mod http;
 mod identity;
 mod import;

@@ -1,14 +1,18 @@
 //! Administrative mutations: authentication, profiles, invalidation, score refreshes.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use axum::body::to_bytes;
 use axum::http::StatusCode;
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 use crate::http::Log;
 use crate::support::{Movie, RedisServer, TestService, until};
@@ -742,4 +746,49 @@ async fn mutations_are_logged_with_the_administrator_and_without_the_token(pool:
     );
     let text = json!(lines).to_string();
     assert!(!text.contains(TOKEN) && !text.contains(NEW_TOKEN) && !text.contains("Private words"), "{text}");
+}
+
+/// Queues all movies by a connection from this address of the machine; returns the response.
+async fn refresh_from(client: &str, service: SocketAddr, token: &str) -> Value {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(client.parse().unwrap(), 0)).unwrap();
+    let mut connection = socket.connect(service).await.unwrap();
+    let body = json!({ "query": REFRESH }).to_string();
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nHost: {service}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    connection.read_to_string(&mut response).await.unwrap();
+    serde_json::from_str(response.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[sqlx::test(migrations = false)]
+async fn invalid_tokens_are_logged_counted_and_limited_by_address(pool: PgPool) {
+    let office = Office::on(pool).await;
+    let address = office.service.listen().await;
+    let log = Log::start();
+    for attempt in 0..10 {
+        let response = refresh_from("127.0.0.7", address, &format!("{NEW_TOKEN}{attempt}")).await;
+        assert_eq!(refusal(&response), pair("UNAUTHENTICATED", ""));
+    }
+    // Neither further guesses nor the right token are checked. No peer is trusted here, so the header is ignored.
+    for token in [NEW_TOKEN, TOKEN, NEW_TOKEN] {
+        assert_eq!(refusal(&refresh_from("127.0.0.7", address, token).await), pair("RATE_LIMITED", ""));
+    }
+    assert_eq!(refresh_from("127.0.0.8", address, TOKEN).await.get("errors"), None);
+    office.service.later(TimeDelta::minutes(1));
+    assert_eq!(refresh_from("127.0.0.7", address, TOKEN).await.get("errors"), None);
+
+    let rejected = |reason| office.service.counted("cinegraph_admin_tokens_rejected_total", &[("reason", reason)]);
+    assert_eq!((rejected("invalid"), rejected("rate_limit")), (10, 3));
+    let lines = log.lines();
+    let invalid: Vec<_> = lines.iter().filter(|line| line["message"] == "invalid admin token").collect();
+    assert_eq!(invalid.len(), 10);
+    assert!(invalid.iter().all(|line| line["client_address"] == "127.0.0.7" && line["level"] == "WARN"), "{invalid:?}");
+    let limited = lines.iter().filter(|line| line["message"].as_str().unwrap().starts_with("too many invalid")).count();
+    assert_eq!(limited, 1);
+    assert!(!json!(lines).to_string().contains(NEW_TOKEN));
 }

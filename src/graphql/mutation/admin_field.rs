@@ -4,8 +4,9 @@ use async_graphql::Context;
 
 use crate::graphql::context::context;
 use crate::graphql::error::ApiError;
+use crate::graphql::metrics::{GraphqlMetrics, TokenRejection};
 use crate::graphql::root_fields::instrument_field;
-use crate::services::{Administrator, Bearer, Services};
+use crate::services::{Administrator, Bearer, ServiceError, Services};
 
 /// Instruments a root field and authenticates its administrator.
 pub(super) async fn admin_field<T>(
@@ -14,8 +15,20 @@ pub(super) async fn admin_field<T>(
 ) -> Result<T, ApiError> {
     instrument_field("Mutation", ctx, async {
         let services = context(ctx).services();
-        let admin = services.auth.authenticate(ctx.data_opt::<Bearer>()).await?;
-        change(services, admin).await
+        let admin = services.auth.authenticate(ctx.data_opt::<Bearer>()).await;
+        if let Some(reason) = admin.as_ref().err().and_then(token_rejection) {
+            ctx.data_unchecked::<GraphqlMetrics>().admin_token_rejected(reason);
+        }
+        change(services, admin?).await
     })
     .await
+}
+
+/// Why a token was rejected; `None` for errors that are not about a token that was sent.
+fn token_rejection(error: &ServiceError) -> Option<TokenRejection> {
+    match error {
+        ServiceError::InvalidToken => Some(TokenRejection::Invalid),
+        ServiceError::TooManyInvalidTokens => Some(TokenRejection::RateLimit),
+        _ => None,
+    }
 }

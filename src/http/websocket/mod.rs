@@ -21,6 +21,7 @@ use self::connection::handle_connection;
 use self::protocol::SUBPROTOCOL;
 use super::cors::origin_problem;
 use super::error::error_response;
+use super::peer::{FORWARDED_HOST, Peer, TrustedPeers, peer_address};
 use super::state::HttpState;
 use crate::config::AllowedOrigins;
 use crate::graphql::ErrorCode;
@@ -33,6 +34,7 @@ const READ_BUFFER_BYTES: usize = 8 * 1024;
 /// `GET /graphql/ws`.
 pub(super) async fn upgrade<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
+    peer: Peer,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -49,7 +51,8 @@ pub(super) async fn upgrade<E: Executor>(
         let problem = "WebSocket upgrade required";
         return reject(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadUserInput, problem, &headers);
     };
-    if !is_origin_allowed(&state.origins, &headers) {
+    let is_proxied = TrustedPeers::new(&state.trusted_peers).trusts(peer_address(&peer));
+    if !is_origin_allowed(&state.origins, &headers, is_proxied) {
         let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
         return reject(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &origin_problem(origin), &[]);
     }
@@ -76,15 +79,18 @@ pub(super) async fn upgrade<E: Executor>(
 
 /// Whether the request's origin may connect: an allowed one, or the service's own. Clients other than browsers send
 /// none, and carry no cookies to abuse.
-fn is_origin_allowed(allowed: &AllowedOrigins, headers: &HeaderMap) -> bool {
+fn is_origin_allowed(allowed: &AllowedOrigins, headers: &HeaderMap, is_proxied: bool) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
-    allowed.allows(origin) || is_of_host(origin, headers)
+    // A proxy that does not keep `Host` sends it as `X-Forwarded-Host`. Pages cannot add this header to a handshake.
+    allowed.allows(origin)
+        || is_of_host(origin, headers.get(HOST))
+        || is_proxied && is_of_host(origin, headers.get(FORWARDED_HOST))
 }
 
-/// Whether an origin equals the request's `Host`. Ignores the scheme, which is unknown behind a proxy.
-fn is_of_host(origin: &str, headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
+/// Whether an origin equals the host that a request is for. Ignores the scheme, which is unknown behind a proxy.
+fn is_of_host(origin: &str, host: Option<&HeaderValue>) -> bool {
+    let host = host.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     // An origin has no user information.
     let origin = origin.parse::<Uri>().ok().filter(|_| !origin.contains('@'));
     let (Some(host), Some(origin)) = (host, origin) else { return false };

@@ -1,0 +1,58 @@
+//! The check of the host that a request is for: exactly one in HTTP/1.1, and an allowed one, see [`AllowedHosts`].
+
+use std::future::ready;
+
+use axum::extract::Request;
+use axum::http::header::HOST;
+use axum::http::{HeaderValue, StatusCode, Version};
+use futures_util::FutureExt;
+use tower::service_fn;
+
+use super::error::error_response;
+use super::metrics::{HttpMetrics, UNMATCHED};
+use super::observability::RequestObserver;
+use super::server::HttpService;
+use crate::config::{AllowedHosts, Host};
+use crate::graphql::ErrorCode;
+
+/// Longest host that is repeated in a message, in bytes.
+const ECHO_MAX: usize = 100;
+
+/// Rejects requests that are not for one of `hosts`, before `service`.
+pub fn check_hosts(service: impl HttpService, hosts: AllowedHosts, metrics: HttpMetrics) -> impl HttpService {
+    let observer = RequestObserver::new(metrics, &[]);
+    service_fn(move |mut request: Request| match rejection(&hosts, &mut request) {
+        None => service.clone().call(request).right_future(),
+        Some((status, code, problem)) => {
+            observer.metrics.graphql.error(code);
+            let response = error_response(status, code, &problem);
+            ready(Ok(observer.begin(&request, UNMATCHED.into()).finish(response, None))).left_future()
+        }
+    })
+}
+
+/// Why a request is rejected, if it is.
+fn rejection(hosts: &AllowedHosts, request: &mut Request) -> Option<(StatusCode, ErrorCode, String)> {
+    let bad_request = |problem: &str| Some((StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, problem.to_owned()));
+    let mut sent = request.headers().get_all(HOST).iter();
+    let (first, second) = (sent.next(), sent.next());
+    // HTTP/1.0 does not know the header, and the health checks of proxies often use it.
+    if second.is_some() || first.is_none() && request.version() != Version::HTTP_10 {
+        return bad_request("an HTTP/1.1 request must have exactly one Host header");
+    }
+    // The host in the request's target replaces the one in the header (RFC 9112, 3.2.2).
+    if let Some(target) = request.uri().authority() {
+        let Ok(target) = HeaderValue::from_str(target.as_str()) else { return bad_request("invalid request target") };
+        request.headers_mut().insert(HOST, target);
+    }
+    let sent = request.headers().get(HOST)?;
+    let Some(host) = sent.to_str().ok().and_then(Host::of_authority) else {
+        return bad_request("the Host header is not a host with an optional port");
+    };
+    if hosts.allows(host) {
+        return None;
+    }
+    let host = String::from_utf8_lossy(&sent.as_bytes()[..sent.len().min(ECHO_MAX)]);
+    let problem = format!("the host {host} is not allowed: add it to the setting allowed_hosts, without the port");
+    Some((StatusCode::MISDIRECTED_REQUEST, ErrorCode::Forbidden, problem))
+}
