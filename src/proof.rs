@@ -1,7 +1,7 @@
 //! Result of `cinegraph prove`: measurements for its five success criteria, and the file that stores them for the page
 //! `/proof`. The measuring itself belongs to the command.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -218,10 +218,12 @@ impl Proof {
     /// Reads the last result; `None` if nothing was measured yet.
     ///
     /// # Errors
-    /// If the file cannot be read, or a version with other fields wrote it.
+    /// If the file cannot be read, is not a regular file, or a version with other fields wrote it.
     pub fn read(data_dir: &Path) -> io::Result<Option<Self>> {
-        match std::fs::read(path(data_dir)) {
-            Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
+        match path(data_dir).symlink_metadata() {
+            // The directory may belong to another user, whose link or FIFO must not be read.
+            Ok(metadata) if !metadata.is_file() => Err(io::Error::other("the last result is not a regular file")),
+            Ok(_) => Ok(Some(serde_json::from_slice(&std::fs::read(path(data_dir))?)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -235,7 +237,13 @@ impl Proof {
         std::fs::create_dir_all(data_dir)?;
         // A rename is atomic, so a concurrent page load reads either the old result or the new one.
         let new = data_dir.join(format!("{FILE}.new"));
-        std::fs::write(&new, serde_json::to_vec_pretty(self)?)?;
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // The directory belongs to the user of the embedded PostgreSQL, while root may run this. A new file follows no
+        // link that was put in its place.
+        std::fs::File::create_new(&new)?.write_all(&serde_json::to_vec_pretty(self)?)?;
         std::fs::rename(new, path(data_dir))
     }
 }

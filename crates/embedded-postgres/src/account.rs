@@ -1,10 +1,21 @@
-//! The operating-system user that runs the server: PostgreSQL refuses to run as root, so root switches to another user.
+//! The operating-system user that runs the server and owns its files: PostgreSQL refuses to run as root, so root
+//! switches to another user.
+//!
+//! That user may be compromised, and can replace every file and directory of the cluster by links, FIFOs and others. So
+//! root never touches them itself: [`Account::run`] does it with the credentials of their owner, and the kernel denies
+//! what the owner may not do. Root only creates the two directories above the cluster, and removes them once empty.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::os::unix::process::CommandExt;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+
+use rustix::fs::OFlags;
 
 use super::EmbeddedPostgresError;
 
@@ -35,6 +46,7 @@ impl Account {
         if let Ok(metadata) = data_dir.metadata()
             && metadata.uid() != 0
         {
+            check_link(data_dir, metadata.uid()).map_err(EmbeddedPostgresError::io("use", data_dir))?;
             let (uid, gid) = (metadata.uid(), metadata.gid());
             return Ok(Self(Some(Unprivileged { name: format!("user {uid}"), uid, gid })));
         }
@@ -55,10 +67,43 @@ impl Account {
         command
     }
 
-    /// Transfers ownership of `path` to this user.
-    pub(super) fn chown(&self, path: &Path) -> Result<(), EmbeddedPostgresError> {
+    /// Runs `work` with the credentials of this user: root's access to files does not apply.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`EmbeddedPostgresError::NoCredentials`] if root cannot take the user's credentials.
+    pub(super) fn run<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, EmbeddedPostgresError> + Send,
+    ) -> Result<T, EmbeddedPostgresError> {
+        let Some(user) = &self.0 else { return work() };
+        // Credentials belong to a thread on Linux. This one ends afterwards, so that none goes on with them.
+        let as_user = || {
+            take_credentials(user.uid, user.gid).map_err(EmbeddedPostgresError::NoCredentials)?;
+            work()
+        };
+        thread::scope(|scope| scope.spawn(as_user).join().unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
+    /// Creates a directory that only this user can enter, unless it exists. Runs as root, whose parent directory it is.
+    pub(super) fn create_private(&self, directory: &Path) -> Result<(), EmbeddedPostgresError> {
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Ok(()) => self.hand_over(directory).map_err(EmbeddedPostgresError::io("hand over", directory)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(EmbeddedPostgresError::io("create", directory)(error)),
+        }
+    }
+
+    /// Transfers the ownership of a directory that root has just created. The owner of its parent may have replaced it
+    /// since, so the owner is changed by descriptor, and only of a private directory of root.
+    fn hand_over(&self, directory: &Path) -> io::Result<()> {
         let Some(user) = &self.0 else { return Ok(()) };
-        chown(path, Some(user.uid), Some(user.gid)).map_err(EmbeddedPostgresError::io("hand over", path))
+        let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
+        let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(directory)?;
+        let metadata = opened.metadata()?;
+        if metadata.uid() != 0 || metadata.mode() & 0o077 != 0 {
+            return Err(io::Error::other("it was replaced while it was created"));
+        }
+        fchown(&opened, Some(user.uid), Some(user.gid))
     }
 
     /// Checks that the server can enter `directory`, which must be absolute.
@@ -79,6 +124,32 @@ impl Account {
         }
         Ok(())
     }
+}
+
+/// Rejects a link to a directory of another user by anyone but root: following it would make root act as that user.
+fn check_link(path: &Path, owner: u32) -> io::Result<()> {
+    let linked_by = path.symlink_metadata()?.uid();
+    if linked_by == 0 || linked_by == owner {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("user {linked_by} has made it a link to a directory of user {owner}")))
+}
+
+/// Takes the user's groups and its effective user and group id, which decide on access to files. The real and the saved
+/// id stay root's, so the user cannot send signals to this process.
+#[cfg(target_os = "linux")]
+fn take_credentials(uid: u32, gid: u32) -> io::Result<()> {
+    use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    set_thread_groups(&[gid])?;
+    set_thread_res_gid(None, gid, None)?;
+    Ok(set_thread_res_uid(None, uid, None)?)
+}
+
+/// Credentials belong to the whole process on other systems.
+#[cfg(not(target_os = "linux"))]
+fn take_credentials(_: u32, _: u32) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
 }
 
 /// Standard output of a program, trimmed.

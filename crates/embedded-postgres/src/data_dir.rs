@@ -1,15 +1,16 @@
 //! Files of the cluster: their location, creation, and the locks that processes take on them.
 
 use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rand::TryRng;
 use rand::rngs::SysRng;
+use rustix::fs::OFlags;
 
 use super::account::{Account, output_of};
 use super::binaries::Binaries;
@@ -18,15 +19,19 @@ use super::{EmbeddedPostgresError, ROLE};
 const PASSWORD_BYTES: usize = 32;
 const LAST_LOG_LINES: usize = 20;
 
+/// Far more than PG_VERSION, postmaster.pid, the password or the last lines of the log have.
+const READ_MAX: u64 = 64 * 1024;
+
 /// Longer than the slowest start of another process.
 const STARTUP_LOCK_TIMEOUT: Duration = Duration::from_mins(3);
 const STARTUP_LOCK_POLL: Duration = Duration::from_millis(20);
 
-/// The directory `postgres` inside the data directory.
+/// The directory `postgres` inside the data directory. All its files are used with the credentials of their owner.
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
     data: PathBuf,
+    account: Account,
 }
 
 /// The server named in `postmaster.pid`, which may no longer run.
@@ -45,13 +50,13 @@ impl DataDir {
         if let Some(parent) = data_dir.parent() {
             fs::create_dir_all(parent).map_err(io("create", parent))?;
         }
-        create_private(&data_dir, &account)?;
+        account.create_private(&data_dir)?;
         // PostgreSQL reports its data directory without symbolic links.
         let data_dir = data_dir.canonicalize().map_err(io("find", &data_dir))?;
         account.check_access(&data_dir)?;
         let path = data_dir.join("postgres");
-        create_private(&path, &account)?;
-        Ok((Self { data: path.join("data"), path }, account))
+        account.create_private(&path)?;
+        Ok((Self { data: path.join("data"), path, account: account.clone() }, account))
     }
 
     pub(super) fn data(&self) -> &Path {
@@ -61,47 +66,47 @@ impl DataDir {
     /// Major version of the initialised cluster; `None` if there is no cluster.
     pub(super) fn major_version(&self) -> Result<Option<u32>, EmbeddedPostgresError> {
         let path = self.data.join("PG_VERSION");
-        match fs::read_to_string(&path) {
-            Ok(major) => {
+        let read = self.account.run(|| match read_small(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(EmbeddedPostgresError::io("read", &path)),
+        })?;
+        match read {
+            Some(major) => {
                 let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
                 major.trim().parse().map(Some).map_err(invalid).map_err(EmbeddedPostgresError::io("read", &path))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(EmbeddedPostgresError::io("read", &path)(error)),
+            None => Ok(None),
         }
     }
 
     /// Initialises the cluster with a new password, and discards what an interrupted attempt left behind.
-    pub(super) fn initialise(
-        &self,
-        account: &Account,
-        binaries: &Binaries,
-        temporary: bool,
-    ) -> Result<(), EmbeddedPostgresError> {
+    pub(super) fn initialise(&self, binaries: &Binaries, temporary: bool) -> Result<(), EmbeddedPostgresError> {
         let incomplete = self.path.join("data.new");
-        if incomplete.exists() {
-            fs::remove_dir_all(&incomplete).map_err(EmbeddedPostgresError::io("remove", &incomplete))?;
-        }
-        self.write_password(account)?;
-        let mut initdb = account.command(&binaries.program("initdb"));
+        let io = EmbeddedPostgresError::io;
+        self.account.run(|| match fs::remove_dir_all(&incomplete) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io("remove", &incomplete)(error)),
+            _ => Ok(()),
+        })?;
+        self.write_password()?;
+        let mut initdb = self.account.command(&binaries.program("initdb"));
         initdb.args(["--username", ROLE, "--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"]);
         // Byte-wise collation is the same on every machine; the ctype still maps the case of non-ASCII letters.
         initdb.args(["--lc-collate=C", "--lc-ctype=C.UTF-8", "--lc-messages=C"]);
         initdb.args(temporary.then_some("--no-sync"));
         initdb.arg("--pwfile").arg(self.password_path()).arg("-D").arg(&incomplete);
         output_of(initdb)?;
-        fs::rename(&incomplete, &self.data).map_err(EmbeddedPostgresError::io("rename", &incomplete))?;
+        self.account.run(|| fs::rename(&incomplete, &self.data).map_err(io("rename", &incomplete)))?;
         tracing::info!(data = %self.data.display(), version = binaries.major(), "embedded PostgreSQL initialised");
         Ok(())
     }
 
     pub(super) fn password(&self) -> Result<String, EmbeddedPostgresError> {
         let path = self.password_path();
-        let password = fs::read_to_string(&path).map_err(EmbeddedPostgresError::io("read", &path))?;
+        let password = self.account.run(|| read_small(&path).map_err(EmbeddedPostgresError::io("read", &path)))?;
         Ok(password.trim().to_owned())
     }
 
-    fn write_password(&self, account: &Account) -> Result<(), EmbeddedPostgresError> {
+    fn write_password(&self) -> Result<(), EmbeddedPostgresError> {
         let mut bytes = [0; PASSWORD_BYTES];
         SysRng.try_fill_bytes(&mut bytes).map_err(EmbeddedPostgresError::NoRandomness)?;
         let password = bytes.iter().fold(String::new(), |mut password, byte| {
@@ -110,15 +115,17 @@ impl DataDir {
             password
         });
         let path = self.password_path();
-        // A file that exists would keep its owner and mode, which the directory's owner may have chosen.
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(EmbeddedPostgresError::io("replace", &path)(error));
+        self.account.run(|| {
+            // A file that exists would keep its mode.
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(EmbeddedPostgresError::io("replace", &path)(error));
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        let mut file = open_private(&path, account, OpenOptions::new().write(true))?;
-        writeln!(file, "{password}").map_err(EmbeddedPostgresError::io("write", &path))
+            let mut file = open_private(&path, OpenOptions::new().write(true))?;
+            writeln!(file, "{password}").map_err(EmbeddedPostgresError::io("write", &path))
+        })
     }
 
     fn password_path(&self) -> PathBuf {
@@ -126,9 +133,9 @@ impl DataDir {
     }
 
     /// Takes the lock that serialises starting, joining and leaving. Dropping the file releases it.
-    pub(super) fn lock_startup(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
+    pub(super) fn lock_startup(&self) -> Result<File, EmbeddedPostgresError> {
         let path = self.path.join("turn.lock");
-        let file = open_private(&path, account, OpenOptions::new().write(true))?;
+        let file = self.account.run(|| open_private(&path, OpenOptions::new().write(true)))?;
         let since = Instant::now();
         loop {
             match file.try_lock() {
@@ -143,22 +150,23 @@ impl DataDir {
     }
 
     /// Takes the shared lock that marks this process as a user. The caller holds the startup lock, so this never waits.
-    pub(super) fn join_users(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
+    pub(super) fn join_users(&self) -> Result<File, EmbeddedPostgresError> {
         let path = self.users_path();
-        let file = open_private(&path, account, OpenOptions::new().write(true))?;
+        let file = self.account.run(|| open_private(&path, OpenOptions::new().write(true)))?;
         file.lock_shared().map_err(EmbeddedPostgresError::io("lock", &path))?;
         Ok(file)
     }
 
     /// Releases this process's shared lock; `true` if no other process uses the server. The caller holds the startup lock.
-    pub(super) fn is_last(&self, ours: File, account: &Account) -> Result<bool, EmbeddedPostgresError> {
+    pub(super) fn is_last(&self, ours: File) -> Result<bool, EmbeddedPostgresError> {
         let path = self.users_path();
         let io = EmbeddedPostgresError::io;
         // Unlocked before it is closed: a child that another thread is forking may briefly hold a copy of the
         // descriptor.
         ours.unlock().map_err(io("unlock", &path))?;
         drop(ours);
-        match open_private(&path, account, OpenOptions::new().write(true))?.try_lock() {
+        let file = self.account.run(|| open_private(&path, OpenOptions::new().write(true)))?;
+        match file.try_lock() {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
             Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
@@ -170,7 +178,9 @@ impl DataDir {
     }
 
     pub(super) fn postmaster(&self) -> Option<Postmaster> {
-        parse_pid_file(&fs::read_to_string(self.pid_path()).ok()?)
+        let path = self.pid_path();
+        let read = self.account.run(|| read_small(&path).map_err(EmbeddedPostgresError::io("read", &path)));
+        parse_pid_file(&read.ok()?)
     }
 
     fn pid_path(&self) -> PathBuf {
@@ -198,7 +208,9 @@ impl DataDir {
     pub(super) fn remove_stale_pid_file(&self, stale: Postmaster) -> Result<(), EmbeddedPostgresError> {
         let path = self.pid_path();
         match self.postmaster() {
-            Some(found) if found == stale => fs::remove_file(&path).map_err(EmbeddedPostgresError::io("remove", &path)),
+            Some(found) if found == stale => {
+                self.account.run(|| fs::remove_file(&path).map_err(EmbeddedPostgresError::io("remove", &path)))
+            }
             _ => Ok(()),
         }
     }
@@ -210,28 +222,32 @@ impl DataDir {
     /// Keeps only the previous run's log: disk use stays bounded, and a crash can still be analysed.
     pub(super) fn rotate_log(&self) -> Result<(), EmbeddedPostgresError> {
         let log = self.log_path();
-        match fs::rename(&log, self.path.join("server.log.1")) {
+        self.account.run(|| match fs::rename(&log, self.path.join("server.log.1")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(EmbeddedPostgresError::io("rename", &log)(error))
             }
             _ => Ok(()),
-        }
+        })
     }
 
-    pub(super) fn open_log(&self, account: &Account) -> Result<File, EmbeddedPostgresError> {
-        open_private(&self.log_path(), account, OpenOptions::new().append(true))
+    pub(super) fn open_log(&self) -> Result<File, EmbeddedPostgresError> {
+        self.account.run(|| open_private(&self.log_path(), OpenOptions::new().append(true)))
     }
 
     pub(super) fn last_log_lines(&self) -> String {
-        let log = fs::read(self.log_path()).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        let path = self.log_path();
+        let read = self.account.run(|| read_end(&path).map_err(EmbeddedPostgresError::io("read", &path)));
+        let log = read.unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LAST_LOG_LINES)..].join("\n")
     }
 
     /// Removes the cluster, and the data directory if it is then empty.
     pub(super) fn remove(&self) -> Result<(), EmbeddedPostgresError> {
-        fs::remove_dir_all(&self.path).map_err(EmbeddedPostgresError::io("remove", &self.path))?;
+        let io = EmbeddedPostgresError::io;
+        self.account.run(|| remove_entries(&self.path).map_err(io("remove", &self.path)))?;
+        // By root, whose directory the parent may be. It removes only an empty directory, and follows no link.
+        fs::remove_dir(&self.path).map_err(io("remove", &self.path))?;
         if let Some(data_dir) = self.path.parent() {
             // Fails if the directory holds other files, as intended.
             let _ = fs::remove_dir(data_dir);
@@ -240,24 +256,51 @@ impl DataDir {
     }
 }
 
-fn create_private(directory: &Path, account: &Account) -> Result<(), EmbeddedPostgresError> {
-    match DirBuilder::new().mode(0o700).create(directory) {
-        Ok(()) => account.chown(directory),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(EmbeddedPostgresError::io("create", directory)(error)),
+/// Opens a regular file that only its owner may read, and creates it if it is missing.
+fn open_private(path: &Path, options: &mut OpenOptions) -> Result<File, EmbeddedPostgresError> {
+    match without_waiting(options).clone().create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            open_regular(path, options).map_err(EmbeddedPostgresError::io("open", path))
+        }
+        created => created.map_err(EmbeddedPostgresError::io("create", path)),
     }
 }
 
-/// Changes the owner only of a file that it creates: otherwise the directory's owner could place a link there and make
-/// root give away the link's target.
-fn open_private(path: &Path, account: &Account, options: &mut OpenOptions) -> Result<File, EmbeddedPostgresError> {
-    match options.clone().create_new(true).mode(0o600).open(path) {
-        Ok(file) => account.chown(path).map(|()| file),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            options.open(path).map_err(EmbeddedPostgresError::io("open", path))
-        }
-        Err(error) => Err(EmbeddedPostgresError::io("create", path)(error)),
+/// Opens a file that exists, unless it is a link, or another kind of file that may block or never end.
+fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let file = without_waiting(options).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+/// Without NONBLOCK, opening a FIFO would wait for its other end.
+fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
+}
+
+/// The text of a small file.
+fn read_small(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open_regular(path, OpenOptions::new().read(true))?.take(READ_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The end of a text file.
+fn read_end(path: &Path) -> io::Result<String> {
+    let mut file = open_regular(path, OpenOptions::new().read(true))?;
+    let start = file.metadata()?.len().saturating_sub(READ_MAX);
+    file.seek(SeekFrom::Start(start))?;
+    let mut end = Vec::new();
+    file.take(READ_MAX).read_to_end(&mut end)?;
+    Ok(String::from_utf8_lossy(&end).into_owned())
+}
+
+/// Removes everything in a directory.
+fn remove_entries(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
     }
+    Ok(())
 }
 
 /// Lines of the file: PID, data directory, start time, port, and others.

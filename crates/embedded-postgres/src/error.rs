@@ -37,6 +37,9 @@ pub enum EmbeddedPostgresError {
     /// The process runs as root, and there is no unprivileged user to switch to.
     #[error("PostgreSQL cannot run as root, and neither user `postgres` nor `nobody` exists; create user `postgres`")]
     NoUnprivilegedUser,
+    /// The process runs as root, but may not act as the server's user.
+    #[error("cannot act as the user that runs PostgreSQL; run the program as a user other than root")]
+    NoCredentials(#[source] io::Error),
     /// Another process has held the startup lock longer than any start takes.
     #[error("another process has been starting or stopping this PostgreSQL for {seconds} s (it locks {lock:?})")]
     Busy {

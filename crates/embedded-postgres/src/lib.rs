@@ -135,13 +135,13 @@ impl EmbeddedPostgres {
     /// All steps before the server starts: directories, startup lock, programs, initialised cluster.
     fn prepare(options: &Options) -> Result<Self, EmbeddedPostgresError> {
         let (data_dir, account) = DataDir::open(&options.data_dir)?;
-        let startup_lock = data_dir.lock_startup(&account)?;
+        let startup_lock = data_dir.lock_startup()?;
         let binaries = Binaries::find(data_dir.major_version()?, &data_dir)?;
         if data_dir.major_version()?.is_none() {
-            data_dir.initialise(&account, &binaries, options.temporary)?;
+            data_dir.initialise(&binaries, options.temporary)?;
         }
         let password = data_dir.password()?;
-        let users_lock = data_dir.join_users(&account)?;
+        let users_lock = data_dir.join_users()?;
         Ok(Self {
             data_dir,
             account,
@@ -203,7 +203,7 @@ impl EmbeddedPostgres {
         for setting in self.settings() {
             command.arg("-c").arg(setting);
         }
-        let log = self.data_dir.open_log(&self.account)?;
+        let log = self.data_dir.open_log()?;
         command
             .stdout(log.try_clone().map_err(EmbeddedPostgresError::io("share", &self.data_dir.log_path()))?)
             .stderr(log);
@@ -304,9 +304,9 @@ impl EmbeddedPostgres {
         // Holding the startup lock, so that no process joins during the check for the last user.
         let _lock = match self.startup_lock.take() {
             Some(lock) => lock,
-            None => self.data_dir.lock_startup(&self.account)?,
+            None => self.data_dir.lock_startup()?,
         };
-        if !self.data_dir.is_last(users_lock, &self.account)? {
+        if !self.data_dir.is_last(users_lock)? {
             return Ok(());
         }
         self.stop_server()?;

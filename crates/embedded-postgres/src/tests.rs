@@ -2,7 +2,7 @@
 //! pass.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -43,6 +43,12 @@ fn kill_server(postgres: &EmbeddedPostgres) {
     while postgres.data_dir.is_served_by(server) {
         thread::sleep(READY_POLL);
     }
+}
+
+/// What root has written in a directory of the server's user belongs to that user.
+fn give_to_owner_of_parent(path: &Path) {
+    let owner = path.parent().unwrap().metadata().unwrap();
+    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid())).unwrap();
 }
 
 /// Leaves what a killed process leaves: a running server, and locks that the system released.
@@ -157,7 +163,7 @@ async fn stale_pid_file_with_a_reused_pid_is_ignored() {
     let server = postgres.data_dir.postmaster().unwrap();
     kill_server(&postgres);
     fs::write(&pid_path, pid_file.replacen(&server.pid.to_string(), &std::process::id().to_string(), 1)).unwrap();
-    postgres.account.chown(&pid_path).unwrap();
+    give_to_owner_of_parent(&pid_path);
     drop(postgres);
 
     let postgres = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap();
@@ -169,10 +175,10 @@ async fn stale_pid_file_with_a_reused_pid_is_ignored() {
 async fn incomplete_cluster_is_initialised_again() {
     let parent = temp_dir();
     let incomplete = temporary_in(&parent).data_dir.join("postgres/data.new");
-    let (_, account) = DataDir::open(&temporary_in(&parent).data_dir).unwrap();
+    DataDir::open(&temporary_in(&parent).data_dir).unwrap();
     fs::create_dir(&incomplete).unwrap();
     fs::write(incomplete.join("PG_VERSION"), "15\n").unwrap();
-    account.chown(&incomplete).unwrap();
+    give_to_owner_of_parent(&incomplete);
 
     let postgres = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
     assert!(is_usable(&postgres).await);
@@ -229,4 +235,150 @@ async fn failed_start_reports_the_server_log() {
 
     let error = EmbeddedPostgres::start(durable_in(&parent)).await.unwrap_err();
     assert!(error.to_string().contains(r#"unrecognized configuration parameter "no_such_setting""#), "{error}");
+}
+
+/// What the server's user may put in place of a file.
+const REPLACEMENTS: [&str; 3] = ["ln -s", "ln", "mkfifo"];
+
+/// A directory of root with a file that only root may read and write, and a cluster directory of the server's user.
+struct Ambush {
+    parent: TempDir,
+    data_dir: DataDir,
+}
+
+impl Ambush {
+    /// `None` unless root runs the tests: only root's access is worth a link.
+    fn new() -> Option<Self> {
+        if !account::is_root() {
+            return None;
+        }
+        let parent = temp_dir();
+        let (data_dir, account) = DataDir::open(&durable_in(&parent).data_dir).unwrap();
+        let data = data_dir.data().to_owned();
+        account.run(|| fs::create_dir(&data).map_err(EmbeddedPostgresError::io("create", &data))).unwrap();
+        let ambush = Self { parent, data_dir };
+        fs::create_dir(ambush.secrets()).unwrap();
+        // As a PID file and as a version it would be valid.
+        for (name, text) in
+            [("secret", "15\n"), ("postmaster.pid", "1\n/\n0\n5432\n"), ("PG_VERSION", "15\n"), ("server.log", "")]
+        {
+            fs::write(ambush.secrets().join(name), text).unwrap();
+            fs::set_permissions(ambush.secrets().join(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        Some(ambush)
+    }
+
+    fn secrets(&self) -> PathBuf {
+        self.parent.path().join("secrets")
+    }
+
+    fn postgres(&self) -> PathBuf {
+        self.data_dir.data().parent().unwrap().to_owned()
+    }
+
+    /// Puts a link to root's file, or a FIFO, in place of a file of the cluster.
+    fn replace(&self, file: &Path, by: &str) {
+        let _ = fs::remove_file(file);
+        let mut words = by.split(' ');
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
+        if by != "mkfifo" {
+            command.arg(self.secrets().join("secret"));
+        }
+        assert!(command.arg(file).status().unwrap().success());
+    }
+
+    /// Names, texts, owners and modes of root's files.
+    fn state(&self) -> Vec<(PathBuf, String, u32, u32)> {
+        let mut files: Vec<_> = fs::read_dir(self.secrets()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let state = files.into_iter().map(|path| {
+            let (text, metadata) = (fs::read_to_string(&path).unwrap(), path.metadata().unwrap());
+            (path, text, metadata.uid(), metadata.mode())
+        });
+        state.collect()
+    }
+}
+
+#[test]
+fn links_and_fifos_do_not_reach_files_of_root() {
+    let Some(ambush) = Ambush::new() else { return };
+    let (data_dir, before) = (&ambush.data_dir, ambush.state());
+    for by in REPLACEMENTS {
+        for (file, is_denied) in [
+            ("server.log", &(|| data_dir.open_log().is_err()) as &dyn Fn() -> bool),
+            ("server.log", &|| data_dir.last_log_lines().is_empty()),
+            ("turn.lock", &|| data_dir.lock_startup().is_err()),
+            ("users.lock", &|| data_dir.join_users().is_err()),
+            ("password", &|| data_dir.password().is_err()),
+            ("data/postmaster.pid", &|| data_dir.postmaster().is_none()),
+            ("data/PG_VERSION", &|| data_dir.major_version().is_err()),
+        ] {
+            ambush.replace(&ambush.postgres().join(file), by);
+            assert!(is_denied(), "{by} {file}");
+            assert_eq!(ambush.state(), before, "{by} {file}");
+        }
+    }
+    // A log that was replaced does not prevent the next start.
+    data_dir.rotate_log().unwrap();
+    assert!(data_dir.open_log().is_ok());
+}
+
+#[test]
+fn linked_directories_do_not_reach_files_of_root() {
+    let Some(ambush) = Ambush::new() else { return };
+    let (data_dir, before) = (&ambush.data_dir, ambush.state());
+    let link = |path: &Path| {
+        fs::remove_dir_all(path).unwrap();
+        std::os::unix::fs::symlink(ambush.secrets(), path).unwrap();
+    };
+    fs::set_permissions(ambush.secrets(), fs::Permissions::from_mode(0o711)).unwrap();
+    link(data_dir.data());
+    assert!(data_dir.postmaster().is_none() && data_dir.major_version().is_err());
+    data_dir.remove().unwrap();
+    assert_eq!(ambush.state(), before);
+
+    // The whole directory, after it was opened.
+    let (data_dir, _) = DataDir::open(&durable_in(&ambush.parent).data_dir).unwrap();
+    link(&ambush.postgres());
+    assert!(data_dir.lock_startup().is_err() && data_dir.open_log().is_err() && data_dir.password().is_err());
+    assert!(data_dir.rotate_log().is_err() && data_dir.remove().is_err());
+    assert_eq!(ambush.state(), before);
+    // And before.
+    assert!(EmbeddedPostgres::prepare(&durable_in(&ambush.parent)).is_err());
+    assert_eq!(ambush.state(), before);
+}
+
+#[test]
+fn link_to_a_directory_of_another_user_is_rejected() {
+    let Some(ambush) = Ambush::new() else { return };
+    let others = ambush.parent.path().join("others");
+    fs::create_dir(&others).unwrap();
+    std::os::unix::fs::chown(&others, Some(54_321), Some(54_321)).unwrap();
+    let path = ambush.postgres();
+    let owner = path.metadata().unwrap();
+    fs::remove_dir_all(&path).unwrap();
+    std::os::unix::fs::symlink(&others, &path).unwrap();
+    std::os::unix::fs::lchown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+
+    let data_dir = durable_in(&ambush.parent).data_dir;
+    fs::set_permissions(&data_dir, fs::Permissions::from_mode(0o711)).unwrap();
+    let error = DataDir::open(&data_dir).unwrap_err();
+    assert!(matches!(error, EmbeddedPostgresError::Io { action: "use", .. }), "{error}");
+    // A link by root is the operator's.
+    std::os::unix::fs::lchown(&path, Some(0), Some(0)).unwrap();
+    assert!(DataDir::open(&data_dir).is_ok());
+}
+
+#[test]
+fn credentials_of_the_servers_user_end_with_its_work() {
+    let Some(ambush) = Ambush::new() else { return };
+    let (_, account) = DataDir::open(&durable_in(&ambush.parent).data_dir).unwrap();
+    let owner_of = |name: &str| {
+        let path = ambush.postgres().join(name);
+        fs::write(&path, "").unwrap();
+        path.metadata().unwrap().uid()
+    };
+    let theirs = account.run(|| Ok(owner_of("theirs"))).unwrap();
+    assert_eq!((theirs != 0, owner_of("ours")), (true, 0));
 }
