@@ -5,6 +5,9 @@ use axum::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::response_status::MediaType;
 
+/// The media type of a subscription's events over HTTP, without parameters.
+pub(super) const MULTIPART: &str = "multipart/mixed";
+
 /// The supported media type that the client prefers; none if it accepts neither. At equal quality
 /// `application/graphql-response+json` if the client names it, since it then understands it; otherwise (a wildcard, no
 /// header) `application/json`, which clients older than "GraphQL over HTTP" expect.
@@ -32,6 +35,15 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
     named && json.iter().all(|quality| html > *quality)
 }
 
+/// Whether the client accepts the events of a subscription as parts of the response, by Apollo's protocol.
+pub(super) fn accepts_subscription_stream(headers: &HeaderMap) -> bool {
+    ranges(headers).iter().any(|range| {
+        range.name.eq_ignore_ascii_case(MULTIPART)
+            && range.quality > 0.0
+            && range.parameter("subscriptionSpec") == Some("1.0")
+    })
+}
+
 fn ranges(headers: &HeaderMap) -> Vec<Range<'_>> {
     let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(Range::of).collect()
@@ -50,15 +62,24 @@ fn quality_of(ranges: &[Range<'_>], media_type: &str) -> (bool, f64) {
 struct Range<'a> {
     name: &'a str,
     quality: f64,
+    parameters: &'a str,
 }
 
 impl<'a> Range<'a> {
     fn of(entry: &'a str) -> Self {
         let mut parts = entry.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default();
+        let parameters = entry.split_once(';').map_or("", |(_, parameters)| parameters);
         let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
         let quality = quality.and_then(|quality| quality.parse().ok()).unwrap_or(1.0_f64);
-        Self { name, quality: quality.clamp(0.0, 1.0) }
+        Self { name, quality: quality.clamp(0.0, 1.0), parameters }
+    }
+
+    /// The value of a parameter, without quotes.
+    fn parameter(&self, name: &str) -> Option<&'a str> {
+        let mut parameters = self.parameters.split(';').filter_map(|parameter| parameter.split_once('='));
+        let found = parameters.find(|(found, _)| found.trim().eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim().trim_matches('"'))
     }
 }
 
@@ -112,6 +133,33 @@ mod tests {
             ("application/json;q=0", None),
         ] {
             assert_eq!(of_accept(accept), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn subscription_streams_are_accepted_by_media_type_and_specification() {
+        let accepts = |value: &'static str| {
+            accepts_subscription_stream(&HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]))
+        };
+        for accept in [
+            "multipart/mixed;subscriptionSpec=1.0",
+            "multipart/mixed;subscriptionSpec=\"1.0\", application/json",
+            "multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/graphql-response+json,application/json;q=0.9",
+            "application/json, Multipart/Mixed; boundary=\"graphql\"; SubscriptionSpec=1.0; q=0.5",
+        ] {
+            assert!(accepts(accept), "{accept}");
+        }
+        for accept in [
+            "multipart/mixed",
+            "multipart/mixed;deferSpec=20220824, application/json",
+            "multipart/mixed;subscriptionSpec=2.0",
+            "multipart/mixed;subscriptionSpec=1.0;q=0",
+            "application/json;subscriptionSpec=1.0",
+            "multipart/*;subscriptionSpec=1.0",
+            "*/*",
+            "",
+        ] {
+            assert!(!accepts(accept), "{accept}");
         }
     }
 

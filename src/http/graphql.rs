@@ -16,14 +16,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
 
-use super::content_negotiation::{is_json, negotiate, prefers_html, unsupported_codings};
+use super::content_negotiation::{accepts_subscription_stream, is_json, negotiate, prefers_html, unsupported_codings};
 use super::error::{JSON, error_response};
 use super::graphql_request::{GraphqlRequest, QueryParameters};
 use super::observability::request_id;
 use super::peer::{Peer, TrustedPeers, peer_address};
 use super::response_status::MediaType;
 use super::state::HttpState;
-use super::{cache_headers, explorer};
+use super::{cache_headers, explorer, multipart};
 use crate::graphql::{
     Bearer, ErrorCode, ExecutionStatus, OperationPipeline, OperationResponse, RETRY_AFTER_SECONDS, Received, Rejection,
     Transport,
@@ -36,7 +36,10 @@ pub(super) async fn post<E: Executor>(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Some(media) = negotiate(&headers) else { return not_acceptable(&state) };
+    let streams = accepts_subscription_stream(&headers);
+    // A client may accept only streams, and must be told what is wrong with its operation.
+    let media = negotiate(&headers).or(streams.then_some(MediaType::GraphqlResponse));
+    let Some(media) = media else { return not_acceptable(&state) };
     if !is_json(&headers) {
         let problem = "Content-Type must be application/json in UTF-8";
         return bad_request(&state, StatusCode::UNSUPPORTED_MEDIA_TYPE, problem);
@@ -65,7 +68,14 @@ pub(super) async fn post<E: Executor>(
         );
     }
     match serde_json::from_slice(&body).ok().and_then(GraphqlRequest::into_request) {
-        Some(request) => execute(&state, (&headers, peer), request, (Transport::Post, media), &body).await,
+        Some(request) => {
+            let request = with_bearer(&state, (&headers, peer), request);
+            if streams {
+                let respond = |response| http_response(response, media, &headers).map(Body::new);
+                return multipart::subscribe(&state, request, respond).await;
+            }
+            execute(&state, &headers, request, (Transport::Post, media), &body).await
+        }
         None => bad_request(
             &state,
             StatusCode::BAD_REQUEST,
@@ -90,7 +100,8 @@ pub(super) async fn get<E: Executor>(
     match parameters.ok().and_then(|Query(parameters)| parameters.into_request()) {
         Some(request) => {
             let sent = sent.as_deref().unwrap_or_default().as_bytes();
-            execute(&state, (&headers, peer), request, (Transport::Get, media), sent).await
+            let request = with_bearer(&state, (&headers, peer), request);
+            execute(&state, &headers, request, (Transport::Get, media), sent).await
         }
         None => bad_request(
             &state,
@@ -109,15 +120,11 @@ fn is_incomplete(rejection: &BytesRejection) -> bool {
 
 async fn execute<E: Executor>(
     state: &HttpState<E>,
-    (headers, peer): (&HeaderMap, Peer),
-    mut request: Request,
+    headers: &HeaderMap,
+    request: Request,
     (transport, media): (Transport, MediaType),
     raw: &[u8],
 ) -> Response {
-    if let Some(bearer) = bearer(headers) {
-        let client = TrustedPeers::new(&state.trusted_peers).client_address(peer_address(&peer), headers);
-        request = request.data(bearer.from_client(client));
-    }
     let received = received(&state.pipeline, (transport, media), raw, headers);
     let executed = state.pipeline.execute(request, received).await;
     // Read and removed by the middleware, which classifies the request for the service level objective.
@@ -166,7 +173,13 @@ pub(super) fn http_response(
 
 const GRAPHQL_RESPONSE: HeaderValue = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
 
-/// The bearer token, for resolvers that require authentication.
+/// Adds the bearer token, if any, for resolvers that require authentication.
+fn with_bearer<E>(state: &HttpState<E>, (headers, peer): (&HeaderMap, Peer), request: Request) -> Request {
+    let Some(bearer) = bearer(headers) else { return request };
+    let client = TrustedPeers::new(&state.trusted_peers).client_address(peer_address(&peer), headers);
+    request.data(bearer.from_client(client))
+}
+
 fn bearer(headers: &HeaderMap) -> Option<Bearer> {
     Bearer::of(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }

@@ -10,6 +10,11 @@ use opentelemetry::trace::TraceContextExt;
 
 use super::metrics::HttpRequestGuard;
 
+/// Marks a response whose body lasts as long as its subscription: it is measured until its head is ready, like the
+/// handshake of a WebSocket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenEnded;
+
 /// A body that finishes its request's metrics when its last byte is ready, and its span when dropped.
 pub(super) struct InstrumentedBody<B> {
     body: B,

@@ -18,6 +18,7 @@ mod hosts;
 mod html;
 mod instrumented_body;
 mod metrics;
+mod multipart;
 mod observability;
 mod page;
 mod peer;

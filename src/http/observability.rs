@@ -20,7 +20,7 @@ use opentelemetry::trace::{Link, SpanBuilder, SpanKind, SpanRef, Status, TraceCo
 use opentelemetry::{Context as Trace, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
-use super::instrumented_body::InstrumentedBody;
+use super::instrumented_body::{InstrumentedBody, OpenEnded};
 use super::metrics::{self, HttpMetrics, HttpRequestGuard, UNMATCHED};
 use super::peer::TrustedPeers;
 use crate::graphql::OperationEnd;
@@ -124,7 +124,8 @@ impl RequestGuard {
         self.finish(response, end)
     }
 
-    /// Adds request and trace id to the response and measures it until its last byte is ready.
+    /// Adds request and trace id to the response and measures it until its last byte is ready, or its head if the body
+    /// is open-ended.
     pub(super) fn finish<B>(self, mut response: Response<B>, end: Option<OperationEnd>) -> Response
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
@@ -146,7 +147,14 @@ impl RequestGuard {
         if let Some(trace_id) = trace_id {
             response.headers_mut().insert(TRACE_ID, trace_id);
         }
+        let is_open_ended = response.extensions_mut().remove::<OpenEnded>().is_some();
         match self.guard {
+            Some(mut guard) if is_open_ended => {
+                guard.response_started(status.as_u16(), end);
+                guard.sent_all();
+                span.end();
+                response.map(Body::new)
+            }
             Some(mut guard) => {
                 guard.response_started(status.as_u16(), end);
                 response.map(|body| Body::new(InstrumentedBody::new(body, guard, self.trace)))

@@ -18,10 +18,11 @@ use serde_json::Value;
 use tower::{Service, ServiceBuilder, service_fn};
 use tower_http::catch_panic::{CatchPanicLayer, ResponseForPanic};
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::timeout::RequestBodyDeadlineLayer;
 
 use super::admin::{scrape, status};
+use super::content_negotiation::MULTIPART;
 use super::cors::Cors;
 use super::error::error_response;
 use super::fast_path::CachedResponseService;
@@ -92,8 +93,10 @@ fn compressed(routes: impl HttpService) -> impl HttpService {
 }
 
 /// Compresses by br or gzip, whichever the client prefers. Not zstd: some clients announce it and cannot decode it.
-fn compression() -> CompressionLayer<SizeAbove> {
-    CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED_FROM))
+/// Streams of events are sent as they are, because a compressor would hold events back.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let predicate = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::const_new(MULTIPART));
+    CompressionLayer::new().compress_when(predicate)
 }
 
 /// Makes the `ETag` of a compressed response weak: it is derived from the uncompressed bytes.

@@ -1,5 +1,7 @@
 //! Subscriptions: the WebSocket protocol with a toy schema, then the prediction subscriptions.
 
+mod multipart;
+
 use std::future::pending;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -711,4 +713,33 @@ async fn graphql_ws_client_works_with_the_program(pool: PgPool) {
     assert_eq!(server.stop(), Some(0));
     let closed = json!({ "code": 1001, "reason": "Going away", "clean": true });
     assert_eq!(client.event("closed").await, closed);
+}
+
+#[sqlx::test(migrations = false)]
+async fn apollo_client_subscribes_over_http(pool: PgPool) {
+    let service = nineties(pool.clone(), 3).await;
+    let mut server = Server::start(&url(&pool));
+    let prediction = |rank: u32, title: &str| json!({ "rank": rank, "movie": { "title": title } });
+    let mut client = NodeClient::start("apollo", &[&format!("http://{}/graphql", server.public)]).await;
+
+    let batch = |received: u32, predictions: &[Value]| {
+        let complete = received == 3;
+        json!({ "data": { "predictionStream": { "received": received, "total": 3, "complete": complete, "predictions": predictions } } })
+    };
+    let stream = json!([batch(2, &[prediction(1, "0"), prediction(2, "1")]), batch(3, &[prediction(3, "2")])]);
+    assert_eq!(client.event("stream").await, stream);
+    assert_eq!(client.event("refused").await, json!([{ "refused": ["BAD_USER_INPUT"] }]));
+
+    let active = |count: u32| format!("cinegraph_subscriptions_active{{field=\"predictionUpdates\"}} {count}\n");
+    until("the subscription is active", async || get(&server.admin, "/metrics").1.contains(&active(1))).await;
+    rate(&service, "2", 10.0).await;
+    let left = json!({ "kind": "LEFT", "previousRank": 1, "prediction": prediction(2, "0") });
+    assert_eq!(client.event("update").await, json!({ "data": { "predictionUpdates": left } }));
+
+    // The client subscribes again, and learns that the service stops.
+    let requests = "http_server_request_duration_seconds_count{http_request_method=\"POST\",http_route=\"/graphql\",\
+                    http_response_status_code=\"200\"} 4\n";
+    until("all four subscriptions have begun", async || get(&server.admin, "/metrics").1.contains(requests)).await;
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(client.event("ended").await, json!([{ "refused": ["SERVICE_UNAVAILABLE"] }]));
 }

@@ -1,4 +1,4 @@
-//! The limits of WebSocket connections, and how many are open.
+//! The limits of WebSocket connections and multipart streams, and how many are open.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,27 +75,27 @@ impl ConnectionLimiter {
     }
 
     /// A permit for one more connection; none if all are taken or the service is shutting down.
-    pub(super) fn try_acquire(&self) -> Option<ConnectionPermit> {
+    pub(in crate::http) fn try_acquire(&self) -> Option<ConnectionPermit> {
         let permit = Arc::clone(&self.0.permits).try_acquire_owned().ok().filter(|_| !self.0.stop.is_cancelled())?;
         Some(ConnectionPermit { _permit: permit, _open: self.0.open.token(), limiter: Arc::clone(&self.0) })
     }
 }
 
 /// Counts one open connection until dropped.
-pub(super) struct ConnectionPermit {
+pub(in crate::http) struct ConnectionPermit {
     _permit: OwnedSemaphorePermit,
     _open: TaskTrackerToken,
     limiter: Arc<SharedLimiter>,
 }
 
 impl ConnectionPermit {
-    pub(super) fn limits(&self) -> WebSocketLimits {
+    pub(in crate::http) fn limits(&self) -> WebSocketLimits {
         self.limiter.limits
     }
 
     /// Waits until this connection should close on shutdown. Connections close at random times within a window, so that
     /// their clients do not reconnect all at once.
-    pub(super) async fn stopped(&self) {
+    pub(in crate::http) async fn stopped(&self) {
         let SharedLimiter { stop, limits, permits, .. } = &*self.limiter;
         stop.cancelled().await;
         let open = u32::try_from(limits.connections - permits.available_permits()).unwrap_or(u32::MAX);

@@ -26,6 +26,7 @@ use super::state::HttpState;
 use crate::config::AllowedOrigins;
 use crate::graphql::ErrorCode;
 
+pub(super) use limiter::ConnectionPermit;
 pub use limiter::{ConnectionLimiter, WebSocketLimits};
 
 /// Read buffer of a connection. Small, because messages are small and connections are many.
