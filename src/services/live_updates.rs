@@ -57,6 +57,8 @@ pub struct UpdateParams {
     pub decade: Decade,
     /// How many of the best movies to follow.
     pub top: usize,
+    /// Whether the first change is the current state, as if all its movies had just joined the best.
+    pub initial: bool,
 }
 
 /// Changes among the best caused by one change of the data.
@@ -76,6 +78,8 @@ pub struct UpdateStream {
     services: Arc<Services>,
     params: UpdateParams,
     known: State,
+    /// Whether `known` is still to be sent.
+    unsent: bool,
     /// Earliest time of the next load.
     not_before: tokio::time::Instant,
 }
@@ -88,6 +92,15 @@ struct State {
     version_set: VersionSet,
 }
 
+impl State {
+    /// How the best have changed since they were `before`; `None` if they have not.
+    fn change_since(&self, before: &[ScoredMovie]) -> Option<Change> {
+        let updates = compare(before, &self.top.movies, &self.top.others);
+        let (selection, data_version) = (self.selection.clone(), self.top.data_version);
+        (!updates.is_empty()).then_some(Change { updates, selection, data_version })
+    }
+}
+
 impl UpdateStream {
     /// Starts with the current state of the best.
     ///
@@ -96,7 +109,8 @@ impl UpdateStream {
     /// loaded.
     pub async fn start(services: Arc<Services>, params: UpdateParams) -> Result<Self, ServiceError> {
         let known = load_state(&services, &params, &[]).await?;
-        Ok(Self { services, params, known, not_before: tokio::time::Instant::now() + MIN_INTERVAL })
+        let unsent = params.initial;
+        Ok(Self { services, params, known, unsent, not_before: tokio::time::Instant::now() + MIN_INTERVAL })
     }
 
     /// Waits for the next change. Cancel-safe: dropping the future loses no change.
@@ -104,6 +118,12 @@ impl UpdateStream {
     /// # Errors
     /// [`ServiceError::NotFound`] if the profile no longer exists. Waits while the database is unavailable.
     pub async fn next(&mut self) -> Result<Change, ServiceError> {
+        // The later changes are those of this same state, so that none is missing or sent twice.
+        if std::mem::take(&mut self.unsent)
+            && let Some(change) = self.known.change_since(&[])
+        {
+            return Ok(change);
+        }
         loop {
             self.services.versions.wait_until_outdated(&self.known.version_set).await;
             tokio::time::sleep_until(self.not_before).await;
@@ -120,10 +140,8 @@ impl UpdateStream {
             };
             self.not_before = tokio::time::Instant::now() + MIN_INTERVAL;
             let before = std::mem::replace(&mut self.known, now);
-            let updates = compare(&before.top.movies, &self.known.top.movies, &self.known.top.others);
-            if !updates.is_empty() {
-                let (selection, data_version) = (self.known.selection.clone(), self.known.top.data_version);
-                return Ok(Change { updates, selection, data_version });
+            if let Some(change) = self.known.change_since(&before.top.movies) {
+                return Ok(change);
             }
         }
     }

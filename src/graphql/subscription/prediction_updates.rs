@@ -64,13 +64,19 @@ impl PredictionUpdatesSubscription {
         list: String,
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
         #[graphql(desc = "How many of the best candidates to follow, 1 to 500", default = 100)] top: i32,
+        #[graphql(
+            desc = "Whether to send the current top first: an update of kind ENTERED for each of its movies, best first, \
+                    all with one `dataVersion`. The changes that follow are those since then",
+            default = false
+        )]
+        initial: bool,
     ) -> Result<BoxStream<'static, Result<PredictionUpdate, ApiError>>, ApiError> {
         let context = context(ctx);
         instrument_field("Subscription", ctx, async {
             let top = bounded("top", top, TOP_MAX)?;
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
             let list = context.list(list).await?;
-            let params = UpdateParams { profile, list: list.clone(), decade, top };
+            let params = UpdateParams { profile, list: list.clone(), decade, top, initial };
             let stream = UpdateStream::start(Arc::clone(context.services()), params).await?;
             Ok(count_open(ctx, updates(stream, list, ctx.data_unchecked::<GraphqlMetrics>().clone())))
         })

@@ -68,8 +68,13 @@ impl Socket {
 
     /// The next message of the protocol.
     pub(crate) async fn receive(&mut self) -> Value {
+        timeout(PATIENCE, self.message()).await.expect("a message arrives in time")
+    }
+
+    /// The next message of the protocol, however long it takes.
+    pub(crate) async fn message(&mut self) -> Value {
         loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("a message arrives in time") {
+            match self.0.next().await {
                 Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 other => panic!("{other:?}"),
