@@ -454,6 +454,49 @@ async fn texts_longer_than_their_columns_are_rejected(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn rows_and_headers_that_never_end_are_rejected_before_they_fill_the_memory(pool: PgPool) {
+    let header = "tmdb_id,name\n11,Ann Lee\n\r\n";
+    let (lines, wide) = ("x,\"\"y\n".repeat(300_000), "1,".repeat(300_000));
+    for (people, says) in [
+        (format!("{header}12,\"Bo {lines}"), "people.csv, line 4, column name: the row is longer than 1 MiB"),
+        (format!("{header}\"12{lines}"), "people.csv, line 4, column tmdb_id: the row is longer than 1 MiB"),
+        (
+            format!("{header}12,{}\n", "é".repeat(600_000)),
+            "people.csv, line 4, column name: the row is longer than 1 MiB",
+        ),
+        (format!("{header}{wide}1\n"), "people.csv, line 4: values in this row: 300001, columns in the header: 2"),
+        (format!("{header}{wide}{wide}1\n"), "people.csv, line 4: the row is longer than 1 MiB, of which value 524289"),
+        (format!("tmdb_id,{}name\n", lines.replace('\n', "")), "people.csv, line 1: the row is longer than 1 MiB"),
+        (
+            format!("tmdb_id,{}name\n", (0..100_000).map(|n| format!("c{n},")).collect::<String>()),
+            "people.csv, line 1, column c999: the header has 100002 columns, expected 1000 at most",
+        ),
+    ] {
+        let files = Files::new();
+        files.write("people.csv", people.as_bytes());
+        let error = files.import(&pool).await.unwrap_err().to_string();
+        assert!(error.starts_with(says), "{error}, expected {says}");
+    }
+    let files = Files::new();
+    files.write("people.csv", format!("{header}12,\"").as_bytes());
+    // A hole of 64 GB: nothing that reads the file to its end could finish.
+    std::fs::File::options().write(true).open(files.0.path().join("people.csv")).unwrap().set_len(1 << 36).unwrap();
+    let error = files.import(&pool).await.unwrap_err().to_string();
+    assert!(error.starts_with("people.csv, line 4, column name: the row is longer than 1 MiB"), "{error}");
+}
+
+#[sqlx::test]
+async fn a_long_value_of_an_unknown_column_is_no_reason_to_reject_a_row(pool: PgPool) {
+    let files = Files::new();
+    let note = "a, \"\"b\"\"\n".repeat(100_000);
+    files.write(
+        "people.csv",
+        format!("tmdb_id,note,name\n11,\"{note}\",Ann Lee\n12,,Bo Lee\n13,,Cy Lee\n14,,Cy Lee\n").as_bytes(),
+    );
+    files.import(&pool).await.unwrap();
+}
+
+#[sqlx::test]
 async fn other_encodings_are_rejected(pool: PgPool) {
     let files = Files::new();
     files.write("people.csv", b"tmdb_id,name\n11,Ann Lee\n12,Andr\xe9\n");

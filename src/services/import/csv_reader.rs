@@ -1,12 +1,14 @@
 //! Reads one CSV file (RFC 4180) record by record, tracks line numbers, and detects truncation.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Chain, Cursor, Read};
-use std::path::Path;
+use std::io::{self, Chain, Cursor, ErrorKind, Read};
+use std::path::{Path, PathBuf};
 
-use csv::{ByteRecord, ReaderBuilder, Terminator};
+use csv::{ByteRecord, Position, ReaderBuilder, Terminator};
 
 use super::error::{ImportError, Problem};
+use super::values::shown;
 
 /// Appended to the file. PostgreSQL stores no NUL, so no valid value contains one. In a complete file, which ends with
 /// a line break outside quotes, it forms a record of its own.
@@ -18,7 +20,31 @@ const UTF16_BOMS: [&[u8]; 2] = [&[0xFE, 0xFF], &[0xFF, 0xFE]];
 /// Size of a disk read.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-type Source = Chain<Chain<Cursor<Vec<u8>>, File>, &'static [u8]>;
+/// Maximum length of a row. Far above that of any file of ours; it only protects memory, from a quote that is never closed
+/// and from files of another kind.
+const ROW_BYTES: usize = 1024 * 1024;
+
+/// Maximum number of columns.
+const COLUMNS_MAX: usize = 1_000;
+
+/// The text of a file, of which the parser gets at most one row's worth of bytes at a time.
+struct Source {
+    text: Chain<Chain<Cursor<Vec<u8>>, File>, &'static [u8]>,
+    /// Bytes that the parser may still read for the current row.
+    left: usize,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        let length = buffer.len().min(self.left);
+        let read = self.text.read(&mut buffer[..length])?;
+        self.left -= read;
+        Ok(read)
+    }
+}
 
 /// An open file whose header was read.
 pub(super) struct Reader {
@@ -28,6 +54,10 @@ pub(super) struct Reader {
     /// Line on which the record starts; the header is on line 1.
     line: u64,
     width: usize,
+    /// Column names, in the order of the file.
+    header: Vec<String>,
+    /// The file once more, to find the value that makes a row too long.
+    path: PathBuf,
     /// Index in the file of each requested column.
     places: Vec<usize>,
     ignored: Vec<String>,
@@ -49,8 +79,8 @@ impl Reader {
             .terminator(Terminator::Any(b'\n'))
             .buffer_capacity(BUFFER_BYTES)
             .from_reader(csv);
-        let (record, places, ignored) = (ByteRecord::new(), Vec::new(), Vec::new());
-        let mut reader = Self { file, csv, record, line: 1, width: 0, places, ignored };
+        let (record, places, ignored, path) = (ByteRecord::new(), Vec::new(), Vec::new(), path.to_owned());
+        let mut reader = Self { file, csv, record, line: 1, width: 0, header: Vec::new(), path, places, ignored };
         if !reader.next_record()? {
             return Err(damaged(Problem::EmptyFile));
         }
@@ -60,11 +90,18 @@ impl Reader {
 
     fn read_header(&mut self, columns: &[&str]) -> Result<(), ImportError> {
         self.width = self.record.len();
+        if self.width > COLUMNS_MAX {
+            let column = self.field(COLUMNS_MAX).ok().map(shown);
+            return Err(
+                self.damaged(column.as_deref(), Problem::TooManyColumns { found: self.width, max: COLUMNS_MAX })
+            );
+        }
         let header: Vec<&str> = (0..self.width)
             .map(|place| self.field(place))
             .collect::<Result<_, _>>()
             .map_err(|problem| self.damaged(None, problem))?;
-        if let Some((_, name)) = header.iter().enumerate().find(|(place, name)| header[..*place].contains(name)) {
+        let mut names = HashSet::new();
+        if let Some(name) = header.iter().find(|name| !names.insert(**name)) {
             return Err(self.damaged(Some(name), Problem::RepeatedColumn));
         }
         let place = |column: &&str| {
@@ -73,7 +110,7 @@ impl Reader {
         };
         let places = columns.iter().map(place).collect::<Result<_, _>>()?;
         let ignored = header.iter().filter(|name| !columns.contains(name)).map(ToString::to_string).collect();
-        (self.places, self.ignored) = (places, ignored);
+        (self.header, self.places, self.ignored) = (header.iter().map(ToString::to_string).collect(), places, ignored);
         Ok(())
     }
 
@@ -163,8 +200,42 @@ impl Reader {
     }
 
     fn read(&mut self) -> Result<bool, ImportError> {
-        let read = self.csv.read_byte_record(&mut self.record);
-        read.map_err(|error| ImportError::Unreadable { file: self.file, source: error.into() })
+        let start = self.csv.position().clone();
+        self.csv.get_mut().left = ROW_BYTES;
+        let error = match self.csv.read_byte_record(&mut self.record) {
+            Ok(read) => return Ok(read),
+            Err(error) => error,
+        };
+        let unreadable = |source| ImportError::Unreadable { file: self.file, source };
+        if !matches!(error.kind(), csv::ErrorKind::Io(cause) if cause.kind() == ErrorKind::FileTooLarge) {
+            return Err(unreadable(error.into()));
+        }
+        let (line, place) = self.long_value(&start).map_err(unreadable)?;
+        self.line = line;
+        let column = self.header.get(place).cloned();
+        Err(self.damaged(column.as_deref(), Problem::RowTooLong { value: place + 1 }))
+    }
+
+    /// Line of the row after `start` that is too long, and the index of the value in which it passes the limit.
+    fn long_value(&self, start: &Position) -> io::Result<(u64, usize)> {
+        let mut text = source(&self.path)?.map(|source| source.text).into_iter();
+        let mut row = Vec::with_capacity(ROW_BYTES);
+        if let Some(mut text) = text.next() {
+            io::copy(&mut text.by_ref().take(start.byte()), &mut io::sink())?;
+            text.take(ROW_BYTES as u64).read_to_end(&mut row)?;
+        }
+        let empty_lines = row.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let empty_lines = empty_lines.filter(|byte| **byte == b'\n').count() as u64;
+        let (mut place, mut quoted) = (0, false);
+        for byte in row {
+            match byte {
+                // Of a doubled quote, the first ends a part of the value and the second begins another.
+                b'"' => quoted = !quoted,
+                b',' if !quoted => place += 1,
+                _ => {}
+            }
+        }
+        Ok((start.line() + empty_lines, place))
     }
 
     /// Whether the quotes of a record with `bytes` bytes follow the standard. The parser accepts a quote anywhere and
@@ -200,7 +271,7 @@ fn source(path: &Path) -> io::Result<Option<Source>> {
     if start == UTF8_BOM {
         start.clear();
     }
-    Ok(Some(Cursor::new(start).chain(file).chain(END)))
+    Ok(Some(Source { text: Cursor::new(start).chain(file).chain(END), left: ROW_BYTES }))
 }
 
 fn count(bytes: &[u8], wanted: u8) -> u64 {

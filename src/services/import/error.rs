@@ -78,6 +78,10 @@ pub enum Problem {
     BadGzip,
     #[error("the line is longer than 1 MiB: this is not an IMDb dump")]
     LineTooLong,
+    #[error("the row is longer than 1 MiB, of which value {value} is the last: a quote before it may never be closed")]
+    RowTooLong { value: usize },
+    #[error("the header has {found} columns, expected {max} at most: this is a file of another kind")]
+    TooManyColumns { found: usize, max: usize },
     #[error(
         "a quote in the wrong place: a value with a quote, comma or line break must be quoted, and quotes inside it \
          doubled"
