@@ -159,7 +159,7 @@ impl Executor for Api {
 /// # Errors
 /// The error for the first field that selects the schema, in any operation or fragment of the document.
 fn reject_introspection(request: &mut Request) -> Result<(), ServerError> {
-    let document = request.parsed_query()?;
+    let document = parsed_query(request)?;
     let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
     let fragments = document.fragments.values().map(|fragment| &fragment.node.selection_set.node);
     let mut unread: Vec<&SelectionSet> = operations.chain(fragments).collect();

@@ -110,7 +110,9 @@ impl Movies {
                     // Two parts stand for its own texts: title, ids, language and poster.
                     let parts =
                         movie.as_ref().map_or(0, |movie| size_of::<Movie>() + (movie.lists.len() + 2) * ITEM_BYTES);
-                    (id, loaded(&limits, movie, before.only(decade.map(Scope::Scores)), parts))
+                    // An undated movie is in no decade; the drain raises this version when one changes.
+                    let scope = movie.as_ref().map(|_| decade.map_or(Scope::Reference, Scope::Scores));
+                    (id, loaded(&limits, movie, before.only(scope), parts))
                 };
                 Ok(keys.into_iter().map(loaded).collect())
             }
@@ -211,19 +213,19 @@ impl Movies {
         self.details(self.details.as_ref().map(|details| &details.qualities), keys, load, |_| QUALITY_PARTS).await
     }
 
-    /// Movies whose title contains a text: at most `limit` after `after`, sorted by lower-case title, which is returned
-    /// too.
+    /// Movies whose folded title contains a folded text: at most `limit` after `after`, sorted by folded title, which is
+    /// returned too.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn titled(
         &self,
-        contains: &str,
+        folded: &str,
         after: Option<&(String, MovieId)>,
         limit: usize,
     ) -> Result<Vec<(String, MovieId)>, ServiceError> {
         self.record_read();
-        Ok(self.store.movies_by_title(contains, after, limit).await?)
+        Ok(self.store.movies_by_title(folded, after, limit).await?)
     }
 
     /// Returns cached details and loads the others in one batch. `items` counts the parts of a value.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
+use crate::scoring::fold_title;
 use crate::store::{Country, DataOrigin, Genre, ListName, ListSummary, Store};
 use crate::versions::{Scope, Versions};
 
@@ -40,11 +41,11 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// Database ids of genres by name, case-insensitive; omits unknown names.
+    /// Database ids of genres by name, compared like titles; omits unknown names.
     #[must_use]
     pub fn genre_ids(&self, names: &[String]) -> Vec<u32> {
-        let wanted: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
-        let found = self.genres.iter().filter(|genre| wanted.contains(&genre.name.to_lowercase()));
+        let wanted: Vec<String> = names.iter().map(|name| fold_title(name)).collect();
+        let found = self.genres.iter().filter(|genre| wanted.contains(&fold_title(&genre.name)));
         ids(found.map(|genre| genre.id))
     }
 

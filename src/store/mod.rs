@@ -10,6 +10,7 @@ mod columns;
 mod connection;
 mod copy_text;
 mod error;
+mod folded_titles;
 mod health;
 mod import;
 mod import_imdb;

@@ -1,4 +1,4 @@
-//! Movies: by id, by an external id and by title.
+//! Movies: by id and by an external id.
 
 use chrono::NaiveDate;
 use serde_json::Value;
@@ -120,41 +120,10 @@ impl Store {
         .await;
         Ok(statement.row(row)?.map(MovieId))
     }
-
-    /// Movies after `after` whose title contains a text, case-insensitive, sorted by lower-case title, then id.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the database is unavailable.
-    pub async fn movies_by_title(
-        &self,
-        contains: &str,
-        after: Option<&(String, MovieId)>,
-        limit: usize,
-    ) -> Result<Vec<(String, MovieId)>, StoreError> {
-        let pattern = format!("%{}%", literal(contains));
-        let mut statement = self.statement(QueryName::MoviesByTitle).await?;
-        let rows = sqlx::query_file!(
-            "src/store/sql/movies_by_title.sql",
-            pattern,
-            after.map(|(title, _)| title.as_str()),
-            after.map(|(_, id)| id.0),
-            i64::try_from(limit).unwrap_or(i64::MAX)
-        )
-        .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
-        .await;
-        Ok(statement.rows(rows)?.into_iter().map(|row| (row.title, MovieId(row.id))).collect())
-    }
 }
 
 pub(super) fn numbers(ids: &[MovieId]) -> Vec<i64> {
     ids.iter().map(|id| id.0).collect()
-}
-
-/// Escapes a text as a LIKE pattern that matches it literally.
-fn literal(text: &str) -> String {
-    let escaped = |c| ['\\', '%', '_'].contains(&c).then_some('\\').into_iter().chain([c]);
-    text.chars().flat_map(escaped).collect()
 }
 
 /// Negative ids mark rows without a `TMDb` id.

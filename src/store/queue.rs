@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 
 use super::connection::WithDeadline;
 use super::error::StoreError;
+use super::folded_titles::fold_titles;
 use super::jobs;
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -79,16 +80,19 @@ impl Store {
         statement.finish(request)
     }
 
-    /// Whether the queue has entries.
+    /// Whether the queues of movies, titles and names have entries.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn is_anything_queued(&self) -> Result<bool, StoreError> {
         let mut statement = self.statement(QueryName::TaskStatus).await?;
-        let any = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) AS "any!""#)
-            .fetch_one(statement.connection())
-            .with_deadline(self.limits.request)
-            .await;
+        let any = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) OR EXISTS (SELECT FROM cinegraph.title_queue)
+                      OR EXISTS (SELECT FROM cinegraph.name_changes) AS "any!""#
+        )
+        .fetch_one(statement.connection())
+        .with_deadline(self.limits.request)
+        .await;
         statement.finish(any)
     }
 
@@ -124,6 +128,7 @@ impl Store {
             }
             let computed = compute_scores(connection, &movies).await?;
             follow_lists(connection, computed).await?;
+            sqlx::query_file!("src/store/sql/raise_unranked.sql", &movies).fetch_one(connection).await?;
             Ok(Drained::Movies { movies: movies.len() as u64, changed: computed.batch.changed })
         })
         .await
@@ -175,6 +180,45 @@ impl Store {
         .await
     }
 
+    /// Folds the titles of the oldest `size` queued entries, and of the next `size` movies if an entry stands for all
+    /// movies. Returns whether there were any; false too while another instance drains.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable; the entries then stay.
+    pub async fn fold_queued_titles(&self, size: i64) -> Result<bool, StoreError> {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+            if !try_lock(connection, DRAIN_LOCK).await? {
+                return Ok(false);
+            }
+            // Also held by a full refresh: of two that fold the same movie, the later could store the earlier title.
+            lock_score_table(connection).await?;
+            let mut movies = sqlx::query_file_scalar!("src/store/sql/take_queued_titles.sql", size)
+                .fetch_all(&mut *connection)
+                .await?;
+            let pass = next_of_pass(connection, size).await?;
+            let any = !movies.is_empty() || pass.is_some();
+            movies.extend(pass.into_iter().flatten());
+            fold_titles(connection, &movies).await?;
+            Ok(any)
+        })
+        .await
+    }
+
+    /// Raises the versions of what shows the names of genres and countries, if any of them changed; returns whether one
+    /// did.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable; the changes then stay queued.
+    pub async fn raise_renamed(&self) -> Result<bool, StoreError> {
+        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+            // Other transactions raise several versions in the same order, but not this one's last.
+            lock_score_table(connection).await?;
+            let raised = sqlx::query_file_scalar!("src/store/sql/raise_renamed.sql").fetch_one(connection).await?;
+            Ok(raised > 0)
+        })
+        .await
+    }
+
     /// Removes the entries of the movie that was queued first without computing it; returns its id.
     ///
     /// # Errors
@@ -216,6 +260,28 @@ impl Store {
         })
         .await
     }
+}
+
+/// The next movies of the entry that stands for all movies, which stores that they are done; it is removed, and the
+/// movies are none, after the last one. `None` without such an entry.
+async fn next_of_pass(connection: &mut PgConnection, size: i64) -> Result<Option<Vec<i64>>, sqlx::Error> {
+    let entry = sqlx::query!(
+        "SELECT id, done_id FROM cinegraph.title_queue WHERE movie_id IS NULL ORDER BY done_id NULLS LAST, id LIMIT 1"
+    );
+    let Some(entry) = entry.fetch_optional(&mut *connection).await? else { return Ok(None) };
+    let after = entry.done_id.unwrap_or(i64::MIN);
+    let movies = sqlx::query_file_scalar!("src/store/sql/next_titles.sql", after, size);
+    let movies = movies.fetch_all(&mut *connection).await?;
+    match movies.last() {
+        Some(last) => {
+            let done = sqlx::query!("UPDATE cinegraph.title_queue SET done_id = $2 WHERE id = $1", entry.id, last);
+            done.execute(connection).await?;
+        }
+        None => {
+            _ = sqlx::query!("DELETE FROM cinegraph.title_queue WHERE id = $1", entry.id).execute(connection).await?
+        }
+    }
+    Ok(Some(movies))
 }
 
 /// Takes an advisory lock until the end of the transaction; `false` if another session holds it.

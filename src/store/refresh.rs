@@ -9,6 +9,7 @@ use sqlx::{Connection, PgConnection, Postgres};
 
 use super::connection::WithDeadline;
 use super::error::StoreError;
+use super::folded_titles::fold_titles;
 use super::metrics::Pool;
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -105,7 +106,7 @@ impl Store {
     }
 
     /// Updates the stored scores of the next `size` movies after `after`, including scores of deleted movies, and
-    /// raises the versions of what changed; `None` if there are no more.
+    /// raises the versions of what changed; `None` if there are no more. Folds their titles where the drain has not.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
@@ -113,6 +114,7 @@ impl Store {
         self.run_in_transaction(QueryName::TaskScores, async |connection| {
             lock_score_table(connection).await?;
             let Some(movies) = next_movies(connection, after, size).await? else { return Ok(None) };
+            fold_titles(connection, &movies).await?;
             compute_scores(connection, &movies).await.map(Some)
         })
         .await

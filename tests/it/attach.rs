@@ -17,7 +17,7 @@ const STATE_A: &[&str] = &[include_str!("fixtures/state_a.sql")];
 const STATE_H: &[&str] = &[include_str!("fixtures/state_a.sql"), include_str!("fixtures/state_h.sql")];
 
 /// The tables with triggers, and one statement on a movie per event.
-const WRITES: [(&str, [&str; 3]); 5] = [
+const WRITES: [(&str, [&str; 3]); 7] = [
     (
         "movies",
         [
@@ -60,6 +60,26 @@ const WRITES: [(&str, [&str; 3]); 5] = [
              VALUES (32, 41, 16, now(), now())",
             "UPDATE festival_nominations SET won = true WHERE movie_id = 16",
             "DELETE FROM festival_nominations WHERE movie_id = 16",
+        ],
+    ),
+    (
+        "movie_genres",
+        [
+            "INSERT INTO movie_genres VALUES (16, 51)",
+            "WITH other AS (INSERT INTO genres (id, tmdb_id, name, inserted_at, updated_at)
+                            VALUES (59, 99, 'Noir', now(), now()) RETURNING id)
+             UPDATE movie_genres SET genre_id = other.id FROM other WHERE movie_id = 16",
+            "DELETE FROM movie_genres WHERE movie_id = 16",
+        ],
+    ),
+    (
+        "movie_production_countries",
+        [
+            "INSERT INTO movie_production_countries VALUES (16, 61)",
+            "WITH other AS (INSERT INTO production_countries (id, iso_3166_1, name, inserted_at, updated_at)
+                            VALUES (69, 'AT', 'Austria', now(), now()) RETURNING id)
+             UPDATE movie_production_countries SET production_country_id = other.id FROM other WHERE movie_id = 16",
+            "DELETE FROM movie_production_countries WHERE movie_id = 16",
         ],
     ),
 ];
@@ -219,7 +239,7 @@ async fn detaching_leaves_no_trace(pool: PgPool, state: &[&'static str]) {
     let detached = store.detach().await.unwrap();
 
     assert_same_lines(&dump(&pool).await, &before);
-    assert_eq!(detached.triggers.len(), 5);
+    assert_eq!(detached.triggers.len(), 9);
     let again = store.detach().await.unwrap();
     assert!(again.triggers.is_empty() && again.indexes.is_empty());
 }
@@ -268,22 +288,31 @@ async fn write_queues_its_movie_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_write_that_changes_no_score_queues_nothing(pool: PgPool) {
+async fn a_write_that_changes_no_score_and_no_filter_queues_nothing(pool: PgPool) {
     attached(&pool, STATE_A).await;
 
     for statement in [
-        "UPDATE movies SET title = title || '!', original_language = 'de', tmdb_data = tmdb_data || '{\"budget\": 1}'",
+        "UPDATE movies SET title = title || '', tagline = 'Again', tmdb_data = tmdb_data || '{\"budget\": 1}'",
         "UPDATE external_metrics SET fetched_at = now(), text_value = 'again'",
         "UPDATE movie_credits SET character = 'Someone Else'",
         "UPDATE person_metrics SET calculated_at = now()",
         "UPDATE person_metrics SET score = 1 WHERE metric_type = 'director_quality'",
         "UPDATE festival_nominations SET prize_name = 'Prize'",
+        "UPDATE movie_genres SET genre_id = genre_id",
+        "UPDATE movie_production_countries SET movie_id = movie_id",
+        "UPDATE genres SET name = 'Renamed'",
+        "DELETE FROM genres WHERE id = 4711",
         "DELETE FROM movies WHERE id = 4711",
     ] {
         sqlx::query(statement).execute(&pool).await.unwrap();
         assert_eq!(queued(&pool).await, [], "{statement}");
     }
 
+    for filter in ["title = title || '!'", "original_language = 'de'"] {
+        let update = format!("UPDATE movies SET {filter} WHERE id = 12");
+        sqlx::query(sqlx::AssertSqlSafe(update)).execute(&pool).await.unwrap();
+        assert_eq!(queued(&pool).await, [(Some(12), "movies".to_owned())], "{filter}");
+    }
     let popularity = "UPDATE movies SET tmdb_data = tmdb_data || '{\"popularity\": 1}' WHERE id = 12";
     sqlx::query(popularity).execute(&pool).await.unwrap();
     assert_eq!(queued(&pool).await, [(Some(12), "movies".to_owned())]);
@@ -462,7 +491,7 @@ async fn cinegraphs_movie_tables_have_every_index(pool: PgPool) {
     let first = store.migrate().await.unwrap();
     let second = store.migrate().await.unwrap();
 
-    assert_eq!((first.found, first.indexes.len(), first.triggers.len()), (SchemaVariant::Empty, 0, 5));
+    assert_eq!((first.found, first.indexes.len(), first.triggers.len()), (SchemaVariant::Empty, 0, 9));
     assert_eq!((second.found, second.indexes.len(), second.triggers.len()), (SchemaVariant::Ours, 0, 0));
 }
 
@@ -474,7 +503,7 @@ async fn two_instances_migrate_one_after_the_other(pool: PgPool) {
     let (one, other) = tokio::join!(one.migrate(), other.migrate());
 
     let (one, other) = (one.unwrap(), other.unwrap());
-    assert_eq!(one.triggers.len() + other.triggers.len(), 5);
+    assert_eq!(one.triggers.len() + other.triggers.len(), 9);
     assert!(one.indexes.is_empty() != other.indexes.is_empty());
 }
 
@@ -498,7 +527,7 @@ async fn writers_wait_for_the_lock_timeout_at_most(pool: PgPool) {
     let (migrated, waited) = tokio::join!(store.migrate(), queue_behind);
 
     assert!(waited < Duration::from_secs(4), "{waited:?}");
-    assert_eq!(migrated.unwrap().triggers.len(), 5);
+    assert_eq!(migrated.unwrap().triggers.len(), 9);
 }
 
 /// Waits until a query returns true.
@@ -627,7 +656,7 @@ async fn the_owner_of_the_tables_need_not_be_superuser(pool: PgPool) {
     let store = open(&owner.options, metrics());
 
     let migrated = store.migrate().await.unwrap();
-    assert_eq!((migrated.triggers.len(), migrated.indexes.is_empty()), (5, false));
+    assert_eq!((migrated.triggers.len(), migrated.indexes.is_empty()), (9, false));
     let mut write = connection.begin().await.unwrap();
     sqlx::query("UPDATE external_metrics SET value = 1 WHERE movie_id = 12").execute(&mut *write).await.unwrap();
     let queued = "SELECT movie_id FROM cinegraph.score_refresh_queue";

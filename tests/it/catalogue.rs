@@ -20,7 +20,7 @@ async fn title_search_is_case_insensitive_and_literal(pool: PgPool) {
         service.data(&query).await["movies"].clone()
     };
 
-    assert_eq!(titles(&found("été").await), ["L'été", "ÉTÉ 100%"]);
+    assert_eq!(titles(&found("été").await), ["ÉTÉ 100%", "L'été"]);
     assert_eq!(titles(&found("100%").await), ["ÉTÉ 100%"]);
     assert_eq!(titles(&found("le_m").await), ["Le_Mans"]);
     assert_eq!(titles(&found("nowhere").await), [""; 0]);

@@ -14,7 +14,7 @@ use crate::support::{Movie, TestService, credit, person, quality};
 
 /// Writes of a host application. Parameters: up to two row numbers, a value and `canonical_sources`. A write to a missing
 /// row is a no-op.
-const WRITES: [&str; 30] = [
+const WRITES: [&str; 37] = [
     "INSERT INTO movies (tmdb_id, title, release_date, import_status, canonical_sources, inserted_at, updated_at)
      SELECT coalesce(max(tmdb_id), 0) + 1, 'Film', make_date(1985 + 2 * :one, 1, 1),
             CASE WHEN :other > 2 THEN 'full' ELSE 'soft' END, :sources, now(), now() FROM movies",
@@ -29,9 +29,20 @@ const WRITES: [&str; 30] = [
     "UPDATE movies SET canonical_sources = :sources WHERE id IN (film(:one), film(:other))",
     "UPDATE movies SET tmdb_data = CASE WHEN :number < 9 THEN jsonb_build_object('popularity', :number) END
      WHERE id = film(:one)",
+    "UPDATE movies SET title = title || ':other' WHERE id IN (film(:one), film(:other))",
+    "UPDATE movies SET original_language = CASE WHEN :other > 2 THEN 'fr' END WHERE id = film(:one)",
+    "INSERT INTO movie_genres SELECT m.id, g.id FROM movies AS m, genres AS g
+     WHERE m.id IN (film(:one), film(:other)) AND g.id % 2 = :one % 2 ON CONFLICT DO NOTHING",
+    "UPDATE movie_genres SET genre_id = genre_id % 3 + 1 WHERE movie_id = film(:one)
+     AND (SELECT count(*) FROM movie_genres WHERE movie_id = film(:one)) = 1",
+    "DELETE FROM movie_genres WHERE movie_id = film(:one) AND :other > 4",
+    "INSERT INTO movie_production_countries SELECT m.id, c.id FROM movies AS m, production_countries AS c
+     WHERE m.id = film(:one) ON CONFLICT DO NOTHING",
+    "DELETE FROM movie_production_countries WHERE production_country_id = :one % 3 + 1 AND movie_id <= film(:other)",
     "UPDATE movies SET id = id + 1000 WHERE id = film(:one)
      AND id NOT IN (SELECT movie_id FROM external_metrics) AND id NOT IN (SELECT movie_id FROM movie_credits)
-     AND id NOT IN (SELECT movie_id FROM festival_nominations)",
+     AND id NOT IN (SELECT movie_id FROM festival_nominations) AND id NOT IN (SELECT movie_id FROM movie_genres)
+     AND id NOT IN (SELECT movie_id FROM movie_production_countries)",
     "DELETE FROM movies WHERE id = film(:one) AND :other > 4",
     "INSERT INTO external_metrics (movie_id, source, metric_type, value, fetched_at, inserted_at, updated_at)
      SELECT id, source, metric_type, :number, now(), now(), now() FROM movies, kind(:other) WHERE id >= film(:one)
@@ -70,12 +81,13 @@ const WRITES: [&str; 30] = [
 ];
 
 /// Rare, because everything after it starts from empty tables.
-const TRUNCATES: [&str; 5] = [
+const TRUNCATES: [&str; 6] = [
     "TRUNCATE movies CASCADE",
     "TRUNCATE external_metrics",
     "TRUNCATE movie_credits",
     "TRUNCATE person_metrics",
     "TRUNCATE festival_nominations",
+    "TRUNCATE movie_genres, movie_production_countries",
 ];
 
 const SOURCES: [&str; 6] = [
@@ -203,6 +215,14 @@ async fn drained_scores_are_those_of_a_full_refresh_to_the_bit(pool: PgPool) {
     for name in ["Ann", "Ben", "Cleo", "Dan", "Eve"] {
         person(&service.pool, name).await;
     }
+    run(
+        &service,
+        "WITH genre AS (INSERT INTO genres (id, tmdb_id, name, inserted_at, updated_at)
+                        SELECT n, n, 'Genre ' || n, now(), now() FROM generate_series(1, 3) AS n)
+         INSERT INTO production_countries (id, iso_3166_1, name, inserted_at, updated_at)
+         SELECT n, 'X' || n, 'Country ' || n, now(), now() FROM generate_series(1, 3) AS n",
+    )
+    .await;
     // Creates a ceremony and a category for later nominations.
     Movie::new("First").released("1994-05-01").nominated(1, 0).insert(&service.pool).await;
     drain(&service).await;
@@ -445,7 +465,7 @@ async fn reconciling_counts_missed_changes_and_not_queued_ones(pool: PgPool) {
 
     assert_eq!((first.changes.changed, first.corrected), (3, 1));
     assert_eq!((second.changes.changed, second.corrected), (0, 0));
-    assert_eq!(queued(&service).await, (1, 1), "the drain's work is left to it");
+    assert_eq!(queued(&service).await, (2, 2), "the drain's work is left to it");
 }
 
 #[sqlx::test(migrations = false)]

@@ -16,6 +16,9 @@ use crate::support::{Movie, Socket, TestService, until};
 /// Movies at the start.
 const MOVIES: u32 = 60;
 
+/// Most movies that there ever are.
+const MOVIES_MAX: u32 = 90;
+
 /// What a client follows: the arguments of the list, and how many of its movies.
 const LISTS: [(&str, usize); 6] = [
     ("decade: 1990", 1),
@@ -82,7 +85,8 @@ async fn follow(
         let mut socket = Socket::open(address).await;
         client.lock().unwrap().list.clear();
         socket.subscribe("1", &query).await;
-        for _ in 0..random.random_range(1..60) {
+        // The longest list, which is sent first, has to fit.
+        for _ in 0..random.random_range(MOVIES_MAX..3 * MOVIES_MAX) {
             let Some(message) = stop.run_until_cancelled(socket.message()).await else { return };
             client.lock().unwrap().apply(&message["payload"]["data"]["predictionUpdates"]);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Basis, Criterion, MovieId, ScoreVector};
+use super::{Basis, Criterion, MovieId, ScoreVector, fold_title};
 
 /// Score vectors and list memberships of a decade's full movies, in loading order.
 ///
@@ -100,7 +100,7 @@ impl Codes {
     }
 }
 
-/// Lower-case titles in one string: one substring search covers all movies.
+/// [Folded](fold_title) titles in one string: one substring search covers all movies.
 #[derive(Debug, Default)]
 pub struct Titles {
     text: String,
@@ -112,8 +112,7 @@ impl Titles {
     const SEPARATOR: char = '\n';
 
     fn push(&mut self, title: &str) {
-        self.text
-            .extend(title.chars().flat_map(char::to_lowercase).map(|c| if c == Self::SEPARATOR { ' ' } else { c }));
+        self.text.extend(fold_title(title).chars().map(|c| if c == Self::SEPARATOR { ' ' } else { c }));
         self.text.push(Self::SEPARATOR);
         self.ends.push(offset(self.text.len()));
     }
@@ -123,9 +122,9 @@ impl Titles {
         self.ends.shrink_to_fit();
     }
 
-    /// Rows whose titles contain `wanted`, case-insensitive, in ascending order.
+    /// Rows whose folded titles contain `wanted`, folded likewise, in ascending order.
     pub fn containing(&self, wanted: &str) -> Vec<usize> {
-        let wanted: String = wanted.chars().flat_map(char::to_lowercase).collect();
+        let wanted = fold_title(wanted);
         if wanted.is_empty() {
             return (0..self.ends.len()).collect();
         }
@@ -156,7 +155,7 @@ pub struct MovieAttributes {
     pub genres: Codes,
     /// Database ids of production countries.
     pub countries: Codes,
-    /// Titles in lower case.
+    /// Folded titles.
     pub titles: Titles,
     languages: Vec<u32>,
     language_names: Vec<String>,
@@ -376,6 +375,7 @@ mod tests {
             titles.push(title);
         }
         assert_eq!(titles.containing("éLI"), [0, 2]);
+        assert_eq!(titles.containing("E\u{301}l"), [0, 2]);
         assert_eq!(titles.containing("a"), [0, 1, 2]);
         assert_eq!(titles.containing("amélie la"), [0; 0]);
         assert_eq!(titles.containing(""), [0, 1, 2, 3]);

@@ -52,7 +52,7 @@ pub struct Filter {
     pub countries: Option<Vec<u32>>,
     /// Original language.
     pub language: Option<String>,
-    /// Text that the title contains, case-insensitive.
+    /// Text that the folded title contains, folded likewise.
     pub title: Option<String>,
     /// Earliest release day.
     pub released_from: Option<NaiveDate>,

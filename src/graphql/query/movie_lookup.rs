@@ -9,6 +9,7 @@ use crate::graphql::id::NodeId;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::movie_prediction::{Movie, MovieConnection};
 use crate::graphql::types::prediction_filter::text;
+use crate::scoring::fold_title;
 use crate::store::MovieKey;
 
 /// Identifies a movie by exactly one of its IDs.
@@ -58,12 +59,15 @@ impl MovieQueries {
         query_field(ctx, by.find(context(ctx))).await.transpose()
     }
 
-    /// Movies whose title contains a text, ordered by title.
+    /// Movies whose title contains a text, ordered by title without case and accents.
     #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn movies(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Text that the title contains, 1 to 200 characters, case-insensitive")] title_contains: String,
+        #[graphql(
+            desc = "Text that the title contains, 1 to 200 characters. Case, accents and the form of characters do not matter"
+        )]
+        title_contains: String,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<MovieConnection, ApiError> {
@@ -79,16 +83,17 @@ async fn search(
     first: i32,
     after: Option<&str>,
 ) -> Result<MovieConnection, ApiError> {
-    if contains.is_empty() {
-        return Err(ApiError::bad_input("titleContains", "is empty"));
-    }
     text("titleContains", Some(contains))?;
-    let (first, cursors) = (page_size(first)?, context.cursors(&["titles", &contains.to_lowercase()]));
+    let folded = fold_title(contains);
+    if folded.is_empty() {
+        return Err(ApiError::bad_input("titleContains", "is empty, or has only accents and invisible characters"));
+    }
+    let (first, cursors) = (page_size(first)?, context.cursors(&["folded titles", &folded]));
     let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;
     let has_previous = after.is_some();
     let after = after.map(|after| (after.title, after.id));
     // One more than the page has, to know whether another page follows.
-    let mut found = context.services().movies.titled(contains, after.as_ref(), first + 1).await?;
+    let mut found = context.services().movies.titled(&folded, after.as_ref(), first + 1).await?;
     let has_next = found.len() > first;
     found.truncate(first);
     let mut connection = MovieConnection::new(has_previous, has_next);

@@ -5,7 +5,7 @@ use async_graphql::InputObject;
 use super::date::Date;
 use crate::graphql::context::RequestContext;
 use crate::graphql::error::ApiError;
-use crate::scoring::Filter;
+use crate::scoring::{Filter, fold_title};
 use crate::services::reference::Reference;
 
 /// Maximum number of names in one condition.
@@ -19,13 +19,13 @@ const TEXT_MAX: usize = 200;
 pub(in crate::graphql) struct PredictionFilter {
     /// Matches movies with at least this score, 0 to 100.
     min_score: Option<f64>,
-    /// Matches movies with any of these genres, by name, case-insensitive. An empty list matches all movies.
+    /// Matches movies with any of these genres, by name; case and accents do not matter. An empty list matches all movies.
     genres: Option<Vec<String>>,
     /// Matches movies produced in any of these countries, by ISO 3166-1 alpha-2 code. An empty list matches all movies.
     countries: Option<Vec<String>>,
     /// Matches movies with this original language, an ISO 639-1 code such as "en".
     original_language: Option<String>,
-    /// Matches movies whose title contains this text, case-insensitive.
+    /// Matches movies whose title contains this text. Case, accents and the form of characters do not matter.
     title_contains: Option<String>,
     /// Matches movies released on this day or later.
     released_from: Option<Date>,
@@ -56,7 +56,8 @@ impl PredictionFilter {
             genres: ids(context, "filter.genres", self.genres, Reference::genre_ids).await?,
             countries: ids(context, "filter.countries", self.countries, Reference::country_ids).await?,
             language: self.original_language,
-            title: self.title_contains,
+            // Folded here, so that filters that mean the same share a cache entry.
+            title: self.title_contains.as_deref().map(fold_title),
             released_from: self.released_from.map(|day| day.0),
             released_to: self.released_to.map(|day| day.0),
         })

@@ -1,13 +1,22 @@
-//! Triggers that queue movies whose scores must be recomputed.
+//! Triggers that queue movies whose scores or filters must be recomputed.
 
 use sqlx::PgConnection;
 
 use super::locking::run_locking;
 use crate::store::error::StoreError;
 
-/// The tables that scores are derived from.
-pub(super) const TABLES: [&str; 5] =
-    ["movies", "external_metrics", "movie_credits", "person_metrics", "festival_nominations"];
+/// The tables that scores are derived from, and those that movies are filtered by.
+pub(super) const TABLES: [&str; 9] = [
+    "movies",
+    "external_metrics",
+    "movie_credits",
+    "person_metrics",
+    "festival_nominations",
+    "movie_genres",
+    "movie_production_countries",
+    "genres",
+    "production_countries",
+];
 
 /// One trigger per event, because a trigger with transition tables allows only one event.
 const EVENTS: [(&str, &str); 4] = [

@@ -15,6 +15,7 @@ TRUNCATE public.movies,
          public.movie_production_countries,
          public.movie_lists,
          cinegraph.movie_discovery_scores,
+         cinegraph.folded_titles,
          cinegraph.movie_blind_scores,
          cinegraph.snapshot
     RESTART IDENTITY
