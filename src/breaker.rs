@@ -8,8 +8,8 @@
 //!     └───────────────────────────── the probe succeeds ──────────────────────┘
 //! ```
 //!
-//! A dependency that is down costs its callers nothing but the probes. Who decides what counts as a failure, and what
-//! serves instead, is the caller: a [`Breaker`] only hands out [`Permit`]s.
+//! While a dependency is down, only the probes call it. The caller decides what counts as a failure and what serves in
+//! place of the dependency; a [`Breaker`] only hands out [`Permit`]s.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,13 +17,16 @@ use std::time::{Duration, Instant};
 
 use crate::telemetry::{ByLabel, Counter, Label as _, ReadableGauge, Recorder, catalogue, label};
 
-/// Consecutive failures that open a breaker: a single lost connection does not, an outage does within a few calls.
+/// Consecutive failures that open a breaker. The value is a choice: above 1, so that a single lost connection does not
+/// open it, and small, so that an outage does within a few calls.
 const MAX_FAILURES: u32 = 5;
 
-/// Longest first pause; each failed probe doubles it.
+/// Pause after a closed breaker opens, before jitter. Each failed probe doubles it. The value is a choice, well below
+/// [`MAX_PAUSE`], so that the dependency is soon used again after a short interruption.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Longest pause. A probe costs little, and a dependency that is back is used again within this time.
+/// Upper bound of a pause. It is short because a probe costs little, and a dependency that has recovered is used again
+/// only after the pause.
 const MAX_PAUSE: Duration = Duration::from_secs(3);
 
 label! {
@@ -32,12 +35,12 @@ label! {
 }
 
 label! {
-    /// State of a circuit breaker: permits all calls, permits one probe, rejects all calls.
+    /// State of a circuit breaker: `closed` permits all calls, `half_open` one probe, `open` none.
     BreakerState { Closed = "closed", HalfOpen = "half_open", Open = "open" }
 }
 
 label! {
-    /// Outcome of a fallback; `shed`: rejected because too many were running.
+    /// Outcome of a call to a fallback; `shed`: rejected because too many such calls were running.
     Fallback { Ok = "ok", Error = "error", Shed = "shed" }
 }
 
@@ -53,17 +56,18 @@ struct Instruments {
 }
 
 impl BreakerMetrics {
-    /// The instruments of all breakers, which are closed.
+    /// Creates the instruments of all breakers, whose state is closed at first.
     #[must_use]
     pub fn new(recorder: &Recorder) -> Self {
         Self(Arc::new(ByLabel::of(|breaker: BreakerName| Instruments::new(recorder, breaker.as_str()))))
     }
 
-    /// The state of `breaker`.
+    /// The state of `breaker`, read from its gauges: callers such as `/status` have the metrics but not the breakers.
     #[must_use]
     pub fn state(&self, breaker: BreakerName) -> BreakerState {
         let states = &self.0.at(breaker).states;
         let current = BreakerState::ALL.iter().copied().find(|&state| states.at(state).value() > 0.0);
+        // During a transition, which sets one gauge after the other, no gauge may be 1.
         current.unwrap_or(BreakerState::Closed)
     }
 
@@ -104,11 +108,12 @@ struct Inner {
     current: Mutex<Current>,
 }
 
-/// The state and what belongs to it.
+/// The state of a breaker, and what its next transition depends on.
 struct Current {
     state: State,
-    /// Number of state changes so far. A result counts only in the epoch in which its call was permitted, so a call
-    /// that began before the breaker opened decides nothing afterwards, and in half-open only the probe decides.
+    /// Number of state changes so far. The result of a call counts only if the epoch is still the one in which the call
+    /// was permitted. So a call that began before the breaker opened has no effect afterwards, and only the probe ends
+    /// the half-open state.
     epoch: u64,
     /// How often the breaker has opened since it was last closed.
     openings: u32,
@@ -121,7 +126,7 @@ enum State {
     HalfOpen { probing: bool },
 }
 
-/// Permits one call. Dropped without a result, it counts neither as a success nor as a failure.
+/// Permits one call. A permit that is dropped without a result counts neither as a success nor as a failure.
 #[derive(Debug)]
 #[must_use = "its result decides whether the next call is permitted"]
 pub struct Permit {
@@ -155,22 +160,23 @@ impl Breaker {
         Some(Permit { breaker: self.clone(), epoch: current.epoch })
     }
 
-    /// Counts the outcome of the fallback, which serves while the breaker is open.
+    /// Counts the outcome of a call to the fallback, which serves while the breaker is open.
     pub fn count_fallback(&self, outcome: Fallback) {
         self.0.metrics.0.at(self.0.name).fallbacks.at(outcome).increment(1);
     }
 
+    /// Opens the breaker for the next pause.
     fn open(&self, current: &mut Current, now: Instant) {
         let pause = pause(current.openings, rand::random());
         current.openings = current.openings.saturating_add(1);
         self.change(current, State::Open { until: now + pause });
     }
 
-    /// Reports the change under the lock, so that metrics and log show changes in their order.
+    /// Changes the state. The caller holds the lock, so metrics and log show changes in the order in which they happen.
     fn change(&self, current: &mut Current, state: State) {
         current.state = state;
         current.epoch += 1;
-        let (breaker, state) = (self.0.name, state.name());
+        let (breaker, state) = (self.0.name, state.label());
         self.0.metrics.transition(breaker, state);
         tracing::warn!(breaker = breaker.as_str(), state = state.as_str(), "circuit breaker state changed");
     }
@@ -189,6 +195,7 @@ impl Permit {
         }
         match current.state {
             State::Closed { .. } => current.state = State::Closed { failures: 0 },
+            // Only a probe gets here, in the half-open state: no permit has the epoch of an open breaker.
             State::Open { .. } | State::HalfOpen { .. } => {
                 current.openings = 0;
                 self.breaker.change(&mut current, State::Closed { failures: 0 });
@@ -210,13 +217,15 @@ impl Permit {
             State::Closed { failures } if failures + 1 < MAX_FAILURES => {
                 current.state = State::Closed { failures: failures + 1 };
             }
+            // The last of the consecutive failures, or a failed probe.
             _ => self.breaker.open(&mut current, now),
         }
     }
 }
 
 impl Drop for Permit {
-    /// Lets the next call probe if this one was a probe whose caller was cancelled.
+    /// If this was a probe whose caller was cancelled, lets the next call probe. After a result it does nothing,
+    /// because the result of a probe begins another epoch.
     fn drop(&mut self) {
         let mut current = self.breaker.current();
         if current.epoch == self.epoch && matches!(current.state, State::HalfOpen { .. }) {
@@ -226,7 +235,7 @@ impl Drop for Permit {
 }
 
 impl State {
-    fn name(self) -> BreakerState {
+    fn label(self) -> BreakerState {
         match self {
             Self::Closed { .. } => BreakerState::Closed,
             Self::Open { .. } => BreakerState::Open,
@@ -235,8 +244,9 @@ impl State {
     }
 }
 
-/// The pause after `openings` earlier ones: doubled each time up to the maximum. `jitter` (0 to 1) sets
-/// how much of its second half is waited, so that instances that lost a dependency at the same moment do not probe it at the same moment.
+/// The pause of a breaker that has opened `openings` times before, and not closed since. It doubles each time, up to
+/// [`MAX_PAUSE`]. `jitter` (0 to 1) then cuts it to between half and all of its length, so that instances that lost a
+/// dependency at the same moment do not probe it at the same moment.
 fn pause(openings: u32, jitter: f64) -> Duration {
     let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(openings));
     doubled.min(MAX_PAUSE).mul_f64(0.5 + jitter / 2.0)
@@ -244,7 +254,7 @@ fn pause(openings: u32, jitter: f64) -> Duration {
 
 impl fmt::Debug for Breaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Breaker({} {})", self.0.name.as_str(), self.current().state.name().as_str())
+        write!(f, "Breaker({} {})", self.0.name.as_str(), self.current().state.label().as_str())
     }
 }
 

@@ -1,8 +1,8 @@
-//! Injected time: the clocks of the system in the service, manual ones in tests.
+//! Injected time: the service uses the clocks of the system, tests use manual clocks.
 //!
-//! Two clocks: [`Clock::now`] is the date and time, which an operator or NTP may set forward or back; [`Clock::moment`]
-//! measures durations and is never set. `clippy.toml` forbids `Utc::now` anywhere else, so that code that depends on the
-//! time can be tested exactly.
+//! A [`Clock`] is two clocks: [`Clock::now`] returns the date and time, which an operator or NTP may set forward or
+//! back; [`Clock::moment`] is monotonic and measures durations. `clippy.toml` forbids `Utc::now` anywhere else, so that
+//! tests control the time of all code that depends on it.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -20,11 +20,14 @@ pub struct Clock(Source);
 enum Source {
     /// The system's clocks; moments count from this instant.
     System(Instant),
-    /// A start, and how far the hand has moved each clock since.
+    /// The date and time at the start, and the hand, which knows how far it has moved each clock since.
     Manual(DateTime<Utc>, ClockHand),
 }
 
-/// A point in time on a clock that is never set. Only comparable with moments of the same [`Clock`].
+/// A point in time on a monotonic clock. Only comparable with moments of the same [`Clock`].
+///
+/// It is the time since the start of the clock: negative if a longer duration was subtracted, which `Instant` may not
+/// be able to represent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(TimeDelta);
 
@@ -97,17 +100,19 @@ impl fmt::Debug for Clock {
 /// Moves a manual [`Clock`].
 #[derive(Debug, Clone, Default)]
 pub struct ClockHand {
+    /// Milliseconds by which both clocks have advanced.
     elapsed: Arc<AtomicI64>,
+    /// Milliseconds by which the date and time alone has been set.
     set_by: Arc<AtomicI64>,
 }
 
 impl ClockHand {
-    /// Moves the date and the current moment forward by `by`, cut to whole milliseconds.
+    /// Advances both clocks by `by`, cut to whole milliseconds.
     pub fn advance(&self, by: TimeDelta) {
         self.elapsed.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
     }
 
-    /// Sets the date and time forward by `by`, or back if it is negative; moments stay.
+    /// Sets the date and time forward by `by`, or back if `by` is negative. Moments do not change, as on a real system.
     pub fn set(&self, by: TimeDelta) {
         self.set_by.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
     }

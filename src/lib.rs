@@ -14,9 +14,10 @@
 //! | [`store`] | every SQL statement, rows to domain values |
 //! | [`scoring`] | weights, decades, scores, accuracy: pure domain, in a crate of its own |
 //!
-//! [`config`], [`clock`], [`digest`] and [`telemetry`] stand outside the layers and import no other module of this crate;
-//! neither does [`breaker`], except for its metrics. The generated catalogue (`cinegraph_datagen`) and the
-//! embedded PostgreSQL (`cinegraph_embedded_postgres`) are crates too.
+//! Modules outside the layers: [`config`], [`clock`], [`digest`], [`proof`] and [`telemetry`] import no other module of
+//! this crate, [`breaker`] only the metrics of `telemetry`, and [`versions`] only the decades of `scoring`. The
+//! generated catalogue (`cinegraph_datagen`) and the embedded PostgreSQL (`cinegraph_embedded_postgres`) are crates of
+//! their own.
 
 pub mod app;
 pub mod breaker;

@@ -1,4 +1,4 @@
-//! What the handlers of the public listener share, by the settings.
+//! Builds, from the settings, the state that all handlers of the public listener share.
 
 use std::sync::Arc;
 
@@ -12,8 +12,13 @@ use crate::graphql::{self, Api, DocumentLimits, OperationLimits, OperationPipeli
 use crate::http::{ConnectionLimiter, Explorer, HttpLimits, HttpState, Probe, WebSocketLimits};
 use crate::services::{CacheLimits, Services, share};
 
+/// Share of the shutdown timeout in which the WebSocket connections start to close, at random times so that their
+/// clients do not all reconnect at once. The connection that starts last has the rest of the timeout for its closing
+/// handshake. 0.7 is a choice; it must be below 1.
+const CLOSE_WINDOW_SHARE: f64 = 0.7;
+
 impl App {
-    /// State of the handlers; `close` closes the WebSocket connections.
+    /// Builds the state of the handlers. When `close` is cancelled, the WebSocket connections start to close.
     pub(super) fn http_state(
         &self,
         services: &Arc<Services>,
@@ -68,7 +73,10 @@ impl App {
         }
     }
 
-    /// Trusted documents of the manifest, if one is configured.
+    /// Reads the trusted documents from the manifest; there are none if no manifest is configured.
+    ///
+    /// # Errors
+    /// An unreadable or invalid manifest, or `trusted_documents_only` without a manifest.
     fn trusted_documents(&self) -> anyhow::Result<TrustedDocuments> {
         let only = self.config.trusted_documents_only;
         let Some(path) = &self.config.trusted_documents_file else {
@@ -84,15 +92,14 @@ impl App {
     fn websocket_limiter(&self, close: &CancellationToken) -> ConnectionLimiter {
         let limits = WebSocketLimits {
             connections: self.config.websocket_connections_limit,
-            // Connections start to close at random times in this part of the shutdown timeout. The last one has the
-            // rest for its closing handshake.
-            close_window: self.config.shutdown_timeout.mul_f64(0.7),
+            close_window: self.config.shutdown_timeout.mul_f64(CLOSE_WINDOW_SHARE),
             ..WebSocketLimits::default()
         };
         ConnectionLimiter::new(limits, close.clone())
     }
 
     fn explorer(&self) -> Explorer {
+        // The page that says how to install GraphiQL shows the schema, so it must not where introspection is disabled.
         let schema = self.config.introspection_enabled.then(graphql::sdl);
         Explorer::new(self.config.graphiql_dir.clone(), schema)
     }

@@ -1,4 +1,4 @@
-//! The metrics of a service, by the area that records them.
+//! The metrics of a service, grouped by the part of the program that records them.
 
 use crate::breaker::BreakerMetrics;
 use crate::cache::CacheMetrics;
@@ -12,7 +12,7 @@ use crate::telemetry::{self, Recorder};
 /// 0 and not missing.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    /// Renders what all of them have recorded.
+    /// Renders the values of all instruments for a scrape.
     pub recorder: Recorder,
     /// Circuit breakers.
     pub breakers: BreakerMetrics,
@@ -45,7 +45,7 @@ impl Metrics {
     }
 }
 
-/// The reference of all metrics as Markdown: docs/METRICS.md.
+/// Returns the reference of all metrics as Markdown, the content of docs/METRICS.md.
 #[must_use]
 pub fn metrics_reference() -> String {
     telemetry::markdown(|recorder| drop(Metrics::new(recorder)))

@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::store::Store;
 
-/// How long shutdown waits for database connections that are still in use.
+/// How long shutdown waits for database connections that are still in use. A choice: the server stops most cancelled
+/// statements within milliseconds, and the program should not wait long for one that it does not stop.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Stops an instance in two steps, so that a proxy notices before connections are refused.
+/// Stops an instance in two steps, so that a proxy sees the failing readiness check before connections are refused.
 pub(super) struct Shutdown {
     /// First step: readiness checks fail and jobs end.
     pub(super) stop: CancellationToken,
@@ -25,7 +26,7 @@ impl Shutdown {
         Self { stop: stop.clone(), close: CancellationToken::new(), delay: config.shutdown_delay.unwrap_or_default() }
     }
 
-    /// Waits for the first step, and after the delay takes the second.
+    /// Waits until `stop` is cancelled, then for the delay, and then cancels `close`.
     pub(super) async fn wait_and_close(&self) {
         self.stop.cancelled().await;
         sleep(self.delay).await;
@@ -42,8 +43,8 @@ pub(super) async fn finish<T>(limit: Duration, unfinished: &str, work: impl Futu
     finished
 }
 
-/// Closes the database connections, waiting at most [`CLOSE_TIMEOUT`]: a cancelled statement keeps its connection in use
-/// until the server has stopped the statement.
+/// Closes the database connections, waiting at most [`CLOSE_TIMEOUT`]: a cancelled statement keeps its connection in
+/// use until the server has stopped the statement.
 pub(super) async fn close_store(store: &Store) {
     if timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
         tracing::warn!("database connections were still in use when the program ended");

@@ -4,8 +4,8 @@
 //!   layout: 4 bytes | checksum: 8 bytes | postcard: version set, windows, size, value
 //! ```
 //!
-//! Instances share no clock, so the windows of an entry are stored relative to the end of its stale window, and the time
-//! until that end is the expiry that Redis measures.
+//! The clocks of two instances cannot be compared. The times of an entry are therefore stored relative to the end of
+//! its stale window, and Redis measures the time until that end: it is the expiry of the stored value.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,22 +20,25 @@ use crate::versions::VersionSet;
 
 /// A value that instances share through L2.
 pub trait SharedValue: Serialize + DeserializeOwned {
-    /// Identifies the encoding of the type: the result of [`layout_of`] for a sample value. A test of each type compares
-    /// the two, so that a change of the type cannot be made without a change of this constant. Entries with another
-    /// layout are misses.
+    /// Identifies the encoding of the type: the result of [`layout_of`] for a sample value. A test of each type
+    /// compares the two, so that a change of the type cannot be made without a change of this constant. Entries with
+    /// another layout are misses.
     const LAYOUT: [u8; 4];
 }
 
-/// Identifies the encoding of entries with the value `sample`: the first bytes of its SHA-256. The sample should have a
-/// value in every optional field and in every list.
+/// Returns the first bytes of the SHA-256 of an encoded entry with the value `sample`. They change when the encoding of
+/// the type changes. The sample should have a value in every optional field and in every list, because an empty one
+/// hides how its content is encoded.
 #[must_use]
 pub fn layout_of<V: Serialize>(sample: &V) -> [u8; 4] {
+    // The encoding of an integer has a variable length. Only a large value shows the width of its type.
     let windows = Windows { fresh: Duration::MAX, age: Duration::MAX, oldest_part: Duration::MAX };
     let encoded = postcard::to_stdvec(&(VersionSet::default(), windows, usize::MAX, sample)).unwrap_or_default();
     Sha256::digest(encoded).first_chunk().copied().unwrap_or_default()
 }
 
-/// Encodes and decodes the entries of one cache. Holds functions, so that its users need no bound [`SharedValue`].
+/// Encodes and decodes the entries of one cache. Its functions are stored in fields, so that only [`Codec::new`] needs
+/// the bound [`SharedValue`], and caches without L2 can have values of any type.
 pub(super) struct Codec<V> {
     encode: fn(&str, &Entry<V>) -> Option<Vec<u8>>,
     decode: fn(&str, &Stored, Moment) -> Option<Entry<V>>,
@@ -44,7 +47,7 @@ pub(super) struct Codec<V> {
 /// A value as Redis returns it.
 pub(super) struct Stored {
     pub(super) bytes: Vec<u8>,
-    /// Time until it expires.
+    /// Time until Redis expires the value.
     pub(super) remaining: Duration,
 }
 
@@ -63,12 +66,13 @@ impl<V: SharedValue> Codec<V> {
 }
 
 impl<V> Codec<V> {
-    /// The bytes of an entry that is stored under `name`.
+    /// The bytes to store for an entry under `name`; `None` if it cannot be serialized.
     pub(super) fn encode(&self, name: &str, entry: &Entry<V>) -> Option<Vec<u8>> {
         (self.encode)(name, entry)
     }
 
-    /// The entry that is stored under `name`; `None` if it has another layout or was changed since it was stored.
+    /// The entry that is stored under `name`; `None` if the bytes have another layout or were changed since they were
+    /// stored.
     pub(super) fn decode(&self, name: &str, stored: &Stored, now: Moment) -> Option<Entry<V>> {
         (self.decode)(name, stored, now)
     }
@@ -91,16 +95,18 @@ fn decode<V: SharedValue>(name: &str, stored: &Stored, now: Moment) -> Option<En
     }
     let (version_set, windows, bytes, value) = postcard::from_bytes::<(_, Windows, _, V)>(payload).ok()?;
     let stale_until = now + stored.remaining;
-    // An entry from the future: the clock of Redis was set back. It may be older than it looks, so it is not fresh.
-    let is_fresh = stored.remaining <= windows.age;
-    let fresh_until = if is_fresh { stale_until - windows.fresh } else { now };
+    // If more time remains than the entry had when it was created, the clock of Redis was set back. The entry is then
+    // older than it seems, so it does not count as fresh.
+    let is_plausible = stored.remaining <= windows.age;
+    let fresh_until = if is_plausible { stale_until - windows.fresh } else { now };
     let created_at = (stale_until - windows.age).min(now);
     let validity =
         Validity { created_at, oldest_part: (stale_until - windows.oldest_part).min(now), fresh_until, stale_until };
     Some(Entry { value: Arc::new(value), version_set, validity, bytes })
 }
 
-/// Detects changed bytes, and a value that was copied to another name.
+/// A hash of the payload and of the name that it is stored under. It detects changed bytes, and a value that was copied
+/// to another name.
 fn checksum(name: &str, payload: &[u8]) -> [u8; 8] {
     // The length marks where the name ends and the payload begins.
     let hash = Sha256::new().chain_update(name.len().to_le_bytes()).chain_update(name).chain_update(payload).finalize();

@@ -11,13 +11,13 @@ use crate::versions::Versions;
 
 /// Key of a cache.
 pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {
-    /// Whether the value belongs to custom weights. Such values have a small L1 partition of their own.
-    /// [`shared`](Self::shared) must return `None` for them.
+    /// Whether the value belongs to custom weights. Clients can send any number of custom weights, so such values have
+    /// a small L1 partition of their own and must not fill L2: [`shared`](Self::shared) must return `None` for them.
     fn is_custom(&self) -> bool {
         false
     }
 
-    /// Whether each lookup has a separate span.
+    /// Whether each lookup has a span of its own.
     fn traced(&self) -> bool {
         true
     }
@@ -28,7 +28,8 @@ pub trait Key: Eq + Hash + Clone + Send + Sync + 'static {
     }
 }
 
-/// Key of a cache with one value. Nearly every request reads it, so a span per lookup would not be worth its cost.
+/// Key of a cache with one value. Nearly every request reads that value, so a span per lookup would not be worth its
+/// cost.
 impl Key for () {
     fn traced(&self) -> bool {
         false

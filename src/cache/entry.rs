@@ -10,9 +10,9 @@ use crate::versions::VersionSet;
 /// How long a value may be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ttl {
-    /// Time for which it is fresh.
+    /// How long the value is fresh.
     pub fresh: Duration,
-    /// Time after that for which it may be served stale while it is refreshed.
+    /// How long the value may then still be served as stale, while it is refreshed.
     pub stale: Duration,
 }
 
@@ -20,14 +20,15 @@ impl Ttl {
     /// The value is not stored: only the requests that wait for its load receive it.
     pub const NONE: Self = Self::of(Duration::ZERO);
 
-    /// Fresh for `fresh`, then stale for the same time.
+    /// Fresh for `fresh`, then stale for as long again. The equal length is a choice.
     #[must_use]
     pub const fn of(fresh: Duration) -> Self {
         Self { fresh, stale: fresh }
     }
 
     /// Scales both times by 0.9 to 1.1, as `part` goes from 0 to 1. With a random `part`, entries that were loaded
-    /// together do not expire together.
+    /// together do not expire together. A tenth is a choice: it spreads their loads, and hardly changes how old a value
+    /// may become.
     #[must_use]
     pub fn jittered(self, part: f64) -> Self {
         let factor = 0.9 + 0.2 * part.clamp(0.0, 1.0);
@@ -40,13 +41,14 @@ impl Ttl {
 pub struct Loaded<V> {
     /// The value.
     pub value: V,
-    /// Versions that it was derived from, besides those of the cache entries that the load has read.
+    /// Versions of the data that the load has read itself. [`DependencyScope`](super::DependencyScope) adds those of
+    /// the cache entries that the load has read.
     pub version_set: VersionSet,
     /// How long it may be served.
     pub ttl: Ttl,
     /// Estimated size in memory.
     pub bytes: usize,
-    /// Where it was loaded from; the slowest source of the entries read counts as well.
+    /// Where the load itself has read. If it has also read cache entries, the slowest source of all is reported.
     pub source: DataSource,
 }
 
@@ -63,13 +65,13 @@ pub struct Entry<V> {
     pub bytes: usize,
 }
 
-/// When a value was created, and how long it may be served. In moments, so that setting the system clock neither keeps
-/// an entry nor ends it.
+/// When a value was created, and how long it may be served. The times are [`Moment`]s, so that setting the system clock
+/// neither prolongs nor shortens the life of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// Start of its load.
+    /// When the load of the value started.
     pub created_at: Moment,
-    /// Start of the load of its oldest part.
+    /// When the load of the oldest value started, among this value and those that it is derived from.
     pub oldest_part: Moment,
     /// End of the fresh window.
     pub fresh_until: Moment,
@@ -78,14 +80,14 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// The windows of a value created at `created_at`.
+    /// The windows of a value whose load started at `created_at`.
     #[must_use]
     pub fn new(created_at: Moment, ttl: Ttl) -> Self {
         let fresh_until = created_at + ttl.fresh;
         Self { created_at, oldest_part: created_at, fresh_until, stale_until: fresh_until + ttl.stale }
     }
 
-    /// Ends both windows no later than those of `part`, which the value is derived from.
+    /// Shortens both windows so that they end no later than those of `part`, a value that this one is derived from.
     #[must_use]
     pub fn min(self, part: &Self) -> Self {
         Self {

@@ -3,13 +3,16 @@
 use crate::telemetry::label;
 
 label! {
-    /// A cache.
+    /// The name of a cache in metrics and spans. Several caches may share a name.
     CacheName {
         Responses = "responses",
+        // Columns of scores, and the state of the snapshot.
         Columns = "columns",
         Predictions = "predictions",
         Validation = "validation",
+        // Profiles, and reference data such as lists.
         Profiles = "profiles",
+        // Movies and their details, and people.
         Films = "films",
     }
 }
@@ -20,7 +23,7 @@ label! {
 }
 
 label! {
-    /// Result of a request's lookup; `stale`: a stale or outdated entry was served.
+    /// Result of a request's lookup; `stale`: the entry that was served is stale or, during an outage, expired.
     Lookup { HitL1 = "hit_l1", HitL2 = "hit_l2", Stale = "stale", Miss = "miss" }
 }
 

@@ -12,7 +12,7 @@ use crate::telemetry::{
     ByLabel, Counter, Gauge, Histogram, Label as _, ReadableCounter, ReadableGauge, Recorder, Status, catalogue, number,
 };
 
-/// Size of a cache, and the lookups of requests since the start.
+/// Size of a cache, and the lookups of requests since the start of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CacheStatus {
     /// Entries in L1.
@@ -23,7 +23,7 @@ pub struct CacheStatus {
     pub capacity_bytes: f64,
     /// Lookups that found a fresh entry, in L1 or L2.
     pub hits: f64,
-    /// Lookups that were served a stale entry.
+    /// Lookups that were served an entry that was no longer fresh.
     pub stale: f64,
     /// Lookups that found nothing.
     pub misses: f64,
@@ -105,7 +105,7 @@ impl CacheMetrics {
         self.cache(cache).layers.at(layer).requests.at(result).increment(1);
     }
 
-    /// Counts a miss by its role: leader of the load or follower.
+    /// Counts a miss by the role of its caller in the load: leader or follower.
     pub fn single_flight(&self, cache: CacheName, role: FlightRole) {
         self.cache(cache).single_flight.at(role).increment(1);
     }
@@ -127,7 +127,7 @@ impl CacheMetrics {
         }
     }
 
-    /// Records the duration of a load.
+    /// Records the duration of a load, and whether it succeeded.
     pub fn loaded(&self, cache: CacheName, took: Duration, status: Status) {
         self.cache(cache).loads.at(status).record(took);
     }
@@ -137,19 +137,20 @@ impl CacheMetrics {
         self.cache(cache).age.record(age);
     }
 
-    /// Adds to the capacity of L1, since several caches may share one name.
+    /// Adds the limits of one cache to the capacity of L1 under the name `cache`. Several caches may share a name, so
+    /// the gauges hold the sum of their limits.
     pub fn set_capacity(&self, cache: CacheName, entries: usize, bytes: usize) {
         self.cache(cache).capacity_entries.increment(number(entries));
         self.cache(cache).capacity_bytes.increment(number(bytes));
     }
 
-    /// Adds the difference in size that a change of L1 made: each pair is the size before and after.
+    /// Adds the difference that a change of L1 has made to its size. Each pair is the size before and after the change.
     pub fn resized(&self, cache: CacheName, entries: (usize, usize), bytes: (usize, usize)) {
         self.cache(cache).entries.increment(number(entries.1) - number(entries.0));
         self.cache(cache).bytes.increment(number(bytes.1) - number(bytes.0));
     }
 
-    /// Records the time in one tier since `started`.
+    /// Records how long an operation on one tier took: from `started` until now.
     pub fn operation(&self, layer: Layer, operation: CacheOperation, started: Instant) {
         self.0.operations.at(layer).at(operation).record(started.elapsed());
     }

@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 
 use redis::{Client, RedisError};
 
-/// A reason that lasts is logged once per interval: circuit breaker and metrics show that it lasts.
+/// While commands keep failing for one reason, it is logged once per interval. That it lasts is shown by the circuit
+/// breaker and the metrics.
 const REPEAT_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Maximum length of a reason in characters. Redis may repeat arguments of a command in it.
+/// Maximum length of a logged reason in characters. It needs a limit because Redis may repeat the arguments of a
+/// command in its error.
 const REASON_CHARACTERS: usize = 200;
 
 /// Logs why commands fail.
 pub(super) struct RedisErrorLog {
-    /// Replaced in every reason: a server that does not know AUTH repeats its arguments.
+    /// The password of the connection, if it has one. It is replaced in every reason, because a server that does not
+    /// know the command AUTH repeats its arguments in the error.
     password: Option<String>,
     /// The last reason, and when it was logged.
     last: Mutex<Option<(String, Instant)>>,
@@ -25,15 +28,16 @@ impl RedisErrorLog {
         Self { password: password.filter(|password| !password.is_empty()).map(str::to_owned), last: Mutex::default() }
     }
 
-    /// Logs a warning with the reason if it is another one than before, or the interval is over.
+    /// Logs a warning with the reason, unless the same reason was logged less than [`REPEAT_INTERVAL`] ago.
     pub(super) fn record(&self, command: &'static str, error: &RedisError, now: Instant) {
         let reason = self.reason(&error.to_string());
-        if self.is_due(&reason, now) {
+        if self.mark_if_due(&reason, now) {
             tracing::warn!(error = reason, command, "redis command failed");
         }
     }
 
-    fn is_due(&self, reason: &str, now: Instant) -> bool {
+    /// Returns whether the reason must be logged now. If so, remembers it as logged at `now`.
+    fn mark_if_due(&self, reason: &str, now: Instant) -> bool {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = last
             .as_ref()
@@ -44,7 +48,7 @@ impl RedisErrorLog {
         is_due
     }
 
-    /// The text without the password, shortened.
+    /// The text of an error without the password, cut at [`REASON_CHARACTERS`].
     fn reason(&self, text: &str) -> String {
         // Replaced before the text is cut, since the cut may leave only the start of the password.
         let text = self.password.as_ref().map_or_else(|| text.to_owned(), |password| text.replace(password, "***"));
@@ -76,10 +80,10 @@ mod tests {
     #[test]
     fn lasting_reason_is_logged_once_per_interval() {
         let (log, start) = (log("redis://127.0.0.1"), Instant::now());
-        assert!(log.is_due("WRONGPASS", start));
-        assert!(!log.is_due("WRONGPASS", start + REPEAT_INTERVAL / 2));
-        assert!(log.is_due("READONLY", start + REPEAT_INTERVAL / 2));
-        assert!(!log.is_due("READONLY", start + REPEAT_INTERVAL));
-        assert!(log.is_due("READONLY", start + REPEAT_INTERVAL * 2));
+        assert!(log.mark_if_due("WRONGPASS", start));
+        assert!(!log.mark_if_due("WRONGPASS", start + REPEAT_INTERVAL / 2));
+        assert!(log.mark_if_due("READONLY", start + REPEAT_INTERVAL / 2));
+        assert!(!log.mark_if_due("READONLY", start + REPEAT_INTERVAL));
+        assert!(log.mark_if_due("READONLY", start + REPEAT_INTERVAL * 2));
     }
 }

@@ -1,7 +1,8 @@
-//! [`SingleFlight`]: at most one load of a key at a time, for one key or for many.
+//! [`SingleFlight`]: runs at most one load of a key at a time. One load may cover many keys.
 //!
 //! The first caller that needs a key starts its load and is the *leader*; callers that need the key while the load runs
-//! are *followers* and wait for the same result. A load covers all keys that its caller needs and nobody loads yet.
+//! are *followers* and wait for the same result. A load covers all keys that its caller needs and that no other load
+//! covers.
 //!
 //! ```text
 //!   caller 1 needs {a, b}     caller 2 needs {b, c}
@@ -31,7 +32,7 @@ pub(super) struct SingleFlight<K, R>(Arc<Mutex<Loads<K, R>>>);
 /// The load that a caller waits for.
 pub(super) struct Joined<K, R> {
     pub(super) key: K,
-    /// Whether the caller has started the load.
+    /// Leader if the caller has started the load, otherwise follower.
     pub(super) role: FlightRole,
     /// Resolves to the result of the load; panics if the load panicked.
     pub(super) load: InFlight<R>,
@@ -49,8 +50,8 @@ where
     where
         F: Future<Output = R> + Send + 'static,
     {
-        // The lock is held from the lookup of the loads in flight until the new one is registered. Two callers therefore
-        // never load a key at the same time.
+        // The lock is held from the lookup of the loads in flight until the new one is registered. Two callers
+        // therefore never load a key at the same time.
         let mut loads = lock(&self.0);
         let (in_flight, new): (Vec<K>, Vec<K>) = keys.into_iter().partition(|key| loads.contains_key(key));
         let follow = |key: K| loads.get(&key).cloned().map(|load| Joined { key, role: FlightRole::Follower, load });
@@ -58,6 +59,7 @@ where
         if new.is_empty() {
             return joined;
         }
+        // If the load panics, its task drops the sender, and every caller that waits for the result panics too.
         let (sender, receiver) = oneshot::channel();
         let load = async { receiver.await.unwrap_or_else(|_| std::panic::panic_any("cache load did not complete")) };
         let load = load.boxed().shared();
@@ -65,7 +67,8 @@ where
             loads.insert(key.clone(), load.clone());
             joined.push(Joined { key: key.clone(), role: FlightRole::Leader, load: load.clone() });
         }
-        // A runtime that is shutting down drops a spawned task at once, and the registration then locks the map.
+        // The lock is released before the task is spawned: a runtime that is shutting down drops the task at once, and
+        // with it the registration, which locks the map.
         drop(loads);
         let registration = Registration { loads: Arc::clone(&self.0), keys: new.clone() };
         let loading = start(new);
@@ -92,8 +95,8 @@ impl<K, R> Clone for SingleFlight<K, R> {
     }
 }
 
-/// Deregisters a load when it ends, even by a panic: later callers then start a new load instead of waiting for one that
-/// has ended.
+/// Deregisters a load when it ends, even by a panic: later callers then start a new load instead of waiting for one
+/// that has ended.
 struct Registration<K: Eq + Hash, R> {
     loads: Arc<Mutex<Loads<K, R>>>,
     keys: Vec<K>,
@@ -108,6 +111,7 @@ impl<K: Eq + Hash, R> Drop for Registration<K, R> {
     }
 }
 
+/// Locks a mutex even if a thread has panicked while it held the lock: every change under it leaves a valid map.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -23,7 +23,7 @@ pub(super) struct RankingArgs {
 }
 
 impl RankingArgs {
-    /// The selected weights; the default profile's if neither a profile nor weights are given.
+    /// The selected weights. Without a profile and weights, those of the default profile.
     ///
     /// # Errors
     /// If the list or the profile does not exist, or the database is unavailable.
@@ -64,7 +64,7 @@ impl FromStr for WeightsArg {
     }
 }
 
-/// Parses a decade from its first year, such as 1990 or 1990s.
+/// Parses a decade, written as 1990 or 1990s.
 pub(super) fn decade(text: &str) -> Result<Decade, String> {
     let year = text.trim_end_matches('s').parse().map_err(|_| format!("{text} is not a year"))?;
     Decade::starting(year).map_err(|error| error.to_string())

@@ -38,8 +38,8 @@ pub(super) struct GlobalArgs {
 }
 
 impl GlobalArgs {
-    /// How to start the program again with the same settings, for messages. A database URL may hold a password, so it
-    /// is left to the reader.
+    /// The beginning of a command line that starts this program with the same settings, for messages. It has `URL` in
+    /// place of a database URL, which may hold a password.
     pub(super) fn program(&self) -> String {
         let name = std::env::args().next().unwrap_or_else(|| "cinegraph".to_owned());
         let config = self.config.iter().map(|file| format!(" --config {}", file.display()));
@@ -48,7 +48,8 @@ impl GlobalArgs {
         std::iter::once(name).chain(config).chain(data_dir).chain(database).collect()
     }
 
-    /// The settings that these arguments override.
+    /// The settings that these arguments override. The addresses are not among them:
+    /// [`DatabaseCommand::override_addresses`] adds those.
     pub(super) fn overrides(self) -> Overrides {
         Overrides {
             config: self.config,
@@ -107,12 +108,13 @@ pub(super) enum DatabaseCommand {
 }
 
 impl DatabaseCommand {
-    /// Whether it serves until it is stopped. Its log lines are its product; the other commands print a result.
+    /// Whether the command runs until it is stopped. Such a command logs to standard output. The other commands print a
+    /// result there, and log to standard error.
     pub(super) fn is_service(&self) -> bool {
         matches!(self, Self::Demo(_) | Self::Serve(_) | Self::Worker(_))
     }
 
-    /// Overrides the addresses that its arguments name.
+    /// Overrides the addresses to listen on with those that the arguments of this command name.
     pub(super) fn override_addresses(&self, overrides: &mut Overrides) {
         match self {
             Self::Demo(demo::DemoArgs { addresses, .. }) | Self::Serve(serve::ServeArgs { addresses, .. }) => {

@@ -14,12 +14,13 @@ pub(super) struct ConfigArgs {
     pub(super) markdown: bool,
 }
 
+/// Prints all settings with their values.
 pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
     print(config.describe())?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the reference, which needs no valid configuration.
+/// Prints the reference of all settings. It reads no configuration, so it works when that is invalid.
 pub(super) fn reference() -> anyhow::Result<ExitCode> {
     print(&markdown())?;
     Ok(ExitCode::SUCCESS)

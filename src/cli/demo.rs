@@ -17,13 +17,14 @@ use crate::http::Explorer;
 use crate::services::import::Generated;
 use crate::store::{CatalogueOrigin, DataOrigin, Installation};
 
-/// Movies generated at a first start.
+/// Number of movies that the first start generates. A choice: enough for several hundred movies in every decade since
+/// the 1920s. The help of `--films` names this number.
 const MOVIES: u32 = 20_000;
 
-/// Seed of the generator.
+/// Seed of the generator, an arbitrary number.
 const SEED: u64 = 1;
 
-/// An operation to try first, short enough for one line of a terminal.
+/// An operation to try first. Short, so that the command with it fits on one line of a wide terminal.
 const FIRST_QUERY: &str = "{predictions(first:3){nodes{rank score movie{title year}}}}";
 
 #[derive(Debug, Args)]
@@ -38,8 +39,9 @@ pub(super) struct DemoArgs {
     pub(super) addresses: AddressArgs,
 }
 
-/// Settings of a demo: frontends of a developer on this machine may call the API, and in a terminal no line for each
-/// request pushes the addresses off the screen.
+/// Changes settings for a demo, unless they are set: pages served from this machine may call the API, so that
+/// developers can try their frontends; and in a terminal requests are not logged, so that the addresses stay on the
+/// screen.
 pub(super) fn configure(config: &mut Config, output: Output) {
     config.cors_allowed_origins.get_or_insert_with(AllowedOrigins::loopback);
     if output == Output::Text && io::stdout().is_terminal() {
@@ -47,12 +49,15 @@ pub(super) fn configure(config: &mut Config, output: Output) {
     }
 }
 
-/// Reports what the first seconds of a demo are spent with.
+/// Reports that the embedded PostgreSQL is starting, which takes some seconds without other output.
 pub(super) fn announce(config: &Config, output: Output) -> anyhow::Result<()> {
     if config.database_url.is_some() { Ok(()) } else { output.report("Starting the embedded PostgreSQL") }
 }
 
-/// Runs the demo. `program` is how to start another command on the same database.
+/// Runs the demo. `program` is the beginning of a command line for the same database, as [`GlobalArgs::program`]
+/// returns it, for the welcome text.
+///
+/// [`GlobalArgs::program`]: super::command::GlobalArgs::program
 pub(super) async fn run(app: &App, output: Output, program: &str, args: DemoArgs) -> anyhow::Result<ExitCode> {
     tokio::select! {
         filled = fill(app, output, args.movies, args.data) => filled?,
@@ -67,7 +72,7 @@ pub(super) async fn run(app: &App, output: Output, program: &str, args: DemoArgs
     stop_on_signal(&stop, app.serve(&stop, ServeOptions { jobs: true, warming: true }, ready)).await
 }
 
-/// Makes sure that there are movies with scores. Movies that are there stay, unless the arguments ask for other ones.
+/// Makes sure that there are movies with scores. Existing movies stay, unless the arguments ask for other ones.
 async fn fill(app: &App, output: Output, movies: Option<u32>, data: Option<PathBuf>) -> anyhow::Result<()> {
     app.store.migrate().await?;
     let Installation { owns_catalogue, origin } = app.store.installation().await?;
@@ -80,22 +85,24 @@ async fn fill(app: &App, output: Output, movies: Option<u32>, data: Option<PathB
             generate::fill(app, output, movies, SEED).await?;
             refresh::all(app, output).await
         }
-        // Without `owns_catalogue` the tables are a host application's, which fills them itself.
+        // If `owns_catalogue` is false, the tables belong to a host application, which fills them itself.
         (None, None) if origin.is_none() && owns_catalogue => {
             generate::fill(app, output, MOVIES, SEED).await?;
             refresh::all(app, output).await
         }
-        // A start that was interrupted after the movies and before the scores.
+        // The movies stay, but no refresh of their scores has ended, since its last step writes the snapshot. This
+        // happens if an earlier start was interrupted.
         _ if app.store.snapshot().await?.is_none() => refresh::all(app, output).await,
         _ => Ok(()),
     }
 }
 
-/// Where a running demo can be reached.
+/// Addresses of a running demo, as URLs for people.
 struct Links {
     addresses: Addresses,
     page: String,
     api: String,
+    /// `None` if GraphiQL is disabled. Followed by a hint if its files are not installed.
     explorer: Option<String>,
     metrics: String,
 }
@@ -120,10 +127,11 @@ impl Links {
     }
 }
 
+/// Says where the demo can be reached. `quiet`: whether requests are not logged, which the text mentions.
 fn welcome(output: Output, links: &Links, program: &str, data_origin: DataOrigin, quiet: bool) {
     match output {
         Output::Text => {
-            // The service goes on if standard output is closed.
+            // An error means that standard output is closed, which must not stop the service.
             let _ = print(&welcome_text(links, program, data_origin, quiet));
         }
         Output::Log => tracing::info!(

@@ -17,7 +17,7 @@ pub(super) struct GenerateArgs {
 }
 
 pub(super) async fn run(app: &App, args: &GenerateArgs) -> anyhow::Result<()> {
-    // Fails before the long work if migrations are missing.
+    // Fails if migrations are missing, before the catalogue is generated.
     app.store.installation().await?;
     fill(app, Output::Text, args.movies, args.seed).await?;
     super::refresh::all(app, Output::Text).await

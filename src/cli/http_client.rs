@@ -1,4 +1,4 @@
-//! An HTTP client: one keep-alive connection to an instance.
+//! An HTTP client for requests to an instance, over one keep-alive connection.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,16 +12,17 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpStream;
 
-/// How long a response may take; longer than the service's own limit.
+/// How long a response may take. Longer than the default of `request_timeout_seconds` (10 s), so that the service
+/// reports its own timeout first.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One connection, as a browser keeps it.
+/// One connection that is reused for every request, as browsers do.
 pub(super) struct Client {
     address: SocketAddr,
     sender: SendRequest<Full<Bytes>>,
 }
 
-/// What came: the headers, and the body.
+/// A response with a 2xx status.
 pub(super) struct Reply {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -32,7 +33,7 @@ impl Client {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // It ends with the sender; what fails is reported by the request that fails.
+        // Not awaited: the task ends when the sender is dropped, and the request in progress reports its errors.
         tokio::spawn(connection);
         Ok(Self { address, sender })
     }
@@ -41,12 +42,12 @@ impl Client {
         self.send(Request::get(path), Bytes::new()).await.with_context(|| format!("GET {path}"))
     }
 
-    /// Sends an operation that must have no errors.
+    /// Sends a GraphQL operation. Fails if the response contains errors.
     pub(super) async fn query(&mut self, query: &str) -> anyhow::Result<Reply> {
         let body = json!({ "query": query }).to_string();
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         let reply = self.send(request, body.into()).await?;
-        // Responses of the service have their errors first. Status 200 does not exclude errors.
+        // A response with status 200 may contain errors. The service writes them first.
         ensure!(!reply.body.starts_with(b"{\"errors\""), "{query}: {}", String::from_utf8_lossy(&reply.body));
         Ok(reply)
     }

@@ -54,7 +54,7 @@ impl ImportOptions {
 }
 
 pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
-    // Fails before the long work if migrations are missing.
+    // Fails if migrations are missing, before the files are read.
     app.store.installation().await?;
     let options = match args.source {
         Source::Csv { dir, options } => {

@@ -28,6 +28,7 @@ pub(super) struct InvalidateArgs {
 
 pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
     if args.all {
+        // Fails if migrations are missing.
         app.store.installation().await?;
         let counted = app.store.invalidate_all().await?;
         return print(&format!("Invalidated all cached responses ({counted} data versions).\n"));
@@ -47,6 +48,7 @@ pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
             })?;
             (Scope::Weights(profile.weights.fingerprint()), format!("under the weights of {name}"))
         }
+        // clap has rejected all other combinations; the types do not show that.
         _ => anyhow::bail!("say what to invalidate: --all, --list with --decade, or --profile"),
     };
     app.store.invalidate(&scope).await?;

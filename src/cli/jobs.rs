@@ -36,6 +36,7 @@ struct RetryArgs {
 }
 
 pub(super) async fn run(app: &App, args: JobsArgs) -> anyhow::Result<()> {
+    // Fails if migrations are missing.
     app.store.installation().await?;
     match args.what {
         What::List { json } => {
@@ -43,6 +44,7 @@ pub(super) async fn run(app: &App, args: JobsArgs) -> anyhow::Result<()> {
             if json { print_json(&rows) } else { print(&printed(&rows)) }
         }
         What::Retry(RetryArgs { id, .. }) => {
+            // Without an id, the flag `--failed` is given: all failed jobs are retried.
             let retried = app.store.retry_jobs(id).await?;
             anyhow::ensure!(id.is_none() || !retried.is_empty(), "no failed job has this number");
             let jobs: Vec<_> = retried.iter().map(ToString::to_string).collect();

@@ -55,10 +55,10 @@ pub fn main() -> ExitCode {
     runtime.block_on(run(cli)).unwrap_or_else(|error| failed(&error))
 }
 
-/// Says what went wrong, from what we were doing to the cause.
+/// Prints an error with its causes to standard error; returns the exit code of a failure.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    // A closed standard error leaves no way to report this.
     let text = format!("error: {error:#}");
+    // If standard error is closed, there is no place left to report that.
     let _ = writeln!(std::io::stderr(), "{}", visible(&text));
     ExitCode::FAILURE
 }
@@ -67,7 +67,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
     let program = global.program();
     let overrides = global.overrides();
     match command {
-        // Before the settings are read, which may be invalid.
+        // Commands that need no settings work even if the configuration is invalid.
         Command::Schema => schema::run(),
         Command::Metrics => {
             print(&metrics_reference())?;
@@ -88,7 +88,7 @@ async fn run(Cli { global, command }: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs a command that needs the database, with logs as the command needs them.
+/// Runs a command that needs the database. Services log to standard output, other commands to standard error.
 async fn run_on_database(
     command: DatabaseCommand,
     mut overrides: Overrides,
@@ -107,7 +107,7 @@ async fn run_on_database(
     }
     let _telemetry = start_logs(&config, log_format, log_output)?;
     match execute(command, config, output, program).await {
-        // Where every line is JSON, the reason of the end is, too.
+        // A service that logs JSON logs its last error as well, so that every line of its output is JSON.
         Err(error) if output == Output::Log => {
             tracing::error!(error = format!("{error:#}"), "the program ends");
             Ok(ExitCode::FAILURE)
@@ -116,7 +116,7 @@ async fn run_on_database(
     }
 }
 
-/// Starts logs and traces, and logs what in the environment was ignored.
+/// Starts logs and traces, and logs the names of ignored `CINEGRAPH_*` variables.
 fn start_logs(config: &Config, format: LogFormat, output: LogOutput) -> anyhow::Result<TelemetryGuard> {
     let guard = telemetry::init(format, &config.log_filter, output)?;
     if !config.unknown_variables().is_empty() {
@@ -125,6 +125,7 @@ fn start_logs(config: &Config, format: LogFormat, output: LogOutput) -> anyhow::
     Ok(guard)
 }
 
+/// The configured format. `auto` depends on whether the output is a terminal.
 fn log_format(config: &Config, output: LogOutput) -> LogFormat {
     let on_terminal = match output {
         LogOutput::Stdout => std::io::stdout().is_terminal(),
@@ -133,6 +134,8 @@ fn log_format(config: &Config, output: LogOutput) -> LogFormat {
     if config.log_format.is_json(on_terminal) { LogFormat::Json } else { LogFormat::Pretty }
 }
 
+/// Runs a command with an application. Services handle signals themselves, because they shut down in steps; any other
+/// command is dropped at the first signal.
 async fn execute(command: DatabaseCommand, config: Config, output: Output, program: &str) -> anyhow::Result<ExitCode> {
     use DatabaseCommand as Db;
     match command {
@@ -169,13 +172,13 @@ async fn with_app(
     config: Config,
     command: impl AsyncFnOnce(&App) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
-    // A start may take long: it initialises the embedded PostgreSQL, or waits for a database. Cancelled, it leaves no
-    // server behind.
+    // A start may take long, because it initialises the embedded PostgreSQL or waits for a database. If a signal
+    // cancels it, no server is left behind.
     let app = tokio::select! {
         app = App::start(config) => app?,
         () = interrupted() => return Ok(ExitCode::from(INTERRUPTED)),
     };
-    // Boxed because futures of commands are large.
+    // Boxed because the futures of commands are large.
     let done = Box::pin(command(&app)).await;
     let stopped = app.stop().await;
     let code = done?;

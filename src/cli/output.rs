@@ -1,4 +1,4 @@
-//! What a command prints: its result, and reports of what it does.
+//! What a command prints: its result, and reports of its progress.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,10 +8,11 @@ use super::progress::Steps;
 use super::visible::{visible, visible_json};
 use crate::config::Config;
 
-/// What commands log whose output is for people, unless `log_filter` is set: no line for each request.
+/// Log filter of commands whose output is for people, unless `log_filter` is set: warnings and errors only. The two
+/// modules that are off warn of slow statements and failed jobs, which Cinegraph logs itself.
 const QUIET_LOG_FILTER: &str = "warn,sqlx::query=off,graphile_worker::runner::release=off";
 
-/// How a command reports what it does.
+/// How a command reports its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Output {
     /// Lines of text on standard output, progress bars on a terminal.
@@ -21,7 +22,7 @@ pub(super) enum Output {
 }
 
 impl Output {
-    /// Reports what was done. `text` has no line break at its end.
+    /// Reports one thing that is done, or that begins. `text` has no line break at its end.
     pub(super) fn report(self, text: &str) -> anyhow::Result<()> {
         match self {
             Self::Text => print(&format!("{text}\n")),
@@ -32,23 +33,24 @@ impl Output {
         }
     }
 
-    /// Progress of the steps of long work.
+    /// Starts the progress display of long work.
     pub(super) fn steps(self) -> Steps {
         Steps::new(self == Self::Text)
     }
 }
 
-/// Writes text for people to standard output. Control characters in it, which come from data, are shown as escapes.
+/// Writes text for people to standard output. Control characters other than line breaks and tabs come from data, and
+/// are shown as escapes.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     write(&visible(text))
 }
 
-/// Writes CSV to standard output as it is; to a terminal, as text for people.
+/// Writes CSV to standard output: unchanged to a file or pipe, with control characters escaped to a terminal.
 pub(super) fn print_data(text: &str) -> anyhow::Result<()> {
     if io::stdout().is_terminal() { print(text) } else { write(text) }
 }
 
-/// A reader that closes the pipe early (`| head`) is not an error.
+/// Writes to standard output. It is not an error if the reader closes the pipe early, as `head` does.
 fn write(text: &str) -> anyhow::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -56,21 +58,21 @@ fn write(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a value to standard output as indented JSON. To a terminal, with escapes also for the control characters that
-/// JSON allows: DEL, C1 and those of text direction.
+/// Writes a value to standard output as indented JSON. For a terminal, the control characters that JSON allows in texts
+/// (DEL, C1, and those of text direction) are escaped, too.
 pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     let json = format!("{}\n", serde_json::to_string_pretty(value)?);
     if io::stdout().is_terminal() { write(&visible_json(&json)) } else { write(&json) }
 }
 
-/// Lets only warnings be logged, unless `log_filter` is set.
+/// Sets the log filter to warnings and errors only, unless `log_filter` is configured.
 pub(super) fn log_quietly(config: &mut Config) {
     if config.has_default_log_filter() {
         QUIET_LOG_FILTER.clone_into(&mut config.log_filter);
     }
 }
 
-/// Whether only warnings are logged.
+/// Whether [`log_quietly`] has set the log filter.
 pub(super) fn logs_quietly(config: &Config) -> bool {
     config.log_filter == QUIET_LOG_FILTER
 }

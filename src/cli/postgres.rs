@@ -1,4 +1,4 @@
-//! `cinegraph postgres`: a command beside the embedded PostgreSQL.
+//! `cinegraph postgres`: runs another command while the embedded PostgreSQL runs.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -11,6 +11,7 @@ use clap::Args;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Name of the database; the one that other commands of this program use.
 const DATABASE: &str = "cinegraph";
 
 /// Runs a command with the embedded PostgreSQL, started for it where needed and stopped after it.
@@ -27,20 +28,20 @@ pub(super) struct PostgresArgs {
     command: Vec<OsString>,
 }
 
-/// Runs the command with the embedded PostgreSQL, and stops the server after it. Returns the exit code of the command;
-/// like a shell, 128 and the signal's number when a signal ended it.
+/// Runs the command with the embedded PostgreSQL, and stops the server after it. Returns the exit code of the command,
+/// or 128 plus the number of the signal that ended it, as shells do.
 ///
 /// # Errors
-/// When the embedded PostgreSQL or the command does not start.
+/// If the embedded PostgreSQL or the command does not start.
 pub(super) async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result<ExitCode> {
-    // Heard from here on, so that no signal ends us between the start of the server and its stop.
+    // These handlers are installed before the server starts, so that no signal ends this process while the server runs.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
 
     let data_dir = if args.temporary { temporary_dir()? } else { data_dir };
     let options = Options { data_dir, temporary: args.temporary };
-    // Dropped on an early return, which also stops the server.
+    // If this function returns early, dropping `postgres` stops the server.
     let postgres = tokio::select! {
         started = EmbeddedPostgres::start(options) => started?,
         _ = interrupt.recv() => return Ok(signalled(SignalKind::interrupt())),
@@ -58,9 +59,10 @@ pub(super) async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result
     let status = loop {
         tokio::select! {
             status = child.wait() => break status.context("cannot wait for the command")?,
-            // A terminal sends Ctrl-C to the command as well, which decides whether to end.
+            // A terminal sends the signal of Ctrl-C to the command as well, and the command decides whether to end: in
+            // psql, Ctrl-C only cancels a query.
             _ = interrupt.recv() => {}
-            // These may be sent to this process only.
+            // The following signals may be sent to this process alone.
             _ = terminate.recv() => pass_on("TERM", &child).await,
             _ = hang_up.recv() => pass_on("HUP", &child).await,
         }
@@ -69,12 +71,14 @@ pub(super) async fn run(args: PostgresArgs, data_dir: PathBuf) -> anyhow::Result
     Ok(exit_code(status))
 }
 
-/// A random name: every user may write to the directory of temporary files, and could take a known name first.
+/// A path with a random name in the directory for temporary files. Every user may create files there, so a predictable
+/// name could be taken by somebody else first.
 fn temporary_dir() -> anyhow::Result<PathBuf> {
     let unique = rand::TryRng::try_next_u64(&mut rand::rngs::SysRng).context("the system gives no random numbers")?;
     Ok(std::env::temp_dir().join(format!("cinegraph-postgres-{unique:016x}")))
 }
 
+/// Sends a signal to the command by running `kill`: the system call would need unsafe code or another crate.
 async fn pass_on(signal: &str, child: &Child) {
     let Some(id) = child.id() else { return };
     if let Err(error) = Command::new("kill").args(["-s", signal, &id.to_string()]).status().await {
@@ -82,11 +86,13 @@ async fn pass_on(signal: &str, child: &Child) {
     }
 }
 
+/// The exit code of an ended process, or 128 plus the number of the signal that ended it.
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
+/// The exit code of a process that this signal ended.
 fn signalled(kind: SignalKind) -> ExitCode {
     exit_code(ExitStatus::from_raw(kind.as_raw_value()))
 }

@@ -41,8 +41,10 @@ pub(super) struct PredictArgs {
 
 #[derive(Debug, Serialize)]
 struct Row {
+    /// Finds the inputs for CSV. Not printed, because the id has no meaning outside of this database.
     #[serde(skip)]
     id: MovieId,
+    /// `None` for movies on the list, which are not ranked among the candidates.
     rank: Option<usize>,
     tmdb_id: Option<i32>,
     title: String,
@@ -76,7 +78,8 @@ async fn print_all(services: &Services, args: &PredictArgs, selection: &WeightSe
 async fn print_page(services: &Services, args: &PredictArgs, selection: WeightSelection) -> anyhow::Result<()> {
     let request = PageRequest {
         list: args.ranking.list.clone(),
-        // Even for a profile, so that a page that is printed once does not enter the shared cache.
+        // Results for custom weights are not stored in the shared cache. A page that is printed once should not be
+        // stored there either, even if its weights are those of a profile.
         custom: true,
         decade: args.decade,
         weights: selection.weights,
@@ -102,7 +105,7 @@ async fn print_page(services: &Services, args: &PredictArgs, selection: WeightSe
     ))
 }
 
-/// Prints the ranked movies with the raw inputs of their criteria. An unknown input is an empty cell.
+/// Prints the ranked movies with the raw inputs of their criteria as CSV. An unknown input is an empty cell.
 async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow::Result<()> {
     let inputs: HashMap<_, _> = services.predictions.inputs(decade).await?.into_iter().collect();
     let mut csv = csv::Writer::from_writer(Vec::new());
@@ -131,7 +134,7 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
         "mean_person_quality",
     ])?;
     for row in rows {
-        // Scores and inputs are read one after the other. A movie that left the decade in between has no inputs.
+        // Scores are read before inputs. A movie that left the decade in between has no inputs, and is omitted.
         let Some(inputs) = inputs.get(&row.id) else { continue };
         csv.write_record([
             row.rank.map_or_else(String::new, |rank| rank.to_string()),
@@ -154,18 +157,19 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
             inputs.nominations.to_string(),
             inputs.wins.to_string(),
             inputs.lists.to_string(),
-            // Inputs that the store reads have one value: the mean of the credited people.
+            // The store reads at most one value here: the mean quality of the credited people.
             known(inputs.people.first().copied()),
         ])?;
     }
     print_data(&String::from_utf8(csv.into_inner()?)?)
 }
 
+/// The ranked movies with their details, in the same order.
 async fn rows(services: &Services, ranked: &[ScoredMovie]) -> anyhow::Result<Vec<Row>> {
     let ids: Vec<_> = ranked.iter().map(|movie| movie.id).collect();
     let mut movies = services.movies.movies(&ids).await?;
     let row = |scored: &ScoredMovie| {
-        // A movie deleted since it was ranked has no details to show.
+        // A movie that was deleted after it was ranked has no details, and is omitted.
         let movie = movies.remove(&scored.id)?;
         let [popular_opinion, critical_acclaim, industry_recognition, cultural_impact, people_quality] =
             scored.vector.0;
@@ -203,7 +207,7 @@ fn printed(rows: &[Row]) -> String {
             format!("{:.3}", row.industry_recognition),
             format!("{:.3}", row.cultural_impact),
             format!("{:.3}", row.people_quality),
-            // Of the four ratings: TMDb, IMDb, Metacritic and Rotten Tomatoes.
+            // How many of the four ratings are known: TMDb, IMDb, Metacritic and Rotten Tomatoes.
             format!("{}/4", row.coverage),
         ]
     };

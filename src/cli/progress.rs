@@ -1,4 +1,4 @@
-//! Progress of long work: a bar for people, log lines otherwise.
+//! Progress of long work: a bar on a terminal, log lines otherwise.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,17 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::visible::visible_line;
 
-/// Minimum time between two log lines of the same step.
+/// Minimum time between two log lines, also of different steps. A choice: frequent enough to show that work goes on.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// One bar after the other, a new one for each step. Log lines where bars are not wanted or standard error is not a
-/// terminal.
+/// Shows a progress bar for each step, one after the other. Writes log lines instead if bars are not wanted or standard
+/// error is not a terminal.
 pub(super) struct Steps {
+    /// Whether bars are wanted.
     bars: bool,
+    /// Name and bar of the current step.
     current: Option<(String, ProgressBar)>,
+    /// Time of the last log line.
     logged: Option<Instant>,
 }
 
@@ -22,7 +25,7 @@ impl Steps {
         Self { bars, current: None, logged: None }
     }
 
-    /// Shows how far a step is.
+    /// Shows how far a step is. A name that differs from that of the current step begins a new step.
     pub(super) fn at(&mut self, step: &str, done: u64, total: u64) {
         if self.current.as_ref().is_none_or(|(current, _)| current != step) {
             self.finish();
@@ -32,6 +35,7 @@ impl Steps {
         if let Some((_, bar)) = &self.current {
             bar.set_length(total);
             bar.set_position(done);
+            // A bar is also hidden if standard error is not a terminal.
             if bar.is_hidden() && self.logged.is_none_or(|logged| logged.elapsed() >= LOG_EVERY) {
                 self.logged = Some(Instant::now());
                 tracing::info!(step, done, total, "progress");

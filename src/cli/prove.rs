@@ -1,4 +1,5 @@
-//! `cinegraph prove`: measures the five success criteria on the data that is loaded, beside the query that is replaced.
+//! `cinegraph prove`: measures the five success criteria on the loaded data, and compares the service with the original
+//! query, which it replaces.
 
 mod load;
 mod subscription;
@@ -23,11 +24,14 @@ use crate::proof::{OriginalStatement, PageLoad, Proof};
 use crate::scoring::{Decade, Weights};
 use crate::store::{DataOrigin, ListDecade, ORIGINAL_PREDICTIONS, original_validation};
 
-/// The list that the original query is written for.
+/// Key of the target list, which the original query contains literally.
 const LIST: &str = "1001_movies";
 
-/// Users of the usual load; the other load has ten times as many.
+/// Number of users of the usual load. A choice; docs/PERFORMANCE.md measures with as many connections.
 const USERS: usize = 32;
+
+/// Number of users of the second load. Ten times as many, as the fifth success criterion requires.
+const TENFOLD_USERS: usize = 10 * USERS;
 
 #[derive(Debug, Args)]
 pub(super) struct ProveArgs {
@@ -42,8 +46,8 @@ pub(super) struct ProveArgs {
     load_time: u64,
 }
 
-/// Settings under which a service is measured: free ports, nothing shared with running instances, every operation
-/// allowed, and statements counted.
+/// Changes the settings to those of a measurement: free ports, no Redis, because its entries would make the first page
+/// load fast, every operation allowed, statements counted, and an end without delay.
 pub(super) fn configure(config: &mut Config) {
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     (config.http_addr, config.admin_addr) = (any_port, any_port);
@@ -56,6 +60,7 @@ pub(super) fn configure(config: &mut Config) {
 
 pub(super) async fn run(app: &App, args: &ProveArgs) -> anyhow::Result<ExitCode> {
     let proof = measure(app, Duration::from_secs(args.original_limit), Duration::from_secs(args.load_time)).await?;
+    // If the result cannot be saved, it is printed all the same, so the error is reported afterwards.
     let saved = proof.write(&app.data_dir());
     if args.json {
         print_json(&proof)?;
@@ -68,6 +73,8 @@ pub(super) async fn run(app: &App, args: &ProveArgs) -> anyhow::Result<ExitCode>
     Ok(if proof.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Measures the original query, then starts a service and measures that. The original comes first, so that the service
+/// does not compete with it.
 async fn measure(app: &App, original_limit: Duration, load_time: Duration) -> anyhow::Result<Proof> {
     let subject = Subject::of(app).await?;
     let mut steps = Output::Text.steps();
@@ -76,6 +83,7 @@ async fn measure(app: &App, original_limit: Duration, load_time: Duration) -> an
     let (ready, addresses) = oneshot::channel();
     let options = ServeOptions { jobs: false, warming: false };
     let served = app.serve(&stop, options, |addresses| {
+        // Fails only if the measurement has ended already.
         let _ = ready.send(addresses);
     });
     let measured = async {
@@ -86,28 +94,35 @@ async fn measure(app: &App, original_limit: Duration, load_time: Duration) -> an
         result
     };
     let (served, measured) = tokio::join!(served, measured);
-    // An error of the service takes precedence, because it explains one of the measurement.
+    // If both failed, the error of the service is returned, because the measurement failed in consequence.
     served.and(measured)
 }
 
-/// What is measured.
+/// The data on which the original query and the service are measured.
 struct Subject {
+    /// Whether the movies are generated.
     generated: bool,
+    /// Number of movies with a score.
     movies: usize,
     /// The latest decade that has candidates.
     decade: Decade,
-    /// Earlier decades with movies, which the original page validates.
+    /// The decades before `decade` that have movies. The original page validates each of them.
     validated: Vec<Decade>,
     /// All decades with candidates, the latest first.
     decades: Vec<Decade>,
+    /// Names of the active profiles.
     profiles: Vec<String>,
+    /// Weights of the default profile.
     weights: Weights,
 }
 
-/// What the original took.
+/// Times of the original query.
 struct Original {
+    /// The statements that ended within the limit.
     statements: Vec<OriginalStatement>,
+    /// Time of the whole page; a lower bound unless `complete`.
     seconds: f64,
+    /// Whether all statements ended within the limit.
     complete: bool,
 }
 
@@ -119,15 +134,15 @@ impl Subject {
         let Some(list) = list else {
             bail!("the original query predicts the list {LIST}, which this database does not have")
         };
-        let with = |has: fn(&ListDecade) -> bool| {
+        let decades_where = |has: fn(&ListDecade) -> bool| {
             let years = list.decades.iter().rev().filter(|decade| has(decade)).map(|decade| decade.decade);
             years.filter_map(|year| Decade::starting(year).ok()).collect::<Vec<_>>()
         };
-        let decades = with(|decade| decade.candidates > 0);
+        let decades = decades_where(|decade| decade.candidates > 0);
         let Some(&decade) = decades.first() else {
             bail!("the database has no movies: run `cinegraph demo`, or `cinegraph import csv DIR`")
         };
-        let validated = with(|decade| decade.listed + decade.candidates > 0);
+        let validated = decades_where(|decade| decade.listed + decade.candidates > 0);
         let profiles = services.profiles.all().await?;
         let active = profiles.iter().filter(|profile| profile.active);
         let default = profiles.iter().find(|profile| profile.is_default).context("no profile is the default")?;
@@ -142,8 +157,8 @@ impl Subject {
         })
     }
 
-    /// Runs the statements of the original page, and again as long as the limit allows: the faster run counts, because
-    /// its data are in memory then.
+    /// Runs all statements of the original page once. If time is left, runs them a second time, with the data in
+    /// memory: the faster run of each statement counts. `limit` bounds the time of all runs together.
     async fn original(&self, app: &App, limit: Duration, steps: &mut Steps) -> anyhow::Result<Original> {
         let validation = original_validation();
         let predictions = (format!("predictions, {}", self.decade), ORIGINAL_PREDICTIONS, self.decade);
@@ -163,8 +178,9 @@ impl Subject {
             }
         }
         let complete = fastest.len() == statements.len();
-        // Without the statements that did not end, the time that passed is what the page takes at least.
+        // If a statement did not end, the page takes at least the time that has passed.
         let at_least = if complete { Duration::ZERO } else { started.elapsed() };
+        // The second run, unless the first one already took the whole time.
         for (fastest, (_, query, decade)) in fastest.iter_mut().zip(&statements).filter(|_| complete) {
             match run(query, *decade).await? {
                 Some(taken) => *fastest = taken.min(*fastest),
@@ -178,7 +194,7 @@ impl Subject {
         Ok(Original { statements, seconds, complete })
     }
 
-    /// Measures the service at `address`, which has nothing in memory yet.
+    /// Measures the service at `address`, whose caches are empty.
     async fn service(
         &self,
         app: &App,
@@ -188,7 +204,7 @@ impl Subject {
         steps: &mut Steps,
     ) -> anyhow::Result<Proof> {
         let mut client = Client::connect(address).await?;
-        // Opens connections to the database, so that the cold page does not wait for that.
+        // Makes the service open connections to the database, so that their opening is not measured.
         client.query("{ profiles { name } lists { key } }").await?;
         steps.at("page loads", 0, 1);
         let cold_seconds = self.load_page(&mut client).await?;
@@ -198,8 +214,8 @@ impl Subject {
         let before = app.statements();
         steps.at(&format!("load of {USERS} users"), 0, 1);
         let usual = load::run(address, &mix, USERS, load_time).await?;
-        steps.at(&format!("load of {} users", 10 * USERS), 0, 1);
-        let tenfold = load::run(address, &mix, 10 * USERS, load_time).await?;
+        steps.at(&format!("load of {TENFOLD_USERS} users"), 0, 1);
+        let tenfold = load::run(address, &mix, TENFOLD_USERS, load_time).await?;
         let ours = app.statements() - before;
         let counts = usual.counts + tenfold.counts;
         Ok(Proof {
@@ -222,7 +238,7 @@ impl Subject {
         })
     }
 
-    /// Loads the two pages that together show what the original page shows; returns the seconds that this took.
+    /// Loads the two pages that together show what the original page shows. Returns the time in seconds.
     async fn load_page(&self, client: &mut Client) -> anyhow::Result<f64> {
         let started = Instant::now();
         client.get(&format!("/?decade={}", self.decade.year())).await?;

@@ -36,6 +36,7 @@ pub(super) async fn run(app: &App, args: &RefreshArgs) -> anyhow::Result<()> {
             );
             people(app, Output::Text).await
         }
+        // `installation` fails if migrations are missing.
         What::Scores => {
             app.store.installation().await?;
             scores(app, Output::Text).await
@@ -48,7 +49,8 @@ pub(super) async fn run(app: &App, args: &RefreshArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Computes everything that is derived.
+/// Recomputes everything that is derived from the movies. In this order, because scores depend on person quality, and
+/// the snapshot copies scores.
 pub(super) async fn all(app: &App, output: Output) -> anyhow::Result<()> {
     if computes_person_quality(app).await? {
         people(app, output).await?;
@@ -57,6 +59,7 @@ pub(super) async fn all(app: &App, output: Output) -> anyhow::Result<()> {
     snapshot(app, output).await
 }
 
+/// Whether this program computes the quality of people, or the host application does.
 async fn computes_person_quality(app: &App) -> anyhow::Result<bool> {
     Ok(refresh::computes_person_quality(&app.store, app.config.person_quality_enabled).await?)
 }
@@ -82,6 +85,7 @@ async fn snapshot(app: &App, output: Output) -> anyhow::Result<()> {
     output.report(&format!("Validation snapshot taken for {}.", app.config.target_lists.join(", ")))
 }
 
+/// A callback that shows progress in `steps`.
 fn report(steps: &mut Steps) -> impl FnMut(Progress) + Send {
     |progress| steps.at(progress.step.as_str(), progress.done, progress.total)
 }

@@ -1,4 +1,4 @@
-//! How signals stop the program.
+//! How signals stop the program: the first one lets it shut down, the second one ends it at once.
 
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -7,17 +7,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Exit code of a program that was interrupted, as shells report it: 128 and the number of SIGINT.
+/// Exit code of an interrupted program, as shells report it: 128 plus 2, the number of SIGINT.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// How many signals have asked the program to stop.
+/// How many signals have asked the program to stop. A count, because the second signal means more than the first.
 static RECEIVED: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
 
-/// Starts to count the signals that stop the program, before anything that takes long. Until then a signal ends the
-/// program at once, but the kernel ignores it if the program is process 1 of a container.
+/// Starts to count the signals that stop the program. To be called before anything that takes long: until then a signal
+/// ends the program at once, or is ignored by the kernel if the program is process 1 of a container.
 pub(super) fn listen() {
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        // Without a handler the signal ends the program by itself.
+        // If no handler can be installed, the signal ends the program at once, which stops it as well.
         if let Ok(mut signals) = signal(kind) {
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
@@ -30,11 +30,12 @@ pub(super) fn listen() {
 
 /// Waits until `count` signals have arrived since the program started.
 async fn received(count: usize) {
-    // The wait fails only when the sender is dropped, and it is never dropped.
+    // The wait fails only if the sender is dropped, and a static is never dropped.
     let _ = RECEIVED.subscribe().wait_for(|received| *received >= count).await;
 }
 
-/// Runs a service, which `stop` stops, until a signal arrives; being stopped is not a failure.
+/// Runs a service, and cancels `stop` when a signal arrives, which must make `work` end. An end by the first signal is
+/// a success; a second signal drops `work` and gives the exit code [`INTERRUPTED`].
 pub(super) async fn stop_on_signal(
     stop: &CancellationToken,
     work: impl Future<Output = anyhow::Result<()>>,
@@ -43,7 +44,7 @@ pub(super) async fn stop_on_signal(
         received(1).await;
         tracing::info!("stopping");
         stop.cancel();
-        // A second signal ends it at once.
+        // Ends this future, and so drops `work`.
         received(2).await;
     };
     tokio::select! {
@@ -52,12 +53,12 @@ pub(super) async fn stop_on_signal(
     }
 }
 
-/// Waits for a signal that stops the program.
+/// Waits for a signal that stops the program. Returns at once if one has arrived before.
 pub(super) async fn interrupted() {
     received(1).await;
 }
 
-/// Runs a command that ends by itself, or until a signal arrives.
+/// Runs a command until it ends. The first signal drops it and gives the exit code [`INTERRUPTED`].
 pub(super) async fn run_until_interrupted(
     command: impl Future<Output = anyhow::Result<ExitCode>>,
 ) -> anyhow::Result<ExitCode> {

@@ -4,15 +4,15 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, LineStyle
 
 use super::visible::visible_line;
 
-/// Fits the windows that people have; longer text is wrapped in its cell.
+/// Maximum width of a table. A choice that fits most terminal windows; longer text is wrapped in its cell.
 const WIDTH_COLUMNS: u16 = 100;
 
-/// One line under the header, none else.
+/// A line under the header, and no other lines.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
-/// The rows under their headers, without a last line break. The columns whose positions (from 0)
-/// are in `right_aligned` hold numbers: they are aligned right and never wrapped. Control characters are shown as
-/// escapes, before the widths are measured.
+/// The rows under their headers, without a line break at the end. `right_aligned` has the indexes of the columns with
+/// numbers, which are aligned right and never wrapped. Control characters are shown as escapes; the widths include
+/// those.
 #[must_use]
 pub(super) fn table<const N: usize>(headers: [&str; N], rows: Vec<[String; N]>, right_aligned: &[usize]) -> String {
     let mut table = Table::new();

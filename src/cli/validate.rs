@@ -39,11 +39,13 @@ enum BasisArg {
 
 #[derive(Debug, Serialize)]
 struct Row {
+    /// What was validated: a decade, a span of decades, or a profile.
     of: String,
     listed: usize,
     population: usize,
     hits: usize,
     accuracy: Option<f64>,
+    /// Bounds of the 95 % confidence interval of the accuracy.
     low: Option<f64>,
     high: Option<f64>,
     expected_hits: Option<f64>,
@@ -89,7 +91,8 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
         let compared = services.validation.compare(list, active, basis).await?;
         return Ok(compared.iter().map(|one| Row::new(&one.profile.name, one.report.overall())).collect());
     }
-    // Custom even for a profile, so that reports that are printed once do not enter the shared cache.
+    // Reports for custom weights are not stored in the shared cache. A report that is printed once should not be
+    // stored there either, even if its weights are those of a profile.
     let tested = TestedWeights { weights: args.ranking.selection(services).await?.weights, custom: true };
     if let Some(decade) = args.decade {
         let report = services.validation.of_decade(list, decade, tested, basis).await?;
@@ -97,7 +100,7 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
     }
     let report: Report = services.validation.of_all(list, tested, basis).await?;
     let decades = report.decades.iter().map(|decade| Row::new(decade.decade, decade.totals()));
-    // The decades that count in the overall accuracy. Earlier ones have rows, too.
+    // Earlier decades have rows, too, but do not count in the overall accuracy: they have too few listed movies.
     Ok(decades.chain([Row::new("1920s–2010s", report.overall())]).collect())
 }
 

@@ -1,11 +1,11 @@
-//! Text for people: characters that would command the terminal, or reorder the line, are shown as escapes.
+//! Escapes the characters of a text that a terminal would execute, or that would reorder the line.
 //!
-//! Titles and names come from files and databases of others. A terminal executes what it is sent: ESC sequences clear
-//! the screen or rename the window, CR overwrites the line, and bidirectional controls make text read as another.
+//! Titles and names come from files and databases that others wrote. In a terminal, ESC sequences clear the screen or
+//! rename the window, CR overwrites the line, and bidirectional controls make a text look like another one.
 
 use std::borrow::Cow;
 
-/// `text` of several lines: its line breaks and tabs stay.
+/// Escapes control characters in a text of several lines. Line breaks and tabs stay.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
     escaped(
         text,
@@ -14,13 +14,14 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     )
 }
 
-/// `text` that belongs in one line or one cell: line breaks and tabs are escaped as well, so that a name cannot add a
-/// line that looks like one of the program.
+/// Escapes control characters in a text for one line or one cell. Line breaks and tabs are escaped as well, so that a
+/// name from data cannot add a line that looks as if the program had printed it.
 pub(super) fn visible_line(text: &str) -> Cow<'_, str> {
     escaped(text, is_command, |character| character.escape_unicode().to_string())
 }
 
-/// `json` with escapes of JSON, so that it has the same meaning. Its line breaks stay, which are between values only.
+/// Escapes control characters in JSON as JSON does, so that its meaning stays the same. Line breaks stay: in JSON they
+/// occur only between values.
 pub(super) fn visible_json(json: &str) -> Cow<'_, str> {
     escaped(json, |character| is_command(character) && character != '\n', |c| format!("\\u{:04x}", u32::from(c)))
 }
@@ -40,7 +41,8 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool, escape: impl Fn(char) 
     Cow::Owned(shown)
 }
 
-/// C0, DEL and C1 controls, and the controls of the Unicode bidirectional algorithm (UAX #9, table 4).
+/// Whether a terminal may execute the character (C0, DEL and C1 controls), or it reorders text (the controls of the
+/// Unicode bidirectional algorithm, UAX #9, table 4).
 fn is_command(character: char) -> bool {
     character.is_control()
         || matches!(

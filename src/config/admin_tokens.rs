@@ -1,4 +1,4 @@
-//! The file of admin tokens: who may administer.
+//! The file of admin tokens, with which clients prove that they may send mutations.
 //!
 //! ```text
 //! # one token a line, bare or with a label
@@ -16,49 +16,49 @@ use subtle::ConstantTimeEq as _;
 
 use super::Secret;
 
-/// Fewer bytes could be guessed.
+/// Minimum length of a token. Random tokens of this length cannot be guessed: 32 hexadecimal digits are 128 bits.
 const TOKEN_MIN_BYTES: usize = 32;
 
-/// What the file holds.
+/// The tokens in the file, and a warning if others can read it.
 #[derive(Debug)]
 pub struct AdminTokens {
-    /// In the file's order; empty when all lines are blank or comments.
+    /// In the order of the file. Empty if all lines are blank or comments.
     pub tokens: Vec<AdminToken>,
-    /// What the operator should mend: other users of the machine can read the file.
+    /// A message for the operator if every user of the machine can read the file; the tokens are valid all the same.
     pub warning: Option<String>,
 }
 
-/// One token that proves an administrator.
+/// A token of an administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminToken {
-    /// Who holds the token. May be logged, unlike the token.
+    /// Name of the token's holder, for logs; the token itself is never logged.
     pub label: Option<String>,
     /// At least 32 printable ASCII characters.
     pub token: Secret,
 }
 
-/// Why a file of tokens was refused. Lines count from 1; no text shows a token.
+/// Why a file of tokens was rejected. Lines count from 1. No message shows a token.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminTokensError {
-    /// Not there, not readable, not UTF-8.
+    /// The file does not exist, is not readable, or is not UTF-8.
     #[error("cannot read the admin tokens in {path:?}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A token that could be guessed.
+    /// A token is so short that it could be guessed.
     #[error("{path:?}, line {line}: the token has {bytes} bytes, expected at least {TOKEN_MIN_BYTES}")]
     TooShort {
         /// The file.
         path: PathBuf,
-        /// Of the token.
+        /// Number of the line with the token.
         line: usize,
-        /// Of the token.
+        /// Length of the token.
         bytes: usize,
     },
-    /// A token that no client could send.
+    /// A token has a character that an HTTP header cannot carry.
     #[error(
         "{path:?}, line {line}: a token may contain only printable ASCII characters and no spaces; write comments on \
          separate lines"
@@ -66,7 +66,7 @@ pub enum AdminTokensError {
     NotPlain {
         /// The file.
         path: PathBuf,
-        /// Of the token.
+        /// Number of the line with the token.
         line: usize,
     },
 }
@@ -75,28 +75,32 @@ impl AdminTokens {
     /// Reads a file of tokens.
     ///
     /// # Errors
-    /// [`AdminTokensError`] when it can't be read, or a line is not a token.
+    /// [`AdminTokensError`] if the file cannot be read, or if a line is not a token.
     pub fn read(path: &Path) -> Result<Self, AdminTokensError> {
         let (text, mode) =
             text_and_mode(path).map_err(|source| AdminTokensError::Read { path: path.to_owned(), source })?;
+        // A file that its group can read is not reported: a service often reads its secrets through a group.
         let warning = (mode & 0o004 != 0).then(|| {
             format!("every user of this machine can read the admin tokens; try: chmod 600 {}", path.display())
         });
         Ok(Self { tokens: tokens_in(&text, path)?, warning })
     }
 
-    /// The token that equals this text; none if no token does. Compares in constant time, so that the time reveals nothing.
+    /// The token that equals `presented`. `None` if no token does. Compares with all tokens in constant time, so that
+    /// the time does not tell how much of a token was right.
     #[must_use]
     pub fn holder_of(&self, presented: &str) -> Option<&AdminToken> {
-        // Hashes are all of one length: comparing texts would stop at once where the lengths differ.
+        // Hashes have the same length. A comparison of the texts would end at once if the lengths differ, and so tell
+        // the length of a token.
         let presented = Sha256::digest(presented);
         self.tokens.iter().fold(None, |holder, token| {
-            let is_theirs = Sha256::digest(token.token.expose()).as_slice().ct_eq(presented.as_slice());
-            if is_theirs.into() { Some(token) } else { holder }
+            let is_equal = Sha256::digest(token.token.expose()).as_slice().ct_eq(presented.as_slice());
+            if is_equal.into() { Some(token) } else { holder }
         })
     }
 }
 
+/// Text and permissions of a file, which is opened once, so that both are of the same file even if it is replaced.
 fn text_and_mode(path: &Path) -> io::Result<(String, u32)> {
     let mut file = File::open(path)?;
     let mut text = String::new();
@@ -104,6 +108,7 @@ fn text_and_mode(path: &Path) -> io::Result<(String, u32)> {
     Ok((text, file.metadata()?.permissions().mode()))
 }
 
+/// Parses the lines of a file. `path` is for errors.
 fn tokens_in(text: &str, path: &Path) -> Result<Vec<AdminToken>, AdminTokensError> {
     let numbered = text.lines().map(str::trim).zip(1..);
     numbered
@@ -121,7 +126,8 @@ fn tokens_in(text: &str, path: &Path) -> Result<Vec<AdminToken>, AdminTokensErro
         .collect()
 }
 
-/// Splits `label=token`. A final `=` or `==` is the Base64 padding of a token without label, not a separator.
+/// Splits `label=token`. If nothing but `=` or `==` follows the text, these are the Base64 padding of a token without
+/// label.
 fn label_and_token(line: &str) -> (Option<&str>, &str) {
     match line.split_once('=') {
         Some((label, token)) if !matches!(token, "" | "=") => (Some(label.trim_end()), token.trim_start()),

@@ -1,11 +1,11 @@
-//! Connection URLs: which parts and parameters they may have. They are checked here because the drivers are not careful
-//! with secrets: sqlx logs parameters that it does not know, with their values.
+//! Checks the parts and parameters of connection URLs. The drivers would reject or ignore faults themselves, but are
+//! not careful with secrets: sqlx logs parameters that it does not know, with their values.
 
 use std::net::IpAddr;
 
 use url::Url;
 
-/// Parameters of a database URL that sqlx knows.
+/// Parameters of a database URL that sqlx knows. `options[…]`, which it knows as well, is checked apart.
 const DATABASE_PARAMETERS: &[&str] = &[
     "application_name",
     "dbname",
@@ -27,52 +27,57 @@ const DATABASE_PARAMETERS: &[&str] = &[
     "user",
 ];
 
+/// Values of `sslmode`, as sqlx knows them.
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
+/// Values of `protocol`, as the client of Redis knows them.
 const REDIS_PROTOCOLS: [&str; 4] = ["2", "3", "resp2", "resp3"];
 
-/// Why a connection URL is refused. Shows names of parameters, and no values: any of them may be a secret.
+/// Why a connection URL is rejected. Messages show the names of parameters but no values, since any value may be a
+/// secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlFault {
-    /// It cannot be parsed, most often because of a special character in the password.
+    /// The URL cannot be parsed, most often because of a special character in the password.
     #[error("is not a valid URL ({0}); percent-encode special characters in its parts, such as / as %2F")]
     Malformed(url::ParseError),
-    /// It ends with a fragment, which the drivers ignore or take for an option.
+    /// The URL ends with a fragment, which sqlx ignores and the client of Redis takes for an option. Most often the `#`
+    /// is a part of the password.
     #[error("has a #, after which the rest would be ignored; percent-encode it as %23")]
     Fragment,
-    /// A special character of a part makes it end too early.
+    /// The URL can be parsed, but a special character, such as a `/` in the password, ends a part too early.
     #[error("has a part with a special character; percent-encode it, such as / as %2F")]
     Unencoded,
-    /// The password of an encrypted key.
+    /// The parameter `sslpassword`: the password of an encrypted key, which sqlx does not support.
     #[error("has the parameter sslpassword, but encrypted keys are not supported: store the key of sslkey unencrypted")]
     KeyPassword,
-    /// A parameter that is not known.
+    /// An unknown parameter: its name, and the supported names.
     #[error("has the parameter {0}, which is not supported; supported are {1}")]
     UnknownParameter(String, String),
-    /// As [`UrlFault::UnknownParameter`], where the name may be a part of a secret.
+    /// An unknown parameter whose name may be a part of a secret, so that the message does not show it.
     #[error(
         "has a parameter that is not supported; if it is not one, a part before it has a special character that must be \
          percent-encoded, such as ? as %3F"
     )]
     UnnamedParameter,
-    /// A parameter's value does not fit.
+    /// An unsupported value of a parameter: the name of the parameter, and the values that are supported.
     #[error("has a value of the parameter {0} that is not supported; expected {1}")]
     Value(&'static str, String),
     /// The database of a Redis URL is not a number.
     #[error("has a path that is not the number of a Redis database, such as /0")]
     RedisDatabase,
-    /// There is no host.
+    /// The URL has no host.
     #[error("names no host")]
     NoHost,
 }
 
-/// Checks a URL of PostgreSQL.
+/// Checks a URL of PostgreSQL. It needs no host, because sqlx has a default.
 pub(super) fn check_database_url(text: &str) -> Result<(), UrlFault> {
     let url = parse(text)?;
     for (name, value) in url.query_pairs() {
         if name == "sslpassword" {
             return Err(UrlFault::KeyPassword);
         }
+        // `options[jit]=off` changes a setting of PostgreSQL for each session.
         let is_session_setting = name.starts_with("options[") && name.ends_with(']');
         if !is_session_setting && !DATABASE_PARAMETERS.contains(&name.as_ref()) {
             return Err(unknown(&url, &name, DATABASE_PARAMETERS));
@@ -82,6 +87,7 @@ pub(super) fn check_database_url(text: &str) -> Result<(), UrlFault> {
     Ok(())
 }
 
+/// Checks the value of a parameter. Only values whose type sqlx would reject are checked.
 fn check_database_parameter(name: &str, value: &str) -> Result<(), UrlFault> {
     let fault = |name, expected: &str| Err(UrlFault::Value(name, expected.to_owned()));
     match name {
@@ -118,21 +124,22 @@ pub(super) fn check_redis_url(text: &str) -> Result<(), UrlFault> {
     Ok(())
 }
 
-/// Parses what both kinds of URLs have in common.
+/// Parses a URL, and checks what applies to PostgreSQL and Redis alike.
 fn parse(text: &str) -> Result<Url, UrlFault> {
     let url = Url::parse(text).map_err(UrlFault::Malformed)?;
     if url.fragment().is_some() {
         return Err(UrlFault::Fragment);
     }
-    // The password had a / after digits: its beginning was taken for a port, and its rest for a path.
+    // An @ in the path: in `postgres://ann:12/34@db`, the unencoded / of the password 12/34 ends the host, so that
+    // `ann` is taken for the host, 12 for the port, and the rest for the path.
     if url.username().is_empty() && url.password().is_none() && url.path().contains('@') {
         return Err(UrlFault::Unencoded);
     }
     Ok(url)
 }
 
-/// The fault of an unknown parameter. An `@` after the `?` suggests that the `?` belongs to a password, and so does a name
-/// without a value; such a name is not shown.
+/// The fault of an unknown parameter. The name may be the rest of a password that contains an unencoded `?`. This is
+/// likely if an `@` follows, if the name has no value, or if it has special characters; the name is not shown then.
 fn unknown(url: &Url, name: &str, supported: &[&str]) -> UrlFault {
     let query = url.query().unwrap_or_default();
     let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));

@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use super::connection_url::UrlFault;
 use super::kind::Kind;
 
-/// Why the configuration was rejected. No text of it shows a secret.
+/// Why the configuration was rejected. No message shows a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file that something names does not exist or is not readable.
+    /// A file that a flag or a variable names does not exist or is not readable.
     #[error("cannot read {path:?}, named by {named_by}")]
     Read {
         /// The file.
         path: PathBuf,
         /// The flag or variable that names it.
         named_by: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The configuration file is not TOML.
@@ -24,9 +24,9 @@ pub enum ConfigError {
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// Number of the line, counted from 1.
         line: usize,
-        /// What was expected there.
+        /// What the parser expected in this line.
         message: String,
     },
     /// The variable of a setting is not UTF-8.
@@ -42,7 +42,7 @@ pub enum ConfigError {
         name: String,
         /// The file, or the environment.
         origin: String,
-        /// The name that was probably meant.
+        /// The name of the setting that was probably meant. `None` if no name is similar.
         closest: Option<String>,
     },
     /// A setting of an earlier version.
@@ -55,7 +55,7 @@ pub enum ConfigError {
         /// What applies instead.
         replacement: &'static str,
     },
-    /// A secret is given twice.
+    /// A secret is given twice: as a variable, and as a file that another variable names.
     #[error("both {variable} and {variable}_FILE are set: remove one of them")]
     GivenTwice {
         /// The variable that holds the secret itself.
@@ -70,7 +70,7 @@ pub enum ConfigError {
         found: String,
         /// The file, variable or flag.
         origin: String,
-        /// What fits.
+        /// The values that the setting accepts.
         expected: Kind,
     },
     /// A connection URL has a part or a parameter that is not supported.
@@ -80,14 +80,15 @@ pub enum ConfigError {
         key: &'static str,
         /// The file, variable or flag.
         origin: String,
-        /// What is wrong with it.
+        /// What is wrong with the URL.
         fault: UrlFault,
     },
-    /// A value is valid for its kind and still does not fit the field: a bug.
+    /// A value passed the checks of its setting but does not fit the type of the field: a bug of this program.
     #[error(transparent)]
     Mistyped(#[from] Box<toml::de::Error>),
 }
 
+/// The end of the message about an unknown name.
 fn hint(closest: Option<&str>) -> String {
     match closest {
         Some(closest) => format!("did you mean {closest}?"),

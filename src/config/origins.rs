@@ -1,4 +1,4 @@
-//! Origins of web pages (RFC 6454) that may call the API from a browser.
+//! The origins (RFC 6454) of the web pages that may call the API from a browser.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,7 +17,7 @@ const LOOPBACK: &str = "loopback";
 pub struct AllowedOrigins {
     any: bool,
     loopback: bool,
-    /// As browsers send them: lower case, no default port, no path.
+    /// Single origins, as browsers send them: lower case, no default port, no path.
     exact: Vec<String>,
 }
 
@@ -72,8 +72,9 @@ impl TryFrom<Vec<String>> for AllowedOrigins {
     }
 }
 
-/// An origin as browsers send it: scheme and host in lower case, the port only if it is not the scheme's default. None
-/// for what a browser never sends, such as a wildcard, a path, or a host outside of ASCII (it sends `xn--…`).
+/// An origin as browsers send it: scheme and host in lower case, and the port only if it is not the scheme's default.
+/// `None` if no browser sends such an origin: one with a wildcard, a path, or a host with characters outside of ASCII,
+/// for which browsers send `xn--…`.
 fn serialized(entry: &str) -> Option<String> {
     let (scheme, rest) = entry.split_once("://")?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
@@ -90,20 +91,21 @@ fn serialized(entry: &str) -> Option<String> {
     let (scheme, host) = (scheme.to_ascii_lowercase(), canonical_host(authority.host())?);
     match authority.port_u16() {
         _ if host.is_empty() => None,
+        // What follows the host is not a port number.
         None if has_port => None,
         Some(port) if default_port(&scheme) != Some(port) => Some(format!("{scheme}://{host}:{port}")),
         _ => Some(format!("{scheme}://{host}")),
     }
 }
 
-/// A host in lower case, an IP address in its canonical form, as browsers write both. None for what only looks like an
-/// address.
+/// A host as browsers send it: a name in lower case, an IP address in its canonical form. `None` if it looks like an
+/// address but is not one.
 fn canonical_host(host: &str) -> Option<String> {
     if let Some(address) = host.strip_prefix('[') {
         let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
         return Some(format!("[{address}]"));
     }
-    // A name whose last label is a number is an IPv4 address to a browser, or invalid.
+    // Browsers take a host whose last label is a number for an IPv4 address, and reject it if it is not a valid one.
     let is_address = host.rsplit('.').next().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
     if is_address && !host.is_empty() {
         return host.parse::<Ipv4Addr>().ok().map(|address| address.to_string());
@@ -119,11 +121,13 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
+/// Whether a page of this origin is served from this machine.
 fn is_loopback(origin: &str) -> bool {
     let Some(authority) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else {
         return false;
     };
     let Ok(authority) = authority.parse::<Authority>() else { return false };
+    // A browser sends no user name in an origin, so this header is not from a browser.
     if authority.as_str().contains('@') {
         return false;
     }

@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Deserialize;
 
+/// What is shown in place of a secret. Its length is fixed, so that it does not tell the length of the secret.
 const MASK: &str = "****";
 
-/// A password, a token, or a URL that may hold one. Printing it in any way gives `****`.
+/// A password, a token, or a URL that may contain one. `Debug` and `Display` print `****`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct Secret(String);
 
@@ -36,10 +37,11 @@ impl fmt::Display for Secret {
     }
 }
 
-/// The URL with its password masked. Masks too much rather than too little: text that is not a URL is masked whole.
+/// The URL with `****` in place of its password and of parameters that may be secret. If in doubt, it masks too much: a
+/// text that is not a URL is masked completely.
 pub(super) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return MASK.to_owned() };
-    // A password may itself hold an @, so the last one ends it, wherever it stands.
+    // A password may contain an unencoded @, and also / or ?, so the last @ of the whole text ends it.
     let rest = match rest.rsplit_once('@') {
         Some((user, place)) => match user.split_once(':') {
             Some((name, _)) => format!("{name}:{MASK}@{place}"),
@@ -52,11 +54,12 @@ pub(super) fn without_password(url: &str) -> String {
     format!("{scheme}://{place}?{}", parameters.join("&"))
 }
 
+/// A parameter of a URL, with its value masked if it may be a secret.
 fn without_secret_value(parameter: &str) -> String {
     let Some((name, _)) = parameter.split_once('=') else { return parameter.to_owned() };
-    // `pass%77ord` is a password too, so a value is shown only when its name is written plainly.
+    // `pass%77ord` means `password`, so the value of a name with encoded characters is masked.
     let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    // A key may be written into the URL instead of the name of its file.
+    // `sslkey` names a file, but somebody may write the key itself there.
     let is_secret = name.contains("password") || name.contains("key");
     if is_plain && !is_secret { parameter.to_owned() } else { format!("{name}={MASK}") }
 }

@@ -1,5 +1,5 @@
-//! Values and their origins: defaults, then the file, then variables, then flags. What is added later replaces what was
-//! there.
+//! The values of settings, and where each is from. Values are added in the order defaults, file, variables, flags; a
+//! value that is added later replaces an earlier one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,9 +15,10 @@ use super::settings::{FILE_VARIABLE, PREFIX, REMOVED, SETTINGS, Setting};
 /// The values of the settings that have one.
 pub(super) struct Values(BTreeMap<&'static str, Given>);
 
-/// A value, and the file, variable or flag that it is from.
+/// A value of a setting.
 struct Given {
     value: Value,
+    /// The file, variable or flag that the value is from, or `default`.
     origin: String,
 }
 
@@ -37,12 +38,13 @@ impl Values {
         self.0.insert(setting.key, Given { value, origin: origin.into() });
     }
 
-    /// Adds the settings of a file. In a file that is only ours, every unknown name is a mistake.
+    /// Adds the settings of the configuration file. Only this program reads the file, so unlike an unknown variable, an
+    /// unknown name in it is an error.
     pub(super) fn add_file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
         let table: Table = toml::from_str(text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
             line: line_at(text, error.span().map_or(0, |span| span.start)),
-            // Displayed whole, the error would quote the line, and with it a secret.
+            // Only the message: the complete text of the error quotes the line, which may contain a secret.
             message: error.message().to_owned(),
         })?;
         let origin = path.display().to_string();
@@ -57,9 +59,9 @@ impl Values {
         Ok(())
     }
 
-    /// Adds the settings in variables, and returns the names of those that are neither a setting nor a misspelt one.
-    /// The environment is shared: Kubernetes adds variables for each Service (CINEGRAPH_SERVICE_HOST), and other
-    /// programs have their own.
+    /// Adds the settings in variables. Returns the names of the variables that are neither a setting nor similar to
+    /// one. These are no errors, because the environment is shared: Kubernetes adds variables for each Service
+    /// (CINEGRAPH_SERVICE_HOST), and other programs have their own.
     pub(super) fn add_variables(&mut self, variables: &BTreeMap<String, String>) -> Result<Vec<String>, ConfigError> {
         let mut unknown = Vec::new();
         for (name, text) in variables.iter().filter(|(name, _)| name.starts_with(PREFIX) && *name != FILE_VARIABLE) {
@@ -80,7 +82,8 @@ impl Values {
         Ok(unknown)
     }
 
-    /// Adds what flags set: each flag, the setting, and its text.
+    /// Adds the settings that flags set. Each item has the name of a flag, the key of its setting, and its value;
+    /// `None` if the flag is not given.
     pub(super) fn add_flags<'a>(&mut self, flags: impl IntoIterator<Item = (&'a str, &'a str, Option<&'a str>)>) {
         for (flag, key, text) in flags {
             if let (Some(setting), Some(text)) = (Setting::named(key), text) {
@@ -89,7 +92,7 @@ impl Values {
         }
     }
 
-    /// Validates every value.
+    /// Validates every value. This happens after all are added, so that a value that is replaced is not an error.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         for setting in SETTINGS {
             let Some(Given { value, origin }) = self.0.get(setting.key) else { continue };
@@ -102,7 +105,8 @@ impl Values {
         Ok(())
     }
 
-    /// The values as commented TOML: what each setting means, where its value is from, and no secrets.
+    /// All settings as TOML, with comments that say what each one means and where its value is from. Secrets are
+    /// masked.
     pub(super) fn describe(&self) -> String {
         let paragraphs = SETTINGS.iter().map(|setting| {
             let Setting { key, kind, description, .. } = setting;
@@ -116,7 +120,7 @@ impl Values {
         paragraphs.collect::<Vec<_>>().join("\n")
     }
 
-    /// The values by name.
+    /// The values by key, from which the fields of `Config` are deserialized.
     pub(super) fn into_table(self) -> Table {
         self.0.into_iter().map(|(key, given)| (key.to_owned(), given.value)).collect()
     }
@@ -126,7 +130,8 @@ impl Values {
 fn secret_in_file(setting: &Setting, path: &str, variable: &str) -> Result<Value, ConfigError> {
     let value = Value::from(path);
     if setting.kind.validate(&value) {
-        // The secret itself, put here by mistake: the error about a missing file would show it.
+        // The text is a valid value, so it is the secret itself, given in place of a path. Reading it as a path would
+        // fail with an error that shows it.
         return Err(invalid(setting, &value, variable, Kind::Path));
     }
     Ok(read(Path::new(path), variable)?.trim_end_matches(['\r', '\n']).into())
@@ -148,7 +153,8 @@ fn mistake(name: &str, origin: &str, known: impl Iterator<Item = String>) -> Opt
     Some(ConfigError::Unknown { name, origin, closest })
 }
 
-/// The variables that mean something.
+/// The variables that this program reads: those of settings, those that name the file of a secret, and the one that
+/// names the configuration file.
 pub(super) fn known_variables() -> impl Iterator<Item = String> {
     let settings = SETTINGS.iter().flat_map(|setting| iter::once(setting.variable()).chain(setting.file_variable()));
     settings.chain([FILE_VARIABLE.to_owned()])

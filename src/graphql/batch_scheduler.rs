@@ -1,5 +1,5 @@
 //! Batch scheduling for data loaders: a batch is dispatched once every resolver of the operation is waiting, so that it
-//! carries the keys of all of them.
+//! contains the keys that all of them request.
 //!
 //! The library's own scheduler dispatches a batch after one millisecond. Resolving a page takes longer, so its keys
 //! would be split over one statement per millisecond.
@@ -28,24 +28,29 @@ impl PendingBatches {
     pub(super) async fn run<T>(&self, resolvers: impl Future<Output = T>) -> T {
         let mut resolvers = pin!(resolvers);
         let mut in_flight = FuturesUnordered::new();
-        let woken = Arc::new(WakeFlag { since_polled: AtomicBool::new(true), operation: AtomicWaker::new() });
-        let waker = Waker::from(Arc::clone(&woken));
+        let wake_flag = Arc::new(WakeFlag { woken_since_poll: AtomicBool::new(true), operation: AtomicWaker::new() });
+        // The resolvers are polled with a waker of their own. It tells whether this task was woken for a resolver or
+        // only for a batch in flight.
+        let waker = Waker::from(Arc::clone(&wake_flag));
         poll_fn(|cx| {
-            woken.operation.register(cx.waker());
+            wake_flag.operation.register(cx.waker());
             loop {
-                if woken.since_polled.swap(false, Ordering::AcqRel)
+                if wake_flag.woken_since_poll.swap(false, Ordering::AcqRel)
                     && let Poll::Ready(output) = resolvers.as_mut().poll(&mut Context::from_waker(&waker))
                 {
                     return Poll::Ready(output);
                 }
-                if woken.since_polled.load(Ordering::Acquire) {
-                    // A resolver yielded and is ready again; it may request more keys for the same batch. Its waker has
-                    // also woken this task.
+                if wake_flag.woken_since_poll.load(Ordering::Acquire) {
+                    // A resolver has yielded and is ready again. It may request more keys for the pending batches, so
+                    // they are not dispatched yet. Its wake-up has also woken this task, which is therefore polled
+                    // again.
                     return Poll::Pending;
                 }
                 in_flight.extend(self.take());
                 while let Poll::Ready(Some(())) = in_flight.poll_next_unpin(cx) {}
-                if !woken.since_polled.load(Ordering::Acquire) {
+                // A batch that has completed wakes the resolvers that wait for it. They are polled in the next turn of
+                // the loop.
+                if !wake_flag.woken_since_poll.load(Ordering::Acquire) {
                     return Poll::Pending;
                 }
             }
@@ -70,15 +75,15 @@ impl Timer for NoDelay {
     }
 }
 
-/// Records whether a resolver was woken since the last poll, and wakes the operation's task.
+/// Records whether a resolver was woken since the resolvers were last polled, and wakes the operation's task.
 struct WakeFlag {
-    since_polled: AtomicBool,
+    woken_since_poll: AtomicBool,
     operation: AtomicWaker,
 }
 
 impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
-        self.since_polled.store(true, Ordering::Release);
+        self.woken_since_poll.store(true, Ordering::Release);
         self.operation.wake();
     }
 }

@@ -1,4 +1,5 @@
-//! What a parsed document selects for execution, and what of its text may be logged.
+//! What a parsed document selects for execution, which part of its text may be logged, and functions that scan its
+//! text.
 
 use std::collections::HashSet;
 
@@ -10,10 +11,11 @@ use async_graphql::parser::types::{
 use super::metrics::{GraphqlMetrics, OperationType};
 use super::root_fields;
 
-/// Maximum length of a logged operation name, in characters.
+/// Maximum length of a logged operation name, in characters. A choice; there must be a limit because the client chooses
+/// the name.
 const NAME_LIMIT: usize = 64;
 
-/// Maximum length of the document in a span, in bytes.
+/// Maximum length of the document in a span, in bytes. A choice that bounds the size of traces.
 const DOCUMENT_LIMIT: usize = 2048;
 
 /// Metadata of the operation that a document selects for execution.
@@ -55,12 +57,14 @@ impl OperationInfo {
     }
 }
 
-/// The operation that async-graphql will execute, with its name in the document. `None` if it will reject the request.
+/// The operation that async-graphql will execute, with its name in the document. `None` if `name` selects none, for
+/// which async-graphql will reject the request.
 pub(super) fn selected_operation<'a>(
     document: &'a ExecutableDocument,
     name: Option<&str>,
 ) -> Option<(Option<&'a str>, &'a OperationDefinition)> {
     match (&document.operations, name) {
+        // `Single` is an operation without a name; the parser makes a single operation with a name `Multiple`.
         (DocumentOperations::Single(operation), None) => Some((None, &operation.node)),
         (DocumentOperations::Single(_), Some(_)) => None,
         (DocumentOperations::Multiple(operations), Some(name)) => {
@@ -78,7 +82,7 @@ pub(super) fn selected_operation<'a>(
 struct RootFields<'a> {
     document: &'a ExecutableDocument,
     metrics: &'a GraphqlMetrics,
-    /// Fragments visited: the document is not validated yet, so spreads may be circular.
+    /// Fragments already visited. The document is not validated yet, so fragments may spread each other in a circle.
     spread: HashSet<&'a str>,
     names: Vec<&'static str>,
 }
@@ -107,10 +111,12 @@ impl<'a> RootFields<'a> {
     }
 }
 
-/// The document with literals replaced by `?`, so that traces contain no user data; cut at [`DOCUMENT_LIMIT`].
+/// The document with its numbers and strings replaced by `?`, so that traces contain no user data; cut at
+/// [`DOCUMENT_LIMIT`].
 pub(super) fn redact_literals(query: &str) -> String {
     let mut text = String::with_capacity(query.len().min(DOCUMENT_LIMIT));
     let mut characters = query.char_indices().peekable();
+    // Whether the last character belongs to a name or a variable. Digits that follow are part of it, and not a number.
     let mut in_word = false;
     while let Some((at, character)) = characters.next() {
         if text.len() >= DOCUMENT_LIMIT {
@@ -138,11 +144,11 @@ pub(super) fn redact_literals(query: &str) -> String {
 }
 
 /// Whether a byte may be part of a name.
-pub(super) fn is_of_name(byte: u8) -> bool {
+pub(super) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// The line and column of an offset, counted as the parser counts them.
+/// The line and column of a byte offset in the document, counted as the parser counts them.
 pub(super) fn position(query: &str, at: usize) -> Pos {
     let before = query.get(..at).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
@@ -156,6 +162,7 @@ pub(super) fn skip_string(text: &[u8]) -> &[u8] {
         let mut from = 0;
         while let Some(end) = block[from..].windows(3).position(|bytes| bytes == b"\"\"\"") {
             let end = from + end;
+            // `\"""` is an escape and does not end the string.
             if end == 0 || block[end - 1] != b'\\' {
                 return &block[end + 3..];
             }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use async_graphql::ServerError;
 use async_graphql::parser::types::{ExecutableDocument, Field, Selection, SelectionSet};
 
-use super::document::{is_of_name, selected_operation, skip_string};
+use super::document::{is_name_byte, selected_operation, skip_string};
 use super::error::too_complex;
 
 /// Limits on the size of a document, independent of the schema.
@@ -14,15 +14,15 @@ use super::error::too_complex;
 pub struct DocumentLimits {
     /// Nesting depth of brackets of any kind.
     pub nesting: usize,
-    /// Tokens: names, numbers, strings and punctuators.
+    /// Number of tokens: names, numbers, strings and punctuators.
     pub tokens: usize,
-    /// Fields. Fragments count at every spread.
+    /// Number of fields. Those of a fragment count at every spread.
     pub fields: usize,
-    /// Aliased fields, fragments counted likewise.
+    /// Number of fields with an alias, counted in the same way.
     pub aliases: usize,
-    /// Root fields, fragments counted likewise.
+    /// Number of root fields, counted in the same way.
     pub root_fields: usize,
-    /// Nesting depth of fields, without introspection.
+    /// Nesting depth of fields. Introspection fields and those within them do not count.
     pub depth: usize,
 }
 
@@ -38,8 +38,9 @@ impl DocumentLimits {
     };
 }
 
-/// Several times what the documents of the service's own clients need: the movie page has the most aliases and root
-/// fields, one per profile and at most 25, and GraphiQL's introspection the most nesting.
+/// Limits that the documents of the service's own clients keep. The movie page has the most aliases and root fields:
+/// one per profile, at most 25. GraphiQL's introspection query has the most nesting of brackets. The other limits are
+/// several times what these documents need.
 impl Default for DocumentLimits {
     fn default() -> Self {
         Self { nesting: 32, tokens: 2_000, fields: 5_000, aliases: 30, root_fields: 30, depth: 20 }
@@ -79,7 +80,8 @@ impl From<LimitExceeded> for ServerError {
     }
 }
 
-/// Checks nesting and tokens in one pass, before the recursive parser sees the document.
+/// Checks nesting and tokens in one pass. This must happen before parsing: the parser is recursive, and deep nesting
+/// could overflow its stack. `...` and numbers with a sign or a point count as several tokens.
 ///
 /// # Errors
 /// [`LimitExceeded`] at the first bracket or token beyond its limit.
@@ -106,8 +108,8 @@ pub(super) fn check_tokens(query: &str, limits: &DocumentLimits) -> Result<(), L
                 nesting = nesting.saturating_sub(1);
                 after
             }
-            _ if is_of_name(*first) => {
-                let end = after.iter().position(|&byte| !is_of_name(byte)).unwrap_or(after.len());
+            _ if is_name_byte(*first) => {
+                let end = after.iter().position(|&byte| !is_name_byte(byte)).unwrap_or(after.len());
                 &after[end..]
             }
             _ => after,
@@ -124,7 +126,7 @@ pub(super) struct Size {
     pub(super) fields: usize,
     pub(super) aliases: usize,
     pub(super) depth: usize,
-    /// Fields at the top level of the selection set.
+    /// Fields at the top level of the selection set, whose limit is that of root fields.
     top: usize,
 }
 
@@ -140,8 +142,8 @@ impl Size {
     }
 }
 
-/// Measures the selected operation. Each fragment is measured once, however often it is spread: this keeps it linear.
-/// Returns the empty size if no operation is selected: the library reports that error.
+/// Measures the selected operation. Each fragment is measured once, however often it is spread, so the time is linear
+/// in the document's size. Returns the empty size if no operation is selected; async-graphql reports that error later.
 ///
 /// # Errors
 /// [`LimitExceeded`] if a count is beyond its limit.
@@ -162,7 +164,8 @@ pub(super) fn measure(
 
 struct Measurer<'a> {
     document: &'a ExecutableDocument,
-    /// `None` while the fragment is being measured: a circular spread counts as empty, and validation rejects it.
+    /// Sizes of the fragments that were reached, by name. `None` while the fragment is being measured: a circular
+    /// spread counts as empty, and validation rejects it later.
     fragments: HashMap<&'a str, Option<Size>>,
 }
 
@@ -183,8 +186,8 @@ impl<'a> Measurer<'a> {
         Size {
             fields: below.fields.saturating_add(1),
             aliases: below.aliases.saturating_add(usize::from(field.alias.is_some())),
-            // Introspection queries of tools nest `ofType` deeper than the limit. `fields` and the nesting of brackets
-            // bound them as well.
+            // Introspection queries of tools nest `ofType` deeper than the limit of depth. The limits of fields and of
+            // nested brackets bound such queries.
             depth: if introspects { 0 } else { below.depth + 1 },
             top: 1,
         }

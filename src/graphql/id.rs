@@ -17,7 +17,7 @@ pub(super) enum NodeId {
 }
 
 impl NodeId {
-    /// Decodes an ID; `None` if it is not one of this service's IDs.
+    /// Decodes an ID; `None` if it is not a global ID of this service.
     pub(super) fn read(id: &ID) -> Option<Self> {
         let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?).ok()?;
         let (kind, number) = text.split_once(':')?;

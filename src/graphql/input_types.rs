@@ -27,9 +27,10 @@ pub(super) struct OutputField {
     pub(super) output: String,
 }
 
-/// The types of a schema.
+/// The types of a schema that the checks need.
 #[derive(Debug, Default)]
 pub(super) struct InputTypes {
+    /// Fields of objects and interfaces, by the names of type and field.
     objects: HashMap<String, HashMap<String, OutputField>>,
     input_objects: HashMap<String, Inputs>,
     enums: HashSet<String>,
@@ -38,7 +39,8 @@ pub(super) struct InputTypes {
 impl InputTypes {
     /// The types of a schema in the schema definition language.
     pub(super) fn of_sdl(sdl: &str) -> Self {
-        // The SDL is the library's own text. A test proves that it parses.
+        // The library writes the SDL itself, and a test proves that it parses. Without the types, the checks that need
+        // them would find no errors.
         parse_schema(sdl).map(Self::of).unwrap_or_default()
     }
 
@@ -73,7 +75,7 @@ impl InputTypes {
     }
 }
 
-/// The named type within lists.
+/// The named type inside the lists of a type, such as `Int` for `[Int!]!`.
 pub(super) fn named_type(of: &Type) -> &str {
     match &of.base {
         BaseType::Named(name) => name,

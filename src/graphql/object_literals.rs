@@ -1,15 +1,16 @@
-//! Object literals of a document that name a field twice. The parser keeps the last of the two values, so they are
-//! looked for in the text.
+//! Rejects object literals that name a field twice, as the specification requires. async-graphql's parser keeps only
+//! the last of the two values, so this check must read the text.
 
 use std::collections::HashSet;
 
 use async_graphql::ServerError;
 
-use super::document::{is_of_name, position, skip_string};
+use super::document::{is_name_byte, position, skip_string};
 use super::error::error_with_code;
 use super::error_code::ErrorCode;
 
-/// A bracket that is open, with the names of the fields so far if it opened an object literal.
+/// An open bracket: the names of the fields read so far if it opened an object literal, `None` if it opened anything
+/// else.
 type Bracket<'a> = Option<HashSet<&'a str>>;
 
 /// Checks in one pass that no object literal of a document without syntax errors names a field twice.
@@ -21,6 +22,7 @@ pub(super) fn check_unique_fields(query: &str) -> Result<(), ServerError> {
     let mut open: Vec<Bracket<'_>> = Vec::new();
     // A selection set is never inside parentheses, and an object literal always is.
     let mut parentheses = 0_usize;
+    // The last name read, with its offset. If a colon follows in an object literal, it is the name of a field.
     let mut name: Option<(usize, &str)> = None;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -43,8 +45,8 @@ pub(super) fn check_unique_fields(query: &str) -> Result<(), ServerError> {
                     return Err(named_twice(query, start, name));
                 }
             }
-            _ if is_of_name(byte) => {
-                next = end_of(bytes, at, is_of_name);
+            _ if is_name_byte(byte) => {
+                next = end_of(bytes, at, is_name_byte);
                 name = query.get(at..next).map(|text| (at, text));
             }
             _ => {}
@@ -54,7 +56,7 @@ pub(super) fn check_unique_fields(query: &str) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// The end of the bytes from `at` that `belongs` accepts.
+/// The offset of the first byte, from `at` on, that `belongs` does not accept.
 fn end_of(bytes: &[u8], at: usize, belongs: fn(u8) -> bool) -> usize {
     bytes[at..].iter().position(|&byte| !belongs(byte)).map_or(bytes.len(), |length| at + length)
 }

@@ -20,11 +20,11 @@ use crate::cache::{DataSource, Dependencies};
 use crate::digest::sha256_hex;
 use crate::telemetry::{Label, OperationUsage};
 
-/// Operations that take longer are logged as slow. The first query of a decade takes 0.3 to 0.4 s with a million movies,
-/// and is no reason for a warning.
+/// Operations that take longer are logged as slow. A choice: the first query of a decade takes 0.3 to 0.4 s with a
+/// million movies, and is no reason for a warning.
 const SLOW_OPERATION: Duration = Duration::from_millis(500);
 
-/// Cost of an operation in points, filled in by validation. Passed in the data of the request.
+/// Cost of an operation in points. A clone travels in the data of the request to the validation, which sets it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cost(Arc<OnceLock<usize>>);
 
@@ -55,6 +55,7 @@ pub(super) struct Operation {
     cost: Cost,
     status: Option<u16>,
     request_id: Option<String>,
+    /// The outcome and, for a prediction, its slowest data source. `None` until [`set_outcome`](Self::set_outcome).
     end: Option<(Outcome, Option<DataSource>)>,
 }
 
@@ -98,7 +99,7 @@ impl Operation {
         self.span.clone()
     }
 
-    /// The counter of the operation's SQL statements.
+    /// The counters of the SQL statements that the operation runs.
     pub(super) fn usage(&self) -> Arc<OperationUsage> {
         Arc::clone(&self.usage)
     }
@@ -129,7 +130,7 @@ impl Operation {
         self.info = info;
     }
 
-    /// Records the error codes and cache usage of the response, or of each event of a subscription.
+    /// Records the error codes and the cache usage of a response. A subscription has one response per event.
     pub(super) fn record(&mut self, codes: &[ErrorCode], read: &Dependencies) {
         for &code in codes {
             self.metrics.error(code);
@@ -149,7 +150,7 @@ impl Operation {
         self.hits = 1;
     }
 
-    /// Counts the rejection and encodes its response.
+    /// Counts the rejection, and returns the response to it.
     pub(super) fn reject(&mut self, mut error: ServerError, status: ExecutionStatus) -> OperationResponse {
         let code = assign_code(&mut error);
         self.record(&[code], &Dependencies::default());
@@ -193,6 +194,7 @@ impl Drop for Operation {
             // Only an operation that a panic drops has no code, see `Outcome::abandoned`.
             self.span.record("error.type", self.codes.first().map_or("panic", |code| code.as_str()));
         }
+        // The log line belongs to the trace of the request, wherever the operation is dropped.
         let _attached = self.context.clone().attach();
         let _entered = self.span.enter();
         tracing::info!(
@@ -222,6 +224,7 @@ impl Drop for Operation {
 /// Metric label of a rejection; `None` for an unknown persisted query, which is part of the protocol: the client
 /// sends the document next.
 fn rejection(code: ErrorCode, error: &ServerError) -> Option<Rejection> {
+    // The extensions of the error name the limit that was exceeded.
     let is_about = |figure| error.extensions.as_ref().is_some_and(|extensions| extensions.get(figure).is_some());
     match code {
         ErrorCode::PersistedQueryNotFound => None,

@@ -11,10 +11,12 @@ use sha2::{Digest, Sha256};
 use super::error::error_with_code;
 use super::error_code::ErrorCode;
 
-/// Maximum number of automatic persisted queries in memory.
+/// Maximum number of automatic persisted queries in memory. A choice: if there are more, the least recently used is
+/// dropped, and its client sends it again.
 const MAX_PERSISTED: usize = 1_000;
 
-/// Longer documents, in bytes, are executed but not persisted. With [`MAX_PERSISTED`], this bounds the memory.
+/// Longer documents, in bytes, are executed but not persisted. With [`MAX_PERSISTED`], this bounds their memory to
+/// about 16 MiB.
 const MAX_PERSISTED_BYTES: usize = 16 * 1024;
 
 /// Message that clients of the persisted-query protocol check for before they send the document.
@@ -84,6 +86,7 @@ impl Documents {
         }
         let mut automatic = self.automatic.lock().unwrap_or_else(PoisonError::into_inner);
         if request.query.is_empty() {
+            // The client has sent only the hash.
             let Some(document) = automatic.cache_get(&hash) else {
                 return Err(error_with_code(ErrorCode::PersistedQueryNotFound, NOT_FOUND));
             };

@@ -31,7 +31,7 @@ pub enum Transport {
     Post,
     /// HTTP GET: queries only, because clients, proxies and crawlers may repeat a GET.
     Get,
-    /// WebSocket.
+    /// WebSocket: any operation.
     Socket,
     /// The service's own pages. Their documents are trusted, so document limits do not apply.
     Internal,
@@ -68,10 +68,12 @@ pub struct OperationLimits {
     pub timeout: Duration,
     /// Limits on the document.
     pub document: DocumentLimits,
-    /// Maximum number of concurrent operations, without those over WebSocket, which are bounded by connection limits.
+    /// Maximum number of concurrent operations. Those over WebSocket do not count: the limits of connections bound
+    /// their number.
     pub max_concurrent: usize,
 }
 
+/// The defaults of the settings `request_timeout_seconds` and `http_concurrency_limit`.
 impl Default for OperationLimits {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(10), document: DocumentLimits::default(), max_concurrent: 1024 }
@@ -104,8 +106,8 @@ impl<E: Executor> OperationPipeline<E> {
         Self { cache: Some(ResponseCache::new(settings, cache_context)), ..self }
     }
 
-    /// The fingerprint of a request: a hash of `raw`, its body or the query string of a GET, and of the kind of
-    /// transport. `None` without a response cache.
+    /// The fingerprint of a request: a hash of `raw` and of whether the request is a GET. `raw` is the query string of
+    /// a GET, and the body of any other request. `None` without a response cache.
     pub fn fingerprint(&self, transport: Transport, raw: &[u8]) -> Option<RequestFingerprint> {
         self.cache.as_ref().map(|cache| cache.fingerprint(transport == Transport::Get, raw))
     }
@@ -200,6 +202,7 @@ impl<E: Executor> OperationPipeline<E> {
             parsed.await.map_err(|error: ServerError| Box::new(operation.reject(error, ExecutionStatus::Rejected)))?;
         operation.record_limits(&request.query, size);
         operation.describe(Arc::new(info));
+        // The type is unknown if no operation is selected. Execution then reports that error.
         let is_query = matches!(operation.info.kind, OperationType::Query | OperationType::Unknown);
         if transport == Transport::Get && !is_query {
             let error = error_with_code(
@@ -234,7 +237,8 @@ impl<E: Executor> OperationPipeline<E> {
         key: ResponseKey,
         cache: &ResponseCache,
     ) -> OperationResponse {
-        // A cached operation was parsed and checked when its response was created.
+        // If a response is cached, the operation was parsed and checked when that response was created. That also
+        // suffices if the response is evicted before it is served.
         if !cache.has(&key) {
             if let Err(rejected) = self.prepare(&mut request, transport, operation).await {
                 return *rejected;
@@ -268,9 +272,11 @@ impl<E: Executor> OperationPipeline<E> {
         encoded.response(encoded.read.source, None)
     }
 
-    /// Executes and encodes an operation within the time limit. The dependencies are those of the current scope.
+    /// Executes an operation within the time limit, and encodes its response. The dependencies of the response are
+    /// those that the current [`DependencyScope`] has recorded.
     async fn execute_operation(&self, request: Request, info: Arc<OperationInfo>) -> EncodedResponse {
         let mut status = ExecutionStatus::Executed;
+        // A panic must fail only this operation, and not the connection or the other requests that wait for the result.
         let executed = AssertUnwindSafe(self.executor.execute(request)).catch_unwind();
         let limit = self.limits.timeout;
         let mut response = match tokio::time::timeout(limit, Box::pin(executed)).await {
@@ -288,6 +294,7 @@ impl<E: Executor> OperationPipeline<E> {
         };
         let codes: Vec<_> = response.errors.iter_mut().map(assign_code).collect();
         let outcome = outcome(&codes, &response.data);
+        // An error without a path means that validation has rejected the operation.
         if status == ExecutionStatus::Executed && response.errors.iter().any(|error| error.path.is_empty()) {
             status = ExecutionStatus::Rejected;
             let too_complex = codes.contains(&ErrorCode::QueryTooComplex);
@@ -297,16 +304,18 @@ impl<E: Executor> OperationPipeline<E> {
         EncodedResponse::new(encode(&response), (status, outcome), codes, info, read)
     }
 
-    /// Records a response as that of `operation`.
+    /// Records in `operation` the response to it, which may come from the execution of another request (single flight).
     fn record(&self, encoded: &EncodedResponse, operation: &mut Operation) {
         operation.describe(Arc::clone(&encoded.info));
         operation.record(&encoded.codes, &encoded.read);
+        // The execution has counted its root fields once, for the first request that receives the response.
         if encoded.deliver() {
             self.count_fields(&encoded.info);
         }
     }
 
-    /// Counts root fields of a response that was not executed for this request.
+    /// Counts the root fields of a response that was not executed for this request. Executed root fields count
+    /// themselves, see [`root_fields`](super::root_fields).
     fn count_fields(&self, info: &OperationInfo) {
         for &field in &info.root_fields {
             self.metrics.field(field).finish(Status::Ok);

@@ -60,7 +60,7 @@ pub const ROOT_FIELDS: &[&str] = &{
     names
 };
 
-// Each field has metric series of its own; the metrics count every field above this number as "other".
+// Each root field has metric series of its own, so there must be few. 40 is a choice that leaves room for more fields.
 const _: () = assert!(ROOT_FIELDS.len() <= 40, "at most 40 root fields");
 
 /// Whether the response to a query with these root fields may be cached.
@@ -73,13 +73,14 @@ pub(super) fn are_predictions(fields: &[&str]) -> bool {
     all(fields, |caching| caching == Prediction)
 }
 
-/// Whether there are fields and each is a known one for which `is` holds.
-fn all(fields: &[&str], is: impl Fn(Caching) -> bool) -> bool {
-    let holds = |field: &&str| FIELDS.iter().any(|(name, caching)| name == field && is(*caching));
+/// Whether `accepts` holds for the caching of every field. False if there is no field, or an unknown one.
+fn all(fields: &[&str], accepts: impl Fn(Caching) -> bool) -> bool {
+    let holds = |field: &&str| FIELDS.iter().any(|(name, caching)| name == field && accepts(*caching));
     !fields.is_empty() && fields.iter().all(holds)
 }
 
-/// Instruments a root field of a query. Not async, because that would store each resolver's future twice.
+/// Instruments a root field of a query. Not async, because an async function would store the resolver's future twice,
+/// see [`instrument_field`].
 pub(super) fn query_field<T>(
     ctx: &Context<'_>,
     resolve: impl Future<Output = Result<T, ApiError>>,
@@ -104,7 +105,8 @@ pub(super) async fn instrument_field<T>(
         graphql.processing.r#type = "resolve",
         graphql.field.schema_coordinate = format!("{of_type}.{field}"),
     );
-    // Boxed: this future would otherwise hold that of the resolver twice, as the argument and as the one awaited.
+    // Boxed: otherwise this future would hold the resolver's future twice, as its argument and as the future that it
+    // awaits.
     let result = Box::pin(resolve).instrument(span).await;
     if let Some(measured) = measured {
         measured.finish(if result.is_ok() { Status::Ok } else { Status::Error });

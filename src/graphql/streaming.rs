@@ -26,7 +26,7 @@ pub enum Execution {
     Stream(SubscriptionStream),
 }
 
-/// One event of a subscription.
+/// A message to the client about one operation. A subscription sends one per event.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A response, as JSON.
@@ -39,7 +39,9 @@ pub enum Event {
 pub struct SubscriptionStream {
     responses: BoxStream<'static, Response>,
     operation: Operation,
+    /// The worst outcome among the events so far, which becomes the outcome of the operation.
     worst: Outcome,
+    /// Whether the last event was returned.
     done: bool,
 }
 
@@ -80,7 +82,7 @@ impl<E: Executor> OperationPipeline<E> {
 }
 
 impl OperationResponse {
-    /// The event to send: the response if the operation was executed, else its errors.
+    /// The message to send: the response if the operation was executed, otherwise only the errors.
     #[must_use]
     pub fn event(self) -> Event {
         match self.status {
@@ -107,7 +109,8 @@ impl SubscriptionStream {
         self.operation.record(&codes, &dependencies.snapshot());
         self.worst = worst_of(self.worst, outcome(&codes, &response.data));
         self.operation.set_outcome(self.worst, None);
-        // An error at the root field, or without a path, concerns the subscription. If all errors do, it has ended.
+        // An error at the root field, or without a path, concerns the subscription and not one event. If there is no
+        // data and all errors are of this kind, the subscription has ended.
         let concerns_subscription = |path: &[PathSegment]| path.len() <= 1;
         self.done = response.data == Value::Null
             && !response.errors.is_empty()

@@ -1,5 +1,5 @@
-//! Escapes of Unicode characters in the string literals of a document, before async-graphql parses it: its parser knows
-//! `\u` with four digits, but neither `\u{…}` nor two surrogates that together are one character.
+//! Decodes escapes of Unicode characters in the string literals of a document before async-graphql parses it. Its
+//! parser knows `\u` with four digits, but neither `\u{…}` nor two surrogates that together are one character.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,8 @@ use async_graphql::{Request, ServerError};
 
 use super::document::{position, skip_string};
 
-/// The parsed document of a request, whose text from then on has no escape that async-graphql does not know. Parses at
-/// most once.
+/// Returns the parsed document of a request, which is parsed at the first call. Before that, replaces in
+/// `request.query` the escapes that async-graphql does not know.
 ///
 /// # Errors
 /// The syntax error, with its position.
@@ -20,9 +20,9 @@ pub(super) fn parsed_query(request: &mut Request) -> Result<&ExecutableDocument,
     request.parsed_query()
 }
 
-/// The document with its variable-width escapes and pairs of surrogates replaced by their characters; borrowed if it has
-/// none. Comments and block strings, which have no such escapes, stay as they are. A literal that becomes shorter is
-/// followed by spaces, so that every token keeps its line and column.
+/// The document with its variable-width escapes and pairs of surrogates replaced by their characters; borrowed if there
+/// are none. Comments and block strings, which have no such escapes, stay as they are. A literal that becomes shorter
+/// is followed by spaces, so that every token keeps its line and column.
 ///
 /// # Errors
 /// The syntax error of the first escape in a string literal that is no Unicode character.
@@ -39,7 +39,7 @@ fn decoded(query: &str) -> Result<Cow<'_, str>, ServerError> {
             b'#' => at += bytes[at..].iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(bytes.len() - at),
             b'"' => {
                 let end = bytes.len() - skip_string(&bytes[at..]).len();
-                // A block string, or a literal without an end, which is for the parser to report.
+                // Block strings have no such escapes, and the parser reports a literal without an end.
                 let is_simple = !bytes[at..].starts_with(b"\"\"\"") && end > at + 1 && bytes[end - 1] == b'"';
                 if let (true, Some(literal)) = (is_simple, query.get(at..end)) {
                     let decoded = decoded_literal(literal).map_err(|offset| no_character(query, at + offset))?;
@@ -61,13 +61,15 @@ fn decoded(query: &str) -> Result<Cow<'_, str>, ServerError> {
     Ok(Cow::Owned(text))
 }
 
-/// A string literal without the escapes that the parser does not know, and with as many characters as before; `None` if
-/// it has no such escape.
+/// Decodes the escapes in a string literal that the parser does not know, and appends spaces so that the number of
+/// characters stays the same. `None` if there is no such escape.
 ///
 /// # Errors
 /// The offset of the first escape that is no Unicode character.
 fn decoded_literal(literal: &str) -> Result<Option<String>, usize> {
     let mut text = String::new();
+    // The literal before `copied` is already in `text`, which is `saved` characters shorter than that part of the
+    // literal.
     let (mut copied, mut at, mut saved) = (0, 0, 0);
     while let Some(found) = literal[at..].find('\\') {
         let start = at + found;
@@ -129,6 +131,7 @@ impl Escape {
         if let Some(character) = char::from_u32(first.into()) {
             return Some(Self { character, length: "\\u0000".len(), is_known: true });
         }
+        // `unit` has found that the first four bytes are digits.
         let second = unit(after[4..].strip_prefix("\\u")?)?;
         let character = char::decode_utf16([first, second]).next()?.ok()?;
         Some(Self { character, length: "\\u0000\\u0000".len(), is_known: false })

@@ -1,5 +1,5 @@
-//! Variables and input literals of the selected operation as the specification requires them, where async-graphql does
-//! otherwise. Pure: needs the types of the schema only.
+//! Handles the variables and input literals of the selected operation as the specification requires, where
+//! async-graphql does not. Pure: needs the types of the schema only.
 //!
 //! The library reads a variable that is left out as null, even where an argument such as `first: Int! = 20` has a
 //! default. Such requests are rewritten to equivalent ones that the library handles.
@@ -18,8 +18,8 @@ use super::error::error_with_code;
 use super::error_code::ErrorCode;
 use super::input_types::{InputTypes, named_type};
 
-/// The variables of the selected operation that lack a required value, or whose type is a built-in scalar and whose
-/// value is of another kind. async-graphql looks at values only where they are used.
+/// Finds the variables of the selected operation that lack a required value, and those whose type is a built-in scalar
+/// and whose value is of another kind. async-graphql would check a value only where its variable is used.
 pub(super) fn wrong(document: &ExecutableDocument, name: Option<&str>, variables: &Variables) -> Vec<WrongVariable> {
     let Some((_, operation)) = selected_operation(document, name) else { return Vec::new() };
     let wrong = operation.variable_definitions.iter().filter_map(|definition| {
@@ -46,7 +46,8 @@ pub(super) struct WrongVariable {
 }
 
 impl WrongVariable {
-    /// Removes a null, for which validation would name the argument and not the variable.
+    /// Removes the value of the variable if it is null: for a null, the error of async-graphql's validation would name
+    /// the argument and not the variable.
     pub(super) fn remove_null(&self, variables: &mut Variables) {
         if variables.get(&self.name) == Some(&ConstValue::Null) {
             variables.remove(&self.name);
@@ -61,7 +62,8 @@ impl From<WrongVariable> for ServerError {
     }
 }
 
-/// Whether a value has the kind that its type asks for. Types of the schema are left to validation.
+/// Whether a value is of the kind that its type requires. Only built-in scalars are checked here; validation checks the
+/// types that the schema defines.
 fn is_of_type(value: &ConstValue, of: &Type) -> bool {
     match (value, &of.base) {
         (ConstValue::Null, _) => of.nullable,
@@ -79,9 +81,9 @@ fn is_of_type(value: &ConstValue, of: &Type) -> bool {
 }
 
 /// Rewrites the selected operation and the fragments that it spreads, each once. An argument or input field with a
-/// default is removed if its value is a variable that the request leaves out. A variable that is left out and has a
-/// default gets it as its value, since the library ignores defaults in `@include` and `@skip`. Returns whether the
-/// document has changed.
+/// default is removed if its value is a variable that the request leaves out. A variable that is left out takes its
+/// default as its value, since the library ignores the defaults of variables in `@include` and `@skip`. Returns whether
+/// the document has changed.
 ///
 /// # Errors
 /// Validation errors for enum values that are written as strings.
@@ -93,6 +95,7 @@ pub(super) fn rewrite(
 ) -> Result<bool, Vec<ServerError>> {
     let Some((name, _)) = selected_operation(document, name) else { return Ok(false) };
     let name = name.map(Name::new);
+    // The same operation again, now mutable.
     let operation = match (&mut document.operations, &name) {
         (DocumentOperations::Single(operation), _) => operation,
         (DocumentOperations::Multiple(all), Some(name)) => match all.get_mut(name) {
@@ -133,13 +136,13 @@ struct Location<'a> {
 struct Rewriter<'a> {
     types: &'a InputTypes,
     fragments: &'a mut HashMap<Name, Positioned<FragmentDefinition>>,
-    /// Fragments visited: the document is not validated yet, so spreads may be circular.
+    /// Fragments already visited. The document is not validated yet, so fragments may spread each other in a circle.
     reached: HashSet<Name>,
-    /// Optional variables without a value.
+    /// Optional variables that the request leaves out and that have no default.
     left_out: HashSet<Name>,
-    /// Variables of which a use was removed.
+    /// Variables that were removed in at least one place.
     removed: HashSet<Name>,
-    /// Variables of which a use was kept, so that their definitions must stay.
+    /// Variables that were kept in at least one place, so that their definitions must stay.
     kept: HashSet<Name>,
     errors: Vec<ServerError>,
 }
@@ -171,8 +174,8 @@ impl<'a> Rewriter<'a> {
         for definition in &mut operation.variable_definitions {
             let Some(default) = &definition.node.default_value else { continue };
             let location = Location { of: Some(&definition.node.var_type.node), has_default: false };
-            // A default has no variables, so there is nothing to rewrite in it.
-            self.is_kept(location, &mut default.node.clone().into_value(), default.pos);
+            // This call only checks enum values: a default has no variables, so there is nothing to rewrite in it.
+            self.rewrite_value(location, &mut default.node.clone().into_value(), default.pos);
         }
         self.directives(&mut operation.directives);
         let root = match operation.ty {
@@ -207,7 +210,7 @@ impl<'a> Rewriter<'a> {
         field.arguments.retain_mut(|(name, value)| {
             let argument = known.and_then(|field| field.arguments.get(name.node.as_str()));
             let location = argument.map(|of| Location { of: Some(&of.of), has_default: of.has_default });
-            self.is_kept(location.unwrap_or_default(), &mut value.node, value.pos)
+            self.rewrite_value(location.unwrap_or_default(), &mut value.node, value.pos)
         });
         self.set(&mut field.selection_set.node, known.map(|field| field.output.as_str()));
     }
@@ -227,29 +230,30 @@ impl<'a> Rewriter<'a> {
     /// Arguments of directives have no defaults in this schema, so none is removed: their variables count as used.
     fn directives(&mut self, directives: &mut [Positioned<Directive>]) {
         for (_, value) in directives.iter_mut().flat_map(|directive| &mut directive.node.arguments) {
-            self.is_kept(Location::default(), &mut value.node, value.pos);
+            self.rewrite_value(Location::default(), &mut value.node, value.pos);
         }
     }
 
-    /// Rewrites the value of an argument or input field. Returns false if it must be removed.
-    fn is_kept(&mut self, location: Location<'_>, value: &mut Value, pos: Pos) -> bool {
+    /// Rewrites the value of an argument or input field. Returns whether to keep the argument or field.
+    fn rewrite_value(&mut self, location: Location<'_>, value: &mut Value, pos: Pos) -> bool {
         let types = self.types;
         let named = location.of.map(named_type);
         match value {
-            Value::Variable(name) => return self.is_variable_kept(location, name),
+            Value::Variable(name) => return self.record_variable(location, name),
             Value::List(items) => {
                 let element = location.of.and_then(|of| match &of.base {
                     BaseType::List(element) => Some(&**element),
                     BaseType::Named(_) => None,
                 });
+                // An item of a list has no default, so it is never removed.
                 for item in items {
-                    self.is_kept(Location { of: element, has_default: false }, item, pos);
+                    self.rewrite_value(Location { of: element, has_default: false }, item, pos);
                 }
             }
             Value::Object(fields) => fields.retain(|name, value| {
                 let field = named.and_then(|parent| types.input_field(parent, name));
                 let location = field.map(|of| Location { of: Some(&of.of), has_default: of.has_default });
-                self.is_kept(location.unwrap_or_default(), value, pos)
+                self.rewrite_value(location.unwrap_or_default(), value, pos)
             }),
             Value::String(_) => {
                 if let Some(name) = named.filter(|name| types.is_enum(name)) {
@@ -263,7 +267,8 @@ impl<'a> Rewriter<'a> {
         true
     }
 
-    fn is_variable_kept(&mut self, location: Location<'_>, name: &Name) -> bool {
+    /// Records whether the use of a variable is kept or removed, and returns whether it is kept.
+    fn record_variable(&mut self, location: Location<'_>, name: &Name) -> bool {
         if location.has_default && self.left_out.contains(name) {
             self.removed.insert(name.clone());
             return false;

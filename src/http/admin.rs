@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::health::Probe;
 use crate::telemetry::Recorder;
 
-/// Prometheus refuses a scrape whose content type it does not know.
+/// Content type of the text format. Prometheus fails a scrape whose content type it does not know.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn scrape(State(recorder): State<Recorder>) -> impl IntoResponse {

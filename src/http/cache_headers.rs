@@ -8,13 +8,13 @@ use axum::response::Response;
 
 use crate::graphql::{CacheMetadata, Lookup};
 
-/// How the response cache served a request (RFC 9211).
+/// Name of the header that says how the response cache served a request (RFC 9211).
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Adds the caching headers; turns the response into a 304 if the client's `If-None-Match` names it. Without `metadata`
-/// (errors, mutations, uncacheable operations) the response is `no-store`.
+/// Adds the caching headers. Turns the response into a 304 without a body if the request's `If-None-Match` contains its
+/// entity tag. Without `metadata` (errors, mutations, uncacheable operations) the response is `no-store`.
 pub(super) fn apply<B: Default>(
     mut response: Response<B>,
     metadata: Option<&CacheMetadata>,
@@ -28,19 +28,21 @@ pub(super) fn apply<B: Default>(
     let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
     let age = seconds(metadata.age);
     let fresh = seconds(metadata.validity.fresh_until.since(metadata.validity.created_at));
-    // An invalidated entry is stale before its TTL has passed: downstream caches must not serve it as fresh.
+    // An invalidated entry is stale although its TTL has not passed. Downstream caches must not take it for fresh, so
+    // its lifetime ends at its age.
     let fresh = if metadata.lookup == Lookup::Stale { fresh.min(age) } else { fresh };
     let stale = seconds(metadata.validity.stale_until.since(metadata.validity.fresh_until));
-    let left = fresh - age;
+    // Negative for entries past their TTL, as RFC 9211 allows for `ttl`.
+    let remaining = fresh - age;
     let status = match metadata.lookup {
-        Lookup::HitL1 | Lookup::HitL2 => format!("cinegraph; hit; ttl={left}"),
-        Lookup::Stale => format!("cinegraph; hit; ttl={left}; detail=stale"),
-        Lookup::Miss => format!("cinegraph; fwd=miss; stored; ttl={left}"),
+        Lookup::HitL1 | Lookup::HitL2 => format!("cinegraph; hit; ttl={remaining}"),
+        Lookup::Stale => format!("cinegraph; hit; ttl={remaining}; detail=stale"),
+        Lookup::Miss => format!("cinegraph; fwd=miss; stored; ttl={remaining}"),
     };
     headers.insert(AGE, HeaderValue::from(metadata.age.as_secs()));
     let etag = format!("\"{:032x}\"", metadata.hash.0);
-    let is_known = etag_matches(request, &etag);
-    // `max-age` is the whole lifetime and not the rest of it: downstream caches subtract `Age`.
+    let is_not_modified = etag_matches(request, &etag);
+    // `max-age` is the whole lifetime and not the remaining one, because downstream caches subtract `Age`.
     let control = format!("public, max-age={fresh}, stale-while-revalidate={stale}");
     for (name, value) in [(ETAG, etag), (CACHE_CONTROL, control), (CACHE_STATUS, status)] {
         if let Ok(value) = HeaderValue::try_from(value) {
@@ -49,14 +51,14 @@ pub(super) fn apply<B: Default>(
     }
     // Includes `accept-encoding`, so that the compression layer adds no second `Vary` header.
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if is_known {
+    if is_not_modified {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = B::default();
     }
     response
 }
 
-/// Whether `If-None-Match` contains the entity tag. Weak comparison, as RFC 9110 requires.
+/// Whether `If-None-Match` contains the entity tag. The comparison is weak, as RFC 9110 requires for this header.
 fn etag_matches(request: &HeaderMap, etag: &str) -> bool {
     let lines = request.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
     let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);

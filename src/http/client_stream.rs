@@ -13,19 +13,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// How long a request may run before its client is checked. A client that has closed its sending side may still read
-/// (`nc -N`, some monitors), and TCP tells it from one that has left only when the response is sent. So it is assumed to
-/// read for as long as nearly every request takes, and to have left after that.
+/// How long a request may run before its client is checked. A client that has closed its sending side may have left, or
+/// may still read the response (`nc -N` and some monitors do); TCP shows which only when the response is sent. Within
+/// this time, in which nearly every request ends, such a client is assumed to read; after it, to have left.
 const HALF_CLOSED_GRACE: Duration = Duration::from_secs(2);
 
-/// How often to check a client that has sent further requests: they hide whether it has closed its sending side.
+/// How often to check a client that has pipelined further requests. As long as they are not read, they hide whether the
+/// client has closed its sending side. The value is a choice: each check costs a system call, and a client that has
+/// left is noticed that much later.
 const PIPELINED_CHECK: Duration = Duration::from_secs(1);
 
 /// A client's connection. A write fails if the client reads nothing for the write timeout.
+///
+/// The socket is shared with [`client_left`]. A shared `TcpStream` implements neither `AsyncRead` nor `AsyncWrite`, so
+/// they are implemented here by its other methods.
 pub(super) struct ClientStream {
     stream: Arc<TcpStream>,
     write_timeout: Duration,
-    /// Runs while the client does not read.
+    /// The timer of the write timeout; `None` unless a write waits for the client to read.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -34,9 +39,12 @@ impl ClientStream {
         Self { stream, write_timeout, stalled: None }
     }
 
+    /// Sends as many of the bytes as the socket takes, and returns their number. Fails with [`io::ErrorKind::TimedOut`]
+    /// if the socket takes none for the write timeout.
     fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         while self.stream.poll_write_ready(context)?.is_ready() {
             match self.stream.try_write_vectored(bytes) {
+                // The readiness was outdated. The next poll registers the task for the next change.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => {
                     self.stalled = None;
@@ -48,7 +56,8 @@ impl ClientStream {
         ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(write_timeout))).as_mut().poll(context));
         self.stalled = None;
         // The kernel reports a socket as writable only when a third of its buffer is free, which takes a slow reader
-        // minutes. Trying it shows whether the client has read anything at all.
+        // minutes. An attempt to send, past Tokio's record of the readiness, shows whether the client has read anything
+        // at all.
         Poll::Ready(match SockRef::from(&*self.stream).send_vectored(bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::TimedOut.into()),
             sent => sent,
@@ -91,7 +100,7 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(match SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
-            // The client was faster.
+            // The client has closed the connection before.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             done => done,
         })
@@ -102,6 +111,8 @@ impl AsyncWrite for ClientStream {
 /// after [`HALF_CLOSED_GRACE`].
 pub(super) async fn client_left(stream: &TcpStream) {
     sleep(HALF_CLOSED_GRACE).await;
+    // A byte belongs to a further request; 0 bytes mean a closed sending side, and an error a lost connection. As long
+    // as the client is connected and sends nothing, `peek` waits.
     while let Ok(1..) = stream.peek(&mut [0]).await {
         sleep(PIPELINED_CHECK).await;
     }

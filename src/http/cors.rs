@@ -1,7 +1,7 @@
 //! Cross-origin requests (the Fetch standard's CORS protocol): which pages of other origins may call the API.
 //!
-//! `tower-http` handles allowed preflights. Others are rejected here first, with a message that names the setting:
-//! browsers report only that the preflight failed.
+//! `tower-http` responds to allowed preflights. The others are rejected before they reach it, with a message that names
+//! the setting to change, because browsers report only that the preflight failed.
 
 use std::time::Duration;
 
@@ -18,10 +18,12 @@ use super::error::error_response;
 use crate::config::AllowedOrigins;
 use crate::graphql::ErrorCode;
 
-/// How long a browser may cache the response to a preflight.
+/// How long a browser may cache the response to a preflight. The value is a choice: changed settings take effect in all
+/// browsers within this time.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 
-/// Longest origin or header name that is repeated in a message, in characters.
+/// Maximum number of characters of an origin or header name that a message repeats. Clients choose these texts, so
+/// their length in logs and responses is bounded.
 const ECHO_MAX: usize = 100;
 
 /// Request headers that GraphQL clients and OpenTelemetry's browser instrumentation send.
@@ -46,7 +48,7 @@ const APOLLO_PREFIX: &str = "apollographql-client-";
 #[derive(Debug, Clone)]
 pub(super) struct Cors {
     origins: AllowedOrigins,
-    /// Allowed beside [`REQUEST_HEADERS`].
+    /// Request headers that the settings allow in addition to [`REQUEST_HEADERS`].
     headers: Vec<String>,
 }
 
@@ -55,7 +57,7 @@ impl Cors {
         Self { origins, headers }
     }
 
-    /// Adds the CORS headers to responses; none where no other origin is allowed.
+    /// The layer that adds the CORS headers to responses; `None` if no other origin is allowed.
     pub(super) fn layer(&self) -> Option<CorsLayer> {
         if self.origins == AllowedOrigins::default() {
             return None;
@@ -69,19 +71,21 @@ impl Cors {
         let layer = CorsLayer::new()
             .allow_origin(origin)
             .allow_methods(METHODS)
-            // `reject` has already rejected headers that are not allowed.
+            // `reject` has already rejected all other headers. A list would not do, since names that begin with
+            // `APOLLO_PREFIX` are allowed as well.
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers([AGE, ETAG, HeaderName::from_static("cache-status"), HeaderName::from_static("x-trace-id")])
             .max_age(PREFLIGHT_MAX_AGE);
         Some(layer)
     }
 
-    /// The response to a preflight that is not allowed; none for any other request.
+    /// The response to a preflight that is not allowed; `None` for allowed preflights and for all other requests.
     pub(super) fn reject(&self, request: &Request) -> Option<Response> {
         let headers = request.headers();
         if request.method() != Method::OPTIONS {
             return None;
         }
+        // Without these two headers, an OPTIONS request is not a preflight.
         let method = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes();
         let origin = headers.get(ORIGIN)?.to_str().unwrap_or("(not text)");
         let problem = if !self.origins.allows(origin) {
@@ -89,14 +93,14 @@ impl Cors {
         } else if !METHODS.iter().any(|allowed| allowed.as_str().as_bytes() == method) {
             "pages of other origins may use only GET and POST".to_owned()
         } else {
-            let header = self.first_disallowed(headers)?;
+            let header = self.first_disallowed_header(headers)?;
             format!("the request header {} is not in the setting cors_allowed_headers", excerpt(&header))
         };
         tracing::info!(problem, "cross-origin preflight rejected");
         Some(error_response(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &problem))
     }
 
-    fn first_disallowed(&self, headers: &HeaderMap) -> Option<String> {
+    fn first_disallowed_header(&self, headers: &HeaderMap) -> Option<String> {
         let lines = headers.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
         let names = lines.flat_map(|line| line.to_str().unwrap_or("(not text)").split(',')).map(str::trim);
         names.filter(|name| !name.is_empty()).find(|name| !self.allows_header(name)).map(str::to_owned)

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::graphql::ErrorCode;
 use crate::telemetry::Label;
 
+/// Content type of JSON responses.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// A response with one error and no data.
@@ -16,7 +17,7 @@ pub(super) fn error_response(status: StatusCode, code: ErrorCode, message: &str)
     (status, [(CONTENT_TYPE, JSON)], body.to_string()).into_response()
 }
 
-/// A GraphQL error.
+/// A GraphQL error without a path, as JSON.
 pub(super) fn graphql_error(code: ErrorCode, message: &str) -> Value {
     json!({ "message": message, "extensions": { "code": code.as_str() } })
 }

@@ -1,6 +1,6 @@
-//! Fast path of `/graphql`: serves a cached response to a byte-identical request before routing and parsing, which
-//! cost more than the cache lookup. All other requests run on the service's runtime, so that they do not delay cached
-//! responses on the thread of their connection.
+//! Fast path of `/graphql`: serves a cached response to a byte-identical request before routing and parsing, which cost
+//! more than the cache lookup. All other requests run on the service's runtime: the thread of a connection serves other
+//! connections, too, whose cached responses they would delay.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -33,7 +33,8 @@ use super::response_status::MediaType;
 use super::state::HttpState;
 use crate::graphql::{ErrorCode, OperationResponse, Transport};
 
-/// Serves cached responses of `/graphql`; routes all other requests. Records metrics and the span of both.
+/// Serves cached responses of `/graphql`, and passes all other requests to the routes. Measures and traces the requests
+/// to `/graphql`; a middleware of the routes does so for all others.
 pub(super) struct CachedResponseService<E>(Arc<Inner<E>>);
 
 struct Inner<E> {
@@ -43,7 +44,7 @@ struct Inner<E> {
 }
 
 impl<E: Executor> CachedResponseService<E> {
-    /// Wraps `routes`.
+    /// Puts the fast path in front of `routes`.
     pub(super) fn wrap(routes: Router, state: Arc<HttpState<E>>, observer: RequestObserver) -> Self {
         Self(Arc::new(Inner { state, observer, routes }))
     }
@@ -68,7 +69,7 @@ impl<E: Executor> Service<Request> for CachedResponseService<E> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             Ok(if request.uri().path() == SLO_ROUTE {
-                inner.execute(request).await
+                inner.serve_graphql(request).await
             } else {
                 inner.spawn_on_service_runtime(inner.route(request)).await
             })
@@ -77,7 +78,8 @@ impl<E: Executor> Service<Request> for CachedResponseService<E> {
 }
 
 impl<E: Executor> Inner<E> {
-    async fn execute(&self, request: Request) -> Response {
+    /// Responds to a request to `/graphql` from the response cache, or else by the routes.
+    async fn serve_graphql(&self, request: Request) -> Response {
         let observation = self.observer.begin(&request, SLO_ROUTE.into());
         let trace = observation.trace();
         let (parts, mut body) = request.into_parts();
@@ -87,7 +89,7 @@ impl<E: Executor> Inner<E> {
                 let sent = parts.uri.query().unwrap_or_default().as_bytes();
                 self.get_cached(Transport::Get, sent, &parts.headers, &trace)
             }
-            // Bodies of unknown or excessive length are read, and limited, by the routes.
+            // Bodies of unknown or excessive length are left to the routes, which limit what they read.
             Method::POST if body.size_hint().upper().is_some_and(|bytes| bytes <= limits.body_bytes as u64) => {
                 let sent = read_body(body, limits.body_read).await;
                 let bytes = sent.as_ref().ok().filter(|_| is_plain_json(&parts.headers));
@@ -95,8 +97,7 @@ impl<E: Executor> Inner<E> {
                 body = match sent {
                     _ if found.is_some() => Body::empty(),
                     Ok(bytes) => Body::from(bytes),
-                    // The routes read the error from the body, and respond to it as if they had read the body
-                    // themselves.
+                    // The routes get this error when they read the body, and respond to it.
                     Err(error) => Body::from_stream(stream::iter([Err::<Bytes, _>(error)])),
                 };
                 found
@@ -127,6 +128,8 @@ impl<E: Executor> Inner<E> {
         })
     }
 
+    /// The cached response to the body or query string `sent`, and its media type. `None` if the cache has no response,
+    /// or if the client accepts neither media type, which the routes reject.
     fn get_cached(
         &self,
         transport: Transport,
@@ -135,6 +138,7 @@ impl<E: Executor> Inner<E> {
         trace: &Trace,
     ) -> Option<(OperationResponse, MediaType)> {
         let (pipeline, media) = (&self.state.pipeline, negotiate(headers)?);
+        // Log lines and spans of the lookup belong to the trace of the request.
         let _attached = trace.clone().attach();
         Some((pipeline.get_cached(received(pipeline, (transport, media), sent, headers))?, media))
     }
@@ -146,9 +150,13 @@ fn is_plain_json(headers: &HeaderMap) -> bool {
     is_json(headers) && unsupported_codings(headers).is_empty()
 }
 
-/// The body, if it arrives within `limit`. Polled once first: short bodies arrive with the head and need no timer.
+/// Reads a body.
+///
+/// # Errors
+/// If the body cannot be read, or does not arrive within `limit`.
 async fn read_body(body: Body, limit: Duration) -> Result<Bytes, BoxError> {
     let mut collected = pin!(body.collect());
+    // The first poll has no timer: short bodies arrive with the head, and do not need it.
     let collected = match poll_fn(|context| Poll::Ready(collected.as_mut().poll(context))).await {
         Poll::Ready(collected) => collected,
         Poll::Pending => timeout(limit, collected).await?,

@@ -18,12 +18,13 @@ pub(super) struct GraphqlRequest {
 }
 
 impl GraphqlRequest {
-    /// The operation to execute; none without a document.
+    /// The operation to execute; `None` if the request has neither a document nor the id or hash of one. An empty
+    /// operation name counts as none.
     pub(super) fn into_request(self) -> Option<Request> {
         let extensions = self.extensions.unwrap_or_default();
-        // A persisted document is identified by its hash or id and needs no text.
-        let known = self.document_id.is_some() || extensions.contains_key("persistedQuery");
-        let query = self.query.or_else(|| known.then(String::new))?;
+        // A persisted document is identified by its id or hash, and needs no text.
+        let is_persisted = self.document_id.is_some() || extensions.contains_key("persistedQuery");
+        let query = self.query.or_else(|| is_persisted.then(String::new))?;
         let mut request = Request::new(query).variables(self.variables.unwrap_or_default());
         request.extensions = extensions;
         if let Some(id) = self.document_id {
@@ -48,7 +49,8 @@ pub(super) struct QueryParameters {
 }
 
 impl QueryParameters {
-    /// The operation to execute; none without a document or if a parameter is not JSON.
+    /// The operation to execute; `None` without a document, or if `variables` or `extensions` are not JSON objects.
+    /// Empty parameters count as missing.
     pub(super) fn into_request(self) -> Option<Request> {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let variables = given(self.variables).map(|json| serde_json::from_str(&json)).transpose().ok()?;

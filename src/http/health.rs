@@ -17,11 +17,12 @@ use serde_json::{Map, Value, json};
 pub struct Readiness {
     /// Whether the instance can serve requests.
     pub ready: bool,
-    /// Name of each check and what is wrong. Served without authentication, so no addresses or causes.
+    /// The name of each check, and what is wrong if the check failed. The texts are served without authentication, so
+    /// they must not contain addresses or causes.
     pub checks: Vec<(&'static str, Result<(), String>)>,
 }
 
-/// Readiness check or status of the service, provided by `app`.
+/// A function, provided by `app`, that checks the readiness of the service or reports its status.
 #[derive(Clone)]
 pub struct Probe<T = Readiness>(pub(super) Arc<dyn Fn() -> BoxFuture<'static, T> + Send + Sync>);
 

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 pub(super) const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Renders a template. `policy` is its Content-Security-Policy.
+/// Renders a template as a response with the Content-Security-Policy `policy`.
 pub(super) fn respond(status: StatusCode, view: &impl Template, policy: &'static str) -> Response {
     let Ok(text) = view.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let headers = [
@@ -19,7 +19,7 @@ pub(super) fn respond(status: StatusCode, view: &impl Template, policy: &'static
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-        // The content changes while the URL stays.
+        // Browsers must ask again each time, since the content changes while the URL stays.
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (status, headers, text).into_response()

@@ -15,7 +15,8 @@ use super::metrics::HttpRequestGuard;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenEnded;
 
-/// A body that finishes its request's metrics when its last byte is ready, and its span when dropped.
+/// A body that ends the measurement of its request when its last byte is ready, and the request's span when it is
+/// dropped. If it is dropped before its last byte, the client has disconnected, and the guard counts it as such.
 pub(super) struct InstrumentedBody<B> {
     body: B,
     guard: Option<HttpRequestGuard>,
@@ -35,7 +36,8 @@ impl<B: HttpBody> InstrumentedBody<B> {
         instrumented
     }
 
-    /// hyper does not poll a body again once `is_end_stream` is true.
+    /// Ends the measurement if this was the last frame. [`poll_frame`](HttpBody::poll_frame) may not see the end of the
+    /// body, because hyper does not poll it again once `is_end_stream` is true.
     fn finish_if_ended(&mut self) {
         if self.body.is_end_stream() {
             self.finish();

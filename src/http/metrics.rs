@@ -13,7 +13,7 @@ pub(super) const UNMATCHED: &str = "unmatched";
 /// The route that the availability objective (SLO) counts.
 pub(super) const SLO_ROUTE: &str = "/graphql";
 
-/// Status counted when the client disconnects before the response, as in nginx logs.
+/// The status that is counted if the client disconnects before the response: the one that nginx logs in this case.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 label! {
@@ -27,16 +27,17 @@ label! {
 }
 
 label! {
-    /// A browser timing of the predictions page.
+    /// A timing of the predictions page, measured by the browser: until the first byte, until the list is shown, and
+    /// from a change of the weights until the new order is shown.
     PagePhase { Ttfb = "ttfb", FirstList = "first_list", Rerank = "rerank" }
 }
 
 /// Metrics of requests. Clones share their instruments.
 #[derive(Debug, Clone)]
 pub struct HttpMetrics {
-    /// For errors that are returned before an operation starts, and for the duration of predictions.
+    /// For errors of requests that run no operation, and for the duration of predictions.
     pub(super) graphql: GraphqlMetrics,
-    /// For the series of routes and statuses, which are created when they first occur.
+    /// For series by route and status, which are created when they first occur.
     pub(super) recorder: Recorder,
     instruments: Arc<Instruments>,
 }
@@ -44,7 +45,9 @@ pub struct HttpMetrics {
 #[derive(Debug)]
 struct Instruments {
     active: ByLabel<Method, Gauge>,
+    /// Durations of responses of [`SLO_ROUTE`] with status 200, created when the first occurs.
     ok_durations: ByLabel<Method, OnceLock<Histogram>>,
+    /// Sizes of responses of [`SLO_ROUTE`], created when the first occurs.
     response_sizes: OnceLock<Histogram>,
     slo: ByLabel<Slo, Counter>,
     page: ByLabel<PagePhase, Histogram>,
@@ -64,7 +67,7 @@ impl HttpMetrics {
         Self { graphql, recorder: recorder.clone(), instruments: instruments.into() }
     }
 
-    /// Starts measuring a request to `route`, the template of the path.
+    /// Starts measuring a request. `route` is the template of its route, such as `/films/{id}`.
     #[must_use]
     pub fn http_request(&self, method: Method, route: Cow<'static, str>) -> HttpRequestGuard {
         self.instruments.active.at(method).increment(1.0);
@@ -84,8 +87,8 @@ impl HttpMetrics {
         self.instruments.page.at(phase).record(took);
     }
 
-    /// Records an HTTP response. Nearly all are status 200 of [`SLO_ROUTE`], so the handle of their histogram is cached
-    /// instead of being looked up by labels.
+    /// Records an HTTP response. Nearly all responses are those of [`SLO_ROUTE`] with status 200, so the handle of
+    /// their histogram is kept, which saves a lookup of its labels.
     fn record_response(&self, method: Method, route: &str, status: u16, took: Duration) {
         let make =
             || self.recorder.histogram(&catalogue::HTTP_DURATION, &[method.as_str(), route, &status.to_string()]);
@@ -107,13 +110,15 @@ impl HttpMetrics {
     }
 }
 
-/// A request in flight. If it is dropped before [`sent_all`](Self::sent_all), the client has disconnected.
+/// Measures a request in flight, and records it when dropped. If it is dropped without [`sent_all`](Self::sent_all),
+/// the client has disconnected.
 #[derive(Debug)]
 pub struct HttpRequestGuard {
     metrics: HttpMetrics,
     started: Instant,
     method: Method,
     route: Cow<'static, str>,
+    /// The status, and how the operation ended if the request ran one; `None` until the response starts.
     response: Option<(u16, Option<OperationEnd>)>,
     bytes: u64,
     complete: bool,
@@ -135,6 +140,8 @@ impl HttpRequestGuard {
         self.complete = true;
     }
 
+    /// Failures of the service, including panics, are bad; whole responses without errors are good. Requests that fail
+    /// because of the client are excluded: rejected ones, and those whose client has disconnected.
     fn slo(&self) -> Slo {
         match self.response.map(|(status, end)| (status, end.map(|end| end.outcome))) {
             Some((500.., _) | (_, Some(Outcome::Error | Outcome::Partial))) => Slo::Bad,
@@ -158,6 +165,7 @@ impl Drop for HttpRequestGuard {
         if let Some((_, Some(OperationEnd { outcome: Outcome::Ok, prediction: Some(source) }))) = self.response {
             self.metrics.graphql.prediction(source, elapsed);
         }
+        // What was sent before a client disconnected says nothing about the sizes of responses.
         if self.complete {
             self.metrics.record_response_size(&self.route, self.bytes);
         }

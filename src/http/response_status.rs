@@ -27,7 +27,8 @@ impl MediaType {
         }
     }
 
-    /// [`status`](Self::status) as a number, in the form in which the pipeline takes it.
+    /// [`status`](Self::status) as a function that returns a number: the pipeline, which must not import HTTP types,
+    /// takes this form.
     pub(super) fn status_code(self) -> fn(ExecutionStatus) -> u16 {
         match self {
             Self::GraphqlResponse => |status| Self::GraphqlResponse.status(status).as_u16(),

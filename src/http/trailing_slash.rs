@@ -1,4 +1,4 @@
-//! Redirects from the URL of a page with a trailing slash, as people type and link it, to the page.
+//! Redirects for URLs with a trailing slash, which people type and link, to the page without it.
 
 use axum::Router;
 use axum::http::header::{HeaderValue, LOCATION};
@@ -6,7 +6,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-/// Adds to `router` a redirect from each of `pages`, paths of routes, with a trailing slash.
+/// Adds a route for each of `pages`, which are paths of routes: the path with a trailing slash redirects to the page.
 pub(super) fn with_trailing_slashes<S>(router: Router<S>, pages: &[&str]) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -21,10 +21,10 @@ async fn redirect(uri: Uri) -> Response {
     }
 }
 
-/// Path and query of `uri` without the trailing slashes of the path. Starts with the path of a page, so it never leads
-/// to another host as `//host` would.
+/// Path and query of `uri` without the trailing slashes of the path; `None` if they are no valid header value. The
+/// result starts with the path of a page, so browsers do not take it for another host, as they would `//host`.
 fn without_slash(uri: &Uri) -> Option<HeaderValue> {
-    // All of them: the router reads `/validation//` as `/validation/{decade}/` with an empty decade.
+    // All trailing slashes: the router reads `/validation//` as `/validation/{decade}/` with an empty decade.
     let path = uri.path().trim_end_matches('/');
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     HeaderValue::try_from(format!("{path}{query}")).ok()

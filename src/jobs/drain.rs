@@ -9,21 +9,24 @@ use super::instrument::{self, JobOutcome};
 use crate::services::drain::{Drain, Step};
 use crate::store::Task;
 
-/// Polling interval while the queue is empty.
+/// Polling interval while the queue is empty. A choice: changed movies must be rescored within a second, and a poll is
+/// one cheap statement.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Pause after the first failure; it doubles with each further failure, up to `LONGEST_PAUSE`.
+/// Pause after the first failure; it doubles with each further failure, up to [`LONGEST_PAUSE`]. Both are choices: an
+/// unavailable database is not polled often, and the drain continues soon after it is available again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often a success is stored, for the next start and for other instances.
+/// How often a success is stored in the database, where the next start and other instances read it. Storing each of
+/// four successes per second would be a useless load.
 const RECORD_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Drains the queue whenever it is not empty, until `stop`. A batch in progress is then rolled back, and recomputed by
 /// the next drain.
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
-    // The interval at which successes are stored: at 250 ms, other instances and scrapes would always report a missed
-    // run.
+    // An alert compares this interval with the age of the last success. Other instances learn of a success only when it
+    // is stored, and scrapes are seconds apart, so the polling interval would make a run look missed all the time.
     jobs.metrics.set_interval(Task::ScoreDrain, RECORD_INTERVAL);
     stop.run_until_cancelled_owned(Box::pin(run_loop(jobs))).await;
 }
@@ -53,8 +56,9 @@ async fn run_loop(jobs: Jobs) {
     }
 }
 
-/// Polls the queue once, and runs one step if it is not empty. Returns whether more may be queued. Failures are already
-/// logged.
+/// Polls the queue once, and runs one step if it is not empty. Returns false if the queue is empty or another instance
+/// drains it, true if more may be queued. `runs` counts the steps and names them in logs and traces. Failures are
+/// already logged.
 async fn poll_once(jobs: &Jobs, drain: &mut Drain, runs: &mut u64) -> Result<bool, ()> {
     match drain.is_due().await {
         Ok(false) => return Ok(false),

@@ -7,11 +7,12 @@ use chrono::{DateTime, Utc};
 use super::dependencies::Jobs;
 use crate::services::ServiceError;
 
-/// Polling interval.
+/// Polling interval. A choice, below the usual interval of scrapes (15 seconds), so that each scrape gets recent
+/// values.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Polls the queue, the snapshot and the tasks. A failure is logged only at debug level: requests and tasks report an
-/// unavailable database themselves.
+/// Polls the queue, the snapshot and the tasks, until it is dropped. A failure is logged only at debug level: requests
+/// and tasks report an unavailable database themselves.
 pub(super) async fn run(jobs: Jobs) {
     let mut every = tokio::time::interval(POLL_INTERVAL);
     loop {
@@ -23,10 +24,12 @@ pub(super) async fn run(jobs: Jobs) {
 }
 
 async fn update(jobs: &Jobs) -> Result<(), ServiceError> {
+    // 0 for a time in the future, which the database may report if its clock is ahead.
     let age = |at: DateTime<Utc>| (jobs.clock.now() - at).to_std().unwrap_or_default();
     let queue = jobs.store.queue_length().await?;
     jobs.metrics.score_queue(queue.movies, queue.oldest.map(age).unwrap_or_default());
-    // A snapshot that is never taken shows in the last success of its task, which has the alert; the age is then 0.
+    // The age is 0 if there is no snapshot. The alert on the last success of its task reports a snapshot that is never
+    // taken.
     let snapshot = jobs.store.snapshot().await?;
     jobs.metrics.snapshot_age(snapshot.map(|snapshot| age(snapshot.taken_at)).unwrap_or_default());
     for (task, at) in jobs.store.task_successes().await? {

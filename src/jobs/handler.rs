@@ -7,7 +7,7 @@ use super::instrument::{self, JobError, JobOutcome};
 use crate::services::ServiceError;
 use crate::store::Task;
 
-/// Runs the work of one job.
+/// Runs `work` as one job of `task`. A skipped run ends the job like a successful one, so it is not retried.
 pub(super) async fn run_job(
     context: &WorkerContext,
     task: Task,

@@ -13,19 +13,20 @@ use crate::services::ServiceError;
 use crate::store::Task;
 use crate::telemetry::{Label as _, Status};
 
-/// Shorter runs of a task that runs many times a minute are logged only at debug level.
+/// Runs of the drain that take less time are logged only at debug level, because the drain may run several times a
+/// second.
 const LOG_THRESHOLD: Duration = Duration::from_secs(1);
 
 /// Outcome of a run that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JobOutcome {
-    /// Number of rows or keys processed.
+    /// The run has processed this number of rows or keys.
     Done(u64),
     /// Another instance was running the task.
     Skipped,
 }
 
-/// Why a run failed, as the job list shows it.
+/// Why a run failed. The worker stores the `Debug` text in the list of jobs, so it is the same as the `Display` text.
 pub(super) struct JobError(String);
 
 impl From<&str> for JobError {
@@ -46,7 +47,7 @@ impl Display for JobError {
     }
 }
 
-/// Runs the work in its own trace. A dropped run counts as failed.
+/// Runs `work` in a trace of its own, and records its outcome. A run that is dropped counts as failed.
 pub(super) async fn run(
     task: Task,
     run_id: &str,
@@ -111,7 +112,7 @@ pub(super) fn succeeded(task: Task, metrics: &TaskMetrics, clock: &Clock) {
     metrics.succeeded(task, at_seconds);
 }
 
-/// An error and its causes, on one line.
+/// An error and its causes, on one line. A cause is left out if the text before already ends with it.
 pub(super) fn with_causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |text, cause| {

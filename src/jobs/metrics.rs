@@ -114,7 +114,7 @@ impl TaskGuard {
         self.metrics.0.tasks.at(self.task).items.at(status).increment(count);
     }
 
-    /// Records the outcome, and returns the time since the start.
+    /// Ends the run with this outcome, which the drop of the guard then records. Returns the time since the start.
     #[must_use = "the end of a task is logged with it"]
     pub fn finish(mut self, outcome: TaskOutcome) -> Duration {
         self.outcome = outcome;

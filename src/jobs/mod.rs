@@ -2,8 +2,8 @@
 //!
 //! The work of each task is in `services`. `graphile_worker` stores the jobs of `score_refresh`, `snapshot_refresh` and
 //! `person_quality` in PostgreSQL, so that only one of several instances runs each job, and another instance recovers
-//! the jobs of a dead one. A lock lets one instance at a time run the `drain`. Each instance runs `warming` for itself,
-//! since only it can fill its memory.
+//! the jobs of a dead one. All instances poll for the `drain`, and a lock lets one at a time run it. Each instance runs
+//! `warming` for itself, since only it can fill its memory.
 
 mod dependencies;
 mod drain;
@@ -24,7 +24,8 @@ pub use dependencies::{Jobs, PollIntervals};
 pub use metrics::{TaskMetrics, TaskOutcome};
 
 impl Jobs {
-    /// Runs the drain and due jobs until `stop`, and returns unfinished jobs to the queue.
+    /// Runs the drain and due jobs until `stop`. Jobs that do not finish within the grace period are returned to the
+    /// queue.
     pub async fn run(self, stop: CancellationToken) {
         tokio::join!(
             drain::run(self.clone(), stop.clone()),

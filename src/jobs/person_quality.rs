@@ -1,4 +1,4 @@
-//! `person_quality`: recomputes the quality of all people every night, if Cinegraph is responsible for it.
+//! `person_quality`: recomputes the quality of all people every night, unless the host application computes it.
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use super::instrument::JobOutcome;
 use crate::services::refresh;
 use crate::store::Task;
 
+/// Payload of the job: a JSON object without fields.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PersonQuality {}
 

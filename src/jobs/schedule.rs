@@ -9,8 +9,9 @@ use super::score_refresh::ScoreRefresh;
 use super::snapshot_refresh::SnapshotRefresh;
 use crate::store::Task;
 
-/// Attempts of a job, some seconds apart; the job then stays failed until an operator retries it. For scheduled
-/// jobs; requested ones have as many (`cinegraph.request_task`).
+/// Attempts of a scheduled job. The worker waits about 3 seconds after the first failure and 7 after the second; after
+/// the third the job stays failed until an operator retries it. Jobs that are requested have as many attempts, set by
+/// the SQL function `cinegraph.request_task`. The number is a choice.
 const MAX_ATTEMPTS: u16 = 3;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -23,13 +24,15 @@ struct Daily {
     minute: u32,
 }
 
-/// Off-peak for most clients.
+/// When person quality is computed: off-peak for most clients.
 const PERSON_QUALITY_AT: Daily = Daily { hour: 2, minute: 30 };
 
-/// Off-peak for most clients, and after person quality, whose changes would otherwise require a second refresh.
+/// When scores are checked: off-peak for most clients, and after person quality, because its changes would otherwise
+/// require a second refresh.
 const SCORE_REFRESH_AT: Daily = Daily { hour: 3, minute: 30 };
 
-/// Minute of the hour. Any other would do, except full and half hours, at which many systems start work.
+/// Minute of the hour. Any other minute would do, except those of the full and half hour, at which many systems start
+/// work.
 const SNAPSHOT_REFRESH_AT_MINUTE: u32 = 7;
 
 pub(super) fn person_quality() -> Result<CronBuilder<PersonQuality>, CrontabTimerError> {
@@ -44,7 +47,8 @@ pub(super) fn snapshot_refresh() -> Result<CronBuilder<SnapshotRefresh>, Crontab
     Ok(enqueue_unique(Cron::hourly_at(SNAPSHOT_REFRESH_AT_MINUTE)?))
 }
 
-/// The worker's tasks and their intervals; person quality only if it is computed.
+/// The worker's tasks, with the time between two runs. `person_quality`: whether Cinegraph computes it, and not the
+/// host application.
 pub(super) fn tasks(person_quality: bool) -> impl Iterator<Item = (Task, Duration)> {
     let person_quality = person_quality.then_some((Task::PersonQuality, DAY));
     [(Task::ScoreRefresh, DAY), (Task::SnapshotRefresh, HOUR)].into_iter().chain(person_quality)
@@ -54,7 +58,7 @@ fn daily<T: TaskHandler>(at: Daily) -> Result<CronBuilder<T>, CrontabTimerError>
     Ok(enqueue_unique(Cron::daily_at::<T>(at.hour, at.minute)?))
 }
 
-/// The job key keeps one pending job, however many instances and requests enqueue it.
+/// Every instance and every request may enqueue the job. The job key lets at most one of them be pending.
 fn enqueue_unique<T: TaskHandler>(cron: CronBuilder<T>) -> CronBuilder<T> {
     cron.job_key(T::IDENTIFIER).max_attempts(MAX_ATTEMPTS)
 }

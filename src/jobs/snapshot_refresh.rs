@@ -8,6 +8,7 @@ use super::instrument::JobOutcome;
 use crate::services::refresh;
 use crate::store::Task;
 
+/// Payload of the job: a JSON object without fields.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SnapshotRefresh {}
 

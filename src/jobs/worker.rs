@@ -15,10 +15,12 @@ use super::snapshot_refresh::SnapshotRefresh;
 use crate::services::ServiceError;
 use crate::store::Task;
 
-/// Number of jobs that run concurrently.
+/// Number of jobs that run concurrently. A choice: a long job must not delay all others, and more jobs would slow down
+/// the requests that read the same database.
 const CONCURRENCY: usize = 2;
 
-/// Pause before a failed worker is restarted.
+/// Pause before a failed worker is restarted. A choice: short compared with the intervals of the jobs, long enough not
+/// to flood the log while the database is unavailable.
 const RESTART_DELAY: Duration = Duration::from_secs(5);
 
 /// Why the worker stopped.
@@ -34,7 +36,7 @@ enum StopReason {
     Service(#[from] ServiceError),
 }
 
-/// Runs jobs until `stop`; running jobs then have `grace` to finish. A failed worker is restarted.
+/// Runs jobs until `stop`; running jobs then have [`Jobs::grace`] to finish. A failed worker is restarted.
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
     for (task, interval) in schedule::tasks(jobs.person_quality) {
         jobs.metrics.set_interval(task, interval);
@@ -43,6 +45,7 @@ pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
         jobs.metrics.set_never_due(Task::PersonQuality);
     }
     while !stop.is_cancelled() {
+        // Without an error, the worker ends only because of `stop`.
         let Err(error) = run_until_stopped(&jobs, &stop).await else { continue };
         tracing::warn!(error = %with_causes(&error), "job worker failed; restarting");
         stop.run_until_cancelled(tokio::time::sleep(RESTART_DELAY)).await;
@@ -61,6 +64,7 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
         .with_cron(schedule::score_refresh()?)
         .with_cron(schedule::snapshot_refresh()?)
         .worker_recovery(
+            // An instance counts as dead only after `dead_after`, so its jobs need no further delay.
             WorkerRecoveryConfig::default()
                 .heartbeat_interval(jobs.intervals.alive_every)
                 .sweep_interval(jobs.intervals.alive_every)
@@ -81,7 +85,7 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
     Ok(worker.run().await?)
 }
 
-/// Enqueues tasks that are overdue because no instance was running.
+/// Enqueues tasks that are overdue because no instance was running, or that have never succeeded.
 async fn enqueue_overdue(jobs: &Jobs) -> Result<(), ServiceError> {
     let successes = jobs.store.task_successes().await.map_err(ServiceError::from)?;
     for (task, interval) in schedule::tasks(jobs.person_quality) {

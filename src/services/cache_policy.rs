@@ -6,22 +6,29 @@ use crate::cache::{CacheName, CacheSettings, Capacity, Ttl};
 use crate::config::Config;
 use crate::scoring::Decade;
 
-/// TTL of negative entries. Short, because the missing row may be inserted at any time.
+/// TTL of negative entries. Short, because the missing row may be inserted at any time; 30 seconds are a choice.
 const NEGATIVE_TTL: Duration = Duration::from_secs(30);
 
-/// TTL of fallback results, after which the primary source is tried again.
+/// TTL of fallback results, after which the score table is tried again. A choice: the score table serves again soon
+/// after it is available, and while it is not, a direct query per decade runs every few seconds and not for every
+/// request.
 const FALLBACK_TTL: Duration = Duration::from_secs(3);
 
-/// Memory that an entry takes besides its value: key and bookkeeping of the cache.
+/// Estimated bytes that an entry takes besides its value: the key and the bookkeeping of the cache.
 const OVERHEAD: usize = 256;
 
 /// Capacities and TTLs of all caches.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheLimits {
+    /// Memory of all caches of columns.
     columns_bytes: usize,
+    /// Memory of all other caches.
     answers_bytes: usize,
+    /// TTL of rankings of the current decade.
     current: Duration,
+    /// TTL of profiles and movie details.
     profiles: Duration,
+    /// TTL of rankings of past decades, of columns and of validations.
     past: Duration,
 }
 
@@ -37,7 +44,8 @@ impl From<&Config> for CacheLimits {
     }
 }
 
-/// Percentages of the memory that the caches of a kind share.
+/// How the memory is divided among the caches of columns, and among all other caches, in percent. The shares are
+/// choices by the typical size and number of the values.
 pub mod share {
     /// Encoded responses, the largest values.
     pub const RESPONSES: usize = 40;
@@ -45,15 +53,15 @@ pub mod share {
     pub const PREDICTIONS: usize = 15;
     /// Validation reports.
     pub const VALIDATIONS: usize = 15;
-    /// Movies, genres, countries, metrics, festivals, credits, people, qualities of people: by typical size and number,
-    /// for a movie has many credits and few genres.
+    /// Movies, genres, countries, metrics, festivals, credits, people, qualities of people: a movie has many credits
+    /// and few genres.
     pub const DETAILS: [usize; 8] = [5, 2, 2, 3, 3, 6, 2, 1];
     /// Names, origin and summaries of lists.
     pub const REFERENCE: [usize; 3] = [2, 1, 2];
     /// Profiles.
     pub const PROFILES: usize = 1;
 
-    // Percentages of the memory for columns.
+    // The following shares are those of the caches of columns.
     /// Score columns that predictions read.
     pub const COLUMNS: usize = 50;
     /// Score columns that validations read.

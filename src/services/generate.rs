@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::store::{CatalogueState, CatalogueWriter, Store, StoreError};
 
-/// Batches generated ahead of the one being written.
+/// Batches generated ahead of the one being written. A choice: the writer rarely waits for the generator, and only few
+/// batches are in memory.
 const BATCHES_AHEAD: usize = 2;
 
 /// Phase of the generation.
@@ -126,7 +127,7 @@ async fn write_batches(
 ) -> Result<GenerateSummary, GenerateError> {
     let (sender, mut batches) = mpsc::channel::<Batch>(BATCHES_AHEAD);
     let generator = tokio::task::spawn_blocking(move || {
-        // Sending fails only if the writer stopped, whose error is returned.
+        // Sending fails only if the writer has stopped because of an error, which this function returns.
         let _ = cinegraph_datagen::generate(request, &mut |batch| match sender.blocking_send(batch) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),

@@ -33,7 +33,7 @@ pub struct Invalidation {
     pub profile: Option<Arc<Profile>>,
     /// Number of raised versions.
     pub versions: usize,
-    /// Number of invalidated entries of this instance.
+    /// Number of this instance's entries with scores, rankings or validations that were invalidated.
     pub entries: usize,
 }
 
@@ -49,6 +49,7 @@ impl Services {
             Some(scope) => self.store.invalidate(scope).await.map(|()| 1),
             None => self.store.invalidate_all().await,
         }?;
+        // Counted before the versions are applied here: after that, every lookup of an invalidated entry removes it.
         let entries = self.count_entries(scope.as_ref());
         apply_versions(&self.store, &self.versions).await;
         let (list, decade) = match &scope {
@@ -69,6 +70,8 @@ impl Services {
         Ok(Invalidation { scope, profile, versions, entries })
     }
 
+    /// Finds the scope of a target. Reads lists and profiles from the database, because their cached values may be
+    /// those that are wrong.
     async fn resolve_target(&self, target: Target) -> Result<(Option<Scope>, Option<Arc<Profile>>), ServiceError> {
         match target {
             Target::All => Ok((None, None)),

@@ -16,11 +16,11 @@ pub struct StatusReport {
 pub struct Status {
     /// Movies with stored scores.
     pub scored_movies: usize,
-    /// When the newest stored score was computed.
+    /// When the newest stored score was computed; `None` if there is none.
     pub scored_at: Option<DateTime<Utc>>,
-    /// When the validation snapshot was taken.
+    /// When the validation snapshot was taken; `None` if there is none yet.
     pub snapshot_at: Option<DateTime<Utc>>,
-    /// Lists with blind scores.
+    /// Lists with blind scores in the snapshot; empty if there is no snapshot.
     pub target_lists: Vec<String>,
 }
 

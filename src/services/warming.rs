@@ -1,6 +1,6 @@
 //! Cache warming: loads results before they are requested.
 //!
-//! Runs few loads at a time to limit the impact on requests, however many entries were invalidated.
+//! Few loads run at a time, however many entries were invalidated, so that requests are hardly slowed down.
 
 use futures_util::StreamExt;
 
@@ -11,16 +11,16 @@ use super::{ServiceError, Services};
 use crate::cache::{DependencyScope, ReadMode};
 use crate::scoring::{Basis, Decade, Filter, Weights};
 
-/// Number of concurrent loads.
+/// Number of concurrent loads. A choice: more loads at a time would delay requests more.
 const CONCURRENCY: usize = 2;
 
-/// Page size that is requested most.
+/// Page size of the API by default, and of the service's own pages.
 const PAGE: usize = 25;
 
 /// Outcome of a warming round.
 #[derive(Debug, Clone, Default)]
 pub struct Warmed {
-    /// Results that are cached.
+    /// Results that are cached, or cannot exist yet because the data is incomplete.
     pub ready: u64,
     /// Results that could not be loaded.
     pub failed: u64,
@@ -56,6 +56,7 @@ pub async fn warm_first(services: &Services, target_lists: &[String]) -> Result<
 pub async fn warm(services: &Services, target_lists: &[String]) -> Result<Warmed, ServiceError> {
     let profiles = services.profiles.all().await?;
     let weights: Vec<_> = profiles.iter().filter(|profile| profile.active).map(|profile| profile.weights).collect();
+    // A target for each pair of a list and weights.
     let each = |target: fn(String, Weights) -> WarmTarget| {
         let weights = &weights;
         target_lists.iter().flat_map(move |list| weights.iter().map(move |weights| target(list.clone(), *weights)))
@@ -65,13 +66,14 @@ pub async fn warm(services: &Services, target_lists: &[String]) -> Result<Warmed
     let mut warmed = Warmed::default();
     while let Some(done) = loads.next().await {
         match done {
-            // A missing validation snapshot is not a failure.
+            // Data that is incomplete, such as a missing validation snapshot, is not a failure of warming.
             Ok(()) | Err(ServiceError::NotReady(_)) => warmed.ready += 1,
             Err(error) => {
                 warmed.failed += 1;
                 warmed.error.get_or_insert(error);
             }
         }
+        // A lookup of a fresh entry completes without waiting, so this loop must let other tasks run.
         tokio::task::yield_now().await;
     }
     Ok(warmed)

@@ -8,7 +8,7 @@ pub struct CopyText {
 }
 
 impl CopyText {
-    /// Starts a row with its line number in the file.
+    /// Starts a row. Its first value is its line number in the file.
     pub fn begin_row(&mut self, line: u64) {
         self.row_start = self.text.len();
         self.text.extend_from_slice(line.to_string().as_bytes());
@@ -19,7 +19,7 @@ impl CopyText {
         self.text.extend_from_slice(b"\t\\N");
     }
 
-    /// Appends a value.
+    /// Appends a value, escaped.
     pub fn text(&mut self, value: &str) {
         self.text.push(b'\t');
         for byte in value.bytes() {
@@ -38,7 +38,7 @@ impl CopyText {
         self.text.push(b'\n');
     }
 
-    /// Removes the row that was begun.
+    /// Removes the row that was begun last.
     pub fn discard_row(&mut self) {
         self.text.truncate(self.row_start);
     }

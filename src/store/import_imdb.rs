@@ -1,12 +1,12 @@
-//! Known ids that an import of IMDb's dumps reads from the database first.
+//! Movies and people that an import of IMDb's dumps must not add again: those that the database has from other sources.
 
 use super::error::StoreError;
 use super::import::Import;
 
-/// A movie with an IMDb id that another source added.
+/// A movie that has an IMDb id and comes from another source than IMDb's dumps.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownMovie {
-    /// Number of its IMDb id.
+    /// Number of its IMDb id: 111161 for `tt0111161`.
     pub number: i32,
     /// TMDb id.
     pub tmdb_id: i32,
@@ -14,10 +14,10 @@ pub struct KnownMovie {
     pub has_credits: bool,
 }
 
-/// A person with an IMDb id that another source added.
+/// A person who has an IMDb id and comes from another source than IMDb's dumps.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownPerson {
-    /// Number of the IMDb id.
+    /// Number of the IMDb id: 151 for `nm0000151`.
     pub number: i32,
     /// TMDb id.
     pub tmdb_id: i32,

@@ -1,6 +1,6 @@
 //! Staging tables of an import, and the statements that fill and check each.
 
-/// Staging tables, one per file. IMDb's dumps have their own where no CSV file matches.
+/// Staging tables, one per file. A dump of IMDb shares the table of the CSV file with the same content, or has its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Staging {
@@ -47,8 +47,10 @@ impl Staging {
         }
     }
 
-    /// Statement that finds the first row that clashes with an earlier one. Repeated movies, people and ids of CSV
-    /// files are detected while reading; nominations are merged, and genres of a movie combined.
+    /// Statement that finds the first row that repeats or contradicts an earlier one. `None` for tables in which no
+    /// such row is an error: repeated ids of people are detected when the file is read, equal nominations are merged,
+    /// and the genres of a movie are combined. Repeated `tmdb_id`s of movies are detected when the file is read as
+    /// well, so the statement for movies looks for repeated `imdb_id`s.
     pub(super) fn repeat_statement(self) -> Option<&'static str> {
         match self {
             Self::Movies => Some(include_str!("sql/import_repeated_imdb_id.sql")),

@@ -9,11 +9,11 @@ use super::metrics::{StatementGuard, StoreMetrics};
 use super::query_name::QueryName;
 use crate::telemetry::Label as _;
 
-/// Requests' statements that take longer are logged. With a million movies, only the first
-/// load of a decade's columns takes longer.
+/// Statements of requests that take longer are logged as slow. A choice: with a million movies, only the first load of
+/// a decade's columns takes longer.
 const SLOW_STATEMENT: Duration = Duration::from_millis(200);
 
-/// A named statement that is being measured. The measurement finishes on every code path.
+/// A named statement that is being measured. Its time is recorded on every code path, even if it is dropped.
 #[derive(Debug)]
 pub(super) struct Measurement {
     name: QueryName,
@@ -33,7 +33,7 @@ impl Measurement {
         self.guard.sends(sql);
     }
 
-    /// Finishes a statement that got no connection.
+    /// Finishes a statement that was not sent because it got no connection.
     pub(super) fn finish_unsent(self, error: sqlx::Error) -> StoreError {
         self.guard.finish_err(FailureKind::Connection, None);
         StoreError::of(self.name, error)
@@ -65,8 +65,8 @@ impl Measurement {
         Ok(value)
     }
 
-    /// Finishes several statements that are measured as one, whose errors are converted already. Of a success only the
-    /// time is recorded.
+    /// Finishes the measurement of several statements that are measured as one. Their errors are already converted to
+    /// [`StoreError`]. If they succeed, only the time is recorded, because they have no common number of rows.
     pub(super) fn checked<T>(self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         result.inspect_err(|error| self.guard.finish_err(error.kind(), None))
     }

@@ -5,7 +5,8 @@ use std::fmt;
 use crate::telemetry::{Label as _, label};
 
 label! {
-    /// Name of a statement, or of several statements with the same use: at most 33, so that their series stay few.
+    /// Name of a statement, or of several statements with the same use. Every name has several metric series, so there
+    /// must be few; a test allows the present number, 33.
     QueryName {
         ColumnsFromTable = "columns_from_table",
         // Columns of a decade, computed from the base tables (direct query).

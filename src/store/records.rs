@@ -1,6 +1,7 @@
 //! Binary records of movies, concatenated in one value, as `cinegraph.film_record` and the snapshot write them.
 //!
-//! A decade has tens of thousands of movies; one record per movie costs a tenth of one column per attribute. Values use
+//! A decade has tens of thousands of movies. With one row per movie and one column per attribute, most of the time to
+//! read it would go to the messages of PostgreSQL's protocol; concatenated records cost a tenth of that. Values use
 //! PostgreSQL's binary format: numbers in network byte order, arrays with their own header.
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
@@ -12,7 +13,7 @@ const EPOCH: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("it is a day
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DecodeError;
 
-/// Decodes values one after the other.
+/// Decodes the values of concatenated records one after the other.
 #[derive(Debug)]
 pub(super) struct RowDecoder<'a> {
     rest: &'a [u8],

@@ -48,12 +48,13 @@ pub enum TelemetryError {
     Running(#[from] SetGlobalDefaultError),
 }
 
-/// Keeps logs and traces running. Its drop writes and exports what is left, and stops both.
+/// Keeps logs and traces running. When dropped, stops them, after the remaining lines are written and the remaining
+/// spans are exported.
 #[derive(Debug)]
 #[must_use = "logs and traces stop when this is dropped"]
 pub struct TelemetryGuard {
     traces: SdkTracerProvider,
-    /// Held for its drop, which writes the remaining lines.
+    /// Held for its drop, which writes the remaining lines; `None` if lines are written without a buffer.
     lines: Option<FlushGuard>,
 }
 
@@ -76,6 +77,7 @@ pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<Teleme
             let (buffer, lines) = BufferedWriter::before(std::io::stdout()).map_err(TelemetryError::Thread)?;
             (BoxMakeWriter::new(move || buffer.clone()), Some(lines))
         }
+        // Without a buffer: commands serve no requests that a slow reader could delay.
         LogOutput::Stderr => (BoxMakeWriter::new(std::io::stderr), None),
     };
     let (subscriber, mut guard) = subscriber(format, filter, writer)?;
@@ -102,7 +104,7 @@ where
     let filter: Targets =
         filter.parse().map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
     let provider = trace_export::provider(SERVICE)?;
-    // The log filter does not apply to spans, so that warnings have a trace id even if info logs are off.
+    // Spans have a filter of their own, so that warnings have a trace id even if the log filter excludes info.
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(SERVICE))
         .with_location(false)
@@ -120,7 +122,7 @@ where
     ))
 }
 
-/// The tracer of the process, which starts request spans; a no-op before [`init`].
+/// The tracer of the process, which starts the spans of requests. Its spans are no-ops before [`init`].
 #[must_use]
 pub fn tracer() -> BoxedTracer {
     opentelemetry::global::tracer(SERVICE)

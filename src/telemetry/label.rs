@@ -1,4 +1,5 @@
-//! Labels: closed sets of values. The areas that record metrics define theirs with [`label!`].
+//! Labels of metrics. Their sets of values are closed, so that the number of series is bounded. Each area that records
+//! metrics defines its labels with [`label!`].
 
 /// A closed set of label values.
 pub trait Label: Copy + 'static {

@@ -31,21 +31,22 @@ pub enum LogFormat {
 /// Keys that a line always has. Fields of an event with these names are left out, so that no key occurs twice.
 const RESERVED: [&str; 7] = ["timestamp", "level", "target", "service", "version", "trace_id", "span_id"];
 
-/// The OpenTelemetry context of the current span, if valid. Also works in spawned tasks that carry their span.
+/// The trace and span id of the current span; `None` outside a span. They come from the current OpenTelemetry context,
+/// which spawned tasks have too if they are instrumented with a span.
 fn current_span() -> Option<SpanContext> {
     let span = opentelemetry::Context::current().span().span_context().clone();
     span.is_valid().then_some(span)
 }
 
-/// Initial capacity of a line's buffer. Nearly all lines are shorter.
+/// Initial capacity of a line's buffer. Nearly all lines are shorter, so it rarely grows.
 const LINE_BYTES: usize = 1024;
 
-/// The current time in RFC 3339 format, in microseconds, UTC.
+/// The current UTC time in RFC 3339 format, with microseconds.
 fn now() -> String {
     DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Writes a line for each event by one `write`, so that concurrent lines do not mix.
+/// Writes each event as a line with a single `write`, so that the lines of several threads do not mix.
 pub(super) struct LineLayer<W> {
     pub(super) format: LogFormat,
     pub(super) writer: W,
@@ -96,7 +97,8 @@ fn json(event: &Event<'_>) -> Result<Vec<u8>, serde_json::Error> {
     Ok(line)
 }
 
-/// Serialises an event's fields, including the message, until the first error, which it keeps.
+/// Serialises the fields of an event, including its message. Stops at the first error and keeps it in `result`, because
+/// the methods of [`Visit`] cannot return it.
 struct Fields<'a, M: SerializeMap> {
     map: &'a mut M,
     result: Result<(), M::Error>,

@@ -1,8 +1,8 @@
 //! Buffered log output: a dedicated thread writes lines in batches, so that no request waits for a slow reader.
 //!
-//! `tracing-appender` also writes on a thread, but wakes it for every line. Batches, together with unsampled spans that
-//! cost nothing, fewer layers and cheaper lookups of series, reduced a cached response from 75 to 53 µs of CPU time (32
-//! connections, two virtual cores); the gain of the batches alone was not measured.
+//! `tracing-appender` also writes on a thread, but wakes it for every line; this module wakes it once per batch. The
+//! batches were one of several changes that together reduced the CPU time of a cached response from 75 to 53 µs (32
+//! connections, two virtual cores). Their own gain was not measured.
 
 use std::io;
 use std::mem;
@@ -12,16 +12,18 @@ use std::time::Duration;
 
 use super::dropped::record_lines;
 
-/// Time that a line waits for others, so that they are written together.
-const DELAY: Duration = Duration::from_millis(20);
+/// How long the thread gathers further lines after the first one, before it writes them together. The value is a
+/// choice: long enough that busy times give large batches, short enough that a crash loses few lines.
+const BATCH_DELAY: Duration = Duration::from_millis(20);
 
-/// Maximum number of buffered bytes. Lines above it, because the reader is too slow, are dropped and counted.
-const LIMIT: usize = 1 << 20;
+/// Maximum number of buffered bytes. When a slow reader lets the buffer fill up, further lines are dropped and counted.
+const BUFFER_MAX_BYTES: usize = 1 << 20;
 
-/// Time limit for writing the last lines.
+/// Maximum time to write the last lines when the process ends, in case the reader does not read at all.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Buffers lines, each passed by one `write`, and never blocks.
+/// Buffers log lines, and never waits for the reader. Each call of `write` must pass one whole line, which is either
+/// buffered or dropped as a whole.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BufferedWriter(Arc<Shared>);
 
@@ -34,10 +36,11 @@ struct Shared {
 #[derive(Debug, Default)]
 struct PendingLines {
     lines: Vec<u8>,
+    /// Whether these are the last lines.
     ended: bool,
 }
 
-/// Its drop waits until all lines are written, at most for [`FLUSH_TIMEOUT`].
+/// When dropped, ends the writing thread and waits until all lines are written, for [`FLUSH_TIMEOUT`] at most.
 #[derive(Debug)]
 pub(super) struct FlushGuard {
     buffer: BufferedWriter,
@@ -62,18 +65,21 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes lines until the buffer has ended. Returning drops `_done`, which [`FlushGuard`] waits for.
+    /// Writes lines until the last ones are written. The thread then drops its sender `_done`, for which [`FlushGuard`]
+    /// waits.
     fn write_to(&self, mut output: impl io::Write, _done: &Sender<()>) {
         let (mut lines, mut ended) = (Vec::new(), false);
         while !ended {
             let idle = |pending: &mut PendingLines| pending.lines.is_empty() && !pending.ended;
             let pending = self.changed.wait_while(self.pending(), idle).unwrap_or_else(PoisonError::into_inner);
-            let gathering = self.changed.wait_timeout_while(pending, DELAY, |pending| !pending.ended);
+            let gathering = self.changed.wait_timeout_while(pending, BATCH_DELAY, |pending| !pending.ended);
             let (mut pending, _) = gathering.unwrap_or_else(PoisonError::into_inner);
+            // Swapped, so that the lock is free during the write, and both buffers keep their capacity.
             mem::swap(&mut lines, &mut pending.lines);
             ended = pending.ended;
             drop(pending);
             if output.write_all(&lines).and_then(|()| output.flush()).is_err() {
+                // How many lines were written before the error is unknown, so all count as dropped.
                 record_lines(memchr::memchr_iter(b'\n', &lines).count());
             }
             lines.clear();
@@ -84,15 +90,16 @@ impl Shared {
 impl io::Write for BufferedWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut pending = self.0.pending();
-        if pending.lines.len() + line.len() > LIMIT {
+        if pending.lines.len() + line.len() > BUFFER_MAX_BYTES {
             record_lines(1);
+            // Not an error, which the caller would count once more.
             return Ok(line.len());
         }
-        let first = pending.lines.is_empty();
+        let was_empty = pending.lines.is_empty();
         pending.lines.extend_from_slice(line);
         drop(pending);
-        // The thread takes the whole buffer, so later lines need not wake it.
-        if first {
+        // Only the first line wakes the thread, which then takes the whole buffer.
+        if was_empty {
             self.0.changed.notify_one();
         }
         Ok(line.len())
@@ -173,12 +180,12 @@ mod tests {
         let before = dropped::lines();
 
         // Twice the limit.
-        for _ in 0..2 * LIMIT / line.len() {
+        for _ in 0..2 * BUFFER_MAX_BYTES / line.len() {
             buffer.write_all(&line).unwrap();
         }
 
-        assert!(dropped::lines() - before >= (LIMIT / line.len()) as u64);
-        assert_eq!(buffer.0.pending().lines.len(), LIMIT);
+        assert!(dropped::lines() - before >= (BUFFER_MAX_BYTES / line.len()) as u64);
+        assert_eq!(buffer.0.pending().lines.len(), BUFFER_MAX_BYTES);
         // All further writes go through.
         let release = std::thread::spawn(move || {
             for _ in 0..3 {
@@ -187,6 +194,6 @@ mod tests {
         });
         drop(last);
         release.join().unwrap();
-        assert_eq!(output.0.lock().unwrap().len(), LIMIT + line.len());
+        assert_eq!(output.0.lock().unwrap().len(), BUFFER_MAX_BYTES + line.len());
     }
 }

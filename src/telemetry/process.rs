@@ -6,7 +6,8 @@ use std::path::Path;
 use super::catalogue;
 use super::recorder::{Recorder, number};
 
-/// Sets the runtime's gauges and returns the busy seconds of its workers, summed; 0 outside a runtime.
+/// Sets the gauges of the current Tokio runtime. Returns the busy time of all its workers in seconds, 0 outside a
+/// runtime. [`Recorder::render`] writes it, because the counters of the exporter are integers.
 pub(super) fn sample_runtime(recorder: &Recorder) -> f64 {
     let Ok(handle) = tokio::runtime::Handle::try_current() else { return 0.0 };
     let runtime = handle.metrics();
@@ -17,7 +18,7 @@ pub(super) fn sample_runtime(recorder: &Recorder) -> f64 {
     (0..workers).map(|worker| runtime.worker_total_busy_duration(worker).as_secs_f64()).sum()
 }
 
-/// Sets the process's gauges and returns its CPU time in seconds.
+/// Sets the gauges of the process. Returns its CPU time in seconds, for [`Recorder::render`] to write.
 pub(super) fn sample_process(recorder: &Recorder) -> f64 {
     let process = metrics_process::collector::collect();
     let samples = [
@@ -56,6 +57,10 @@ pub(super) fn sample_allocator(recorder: &Recorder) {
     }
 }
 
+/// From this number of bytes (one exbibyte) a limit means no limit: version 1 of control groups reports a number near
+/// 2^63 in this case.
+const UNLIMITED: u64 = 1 << 60;
+
 /// Memory limit of this process's control group in bytes; 0 if unlimited.
 fn memory_limit() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -67,19 +72,19 @@ fn memory_limit() -> u64 {
 fn limit_of(groups: &str, root: &Path) -> u64 {
     let limits = groups.lines().filter_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        // Version 2 has one hierarchy, listed without controllers; version 1 has a hierarchy for each controller.
         let (hierarchy, file) = match controllers {
             "" => (root.to_owned(), "memory.max"),
             _ if controllers.split(',').any(|name| name == "memory") => (root.join("memory"), "memory.limit_in_bytes"),
             _ => return None,
         };
-        // Inside a container the path is the host's, while the container's own group is mounted as the root.
+        // Inside a container the path may be that on the host, while the container's own group is mounted as the root.
         let below = hierarchy.join(path.trim_start_matches('/'));
         let group = if below.is_dir() { below } else { hierarchy.clone() };
         let above = group.ancestors().take_while(|group| group.starts_with(&hierarchy));
         above.filter_map(|group| fs::read_to_string(group.join(file)).ok()?.trim().parse::<u64>().ok()).min()
     });
-    // Version 1 reports a number near 2^63 for no limit.
-    limits.min().filter(|&limit| limit < 1 << 60).unwrap_or(0)
+    limits.min().filter(|&limit| limit < UNLIMITED).unwrap_or(0)
 }
 
 #[cfg(test)]

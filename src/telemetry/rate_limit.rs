@@ -11,13 +11,15 @@ use tracing_subscriber::layer::{Context, Filter};
 
 use super::dropped;
 
-/// Maximum number of lines per second and callsite for warnings and errors. Under load the first ones are enough.
+/// Maximum number of warnings or errors per second of one callsite. The value is a choice: the first lines of a flood
+/// tell as much as all of them.
 const WARNINGS_PER_SECOND: u32 = 10;
 
 /// Rate limit of warnings and errors, separate for each callsite.
 pub(super) struct RateLimitFilter {
     started: Instant,
-    /// By callsite: the second of its last line, and its number of lines in that second.
+    /// For each callsite, the second of its last line and the number of its lines in that second. Bounded by the number
+    /// of callsites in the program.
     seen: Mutex<HashMap<Identifier, (u64, u32)>>,
 }
 
@@ -27,7 +29,13 @@ impl Default for RateLimitFilter {
     }
 }
 
+/// Whether the limit applies. The order of levels is by verbosity, so `ERROR` is below `WARN`.
+fn is_limited(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN
+}
+
 impl<S: Subscriber> Filter<S> for RateLimitFilter {
+    /// Always true: it is also called without an event (`tracing::enabled!`), so lines are counted in `event_enabled`.
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         true
     }
@@ -35,11 +43,11 @@ impl<S: Subscriber> Filter<S> for RateLimitFilter {
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
         // `Interest::always` skips `enabled`. An event that `event_enabled` then rejects fails an assertion of the
         // library, so every level that this filter can reject must be `sometimes`.
-        if *metadata.level() > Level::WARN { Interest::always() } else { Interest::sometimes() }
+        if is_limited(metadata) { Interest::sometimes() } else { Interest::always() }
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        if *event.metadata().level() > Level::WARN {
+        if !is_limited(event.metadata()) {
             return true;
         }
         let now = self.started.elapsed().as_secs();

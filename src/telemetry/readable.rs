@@ -1,4 +1,5 @@
-//! Counters and gauges that the service reads itself, for `/status` and reports. Exported instruments are write-only.
+//! Counters and gauges that the service itself reads, for `/status` and reports. They keep a copy of the value, because
+//! the exported instruments are write-only.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,7 +33,7 @@ impl From<Counter> for ReadableCounter {
 #[derive(Debug)]
 pub(crate) struct ReadableGauge {
     exported: Gauge,
-    /// The bits of an `f64`.
+    /// The bits of an `f64`: in this form `AtomicU64` implements [`GaugeFn`](metrics::GaugeFn).
     value: AtomicU64,
 }
 

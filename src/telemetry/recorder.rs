@@ -1,5 +1,5 @@
-//! [`Recorder`]: creates the instruments of a service. It is not global, so that tests in one process do not mix their
-//! metrics.
+//! [`Recorder`]: creates the instruments of a service. It is not global, so that tests that share a process have
+//! separate metrics.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,9 +12,10 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use super::catalogue::{CATALOGUE, Definition, Kind};
 use super::label::Label;
 
-/// Label value of names that were not given at start.
+/// Label value for all names that a [`ByName`] was not created with.
 const OTHER: &str = "other";
 
+/// The registry requires metadata for each instrument; the exporter ignores them.
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
 /// Creates instruments of the metrics in the catalogue. Clones share one registry.
@@ -30,7 +31,7 @@ struct Inner {
 }
 
 impl Recorder {
-    /// An empty registry.
+    /// A recorder with an empty registry of its own.
     ///
     /// # Errors
     /// [`BuildError`] if a histogram of the catalogue has no buckets.
@@ -43,17 +44,19 @@ impl Recorder {
         Ok(Self::exporting(registry.handle(), registry))
     }
 
-    /// A registry that records nothing, to measure the cost of metrics.
+    /// A recorder whose instruments discard everything, to measure the cost of metrics.
     #[must_use]
     pub fn off() -> Self {
         Self::with_registry(NoopRecorder)
     }
 
-    /// The same over another registry, of which nothing is exported.
+    /// A recorder that creates its instruments in `registry`. Nothing of it is exported: the exporter has another,
+    /// empty registry.
     pub(super) fn with_registry(registry: impl metrics::Recorder + Send + Sync + 'static) -> Self {
         Self::exporting(PrometheusBuilder::new().build_recorder().handle(), registry)
     }
 
+    /// Describes all metrics of the catalogue to `registry`, of which `exporter` renders the values.
     fn exporting(exporter: PrometheusHandle, registry: impl metrics::Recorder + Send + Sync + 'static) -> Self {
         for Definition { name, help, kind, .. } in CATALOGUE {
             match kind {
@@ -112,7 +115,7 @@ fn key(metric: &Definition, values: &[&str]) -> Key {
     Key::from_parts(metric.name, labels.collect::<Vec<_>>())
 }
 
-/// Converts a count for the exporter; exact up to 2^53.
+/// Converts a count to the `f64` that gauges and histograms take; exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "counts of memory, rows and connections stay far below 2^53")]
 pub(crate) fn number(value: impl TryInto<u64>) -> f64 {
     value.try_into().unwrap_or(u64::MAX) as f64
@@ -147,6 +150,8 @@ impl<T> ByName<T> {
         Self { known: names.iter().map(|&name| (name, create(name))).collect(), other: create(OTHER) }
     }
 
+    /// The label value and the instrument of `name`; those of all other names if `name` was not given at start. So
+    /// names that come from clients cannot create series.
     pub(crate) fn get(&self, name: &str) -> (&'static str, &T) {
         self.known.get_key_value(name).map_or((OTHER, &self.other), |(name, instrument)| (*name, instrument))
     }

@@ -30,7 +30,7 @@ pub fn markdown(create: impl FnOnce(Recorder)) -> String {
     let created = CreatedSeries::default();
     let recorder = Recorder::with_registry(created.clone());
     create(recorder.clone());
-    // Creates the instruments that are sampled at each scrape.
+    // Creates the instruments that exist only after a scrape, which samples them.
     let _ = recorder.render();
     let mut values: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
     let mut text = HEAD.to_owned();
@@ -54,17 +54,18 @@ fn row(Definition { name, help, kind, labels }: &Definition) -> String {
         Kind::Gauge => "gauge",
         Kind::Histogram(_) => "histogram",
     };
+    // By the conventions of Prometheus, a name ends with its unit, and `_total` follows in counters.
     let base = name.trim_end_matches("_total");
     let unit = ["seconds", "bytes"].into_iter().find(|unit| base.ends_with(unit)).unwrap_or_default();
     let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
     format!("| `{name}` | {kind} | {unit} | {} | {help} |\n", labels.join(", "))
 }
 
-/// The series that were created, by name and label: the values in order of creation.
+/// A registry that records nothing but the label values with which series are created.
 #[derive(Debug, Clone, Default)]
 struct CreatedSeries(Arc<Mutex<LabelValues>>);
 
-/// Values by metric and label.
+/// The values of each pair of metric and label, in order of creation.
 type LabelValues = BTreeMap<(String, String), Vec<String>>;
 
 impl CreatedSeries {
@@ -78,6 +79,7 @@ impl CreatedSeries {
         }
     }
 
+    /// The values of a label as Markdown; "as they occur" if no series of the metric has been created.
     fn values(&self, metric: &str, label: &str) -> String {
         let series = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let values = series.get(&(metric.to_owned(), label.to_owned()));

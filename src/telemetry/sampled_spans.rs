@@ -9,10 +9,11 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use super::usage::OperationUsage;
 
-/// Spans that start a new trace, even inside an unsampled one.
+/// Names of spans that start a trace of their own, even if the current span is unsampled: background refreshes and
+/// tasks.
 const NEW_TRACES: [&str; 2] = ["revalidate", "task"];
 
-/// The spans that are recorded in traces.
+/// Filter of the spans that are recorded in sampled traces.
 pub(super) fn traced() -> Targets {
     // The job library opens a span for every poll of its tables. The `task` spans of Cinegraph show what a job does.
     Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF)
@@ -20,8 +21,10 @@ pub(super) fn traced() -> Targets {
 
 /// Disables spans below an unsampled span, so that they cost nothing, and spans above the limit of [`OperationUsage`].
 ///
-/// This is a layer and not a filter of the trace layer, because the registry still creates a span that only the filters
-/// of layers reject.
+/// This is a layer and not a filter of the trace layer, because the registry creates a span even if the filters of all
+/// layers reject it.
+///
+/// It contains the targets of the spans that are recorded; `None` if traces are disabled, when no span is created.
 pub(super) struct SampledSpanFilter(pub(super) Option<Targets>);
 
 impl SampledSpanFilter {
@@ -40,11 +43,14 @@ impl<S: Subscriber> Layer<S> for SampledSpanFilter {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        // `allows_span` counts the span, so it comes last: only spans that are recorded count.
         let starts_trace = || NEW_TRACES.contains(&metadata.name());
         !metadata.is_span()
             || self.is_recorded(metadata) && (starts_trace() || !is_unsampled() && OperationUsage::allows_span())
     }
 
+    /// The level of the most verbose spans. Log lines may be more verbose, since the most verbose hint of all layers
+    /// counts.
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::INFO)
     }

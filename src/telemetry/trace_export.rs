@@ -1,4 +1,5 @@
-//! Trace export by OTLP over HTTP, configured by the standard `OTEL_*` variables; without an endpoint, no export.
+//! Trace export by OTLP over HTTP, configured by the standard `OTEL_*` variables. Without an endpoint, nothing is
+//! exported.
 //!
 //! The queue is bounded and dropped spans are counted, so a slow or unavailable collector delays no request. The batch
 //! processor of the library drops spans as well, but does not report how many.
@@ -19,16 +20,20 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanE
 use super::dropped;
 
 /// Maximum number of queued spans: the default of the OpenTelemetry specification.
-const QUEUE: usize = 2048;
+const QUEUE_SPANS: usize = 2048;
 
-/// Maximum number of spans in one message to the collector.
-const BATCH: usize = 512;
+/// Maximum number of spans in one message to the collector: the default of the specification.
+const BATCH_SPANS: usize = 512;
 
-/// Time that spans wait for others, so that they are sent together.
-const DELAY: Duration = Duration::from_secs(1);
+/// How long spans are gathered before they are sent together. The value is a choice, below the 5 seconds of the
+/// specification: a crash loses fewer spans, and traces appear sooner.
+const BATCH_DELAY: Duration = Duration::from_secs(1);
 
-/// How long a flush waits for the collector.
+/// How long a flush waits for the collector. The value is a choice: long enough for a slow export, but bounded.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a shutdown checks whether the last spans are sent. Short against the time of an export.
+const SHUTDOWN_POLL: Duration = Duration::from_millis(5);
 
 /// Creates the tracer provider, which exports to the collector that the environment names.
 ///
@@ -38,7 +43,7 @@ pub(super) fn provider(service: &'static str) -> Result<SdkTracerProvider, Expor
     let resource = resource(service);
     let builder = SdkTracerProvider::builder().with_resource(resource.clone());
     if !is_enabled() {
-        // Unsampled spans still have ids, which log lines need; recording more would cost time for nothing.
+        // Log lines need the ids, which unsampled spans have as well. To record more would be useless.
         return Ok(builder.with_sampler(Sampler::AlwaysOff).build());
     }
     let mut exporter = SpanExporter::builder().with_http().build()?;
@@ -52,15 +57,16 @@ fn is_enabled() -> bool {
     let set = |name: &str| env::var(name).is_ok_and(|text| !text.is_empty());
     (set("OTEL_EXPORTER_OTLP_ENDPOINT") || set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
         && !disabled()
-        && !is("OTEL_TRACES_EXPORTER", "none")
+        && !env_equals("OTEL_TRACES_EXPORTER", "none")
 }
 
 /// Whether the environment disables traces completely, including their ids.
 pub(super) fn disabled() -> bool {
-    is("OTEL_SDK_DISABLED", "true")
+    env_equals("OTEL_SDK_DISABLED", "true")
 }
 
-fn is(name: &str, value: &str) -> bool {
+/// Whether an environment variable has a value, in upper or lower case; false if it is not set.
+fn env_equals(name: &str, value: &str) -> bool {
     env::var(name).is_ok_and(|text| text.eq_ignore_ascii_case(value))
 }
 
@@ -78,11 +84,13 @@ fn resource(service: &'static str) -> Resource {
 
 enum Message {
     Span(Box<SpanData>),
+    /// Export what is queued before this message, then respond.
     Flush(SyncSender<()>),
+    /// Export what is queued before this message, then end the thread.
     End,
 }
 
-/// Queues spans without blocking, and exports them from a dedicated thread.
+/// Queues spans without blocking, and exports them from a dedicated thread, which ends at shutdown.
 struct Queue {
     sender: SyncSender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -90,8 +98,9 @@ struct Queue {
 
 impl Queue {
     fn new(exporter: SpanExporter) -> Self {
-        let (sender, receiver) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("traces".to_owned()).spawn(move || send(&exporter, &receiver));
+        let (sender, receiver) = sync_channel(QUEUE_SPANS);
+        let builder = std::thread::Builder::new().name("traces".to_owned());
+        let thread = builder.spawn(move || export_queued(&exporter, &receiver));
         // If the thread cannot be started, its receiver is dropped: every send fails and counts as a dropped span.
         Self { sender, thread: Mutex::new(thread.ok()) }
     }
@@ -108,6 +117,7 @@ impl SpanProcessor for Queue {
 
     fn force_flush(&self) -> OTelSdkResult {
         let (done, flushed) = sync_channel(1);
+        // May wait for a place in the queue: unlike `on_end`, no request depends on it.
         let requested = self.sender.send(Message::Flush(done)).is_ok();
         if requested && flushed.recv_timeout(FLUSH_TIMEOUT).is_ok() {
             return Ok(());
@@ -122,21 +132,21 @@ impl SpanProcessor for Queue {
         let end = Instant::now() + timeout;
         // Never blocks. If the queue is full, the message is lost and the loop below ends with the time-out.
         let _ = self.sender.try_send(Message::End);
-        // A thread cannot be joined with a time limit, so this polls.
+        // `JoinHandle::join` has no time limit, hence the polling.
         while !thread.is_finished() {
             if Instant::now() >= end {
                 return Err(OTelSdkError::Timeout(timeout));
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(SHUTDOWN_POLL);
         }
         Ok(())
     }
 }
 
 /// Exports queued spans in batches until [`Message::End`] arrives or the queue is dropped.
-fn send(exporter: &SpanExporter, receiver: &Receiver<Message>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut due = Instant::now() + DELAY;
+fn export_queued(exporter: &SpanExporter, receiver: &Receiver<Message>) {
+    let mut batch = Vec::with_capacity(BATCH_SPANS);
+    let mut due = Instant::now() + BATCH_DELAY;
     loop {
         let message = receiver.recv_timeout(due.saturating_duration_since(Instant::now()));
         let (mut end, mut flushed) = (false, None);
@@ -146,9 +156,9 @@ fn send(exporter: &SpanExporter, receiver: &Receiver<Message>) {
             Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => end = true,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if end || flushed.is_some() || batch.len() >= BATCH || Instant::now() >= due {
-            export(exporter, std::mem::replace(&mut batch, Vec::with_capacity(BATCH)));
-            due = Instant::now() + DELAY;
+        if end || flushed.is_some() || batch.len() >= BATCH_SPANS || Instant::now() >= due {
+            export(exporter, std::mem::replace(&mut batch, Vec::with_capacity(BATCH_SPANS)));
+            due = Instant::now() + BATCH_DELAY;
         }
         if let Some(done) = flushed {
             let _ = done.send(());
@@ -166,6 +176,7 @@ fn export(exporter: &SpanExporter, batch: Vec<SpanData>) {
     let spans = batch.len();
     if let Err(error) = futures_executor::block_on(exporter.export(batch)) {
         dropped::record_spans(spans);
+        // Debug only: the loss is counted, and while the collector is down, each batch fails.
         tracing::debug!(%error, spans, "span export failed");
     }
 }

@@ -1,5 +1,5 @@
-//! Resource usage of an operation while it runs: statements and their time, for its log line, and spans, whose number
-//! per operation is limited.
+//! Resource usage of a running operation: its statements and their time, which its log line shows, and its spans, whose
+//! number is limited.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -8,8 +8,10 @@ use std::time::Duration;
 use opentelemetry::context::FutureExt;
 use tracing::Instrument;
 
-/// Maximum number of spans below an operation's span. With that span and the request's, a trace has at most 100.
-const SPANS: u32 = 98;
+/// Maximum number of spans below the span of an operation. Together with the span of the operation and that of the
+/// request, a trace has at most 100. That number is a choice: far more than usual operations need, and few enough that
+/// one operation does not fill the export queue.
+const SPANS_MAX: u32 = 98;
 
 tokio::task_local! {
     static CURRENT: Arc<OperationUsage>;
@@ -24,7 +26,7 @@ pub struct OperationUsage {
 }
 
 impl OperationUsage {
-    /// Runs `work` and counts its statements and spans here.
+    /// Runs `work`, and counts its statements and spans in this usage.
     pub async fn scope<F: Future>(self: Arc<Self>, work: F) -> F::Output {
         CURRENT.scope(self, work).await
     }
@@ -44,12 +46,13 @@ impl OperationUsage {
     /// Whether spans were left out of the trace because the limit was reached.
     #[must_use]
     pub fn is_trace_truncated(&self) -> bool {
-        self.spans.load(Ordering::Relaxed) > SPANS
+        self.spans.load(Ordering::Relaxed) > SPANS_MAX
     }
 
-    /// Counts one more span of the current operation, and returns whether the limit allows it. Always true outside one.
+    /// Counts one more span of the current operation, and returns whether the limit allows it. Returns true outside an
+    /// operation, where there is no limit.
     pub(crate) fn allows_span() -> bool {
-        CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) < SPANS).unwrap_or(true)
+        CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) < SPANS_MAX).unwrap_or(true)
     }
 
     /// Counts a statement of the current operation.
@@ -62,7 +65,8 @@ impl OperationUsage {
     }
 }
 
-/// Wraps `work` for a spawned task, so that it counts for the current operation and belongs to its trace.
+/// Wraps `work` for a spawned task, so that it counts for the current operation and belongs to its trace. Outside an
+/// operation, it gets a usage of its own, which nobody reads.
 pub fn in_current_operation<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let usage = CURRENT.try_with(Arc::clone).unwrap_or_default();
     usage.scope(work).in_current_span().with_current_context()

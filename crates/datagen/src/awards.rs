@@ -1,6 +1,6 @@
 //! Generated awards: organizations, ceremonies and nominees.
 //!
-//! All juries choose from the same few movies of a year, so nominations cluster.
+//! All juries choose from the same few movies of a year, the contenders, so that nominations cluster.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use super::lists::Selection;
 use super::movie::{Credit, Movie, credits};
 use super::people::{Department, person_name};
 use super::seeded_rng::{SeededRng, Stream};
+use super::timeline::LAST_YEAR;
 
 /// An organization that gives awards every year.
 #[derive(Debug)]
@@ -16,23 +17,26 @@ pub(super) struct Organization {
     pub(super) abbreviation: &'static str,
     pub(super) name: &'static str,
     pub(super) country: &'static str,
+    /// Year of its first ceremony.
     pub(super) first_year: i32,
-    /// Years from release to ceremony: academies honour the previous year, festivals show new movies.
+    /// Years from release to ceremony: 1 for academies, which honour the previous year; 0 for festivals, which show new
+    /// movies.
     delay: i32,
     preference: Preference,
-    /// Only movies in this language.
+    /// If set, only movies in this language can be nominated.
     language: Option<&'static str>,
-    /// Whether it records the nominees' names.
+    /// Whether nominations record the names of persons.
     names_nominees: bool,
     pub(super) categories: &'static [Category],
 }
 
+/// How a jury chooses among the contenders of a year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Preference {
-    /// Prefers the best-known contenders.
-    Common,
-    /// Chooses evenly among all contenders.
-    Wide,
+    /// The best contenders are chosen most often.
+    BestContenders,
+    /// All contenders are equally likely.
+    AnyContender,
 }
 
 /// An award category.
@@ -40,22 +44,24 @@ enum Preference {
 pub(super) struct Category {
     pub(super) name: &'static str,
     pub(super) nominee: Nominee,
-    /// Number of nominees; without a shortlist only the winner is known.
+    /// Maximum number of nominees. 1 where the organization publishes only the winner.
     size: u32,
 }
 
+/// Who or what is nominated in a category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nominee {
     Movie,
     Director,
     Actor,
-    /// The director, or an uncredited writer.
+    /// The director, or a writer, who has no credit because the catalogue has credits of directors and actors only.
     Writer,
-    /// Crew members without credits in the catalogue.
+    /// Crew members, who have no credits either.
     Crew,
 }
 
 impl Nominee {
+    /// Value of `festival_categories.category_type`.
     pub(super) fn category_type(self) -> &'static str {
         match self {
             Self::Movie => "film",
@@ -81,6 +87,7 @@ const fn crew(name: &'static str, size: u32) -> Category {
     Category { name, nominee: Nominee::Crew, size }
 }
 
+/// Real organizations with some of their categories. Index + 1 is the id in the database.
 pub(super) const ORGANIZATIONS: [Organization; 11] = [
     Organization {
         abbreviation: "AMPAS",
@@ -88,7 +95,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1929,
         delay: 1,
-        preference: Preference::Common,
+        preference: Preference::BestContenders,
         language: None,
         names_nominees: true,
         categories: &[
@@ -113,7 +120,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "IT",
         first_year: 1932,
         delay: 0,
-        preference: Preference::Wide,
+        preference: Preference::AnyContender,
         language: None,
         names_nominees: false,
         categories: &[movie("golden lion", 9), movie("special jury prize", 1), actor("volpi cup: best actor", 1)],
@@ -124,7 +131,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1944,
         delay: 1,
-        preference: Preference::Common,
+        preference: Preference::BestContenders,
         language: None,
         names_nominees: false,
         categories: &[
@@ -143,7 +150,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "FR",
         first_year: 1946,
         delay: 0,
-        preference: Preference::Wide,
+        preference: Preference::AnyContender,
         language: None,
         names_nominees: false,
         categories: &[
@@ -159,7 +166,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "GB",
         first_year: 1949,
         delay: 1,
-        preference: Preference::Common,
+        preference: Preference::BestContenders,
         language: None,
         names_nominees: false,
         categories: &[
@@ -179,7 +186,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "DE",
         first_year: 1951,
         delay: 0,
-        preference: Preference::Wide,
+        preference: Preference::AnyContender,
         language: None,
         names_nominees: false,
         categories: &[movie("golden berlin bear", 7), director("silver berlin bear: best director", 1)],
@@ -190,7 +197,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "FR",
         first_year: 1976,
         delay: 1,
-        preference: Preference::Common,
+        preference: Preference::BestContenders,
         language: Some("fr"),
         names_nominees: false,
         categories: &[
@@ -206,7 +213,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "CA",
         first_year: 1978,
         delay: 0,
-        preference: Preference::Wide,
+        preference: Preference::AnyContender,
         language: None,
         names_nominees: false,
         categories: &[movie("people's choice award", 1), movie("platform prize", 1)],
@@ -217,7 +224,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1985,
         delay: 0,
-        preference: Preference::Wide,
+        preference: Preference::AnyContender,
         language: None,
         names_nominees: false,
         categories: &[movie("grand jury prize: dramatic", 4), movie("audience award: dramatic", 1)],
@@ -228,7 +235,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1986,
         delay: 1,
-        preference: Preference::Wide,
+        preference: Preference::AnyContender,
         language: None,
         names_nominees: false,
         categories: &[
@@ -244,7 +251,7 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
         country: "US",
         first_year: 1996,
         delay: 1,
-        preference: Preference::Common,
+        preference: Preference::BestContenders,
         language: None,
         names_nominees: false,
         categories: &[
@@ -258,12 +265,14 @@ pub(super) const ORGANIZATIONS: [Organization; 11] = [
     },
 ];
 
-/// Year of the last ceremony.
-const LAST_YEAR: i32 = 2026;
-/// With fewer contenders, a jury omits categories.
+/// Contenders of a year from which on every category is awarded. With fewer, a jury omits categories in proportion, so
+/// that a small catalogue has few nominations, too.
 const FULL_FIELD: f64 = 20.0;
-/// Bounds how often a jury draws, because draws may repeat a nominee.
+/// Maximum draws per nominee. More than 1, because a draw may repeat an earlier nominee; bounded, because there may be
+/// fewer distinct nominees than the category has places.
 const DRAWS_PER_NOMINEE: u32 = 3;
+/// Share of writers' nominations that go to the director, who then wrote the movie as well.
+const WRITING_DIRECTORS: f64 = 0.3;
 
 /// One ceremony.
 #[derive(Debug)]
@@ -279,8 +288,10 @@ pub(super) struct Nomination {
     /// Index among the organization's categories.
     pub(super) category: usize,
     pub(super) movie: u32,
-    /// Recorded name of the nominee, and the person if the name identifies one.
+    /// Recorded name of the nominee. `None` if a movie or its crew is nominated, or if the organization records no
+    /// names.
     pub(super) name: Option<String>,
+    /// The credited person whom the name identifies.
     pub(super) person: Option<u32>,
     pub(super) won: bool,
 }
@@ -298,8 +309,8 @@ pub(super) fn ceremonies(catalogue: &Catalogue, selection: &Selection) -> impl I
         ORGANIZATIONS.iter().enumerate().filter_map(move |(index, organization)| {
             let year = released + organization.delay;
             let is_held = (organization.first_year..=LAST_YEAR).contains(&year);
-            let held = || ceremony(catalogue, index, year, &contenders);
-            is_held.then(held).filter(|ceremony| !ceremony.nominations.is_empty())
+            let hold = || ceremony(catalogue, index, year, &contenders);
+            is_held.then(hold).filter(|ceremony| !ceremony.nominations.is_empty())
         })
     })
 }
@@ -312,21 +323,22 @@ fn contender(catalogue: &Catalogue, id: u32) -> Contender {
 
 fn ceremony(catalogue: &Catalogue, organization: usize, year: i32, contenders: &[Contender]) -> Ceremony {
     let jury = &ORGANIZATIONS[organization];
+    // Unique for each ceremony, since years have four digits.
     let number = organization as u64 * 10_000 + u64::from(year.unsigned_abs());
     let mut rng = SeededRng::of(catalogue.seed, Stream::Ceremony, number);
     let is_eligible = |movie: &Movie| jury.language.is_none_or(|code| code == movie.language.code);
     let field: Vec<&Contender> = contenders.iter().filter(|contender| is_eligible(&contender.movie)).collect();
-    let held = f64::from(u32::try_from(contenders.len()).unwrap_or(u32::MAX)) / FULL_FIELD;
+    let awarded_share = f64::from(u32::try_from(contenders.len()).unwrap_or(u32::MAX)) / FULL_FIELD;
     let mut nominations = Vec::new();
     for (index, category) in jury.categories.iter().enumerate() {
-        if !field.is_empty() && rng.chance(held) {
+        if !field.is_empty() && rng.chance(awarded_share) {
             nominations.extend(shortlist(catalogue, &mut rng, jury, index, category, &field));
         }
     }
     Ceremony { organization, year, nominations }
 }
 
-/// Nominees of a category, including the winner.
+/// Nominees of a category, including the winner. `field` holds the eligible contenders, best first.
 fn shortlist(
     catalogue: &Catalogue,
     rng: &mut SeededRng,
@@ -336,19 +348,21 @@ fn shortlist(
     field: &[&Contender],
 ) -> Vec<Nomination> {
     let movies = u32::try_from(field.len()).unwrap_or(u32::MAX);
-    // Keyed by index in the field and name, so that nominations are distinct.
+    // Keyed by position in `field` and by name, so that nominations are distinct, and sorted with the best movies
+    // first. The value is the person.
     let mut chosen: BTreeMap<(u32, Option<String>), Option<u32>> = BTreeMap::new();
     for _ in 0..category.size * DRAWS_PER_NOMINEE {
         if chosen.len() >= category.size as usize {
             break;
         }
         let position = match jury.preference {
-            Preference::Common => {
-                // Steeper than one draw: a tenth of the nominated movies gets a third of all nominations.
+            Preference::BestContenders => {
+                // Two draws in succession prefer the first movies more than one draw would: a tenth of the nominated
+                // movies gets a third of all nominations.
                 let last = rng.toward_first(movies);
                 rng.below(last + 1)
             }
-            Preference::Wide => rng.below(movies),
+            Preference::AnyContender => rng.below(movies),
         };
         let contender = field[position as usize];
         if let Some(name) = nominee(catalogue, rng, category.nominee, contender) {
@@ -357,7 +371,7 @@ fn shortlist(
             chosen.insert((position, name), person);
         }
     }
-    // The better known of two random nominees wins.
+    // Two nominees are drawn, and the better one wins, so that good movies win more often but not always.
     let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
     let winner = rng.below(count).min(rng.below(count));
     let nominated = (0..).zip(chosen).map(|(rank, ((position, name), person))| Nomination {
@@ -370,14 +384,15 @@ fn shortlist(
     nominated.collect()
 }
 
-/// Name of a movie's nominee; empty for the movie itself and for its crew. `None` if the catalogue has no such person.
+/// Name of the person nominated for a movie; empty if the movie itself or its crew is nominated. `None` if the movie
+/// has no credited person of this kind, and so cannot be nominated.
 fn nominee(catalogue: &Catalogue, rng: &mut SeededRng, kind: Nominee, contender: &Contender) -> Option<String> {
     let director = contender.movie.director.map(|person| catalogue.people.name(person));
     let uncredited = |rng: &mut SeededRng| person_name(rng, contender.movie.language);
     match kind {
         Nominee::Movie | Nominee::Crew => Some(String::new()),
         Nominee::Director => director,
-        Nominee::Writer if rng.chance(0.3) => director,
+        Nominee::Writer if rng.chance(WRITING_DIRECTORS) => director,
         Nominee::Writer => Some(uncredited(rng)),
         Nominee::Actor => {
             let cast: Vec<u32> =
@@ -387,7 +402,8 @@ fn nominee(catalogue: &Catalogue, rng: &mut SeededRng, kind: Nominee, contender:
     }
 }
 
-/// The only credited person of a movie with this name, as the import links nominees.
+/// The person with this name among the credits of a movie. `None` if there is none or more than one: the import links a
+/// nominee only if the name identifies one person, too.
 fn credited(catalogue: &Catalogue, contender: &Contender, name: &str) -> Option<u32> {
     let mut people: Vec<u32> = contender.credits.iter().map(|credit| credit.person).collect();
     people.sort_unstable();

@@ -1,4 +1,4 @@
-//! What all items of one generated catalogue share, and the order of its movies.
+//! What the parts of one generated catalogue share: seed, size, timeline, people, and the order of the movies.
 
 use super::people::People;
 use super::seeded_rng::{SeededRng, Stream};
@@ -8,6 +8,7 @@ use super::timeline::{Release, Timeline};
 #[derive(Debug)]
 pub(super) struct Catalogue {
     pub(super) seed: u64,
+    /// Number of movies; their ids are 1 to this number.
     pub(super) movies: u32,
     pub(super) timeline: Timeline,
     pub(super) people: People,
@@ -30,7 +31,11 @@ impl Catalogue {
     }
 }
 
-/// Spreads release dates over the ids, since a real catalogue is not ordered by date.
+/// Maps ids to positions by release date, so that consecutive ids have distant dates: the ids of a real catalogue do
+/// not follow release dates.
+///
+/// The position is (id × `step` + `offset`) modulo `movies`, which is a permutation because `step` and `movies` are
+/// coprime. It needs no memory, unlike a shuffled list.
 #[derive(Debug)]
 struct Order {
     movies: u64,
@@ -41,7 +46,7 @@ struct Order {
 impl Order {
     fn of(movies: u32, offset: u32) -> Self {
         let movies = u64::from(movies);
-        // Near the golden ratio, so that neighbouring ids are far apart; coprime, so that every position is used once.
+        // About 0.618 of all movies, the golden ratio, which spreads any run of consecutive ids evenly.
         let mut step = movies * 618 / 1000 + 1;
         while common_divisor(step, movies) != 1 {
             step += 1;
@@ -49,7 +54,7 @@ impl Order {
         Self { movies, step, offset: u64::from(offset) }
     }
 
-    /// Position of a movie (ids from 1) by release date, oldest first (from 0).
+    /// Position of a movie when sorted by release date, oldest first. Ids start at 1, positions at 0.
     fn position(&self, id: u32) -> u32 {
         u32::try_from((u64::from(id) * self.step + self.offset) % self.movies).unwrap_or(0)
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Timestamp of every generated row: constant, so that the same seed gives the same tables.
+/// Value of the timestamp columns of every generated row. Constant, so that the same seed gives the same tables.
 const TIMESTAMP: &str = "2026-01-01 00:00:00";
 
 /// A table that a generated catalogue fills.
@@ -37,7 +37,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// All tables, in order of their foreign keys.
+    /// All tables, in an order in which each one references only earlier ones.
     pub const ALL: [Self; 13] = [
         Self::Genres,
         Self::ProductionCountries,
@@ -85,7 +85,7 @@ impl Table {
         columns
     }
 
-    /// Columns of the cells that [`CopyRows::push`] takes.
+    /// The columns whose values [`CopyRows::push`] takes, in its order.
     fn value_columns(self) -> &'static str {
         match self {
             Self::Genres => "id, tmdb_id, name",
@@ -107,7 +107,7 @@ impl Table {
         }
     }
 
-    /// Timestamp columns; they have no default.
+    /// The columns that [`CopyRows::push`] fills with [`TIMESTAMP`]. They have no default in the database.
     fn timestamp_columns(self) -> &'static [&'static str] {
         match self {
             Self::MovieGenres | Self::MovieProductionCountries => &[],
@@ -124,7 +124,7 @@ pub(crate) enum Cell<'a> {
     Null,
     /// A whole number.
     Int(i64),
-    /// A number.
+    /// A number with decimals.
     Float(f64),
     /// True or false.
     Bool(bool),
@@ -180,7 +180,7 @@ impl CopyRows {
         self.text.as_bytes()
     }
 
-    /// Appends a row: one cell per column of the table.
+    /// Appends a row: one cell for each of the table's columns except timestamps.
     pub(crate) fn push<const N: usize>(&mut self, cells: [Cell<'_>; N]) {
         for (index, cell) in cells.into_iter().enumerate() {
             if index > 0 {

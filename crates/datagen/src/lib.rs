@@ -1,8 +1,8 @@
-//! Generates a catalogue of any size for demos, tests and measurements; reproducible by seed.
+//! Generates a catalogue of any size for demos, tests and measurements. The same seed and size give the same catalogue.
 //!
-//! Each movie has a hidden quality and fame; ratings, reviews, lists, awards, votes and money derive from them, so the
-//! columns correlate as those of real movies do. [`generate`] passes the rows to a sink; writing them to a database and
-//! computing scores are left to the caller.
+//! Each movie has a hidden quality and fame. Ratings, reviews, lists, awards, votes and money derive from these two, so
+//! that the columns correlate as those of real movies do. [`generate`] passes the rows to a sink; the caller writes
+//! them to a database and computes scores.
 
 mod awards;
 mod catalogue;
@@ -19,10 +19,11 @@ use std::ops::{ControlFlow, RangeInclusive};
 
 pub use copy_rows::{CopyRows, Table};
 
-/// Allowed number of movies.
+/// Allowed number of movies. The maximum is a choice: several times as many as TMDb has.
 pub const MOVIES: RangeInclusive<u32> = 1..=5_000_000;
 
-/// Movies or people per batch: a few megabytes.
+/// Movies or people per batch. A batch has a few megabytes: large enough for `COPY`, small enough for memory and for
+/// progress that moves.
 const BATCH: u32 = 5_000;
 
 /// Parameters of a catalogue.
@@ -37,11 +38,11 @@ pub struct GenerateRequest {
 /// Part of a catalogue, in the order of generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Selection of movies for lists and awards; without rows.
+    /// Selects the movies of lists and the contenders for awards. Its batches have no rows.
     Lists,
-    /// People, after genres, countries and lists.
+    /// Genres, countries and lists in the first batch, then people.
     People,
-    /// Movies with metrics and credits.
+    /// Movies with their metrics, credits, genres and countries.
     Movies,
     /// Awards.
     Awards,
@@ -52,19 +53,18 @@ pub enum Part {
 pub struct Batch {
     /// The part.
     pub part: Part,
-    /// Movies or people of the part that are done after this batch.
+    /// How many movies or people of the part are done after this batch. 1 for awards, which are one batch.
     pub done: u32,
-    /// Their total number.
+    /// How many movies or people the part has. 1 for awards.
     pub total: u32,
     /// The rows.
     pub rows: Vec<CopyRows>,
 }
 
-/// Passes the whole catalogue to `sink`, which decides after each batch whether to continue. A million movies take
-/// some minutes.
+/// Passes the whole catalogue to `sink`, which decides after each batch whether to continue. Returns `Break` if `sink`
+/// stopped it. A million movies take some minutes.
 ///
-/// # Panics
-/// If the number of movies is 0.
+/// The number of movies must be in [`MOVIES`], which the caller checks.
 pub fn generate(request: GenerateRequest, sink: &mut dyn FnMut(Batch) -> ControlFlow<()>) -> ControlFlow<()> {
     let catalogue = catalogue::Catalogue::of(request.seed, request.movies);
     rows::write(&catalogue, BATCH, sink)

@@ -1,7 +1,7 @@
 //! Selects the generated movies on canonical lists, and the contenders for awards.
 //!
-//! Lists and awards do not grow with the catalogue, so the best movies of each decade and year are selected in one pass
-//! that retains only the best so far.
+//! Lists and awards hardly grow with the catalogue. One pass over the movies therefore suffices, which retains only the
+//! best movies so far: of each decade for lists, of each year for awards.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::catalogue::Catalogue;
 use super::movie::Movie;
 use super::seeded_rng::Stream;
+use super::timeline::LAST_YEAR;
 
 /// A canonical list.
 #[derive(Debug)]
@@ -22,27 +23,29 @@ pub(super) struct List {
     pub(super) url: &'static str,
     /// Number of members in a catalogue of ten thousand movies.
     size: u32,
-    /// Only movies of this country.
+    /// If set, only movies of this country can be listed.
     country: Option<&'static str>,
-    /// Last decade of its movies.
+    /// First year of the latest decade that has listed movies.
     until: i32,
-    /// Weights of quality and fame in its selection.
+    /// Weight of a movie's quality in the selection.
     quality: f64,
+    /// Weight of a movie's fame in the selection.
     fame: f64,
     edition: Edition,
 }
 
+/// In which edition of a list a movie appears, and what its position there means.
 #[derive(Debug)]
 enum Edition {
-    /// Numbered by release date; a movie joins the first edition after its release.
+    /// Yearly editions from `first` on, numbered by release date. A movie joins the first edition after its release.
     Yearly { first: i32 },
-    /// A movie is inducted some years after its release; not numbered.
+    /// A movie is inducted some years after its release, and no earlier than in `first`. Without positions.
     Induction { first: i32 },
-    /// One poll, ranked best first.
+    /// One poll, held in this year. Positions rank the movies, best first.
     Poll(i32),
 }
 
-/// Names and sizes of real lists.
+/// Lists with the names and sizes of real ones. The weights are a choice.
 #[rustfmt::skip]
 pub(super) const LISTS: [List; 7] = [
     List { key: "1001_movies", name: "1001 Movies You Must See Before You Die", category: "curated", source_type: "custom",
@@ -68,21 +71,27 @@ pub(super) const LISTS: [List; 7] = [
         quality: 1.0, fame: 0.9, edition: Edition::Poll(2024) },
 ];
 
-/// Members of `1001_movies` in the decades of the sample.
+/// Number of members of `1001_movies` in a catalogue of ten thousand movies: the sum of `listed` over the decades.
 const TARGET_SIZE: u32 = 842;
-/// At most one in this many movies of a decade is on a list.
+/// At most one in this many movies of a decade is on a list, so that small catalogues have candidates left.
 const LIST_DIVISOR: u32 = 8;
-/// Maximum number of contenders per year.
+/// Maximum number of contenders per year. A choice: the awards of a year have about 250 nominations, so a contender
+/// gets four on average.
 const CONTENDERS_MAX: u32 = 60;
-/// At most one in this many movies of a year is a contender.
+/// At most one in this many movies of a year is a contender, so that in small catalogues not every movie is nominated.
 const CONTENDER_DIVISOR: u32 = 3;
-/// Standard deviation between the selections of lists.
+/// Standard deviation of the random part of each selection. It makes the lists differ from one another.
 const DEVIATION: f64 = 0.7;
+/// A movie is inducted fewer than this many years after its release, or after the first induction.
+const INDUCTION_WAIT_YEARS: u32 = 29;
+/// Movies that a [`TopN`] collects beyond twice its limit before it sorts, so that small limits do not sort at each
+/// push.
+const SORT_SLACK: usize = 64;
 
 /// Lists and contenders of a catalogue.
 #[derive(Debug)]
 pub(super) struct Selection {
-    /// `canonical_sources` of listed movies, by id.
+    /// Value of `movies.canonical_sources` for each listed movie, by movie id.
     pub(super) sources: HashMap<u32, Value>,
     /// Number of members of each list, in the order of [`LISTS`].
     pub(super) sizes: [usize; LISTS.len()],
@@ -94,8 +103,9 @@ pub(super) struct Selection {
 #[derive(Debug)]
 pub(super) struct Selector<'a> {
     catalogue: &'a Catalogue,
-    /// By list index and decade.
+    /// By index in [`LISTS`] and first year of the decade.
     members: BTreeMap<(usize, i32), TopN>,
+    /// By release year.
     contenders: BTreeMap<i32, TopN>,
 }
 
@@ -103,10 +113,11 @@ impl<'a> Selector<'a> {
     pub(super) fn of(catalogue: &'a Catalogue) -> Self {
         let members = LISTS.iter().enumerate().flat_map(|(index, list)| {
             catalogue.timeline.decades().map(move |(decade, movies)| {
-                // Per cent: lists grow by 3 % with each doubling of the catalogue beyond ten thousand movies.
-                let growth = 100 + 3 * (catalogue.movies / 10_000).checked_ilog2().unwrap_or(0);
+                // Lists grow by 3 % with each doubling of the catalogue beyond ten thousand movies.
+                let size_percent = 100 + 3 * (catalogue.movies / 10_000).checked_ilog2().unwrap_or(0);
+                // Every list is distributed over the decades as the target list is.
                 let limit = if decade.start() <= list.until {
-                    decade.listed * list.size * growth / TARGET_SIZE / 100
+                    decade.listed * list.size * size_percent / TARGET_SIZE / 100
                 } else {
                     0
                 };
@@ -116,16 +127,21 @@ impl<'a> Selector<'a> {
         Self { catalogue, members: members.collect(), contenders: BTreeMap::new() }
     }
 
+    /// Offers a movie to every list and to the awards of its year. Movies without a release date are ignored, because
+    /// they belong to no decade.
     pub(super) fn consider(&mut self, movie: &Movie) {
         if !movie.is_dated {
             return;
         }
         let mut rng = self.catalogue.rng(Stream::Lists, movie.id);
+        // Awards weigh quality and fame about equally, a choice.
         let appeal = 0.6 * movie.quality + 0.5 * movie.fame + DEVIATION * rng.normal();
+        // Only fully imported movies are nominated, while lists may hold others, too.
         if movie.is_full {
             self.contenders.entry(movie.year()).or_insert_with(|| TopN::of(CONTENDERS_MAX)).push(appeal, movie.id);
         }
         for (index, list) in LISTS.iter().enumerate() {
+            // Drawn before the country is checked, so that the draws for later lists do not depend on it.
             let acclaim = list.quality * movie.quality + list.fame * movie.fame + DEVIATION * rng.normal();
             if list.country.is_some_and(|country| country != movie.country) {
                 continue;
@@ -160,7 +176,7 @@ impl<'a> Selector<'a> {
     }
 }
 
-/// Entry in `canonical_sources` of each member of a list.
+/// For each member of a list, the entry of the list in its `canonical_sources`.
 fn entries(catalogue: &Catalogue, list: &List, mut members: Vec<(f64, u32)>) -> Vec<(u32, Value)> {
     if matches!(list.edition, Edition::Poll(_)) {
         sort(&mut members);
@@ -175,26 +191,29 @@ fn entries(catalogue: &Catalogue, list: &List, mut members: Vec<(f64, u32)>) -> 
 }
 
 impl Edition {
-    /// Position and edition year of a member.
+    /// Position and edition year of a member. `position` is where it stands in the list's order, counted from 1.
     fn of(&self, catalogue: &Catalogue, movie: u32, position: usize) -> (Option<usize>, i32) {
         let released = Movie::of(catalogue, movie).release.date.year();
         match self {
-            Self::Yearly { first } => (Some(position), (released + 1).clamp(*first, 2026)),
+            Self::Yearly { first } => (Some(position), (released + 1).clamp(*first, LAST_YEAR)),
             Self::Induction { first } => {
-                // The id is as good as a random number, and needs none.
-                let wait = i32::try_from(movie % 29).unwrap_or(0);
-                (None, (released.max(*first) + wait).min(2026))
+                // The id serves as the random number: it is unrelated to the release date.
+                let wait = i32::try_from(movie % INDUCTION_WAIT_YEARS).unwrap_or(0);
+                (None, (released.max(*first) + wait).min(LAST_YEAR))
             }
             Self::Poll(year) => (Some(position), *year),
         }
     }
 }
 
-/// Bounded selection of the best movies.
+/// Retains the `limit` best of the movies that are pushed. It sorts when twice as many have been collected, not at each
+/// push.
 #[derive(Debug)]
 struct TopN {
     limit: usize,
+    /// Number of movies pushed.
     seen: u32,
+    /// Score and id.
     found: Vec<(f64, u32)>,
 }
 
@@ -206,7 +225,7 @@ impl TopN {
     fn push(&mut self, score: f64, movie: u32) {
         self.seen += 1;
         self.found.push((score, movie));
-        if self.found.len() >= 2 * self.limit + 64 {
+        if self.found.len() >= 2 * self.limit + SORT_SLACK {
             self.retain_best();
         }
     }
@@ -216,13 +235,14 @@ impl TopN {
         self.found.truncate(self.limit);
     }
 
+    /// The best movies, best first.
     fn sorted(mut self) -> impl Iterator<Item = (f64, u32)> {
         self.retain_best();
         self.found.into_iter()
     }
 }
 
-/// Sorts best first; ties by lower id.
+/// Sorts by descending score; equal scores by ascending id.
 fn sort(movies: &mut [(f64, u32)]) {
     movies.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
 }

@@ -1,11 +1,13 @@
 //! Generated movies: hidden quality and fame, and the ratings, reviews, people and money derived from them.
+//!
+//! Probabilities and coefficients are chosen, not fitted, so that movies look plausible together.
 
 use chrono::Datelike;
 
 use super::catalogue::Catalogue;
 use super::people::{Department, family_name, person_name};
 use super::seeded_rng::{SeededRng, Stream, exp};
-use super::timeline::Release;
+use super::timeline::{LAST_YEAR, Release};
 use super::words::{COUNTRIES, GENRES, LANGUAGES, Language};
 
 /// Hidden attributes of a movie. Quality and fame have a mean of about 0 and a deviation of about 1.
@@ -13,13 +15,16 @@ use super::words::{COUNTRIES, GENRES, LANGUAGES, Language};
 pub(super) struct Movie {
     pub(super) id: u32,
     pub(super) release: Release,
-    /// False if the release date is unknown.
+    /// Whether the release date is known. If not, the movie's row has none, but `release` still decides everything
+    /// else.
     pub(super) is_dated: bool,
+    /// Whether the movie is fully imported.
     pub(super) is_full: bool,
     pub(super) language: &'static Language,
     pub(super) country: &'static str,
     pub(super) quality: f64,
     pub(super) fame: f64,
+    /// `None` if the director is unknown.
     pub(super) director: Option<u32>,
 }
 
@@ -30,12 +35,14 @@ impl Movie {
         let language = rng.pick_by(&LANGUAGES, |language| language.share);
         let country = rng.pick_by(&language.countries, |(_, weight)| *weight).0;
         let director = catalogue.people.pick_person(&mut rng, Department::Directing, language, release.date);
+        // The factors of quality and fame are chosen so that their deviations stay at about 1.
         let quality = 0.45 * catalogue.people.talent(director) + 0.85 * rng.normal();
         let is_full = rng.chance(0.97);
-        // Movies fail the quality filter because they are little known.
+        // Movies that a host application's quality filter keeps from being fully imported are little known.
         let obscurity = if is_full { 0.0 } else { 1.5 };
         let fame = 0.45 * quality + 0.89 * rng.normal() - obscurity;
         let is_dated = rng.chance(0.98 + 0.01 * fame);
+        // Every movie has a director, whose talent counts above, but the director of some movies is not recorded.
         let director = rng.chance(release.decade.director + 0.1 * fame).then_some(director);
         Self { id, release, is_dated, is_full, language, country, quality, fame, director }
     }
@@ -54,10 +61,10 @@ pub(super) struct Credit {
     pub(super) order: Option<u32>,
 }
 
-/// Maximum cast of a movie.
+/// Maximum number of cast members that are drawn for a movie; the minimum is 2.
 const CAST_MAX: u32 = 6;
 
-/// Directors first, then the cast by billing order; no person twice in one department.
+/// Credits of a movie: directors first, then the cast in billing order. No person occurs twice in one department.
 pub(super) fn credits(catalogue: &Catalogue, movie: &Movie) -> Vec<Credit> {
     let mut rng = catalogue.rng(Stream::Credits, movie.id);
     let mut credits = Vec::new();
@@ -66,6 +73,7 @@ pub(super) fn credits(catalogue: &Catalogue, movie: &Movie) -> Vec<Credit> {
     };
     if let Some(person) = movie.director {
         credits.push(Credit { person, department: Department::Directing, order: None });
+        // A few movies have two directors.
         if rng.chance(0.06) {
             let second = pick_person(&mut rng, Department::Directing);
             add(&mut credits, Credit { person: second, department: Department::Directing, order: None });
@@ -79,6 +87,7 @@ pub(super) fn credits(catalogue: &Catalogue, movie: &Movie) -> Vec<Credit> {
                 Some(director) if rng.chance(0.02) => director,
                 _ => pick_person(&mut rng, Department::Acting),
             };
+            // A person who was drawn before takes no place in the billing order.
             order +=
                 u32::from(add(&mut credits, Credit { person, department: Department::Acting, order: Some(order) }));
         }
@@ -120,8 +129,9 @@ pub(super) fn details(catalogue: &Catalogue, movie: &Movie) -> Details {
     let mut rng = catalogue.rng(Stream::Details, movie.id);
     Details {
         title: title(&mut rng, movie.language),
-        // Each movie has seven numbers of its own, so no number occurs twice.
+        // Each movie has a range of seven numbers, so no number occurs twice, and the numbers have gaps like IMDb's.
         imdb_number: rng.chance(0.95).then(|| movie.id * 7 + rng.below(7)),
+        // In minutes. Movies before 1915 were short.
         runtime: if movie.year() < 1915 { 1 + rng.below(40) } else { 68 + rng.below(45) + rng.below(45) },
         genres: genres(&mut rng),
         countries: countries(&mut rng, movie.country),
@@ -129,6 +139,7 @@ pub(super) fn details(catalogue: &Catalogue, movie: &Movie) -> Details {
     }
 }
 
+/// A person's name (15 %), head and tail (25 %), or head and tail with a family name (60 %).
 fn title(rng: &mut SeededRng, language: &Language) -> String {
     match rng.below(20) {
         0..3 => person_name(rng, language),
@@ -140,6 +151,7 @@ fn title(rng: &mut SeededRng, language: &Language) -> String {
     }
 }
 
+/// One to four indexes in [`GENRES`].
 fn genres(rng: &mut SeededRng) -> Vec<usize> {
     let positions: [usize; GENRES.len()] = std::array::from_fn(|position| position);
     let mut genres = Vec::new();
@@ -152,6 +164,7 @@ fn genres(rng: &mut SeededRng) -> Vec<usize> {
     genres
 }
 
+/// The movie's country, and for every seventh movie or so a second one: a co-production.
 fn countries(rng: &mut SeededRng, first: &'static str) -> Vec<&'static str> {
     let mut countries = vec![first];
     if rng.chance(0.14) {
@@ -163,18 +176,20 @@ fn countries(rng: &mut SeededRng, first: &'static str) -> Vec<&'static str> {
     countries
 }
 
-/// Approximate maxima as of 2026: votes on IMDb, dollars spent and earned.
+/// Most votes for a movie on IMDb, about, as of 2026.
 const VOTES_MAX: f64 = 3e6;
+/// Largest budget of a movie, about, as of 2026. In US dollars.
 const BUDGET_MAX: f64 = 4e8;
+/// Largest revenue of a movie, about, as of 2026. In US dollars.
 const REVENUE_MAX: f64 = 2.9e9;
 
-/// Ratings, votes, critics' scores and money. The coefficients are chosen, not fitted: they give values of the size and
-/// spread that the sources publish, which rise with the movie's quality and fame.
+/// Ratings, votes, critics' scores and money. The coefficients are chosen, not fitted: the values have about the size
+/// and spread of those that the sources publish, and rise with the movie's quality and fame.
 fn metrics(rng: &mut SeededRng, movie: &Movie) -> Vec<Metric> {
     let mut metrics = Vec::new();
     let mut add = |source, kind, value| metrics.push(Metric { source, kind, value });
 
-    // Both audiences rate the same noisy impression of the movie's quality.
+    // The audiences of IMDb and TMDb rate the same impression of the movie, which is its quality with noise.
     let reception = movie.quality + 0.3 * rng.normal();
     let votes = exp(7.3 + 1.8 * movie.fame + 0.4 * rng.normal()).min(VOTES_MAX);
     if rng.chance(0.9 + 0.1 * movie.fame) {
@@ -183,7 +198,7 @@ fn metrics(rng: &mut SeededRng, movie: &Movie) -> Vec<Metric> {
     }
     if rng.chance(0.985) {
         let votes = (0.03 * votes * exp(0.5 * rng.normal())).floor();
-        // TMDb stores 0 without votes; few votes are noisy.
+        // An average of few votes is noisy. TMDb stores the average 0 for a movie without votes.
         let noise = 0.3 + 1.5 / (votes + 1.0).sqrt();
         let rating = (6.3 + 0.7 * reception + noise * rng.normal()).clamp(0.5, 10.0);
         add("tmdb", "rating_average", if votes > 0.0 { decimals(rating, 1000.0) } else { 0.0 });
@@ -193,41 +208,42 @@ fn metrics(rng: &mut SeededRng, movie: &Movie) -> Vec<Metric> {
         add("tmdb", "popularity_score", decimals(exp(0.6 + recent + 1.1 * movie.fame + 0.4 * rng.normal()), 10_000.0));
     }
 
-    if is_known(rng, movie, movie.release.decade.metascore) {
+    if draw_is_known(rng, movie, movie.release.decade.metascore) {
         let score = 57.0 + 14.0 * movie.quality + 8.0 * rng.normal();
         add("metacritic", "metascore", score.round().clamp(1.0, 100.0));
     }
-    if is_known(rng, movie, movie.release.decade.tomatometer) {
-        // Percentage of positive reviews: a movie slightly above average pleases most critics.
+    if draw_is_known(rng, movie, movie.release.decade.tomatometer) {
+        // The tomatometer is the percentage of positive reviews: a movie slightly above average pleases most critics.
+        // Odds keep it between 0 and 100.
         let odds = exp(0.6 + 1.2 * movie.quality + 0.5 * rng.normal());
         add("rotten_tomatoes", "tomatometer", (100.0 * odds / (odds + 1.0)).round());
     }
 
-    // Nominal dollars, not adjusted for inflation.
-    let age = f64::from(2026 - movie.year());
+    // Nominal dollars, not adjusted for inflation: budgets of older movies are lower, by 3 % per year.
+    let age = f64::from(LAST_YEAR - movie.year());
     let budget = exp(16.8 - 0.03 * age + 0.5 * movie.fame + 0.9 * rng.normal()).min(BUDGET_MAX);
     let revenue = (budget * exp(0.2 + 0.5 * movie.fame + 0.9 * rng.normal())).min(REVENUE_MAX);
-    if is_known(rng, movie, 0.2) {
+    if draw_is_known(rng, movie, 0.2) {
         add("tmdb", "budget", two_digits(budget));
     }
-    if is_known(rng, movie, 0.2) {
+    if draw_is_known(rng, movie, 0.2) {
         add("tmdb", "revenue_worldwide", revenue.round());
     }
     metrics
 }
 
-/// Whether the metric exists: with probability `share` on average, higher for well-known movies.
-fn is_known(rng: &mut SeededRng, movie: &Movie, share: f64) -> bool {
-    // The mean of exp(0.8 x) over a normal x is exp(0.32).
+/// Draws whether a source has the metric: with probability `share` on average, higher for well-known movies.
+fn draw_is_known(rng: &mut SeededRng, movie: &Movie, share: f64) -> bool {
+    // Divided by exp(0.32), the mean of exp(0.8 x) over a normal x, so that the average probability is `share`.
     rng.chance(share * exp(0.8 * movie.fame - 0.32))
 }
 
-/// Rounds to multiples of 1 / `per_one`: with 10.0 to one decimal.
+/// Rounds to a multiple of 1 / `per_one`: 10.0 gives one decimal, 100.0 two.
 fn decimals(value: f64, per_one: f64) -> f64 {
     (value * per_one).round() / per_one
 }
 
-/// Rounds to two significant digits, as budgets are.
+/// Rounds to two significant digits, as published budgets are.
 fn two_digits(value: f64) -> f64 {
     let mut unit = 1.0;
     while value / unit >= 100.0 {

@@ -1,7 +1,10 @@
-//! People of the generated catalogue, and who was active when a movie was made.
+//! People of the generated catalogue, and who of them was active when a movie was made.
 //!
-//! People of one language form generations of equal size, by debut. Within a generation few people get most of the
-//! work. Attributes follow from the id, so no person needs to be stored.
+//! The people of a language are divided into generations of equal size, ordered by debut. Within a generation few
+//! people get most of the work. All attributes of a person are computed from the id, so no person needs to be stored.
+//!
+//! Ids are consecutive: the generations of the first language, then those of the next one. The position within a
+//! generation decides the department, and how much work the person gets.
 
 use chrono::{Days, NaiveDate};
 
@@ -9,11 +12,11 @@ use super::seeded_rng::{SeededRng, Stream};
 use super::timeline::Timeline;
 use super::words::{LANGUAGES, Language};
 
-/// People of one language with about the same debut.
+/// Number of people in a generation: people of one language with about the same debut.
 const GENERATION: u32 = 50;
-/// The first people of a generation direct; the others act.
+/// Number of directors in a generation, who have its first positions. The others are actors.
 const DIRECTORS: u32 = 10;
-/// Maximum length of a career.
+/// Maximum length of a career, a choice.
 const CAREER_DAYS: f64 = 40.0 * 365.25;
 
 /// Department of a person.
@@ -24,7 +27,7 @@ pub(super) enum Department {
 }
 
 impl Department {
-    /// TMDb's department.
+    /// Name of the department in TMDb.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Directing => "Directing",
@@ -38,12 +41,13 @@ impl Department {
 pub(super) struct People {
     seed: u64,
     timeline: Timeline,
-    /// Per language: number of people in previous languages, and number of generations.
+    /// For each language in the order of [`LANGUAGES`]: the number of people of the languages before it, and the number
+    /// of its generations.
     languages: Vec<(u32, u32)>,
 }
 
 impl People {
-    /// About as many people as movies.
+    /// Creates about as many people as there are movies, and at least one generation for each language.
     pub(super) fn of(seed: u64, movies: u32, timeline: Timeline) -> Self {
         let mut before = 0;
         let languages = LANGUAGES.iter().map(|language| {
@@ -61,7 +65,8 @@ impl People {
         self.languages.iter().map(|(_, generations)| generations * GENERATION).sum()
     }
 
-    /// A random person of a department who may have worked on a movie of this date; well-known people are more frequent.
+    /// A random person of a department whose career includes `date`. Mostly (92 %) of the movie's language; people with
+    /// low positions in their generation are drawn far more often.
     pub(super) fn pick_person(
         &self,
         rng: &mut SeededRng,
@@ -69,8 +74,8 @@ impl People {
         language: &Language,
         date: NaiveDate,
     ) -> u32 {
-        let at_home = rng.chance(0.92);
-        let language = if at_home { language } else { rng.pick_by(&LANGUAGES, |language| language.share) };
+        let works_at_home = rng.chance(0.92);
+        let language = if works_at_home { language } else { rng.pick_by(&LANGUAGES, |language| language.share) };
         let (before, generations) = self.languages[index_of(language)];
         let generation = part_of(self.debut(rng, date), generations);
         let position = match department {
@@ -80,12 +85,13 @@ impl People {
         before + generation * GENERATION + position + 1
     }
 
-    /// Debut of a random person active on this date, as a share of movie history. Recent debuts are most frequent.
+    /// Debut of a random person active on this date, expressed as the share of all movies that were released before the
+    /// debut (0 to 1), so that generations are equally busy. Recent debuts are most frequent.
     fn debut(&self, rng: &mut SeededRng, date: NaiveDate) -> f64 {
         let draw = rng.uniform();
         let debut = date.checked_sub_days(Days::new(whole(CAREER_DAYS * draw * draw)));
         debut.and_then(|day| self.timeline.share_before(day)).unwrap_or_else(|| {
-            // In the first years no career is long.
+            // The debut would be before the first movie: draws one between the first movie and `date` instead.
             rng.uniform() * self.timeline.share_before(date).unwrap_or(0.0)
         })
     }
@@ -95,8 +101,10 @@ impl People {
         if (id - 1) % GENERATION < DIRECTORS { Department::Directing } else { Department::Acting }
     }
 
-    /// Talent: mean about 0, deviation 1. People with more work are slightly more talented.
+    /// Talent of a director, with mean about 0 and deviation about 1. Directors with more work, that is, with lower
+    /// positions in their generation, are slightly more talented.
     pub(super) fn talent(&self, id: u32) -> f64 {
+        // For directors the second remainder changes nothing; for actors it keeps the value below 1.
         let position = f64::from((id - 1) % GENERATION % DIRECTORS);
         self.rng(id).normal() + 0.5 - position / f64::from(DIRECTORS)
     }
@@ -104,7 +112,7 @@ impl People {
     /// Name of a person. Rarely, two people share a name.
     pub(super) fn name(&self, id: u32) -> String {
         let mut rng = self.rng(id);
-        // Skips the draw of `talent`, so that names do not depend on it.
+        // Skips the numbers that `talent` draws from the same stream, so that name and talent are independent.
         rng.normal();
         person_name(&mut rng, self.language(id))
     }
@@ -119,7 +127,7 @@ impl People {
     }
 }
 
-/// Random person name in a language.
+/// Random person name in a language. A quarter has a middle initial.
 pub(super) fn person_name(rng: &mut SeededRng, language: &Language) -> String {
     let given = rng.pick(&language.given);
     let family = family_name(rng, language);
@@ -140,7 +148,8 @@ fn index_of(language: &Language) -> usize {
     LANGUAGES.iter().position(|other| other.code == language.code).unwrap_or(0)
 }
 
-/// Divides 0..1 into `parts` equal intervals; returns the index of the one that contains `share`.
+/// Divides the range from 0 to 1 into `parts` equal intervals, and returns the index of the interval that contains
+/// `share`. The last interval includes 1.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a u32")]
 fn part_of(share: f64, parts: u32) -> u32 {
     ((share * f64::from(parts)) as u32).min(parts - 1)

@@ -21,6 +21,7 @@ pub(super) fn write(
     let mut pass = |rows, part, done, total| sink(Batch { part, done, total, rows });
 
     let mut selector = Selector::of(catalogue);
+    // Lists need a pass of their own, because a movie's row holds the lists that it is on.
     for (first, last) in batches(catalogue.movies, size) {
         (first..=last).for_each(|id| selector.consider(&Movie::of(catalogue, id)));
         pass(Vec::new(), Part::Lists, last, catalogue.movies)?;
@@ -41,12 +42,12 @@ pub(super) fn write(
     pass(award_rows(catalogue, &selection), Part::Awards, 1, 1)
 }
 
-/// Splits 1..=`count` into ranges of `size`.
+/// Splits 1..=`count` into ranges of at most `size` ids, given by their first and last id.
 fn batches(count: u32, size: u32) -> impl Iterator<Item = (u32, u32)> {
     (1..=count).step_by(size as usize).map(move |first| (first, count.min(first.saturating_add(size - 1))))
 }
 
-/// Id of a row by its index; ids start at 1.
+/// Id of the row at `position`. Positions count from 0, ids from 1.
 fn id(position: usize) -> Cell<'static> {
     whole(position + 1)
 }
@@ -82,13 +83,14 @@ fn reference_rows(selection: &Selection) -> Vec<CopyRows> {
 fn people_rows(catalogue: &Catalogue, first: u32, last: u32) -> CopyRows {
     let mut people = CopyRows::of(Table::People);
     for id in first..=last {
+        // As in real data, the ids of TMDb differ from ours: 3 × the id for people, 2 × the id for movies.
         let name = catalogue.people.name(id);
         people.push([id.into(), (3 * id).into(), name.as_str().into(), People::department(id).name().into()]);
     }
     people
 }
 
-/// Rows about movies, and the last assigned ids.
+/// Rows about movies that no batch has yet, and the last ids assigned so far.
 struct MovieRows {
     movies: CopyRows,
     metrics: CopyRows,
@@ -114,13 +116,14 @@ impl Default for MovieRows {
 }
 
 impl MovieRows {
-    /// Takes the rows added since the last call.
+    /// Takes the rows added since the last call. Ids continue, because they are unique across batches.
     fn take(&mut self) -> Vec<CopyRows> {
-        let rest = Self { last_metric: self.last_metric, last_credit: self.last_credit, ..Self::default() };
-        let full = std::mem::replace(self, rest);
-        vec![full.movies, full.metrics, full.credits, full.genres, full.countries]
+        let emptied = Self { last_metric: self.last_metric, last_credit: self.last_credit, ..Self::default() };
+        let taken = std::mem::replace(self, emptied);
+        vec![taken.movies, taken.metrics, taken.credits, taken.genres, taken.countries]
     }
 
+    /// Adds the rows of one movie to all tables.
     fn add(&mut self, catalogue: &Catalogue, selection: &Selection, id: u32) {
         let movie = Movie::of(catalogue, id);
         let details = details(catalogue, &movie);
@@ -167,7 +170,7 @@ impl MovieRows {
             Department::Directing => ("crew", 'd', Some("Director")),
             Department::Acting => ("cast", 'c', None),
         };
-        // Unique, although a person may both direct a movie and act in it.
+        // The letter of the department keeps the id unique if a person both directs a movie and acts in it.
         let credit_id = format!("{movie}-{kind_letter}-{}", credit.person);
         self.credits.push([
             self.last_credit.into(),
@@ -182,7 +185,7 @@ impl MovieRows {
     }
 }
 
-/// All award rows in one batch, because awards do not grow with the catalogue.
+/// All award rows. They fit in one batch, because awards do not grow with the catalogue.
 fn award_rows(catalogue: &Catalogue, selection: &Selection) -> Vec<CopyRows> {
     let mut organizations = CopyRows::of(Table::FestivalOrganizations);
     let mut categories = CopyRows::of(Table::FestivalCategories);
@@ -190,7 +193,7 @@ fn award_rows(catalogue: &Catalogue, selection: &Selection) -> Vec<CopyRows> {
     let mut nominations = CopyRows::of(Table::FestivalNominations);
 
     let mut last_category = 0;
-    // Per organization, the number of categories before its first.
+    // For each organization, the number of categories of the organizations before it.
     let mut categories_before = Vec::new();
     for (position, organization) in ORGANIZATIONS.iter().enumerate() {
         organizations.push([
@@ -217,12 +220,12 @@ fn award_rows(catalogue: &Catalogue, selection: &Selection) -> Vec<CopyRows> {
     }
 
     let mut last_nomination = 0;
-    for (position, Ceremony { organization, year, nominations: given }) in
+    for (position, Ceremony { organization, year, nominations: nominated }) in
         awards::ceremonies(catalogue, selection).enumerate()
     {
         let name = format!("{year} {}", ORGANIZATIONS[organization].abbreviation);
         ceremonies.push([id(position), id(organization), year.into(), name.as_str().into(), "generated".into()]);
-        for nomination in given {
+        for nomination in nominated {
             last_nomination += 1;
             let details = nomination
                 .name

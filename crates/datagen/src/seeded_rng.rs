@@ -1,12 +1,14 @@
 //! Seeded random numbers: each movie and person has its own stream, derived from the seed.
 //!
-//! Uses only operations that IEEE 754 defines bit by bit (not the platform's `ln`, `exp` or `sin`) and its own range
-//! sampling, so that a seed gives the same catalogue on every machine.
+//! A seed must give the same catalogue on every machine and with every release of `rand`. This module therefore uses
+//! only operations whose result IEEE 754 defines exactly (not the platform's `ln`, `exp` or `sin`), and takes only raw
+//! numbers from `rand`: it draws ranges and distributions itself.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Purpose of a stream, so that movie 7 and person 7 draw independent numbers.
+/// Purpose of a stream, so that movie 7 and person 7 draw independent numbers. The discriminant is part of the stream's
+/// key, so another order of the variants would give other catalogues.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stream {
     Order = 1,
@@ -23,7 +25,7 @@ pub(super) enum Stream {
 pub(super) struct SeededRng(ChaCha8Rng);
 
 impl SeededRng {
-    /// The stream of one item, identified by its number.
+    /// The stream of one item: for one seed, each pair of `stream` and `number` gives independent numbers.
     pub(super) fn of(seed: u64, stream: Stream, number: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -37,22 +39,24 @@ impl SeededRng {
         self.0.next_u32()
     }
 
-    /// Uniform in 0..1.
+    /// A uniformly distributed number, at least 0 and below 1.
     pub(super) fn uniform(&mut self) -> f64 {
-        f64::from(self.u32()) / 4_294_967_296.0
+        const U32_VALUES: f64 = 4_294_967_296.0;
+        f64::from(self.u32()) / U32_VALUES
     }
 
-    /// True with probability `p`; values above 1 count as 1.
+    /// True with probability `p`. Values above 1 count as 1, negative ones as 0.
     pub(super) fn chance(&mut self, p: f64) -> bool {
         self.uniform() < p
     }
 
-    /// Uniform in 0..`end`; `end` is at least 1.
+    /// A uniformly distributed whole number below `end`, which must be at least 1.
     pub(super) fn below(&mut self, end: u32) -> u32 {
         scale(self.u32(), end)
     }
 
-    /// As [`SeededRng::below`], but low numbers are far more frequent.
+    /// As [`SeededRng::below`], but low numbers are far more frequent: the product of two uniform numbers from 0 to 1,
+    /// scaled to `end`.
     pub(super) fn toward_first(&mut self, end: u32) -> u32 {
         let high = self.u32();
         scale(scale(self.u32(), high), end)
@@ -64,7 +68,7 @@ impl SeededRng {
         &items[self.below(count) as usize]
     }
 
-    /// A random item, with probability proportional to its `weight`; `items` must not be empty.
+    /// A random item, chosen with a probability proportional to its `weight`. `items` must not be empty.
     pub(super) fn pick_by<'a, T>(&mut self, items: &'a [T], weight: impl Fn(&T) -> u32) -> &'a T {
         let mut left = self.below(items.iter().map(&weight).sum());
         for item in items {
@@ -77,10 +81,12 @@ impl SeededRng {
         &items[0]
     }
 
-    /// Normally distributed with mean 0 and deviation 1, within ±6: the sum of twelve uniform numbers.
+    /// An approximately normal number with mean 0 and deviation 1, within ±6. It is the sum of twelve uniform numbers,
+    /// minus 6.
     pub(super) fn normal(&mut self) -> f64 {
         let mut sum = 0;
         for _ in 0..6 {
+            // Two uniform numbers of 16 bits each.
             let pair = self.u32();
             sum += (pair & 0xffff) + (pair >> 16);
         }
@@ -88,13 +94,14 @@ impl SeededRng {
     }
 }
 
-/// Maps a `u32` to 0..`end`.
+/// Maps the range of `u32` evenly to 0..`end`: `number` × `end` / 2³².
 fn scale(number: u32, end: u32) -> u32 {
     ((u64::from(number) * u64::from(end)) >> 32) as u32
 }
 
-/// e^`x` to seven digits, for |x| up to about 25: precise enough for generated votes.
+/// e^`x` to about seven digits, for |x| up to about 25: precise enough for generated votes.
 pub(super) fn exp(x: f64) -> f64 {
+    // The Taylor polynomial of e^(x / 1024), squared ten times.
     let y = x / 1024.0;
     let mut power = 1.0 + y * (1.0 + y / 2.0 * (1.0 + y / 3.0 * (1.0 + y / 4.0)));
     for _ in 0..10 {

@@ -1,26 +1,36 @@
-//! Release dates of generated movies: movies per decade, and how much is known about movies of that age.
+//! Release dates of generated movies, and for each decade how many movies it has and how much is known about them.
 
 use chrono::{Datelike, NaiveDate};
 
-/// A decade of the generated catalogue. Shares refer to its movies.
+/// Last release year of the catalogue, and year of its last ceremonies and list editions. Fixed, so that a seed gives
+/// the same catalogue in every year.
+pub(super) const LAST_YEAR: i32 = 2026;
+
+/// A decade of the generated catalogue.
 #[derive(Debug)]
 pub(super) struct Decade {
     first_year: i32,
     last_year: i32,
-    /// Relative number of movies.
+    /// Number of movies, in proportion to the other decades.
     movies: u64,
-    /// Members of `1001_movies` in a catalogue of ten thousand movies.
+    /// Number of members of `1001_movies` in a catalogue of ten thousand movies.
     pub(super) listed: u32,
+    /// Share of the movies whose director is known.
     pub(super) director: f64,
+    /// Share of the movies whose cast is known.
     pub(super) cast: f64,
+    /// Share of the movies that have a metascore.
     pub(super) metascore: f64,
+    /// Share of the movies that have a tomatometer.
     pub(super) tomatometer: f64,
 }
 
-/// Counts, list sizes and coverage follow a sample of 10,625 real movies; critics' scores are rarer, because the sample
-/// has mostly well-known movies. The 2020s have the same share as in TMDb.
+/// Numbers of movies and of listed movies, and the shares with known director and cast, follow a sample of 10,625 real
+/// movies. The sample has mostly well-known movies, so the shares with critics' scores are set lower than in it. The
+/// 2020s have the same share of all movies as in TMDb.
 #[rustfmt::skip]
 const DECADES: [Decade; 14] = [
+    // First and last year, movies, listed; shares with director, cast, metascore, tomatometer.
     decade(1893, 1899,   29,   0, 0.05, 0.00, 0.00, 0.00),
     decade(1900, 1909,   50,   1, 0.10, 0.02, 0.00, 0.01),
     decade(1910, 1919,   93,   2, 0.30, 0.10, 0.00, 0.03),
@@ -34,7 +44,7 @@ const DECADES: [Decade; 14] = [
     decade(1990, 1999, 1268, 109, 0.91, 0.86, 0.25, 0.34),
     decade(2000, 2009, 1462,  80, 0.91, 0.90, 0.36, 0.38),
     decade(2010, 2019, 1601,  70, 0.90, 0.88, 0.36, 0.38),
-    decade(2020, 2026,  943,  16, 0.80, 0.75, 0.22, 0.18),
+    decade(2020, LAST_YEAR, 943,  16, 0.80, 0.75, 0.22, 0.18),
 ];
 
 #[expect(clippy::too_many_arguments, reason = "one row of a table")]
@@ -52,7 +62,7 @@ const fn decade(
 }
 
 impl Decade {
-    /// First year of the decade.
+    /// First year of the decade, a multiple of ten also if the first movies are later.
     pub(super) fn start(&self) -> i32 {
         self.first_year.div_euclid(10) * 10
     }
@@ -74,14 +84,16 @@ pub(super) struct Release {
 #[derive(Debug, Clone, Copy)]
 struct DecadeRange {
     decade: &'static Decade,
+    /// Day number of the first day, as in [`day_number`].
     first_day: i32,
     days: u32,
-    /// First position of the decade, and of the next one.
+    /// Position of the first movie of the decade.
     start: u32,
+    /// Position after its last movie; equals `start` if a small catalogue has no movies in the decade.
     end: u32,
 }
 
-/// Distributes the movies over the decades.
+/// Distributes the movies over the decades, and within a decade evenly over its days.
 #[derive(Debug, Clone)]
 pub(super) struct Timeline {
     movies: u32,
@@ -119,7 +131,7 @@ impl Timeline {
         Release { decade, date: NaiveDate::from_num_days_from_ce_opt(day).unwrap_or_default() }
     }
 
-    /// Share of movies released before `date`, 0 to 1; `None` before the first one.
+    /// Share of the movies that were released before `date`, 0 to 1. `None` if `date` is before the first decade.
     pub(super) fn share_before(&self, date: NaiveDate) -> Option<f64> {
         let day = date.num_days_from_ce();
         let index = self.ranges.partition_point(|range| range.first_day <= day).checked_sub(1)?;

@@ -1,17 +1,19 @@
-//! The words of titles and names, by language. Any likeness to a real movie or person is chance.
+//! The words of which titles and names are composed, for each language. Any likeness to a real movie or person is
+//! chance.
 //!
-//! A title is `head tail`, `head tail link family` or a person's name; a family name is `start` + `end`.
+//! A title is `head tail`, `head tail link family-name` or a person's name. A family name is `start` and `end` without
+//! a space; a person's name is a `given` name and a family name.
 
 use std::sync::LazyLock;
 
-/// A language, how often movies are made in it, where, and its words.
+/// A language, the share of movies in it, the countries that make them, and its words.
 #[derive(Debug)]
 pub(super) struct Language {
-    /// ISO 639-1.
+    /// ISO 639-1 code.
     pub(super) code: &'static str,
-    /// Movies in a hundred.
+    /// Per cent of all movies that are in this language.
     pub(super) share: u32,
-    /// Where they are made, with weights.
+    /// ISO 3166-1 codes of the countries that make these movies, with the relative number of movies.
     pub(super) countries: Vec<(&'static str, u32)>,
     pub(super) heads: Vec<&'static str>,
     pub(super) tails: Vec<&'static str>,
@@ -21,14 +23,14 @@ pub(super) struct Language {
     pub(super) ends: Vec<&'static str>,
 }
 
-/// The most spoken first. Shares add up to 100.
+/// All languages. Their shares add up to 100.
 pub(super) static LANGUAGES: LazyLock<Vec<Language>> = LazyLock::new(|| {
     include_str!("../data/languages.txt").split("\n\n").map(|lines| Language::parse(lines).expect(lines)).collect()
 });
 
 impl Language {
-    /// Reads lines of the form `field: word, word`, in which `-` stands for no word. `None` if a field is missing or
-    /// not a number where it should be one.
+    /// Reads lines of the form `field: word, word`, in which `-` stands for the empty word. `None` if a field is
+    /// missing, or if a share or weight is not a number.
     fn parse(lines: &'static str) -> Option<Self> {
         let field = |name: &str| lines.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         let word = |word| if word == "-" { "" } else { word };
@@ -81,7 +83,7 @@ pub(super) const COUNTRIES: [(&str, &str); 26] = [
     ("RU", "Russia"),
 ];
 
-/// TMDb's fixed genres, with how many movies in ten thousand credits carry each.
+/// TMDb's genres: id, name, and how many of ten thousand assignments of a genre to a movie are of this genre.
 pub(super) const GENRES: [(i32, &str, u32); 19] = [
     (28, "Action", 789),
     (12, "Adventure", 548),

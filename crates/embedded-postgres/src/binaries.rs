@@ -8,13 +8,14 @@ use super::EmbeddedPostgresError;
 use super::account::output_of;
 use super::data_dir::DataDir;
 
-/// Older releases lack features that the SQL statements use.
+/// The oldest supported major version, which Debian 12 has. `scripts/install.sh` has the same number.
 pub(super) const OLDEST_MAJOR: u32 = 15;
 
+/// The programs that a directory must have to be chosen.
 const PROGRAMS: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
 
-/// Where packages install several versions: parent directory, prefix of each version's directory, and its program
-/// directory.
+/// Where packages install several versions side by side: the parent directory, the prefix of the name of each version's
+/// directory, and the directory of programs inside it. For Debian, Red Hat, and Homebrew on Apple silicon and on Intel.
 const VERSIONED: [(&str, &str, &str); 4] = [
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr", "pgsql-", "bin"),
@@ -27,17 +28,21 @@ const VERSIONED: [(&str, &str, &str); 4] = [
 pub(super) struct Binaries {
     bin: PathBuf,
     major: u32,
-    /// Whether the library of `pg_stat_statements` is installed. A server that is configured to load a missing library
-    /// does not start.
+    /// Whether the library of `pg_stat_statements` is installed. The server is configured to load it only then, because
+    /// a server that is to load a missing library does not start.
     pub(super) has_pg_stat_statements: bool,
 }
 
 impl Binaries {
-    /// The newest release for a new cluster, or the release that created the existing cluster (`major`).
+    /// Finds the newest release, or with `major` that major version: PostgreSQL opens a cluster only with the major
+    /// version that created it.
+    ///
+    /// # Errors
+    /// If no release, or none of this major version, is installed.
     pub(super) fn find(major: Option<u32>, data_dir: &DataDir) -> Result<Self, EmbeddedPostgresError> {
         let mut found: Vec<(u32, PathBuf)> = directories().into_iter().filter_map(with_major).collect();
         found.retain(|(found, _)| major.map_or(*found >= OLDEST_MAJOR, |major| *found == major));
-        // If a release is installed twice, the first location wins.
+        // If a release is installed twice, the directory that comes first in `directories` is chosen.
         let chosen = found.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
         let missing = || match major {
             Some(major) => EmbeddedPostgresError::VersionNotInstalled { data: data_dir.data().to_owned(), major },
@@ -60,7 +65,8 @@ impl Binaries {
     }
 }
 
-/// Package directories come first: PATH may hold links and wrappers.
+/// Directories that may hold the programs. Those of packages come first, because PATH may hold links and wrappers in
+/// place of the programs.
 fn directories() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let versioned = VERSIONED.into_iter().flat_map(|(parent, prefix, bin)| {
@@ -69,10 +75,11 @@ fn directories() -> Vec<PathBuf> {
         named.map(move |entry| entry.path().join(bin))
     });
     let found = versioned.chain(pg_config(Path::new("pg_config"), "--bindir")).chain(std::env::split_paths(&path));
-    // Drops relative entries of PATH: the programs run in `/`, where they would name another directory.
+    // Drops relative entries of PATH: the programs are run in `/`, where a relative entry names another directory.
     found.filter(|directory| directory.is_absolute()).collect()
 }
 
+/// Adds the major version to a directory. `None` if a program is missing or does not tell its version.
 fn with_major(bin: PathBuf) -> Option<(u32, PathBuf)> {
     if !PROGRAMS.iter().all(|program| bin.join(program).is_file()) {
         return None;
@@ -82,12 +89,14 @@ fn with_major(bin: PathBuf) -> Option<(u32, PathBuf)> {
     Some((major_of(&output_of(version).ok()?)?, bin))
 }
 
-/// 15 for `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`.
+/// The major version in the output of `postgres --version`: 15 for
+/// `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`.
 fn major_of(version: &str) -> Option<u32> {
     let number = version.split_whitespace().nth(2)?;
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
+/// The directory that `pg_config` prints for an option. `None` if it is not installed or fails.
 fn pg_config(program: &Path, what: &str) -> Option<PathBuf> {
     let mut command = Command::new(program);
     command.arg(what);

@@ -1,4 +1,4 @@
-//! In-memory arithmetic, at the size of the largest decade among a million movies.
+//! Benchmarks of the in-memory arithmetic, at the size of the largest decade in a catalogue of a million movies.
 
 use chrono::{DateTime, Days, NaiveDate};
 use cinegraph_scoring::{
@@ -7,6 +7,7 @@ use cinegraph_scoring::{
 };
 use divan::{Bencher, black_box};
 
+/// Movies of the largest decade when the catalogue has a million.
 const MOVIES: u32 = 87_000;
 const LIST: &str = "1001_movies";
 
@@ -14,14 +15,15 @@ fn main() {
     divan::main();
 }
 
-/// Pseudo-random numbers from 0 to 1, the same in each run.
-fn part(movie: u32, salt: u32) -> f64 {
+/// A pseudo-random number from 0 to 1, the same in each run. Each `salt` gives an independent number for a movie.
+fn random_share(movie: u32, salt: u32) -> f64 {
+    // The last two multipliers are those of MurmurHash3.
     let mixed = (movie ^ salt.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b);
     f64::from((mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35)) / f64::from(u32::MAX)
 }
 
 fn vector(movie: u32) -> ScoreVector {
-    ScoreVector([1, 2, 3, 4, 5].map(|salt| part(movie, salt)))
+    ScoreVector([1, 2, 3, 4, 5].map(|salt| random_share(movie, salt)))
 }
 
 fn lists(movie: u32) -> Vec<&'static str> {
@@ -55,9 +57,9 @@ fn snapshot() -> SnapshotColumns {
         columns.push(SnapshotRow {
             id: MovieId(i64::from(movie)),
             published: vector(movie),
-            blind_cultural_impact: part(movie, 6),
-            blind_people_quality: part(movie, 7),
-            popularity: part(movie, 8),
+            blind_cultural_impact: random_share(movie, 6),
+            blind_people_quality: random_share(movie, 7),
+            popularity: random_share(movie, 8),
             list_keys: lists(movie),
         });
     }
@@ -108,6 +110,6 @@ fn validate_a_decade(bencher: Bencher) {
 
 #[divan::bench]
 fn likelihoods_of_a_page(bencher: Bencher) {
-    let scores: Vec<f64> = (0..25).map(|movie| 100.0 * part(movie, 1)).collect();
+    let scores: Vec<f64> = (0..25).map(|movie| 100.0 * random_share(movie, 1)).collect();
     bencher.bench_local(|| black_box(&scores).iter().map(|score| likelihood(*score)).sum::<f64>());
 }

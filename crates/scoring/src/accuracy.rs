@@ -1,9 +1,9 @@
 //! Accuracy of a validation and its confidence interval.
 
-/// The 97.5 % quantile of the normal distribution: a 95 % interval leaves half of the rest on each side.
+/// The 97.5 % quantile of the standard normal distribution: a 95 % interval leaves 2.5 % on each side.
 const Z: f64 = 1.959_963_984_540_054;
 
-/// Hits among listed movies. Precision and recall at N are equal here, because N is the number of listed movies.
+/// Hits among the listed movies. It is both precision and recall at N, because N is the number of listed movies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Accuracy {
     /// Listed movies among the top N.
@@ -12,7 +12,7 @@ pub struct Accuracy {
     pub listed: usize,
 }
 
-/// Bounds of a share, each 0 to 1.
+/// A confidence interval of a share. Both bounds are from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// Lower bound.
@@ -28,7 +28,8 @@ impl Accuracy {
         (self.listed > 0).then(|| count(self.hits) / count(self.listed))
     }
 
-    /// 95 % score interval of E. B. Wilson (Journal of the American Statistical Association 22, 1927).
+    /// The 95 % score interval of E. B. Wilson (Journal of the American Statistical Association 22, 1927); `None` if no
+    /// movie is listed. Unlike the normal approximation, it holds for few movies and for shares near 0 or 1.
     #[must_use]
     pub fn interval(self) -> Option<Interval> {
         let share = self.share()?;
@@ -36,7 +37,8 @@ impl Accuracy {
         let centre = share + Z * Z / (2.0 * n);
         let margin = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
         let scale = 1.0 + Z * Z / n;
-        // Without hits, or with hits only, a bound equals the share except for rounding errors; clamping removes those.
+        // For a share of 0 or 1, one bound equals the share, but rounding may move it past the share: clamping undoes
+        // that.
         Some(Interval {
             low: ((centre - margin) / scale).clamp(0.0, share),
             high: ((centre + margin) / scale).clamp(share, 1.0),
@@ -44,7 +46,7 @@ impl Accuracy {
     }
 }
 
-/// A count as `f64`.
+/// Converts a count to `f64`.
 #[expect(clippy::cast_precision_loss, reason = "no catalogue has 2^52 movies")]
 pub(crate) fn count(movies: usize) -> f64 {
     movies as f64

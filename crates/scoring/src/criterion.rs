@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Criterion of a score; its value is 0 to 1.
+/// One of the five criteria of a score. Its value for a movie is from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Criterion {
     /// Audience ratings.
@@ -21,7 +21,7 @@ impl Criterion {
     /// Number of criteria.
     pub const COUNT: usize = 5;
 
-    /// All criteria, in order.
+    /// All criteria, in declaration order: `criterion as usize` is the index in arrays with one item per criterion.
     pub const ALL: [Self; Self::COUNT] = [
         Self::PopularOpinion,
         Self::CriticalAcclaim,
@@ -30,7 +30,7 @@ impl Criterion {
         Self::PeopleQuality,
     ];
 
-    /// Display name.
+    /// Lower-case name for messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

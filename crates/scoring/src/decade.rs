@@ -16,7 +16,8 @@ impl Decade {
     /// Last decade with four-digit years.
     pub const LAST: Self = Self(9990);
 
-    const FIRST_YEARS: std::ops::RangeInclusive<i32> = 1000..=9990;
+    /// First years of all valid decades. They have four digits, as the release year of any movie does.
+    const FIRST_YEARS: std::ops::RangeInclusive<i32> = 1000..=Self::LAST.0;
 
     /// The decade that begins with `year`.
     ///
@@ -26,7 +27,7 @@ impl Decade {
         if year % 10 == 0 && Self::FIRST_YEARS.contains(&year) { Ok(Self(year)) } else { Err(DecadeError(year)) }
     }
 
-    /// The decade of `day`; `None` for years without four digits.
+    /// The decade that `day` is in; `None` if its year does not have four digits.
     #[must_use]
     pub fn of(day: NaiveDate) -> Option<Self> {
         Self::starting(day.year() - day.year().rem_euclid(10)).ok()
@@ -61,7 +62,7 @@ impl fmt::Display for Decade {
     }
 }
 
-/// The year is not the first year of a decade.
+/// The year does not start a decade, or does not have four digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not the first year of a decade, such as 1990 or 2020")]
 pub struct DecadeError(pub i32);

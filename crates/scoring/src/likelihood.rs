@@ -1,8 +1,9 @@
 //! The published likelihood scale.
 
-/// Likelihood of a score, 0 to 100: a display scale, not a probability.
+/// Converts a score to its likelihood, 0 to 100: a display scale, not a probability.
 ///
-/// The published curve, including its drop by 0.1 at score 30.
+/// The segments are those of the published curve. They meet except at score 30, where the curve drops by 0.1; the drop
+/// is kept, so that likelihoods equal the published ones.
 #[must_use]
 pub fn likelihood(score: f64) -> f64 {
     match score {

@@ -1,14 +1,17 @@
 //! From a movie's inputs to its criteria, and from criteria and weights to its score.
 //!
-//! The view `cinegraph.movie_scores_live` is the SQL twin: same operations in the same order, same bits.
+//! The view `cinegraph.movie_scores_live` is the same formula in SQL. Both perform the same operations in the same
+//! order, because only then are their results equal to the last bit.
 
 use super::{Criterion, Weights};
 
-/// Version of the formula below. Stored scores of another version are not served.
+/// Version of the formula below, to be raised with each change. Stored scores of another version are not served.
 pub const FORMULA_VERSION: i32 = 1;
 
-/// Smaller absolute inputs count as 0: PostgreSQL raises an underflow error when it halves the smallest doubles.
-const SMALLEST: f64 = 1e-300;
+/// Inputs with a smaller absolute value count as 0: PostgreSQL raises an error when a product underflows, as half of
+/// the smallest double does. The value is far below any rating, and far enough above the smallest normal double
+/// (2e-308) that no product in the criteria underflows.
+const SMALLEST_INPUT: f64 = 1e-300;
 
 /// Inputs of one movie's criteria. A missing or NaN input counts as 0.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,7 +28,7 @@ pub struct Inputs {
     pub popularity: Option<f64>,
     /// Nominations, including wins.
     pub nominations: u32,
-    /// Nominations won.
+    /// Nominations that were won.
     pub wins: u32,
     /// Lists that the movie is on.
     pub lists: u32,
@@ -33,7 +36,7 @@ pub struct Inputs {
     pub people: Vec<f64>,
 }
 
-/// The five criteria of one movie, each 0 to 1, in criterion order. Independent of weights.
+/// The values of the five criteria for one movie, each 0 to 1, in criterion order. They do not depend on weights.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScoreVector(pub [f64; Criterion::COUNT]);
 
@@ -51,15 +54,17 @@ pub struct Contribution {
 }
 
 impl ScoreVector {
-    /// Computes the criteria by the published formula, version 1.
+    /// Computes the criteria by the published formula, version 1. Popular opinion and critical acclaim are the mean of
+    /// two ratings each, where a missing rating counts as 0. The factors of the others are part of that formula; a
+    /// popularity of 1,000 alone gives a cultural impact of 1.
     #[must_use]
     pub fn of(inputs: &Inputs) -> Self {
-        let popular = 0.5 * known(inputs.tmdb_rating) / 10.0 + 0.5 * known(inputs.imdb_rating) / 10.0;
-        let critical = 0.5 * known(inputs.metascore) / 100.0 + 0.5 * known(inputs.tomatometer) / 100.0;
+        let popular = 0.5 * input_or_zero(inputs.tmdb_rating) / 10.0 + 0.5 * input_or_zero(inputs.imdb_rating) / 10.0;
+        let critical = 0.5 * input_or_zero(inputs.metascore) / 100.0 + 0.5 * input_or_zero(inputs.tomatometer) / 100.0;
         let industry = 0.2 * f64::from(inputs.wins) + 0.05 * f64::from(inputs.nominations);
-        let popularity = known(inputs.popularity).max(0.0);
+        let popularity = input_or_zero(inputs.popularity).max(0.0);
         let cultural = 0.1 * f64::from(inputs.lists) + (popularity + 1.0).ln() / 1001_f64.ln();
-        Self([popular, critical, industry, cultural, mean(&inputs.people) / 100.0].map(criterion))
+        Self([popular, critical, industry, cultural, mean(&inputs.people) / 100.0].map(clamp_to_criterion))
     }
 
     /// The value of one criterion.
@@ -68,7 +73,7 @@ impl ScoreVector {
         self.0[criterion as usize]
     }
 
-    /// Score, 0 to 100, unrounded.
+    /// Score, 0 to 100, unrounded. The sum has the order of the SQL view, since another order may change the last bits.
     #[must_use]
     pub fn score(self, weights: Weights) -> f64 {
         let [w0, w1, w2, w3, w4] = weights.shares();
@@ -76,7 +81,7 @@ impl ScoreVector {
         100.0 * (w0 * c0 + w1 * c1 + w2 * c2 + w3 * c3 + w4 * c4)
     }
 
-    /// Contribution of each criterion, in criterion order; the points sum to the score.
+    /// Contribution of each criterion, in criterion order. The points sum to the score, up to rounding errors.
     #[must_use]
     pub fn breakdown(self, weights: Weights) -> [Contribution; Criterion::COUNT] {
         Criterion::ALL.map(|criterion| {
@@ -86,17 +91,19 @@ impl ScoreVector {
     }
 }
 
-fn known(input: Option<f64>) -> f64 {
+/// The input; 0 if it is missing, NaN or below [`SMALLEST_INPUT`].
+fn input_or_zero(input: Option<f64>) -> f64 {
     // NaN fails this comparison, so the same check rejects it.
-    input.filter(|value| value.abs() >= SMALLEST).unwrap_or(0.0)
+    input.filter(|value| value.abs() >= SMALLEST_INPUT).unwrap_or(0.0)
 }
 
-/// Clamps to 0 to 1; NaN (infinite inputs of both signs) counts as 0.
-fn criterion(raw: f64) -> f64 {
+/// Clamps a value to the range from 0 to 1. NaN, the sum of infinite inputs of opposite signs, counts as 0;
+/// `f64::clamp` would return it.
+fn clamp_to_criterion(raw: f64) -> f64 {
     if raw > 0.0 { raw.min(1.0) } else { 0.0 }
 }
 
-/// Sum in the given order, divided by the count; 0 without values.
+/// Mean of the values that are not NaN; 0 if there are none. They are summed in the given order, as in SQL.
 fn mean(values: &[f64]) -> f64 {
     let known: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     if known.is_empty() {

@@ -13,17 +13,17 @@ use super::{Accuracy, Basis, Decade, Membership, MovieId, Place, Ranking, Snapsh
 pub struct DecadeReport {
     /// The decade.
     pub decade: Decade,
-    /// Number of full movies ranked.
+    /// Number of ranked movies: all fully imported movies of the decade.
     pub population: usize,
-    /// Listed movies among the top N, best first. N is the number of listed movies.
+    /// Listed movies among the top N, best first. N is the number of listed movies, including unhittable ones.
     pub hits: Vec<Place>,
-    /// Full listed movies below the top N, best first.
+    /// Fully imported listed movies below the top N, best first.
     pub missed: Vec<Place>,
     /// Unlisted movies among the top N, best first.
     pub false_positives: Vec<Place>,
-    /// Listed movies that are not full, so that no ranking can find them.
+    /// Listed movies that are not fully imported, so that no ranking contains them.
     pub unhittable: Vec<MovieId>,
-    /// Hits of the popularity baseline.
+    /// Hits of the popularity baseline: listed movies among the N most popular.
     pub baseline_hits: usize,
 }
 
@@ -41,7 +41,7 @@ impl DecadeReport {
             ranking.top(n).into_iter().partition(|place| on_list(place.row));
         let found: HashSet<usize> = hits.iter().map(|place| place.row).collect();
         let missed = ranking.places_of(listed.into_iter().filter(|row| !found.contains(row)));
-        let popular = Ranking::by(scores, columns.popularity()).top(n);
+        let most_popular = Ranking::by(scores, columns.popularity()).top(n);
         Self {
             decade,
             population: scores.len(),
@@ -49,7 +49,7 @@ impl DecadeReport {
             missed,
             false_positives,
             unhittable: columns.unhittable.clone(),
-            baseline_hits: popular.iter().filter(|place| on_list(place.row)).count(),
+            baseline_hits: most_popular.iter().filter(|place| on_list(place.row)).count(),
         }
     }
 
@@ -72,18 +72,18 @@ impl DecadeReport {
 pub struct Totals {
     /// Hits and listed movies.
     pub accuracy: Accuracy,
-    /// Number of full movies ranked.
+    /// Number of ranked movies.
     pub population: usize,
-    /// Expected hits of a random selection of N movies: listed² / population; `None` without movies.
+    /// Mean number of hits of a random selection of N movies: listed² / population; `None` if no movie is ranked.
     pub expected_hits: Option<f64>,
     /// Hits of the popularity baseline.
     pub baseline_hits: usize,
-    /// Number of listed movies that are not full.
+    /// Number of listed movies that are not fully imported.
     pub unhittable: usize,
 }
 
 impl Totals {
-    /// Sums the decades that have listed movies.
+    /// Sums the decades that have listed movies. The others have no accuracy, and would only enlarge the population.
     pub fn pooled(decades: impl IntoIterator<Item = Self>) -> Self {
         let members = decades.into_iter().filter(|decade| decade.accuracy.listed > 0);
         members.fold(Self::default(), |sum, decade| Self {
@@ -92,6 +92,7 @@ impl Totals {
                 listed: sum.accuracy.listed + decade.accuracy.listed,
             },
             population: sum.population + decade.population,
+            // `None` is the start of the sum, or a decade without ranked movies.
             expected_hits: match (sum.expected_hits, decade.expected_hits) {
                 (Some(a), Some(b)) => Some(a + b),
                 (one, other) => one.or(other),
@@ -121,16 +122,17 @@ pub fn pooled_decade(decade: Decade) -> bool {
     (1920..=2010).contains(&decade.year())
 }
 
-/// Named period of movie history.
+/// A named period of movie history, over which the decades are pooled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Era {
-    /// Name.
+    /// Display name.
     pub name: &'static str,
+    /// From the first year of its first decade to the first year of its last.
     years: RangeInclusive<i32>,
 }
 
 impl Era {
-    /// The four eras, in order.
+    /// The four eras, earliest first. Together they cover the decades of [`pooled_decade`].
     #[must_use]
     pub fn all() -> [Self; 4] {
         [
@@ -141,7 +143,7 @@ impl Era {
         ]
     }
 
-    /// First years of its decades.
+    /// First years of the era's decades.
     pub fn decades(&self) -> impl Iterator<Item = i32> {
         self.years.clone().step_by(10)
     }

@@ -9,35 +9,38 @@ use super::Criterion;
 /// number.
 const WEIGHT_MAX: f64 = 1e6;
 
-/// Tolerance for a sum of shares that should be 1: five divisions and four additions, each off by half an epsilon.
-const ROUNDING: f64 = 4.0 * f64::EPSILON;
+/// How far a sum of shares may be from 1. Normalised shares sum to 1 only up to the rounding errors of five divisions
+/// and eight additions; a test normalises random shares twice to show that the tolerance is large enough.
+const SUM_TOLERANCE: f64 = 4.0 * f64::EPSILON;
 
-/// One share per [`Criterion`], in its order. Fractions that sum to 1.
+/// One share per [`Criterion`], in criterion order. The shares sum to 1, up to rounding errors.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights([f64; Criterion::COUNT]);
 
 impl Weights {
-    /// Normalises raw numbers of any scale (fractions, percentages, slider steps) to shares. Shares are returned
-    /// unchanged, to the bit, so that weights which a client reads and sends back are the same weights.
+    /// Normalises raw numbers of any scale (fractions, percentages, slider steps) to shares. Numbers that sum to 1
+    /// already are returned unchanged, to the bit, so that a client that reads weights and sends them back gets the
+    /// same weights.
     ///
     /// # Errors
     /// [`WeightsError`] if a value is NaN, negative or above one million, or if all are 0.
     pub fn normalised(raw: [f64; Criterion::COUNT]) -> Result<Self, WeightsError> {
         for (criterion, value) in Criterion::ALL.into_iter().zip(raw) {
-            // NaN is in no range, so this check rejects it as well.
+            // No range contains NaN, so this check rejects it as well.
             if !(0.0..=WEIGHT_MAX).contains(&value) {
                 return Err(WeightsError::OutOfRange { criterion, value });
             }
         }
         match raw.iter().sum::<f64>() {
             0.0 => Err(WeightsError::AllZero),
-            sum if (sum - 1.0).abs() <= ROUNDING => Ok(Self(raw)),
+            sum if (sum - 1.0).abs() <= SUM_TOLERANCE => Ok(Self(raw)),
             sum => Ok(Self(raw.map(|value| value / sum))),
         }
     }
 
-    /// Weights from the `category_weights` JSON of a stored profile, which other applications write. Accepts all sets of
-    /// keys that were ever in use: those of 2025, of the renaming in March 2026, and those after it.
+    /// Reads weights from the `category_weights` JSON of a stored profile, which the host application may have written.
+    /// Accepts all sets of keys that it ever used: those of 2025, of the renaming in March 2026, and those after it. No
+    /// criterion corresponds to box office (`financial`); the published formula adds half of it to cultural impact.
     ///
     /// # Errors
     /// As [`Weights::normalised`].
@@ -50,6 +53,7 @@ impl Weights {
                 LENSES.map(|[lens, before]| number(lens).or_else(|| number(before)).unwrap_or(0.0));
             return Self::normalised([mob, critics, festivals, time_machine + box_office / 2.0, auteurs]);
         }
+        // The defaults are those of the published formula. It has none for the keys of 2026.
         let ratings = number("popular_opinion").or_else(|| number("ratings")).unwrap_or(0.4);
         let awards = number("awards").unwrap_or(0.2);
         let financial = number("financial").unwrap_or(0.0);
@@ -58,17 +62,19 @@ impl Weights {
         Self::normalised([ratings / 2.0, ratings / 2.0, awards, cultural + financial / 2.0, people])
     }
 
-    /// Category weights that map back to these weights, with the keys of 2025.
+    /// Category weights with the keys of 2025. These have one weight for the two ratings, so [`Self::from_categories`]
+    /// returns the mean for both popular opinion and critical acclaim.
     #[must_use]
     pub fn to_categories(self) -> Value {
         let [popular, critical, awards, cultural, people] = self.0;
         json!({ "ratings": popular + critical, "awards": awards, "financial": 0.0, "cultural": cultural, "people": people })
     }
 
-    /// The same with the keys of 2026, which keep all five criteria distinct.
+    /// Category weights with the keys of 2026, which map back to the same weights.
     #[must_use]
     pub fn to_lenses(self) -> Value {
         let names = LENSES.map(|[name, _]| name.to_owned());
+        // The sixth key, box office, has no criterion.
         let values = self.0.into_iter().chain([0.0]);
         names.into_iter().zip(values.map(Value::from)).collect::<Map<_, _>>().into()
     }
@@ -94,7 +100,8 @@ impl Weights {
     }
 }
 
-/// Keys of 2026 in criterion order, box office last; each with the key that was used during the renaming in March 2026.
+/// The keys of 2026, which the host application calls lenses: in criterion order, box office last. Each is followed by
+/// the key that was used in its place during the renaming in March 2026.
 const LENSES: [[&str; 2]; 6] = [
     ["mob", "mob"],
     ["critics", "ivory_tower"],

@@ -14,24 +14,28 @@ use crate::cli::http_client::Client;
 use crate::proof::{HitRatio, Load, Statements};
 use crate::scoring::Decade;
 
-/// How long a user looks at a response before the next request.
+/// How long a user looks at a response before the next request. A choice: short for a person, so that a load of seconds
+/// has enough requests for a 99th percentile.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// One request in so many ranks by weights that were never sent before.
+/// One request in this many ranks by random weights, which no request has sent before. The same share as in the mixed
+/// load of docs/PERFORMANCE.md.
 const CUSTOM_ONE_IN: u32 = 10;
 
-/// One in so many of the other requests is a validation of all decades.
+/// Of the requests by a profile, one in this many is a validation of all decades. A choice, about as in the mixed load.
 const VALIDATION_ONE_IN: u32 = 10;
 
 /// The operations that users send.
 pub(super) struct Mix {
+    /// One query for each profile.
     validations: Vec<String>,
-    /// By decade, the most popular first, then by profile.
+    /// For each decade in the order of `decades`, one query for each profile.
     predictions: Vec<Vec<String>>,
+    /// Users request the first decades most often.
     decades: Vec<Decade>,
 }
 
-/// One request, and how it counts.
+/// A request that a user will send, and what kind it is counted as.
 struct Planned {
     query: String,
     kind: Kind,
@@ -39,33 +43,38 @@ struct Planned {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    /// Predictions by a profile.
     Profile,
+    /// Predictions by custom weights.
     Custom,
+    /// Validation of a profile.
     Validation,
 }
 
-/// Counts over all users.
+/// Counts of successful requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// Predictions by a profile or custom weights, one statement each for the original.
+    /// Predictions, by a profile or by custom weights.
     predictions: u64,
-    /// Validations, one statement for each decade.
     validations: u64,
-    /// Of both, the requests by a profile, which a cache may serve.
+    /// The predictions and validations by a profile. A cache may serve these, but not requests with custom weights,
+    /// which never repeat.
     by_profile: u64,
-    /// Of `by_profile`, the requests that a cache served.
+    /// How many of `by_profile` a cache served.
     hits: u64,
 }
 
-/// What one load was like.
+/// Result of one load.
 pub(super) struct Outcome {
     pub(super) load: Load,
     pub(super) counts: Counts,
 }
 
+/// What one user measured, or all users together.
 #[derive(Default)]
-struct User {
+struct Measured {
     counts: Counts,
+    /// Response times of the successful requests.
     times: Vec<Duration>,
     errors: u64,
 }
@@ -88,6 +97,7 @@ impl Mix {
         }
     }
 
+    /// A random request.
     fn next(&self, rng: &mut ChaCha8Rng) -> Planned {
         let decade = power_law(rng, self.decades.len());
         if rng.random_ratio(1, CUSTOM_ONE_IN) {
@@ -116,12 +126,13 @@ fn predictions(decade: Decade, selection: &str) -> String {
     )
 }
 
-/// A text as GraphQL and JSON alike write it.
+/// A text as a string literal of JSON, which GraphQL reads as the same text.
 fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// An index below `count`; the first are drawn most often, as people open the latest decade more often than others.
+/// A random index below `count`. Low indexes are the most frequent, as people open the latest decade more often than
+/// others.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -134,23 +145,28 @@ fn power_law(rng: &mut ChaCha8Rng, count: usize) -> usize {
     ((count as f64 * at.powi(3)) as usize).min(count.saturating_sub(1))
 }
 
-/// Lets users send requests for some time.
+/// Lets `users` users send requests at the same time, until `lasting` has passed.
+///
+/// # Errors
+/// If no request succeeded. Single failed requests are only counted.
 pub(super) async fn run(address: SocketAddr, mix: &Mix, users: usize, lasting: Duration) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let mut running = JoinSet::new();
     for number in 0..users {
-        // Each user begins at another moment of the first pause.
+        // The first requests are spread over the time of one pause, so that users do not send all at once.
         let begin = PAUSE.mul_f64(ratio(number, users));
-        // Each user of each load has a seed of its own, which is the same in every run.
+        // Every user of both loads has a different seed, so that custom weights do not repeat. Each run has the same
+        // seeds, so that its results can be compared with earlier ones.
         let mut rng = ChaCha8Rng::seed_from_u64((users * 1000 + number) as u64);
-        // Drawn before, so that the load is the service's alone.
+        // The requests are composed before the load begins, so that composing takes no time from the service. A user
+        // whose responses took no time would send exactly this many.
         let plan: Vec<Planned> = (0..lasting.as_millis() / PAUSE.as_millis()).map(|_| mix.next(&mut rng)).collect();
         running.spawn(async move {
             tokio::time::sleep(begin).await;
             user(address, plan, started + lasting).await
         });
     }
-    let mut all = User::default();
+    let mut all = Measured::default();
     while let Some(user) = running.join_next().await {
         let user = user?;
         all.counts = all.counts + user.counts;
@@ -159,6 +175,7 @@ pub(super) async fn run(address: SocketAddr, mix: &Mix, users: usize, lasting: D
     }
     ensure!(!all.times.is_empty(), "no request succeeded under load");
     all.times.sort_unstable();
+    // The nearest-rank percentile: the smallest time that at least this share of the times does not exceed.
     let percentile = |percent: usize| all.times[(all.times.len() * percent).div_ceil(100) - 1].as_secs_f64();
     let load = Load {
         users,
@@ -171,9 +188,10 @@ pub(super) async fn run(address: SocketAddr, mix: &Mix, users: usize, lasting: D
     Ok(Outcome { load, counts: all.counts })
 }
 
-/// One user: a request, its response, a pause, until the plan or the time is over.
-async fn user(address: SocketAddr, plan: Vec<Planned>, until: Instant) -> User {
-    let mut user = User::default();
+/// One user: sends a request, waits for the response, pauses, and repeats this until the plan or the time is over. A
+/// user has one connection, and opens a new one after an error.
+async fn user(address: SocketAddr, plan: Vec<Planned>, until: Instant) -> Measured {
+    let mut measured = Measured::default();
     let mut client = None;
     for Planned { query, kind } in plan {
         if Instant::now() >= until {
@@ -189,19 +207,20 @@ async fn user(address: SocketAddr, plan: Vec<Planned>, until: Instant) -> User {
         };
         match reply {
             Ok(reply) => {
-                user.times.push(sent.elapsed());
+                measured.times.push(sent.elapsed());
                 let status = reply.headers.get("cache-status").and_then(|status| status.to_str().ok());
-                user.counts.count(kind, status.is_some_and(|status| status.contains("; hit")));
+                measured.counts.count(kind, status.is_some_and(|status| status.contains("; hit")));
             }
             Err(error) => {
                 tracing::debug!(%error, "a request of the load failed");
-                user.errors += 1;
+                measured.errors += 1;
+                // The state of the connection is not known, so the next request opens a new one.
                 client = None;
             }
         }
         tokio::time::sleep(PAUSE).await;
     }
-    user
+    measured
 }
 
 #[expect(clippy::cast_precision_loss, reason = "small counts")]
@@ -226,7 +245,8 @@ impl Counts {
         HitRatio { requests: self.by_profile, hits: self.hits }
     }
 
-    /// Against the original, which runs one statement for predictions and one for each decade of a validation.
+    /// `ours`, the statements of the service, beside those of the original for the same requests: one for predictions,
+    /// and one for each decade of a validation.
     pub(super) fn statements(self, ours: u64, validated_decades: usize) -> Statements {
         Statements {
             requests: self.predictions + self.validations,

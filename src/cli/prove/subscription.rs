@@ -1,4 +1,4 @@
-//! The client of a measured subscription.
+//! Measures a subscription, as a client of the protocol `graphql-transport-ws`.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -15,17 +15,18 @@ use crate::cli::http_client::RESPONSE_TIMEOUT;
 use crate::proof::Progressive;
 use crate::scoring::Decade;
 
-/// Movies of the measured subscription.
+/// Number of movies of the measured subscription: as many as the original query returns.
 const STREAMED: usize = 500;
 
-/// How a long ranking arrives by `predictionStream`.
+/// Subscribes to `predictionStream`, and measures when its first and its last batch arrive. Times count from the
+/// subscription, without the time to connect.
 pub(super) async fn stream(address: SocketAddr, decade: Decade) -> anyhow::Result<Progressive> {
     let mut request = format!("ws://{address}/graphql/ws").into_client_request()?;
     let protocol = header::HeaderValue::from_static("graphql-transport-ws");
     request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     let (mut socket, _) = tokio_tungstenite::client_async(request, TcpStream::connect(address).await?).await?;
     socket.send(Message::text(json!({ "type": "connection_init" }).to_string())).await?;
-    // Weights that no profile has, so that the ranking is in no cache.
+    // No profile has these weights, so no cache has the ranking.
     let query = format!(
         "subscription {{ predictionStream(decade: {}, limit: {STREAMED}, weights: {{popularOpinion: 7, \
          criticalAcclaim: 5, industryRecognition: 3, culturalImpact: 2, peopleQuality: 1}}) \
@@ -43,8 +44,9 @@ pub(super) async fn stream(address: SocketAddr, decade: Decade) -> anyhow::Resul
         let message: Value = serde_json::from_str(&text)?;
         match message["type"].as_str() {
             Some("next") => {
-                let batch = message["payload"]["data"]["predictionStream"]["received"].as_u64();
-                received = usize::try_from(batch.with_context(|| text.to_string())?)?;
+                // The number of movies in this batch and all earlier ones.
+                let so_far = message["payload"]["data"]["predictionStream"]["received"].as_u64();
+                received = usize::try_from(so_far.with_context(|| text.to_string())?)?;
                 first.get_or_insert((received, started.elapsed().as_secs_f64()));
             }
             Some("complete") => break,

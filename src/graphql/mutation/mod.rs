@@ -1,4 +1,5 @@
-//! The mutation root: one file per subject, merged into one type. Every mutation requires an authenticated administrator.
+//! The mutation root: one file per subject, merged into one type. Every mutation requires an authenticated
+//! administrator.
 
 mod admin_field;
 mod invalidate_cache;

@@ -10,7 +10,7 @@ use crate::graphql::types::movie_prediction::Movie;
 use crate::graphql::types::people::Person;
 use crate::graphql::types::profile::Profile;
 
-/// Maximum number of IDs in `nodes`.
+/// Maximum number of IDs in `nodes`: the maximum page size. The complexity of `nodes` assumes it.
 const MAX_NODE_IDS: usize = 100;
 
 /// An object with a global ID, which `node` and `nodes` can load.
@@ -23,7 +23,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// The object with a global ID; `None` if it does not exist.
+    /// The object with a global ID; `None` if it does not exist, or if `id` is not a global ID of this service.
     async fn find(context: &RequestContext, id: &ID) -> Result<Option<Self>, ApiError> {
         match NodeId::read(id) {
             Some(NodeId::Movie(id)) => Ok(context.load(id).await?.map(|movie| Self::Movie(Movie(movie)))),

@@ -12,6 +12,7 @@ pub(super) fn count_open<T: Send + 'static>(
 ) -> BoxStream<'static, T> {
     let metrics = ctx.data_unchecked::<GraphqlMetrics>();
     let guard = metrics.subscription(metrics.field_name(ctx.field().name()));
+    // The closure captures the guard, so the guard is dropped together with the stream.
     let held = move |item| {
         let _guard = &guard;
         item

@@ -17,10 +17,10 @@ use crate::scoring::Decade;
 use crate::services::ServiceError;
 use crate::services::predictions::ScoredMovie;
 
-/// Maximum number of movies of a prediction stream.
+/// Maximum number of movies of a prediction stream. A choice, which bounds the memory of an open stream.
 const LIMIT_MAX: i32 = 2000;
 
-/// Maximum number of movies of a batch.
+/// Maximum number of movies of a batch: the maximum page size.
 const BATCH_MAX: i32 = 100;
 
 /// A batch of a prediction stream.
@@ -47,7 +47,7 @@ impl PredictionStreamSubscription {
     /// The best candidates of a decade in batches, all from one state of the data. The first batch is sent at once; the
     /// subscription completes after the last one.
     #[graphql(complexity = "10 + usize::try_from(batch_size).unwrap_or(0).min(100) * child_complexity")]
-    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field in the schema")]
     async fn prediction_stream(
         &self,
         ctx: &Context<'_>,

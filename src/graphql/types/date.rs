@@ -1,4 +1,5 @@
-//! The scalars `Date` and `DateTime`. async-graphql names the first `NaiveDate`, and describes the second in terms of Rust.
+//! The scalars `Date` and `DateTime`. async-graphql has scalars for dates and times as well, but it names the first
+//! `NaiveDate` and describes the second in terms of Rust.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use chrono::{DateTime, NaiveDate, Utc};

@@ -1,7 +1,7 @@
 //! Schema types that several root fields return or take. A type of one root field is beside its resolver.
 //!
-//! The files import each other in one direction only. `Movie` and `Prediction` refer to each other in the schema, so they
-//! share a file.
+//! The files import each other in one direction only. `Movie` and `Prediction` refer to each other in the schema, so
+//! they share a file.
 
 pub(in crate::graphql) mod date;
 pub(in crate::graphql) mod decade_validation;

@@ -49,7 +49,7 @@ pub(in crate::graphql) struct ListMembership {
 }
 
 impl ListMembership {
-    /// The membership under the name that its list has in `names`.
+    /// A membership with the name that its list has in `names`, or with the key of the list if there is no name.
     pub(super) fn of(membership: &store::Membership, names: &[store::ListName]) -> Self {
         let key = &membership.list_key;
         Self {

@@ -22,14 +22,15 @@ pub(in crate::graphql) struct CreditedPerson {
 }
 
 impl CreditedPerson {
-    /// The first people of these credits, each once with all their roles. `decade` is that of the movie.
-    pub(in crate::graphql) fn of(credits: &[store::Credit], decade: Option<Decade>, first: usize) -> Vec<Self> {
+    /// The first people of these credits, at most `limit`, each once and with all their roles. `decade` is that of the
+    /// movie.
+    pub(in crate::graphql) fn of(credits: &[store::Credit], decade: Option<Decade>, limit: usize) -> Vec<Self> {
         let mut people: Vec<Self> = Vec::new();
         for credit in credits {
             let role = role(credit);
             if let Some(known) = people.iter_mut().find(|known| known.person.person.id == credit.person.id) {
                 known.roles.push(role);
-            } else if people.len() < first {
+            } else if people.len() < limit {
                 people.push(Self { person: Person { person: credit.person.clone(), decade }, roles: vec![role] });
             }
         }
@@ -37,7 +38,8 @@ impl CreditedPerson {
     }
 }
 
-/// The character, job or department of a credit, whichever is known.
+/// The character of a credit of the cast, or the job of a credit of the crew. If it is unknown, `Cast` or the
+/// department.
 fn role(credit: &store::Credit) -> String {
     let role = if credit.cast { credit.character.as_deref() } else { credit.job.as_deref() };
     let otherwise = if credit.cast { "Cast" } else { credit.department.as_deref().unwrap_or("Crew") };
@@ -94,7 +96,8 @@ pub(in crate::graphql) fn in_department(credit: &store::Credit, name: &str) -> b
 /// A member of the cast or crew of movies.
 pub(in crate::graphql) struct Person {
     person: store::Person,
-    /// Decade of the movie that refers to the person, if any; its data version invalidates the person's quality.
+    /// Decade of the movie that the person was reached from; `None` if no movie was. The data version of this decade
+    /// invalidates the person's cached quality.
     decade: Option<Decade>,
 }
 

@@ -110,6 +110,7 @@ impl ProfileComparison {
 
     /// The profile with the highest overall accuracy. Null if there is no active profile or no listed movie.
     async fn best(&self) -> Option<Profile> {
+        // The reports are in the order of `profiles`: highest accuracy first.
         let best = self.reports.first().filter(|one| one.report.overall().accuracy.listed > 0)?;
         Some(Profile(Arc::clone(&best.profile)))
     }

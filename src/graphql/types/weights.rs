@@ -25,6 +25,7 @@ impl TryFrom<WeightsInput> for Weights {
     type Error = ApiError;
 
     fn try_from(input: WeightsInput) -> Result<Self, ApiError> {
+        // In the order of `Criterion::ALL`, which `Weights` has.
         let raw = [
             input.popular_opinion,
             input.critical_acclaim,

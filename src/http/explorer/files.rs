@@ -27,22 +27,26 @@ const OWN_FILES: [(&str, &str); 2] = [
     ("explorer.css", include_str!("../../../assets/graphiql/explorer.css")),
 ];
 
-/// Content hash of all files, part of each file's URL so that browsers may cache it indefinitely.
+/// Content hash of all files, part of each file's URL, so that browsers may cache the files indefinitely. The checksums
+/// stand for GraphiQL's own files. 64 bits of the hash are enough, since they only tell versions apart.
 pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
     let contents = [CHECKSUMS].into_iter().chain(OWN_FILES.map(|(_, content)| content));
     sha256_hex(contents.collect::<String>())[..16].to_owned()
 });
 
+/// The explorer's files, and the schema that is shown while they are missing.
 #[derive(Debug)]
 pub(super) struct Files {
     directory: PathBuf,
-    /// Schema shown while the files are missing; none if introspection is disabled.
+    /// Text of the schema; `None` if introspection is disabled.
     pub(super) schema: Option<String>,
-    /// Set by the first read that finds every file with its checksum.
+    /// The content of the files, set by the first read that finds every file with its checksum. They are not read
+    /// again.
     verified: OnceCell<HashMap<&'static str, File>>,
 }
 
-/// A file, plain and compressed: compressing a megabyte per request would delay cached responses.
+/// A file, plain and compressed. It is compressed only once, because to compress a megabyte for each request would
+/// delay other responses.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) plain: Bytes,
@@ -70,8 +74,8 @@ impl Files {
         required().all(|(_, name)| self.directory.join(name).exists())
     }
 
-    /// The files by name. While they are missing, each call looks for them, so that they can be installed while the
-    /// service runs.
+    /// The files, with their names as keys. While they are missing, each call looks for them again, so that they can be
+    /// installed while the service runs.
     ///
     /// # Errors
     /// [`FileError`] if a file is missing, unreadable or has an unexpected checksum.
@@ -125,6 +129,7 @@ fn required() -> impl Iterator<Item = (&'static str, &'static str)> {
     CHECKSUMS.lines().filter_map(|line| line.split_once("  "))
 }
 
+/// The directory of installed files. If the path of the program is unknown, relative to the working directory.
 fn installed() -> PathBuf {
     let program = env::current_exe().ok();
     program.and_then(|program| Some(program.parent()?.join(INSTALLED))).unwrap_or_else(|| PathBuf::from(INSTALLED))

@@ -27,7 +27,7 @@ use crate::graphql::ErrorCode;
 /// Path of the explorer.
 pub(super) const PATH: &str = "/graphiql";
 
-/// Operations in the tabs of a first visit.
+/// The operations that the tabs show on the first visit.
 const EXAMPLES: [&str; 4] = [
     include_str!("../../../assets/graphiql/predictions.graphql"),
     include_str!("../../../assets/graphiql/validation.graphql"),
@@ -35,8 +35,8 @@ const EXAMPLES: [&str; 4] = [
     include_str!("../../../assets/graphiql/stream.graphql"),
 ];
 
-/// `unsafe-inline` for styles because GraphiQL adds `<style>` elements for its editor; fonts and images are data URLs
-/// in its stylesheet.
+/// Content-Security-Policy of the explorer. Styles need `unsafe-inline`, because GraphiQL adds `<style>` elements for
+/// its editor. Fonts and images need `data:`, because they are data URLs in its stylesheet.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
      img-src 'self' data:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -52,7 +52,8 @@ impl Explorer {
         Self(Arc::new(Files::new(directory, schema)))
     }
 
-    /// Whether its files are there. Their checksums are compared when the first of them is served.
+    /// Whether GraphiQL's files are in the directory. Their checksums are not compared before a request needs the
+    /// files.
     #[must_use]
     pub fn is_installed(&self) -> bool {
         self.0.exist()
@@ -130,6 +131,7 @@ async fn file(
     }
 }
 
+/// Whether `Accept-Encoding` allows gzip. Quality values other than 0 do not matter, since no other coding is offered.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
     let mut codings = lines.flat_map(|line| line.split(',')).map(str::trim);

@@ -1,6 +1,7 @@
 //! Styles and scripts, embedded in the program and cached by browsers indefinitely.
 //!
-//! Their paths share one content hash, so scripts import each other by plain relative names and need no build step.
+//! The paths of all files contain the same content hash. So scripts can import each other by relative names, and no
+//! build step has to insert hashes into them.
 
 use std::sync::LazyLock;
 
@@ -23,7 +24,7 @@ macro_rules! assets {
     };
 }
 
-/// Name, media type and content.
+/// Name, media type and content of each file.
 const ASSETS: &[(&str, &str, &str)] = assets! {
     "app.css": CSS,
     "app.js": SCRIPT,
@@ -40,7 +41,7 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
     "icon.svg": SVG,
 };
 
-/// Content hash of all assets.
+/// Content hash of all assets. 64 bits of it are enough, since they only tell versions apart.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     let contents: String = ASSETS.iter().map(|(name, _, content)| format!("{name}\n{content}\n")).collect();
     sha256_hex(contents)[..16].to_owned()
@@ -59,7 +60,8 @@ pub(super) fn scripts() -> impl Iterator<Item = String> {
 /// `GET /assets/{version}/{name}`.
 pub(super) async fn get(Path((version, name)): Path<(String, String)>) -> Response {
     let asset = ASSETS.iter().find(|(known, ..)| *known == name).filter(|_| version == *VERSION);
-    // A page of another version must not cache this version's asset under its own path indefinitely.
+    // A path of another version gets no content: the browser of an older page would cache it under that path
+    // indefinitely.
     let Some((_, kind, content)) = asset else {
         return error_response(
             StatusCode::NOT_FOUND,

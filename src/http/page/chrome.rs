@@ -1,4 +1,4 @@
-//! What frames every page: header, navigation and controls.
+//! The frame of every page: header, navigation and controls.
 
 #![expect(clippy::trivially_copy_pass_by_ref, clippy::unused_self, reason = "templates call them so")]
 
@@ -7,13 +7,14 @@ use super::criteria::CRITERIA;
 use super::page_query::PageQuery;
 use super::queries::{Frame, Profile};
 
-/// Parameters that the weights form replaces. Includes `profile`, which custom weights exclude.
+/// Parameters that the weights form replaces. They include `profile`, because a URL has a profile or custom weights,
+/// not both.
 pub(super) const WEIGHT_FIELDS: &[&str] = &["popular", "critical", "industry", "cultural", "people", "profile"];
 
 /// Parameters that the filter form replaces.
 pub(super) const FILTER_FIELDS: &[&str] = &["decade", "list", "genre", "country", "q", "min"];
 
-/// The current page.
+/// The navigation item of the current page; `None` for pages outside the navigation, such as that of a movie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Predictions,
@@ -41,11 +42,12 @@ pub(super) struct Chrome {
     pub(super) explorer: bool,
 }
 
-/// A link to the same page in another state.
+/// A profile to choose: a link to the same page, ranked by that profile.
 pub(super) struct Choice {
     pub(super) href: String,
     pub(super) name: String,
     pub(super) description: String,
+    /// Percentages in criterion order, separated by commas, for the scripts.
     pub(super) weights: String,
     pub(super) chosen: bool,
 }
@@ -77,7 +79,7 @@ impl Chrome {
         self.tab.path()
     }
 
-    /// The selected profile; none for custom weights or an unknown profile.
+    /// The selected profile; `None` for custom weights or an unknown profile.
     pub(super) fn profile(&self) -> Option<&Profile> {
         let mut profiles = self.frame.profiles.iter();
         match self.query.profile.as_str() {
@@ -94,7 +96,7 @@ impl Chrome {
     pub(super) fn profiles(&self) -> Vec<Choice> {
         let chosen = self.profile().map(|profile| &profile.name);
         let choice = |profile: &Profile| Choice {
-            // Unnamed, so that the link follows a change of the default profile.
+            // The link to the default profile does not name it, so that it stays a link to the default if that changes.
             href: self.query.with_profile(if profile.is_default { "" } else { &profile.name }).link(self.path()),
             name: profile.name.clone(),
             description: profile.description.clone().unwrap_or_default(),
@@ -105,10 +107,10 @@ impl Chrome {
     }
 
     pub(super) fn sliders(&self) -> Vec<Slider> {
-        let profile = self.profile().map_or([0.0; 5], |profile| profile.weights.percents());
+        let profile_percents = self.profile().map_or([0.0; 5], |profile| profile.weights.percents());
         let query = &self.query;
         let custom = [&query.popular, &query.critical, &query.industry, &query.cultural, &query.people];
-        let all = CRITERIA.into_iter().zip(custom).zip(profile);
+        let all = CRITERIA.into_iter().zip(custom).zip(profile_percents);
         let slider = |(((key, name, meaning), custom), percent): (((_, _, _), &String), f64)| {
             // A missing custom weight counts as 0, as in `selection_variables`.
             let custom = if custom.is_empty() { "0".to_owned() } else { custom.clone() };
@@ -136,6 +138,7 @@ impl Chrome {
         decades
     }
 
+    /// The selected decade; 0 if the decade in the URL is not a number. In that case the page shows an error.
     pub(super) fn decade(&self) -> i32 {
         self.query.decade().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What every page has: controls, their data, and the response when it cannot be shown.
+//! What every page has: its controls, their data, and the response if the page cannot be shown.
 
 use askama::Template;
 use async_graphql::Executor;
@@ -20,7 +20,7 @@ use crate::http::state::HttpState;
 struct ProblemPage {
     page: Chrome,
     problem: PageError,
-    /// Link to the page that failed.
+    /// Link to try again.
     retry_link: String,
 }
 
@@ -29,11 +29,13 @@ pub(super) struct PageContext {
     pub(super) page: Chrome,
     /// Why the URL's query is invalid or the frame could not be loaded.
     problem: Option<PageError>,
-    /// The link to try again.
+    /// Link to try again: the current navigation item in the same state. For pages without one, the predictions.
     retry_link: String,
 }
 
 impl PageContext {
+    /// Parses the URL's query and loads the data of the controls. A failure is kept until [`query`](Self::query)
+    /// returns it, so that the error page can show the controls.
     pub(super) async fn load<E: Executor>(state: &HttpState<E>, url_query: Option<&str>, tab: Tab) -> Self {
         let (query, mut problem) = match PageQuery::parse(url_query) {
             Ok(query) => (query, None),
@@ -54,7 +56,7 @@ impl PageContext {
     /// The query of the URL.
     ///
     /// # Errors
-    /// The problem of this context, if any.
+    /// [`PageError`] if [`load`](Self::load) failed.
     pub(super) fn query(&self) -> Result<&PageQuery, PageError> {
         self.problem.clone().map_or(Ok(&self.page.query), Err)
     }

@@ -12,7 +12,8 @@ pub(super) const CRITERIA: [(&str, &str, &str); 5] = [
     ("people", "People quality", "Track record of its cast and crew"),
 ];
 
-/// The segment of one criterion in the bar of a score.
+/// The segment of one criterion in the bar of a score. The bar is 100 points long, so `start` and `width` are both
+/// points and percentages.
 pub(super) struct Segment {
     pub(super) key: &'static str,
     pub(super) name: &'static str,

@@ -36,7 +36,7 @@ async fn list<E: Executor>(state: &HttpState<E>, url_query: Option<&str>, tab: T
     let context = PageContext::load(state, url_query, tab).await;
     let result = async {
         let (document, query) = match tab {
-            // `confirmedAdditions` has no argument `filter`.
+            // The query `confirmedAdditions` has no argument `filter`.
             Tab::Additions => (ADDITIONS, context.query()?.without_filters()),
             _ => (PREDICTIONS, context.query()?.clone()),
         };
@@ -60,22 +60,25 @@ struct ListPage {
     page: Chrome,
     ranking: Ranking,
     stale: bool,
-    /// Template row for the scripts.
+    /// An empty row, which the scripts clone for each movie that they add.
     placeholder_row: Prediction,
 }
 
 impl ListPage {
+    /// Link to the next page; `None` on the last one.
     fn next(&self) -> Option<String> {
         let info = &self.ranking.page_info;
         let cursor = info.end_cursor.as_deref().filter(|_| info.has_next_page)?;
         Some(self.page.query.next(cursor).link(self.page.path()))
     }
 
+    /// Link to the previous page; `None` on the first one.
     fn previous(&self) -> Option<String> {
         let query = &self.page.query;
         (!query.after.is_empty()).then(|| query.previous().link(self.page.path()))
     }
 
+    /// The cursor after which the scripts continue the list; empty on the last page.
     fn end_cursor(&self) -> &str {
         let info = &self.ranking.page_info;
         info.end_cursor.as_deref().filter(|_| info.has_next_page).unwrap_or_default()
@@ -108,7 +111,7 @@ impl Prediction {
     }
 }
 
-/// An empty prediction with one part per criterion.
+/// A prediction without content, but with all parts that a row can have: a rank, and one segment per criterion.
 fn placeholder_row() -> Prediction {
     let part = || Part::default();
     Prediction {

@@ -24,8 +24,8 @@ use crate::http::state::HttpState;
 
 const MOVIE: &str = include_str!("queries/movie.graphql");
 
-/// Maximum number of profiles whose ranks are queried. Each takes an alias and a root field, and an operation may have
-/// 30 of each.
+/// Maximum number of profiles whose ranks the page shows. Each takes one alias and one root field of the query, and
+/// `DocumentLimits` allows 30 of each.
 const PROFILES_MAX: usize = 25;
 
 #[derive(Deserialize)]
@@ -158,7 +158,7 @@ pub(super) async fn get<E: Executor>(
     }
 }
 
-/// Rank and scores of the movie under every profile, queried by one operation.
+/// Rank and scores of the movie under each profile, up to [`PROFILES_MAX`], from one operation.
 async fn standings<E: Executor>(
     pipeline: &OperationPipeline<E>,
     page: &Chrome,
@@ -201,8 +201,8 @@ impl MoviePage {
         segments(&self.explained.breakdown)
     }
 
-    /// Year, genres, countries and language, those that are known. The template isolates each, as some may be written
-    /// from right to left.
+    /// Year, genres, countries and language, as far as they are known. They are separate parts, because the template
+    /// must isolate each: some may be written from right to left.
     fn summary(&self) -> Vec<String> {
         let movie = &self.explained.movie;
         let year = movie.year.map(|year| year.to_string()).unwrap_or_default();
@@ -213,7 +213,7 @@ impl MoviePage {
         parts.into_iter().filter(|part| !part.is_empty()).collect()
     }
 
-    /// The rank among the candidates of its decade, or why it has none.
+    /// The movie's rank among the candidates of its decade, or why it has no rank.
     fn rank(&self) -> String {
         let decade = self.explained.movie.decade.unwrap_or_default();
         match (self.explained.rank, self.explained.unranked.as_deref()) {
@@ -280,7 +280,7 @@ impl Credited {
         or_dash(self.person.quality.as_ref().map(|quality| one_decimal(quality.score)))
     }
 
-    /// Width of the bar of the quality.
+    /// Width of the bar that shows the quality, in percent; 0 if the quality is unknown.
     fn quality_width(&self) -> String {
         one_decimal(self.person.quality.as_ref().map_or(0.0, |quality| quality.score))
     }

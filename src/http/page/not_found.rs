@@ -16,7 +16,7 @@ use crate::http::content_negotiation::prefers_html;
 use crate::http::error::error_response;
 use crate::http::state::HttpState;
 
-/// A page with a way on for people who follow a link in a browser; JSON for all other clients.
+/// Responds to browsers with a page that has links, and to all other clients with JSON.
 pub(in crate::http) async fn not_found<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
     method: Method,

@@ -11,13 +11,15 @@ const DEFAULT_LIST: &str = "1001_movies";
 /// Decade if the URL names none.
 const DEFAULT_DECADE: i32 = 2020;
 
-/// Separates the cursors of a trail; not part of the cursor alphabet.
+/// Separates the cursors in [`PageQuery::trail`]. Cursors are base64url, so they do not contain it.
 const CURSOR_SEPARATOR: char = '.';
 
-/// Maximum number of previous pages in a trail. Bounded to keep URLs short.
+/// Maximum number of cursors in [`PageQuery::trail`], which keeps URLs short. From the oldest of these pages, the way
+/// back leads to the first page.
 const TRAIL_MAX: usize = 20;
 
-/// The query of a page's URL. All fields are text, because a form sends its empty fields as empty strings.
+/// The query of a page's URL. All fields are text, because a form sends empty fields as empty strings; an empty string
+/// counts as missing.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct PageQuery {
@@ -41,12 +43,16 @@ pub(super) struct PageQuery {
     pub(super) genre: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) country: String,
+    /// Text that titles must contain.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) q: String,
+    /// Minimum score.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) min: String,
+    /// Cursor after which this page of the list starts; empty on the first page.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) after: String,
+    /// The `after` of the pages before this one, oldest first, for the link back. API cursors lead only forwards.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) trail: String,
 }
@@ -71,6 +77,7 @@ impl PageQuery {
         }
     }
 
+    /// Parameter, GraphQL field and text of each weight, in criterion order.
     fn weights(&self) -> [(&'static str, &'static str, &str); 5] {
         [
             ("popular", "popularOpinion", &self.popular),
@@ -81,7 +88,7 @@ impl PageQuery {
         ]
     }
 
-    /// Whether it has custom weights.
+    /// Whether the URL has custom weights: at least one of the five.
     pub(super) fn has_custom_weights(&self) -> bool {
         self.weights().iter().any(|(_, _, text)| !text.is_empty())
     }
@@ -90,8 +97,11 @@ impl PageQuery {
         [&self.genre, &self.country, &self.q, &self.min].iter().any(|text| !text.is_empty())
     }
 
-    /// GraphQL variables for the weight selection: `list`, and `weights` or `profile`. Missing custom weights are 0;
-    /// without both, the API uses the default profile.
+    /// GraphQL variables for the target list and the weight selection: `list`, and `weights` or `profile`. Without
+    /// both, the API uses the default profile. If some custom weights are missing, they are 0.
+    ///
+    /// # Errors
+    /// [`PageError`] if a weight is not a number.
     pub(super) fn selection_variables(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = Map::new();
         variables.insert("list".to_owned(), self.list().into());
@@ -108,6 +118,9 @@ impl PageQuery {
     }
 
     /// GraphQL variables for a page of the list.
+    ///
+    /// # Errors
+    /// [`PageError`] if the decade, the minimum score or a weight is not a number.
     pub(super) fn page_variables(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = self.selection_variables()?;
         variables.insert("decade".to_owned(), self.decade()?.into());
@@ -139,6 +152,7 @@ impl PageQuery {
         if !self.after.is_empty() {
             trail.push(&self.after);
         }
+        // The oldest cursors are dropped.
         let dropped = trail.len().saturating_sub(TRAIL_MAX);
         let trail = trail[dropped..].join(&CURSOR_SEPARATOR.to_string());
         Self { after: cursor.to_owned(), trail, ..self.clone() }
@@ -176,8 +190,8 @@ impl PageQuery {
         }
     }
 
-    /// Names and values of the parameters for the hidden fields of a form, except those in `but` and the cursor: the form
-    /// leads to the first page.
+    /// Names and values of the parameters for the hidden fields of a form, except those in `but`. The cursors are left
+    /// out, because the form leads to the first page.
     pub(super) fn hidden_fields(&self, but: &[&str]) -> Vec<(String, String)> {
         let text = serde_urlencoded::to_string(self.on_first_page()).unwrap_or_default();
         let mut parts: Vec<(String, String)> = serde_urlencoded::from_str(&text).unwrap_or_default();
@@ -186,7 +200,10 @@ impl PageQuery {
     }
 }
 
-/// Parses an optional number.
+/// Parses the number in the parameter `name`; `None` if it is empty.
+///
+/// # Errors
+/// [`PageError`] if `text` is not a finite number.
 fn parse_number(name: &'static str, text: &str) -> Result<Option<f64>, PageError> {
     match text {
         "" => Ok(None),

@@ -18,7 +18,7 @@ use crate::proof::Proof;
 #[template(path = "proof.html")]
 struct ProofPage {
     page: Chrome,
-    /// None before the first measurement.
+    /// `None` before the first measurement, or if its file is unreadable.
     proof: Option<Proof>,
 }
 
@@ -27,7 +27,8 @@ pub(super) async fn get<E: Executor>(State(state): State<Arc<HttpState<E>>>) -> 
     let context = PageContext::load(&state, None, Tab::None).await;
     let data_dir = state.data_dir.clone();
     let read = spawn_blocking(move || Proof::read(&data_dir)).await;
-    // A file of another version, or one that was cut off, is replaced by the next measurement.
+    // The file may be of another version, or truncated. The page then shows no result; the next measurement replaces
+    // the file.
     let proof = read.map_err(Into::into).flatten().unwrap_or_else(|error| {
         tracing::warn!(%error, "last result of `cinegraph prove` is unreadable");
         None

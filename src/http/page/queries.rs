@@ -12,7 +12,7 @@ use crate::http::response_status::MediaType;
 /// The decoded result of an operation.
 pub(super) struct QueryResult<T> {
     pub(super) data: T,
-    /// Whether the response was stale, so that newer data are being computed.
+    /// Whether the response was stale: newer data are being loaded in the background.
     pub(super) stale: bool,
     /// Outcome of the operation, for the metrics of the request.
     pub(super) end: OperationEnd,
@@ -25,7 +25,7 @@ struct Envelope<T> {
     errors: Vec<GraphqlError>,
 }
 
-/// Executes an operation on the pipeline, with response cache and limits like a client's.
+/// Executes an operation on the pipeline. The response cache and all limits apply, as to an operation of a client.
 ///
 /// # Errors
 /// [`PageError`] for the first GraphQL error, or if the result does not match `T`.
@@ -35,6 +35,7 @@ pub(super) async fn run_query<T: DeserializeOwned, E: Executor>(
     variables: Map<String, Value>,
 ) -> Result<QueryResult<T>, PageError> {
     let request = Request::new(document).variables(Variables::from_json(Value::Object(variables)));
+    // Only for the log line of the operation: no HTTP response is sent.
     let http_status = MediaType::GraphqlResponse.status_code();
     let received = Received { transport: Transport::Internal, fingerprint: None, request_id: None, http_status };
     let response = pipeline.execute(request, received).await;
@@ -94,7 +95,7 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Percentages with one decimal, in the order of the criteria.
+    /// Percentages with one decimal, in criterion order.
     pub(super) fn percents(self) -> [f64; 5] {
         let shares = [
             self.popular_opinion,
@@ -171,6 +172,7 @@ pub(super) struct Prediction {
     pub(super) movie: Movie,
 }
 
+/// The part of a score that one criterion contributes. Lists do not query `value` and `weight`, which are then 0.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Part {
     #[serde(default)]

@@ -16,13 +16,14 @@ use crate::http::error::error_response;
 use crate::http::metrics::PagePhase;
 use crate::http::state::HttpState;
 
-/// Maximum size of a report. The page sends at most a few dozen numbers.
+/// Maximum size of a report, far above that of the page's own reports: they have 40 timings at most.
 pub(super) const BODY_BYTES: usize = 4096;
 
-/// Accepted reports per second, of all clients together: the endpoint needs no authentication.
+/// Maximum number of reports per second from all clients together. It bounds the load, because the endpoint needs no
+/// authentication. The value is a choice: reports that are lost in busy seconds hardly change the distribution.
 const REPORTS_PER_SECOND: u32 = 20;
 
-/// Longer waits are discarded: the page was in the background or the device asleep.
+/// Longest timing that is recorded. In longer ones, the page was in the background or the device was asleep.
 const LONGEST_SECONDS: f64 = 60.0;
 
 /// One measurement.
@@ -32,6 +33,7 @@ pub(super) struct Timing {
     seconds: f64,
 }
 
+/// [`PagePhase`] as JSON: the macro `label!` derives no `Deserialize`.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Phase {
@@ -40,7 +42,7 @@ enum Phase {
     Rerank,
 }
 
-/// Counts the reports of the current second.
+/// Limits the reports per second: when the current second started, and its number of reports.
 #[derive(Debug, Clone)]
 pub(super) struct RateLimiter(Arc<Mutex<(Instant, u32)>>);
 
@@ -52,11 +54,12 @@ impl RateLimiter {
     /// Counts a report; returns whether it is within the limit.
     fn try_acquire(&self) -> bool {
         let mut second = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if second.0.elapsed() >= Duration::from_secs(1) {
-            *second = (Instant::now(), 0);
+        let (started, reports) = &mut *second;
+        if started.elapsed() >= Duration::from_secs(1) {
+            (*started, *reports) = (Instant::now(), 0);
         }
-        second.1 += 1;
-        second.1 <= REPORTS_PER_SECOND
+        *reports += 1;
+        *reports <= REPORTS_PER_SECOND
     }
 }
 

@@ -43,7 +43,7 @@ struct Validation {
     decades: Vec<Tally>,
 }
 
-/// Figures of a decade, an era or all decades. Fields that a query does not select have their default.
+/// Figures of a decade, an era or all decades. Fields that a query does not select have default values.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Tally {
@@ -126,7 +126,7 @@ struct RankedMovie {
 #[template(path = "validation.html")]
 struct ValidationPage {
     page: Chrome,
-    /// `BLIND`, or `AS_PUBLISHED` if the list cannot be hidden from its scores.
+    /// Basis of `report`: `BLIND`, or `AS_PUBLISHED` for lists without blind scores.
     basis: &'static str,
     report: Validation,
     published: Validation,
@@ -145,10 +145,11 @@ struct DecadePage {
 pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, RawQuery(query): RawQuery) -> Response {
     let context = PageContext::load(&state, query.as_deref(), Tab::Validation).await;
     let result = async {
+        // Fails if the context has a problem; the queries read the URL's query from `page`.
         context.query()?;
         let page = &context.page;
         let (report, basis) = blind_if_possible::<ValidationData, E>(&state.pipeline, VALIDATION, page, None).await?;
-        // The first query once more if `basis` is the published one: it then gets the cached response.
+        // If `basis` is `AS_PUBLISHED`, this repeats the query above, and gets its response from the cache.
         let published = query_on_basis::<ValidationData, E>(&state.pipeline, VALIDATION, page, None, PUBLISHED).await?;
         let compared = query_on_basis::<ComparisonData, E>(&state.pipeline, COMPARISON, page, None, basis).await?;
         Ok((report.validation, basis, published.validation, compared.profile_comparison))
@@ -169,6 +170,7 @@ pub(super) async fn decade<E: Executor>(
 ) -> Response {
     let context = PageContext::load(&state, query.as_deref(), Tab::Validation).await;
     let result = async {
+        // Fails if the context has a problem; the queries read the URL's query from `page`.
         context.query()?;
         let page = &context.page;
         let decade = decade.parse().map_err(|_| PageError::invalid_link("decade"))?;
@@ -182,8 +184,8 @@ pub(super) async fn decade<E: Executor>(
     }
 }
 
-/// Queries on the basis `BLIND`. For lists whose influence on the scores cannot be removed, which the API rejects with
-/// 400, queries on the basis `AS_PUBLISHED`. Returns the basis, too.
+/// Queries on the basis `BLIND`, or on `AS_PUBLISHED` if the API rejects `BLIND` with 400, as it does for lists without
+/// blind scores. A query that is invalid for another reason fails in the same way on both. Returns the basis as well.
 async fn blind_if_possible<T: DeserializeOwned, E: Executor>(
     pipeline: &OperationPipeline<E>,
     document: &'static str,
@@ -199,7 +201,7 @@ async fn blind_if_possible<T: DeserializeOwned, E: Executor>(
     }
 }
 
-/// Runs a query of this page on a basis, with the selected weights and list.
+/// Runs a query of this page on a basis, for the selected weights and list.
 async fn query_on_basis<T: DeserializeOwned, E: Executor>(
     pipeline: &OperationPipeline<E>,
     document: &'static str,
@@ -228,6 +230,7 @@ fn chart_x(share: Option<f64>) -> Option<String> {
 /// A decade with its accuracy on both bases.
 struct Row<'a> {
     tally: &'a Tally,
+    /// Accuracy of the published scores, 0 to 1; `None` if no movie is listed.
     published: Option<f64>,
 }
 
@@ -283,7 +286,7 @@ impl Tally {
         or_dash(self.lift.map(|lift| format!("{}×", one_decimal(lift))))
     }
 
-    /// Start and width of the interval on a chart.
+    /// Start and width of the confidence interval on a chart of width 100.
     fn interval_bar(&self) -> Option<(String, String)> {
         let interval = self.interval?;
         chart_x(Some(interval.low)).zip(chart_x(Some(interval.high - interval.low)))
@@ -318,7 +321,8 @@ impl ValidationPage {
         self.comparison.best.as_ref().map_or("none", |best| &best.name)
     }
 
-    /// Decades with listed movies: the names of the profiles with the most hits, and "hits of listed movies".
+    /// For each decade with listed movies: the decade, the names of the profiles with the most hits, and these hits as
+    /// "3 of 10".
     fn winners(&self) -> Vec<(i32, String, String)> {
         let profiles = &self.comparison.profiles;
         let winner = |decade: &Tally| {

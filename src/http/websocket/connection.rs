@@ -1,4 +1,4 @@
-//! An open connection.
+//! An open WebSocket connection.
 //!
 //! One task per connection reads messages, runs the operations and writes their results. Its memory is bounded by the
 //! limits, whatever the client does.
@@ -22,7 +22,7 @@ use super::protocol::{self, ClientMessage, CloseReason, Subscribe};
 use super::send_queue::{SendQueue, send_queue};
 use crate::graphql::{Dropped, ErrorCode, Event, Execution, GraphqlMetrics, OperationPipeline, SubscriptionStream};
 
-/// How long to wait for the client's close frame.
+/// How long to wait for the client's close frame. The value is a choice: some round trips of a slow network.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves a connection until it is closed.
@@ -38,6 +38,7 @@ pub(super) async fn handle_connection<E: Executor>(
     let connection = Connection { pipeline, send_queue, limits, metrics, running: Mutex::default() };
     let close_reason = tokio::select! {
         reason = connection.read_loop(&mut stream) => reason,
+        // A write fails only when the client has disconnected.
         () = queued.write_to(&mut sink) => CloseReason::ClosedByClient,
         () = connection.send_queue.overflowed() => CloseReason::Slow,
         () = permit.stopped() => CloseReason::Shutdown,
@@ -45,6 +46,7 @@ pub(super) async fn handle_connection<E: Executor>(
     if let Some(dropped) = close_reason.dropped() {
         connection.metrics.subscriptions_dropped(dropped, connection.subscriptions());
     }
+    // A client that responds to no ping would not respond to a close frame either.
     if close_reason != CloseReason::ConnectionLost {
         // After the timeout the connection is dropped without the client's close frame.
         let _ = timeout(CLOSE_TIMEOUT, close(sink, stream, close_reason.close_frame())).await;
@@ -66,21 +68,25 @@ struct Connection<E> {
     send_queue: SendQueue,
     limits: WebSocketLimits,
     metrics: GraphqlMetrics,
-    /// Operations in progress, by id.
+    /// Operations in progress, with their ids as keys. One task runs the connection, so the lock is always free; it is
+    /// there because the future of that task must be `Send`.
     running: Mutex<HashMap<String, Running>>,
 }
 
 /// An operation in progress.
 struct Running {
     abort: AbortHandle,
-    /// Whether it is a subscription rather than a query or mutation.
+    /// Whether the operation is a subscription and not a query or mutation. False until its stream of results starts.
     streams: bool,
 }
 
-/// How long to wait for the client's next message. Outlives each wait, which is dropped when an operation ends.
+/// Limits the wait for the client's next message. It is kept outside [`Connection::next_message`], because that future
+/// is dropped and created again whenever an operation ends.
 struct IdleTimer {
     deadline: Instant,
+    /// Whether `connection_init` has arrived. Until then, the deadline is its time limit.
     initialised: bool,
+    /// Whether the client was pinged, and has sent nothing since.
     pinged: bool,
 }
 
@@ -92,9 +98,11 @@ impl<E: Executor> Connection<E> {
         let mut operations = FuturesUnordered::new();
         loop {
             let received = tokio::select! {
+                // Polls all operations. One has ended or was aborted; its result, `()`, says nothing more.
                 Some(_) = operations.next() => continue,
                 received = self.next_message(stream, &mut idle) => received,
             };
+            // Meanwhile no operation runs. The wait for space in the send queue is bounded by `slow_after`.
             let handled = match received {
                 Ok(message) => self.handle_message(message, &mut idle).await,
                 Err(reason) => return reason,
@@ -167,7 +175,8 @@ impl<E: Executor> Connection<E> {
         Ok(None)
     }
 
-    /// Registers an operation and returns its execution; rejects it if the connection already runs the maximum.
+    /// Registers an operation and returns its execution. If the connection already runs the maximum number of
+    /// operations, sends an error to the client and returns `None`.
     ///
     /// # Errors
     /// [`CloseReason`] if the message is invalid or an operation with its id is running.
@@ -182,7 +191,7 @@ impl<E: Executor> Connection<E> {
         }
     }
 
-    /// Registers an operation; none if the connection already runs the maximum.
+    /// Registers an operation; `None` if the connection already runs the maximum number of operations.
     ///
     /// # Errors
     /// [`CloseReason::ID_IN_USE`] if an operation with this id is running.
@@ -222,7 +231,8 @@ impl<E: Executor> Connection<E> {
             self.metrics.error(ErrorCode::Internal);
             protocol::error_with_code(&id, ErrorCode::Internal, "internal error")
         });
-        // The id is removed without a yield after the message is queued: once received, the client may reuse the id.
+        // Nothing is awaited between the queueing of the message and the removal of the id, because the client may
+        // reuse the id as soon as it has received the message.
         self.send_queue.send(last).await;
         self.running().remove(&id);
     }
@@ -271,11 +281,12 @@ impl<E: Executor> Connection<E> {
     }
 }
 
-/// Whether the client sent an invalid message (too long, not UTF-8, malformed frame), or the connection was lost.
+/// Why a failed read closes the connection: the client sent an invalid message (too long, not UTF-8, malformed frame),
+/// or disconnected.
 fn reason_of(error: axum::Error) -> CloseReason {
     let error = error.into_inner().downcast::<tungstenite::Error>();
     let is_invalid = match error.as_deref() {
-        // The library reports a connection that was lost without a close frame as a protocol error.
+        // The library also reports a disconnection without a close frame as a protocol error.
         Ok(tungstenite::Error::Protocol(problem)) => *problem != ProtocolError::ResetWithoutClosingHandshake,
         Ok(error) => matches!(error, tungstenite::Error::Capacity(_) | tungstenite::Error::Utf8(_)),
         Err(_) => false,

@@ -12,7 +12,8 @@ use crate::http::graphql_request::GraphqlRequest;
 /// Name of the protocol in the WebSocket handshake.
 pub(super) const SUBPROTOCOL: &str = "graphql-transport-ws";
 
-/// Maximum length of an operation's id, in bytes: every message repeats it.
+/// Maximum length of an operation's id, in bytes. It is limited because every message about the operation repeats it;
+/// the value is a choice, far above the ids of usual clients.
 const ID_MAX: usize = 256;
 
 /// A message of the client.
@@ -44,6 +45,8 @@ pub(super) struct Subscribe {
 }
 
 impl ClientMessage {
+    /// Parses the text of a message.
+    ///
     /// # Errors
     /// [`CloseReason::BAD_MESSAGE`] if the text is not a message of the protocol.
     pub(super) fn parse(text: &str) -> Result<Self, CloseReason> {
@@ -95,7 +98,7 @@ pub(super) fn complete(id: &str) -> String {
     json!({ "id": id, "type": "complete" }).to_string()
 }
 
-/// A message about an operation. Inserts the payload as it is, since it is encoded already.
+/// A message about an operation. The payload is inserted as it is, because it is JSON already.
 fn with_payload(id: &str, kind: &str, payload: &[u8]) -> String {
     let (id, payload) = (Value::from(id), String::from_utf8_lossy(payload));
     format!(r#"{{"id":{id},"type":"{kind}","payload":{payload}}}"#)
@@ -117,16 +120,18 @@ pub(super) enum CloseReason {
 }
 
 impl CloseReason {
+    // The codes are those of the protocol.
     pub(super) const BAD_MESSAGE: Self = Self::ProtocolViolation(4400, "Bad request");
     pub(super) const UNAUTHORIZED: Self = Self::ProtocolViolation(4401, "Unauthorized");
     pub(super) const INIT_TIMEOUT: Self = Self::ProtocolViolation(4408, "Connection initialisation timeout");
     pub(super) const ID_IN_USE: Self = Self::ProtocolViolation(4409, "Subscriber already exists");
     pub(super) const SECOND_INIT: Self = Self::ProtocolViolation(4429, "Too many initialisation requests");
 
-    /// The close frame to send; none if the client is gone.
+    /// The close frame to send; `None` if the client has disconnected.
     pub(super) fn close_frame(self) -> Option<CloseFrame> {
         let (code, reason) = match self {
             Self::ClosedByClient | Self::ConnectionLost => return None,
+            // Not a code of the protocol, which has none for this case.
             Self::Slow => (4410, "Too slow"),
             Self::Shutdown => (1001, "Going away"),
             Self::ProtocolViolation(code, reason) => (code, reason),
@@ -134,7 +139,7 @@ impl CloseReason {
         Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
     }
 
-    /// The metric label of the subscriptions that this drops; none if the client closed the connection.
+    /// Why the open subscriptions are dropped, as a metric label; `None` if the client closed the connection.
     pub(super) fn dropped(self) -> Option<Dropped> {
         match self {
             Self::ClosedByClient => None,

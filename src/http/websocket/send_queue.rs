@@ -10,29 +10,32 @@ use futures_util::{Sink, SinkExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
-/// Minimum bytes that a queued message counts, to bound the number of small messages.
+/// Smallest size that a message counts with, in bytes. It stands for the memory that a message needs beside its text,
+/// and so bounds the number of short messages.
 const MESSAGE_MIN: usize = 64;
 
-/// A queued message and the queue capacity that it occupies.
-struct PendingFrames {
+/// A queued message, and the capacity of the queue that it occupies until it is dropped.
+struct PendingMessage {
     message: Message,
     _capacity: OwnedSemaphorePermit,
 }
 
 /// The sending half of the queue.
 pub(super) struct SendQueue {
-    /// Bounded by `free_bytes`, of which each queued message holds a permit.
-    sender: mpsc::UnboundedSender<PendingFrames>,
+    /// An unbounded channel, because the limit is in bytes: each queued message holds permits of `free_bytes`.
+    sender: mpsc::UnboundedSender<PendingMessage>,
     free_bytes: Arc<Semaphore>,
+    /// In bytes.
     capacity: usize,
+    /// How long a message may wait for capacity.
     slow_after: Duration,
     overflow: Notify,
 }
 
 /// The receiving half of the queue.
-pub(super) struct QueuedMessages(mpsc::UnboundedReceiver<PendingFrames>);
+pub(super) struct QueuedMessages(mpsc::UnboundedReceiver<PendingMessage>);
 
-/// A queue of `capacity` bytes, which may be full for as long as `slow_after`.
+/// A queue of `capacity` bytes, in which a message may wait for capacity for as long as `slow_after`.
 pub(super) fn send_queue(capacity: usize, slow_after: Duration) -> (SendQueue, QueuedMessages) {
     let (sender, receiver) = mpsc::unbounded_channel();
     // A smaller queue could not hold any message.
@@ -52,11 +55,13 @@ impl SendQueue {
             self.push(Message::Text(text.into()), permit);
         } else {
             self.overflow.notify_one();
+            // The caller must not continue as if the message were queued. Its task is about to end.
             pending::<()>().await;
         }
     }
 
-    /// Queues a ping, unless the queue is full: then the overflow timeout detects an unresponsive client.
+    /// Queues a ping, unless the queue is full: in this case `slow_after` detects an unresponsive client. A ping counts
+    /// one byte, since pings are rare.
     pub(super) fn ping(&self) {
         if let Ok(permit) = Arc::clone(&self.free_bytes).try_acquire_owned() {
             self.push(Message::Ping(Bytes::new()), permit);
@@ -70,14 +75,14 @@ impl SendQueue {
 
     fn push(&self, message: Message, permit: OwnedSemaphorePermit) {
         // Fails only after the writer has ended, which closes the connection.
-        let _ = self.sender.send(PendingFrames { message, _capacity: permit });
+        let _ = self.sender.send(PendingMessage { message, _capacity: permit });
     }
 }
 
 impl QueuedMessages {
     /// Writes queued messages until the client disconnects.
     pub(super) async fn write_to(mut self, sink: &mut (impl Sink<Message> + Unpin)) {
-        while let Some(PendingFrames { message, _capacity }) = self.0.recv().await {
+        while let Some(PendingMessage { message, _capacity }) = self.0.recv().await {
             if sink.send(message).await.is_err() {
                 return;
             }

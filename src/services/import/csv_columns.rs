@@ -7,9 +7,10 @@ use super::error::{ImportError, Problem};
 use super::values::{TEXT, date, integer, number, shown};
 use crate::store::{CopyText, RepeatedRow, Staging};
 
-/// Nominees are indexed, and index entries are limited to about 2,700 bytes.
-const NOMINEES: usize = 600;
-/// Smallest TMDb id; movies without one have negative ids.
+/// Maximum length of a nominee's name, in characters of at most 4 bytes. The names are indexed, and PostgreSQL limits
+/// an index entry to about 2,700 bytes.
+const NOMINEE_CHARACTERS: usize = 600;
+/// Smallest TMDb id in a file. In the database, movies without a TMDb id have negative ids.
 const ID_MIN: i32 = 1;
 
 /// A file that can be imported.
@@ -107,7 +108,7 @@ pub(super) const FILES: [FileSpec; 7] = [
             ("year", Kind::Year),
             ("category", Kind::Text(TEXT)),
             ("movie_tmdb_id", Kind::Movie),
-            ("person_name", Kind::OptionalText(NOMINEES)),
+            ("person_name", Kind::OptionalText(NOMINEE_CHARACTERS)),
             ("won", BOOLEAN),
         ],
     },
@@ -124,7 +125,8 @@ impl FileSpec {
         self.columns.iter().map(|(name, _)| *name).collect()
     }
 
-    /// Appends the reader's current row to `rows`; false if its metric has no value.
+    /// Appends the reader's current row to `rows`. Returns false, and appends nothing, if the row is a metric without a
+    /// value.
     ///
     /// # Errors
     /// [`ImportError::Damaged`] if a value does not have its column's type.
@@ -163,10 +165,12 @@ enum Cell<'a> {
     Null,
     Text(&'a str),
     Number(f64),
+    /// A metric without a value, whose row is skipped.
     NoMetric,
 }
 
 impl Kind {
+    /// Checks a value of this type. Records the id if the file defines it, with its line.
     fn cell<'a>(self, value: &'a str, line: u64, ids: &mut Ids) -> Result<Cell<'a>, Problem> {
         if value.is_empty() {
             return match self {
@@ -217,6 +221,7 @@ pub(super) struct Ids {
     people: HashMap<i32, u64>,
 }
 
+/// Records an id that a file defines; an error if an earlier line has defined it.
 fn add(ids: &mut HashMap<i32, u64>, value: &str, line: u64) -> Result<(), Problem> {
     match ids.insert(integer(value, ID_MIN, i32::MAX)?, line) {
         Some(earlier) => Err(Problem::Repeated { value: value.to_owned(), earlier }),

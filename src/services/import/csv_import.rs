@@ -51,6 +51,7 @@ pub async fn import_csv(
 /// Counts of a staged file.
 struct Staged {
     rows: u64,
+    /// Rows that were skipped because their metric has no value.
     without_value: u64,
     ignored_columns: Vec<String>,
 }
@@ -78,7 +79,7 @@ async fn stage(
                 staged.without_value += 1;
             }
         }
-        // The reader appends one byte to mark the end of the file.
+        // The reader counts one byte more, which it appends to mark the end of the file.
         progress(Progress::Reading { file: file.name, bytes: reader.bytes_read().min(total_bytes), total_bytes });
         Ok::<_, ImportError>(true)
     });

@@ -10,14 +10,14 @@ use csv::{ByteRecord, Position, ReaderBuilder, Terminator};
 use super::error::{ImportError, Problem};
 use super::values::shown;
 
-/// Appended to the file. PostgreSQL stores no NUL, so no valid value contains one. In a complete file, which ends with
-/// a line break outside quotes, it forms a record of its own.
+/// Appended to the file, to detect that the file is truncated. A complete file ends with a line break outside quotes,
+/// so this NUL then forms a record of its own. No valid value contains a NUL, because PostgreSQL cannot store one.
 const END: &[u8] = &[0];
 
 const UTF8_BOM: &[u8] = &[0xEF, 0xBB, 0xBF];
 const UTF16_BOMS: [&[u8]; 2] = [&[0xFE, 0xFF], &[0xFF, 0xFE]];
 
-/// Size of a disk read.
+/// Size of a disk read. A choice.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Maximum length of a row. Far above that of any file of ours; it only protects memory, from a quote that is never closed
@@ -53,6 +53,7 @@ pub(super) struct Reader {
     record: ByteRecord,
     /// Line on which the record starts; the header is on line 1.
     line: u64,
+    /// Number of columns in the header, which every row must have.
     width: usize,
     /// Column names, in the order of the file.
     header: Vec<String>,
@@ -238,15 +239,17 @@ impl Reader {
         Ok((start.line() + empty_lines, place))
     }
 
-    /// Whether the quotes of a record with `bytes` bytes follow the standard. The parser accepts a quote anywhere and
-    /// may swallow lines up to the next one; the byte count reveals that: a value with a quote, comma or line break
-    /// needs two quotes and doubles its own, any other value has two quotes or none.
+    /// Whether the quotes of a record with `bytes` bytes follow RFC 4180. The parser accepts a quote anywhere, and may
+    /// then read all lines up to the next quote as one value. The number of bytes reveals such a quote: a value that
+    /// contains a quote, comma or line break has two quotes around it and its own quotes doubled, and any other value
+    /// has two quotes around it or none.
     fn quotes_fit(&self, bytes: u64) -> bool {
         let (fields, text) = (self.record.len() as u64, self.record.as_slice());
         let is_special = |value: &&[u8]| value.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n'));
         let special = self.record.iter().filter(is_special).count() as u64;
-        // Each value is followed by a comma or the line break.
+        // The bytes without optional quotes. Each value is followed by a comma or the line break.
         let needed = text.len() as u64 + fields + 2 * special + count(text, b'"');
+        // The remaining bytes must be pairs of quotes, at most one around each value that needs none.
         bytes.checked_sub(needed).is_some_and(|spare| spare % 2 == 0 && spare / 2 <= fields - special)
     }
 

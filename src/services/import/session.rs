@@ -6,8 +6,8 @@ use super::summary::Nominees;
 use crate::clock::Clock;
 use crate::store::{Import, KnownNames, Store};
 
-/// Bytes per send and progress report. Files are read synchronously between two sends, so this is small enough not to
-/// block other tasks of the thread.
+/// Bytes per send and per progress report. Files are read synchronously between two sends, so this is small enough not
+/// to block other tasks of the thread.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
 pub(super) const NAMES: KnownNames =
@@ -43,7 +43,7 @@ pub enum Generated {
     Replace,
 }
 
-/// Starts an import, if the catalogue allows it.
+/// Starts an import. Fails if the movie tables are host tables, or hold generated movies that must be kept.
 pub(super) async fn begin(store: &Store, generated: Generated, clock: &Clock) -> Result<Import, ImportError> {
     let (mut import, catalogue) = store.import(clock.now()).await?;
     if !catalogue.owns_catalogue {
@@ -58,7 +58,8 @@ pub(super) async fn begin(store: &Store, generated: Generated, clock: &Clock) ->
     Ok(import)
 }
 
-/// Links nominees to credited people, and commits.
+/// Links nominees to credited people, commits, and analyzes the tables. Fails without a commit if generated movies
+/// would be replaced by none.
 pub(super) async fn finish(
     mut import: Import,
     generated: Generated,

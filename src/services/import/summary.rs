@@ -13,7 +13,7 @@ pub struct ImportSummary {
     pub nominees: Nominees,
 }
 
-/// Counts of one file; `rows` is the sum of the others.
+/// Counts of one file. `rows` is the sum of the other counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileSummary {
     /// Name of the file.
@@ -39,7 +39,7 @@ pub enum SkipReason {
     NoValue,
     /// The file repeats the row.
     Repeated,
-    /// Another row is the same nomination; it counts as won if any of them is.
+    /// An earlier row is the same nomination. The two become one nomination, which counts as won if one of them is.
     SameNomination,
     /// The title is not a movie, but an episode, a short or a game.
     NotAMovie,
@@ -53,7 +53,7 @@ pub enum SkipReason {
     FewVotes,
     /// Another source has the movie, the person or the movie's credits.
     OtherSource,
-    /// Work without a credit, such as archive footage.
+    /// The category of the credit is not imported, such as archive footage.
     OtherWork,
     /// The movie is not imported.
     MovieNotImported,
@@ -86,11 +86,11 @@ impl fmt::Display for SkipReason {
 /// Counts of nominations with a nominee name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Nominees {
-    /// The name matches exactly one credited person of the movie.
+    /// Nominations whose name matches exactly one credited person of the movie.
     pub linked: u64,
-    /// The name matches no credited person, or several.
+    /// Nominations whose name matches no credited person, or several.
     pub unlinked: u64,
-    /// Links that this import created or changed.
+    /// Nominations whose link this import has created or changed.
     pub changed: u64,
 }
 

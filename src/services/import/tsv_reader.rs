@@ -1,5 +1,5 @@
-//! Reads one of IMDb's dumps line by line: values separated by tabs, `\N` for NULL, no quoting. Detects gzip by the
-//! first bytes.
+//! Reads one of IMDb's dumps line by line: values separated by tabs, `\N` for NULL, no quoting. Detects by its first
+//! bytes whether the file is compressed with gzip.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek};
@@ -23,13 +23,14 @@ const LINE_BYTES: u64 = 1024 * 1024;
 pub(super) struct Reader {
     file: &'static str,
     lines: Box<dyn BufRead + Send>,
-    /// Shares its file position with `lines`.
+    /// A second handle of the file. It shares its position with `lines`, and tells how many bytes were read.
     handle: File,
     row: Vec<u8>,
     /// End of each value in the row.
     ends: Vec<usize>,
     /// Current line; the header is on line 1.
     line: u64,
+    /// Number of columns in the header, which every row must have.
     width: usize,
     columns: &'static [&'static str],
     /// Index in the row of each requested column.
@@ -73,7 +74,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// Value of the current row in the requested column with this index.
+    /// Value of the current row in the requested column with this index; `None` for `\N`.
     ///
     /// # Errors
     /// [`ImportError::Damaged`] if it is not UTF-8.
@@ -139,6 +140,7 @@ impl Reader {
     fn unreadable(&self, error: io::Error) -> ImportError {
         match error.kind() {
             ErrorKind::UnexpectedEof => self.damaged(None, Problem::CutOff),
+            // The decompressor reports damaged data with these kinds.
             ErrorKind::InvalidInput | ErrorKind::InvalidData => self.damaged(None, Problem::BadGzip),
             _ => ImportError::Unreadable { file: self.file, source: error },
         }
@@ -158,7 +160,7 @@ fn open(path: &Path) -> io::Result<(File, Box<dyn BufRead + Send>)> {
     if !bytes.fill_buf()?.starts_with(GZIP_MAGIC) {
         return Ok((handle, Box::new(bytes)));
     }
-    // Multi-member, because a file may have been compressed in parts.
+    // This decoder reads all gzip members, because a file may have been compressed in parts.
     let text = BufReader::with_capacity(BUFFER_BYTES, MultiGzDecoder::new(bytes));
     Ok((handle, Box::new(text)))
 }

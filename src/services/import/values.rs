@@ -6,7 +6,7 @@ use super::error::Problem;
 
 /// Size of the database's text columns, in characters.
 pub(super) const TEXT: usize = 255;
-/// Maximum length of an invalid value in an error.
+/// Maximum length of an invalid value in an error, in characters.
 const SHOWN: usize = 40;
 
 /// Parses a whole number within `min..=max`.

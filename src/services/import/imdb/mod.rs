@@ -1,7 +1,7 @@
 //! Imports IMDb's public dumps (<https://developer.imdb.com/non-commercial-datasets/>).
 //!
-//! They have tens of millions of lines, few of which are relevant. Memory holds only the numbers of the imported movies
-//! and their people, four bytes each, and the known ids from other sources.
+//! The dumps have tens of millions of lines, few of which are relevant. Memory holds only the numbers in the IMDb ids
+//! of the imported movies and their people, four bytes each, and the ids that the database has from other sources.
 //!
 //! The dumps are not created at the same time, so lines about a movie or person that is missing from another dump are
 //! skipped and counted. Invalid lines are errors.
@@ -20,7 +20,7 @@ use crate::store::{CopyText, Import, MergeCounts, Staging, Store};
 
 use rows::{Credits, Known, Movies, Names, Ratings};
 
-/// Maximum number of lines read per chunk, so that progress is reported even where all lines are skipped.
+/// Maximum number of lines read per chunk, so that progress is reported even where all lines are skipped. A choice.
 const CHUNK_LINES: u32 = 16 * 1024;
 
 /// One of the dumps.
@@ -30,7 +30,7 @@ struct Dump {
     plain_name: &'static str,
     staging: Staging,
     columns: &'static [&'static str],
-    /// Why a staged line may not be merged.
+    /// The reason that is reported for lines that were staged but not merged.
     unmerged: SkipReason,
 }
 
@@ -66,9 +66,9 @@ const PEOPLE: Dump = Dump {
 /// Imports the dumps in a directory: non-adult movies with a year and at least `min_votes` votes, with ratings, genres,
 /// credits and the credited people. The release date is 1 January of the year.
 ///
-/// For a title that another source describes (by `imdb_id`), of any type, only the ratings are imported, and the
-/// credits if it has none from elsewhere. Like the CSV import, it updates differing rows, adds missing ones, deletes
-/// nothing, and is idempotent.
+/// For a title of any type that the database has from another source (with the same `imdb_id`), only the ratings are
+/// imported, and also the credits if no other source has any. Like the CSV import, it updates differing rows, adds
+/// missing ones, deletes nothing, and is idempotent.
 ///
 /// # Errors
 /// [`ImportError`] if a file is damaged, if the database holds other movies than imported ones, or if the database
@@ -106,7 +106,8 @@ pub async fn import_imdb(
     Ok(summary)
 }
 
-/// Stages each dump, filtered by the previous ones; returns them in merge order.
+/// Stages the dumps, each filtered by those before it. Returns the staged ones in the order in which they must be
+/// merged.
 async fn stage_all(
     import: &mut Import,
     dir: &Path,
@@ -125,7 +126,7 @@ async fn stage_all(
     staged.push((&TITLES, read));
     staged.push(ratings_read);
     let mut credits = Credits::new(&known, movies.done());
-    // Likewise, credits select people, and are merged after them.
+    // In the same way, credits select people, and are merged after the people.
     let read = stage(import, &PRINCIPALS, dir, |reader, rows| credits.append(reader, rows), progress).await?;
     let credits_read = (&PRINCIPALS, read);
     let names = Names::new(&known, credits.done());

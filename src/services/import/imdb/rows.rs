@@ -9,9 +9,10 @@ use super::super::values::{TEXT, integer, number, shown};
 use crate::store::CopyText;
 use crate::store::{KnownMovie, KnownPerson};
 
-/// Upper bound of ids. In 2026 they have reached 40 million titles and 18 million people.
+/// Largest number in an id: nine digits, which an `i32` can hold. In 2026, IMDb has reached 40 million for titles and
+/// 18 million for people.
 const NUMBER_MAX: i32 = 999_999_999;
-/// Minimum number of digits; smaller numbers are zero-padded.
+/// Minimum number of digits in an id. Smaller numbers are zero-padded.
 const ID_DIGITS: usize = 7;
 
 /// Type of titles that are ranked. Excludes `tvMovie`, `short`, `video` and others.
@@ -23,7 +24,7 @@ const GENRES: [(&str, &str); 2] = [("Musical", "Music"), ("Sci-Fi", "Science Fic
 /// `None` for an appended row, otherwise the reason for skipping the line.
 type Outcome = Result<Option<SkipReason>, ImportError>;
 
-/// Known movies and people from other sources, by IMDb number.
+/// Movies and people that the database has from other sources, by the number in their IMDb id.
 pub(super) struct Known {
     movies: HashMap<i32, KnownMovie>,
     people: HashMap<i32, i32>,
@@ -37,17 +38,19 @@ impl Known {
         }
     }
 
-    /// `tmdb_id` of a movie: the known one, or the negative IMDb number.
+    /// `tmdb_id` of a movie: that of the other source, or the negative IMDb number. TMDb's ids are positive, so the two
+    /// cannot be confused.
     fn movie_id(&self, number: i32) -> i32 {
         self.movies.get(&number).map_or(-number, |movie| movie.tmdb_id)
     }
 
+    /// `tmdb_id` of a person, chosen like that of a movie.
     fn person_id(&self, number: i32) -> i32 {
         self.people.get(&number).copied().unwrap_or(-number)
     }
 }
 
-/// A sorted set of numbers.
+/// A sorted set of numbers. A vector, because a hash set of millions of numbers would take several times the memory.
 pub(super) struct Numbers(Vec<i32>);
 
 impl Numbers {
@@ -62,9 +65,11 @@ impl Numbers {
     }
 }
 
+/// The columns that [`Ratings`] reads, by their index here.
 pub(super) const RATING_COLUMNS: [&str; 3] = ["tconst", "averageRating", "numVotes"];
 
-/// Stages all ratings and selects movies by votes. Ratings of other titles are not merged.
+/// Stages the ratings of all titles, and collects the titles with enough votes. The merge skips the ratings of titles
+/// that are not in the database.
 pub(super) struct Ratings<'a> {
     known: &'a Known,
     min_votes: u32,
@@ -99,12 +104,15 @@ impl<'a> Ratings<'a> {
     }
 }
 
+/// The columns that [`Movies`] reads, by their index here.
 pub(super) const TITLE_COLUMNS: [&str; 6] = ["tconst", "titleType", "primaryTitle", "isAdult", "startYear", "genres"];
 
 /// Selects movies that no other source describes.
 pub(super) struct Movies<'a> {
     known: &'a Known,
+    /// Titles with enough votes; `None` if no votes are required.
     voted: Option<Numbers>,
+    /// The selected movies.
     taken: Vec<i32>,
 }
 
@@ -152,12 +160,15 @@ impl<'a> Movies<'a> {
     }
 }
 
+/// The columns that [`Credits`] reads, by their index here.
 pub(super) const PRINCIPAL_COLUMNS: [&str; 5] = ["tconst", "ordering", "nconst", "category", "characters"];
 
 /// Selects credits of the selected movies, and of known movies without credits.
 pub(super) struct Credits<'a> {
     known: &'a Known,
+    /// The selected movies.
     taken: Numbers,
+    /// The credited people so far.
     people: Vec<i32>,
 }
 
@@ -171,6 +182,7 @@ impl<'a> Credits<'a> {
         match self.known.movies.get(&movie) {
             Some(known) if known.has_credits => return Ok(Some(SkipReason::OtherSource)),
             None if !self.taken.contains(movie) => return Ok(Some(SkipReason::MovieNotImported)),
+            // A known movie without credits, or a selected one.
             Some(_) | None => {}
         }
         let Some(work) = Work::of(reader.required(3)?) else { return Ok(Some(SkipReason::OtherWork)) };
@@ -218,7 +230,7 @@ enum Work {
 }
 
 impl Work {
-    /// Maps a category of IMDb; `None` if it is not imported.
+    /// Maps a category of IMDb; `None` if credits of this category are not imported.
     fn of(category: &str) -> Option<Self> {
         Some(match category {
             "actor" | "actress" | "self" => Self::Cast,
@@ -235,6 +247,7 @@ impl Work {
     }
 }
 
+/// The columns that [`Names`] reads, by their index here.
 pub(super) const NAME_COLUMNS: [&str; 2] = ["nconst", "primaryName"];
 
 /// Selects credited people that no other source describes.
@@ -268,14 +281,17 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The number in the id of a title.
 fn title(reader: &Reader, column: usize) -> Result<i32, ImportError> {
     checked(reader, column, |value| number_of(value, "tt", "tt0111161"))
 }
 
+/// The number in the id of a person.
 fn person(reader: &Reader, column: usize) -> Result<i32, ImportError> {
     checked(reader, column, |value| number_of(value, "nm", "nm0000151"))
 }
 
+/// The required value of a column, converted by `check`.
 fn checked<T>(
     reader: &Reader,
     column: usize,
@@ -284,7 +300,7 @@ fn checked<T>(
     check(reader.required(column)?).map_err(|problem| reader.bad(column, problem))
 }
 
-/// Number of an id. Accepts only the canonical form, so that equal numbers mean equal ids.
+/// The number in an id. Accepts only the canonical form, so that two ids with the same number are the same id.
 fn number_of(id: &str, prefix: &str, example: &'static str) -> Result<i32, Problem> {
     let digits = id
         .strip_prefix(prefix)
@@ -309,12 +325,14 @@ fn with_tmdb_names(genres: &str) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
-/// Joins the characters of a JSON list. Other text is used unchanged: not worth failing an import of millions of lines.
+/// Joins the characters of a JSON list. A text that is no such list is used unchanged: it is no reason to fail an
+/// import of millions of lines.
 fn roles(characters: &str) -> String {
     serde_json::from_str::<Vec<String>>(characters).map_or_else(|_| characters.to_owned(), |roles| roles.join(" / "))
 }
 
-/// Truncates a text to its column size. A user cannot shorten a text in a dump.
+/// Truncates a text to the size of its database column. It is not an error, as it is in a CSV file, because nobody can
+/// shorten a text in a dump.
 fn cut(text: &str) -> &str {
     text.char_indices().nth(TEXT).map_or(text, |(end, _)| &text[..end])
 }
