@@ -73,7 +73,7 @@ impl Window {
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - IPV6_PREFIX))).into(),
-        address => address,
+        address @ IpAddr::V4(_) => address,
     }
 }
 
