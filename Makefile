@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install explorer run test faults soak lint audit generate bench observe
+.PHONY: help install explorer run test faults chaos soak lint audit generate bench observe
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -27,6 +27,11 @@ test: ## Run all tests on a PostgreSQL of their own. ARGS=…: arguments for car
 faults: ## Let servers fail for half a minute each, under 32 clients, and report; takes a quarter of an hour
 	@scripts/install.sh test
 	@CINEGRAPH_FAULT_SECONDS=30 scripts/test.sh --test it faults:: -- --nocapture --test-threads=1
+
+chaos: ## Let servers, links and clocks fail at random for ten minutes, and judge what clients see. CHAOS_SECONDS=…, CHAOS_SEED=…
+	@scripts/install.sh test
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} \
+		scripts/test.sh --test it chaos:: -- --nocapture
 
 soak: ## Run under load for an hour while servers fail in turn, and report. SOAK_SECONDS=…, SOAK_RATE=…, FAULT_EVERY=…
 	@scripts/install.sh test

@@ -78,6 +78,8 @@ if [[ ${1:-} == test ]]; then
     command -v npm >/dev/null || missing+=(npm)
     command -v chromium >/dev/null || missing+=(chromium)
     command -v python3 >/dev/null || missing+=(python3)
+    PATH=$PATH:/usr/sbin:/sbin command -v ip >/dev/null || missing+=(iproute2)
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
 fi
 if [[ ${1:-} == test || ${1:-} == observe ]]; then
     command -v promtool >/dev/null || missing+=(prometheus)

@@ -41,12 +41,17 @@ const COMMANDS: [&str; 19] = [
 /// The program on a database, without settings from the environment or a file.
 pub(crate) fn cinegraph(database_url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
+    without_settings(&mut command).env("CINEGRAPH_DATABASE_URL", database_url).args(arguments);
+    command
+}
+
+/// Keeps the settings of this process, and a file of them, from a command.
+pub(crate) fn without_settings(command: &mut Command) -> &mut Command {
     for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("CINEGRAPH_")) {
         command.env_remove(variable);
     }
     // The current directory has no cinegraph.toml.
-    command.current_dir(std::env::temp_dir()).env("CINEGRAPH_DATABASE_URL", database_url).args(arguments);
-    command
+    command.current_dir(std::env::temp_dir())
 }
 
 pub(crate) fn run(database_url: &str, arguments: &[&str]) -> Output {

@@ -7,6 +7,7 @@ mod at_least;
 mod attach;
 mod caching;
 mod catalogue;
+mod chaos;
 mod cli;
 mod client_connections;
 mod columns;

@@ -47,6 +47,7 @@ pub(crate) use load_generator::{LoadGenerator, ResponseRecord, ResponseSource, c
 pub(crate) use movies::{Movie, credit, nominee, person, quality};
 pub(crate) use node::NodeClient;
 pub(crate) use postgres::PostgresServer;
+pub(crate) use process::signal;
 pub(crate) use proxy::{Proxy, free_address};
 pub(crate) use redis::RedisServer;
 pub(crate) use socket::Socket;

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 /// Sends a signal, such as `STOP`, to processes; ignores those that have exited.
-pub(super) fn signal(name: &str, pids: &[u32]) {
+pub(crate) fn signal(name: &str, pids: &[u32]) {
     let pids = pids.iter().map(ToString::to_string);
     Command::new("kill").arg(format!("-{name}")).args(pids).output().unwrap();
 }
