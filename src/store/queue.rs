@@ -278,7 +278,7 @@ async fn next_of_pass(connection: &mut PgConnection, size: i64) -> Result<Option
             done.execute(connection).await?;
         }
         None => {
-            _ = sqlx::query!("DELETE FROM cinegraph.title_queue WHERE id = $1", entry.id).execute(connection).await?
+            _ = sqlx::query!("DELETE FROM cinegraph.title_queue WHERE id = $1", entry.id).execute(connection).await?;
         }
     }
     Ok(Some(movies))

@@ -123,6 +123,7 @@ impl Titles {
     }
 
     /// Rows whose folded titles contain `wanted`, folded likewise, in ascending order.
+    #[must_use]
     pub fn containing(&self, wanted: &str) -> Vec<usize> {
         let wanted = fold_title(wanted);
         if wanted.is_empty() {

@@ -81,9 +81,9 @@ fn simplified(character: char) -> Simplified {
         | '\u{1AB0}'..='\u{1AFF}'
         | '\u{1DC0}'..='\u{1DFF}'
         | '\u{20D0}'..='\u{20FF}'
-        | '\u{FE20}'..='\u{FE2F}' => return Simplified::Nothing,
+        | '\u{FE20}'..='\u{FE2F}'
         // Invisible: soft hyphen, joiners, direction marks, variation selectors.
-        '\u{00AD}'
+        | '\u{00AD}'
         | '\u{061C}'
         | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}'
