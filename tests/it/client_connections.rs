@@ -53,7 +53,7 @@ async fn slow(State(progress): State<Progress>) -> &'static str {
 async fn flood(State(progress): State<Progress>, upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async move |mut socket| {
         let _ended = NotifyOnDrop(progress.ended);
-        while socket.send(Message::Binary(Bytes::from_static(&[0; 65_536]))).await.is_ok() {}
+        while socket.send(Message::Binary(Bytes::from_static(&[0; 16_384]))).await.is_ok() {}
     })
 }
 
