@@ -1,11 +1,12 @@
 //! L2: entries in a Redis that instances share. A timeout, an error or an undecodable value counts as a miss.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands, Client, ExistenceCheck, RedisError, SetExpiry, SetOptions};
+use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
+use redis::{AsyncCommands, Client, ExistenceCheck, IntoConnectionInfo, RedisError, SetExpiry, SetOptions};
 use tracing::Instrument;
 
 use super::codec::Stored;
@@ -17,6 +18,15 @@ use crate::breaker::{Breaker, BreakerMetrics, BreakerName};
 /// Expiry of a refresh lock. Longer than a refresh takes, and short enough that a key is soon refreshed again after the
 /// instance that held its lock has crashed.
 const LOCK_TTL: Duration = Duration::from_secs(15);
+
+/// How long a connection may be silent before the system asks whether its peer is there, and how often it asks.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 4;
+
+/// How long sent bytes may stay unacknowledged.
+#[cfg(target_os = "linux")]
+const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Address and limits of the shared cache.
 #[derive(Debug, Clone)]
@@ -31,11 +41,18 @@ pub struct L2Settings {
 #[derive(Clone)]
 pub struct Redis {
     client: Client,
-    connection: Arc<Mutex<ConnectionManager>>,
+    current: Arc<Mutex<Current>>,
     timeout: Duration,
     breaker: Breaker,
     metrics: CacheMetrics,
     errors: Arc<RedisErrorLog>,
+}
+
+/// The connection in use.
+struct Current {
+    connection: ConnectionManager,
+    /// Number of connections before it.
+    generation: u64,
 }
 
 impl Redis {
@@ -44,23 +61,34 @@ impl Redis {
     /// # Errors
     /// [`RedisError`] if the URL is invalid.
     pub fn open(settings: &L2Settings, metrics: CacheMetrics, breakers: BreakerMetrics) -> Result<Self, RedisError> {
-        let client = Client::open(settings.url.as_str())?;
-        let connection = Arc::new(Mutex::new(connect(&client, settings.timeout)?));
+        let address = settings.url.as_str().into_connection_info()?;
+        let client = Client::open(address.set_tcp_settings(tcp_settings()))?;
+        let connection = connect(&client, settings.timeout)?;
+        let current = Arc::new(Mutex::new(Current { connection, generation: 0 }));
         metrics.l2_enabled(true);
         let breaker = Breaker::new(BreakerName::CacheL2, breakers);
         let errors = Arc::new(RedisErrorLog::new(&client));
-        Ok(Self { client, connection, timeout: settings.timeout, breaker, metrics, errors })
+        Ok(Self { client, current, timeout: settings.timeout, breaker, metrics, errors })
     }
 
     fn connection(&self) -> ConnectionManager {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current().connection.clone()
     }
 
-    /// Replaces the connection. The library reconnects after an I/O error, but never after another error during
-    /// connection setup, such as an invalid reply or a wrong password.
-    fn reconnect(&self) {
-        if let Ok(connection) = connect(&self.client, self.timeout) {
-            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the connection of this generation. The library reconnects after an I/O error, but never after another
+    /// error during connection setup, such as an invalid reply or a wrong password, nor after a timeout, although the
+    /// link may be lost.
+    fn reconnect(&self, generation: u64) {
+        let mut current = self.current();
+        // Once for all commands that fail on one connection.
+        if current.generation == generation
+            && let Ok(connection) = connect(&self.client, self.timeout)
+        {
+            *current = Current { connection, generation: generation + 1 };
         }
     }
 
@@ -150,21 +178,27 @@ impl Redis {
             db.operation.name = command,
             error.r#type = tracing::field::Empty,
         );
-        let started = Instant::now();
+        let (started, generation) = (Instant::now(), self.current().generation);
         // The client limits connecting and the response separately; this limits both together.
         let result = tokio::time::timeout(self.timeout, call).instrument(span.clone()).await;
         self.metrics.operation(Layer::L2, operation, started);
         let result = match result {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) if error.is_timeout() => Err(Failure::TimedOut),
+            Ok(Err(error)) if error.is_timeout() => {
+                self.reconnect(generation);
+                Err(Failure::TimedOut)
+            }
             Ok(Err(error)) => {
                 self.errors.record(command, &error, Instant::now());
                 if !error.is_io_error() {
-                    self.reconnect();
+                    self.reconnect(generation);
                 }
                 Err(Failure::Failed)
             }
-            Err(_) => Err(Failure::TimedOut),
+            Err(_) => {
+                self.reconnect(generation);
+                Err(Failure::TimedOut)
+            }
         };
         match &result {
             Ok(_) => permit.succeeded(),
@@ -176,6 +210,16 @@ impl Redis {
         self.metrics.l2_up(result.is_ok());
         result
     }
+}
+
+/// Lets the system close connections whose peer has vanished.
+fn tcp_settings() -> TcpSettings {
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL).with_retries(KEEPALIVE_RETRIES);
+    let settings = TcpSettings::default().set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(USER_TIMEOUT);
+    settings
 }
 
 /// Creates a connection that is established by the first command.
