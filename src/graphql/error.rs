@@ -70,6 +70,10 @@ impl From<ServiceError> for ApiError {
                     StoreError::Unavailable(_) | StoreError::Unresponsive(_) | StoreError::TooManyDirectQueries(_) => {
                         Self::new(ErrorCode::ServiceUnavailable, "the service is temporarily unavailable; retry later")
                     }
+                    // Repeated already, in vain.
+                    error if error.is_conflict() => {
+                        Self::new(ErrorCode::ServiceUnavailable, "the service is temporarily unavailable; retry later")
+                    }
                     StoreError::TimedOut { .. } => Self::new(ErrorCode::Timeout, "the request timed out"),
                     _ => Self::new(ErrorCode::Internal, "internal server error"),
                 }

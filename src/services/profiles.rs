@@ -10,7 +10,7 @@ use super::{Administrator, ServiceError};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
 use crate::clock::Clock;
 use crate::scoring::Weights;
-use crate::store::{Profile, ProfileChanges, ProfileDraft, ProfileId, Store, StoreError};
+use crate::store::{Profile, ProfileChanges, ProfileDraft, ProfileId, Store, StoreError, retry_conflicts};
 use crate::versions::{Scope, Versions};
 
 /// Size of the database column, in characters.
@@ -83,8 +83,12 @@ impl Profiles {
     /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn create(&self, by: &Administrator, draft: ProfileDraft) -> Result<Arc<Profile>, ServiceError> {
         check(&draft)?;
+        retry_conflicts(is_conflict, || self.create_once(by, &draft)).await
+    }
+
+    async fn create_once(&self, by: &Administrator, draft: &ProfileDraft) -> Result<Arc<Profile>, ServiceError> {
         let mut changes = self.store.change_profiles().await?;
-        let id = changes.insert(&draft, self.clock.now()).await.map_err(refused)?;
+        let id = changes.insert(draft, self.clock.now()).await.map_err(refused)?;
         let profile = existing(&mut changes, id).await?;
         self.commit(changes).await?;
         let (admin, id) = (by.label(), id.0);
@@ -106,6 +110,16 @@ impl Profiles {
         expected: Option<DateTime<Utc>>,
     ) -> Result<Arc<Profile>, ServiceError> {
         check(&draft)?;
+        retry_conflicts(is_conflict, || self.update_once(by, id, &draft, expected)).await
+    }
+
+    async fn update_once(
+        &self,
+        by: &Administrator,
+        id: ProfileId,
+        draft: &ProfileDraft,
+        expected: Option<DateTime<Utc>>,
+    ) -> Result<Arc<Profile>, ServiceError> {
         let mut changes = self.store.change_profiles().await?;
         let before = existing(&mut changes, id).await?;
         if expected.is_some_and(|expected| expected != before.updated_at) {
@@ -119,7 +133,7 @@ impl Profiles {
             ));
         }
         let now = self.clock.now();
-        changes.describe(id, &draft, now).await.map_err(refused)?;
+        changes.describe(id, draft, now).await.map_err(refused)?;
         // Unchanged weights keep the category weights that they were mapped from.
         if draft.weights != before.weights {
             changes.weigh(id, draft.weights, now).await?;
@@ -142,6 +156,10 @@ impl Profiles {
     /// [`ServiceError::NotFound`] for an unknown profile, [`ServiceError::Forbidden`] for a system profile or the
     /// default, [`ServiceError::Store`] if the database is unavailable.
     pub async fn delete(&self, by: &Administrator, id: ProfileId) -> Result<(), ServiceError> {
+        retry_conflicts(is_conflict, || self.delete_once(by, id)).await
+    }
+
+    async fn delete_once(&self, by: &Administrator, id: ProfileId) -> Result<(), ServiceError> {
         let mut changes = self.store.change_profiles().await?;
         let before = existing(&mut changes, id).await?;
         if before.is_system {
@@ -166,6 +184,10 @@ impl Profiles {
     /// [`ServiceError::NotFound`] for an unknown profile, [`ServiceError::Forbidden`] for an inactive one,
     /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn make_default(&self, by: &Administrator, id: ProfileId) -> Result<Arc<Profile>, ServiceError> {
+        retry_conflicts(is_conflict, || self.make_default_once(by, id)).await
+    }
+
+    async fn make_default_once(&self, by: &Administrator, id: ProfileId) -> Result<Arc<Profile>, ServiceError> {
         let mut changes = self.store.change_profiles().await?;
         let before = existing(&mut changes, id).await?;
         if !before.active {
@@ -183,6 +205,11 @@ impl Profiles {
         apply_versions(&self.store, &self.versions).await;
         Ok(())
     }
+}
+
+/// Whether another transaction is why the change failed, so that it can be made again from its start.
+fn is_conflict(error: &ServiceError) -> bool {
+    matches!(error, ServiceError::Store(error) if error.is_conflict())
 }
 
 async fn existing(changes: &mut ProfileChanges, id: ProfileId) -> Result<Profile, ServiceError> {

@@ -792,3 +792,36 @@ async fn invalid_tokens_are_logged_counted_and_limited_by_address(pool: PgPool) 
     assert_eq!(limited, 1);
     assert!(!json!(lines).to_string().contains(NEW_TOKEN));
 }
+
+#[sqlx::test(migrations = false)]
+async fn mutation_that_deadlocks_with_the_host_application_is_repeated(pool: PgPool) {
+    let office = Office::on(pool.clone()).await;
+    let id = office.create("Deadlocked").await;
+    // The host's session never gives up, so the mutation does, after a second.
+    let mut host = pool.begin().await.unwrap();
+    sqlx::query("SET LOCAL deadlock_timeout = '60s'").execute(&mut *host).await.unwrap();
+    sqlx::query("UPDATE metric_weight_profiles SET description = 'host' WHERE name = 'Deadlocked'")
+        .execute(&mut *host)
+        .await
+        .unwrap();
+    let host_writes = async {
+        until("the mutation waits for the host", async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+            waiting > 0
+        })
+        .await;
+        sqlx::query("SELECT cinegraph.raise_version('profiles', '', 0, true)").execute(&mut *host).await.unwrap();
+        host.commit().await.unwrap();
+    };
+
+    let (_, changed) = tokio::join!(host_writes, office.change(SET_DEFAULT, json!({ "id": id })));
+
+    assert_eq!(changed["setDefaultProfile"]["isDefault"], true);
+    let errors = office.service.counted("cinegraph_db_errors_total", &[("error_type", "serialization")]);
+    assert_eq!(errors, 1, "it deadlocked");
+}
