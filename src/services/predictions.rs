@@ -448,6 +448,9 @@ impl Predictions {
                 Err(error) => {
                     permit.failed();
                     tracing::warn!(%decade, %error, "score table failed; falling back to the direct query");
+                    if let StoreError::ScoreTable(ScoreTableFault::OtherFormula) = error {
+                        self.queue_outdated(decade).await;
+                    }
                 }
             }
         }
@@ -459,6 +462,17 @@ impl Predictions {
         };
         self.score_table.count_fallback(outcome);
         loaded
+    }
+}
+
+impl Predictions {
+    /// Lets the drain recompute the scores that keep a decade from being served by the score table.
+    async fn queue_outdated(&self, decade: Decade) {
+        match self.store.queue_outdated(decade).await {
+            Ok(0) => {}
+            Ok(films) => tracing::info!(%decade, films, "outdated scores queued for recomputation"),
+            Err(error) => tracing::warn!(%decade, %error, "cannot queue outdated scores"),
+        }
     }
 }
 

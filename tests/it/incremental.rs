@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use cinegraph::services::drain::{Drain, Step};
 use cinegraph::services::refresh;
+use cinegraph::store::StoreError;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
@@ -479,6 +481,61 @@ async fn full_refresh_runs_on_one_instance_at_a_time(pool: PgPool) {
     assert_eq!(refresh::reconcile(&service.store, &mut |_| ()).await.unwrap(), None);
     assert_eq!(Drain::of(&service.store).step().await.unwrap(), Step::Elsewhere);
 
-    right.release().await.unwrap();
+    right.hold(async { Ok::<_, StoreError>(()) }).await.unwrap();
     drain(&service).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn scores_of_another_formula_are_recomputed_by_the_drain(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    for title in ["One", "Two", "Three"] {
+        Movie::new(title).released("1994-05-01").rated(5.0, 5.0).insert(&service.pool).await;
+    }
+    Movie::new("Other decade").released("1984-05-01").rated(5.0, 5.0).insert(&service.pool).await;
+    drain(&service).await;
+    let source = async || {
+        service.later(TimeDelta::days(1));
+        service.see_changes().await;
+        let data = service.data("{ predictions(decade: 1990) { nodes { source } } }").await;
+        data["predictions"]["nodes"][0]["source"].clone()
+    };
+    for version in ["formula_version - 1", "formula_version + 1"] {
+        let outdated = format!(
+            "UPDATE cinegraph.movie_discovery_scores SET formula_version = {version} WHERE title IN ('Two', 'Other decade')"
+        );
+        sqlx::query(AssertSqlSafe(outdated)).execute(&service.pool).await.unwrap();
+
+        assert_eq!(source().await, "DIRECT_QUERY", "{version}");
+        // Queued once, however often the decade is loaded; the other decade has not been requested.
+        assert_eq!(source().await, "DIRECT_QUERY", "{version}");
+        assert_eq!(queued(&service).await, (1, 1), "{version}");
+        drain(&service).await;
+
+        assert_eq!(source().await, "SCORE_TABLE", "{version}");
+        run(
+            &service,
+            "UPDATE cinegraph.movie_discovery_scores SET formula_version = (SELECT min(formula_version) \
+                       FROM cinegraph.movie_discovery_scores WHERE title = 'One')",
+        )
+        .await;
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn scores_of_a_newer_release_are_left_alone(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    sqlx::query(
+        "INSERT INTO movies (tmdb_id, title, release_date, import_status, inserted_at, updated_at)
+         SELECT number, 'Film ' || number, '1994-05-01', 'full', now(), now() FROM generate_series(1, 101) AS number",
+    )
+    .execute(&service.pool)
+    .await
+    .unwrap();
+    drain(&service).await;
+    run(&service, "UPDATE cinegraph.movie_discovery_scores SET formula_version = formula_version + 1").await;
+
+    let data = service.data("{ predictions(decade: 1990) { nodes { source } } }").await;
+
+    assert_eq!(data["predictions"]["nodes"][0]["source"], "DIRECT_QUERY");
+    assert_eq!(queued(&service).await, (0, 0));
 }
