@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use cinegraph_embedded_postgres::Locator;
+
 use super::App;
 use crate::cache::Redis;
 use crate::jobs::warming::Warming;
@@ -21,6 +23,12 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the lag of the read replica is polled.
 const REPLICA_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the pool of requests is checked.
+const POOL_CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often the port of the embedded PostgreSQL is checked; the check reads a small file.
+const LOCATE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Pause before the version listener reconnects.
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
@@ -29,7 +37,7 @@ const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 const JOB_CONNECTIONS: u32 = 6;
 
 /// How long background work waits for a connection.
-const JOB_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
+const JOB_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl App {
     /// Background jobs.
@@ -79,6 +87,27 @@ pub(super) async fn poll_replica_lag(store: Store) {
     loop {
         every.tick().await;
         store.poll_replica_lag().await;
+    }
+}
+
+/// Notices when the pool of requests is exhausted although the database responds.
+pub(super) async fn watch_pool(store: Store) {
+    store.watch_pool(POOL_CHECK_INTERVAL).await;
+}
+
+/// Lets the store use the present port of the embedded PostgreSQL: another process starts it on another one after it has
+/// crashed.
+pub(super) async fn follow_embedded_postgres(locator: Locator, store: Store) {
+    let mut every = interval(LOCATE_INTERVAL);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        if let Some(port) = locator.port()
+            && port != store.port()
+        {
+            tracing::info!(port, "embedded PostgreSQL found on another port");
+            store.move_to_port(port);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::background::{follow_versions, poll_replica_lag, run_metrics_upkeep};
+use super::background::{follow_embedded_postgres, follow_versions, poll_replica_lag, run_metrics_upkeep, watch_pool};
 use super::shutdown::{Shutdown, finish};
 use super::{App, status};
 use crate::cache::CacheContext;
@@ -23,6 +23,10 @@ use crate::store::Store;
 
 /// Deadline of the readiness ping. A proxy hardly waits longer for a probe, and treats a timeout as not ready.
 const PING_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long the pool may be exhausted before the instance is no longer ready. Every statement has a shorter deadline, so
+/// its connections do not come back by themselves then.
+const EXHAUSTION_LIMIT: Duration = Duration::from_mins(1);
 
 /// Commit of the build, if the build provides it.
 const REVISION: Option<&str> = option_env!("CINEGRAPH_REVISION");
@@ -124,6 +128,7 @@ impl App {
         let background = TaskTracker::new();
         let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.recorder.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
+        self.spawn_embedded_follower(&background, stop);
         background.spawn(self.serve_admin((listener, address), probe, stop));
         background.spawn(jobs.run(stop.clone()));
         background.close();
@@ -170,6 +175,15 @@ impl App {
         background.spawn(close.clone().run_until_cancelled_owned(follow_versions(self.store.clone(), versions)));
         background.spawn(close.clone().run_until_cancelled_owned(upkeep));
         background.spawn(close.clone().run_until_cancelled_owned(poll_replica_lag(self.store.clone())));
+        background.spawn(close.clone().run_until_cancelled_owned(watch_pool(self.store.clone())));
+        self.spawn_embedded_follower(background, close);
+    }
+
+    /// Finds the embedded PostgreSQL again if it comes back on another port.
+    fn spawn_embedded_follower(&self, background: &TaskTracker, close: &CancellationToken) {
+        let Some(embedded) = &self.embedded else { return };
+        let followed = follow_embedded_postgres(embedded.locator(), self.store.clone());
+        background.spawn(close.clone().run_until_cancelled_owned(followed));
     }
 
     /// Rejects requests for hosts that the listener of this address does not allow, before `service`.
@@ -196,7 +210,7 @@ async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListene
     listening.with_context(|| format!("listening on {address} (set {setting} to use another address)"))
 }
 
-/// Ready until shutdown begins, while the database responds or there are cached results to serve.
+/// Ready until shutdown begins, unless the pool stays exhausted, while the database responds or there are cached results to serve.
 fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken) -> Probe {
     Probe::new(move || {
         let (store, services, stopping) = (store.clone(), services.clone(), stop.is_cancelled());
@@ -208,8 +222,12 @@ fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken)
                 Ok(pong) => pong.map_err(|error| error.to_string()),
                 Err(_) => Err("no response".to_owned()),
             };
+            // An outage alone is no reason: every other instance has it too, and cached results are served.
+            let exhausted = store.exhausted_since().is_some_and(|since| since.elapsed() > EXHAUSTION_LIMIT);
+            let connections = if exhausted { Err("the pool is exhausted".to_owned()) } else { Ok(()) };
             let has_entries = services.is_some_and(|services| services.count_entries(None) > 0);
-            Readiness { ready: database.is_ok() || has_entries, checks: vec![("database", database)] }
+            let ready = connections.is_ok() && (database.is_ok() || has_entries);
+            Readiness { ready, checks: vec![("database", database), ("connections", connections)] }
         }
     })
 }

@@ -41,7 +41,11 @@ const COMMANDS: [&str; 19] = [
 /// The program on a database, without settings from the environment or a file.
 pub(crate) fn cinegraph(database_url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
-    without_settings(&mut command).env("CINEGRAPH_DATABASE_URL", database_url).args(arguments);
+    without_settings(&mut command).args(arguments);
+    // Without a URL: on the embedded PostgreSQL.
+    if !database_url.is_empty() {
+        command.env("CINEGRAPH_DATABASE_URL", database_url);
+    }
     command
 }
 
@@ -528,6 +532,11 @@ impl Server {
         std::thread::spawn(move || lines.for_each(drop));
         let address = |listener: &str| serving[listener].as_str().unwrap_or_default().to_owned();
         Self { child, public: address("public"), admin: address("admin") }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {

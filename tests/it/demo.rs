@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::cli::{Server, catalogue, cinegraph, get, imported, run, stderr_of};
-use crate::support::{NodeClient, url};
+use crate::support::{NodeClient, signal, url};
 
 /// The start of the banner of generated movies.
 const BANNER: &str = "generated and do not exist";
@@ -180,4 +181,36 @@ async fn prove_without_movies_fails_with_instructions(pool: PgPool) {
     let stderr = stderr_of(&output);
     assert!(stderr.contains("cinegraph demo") || stderr.contains("1001_movies"), "{stderr}");
     assert!(!fs::exists(std::env::temp_dir().join("proof.json")).unwrap());
+}
+
+#[test]
+fn service_finds_its_embedded_database_on_another_port() {
+    let directory = TempDir::new().unwrap();
+    // The server's account must be able to traverse it.
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    let data_dir = directory.path().join("data").display().to_string();
+    let settings = [("CINEGRAPH_DATA_DIR", data_dir.as_str())];
+    let arguments = ["demo", "--films", "300", "--http-addr", "127.0.0.1:0"];
+    let server = Server::configured("", &arguments, &settings, "serving");
+    let titles = |text: &str| {
+        let query = format!("{{ movies(titleContains: \"{text}\") {{ nodes {{ title }} }} }}");
+        server.post("/graphql", &json!({ "query": query }).to_string()).1
+    };
+    assert!(!titles("a").contains("errors"), "{}", titles("a"));
+
+    // Crashes, and is restarted by another process.
+    let pid_file = directory.path().join("data/postgres/data/postmaster.pid");
+    let postmaster = fs::read_to_string(&pid_file).unwrap();
+    let pid: u32 = postmaster.lines().next().unwrap().trim().parse().unwrap();
+    signal("KILL", &[pid]);
+    let status = cinegraph("", &["status"]).env("CINEGRAPH_DATA_DIR", &data_dir).output().unwrap();
+    assert!(status.status.success(), "{}", stderr_of(&status));
+    let port = |file: &str| file.lines().nth(3).unwrap().to_owned();
+    assert_ne!(port(&postmaster), port(&fs::read_to_string(&pid_file).unwrap()));
+
+    let started = Instant::now();
+    while titles("e").contains("errors") {
+        assert!(started.elapsed() < Duration::from_secs(30), "{}", titles("e"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }

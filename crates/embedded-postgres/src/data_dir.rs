@@ -27,7 +27,7 @@ const STARTUP_LOCK_TIMEOUT: Duration = Duration::from_mins(3);
 const STARTUP_LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// The directory `postgres` inside the data directory. All its files are used with the credentials of their owner.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DataDir {
     path: PathBuf,
     data: PathBuf,

@@ -72,6 +72,18 @@ pub fn default_data_dir() -> PathBuf {
     data_home.unwrap_or_else(own_home).join("cinegraph")
 }
 
+/// Finds the server of a cluster, whoever started it.
+#[derive(Debug, Clone)]
+pub struct Locator(DataDir);
+
+impl Locator {
+    /// The port of the server that runs on the cluster now; `None` if none does. Reads small files.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.0.postmaster().filter(|found| self.0.is_served_by(*found)).map(|found| found.port)
+    }
+}
+
 /// A running cluster that this process uses. Dropping it releases it like [`EmbeddedPostgres::stop`], blocking.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
@@ -110,6 +122,12 @@ impl EmbeddedPostgres {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{ROLE}:{}@{}:{}/{database}", self.password, Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// Finds the server again after another process has restarted it.
+    #[must_use]
+    pub fn locator(&self) -> Locator {
+        Locator(self.data_dir.clone())
     }
 
     /// The same as variables of libpq, for `psql` and other clients.

@@ -382,3 +382,20 @@ fn credentials_of_the_servers_user_end_with_its_work() {
     let theirs = account.run(|| Ok(owner_of("theirs"))).unwrap();
     assert_eq!((theirs != 0, owner_of("ours")), (true, 0));
 }
+
+#[tokio::test]
+async fn locator_finds_the_server_that_another_process_started() {
+    let parent = temp_dir();
+    let first = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
+    let locator = first.locator();
+    assert_eq!(locator.port(), Some(first.port));
+
+    kill_server(&first);
+    assert_eq!(locator.port(), None);
+    let second = EmbeddedPostgres::start(temporary_in(&parent)).await.unwrap();
+
+    assert_ne!(first.port, second.port);
+    assert_eq!(locator.port(), Some(second.port));
+    second.stop().await.unwrap();
+    first.stop().await.unwrap();
+}
