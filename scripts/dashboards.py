@@ -450,8 +450,10 @@ DATABASE = [
     panel(
         "Connection timeouts",
         "ops",
-        "Each is a failed request. Above 0: find out what holds the connections.",
+        "Each timeout is a failed request. Above 0: find out what holds the connections. Abandoned: closed because the "
+        "server did not respond, as when the network loses connections.",
         ("rate(db_client_connection_timeouts_total[$__rate_interval])", "{{pool}} {{instance}}"),
+        ("rate(cinegraph_db_connections_abandoned_total[$__rate_interval])", "abandoned {{instance}}"),
     ),
     panel(
         "Time since success, in intervals",

@@ -40,6 +40,7 @@ impl Default for PollIntervals {
     fn default() -> Self {
         // Four heartbeats: one or two slow writes must not give a running job to another instance as well.
         let poll_every = Duration::from_secs(2);
-        Self { poll_every, alive_every: Duration::from_secs(15), dead_after: Duration::from_mins(1) }
+        // Together at most 50 s, so that the jobs of a frozen instance are taken over within a minute.
+        Self { poll_every, alive_every: Duration::from_secs(10), dead_after: Duration::from_secs(40) }
     }
 }

@@ -85,12 +85,14 @@ pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     };
-    // If this run fails, the entry stays, and the drain computes all movies.
-    let queued = store.queue_all_movies().await?;
-    let reconciled = all_scores(store, progress).await?;
-    store.remove_entry(queued).await?;
-    lock.release().await?;
-    Ok(reconciled.changes)
+    let work = async {
+        // If this run fails, the entry stays, and the drain computes all movies.
+        let queued = store.queue_all_movies().await?;
+        let reconciled = all_scores(store, progress).await?;
+        store.remove_entry(queued).await?;
+        Ok(reconciled.changes)
+    };
+    lock.hold(work).await
 }
 
 /// Checks all stored scores against the formula, and corrects wrong ones. Leaves the queue unchanged: queued movies are
@@ -103,8 +105,7 @@ pub async fn reconcile(
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Option<Reconciled>, ServiceError> {
     let Some(lock) = store.full_refresh().await? else { return Ok(None) };
-    let reconciled = all_scores(store, progress).await?;
-    lock.release().await?;
+    let reconciled = lock.hold(all_scores(store, progress)).await?;
     if reconciled.lists_changed {
         store.request_task(Task::SnapshotRefresh).await?;
     }

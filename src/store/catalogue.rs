@@ -1,11 +1,10 @@
 //! The catalogue as a whole, for those that write it: imports and the generator.
 
-use sqlx::PgConnection;
-
+use super::connection::Connection;
 use super::error::StoreError;
 use super::pool::Store;
 use super::query_name::QueryName;
-use super::transaction::{OpenTransaction, without_limit};
+use super::transaction::OpenTransaction;
 
 /// Ownership, origin and state of the catalogue.
 #[derive(Debug)]
@@ -22,10 +21,7 @@ impl Store {
     /// Starts a transaction that writes the catalogue. Locks the installation until its end, so that writers wait for
     /// each other.
     pub(super) async fn change_catalogue(&self) -> Result<(OpenTransaction, CatalogueState), StoreError> {
-        let mut transaction = self.transaction(QueryName::TaskSetup).await?;
-        // Connections for requests limit statements to seconds; writing a million movies takes minutes.
-        let unlimited = without_limit(transaction.connection()).await;
-        transaction.checked(unlimited)?;
+        let mut transaction = self.setup_transaction(QueryName::TaskSetup).await?;
         let state = sqlx::query_as!(
             CatalogueState,
             r#"SELECT owns_catalogue, catalogue_origin AS origin, EXISTS (SELECT FROM public.movies) AS "has_movies!"
@@ -39,6 +35,6 @@ impl Store {
 }
 
 /// Empties the movie tables and all derived data. Profiles stay.
-pub(super) async fn empty(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn empty(connection: &mut Connection) -> Result<(), sqlx::Error> {
     sqlx::query_file!("src/store/sql/empty_catalogue.sql").execute(connection).await.map(|_| ())
 }

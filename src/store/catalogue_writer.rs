@@ -3,9 +3,9 @@
 //! `cinegraph_datagen` decides the content of the rows.
 
 use cinegraph_datagen::{CopyRows, Table};
-use sqlx::PgConnection;
 
 use super::catalogue::{self, CatalogueState};
+use super::connection::Connection;
 use super::error::StoreError;
 use super::invalidation::invalidate_reference;
 use super::pool::Store;
@@ -103,13 +103,13 @@ fn copy_statement(table: Table) -> String {
     format!("COPY public.{} ({}) FROM STDIN", table.name(), table.columns())
 }
 
-async fn copy(connection: &mut PgConnection, rows: &CopyRows) -> Result<u64, sqlx::Error> {
-    let mut copy = connection.copy_in_raw(&copy_statement(rows.table())).await?;
+async fn copy(connection: &mut Connection, rows: &CopyRows) -> Result<u64, sqlx::Error> {
+    let mut copy = connection.copy_in(&copy_statement(rows.table())).await?;
     copy.send(rows.as_bytes()).await?;
     copy.finish().await
 }
 
-async fn finish(connection: &mut PgConnection, movies: u32, seed: u64) -> Result<(), sqlx::Error> {
+async fn finish(connection: &mut Connection, movies: u32, seed: u64) -> Result<(), sqlx::Error> {
     sqlx::query_file!("src/store/sql/continue_sequences.sql").fetch_all(&mut *connection).await?;
     // All movies are new: a full refresh computes their scores, not the queue.
     sqlx::query!("TRUNCATE cinegraph.score_refresh_queue").execute(&mut *connection).await?;

@@ -3,13 +3,13 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
 
-use super::connection::WithDeadline;
 use super::error::{ScoreTableFault, StoreError};
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::records::{DecodeError, RowDecoder};
 use super::replica_reads::ReplicaQuery;
 use super::statement_text::InstrumentedExecutor;
+use super::transaction::TABLE_LIMIT;
 use crate::scoring::{
     Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, Inputs, MovieId, MovieRow, ScoreVector,
 };
@@ -75,7 +75,6 @@ impl Store {
             r#"SELECT count(*) AS "films!", max(computed_at) AS newest FROM cinegraph.movie_discovery_scores"#
         )
         .fetch_one(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         let row = statement.finish(row)?;
         Ok(ScoreTable { movies: usize::try_from(row.films).unwrap_or_default(), newest: row.newest })
@@ -115,7 +114,7 @@ impl Store {
             }
             Ok((columns.finish(), readable))
         };
-        let read = read.with_deadline(self.limits.direct_query).await;
+        let read = read.await;
         let (columns, readable) = statement.finish_with(read, |(columns, _)| columns.scores.len())?;
         readable.map_err(|DecodeError| StoreError::Unreadable(QueryName::ColumnsFromView))?;
         Ok(LoadedColumns { columns, source: ColumnsSource::DirectQuery })
@@ -126,7 +125,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn inputs_of(&self, decade: Decade) -> Result<Vec<(MovieId, Inputs)>, StoreError> {
-        self.run_in_transaction(QueryName::TaskScoreInputs, async |connection| {
+        self.run_in_transaction(QueryName::TaskScoreInputs, TABLE_LIMIT, async |connection| {
             let rows = sqlx::query_file!("src/store/sql/score_inputs.sql", decade.first_day(), decade.end());
             Ok(rows
                 .fetch_all(connection)
@@ -159,10 +158,7 @@ impl Store {
     pub async fn live_scores(&self, ids: &[MovieId]) -> Result<Vec<(MovieId, LiveScore)>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let mut statement = self.statement(QueryName::LiveScores).await?;
-        let rows = sqlx::query_file!("src/store/sql/live_scores.sql", &ids)
-            .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
-            .await;
+        let rows = sqlx::query_file!("src/store/sql/live_scores.sql", &ids).fetch_all(statement.connection()).await;
         statement
             .rows(rows)?
             .into_iter()

@@ -137,6 +137,13 @@ impl StoreError {
         source.as_database_error().filter(|refusal| refusal.is_unique_violation())?.constraint()
     }
 
+    /// Whether other transactions made the statement fail (class 40 of SQLSTATE), so that repeating its transaction
+    /// helps.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.kind() == FailureKind::Serialization
+    }
+
     pub(super) fn of(statement: QueryName, error: sqlx::Error) -> Self {
         let kind = FailureKind::of(&error);
         let source = SharedError::new(error);

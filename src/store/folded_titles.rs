@@ -6,9 +6,8 @@
 use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
-use sqlx::PgConnection;
 
-use super::connection::WithDeadline;
+use super::connection::Connection;
 use super::error::StoreError;
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -54,14 +53,14 @@ impl Store {
             }
             Ok(found)
         };
-        let read = read.with_deadline(self.limits.request).await;
+        let read = read.await;
         Ok(statement.finish_with(read, BTreeSet::len)?.into_iter().collect())
     }
 }
 
 /// Stores the folded titles of these movies that differ, and removes those of deleted movies. The caller holds the lock
 /// of the score table.
-pub(super) async fn fold_titles(connection: &mut PgConnection, movies: &[i64]) -> Result<(), sqlx::Error> {
+pub(super) async fn fold_titles(connection: &mut Connection, movies: &[i64]) -> Result<(), sqlx::Error> {
     let unfolded = sqlx::query_file!("src/store/sql/unfolded_titles.sql", movies).fetch_all(&mut *connection).await?;
     let (ids, titles): (Vec<i64>, Vec<String>) = unfolded.into_iter().map(|movie| (movie.id, movie.title)).unzip();
     let folded: Vec<String> = titles.iter().map(|title| fold_title(title)).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::connection::{PooledConnection, WithDeadline};
+use super::connection::{Connection, WithDeadline};
 use super::error::StoreError;
 use super::measurement::Measurement;
 use super::pool::Store;
@@ -20,8 +20,7 @@ impl Store {
     /// [`StoreError`] if it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let mut statement = self.statement(QueryName::HealthCheck).await?;
-        let pong =
-            sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).with_deadline(self.limits.request).await;
+        let pong = sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).await;
         statement.finish(pong.map(|_| ()))
     }
 
@@ -48,10 +47,10 @@ impl Store {
     /// Current WAL position of the primary, in bytes.
     async fn log_position(&self) -> Result<i64, StoreError> {
         let mut statement = self.statement(QueryName::HealthCheck).await?;
+        statement.connection.set_limit(POLL_TIMEOUT);
         let position =
             sqlx::query_scalar!(r#"SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint AS "position!""#)
                 .fetch_one(statement.connection())
-                .with_deadline(POLL_TIMEOUT)
                 .await;
         statement.finish(position)
     }
@@ -61,7 +60,7 @@ impl Store {
         let name = QueryName::HealthCheck;
         // The wait is not measured: while the replica is away, its circuit breaker shows that, not the pool's metrics.
         let connection = match replica.pool().acquire().with_deadline(POLL_TIMEOUT).await {
-            Ok(connection) => PooledConnection::new(connection),
+            Ok(connection) => Connection::pooled(connection, POLL_TIMEOUT, &replica.server),
             Err(error) => return Err(StoreError::of(name, self.with_reason(replica.pool(), error).await)),
         };
         let mut statement =
@@ -71,7 +70,6 @@ impl Store {
             r#"SELECT CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END"#
         )
         .fetch_one(statement.connection())
-        .with_deadline(POLL_TIMEOUT)
         .await;
         statement.finish(position)?.ok_or(StoreError::NoReplica)
     }

@@ -4,18 +4,19 @@
 //! those are plain queries, covered by tests. All run in one transaction, in the order of [`Staging`]'s variants.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
-use sqlx::{PgConnection, Postgres};
 
 use super::catalogue::{self, CatalogueState};
+use super::connection::Connection;
 use super::copy_text::CopyText;
 use super::error::StoreError;
 use super::import_staging::Staging;
 use super::invalidation::invalidate_reference;
 use super::pool::Store;
 use super::query_name::QueryName;
-use super::transaction::OpenTransaction;
+use super::transaction::{OpenTransaction, SETUP_LIMIT};
 
 /// Full names of known keys. Lists and organizations without one get a name derived from the key; genres get a negative
 /// id.
@@ -95,7 +96,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn analyze_imported(&self) -> Result<(), StoreError> {
-        self.run_in_transaction(QueryName::TaskSetup, async |connection| {
+        self.run_in_transaction(QueryName::TaskSetup, SETUP_LIMIT, async |connection| {
             sqlx::query!(
                 "ANALYZE public.movies, public.people, public.external_metrics, public.movie_lists, public.movie_credits,
              public.festival_organizations, public.festival_ceremonies, public.festival_categories,
@@ -258,11 +259,11 @@ impl Import {
 }
 
 async fn copy<E>(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     staging: Staging,
     mut next: impl FnMut(&mut CopyText) -> Result<bool, E>,
 ) -> Result<Result<(), E>, sqlx::Error> {
-    let mut copy = connection.copy_in_raw(staging.copy_statement()).await?;
+    let mut copy = connection.copy_in(staging.copy_statement()).await?;
     let mut rows = CopyText::default();
     loop {
         rows.clear();

@@ -1,6 +1,5 @@
 //! Installation: ownership and origin of the catalogue.
 
-use super::connection::WithDeadline;
 use super::error::{SchemaError, StoreError};
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -67,7 +66,6 @@ impl Store {
              SELECT pg_notify('cinegraph_events', 'identity')"
         )
         .execute(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         statement.finish(renewed.map(|_| ()))
     }
@@ -80,7 +78,6 @@ impl Store {
             seen
         )
         .execute(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         statement.finish(replaced.map(|_| ()))
     }
@@ -98,7 +95,6 @@ impl Store {
              FROM cinegraph.installation"
         )
         .fetch_optional(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         let row = statement.row(row)?.ok_or(SchemaError::NotMigrated)?;
         let origin = match row.catalogue_origin.as_deref() {

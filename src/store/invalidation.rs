@@ -1,11 +1,10 @@
 //! Hard invalidation: cached results of a scope must not be served again, not even while they are recomputed.
 
-use sqlx::PgConnection;
-
-use super::connection::WithDeadline;
+use super::connection::Connection;
 use super::error::StoreError;
 use super::pool::Store;
 use super::query_name::QueryName;
+use super::transaction::retry_conflicts;
 use crate::scoring::Decade;
 use crate::versions::Scope;
 
@@ -15,11 +14,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn invalidate(&self, scope: &Scope) -> Result<(), StoreError> {
+        retry_conflicts(StoreError::is_conflict, || self.invalidate_once(scope)).await
+    }
+
+    async fn invalidate_once(&self, scope: &Scope) -> Result<(), StoreError> {
         let (scope, key, decade) = row(scope);
         let mut statement = self.statement(QueryName::Invalidation).await?;
         let raised = sqlx::query!("SELECT cinegraph.raise_version($1, $2, $3, true)", scope, key, decade)
             .execute(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         statement.finish(raised.map(|_| ()))
     }
@@ -32,13 +34,17 @@ impl Store {
     pub async fn invalidate_all(&self) -> Result<usize, StoreError> {
         let lists: Vec<String> = self.list_names().await?.into_iter().map(|list| list.key).collect();
         let decades = self.decades_with_movies(Decade::LAST).await?;
+        retry_conflicts(StoreError::is_conflict, || self.invalidate_all_once(&lists, &decades)).await
+    }
+
+    async fn invalidate_all_once(&self, lists: &[String], decades: &[i32]) -> Result<usize, StoreError> {
         let mut transaction = self.transaction(QueryName::Invalidation).await?;
         // Other transactions raise several versions in another order; this lock prevents deadlocks.
         let locked = sqlx::query!("LOCK TABLE cinegraph.data_versions IN SHARE ROW EXCLUSIVE MODE")
             .execute(transaction.connection())
             .await;
         transaction.checked(locked)?;
-        let raised = sqlx::query_file_scalar!("src/store/sql/invalidate_all.sql", &lists, &decades)
+        let raised = sqlx::query_file_scalar!("src/store/sql/invalidate_all.sql", lists, decades)
             .fetch_one(transaction.connection())
             .await;
         let raised = transaction.checked(raised)?;
@@ -48,7 +54,7 @@ impl Store {
 }
 
 /// Invalidates results that depend on reference data: lists, genres, countries and the data origin.
-pub(super) async fn invalidate_reference(connection: &mut PgConnection) -> sqlx::Result<()> {
+pub(super) async fn invalidate_reference(connection: &mut Connection) -> sqlx::Result<()> {
     let (scope, key, decade) = row(&Scope::Reference);
     sqlx::query!("SELECT cinegraph.raise_version($1, $2, $3, true)", scope, key, decade).execute(connection).await?;
     Ok(())

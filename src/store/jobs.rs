@@ -3,14 +3,15 @@
 //! The tables in `cinegraph_jobs` belong to the worker library, which migrates them and runs their jobs.
 
 use chrono::{DateTime, Utc};
-use graphile_worker::{WorkerOptions, WorkerUtils};
-use sqlx::PgConnection;
+use graphile_worker::{Database, WorkerOptions, WorkerUtils};
 
-use super::connection::WithDeadline;
+use super::connection::Connection;
 use super::error::{SchemaError, StoreError};
+use super::job_driver::JobDriver;
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::task::Task;
+use super::transaction::BATCH_LIMIT;
 use crate::telemetry::Label as _;
 
 /// Schema of the job tables.
@@ -38,14 +39,14 @@ pub struct Job {
 impl Store {
     /// Creates or migrates the job tables.
     pub(super) async fn migrate_jobs(&self) -> Result<(), StoreError> {
-        let migrated = WorkerUtils::new(self.pool.clone(), JOBS_SCHEMA).migrate().await;
+        let migrated = WorkerUtils::new(Database::new(JobDriver(self.clone())), JOBS_SCHEMA).migrate().await;
         migrated.map_err(|error| SchemaError::Jobs(error.to_string()).into())
     }
 
     /// Options of a worker that takes its jobs from this database.
     #[must_use]
     pub fn worker_options(&self) -> WorkerOptions {
-        WorkerOptions::default().schema(JOBS_SCHEMA).pg_pool(self.pool.clone())
+        WorkerOptions::default().schema(JOBS_SCHEMA).database(Database::new(JobDriver(self.clone())))
     }
 
     /// Enqueues a task to run as soon as possible. Repeated requests before it starts result in one run.
@@ -53,8 +54,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn request_task(&self, task: Task) -> Result<(), StoreError> {
-        self.run_in_transaction(QueryName::TaskStatus, async |connection| request(connection, task, "0 seconds").await)
-            .await
+        self.run_in_transaction(QueryName::TaskStatus, BATCH_LIMIT, async |connection| {
+            request(connection, task, "0 seconds").await
+        })
+        .await
     }
 
     /// All jobs: running, then pending, then permanently failed ones, each by scheduled time.
@@ -63,10 +66,7 @@ impl Store {
     /// [`StoreError`] if the database is unavailable.
     pub async fn jobs(&self) -> Result<Vec<Job>, StoreError> {
         let mut statement = self.statement(QueryName::TaskStatus).await?;
-        let jobs = sqlx::query_as::<_, Job>(include_str!("sql/jobs.sql"))
-            .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
-            .await;
+        let jobs = sqlx::query_as::<_, Job>(include_str!("sql/jobs.sql")).fetch_all(statement.connection()).await;
         statement.rows(jobs)
     }
 
@@ -90,7 +90,6 @@ impl Store {
         let mut statement = self.statement(QueryName::TaskStatus).await?;
         let rows = sqlx::query!("SELECT name, last_success_at FROM cinegraph.tasks ORDER BY name")
             .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         let task = |name: &str| Task::ALL.iter().copied().find(|task| task.as_str() == name);
         Ok(statement.rows(rows)?.into_iter().filter_map(|row| Some((task(&row.name)?, row.last_success_at))).collect())
@@ -108,14 +107,13 @@ impl Store {
             task.as_str()
         )
         .execute(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         statement.finish(recorded.map(|_| ()))
     }
 }
 
 /// Enqueues a task to run after a delay, given as a PostgreSQL interval.
-pub(super) async fn request(connection: &mut PgConnection, task: Task, after: &str) -> Result<(), sqlx::Error> {
+pub(super) async fn request(connection: &mut Connection, task: Task, after: &str) -> Result<(), sqlx::Error> {
     sqlx::query!("SELECT cinegraph.request_task($1, $2::text::interval)", task.as_str(), after)
         .execute(connection)
         .await

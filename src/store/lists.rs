@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::connection::WithDeadline;
 use super::error::StoreError;
 use super::movie_details::{Country, Genre};
 use super::movies::mapped;
@@ -63,7 +62,6 @@ impl Store {
                ORDER BY 1"#
         )
         .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         statement.rows(rows)
     }
@@ -75,10 +73,7 @@ impl Store {
     pub async fn list_summaries(&self) -> Result<Vec<ListSummary>, StoreError> {
         let names = self.list_names().await?;
         let mut statement = self.statement(QueryName::Lists).await?;
-        let counts = sqlx::query_file!("src/store/sql/list_counts.sql")
-            .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
-            .await;
+        let counts = sqlx::query_file!("src/store/sql/list_counts.sql").fetch_all(statement.connection()).await;
         let counts = statement.rows(counts)?;
         let count = |value: i64| usize::try_from(value).unwrap_or_default();
         let numbers = |list_key: Option<&String>, decade: Option<i32>| {
@@ -109,7 +104,6 @@ impl Store {
         let mut statement = self.statement(QueryName::Reference).await?;
         let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.genres ORDER BY name, id")
             .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         let rows = statement.rows(rows)?.into_iter();
         Ok(rows.map(|row| Genre { id: row.id, tmdb_id: mapped(row.tmdb_id), name: row.name }).collect())
@@ -123,7 +117,6 @@ impl Store {
         let mut statement = self.statement(QueryName::Reference).await?;
         let rows = sqlx::query!("SELECT id, iso_3166_1, name FROM public.production_countries ORDER BY iso_3166_1, id")
             .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         let rows = statement.rows(rows)?.into_iter();
         Ok(rows.map(|row| (row.id, Country { code: row.iso_3166_1, name: row.name })).collect())

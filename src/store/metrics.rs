@@ -54,6 +54,8 @@ struct Instruments {
     pools: ByLabel<Pool, PoolInstruments>,
     replica_lag: Gauge,
     identity_changes: Counter,
+    abandoned: Counter,
+    exhausted: Gauge,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,8 @@ impl StoreMetrics {
             pools: ByLabel::of(|pool: Pool| PoolInstruments::new(recorder, pool.as_str())),
             replica_lag: recorder.gauge(&catalogue::REPLICA_LAG, &[]),
             identity_changes: recorder.counter(&catalogue::IDENTITY_CHANGES, &[]),
+            exhausted: recorder.gauge(&catalogue::POOL_EXHAUSTED, &[]),
+            abandoned: recorder.counter(&catalogue::CONNECTIONS_ABANDONED, &[]),
         }))
     }
 
@@ -135,6 +139,16 @@ impl StoreMetrics {
     /// Counts that the database turned out to have another identity.
     pub fn identity_changed(&self) {
         self.0.identity_changes.increment(1);
+    }
+
+    /// Counts a connection that is closed because its server did not respond in time.
+    pub fn connection_abandoned(&self) {
+        self.0.abandoned.increment(1);
+    }
+
+    /// Sets whether the pool of requests is exhausted although the database responds.
+    pub fn pool_exhausted(&self, exhausted: bool) {
+        self.0.exhausted.set(if exhausted { 1.0 } else { 0.0 });
     }
 
     /// The connections of `pool` when they were last measured.

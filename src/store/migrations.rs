@@ -1,6 +1,5 @@
 //! Cinegraph's migrations, and the check that a database has them. `attach/migrate.rs` applies them.
 
-use super::connection::WithDeadline;
 use super::error::{SchemaError, StoreError};
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -21,7 +20,6 @@ impl Store {
             "SELECT version FROM cinegraph._sqlx_migrations WHERE success ORDER BY version",
         )
         .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         let applied = match applied {
             // The table or schema does not exist.

@@ -5,7 +5,6 @@ use std::hash::Hash;
 
 use chrono::{DateTime, Utc};
 
-use super::connection::WithDeadline;
 use super::error::StoreError;
 use super::movies::{mapped, numbers};
 use super::people::{Person, PersonId};
@@ -92,7 +91,6 @@ impl Store {
             &numbers(ids)
         )
         .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         let genre = |id, tmdb_id, name| Genre { id, tmdb_id: mapped(tmdb_id), name };
         Ok(grouped(statement.rows(rows)?.into_iter().map(|r| (MovieId(r.movie_id), genre(r.id, r.tmdb_id, r.name)))))
@@ -112,7 +110,6 @@ impl Store {
             &numbers(ids)
         )
         .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         let rows = statement.rows(rows)?.into_iter();
         Ok(grouped(rows.map(|row| (MovieId(row.movie_id), Country { code: row.code, name: row.name }))))
@@ -130,7 +127,6 @@ impl Store {
             &numbers(ids)
         )
         .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let metric = Metric {
@@ -154,7 +150,6 @@ impl Store {
         let mut statement = self.statement(QueryName::FestivalEntriesOfMovies).await?;
         let rows = sqlx::query_file!("src/store/sql/festival_entries_of_movies.sql", &numbers(ids))
             .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let entry = FestivalEntry {
@@ -176,7 +171,6 @@ impl Store {
         let mut statement = self.statement(QueryName::CreditsOfMovies).await?;
         let rows = sqlx::query_file!("src/store/sql/credits_of_movies.sql", &numbers(ids))
             .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let credit = Credit {

@@ -3,7 +3,6 @@
 use chrono::NaiveDate;
 use serde_json::Value;
 
-use super::connection::WithDeadline;
 use super::error::StoreError;
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -62,7 +61,6 @@ impl Store {
         let mut statement = self.statement(QueryName::RequestScores).await?;
         let rows = sqlx::query_scalar!("SELECT id FROM public.movies WHERE id = ANY ($1)", &ids)
             .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         Ok(statement.rows(rows)?.into_iter().map(MovieId).collect())
     }
@@ -80,7 +78,6 @@ impl Store {
             &ids
         )
         .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         Ok(statement
             .rows(rows)?
@@ -116,7 +113,6 @@ impl Store {
             imdb
         )
         .fetch_optional(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         Ok(statement.row(row)?.map(MovieId))
     }

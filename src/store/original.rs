@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use sqlx::AssertSqlSafe;
 
-use super::connection::WithDeadline;
 use super::error::StoreError;
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -49,8 +48,9 @@ impl Store {
             statement = statement.bind(share);
         }
         let statement = statement.bind(decade.first_day()).bind(decade.end());
+        transaction.connection().set_limit(limit);
         let started = Instant::now();
-        let rows = statement.fetch_all(transaction.connection()).with_deadline(limit).await;
+        let rows = statement.fetch_all(transaction.connection()).await;
         let taken = started.elapsed();
         match transaction.checked(rows) {
             Ok(_) => Ok(Some(taken)),

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::connection::WithDeadline;
 use super::error::StoreError;
 use super::movies::mapped;
 use super::pool::Store;
@@ -47,7 +46,6 @@ impl Store {
         let mut statement = self.statement(QueryName::PeopleById).await?;
         let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.people WHERE id = ANY ($1)", &ids)
             .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         let rows = statement.rows(rows)?.into_iter().map(|row| {
             let id = PersonId(row.id);
@@ -70,7 +68,6 @@ impl Store {
             &ids
         )
         .fetch_all(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         let rows = statement.rows(rows)?.into_iter().map(|row| {
             let calculated_at = row.calculated_at.and_utc();

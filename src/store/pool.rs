@@ -1,14 +1,15 @@
 //! [`Store`]: its connection pools, and how to open and close them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 use tokio::sync::Semaphore;
 
-use super::connection::{options, with_statement_timeout};
+use super::connection::{ServerState, options, with_statement_timeout};
 use super::error::{StatementLimits, StoreError};
 use super::metrics::{Pool, StoreMetrics};
+use super::pool_use::PoolUse;
 use super::replica::{Replica, ReplicaSettings};
 use crate::breaker::BreakerMetrics;
 use crate::versions::Versions;
@@ -36,6 +37,10 @@ pub struct Store {
     pub(super) replica: Option<Arc<Replica>>,
     pub(super) metrics: StoreMetrics,
     pub(super) limits: StatementLimits,
+    pub(super) server: ServerState,
+    pub(super) pool_use: PoolUse,
+    /// All pools of connections to the primary.
+    primary_pools: Arc<Mutex<Vec<PgPool>>>,
     /// Held while asking why a server refuses connections.
     pub(super) refusal_permit: Arc<Semaphore>,
 }
@@ -57,8 +62,10 @@ impl Store {
     /// [`StoreError::Unavailable`] for an invalid URL, [`StoreError::TlsFile`] if a file that it names cannot be read.
     pub fn open(settings: &DatabaseSettings, metrics: StoreMetrics) -> Result<Self, StoreError> {
         let options = options(&settings.url)?;
+        let server = ServerState::new(metrics.clone());
         let pool = |connections, limit| {
-            PgPoolOptions::new()
+            server
+                .pool_options()
                 .max_connections(connections)
                 .acquire_timeout(settings.acquire_timeout)
                 .connect_lazy_with(with_statement_timeout(options.clone(), limit))
@@ -70,7 +77,9 @@ impl Store {
         };
         let pool = pool(settings.max_connections, settings.limits.request);
         let refusal_permit = Arc::new(Semaphore::new(1));
-        Ok(Self { pool, direct, replica: None, metrics, limits: settings.limits, refusal_permit })
+        let primary_pools = Arc::new(Mutex::new(vec![pool.clone(), direct.pool.clone()]));
+        let (limits, pool_use) = (settings.limits, PoolUse::default());
+        Ok(Self { pool, direct, replica: None, metrics, limits, server, pool_use, primary_pools, refusal_permit })
     }
 
     /// The same store, with rankings and validations read from a replica that includes all versions in `known`. The
@@ -86,8 +95,9 @@ impl Store {
         breakers: BreakerMetrics,
     ) -> Result<Self, StoreError> {
         let options = with_statement_timeout(options(&settings.url)?, primary.limits.request);
-        let pool = PgPoolOptions::new().max_connections(primary.max_connections);
-        let replica = Replica::new(settings, pool, primary.acquire_timeout, options, known, breakers);
+        let server = ServerState::new(self.metrics.clone());
+        let pool = server.pool_options().max_connections(primary.max_connections);
+        let replica = Replica::new(settings, server, pool, primary.acquire_timeout, options, known, breakers);
         Ok(Self { replica: Some(replica.into()), ..self })
     }
 
@@ -96,8 +106,27 @@ impl Store {
     #[must_use]
     pub fn with_dedicated_pool(&self, max_connections: u32, acquire_timeout: Duration) -> Self {
         let options = self.pool.connect_options().as_ref().clone();
-        let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(acquire_timeout);
-        Self { pool: pool.connect_lazy_with(options), replica: None, ..self.clone() }
+        let pool = self.server.pool_options().max_connections(max_connections).acquire_timeout(acquire_timeout);
+        let pool = pool.connect_lazy_with(options);
+        self.primary_pools().push(pool.clone());
+        Self { pool, pool_use: PoolUse::default(), replica: None, ..self.clone() }
+    }
+
+    /// Lets all connections that are opened from now on go to another port: the primary was restarted there.
+    pub fn move_to_port(&self, port: u16) {
+        for pool in self.primary_pools().iter() {
+            pool.set_connect_options(pool.connect_options().as_ref().clone().port(port));
+        }
+    }
+
+    /// The port that new connections to the primary go to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.pool.connect_options().get_port()
+    }
+
+    fn primary_pools(&self) -> MutexGuard<'_, Vec<PgPool>> {
+        self.primary_pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reports the number of open and idle connections to the metrics.

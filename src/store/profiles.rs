@@ -3,7 +3,6 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::Value;
 
-use super::connection::WithDeadline;
 use super::error::StoreError;
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -101,7 +100,6 @@ impl Store {
         let mut statement = self.statement(QueryName::Profiles).await?;
         let rows = sqlx::query_file_as!(ProfileRow, "src/store/sql/profiles.sql", None::<i64>)
             .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         statement.rows(rows)?.into_iter().map(Profile::try_from).collect()
     }

@@ -4,9 +4,8 @@
 //! the program or its connection fails.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 
-use super::connection::WithDeadline;
+use super::connection::Connection;
 use super::error::StoreError;
 use super::folded_titles::fold_titles;
 use super::jobs;
@@ -14,10 +13,14 @@ use super::pool::Store;
 use super::query_name::QueryName;
 use super::refresh::{FULL_REFRESH_LOCK, ScoreBatch, compute_scores, lock_score_table, next_movies};
 use super::task::Task;
-use crate::scoring::MovieId;
+use super::transaction::BATCH_LIMIT;
+use crate::scoring::{Decade, FORMULA_VERSION, MovieId};
 
 /// Advisory lock of the drain, held during one batch.
 const DRAIN_LOCK: i64 = 0x6369_6e65_0003;
+
+/// Maximum number of a decade's scores of a newer formula that are recomputed.
+const NEWER_MAX: i64 = 100;
 
 /// Delay of the snapshot after list changes, so that one snapshot covers several changes.
 const SNAPSHOT_AFTER: &str = "10 seconds";
@@ -75,9 +78,27 @@ impl Store {
             &ids as &[Option<i64>]
         )
         .fetch_one(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         statement.finish(request)
+    }
+
+    /// Queues the movies of a decade whose stored scores have another formula version, unless they are queued already;
+    /// returns their number.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn queue_outdated(&self, decade: Decade) -> Result<u64, StoreError> {
+        let mut statement = self.statement(QueryName::RequestScores).await?;
+        let queued = sqlx::query_file!(
+            "src/store/sql/queue_outdated_scores.sql",
+            decade.first_day(),
+            decade.end(),
+            FORMULA_VERSION,
+            NEWER_MAX
+        )
+        .execute(statement.connection())
+        .await;
+        Ok(statement.finish(queued)?.rows_affected())
     }
 
     /// Whether the queues of movies, titles and names have entries.
@@ -91,7 +112,6 @@ impl Store {
                       OR EXISTS (SELECT FROM cinegraph.name_changes) AS "any!""#
         )
         .fetch_one(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         statement.finish(any)
     }
@@ -102,10 +122,7 @@ impl Store {
     /// [`StoreError`] if the database is unavailable.
     pub async fn queue_length(&self) -> Result<QueueLength, StoreError> {
         let mut statement = self.statement(QueryName::TaskStatus).await?;
-        let row = sqlx::query_file!("src/store/sql/queue_length.sql")
-            .fetch_one(statement.connection())
-            .with_deadline(self.limits.request)
-            .await;
+        let row = sqlx::query_file!("src/store/sql/queue_length.sql").fetch_one(statement.connection()).await;
         let row = statement.finish(row)?;
         Ok(QueueLength { movies: row.films.unsigned_abs(), oldest: row.oldest })
     }
@@ -115,7 +132,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable or a movie cannot be computed; the entries then stay.
     pub async fn drain_movies(&self, size: i64) -> Result<Drained, StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? {
                 return Ok(Drained::LockedElsewhere);
             }
@@ -141,7 +158,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn drain_all_movies(&self, size: i64) -> Result<Drained, StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? || !try_lock(connection, FULL_REFRESH_LOCK).await? {
                 return Ok(Drained::LockedElsewhere);
             }
@@ -186,7 +203,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the entries then stay.
     pub async fn fold_queued_titles(&self, size: i64) -> Result<bool, StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
             if !try_lock(connection, DRAIN_LOCK).await? {
                 return Ok(false);
             }
@@ -210,7 +227,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the changes then stay queued.
     pub async fn raise_renamed(&self) -> Result<bool, StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
             // Other transactions raise several versions in the same order, but not this one's last.
             lock_score_table(connection).await?;
             let raised = sqlx::query_file_scalar!("src/store/sql/raise_renamed.sql").fetch_one(connection).await?;
@@ -224,7 +241,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn drop_oldest_entry(&self) -> Result<Option<i64>, StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
             let movie = sqlx::query_file_scalar!("src/store/sql/give_up_oldest_queued.sql");
             Ok(movie.fetch_optional(connection).await?.flatten())
         })
@@ -237,7 +254,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn queue_all_movies(&self) -> Result<i64, StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
             let entry = sqlx::query_scalar!(
                 "WITH covered AS (DELETE FROM cinegraph.score_refresh_queue)
                  INSERT INTO cinegraph.score_refresh_queue (reason) VALUES ('score_refresh') RETURNING id"
@@ -252,7 +269,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn remove_entry(&self, entry: i64) -> Result<(), StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
             sqlx::query!("DELETE FROM cinegraph.score_refresh_queue WHERE id = $1", entry)
                 .execute(connection)
                 .await
@@ -264,7 +281,7 @@ impl Store {
 
 /// The next movies of the entry that stands for all movies, which stores that they are done; it is removed, and the
 /// movies are none, after the last one. `None` without such an entry.
-async fn next_of_pass(connection: &mut PgConnection, size: i64) -> Result<Option<Vec<i64>>, sqlx::Error> {
+async fn next_of_pass(connection: &mut Connection, size: i64) -> Result<Option<Vec<i64>>, sqlx::Error> {
     let entry = sqlx::query!(
         "SELECT id, done_id FROM cinegraph.title_queue WHERE movie_id IS NULL ORDER BY done_id NULLS LAST, id LIMIT 1"
     );
@@ -285,12 +302,12 @@ async fn next_of_pass(connection: &mut PgConnection, size: i64) -> Result<Option
 }
 
 /// Takes an advisory lock until the end of the transaction; `false` if another session holds it.
-async fn try_lock(connection: &mut PgConnection, key: i64) -> Result<bool, sqlx::Error> {
+async fn try_lock(connection: &mut Connection, key: i64) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "taken!""#, key).fetch_one(connection).await
 }
 
 /// Requests a new snapshot if movies joined or left a list, because validations depend on both.
-async fn follow_lists(connection: &mut PgConnection, computed: ScoreBatch) -> Result<(), sqlx::Error> {
+async fn follow_lists(connection: &mut Connection, computed: ScoreBatch) -> Result<(), sqlx::Error> {
     if computed.lists_changed {
         jobs::request(connection, Task::SnapshotRefresh, SNAPSHOT_AFTER).await?;
     }

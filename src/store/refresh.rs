@@ -3,17 +3,14 @@
 //! Scores and person quality are computed in batches of ids, one transaction each, so that memory stays bounded,
 //! readers are never blocked, and an interrupted run can be repeated.
 
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgAdvisoryLock, PgAdvisoryLockGuard, PgAdvisoryLockKey};
-use sqlx::{Connection, PgConnection, Postgres};
-
-use super::connection::WithDeadline;
+use super::connection::Connection;
 use super::error::StoreError;
 use super::folded_titles::fold_titles;
-use super::metrics::Pool;
+use super::lease::Lease;
 use super::pool::Store;
 use super::query_name::QueryName;
-use super::transaction::without_limit;
+use super::statement::Statement;
+use super::transaction::{BATCH_LIMIT, TABLE_LIMIT};
 use crate::scoring::FORMULA_VERSION;
 
 /// Result of a batch.
@@ -47,19 +44,6 @@ pub struct ScoreBatch {
     pub lists_changed: bool,
 }
 
-/// Lock of the full refresh.
-pub struct FullRefresh(PgAdvisoryLockGuard<PoolConnection<Postgres>>);
-
-impl FullRefresh {
-    /// Releases the lock immediately.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the connection was lost; the lock is then free too.
-    pub async fn release(self) -> Result<(), StoreError> {
-        self.0.release_now().await.map(|_| ()).map_err(|error| StoreError::of(QueryName::TaskScores, error))
-    }
-}
-
 /// Advisory lock of a full refresh, so that only one runs; the drain takes it for each batch of a pass over all movies.
 /// The keys of advisory locks begin with `cine` in ASCII.
 pub(super) const FULL_REFRESH_LOCK: i64 = 0x6369_6e65_0001;
@@ -79,7 +63,6 @@ impl Store {
             r#"SELECT (SELECT count(*) FROM public.movies) AS "movies!", (SELECT count(*) FROM public.people) AS "people!""#
         )
         .fetch_one(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         let row = statement.finish(row)?;
         Ok((row.movies.unsigned_abs(), row.people.unsigned_abs()))
@@ -90,7 +73,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn refresh_person_quality(&self, after: i64, size: i64) -> Result<Option<Batch>, StoreError> {
-        self.run_in_transaction(QueryName::TaskPersonQuality, async |connection| {
+        self.run_in_transaction(QueryName::TaskPersonQuality, BATCH_LIMIT, async |connection| {
             let last = sqlx::query_scalar!(
                 "SELECT max(id) FROM (SELECT id FROM public.people WHERE id > $1 ORDER BY id LIMIT $2) AS batch",
                 after,
@@ -111,7 +94,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn refresh_scores(&self, after: i64, size: i64) -> Result<Option<ScoreBatch>, StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
             lock_score_table(connection).await?;
             let Some(movies) = next_movies(connection, after, size).await? else { return Ok(None) };
             fold_titles(connection, &movies).await?;
@@ -120,17 +103,15 @@ impl Store {
         .await
     }
 
-    /// Takes the lock of the full refresh until it is released or dropped; `None` if another instance holds it.
+    /// Takes the lock of the full refresh; `None` if another instance holds it.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn full_refresh(&self) -> Result<Option<FullRefresh>, StoreError> {
-        let lock = PgAdvisoryLock::with_key(PgAdvisoryLockKey::BigInt(FULL_REFRESH_LOCK));
+    pub async fn full_refresh(&self) -> Result<Option<Lease>, StoreError> {
         let name = QueryName::TaskScores;
-        let (connection, measurement) =
-            self.acquire_measured(&self.pool, Pool::Primary, name, self.pool.acquire()).await?;
-        let taken = measurement.finish_with(lock.try_acquire(connection).await, |_| 0)?;
-        Ok(taken.left().map(FullRefresh))
+        let Statement { connection, measurement } = self.statement(name).await?;
+        let taken = Lease::take(name, connection, FULL_REFRESH_LOCK).await;
+        Ok(measurement.finish_with(taken, |_| 0)?.ok())
     }
 
     /// Updates the planner's statistics with what a refresh of person quality has written. Autovacuum would do so later,
@@ -139,7 +120,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn analyze_person_quality(&self) -> Result<(), StoreError> {
-        self.run_in_transaction(QueryName::TaskPersonQuality, async |connection| {
+        self.run_in_transaction(QueryName::TaskPersonQuality, TABLE_LIMIT, async |connection| {
             sqlx::query!("ANALYZE public.person_metrics").execute(connection).await.map(|_| ())
         })
         .await
@@ -150,7 +131,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn analyze_scores(&self) -> Result<(), StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, TABLE_LIMIT, async |connection| {
             sqlx::query!("ANALYZE cinegraph.movie_discovery_scores").execute(connection).await.map(|_| ())
         })
         .await
@@ -163,7 +144,7 @@ impl Store {
     /// [`StoreError::TimedOut`] if the table stays locked by other sessions, [`StoreError`] if the database is
     /// unavailable.
     pub async fn order_scores(&self) -> Result<(), StoreError> {
-        self.run_in_transaction(QueryName::TaskScores, async |connection| {
+        self.run_in_transaction(QueryName::TaskScores, TABLE_LIMIT, async |connection| {
             // Other sessions queue behind a waiting lock request.
             sqlx::query!("SET LOCAL lock_timeout = '1s'").execute(&mut *connection).await?;
             sqlx::query!("CLUSTER cinegraph.movie_discovery_scores USING movie_discovery_scores_release_date_idx")
@@ -179,58 +160,52 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the previous snapshot then stays.
     pub async fn refresh_snapshot(&self, target_lists: &[String]) -> Result<(), StoreError> {
-        let mut statement = self.statement(QueryName::TaskSnapshot).await?;
-        let lock = PgAdvisoryLock::new("cinegraph snapshot");
-        let refreshed = async {
-            // Before the transaction, whose snapshot must include what another refresh committed.
-            let mut held = lock.acquire(&mut *statement.connection).await?;
-            let mut transaction = held.as_mut().begin().await?;
-            sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *transaction).await?;
-            without_limit(&mut transaction).await?;
-            sqlx::query!("DELETE FROM cinegraph.target_lists WHERE list_key <> ALL ($1)", target_lists)
-                .execute(&mut *transaction)
-                .await?;
-            sqlx::query!(
-                "INSERT INTO cinegraph.target_lists SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
-                target_lists
-            )
-            .execute(&mut *transaction)
-            .await?;
-            sqlx::query!("DELETE FROM cinegraph.movie_blind_scores").execute(&mut *transaction).await?;
-            for list_key in target_lists {
-                sqlx::query_file!("src/store/sql/refresh_blind_scores.sql", list_key)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            let filled = sqlx::query_scalar!(
-                r#"SELECT relispopulated AS "filled!" FROM pg_class WHERE oid = 'cinegraph.movie_scores'::regclass"#
-            );
-            // PostgreSQL rejects CONCURRENTLY for a view that was never filled.
-            if filled.fetch_one(&mut *transaction).await? {
-                sqlx::query("REFRESH MATERIALIZED VIEW CONCURRENTLY cinegraph.movie_scores")
-                    .execute(&mut *transaction)
-                    .await?;
-            } else {
-                sqlx::query("REFRESH MATERIALIZED VIEW cinegraph.movie_scores").execute(&mut *transaction).await?;
-            }
-            sqlx::query_file!("src/store/sql/record_snapshot.sql", FORMULA_VERSION).execute(&mut *transaction).await?;
-            transaction.commit().await?;
-            held.release_now().await?;
-            Ok(())
-        }
-        .await;
-        statement.finish(refreshed)
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = {}; \
+             LOCK TABLE cinegraph.target_lists IN SHARE ROW EXCLUSIVE MODE",
+            // Also the time to wait for the snapshot of another instance, by the lock above. The transaction sees what
+            // that one committed: locking a table takes no snapshot of the database.
+            TABLE_LIMIT.as_millis()
+        );
+        self.run_in(QueryName::TaskSnapshot, TABLE_LIMIT, &begin, async |connection| {
+            take_snapshot(connection, target_lists).await
+        })
+        .await
     }
 }
 
+async fn take_snapshot(connection: &mut Connection, target_lists: &[String]) -> Result<(), sqlx::Error> {
+    sqlx::query!("DELETE FROM cinegraph.target_lists WHERE list_key <> ALL ($1)", target_lists)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("INSERT INTO cinegraph.target_lists SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", target_lists)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM cinegraph.movie_blind_scores").execute(&mut *connection).await?;
+    for list_key in target_lists {
+        sqlx::query_file!("src/store/sql/refresh_blind_scores.sql", list_key).execute(&mut *connection).await?;
+    }
+    let filled = sqlx::query_scalar!(
+        r#"SELECT relispopulated AS "filled!" FROM pg_class WHERE oid = 'cinegraph.movie_scores'::regclass"#
+    );
+    // PostgreSQL rejects CONCURRENTLY for a view that was never filled.
+    let refresh = if filled.fetch_one(&mut *connection).await? {
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY cinegraph.movie_scores"
+    } else {
+        "REFRESH MATERIALIZED VIEW cinegraph.movie_scores"
+    };
+    sqlx::query(refresh).execute(&mut *connection).await?;
+    sqlx::query_file!("src/store/sql/record_snapshot.sql", FORMULA_VERSION).execute(connection).await.map(|_| ())
+}
+
 /// Takes the lock of the score table; must run before the statement that reads the inputs of the scores.
-pub(super) async fn lock_score_table(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn lock_score_table(connection: &mut Connection) -> Result<(), sqlx::Error> {
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCORE_TABLE_LOCK).execute(connection).await.map(|_| ())
 }
 
 /// Ids of the next movies, and of scores without a movie, ascending; `None` if there are no more.
 pub(super) async fn next_movies(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     after: i64,
     size: i64,
 ) -> Result<Option<Vec<i64>>, sqlx::Error> {
@@ -239,7 +214,7 @@ pub(super) async fn next_movies(
 }
 
 /// Updates the stored scores of these movies that differ.
-pub(super) async fn compute_scores(connection: &mut PgConnection, movies: &[i64]) -> Result<ScoreBatch, sqlx::Error> {
+pub(super) async fn compute_scores(connection: &mut Connection, movies: &[i64]) -> Result<ScoreBatch, sqlx::Error> {
     let row =
         sqlx::query_file!("src/store/sql/refresh_scores.sql", movies, FORMULA_VERSION).fetch_one(connection).await?;
     let batch = Batch {

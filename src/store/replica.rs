@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+use super::connection::ServerState;
 use super::error::StoreError;
 use crate::breaker::{Breaker, BreakerMetrics, BreakerName, Fallback, Permit};
 use crate::versions::Versions;
@@ -30,6 +31,7 @@ pub struct ReplicaSettings {
 #[derive(Debug)]
 pub(super) struct Replica {
     pool: PgPool,
+    pub(super) server: ServerState,
     max_lag: Duration,
     breaker: Breaker,
     /// Versions that a result must include.
@@ -45,6 +47,7 @@ impl Replica {
     /// most as long as for one of the primary's.
     pub(super) fn new(
         settings: &ReplicaSettings,
+        server: ServerState,
         pool: PgPoolOptions,
         acquire_timeout: Duration,
         options: PgConnectOptions,
@@ -53,6 +56,7 @@ impl Replica {
     ) -> Self {
         Self {
             pool: pool.acquire_timeout(acquire_timeout.min(ACQUIRE_TIMEOUT)).connect_lazy_with(options),
+            server,
             max_lag: settings.max_lag,
             breaker: Breaker::new(BreakerName::Replica, breakers),
             known,

@@ -3,9 +3,6 @@
 //! A replica's result is used if it includes every change that this instance knows of; otherwise the primary runs the
 //! query.
 
-use sqlx::Connection;
-
-use super::connection::WithDeadline;
 use super::error::StoreError;
 use super::metrics::Pool;
 use super::pool::Store;
@@ -63,7 +60,7 @@ impl Store {
 
     async fn read_primary<Q: ReplicaQuery>(&self, query: &Q) -> Result<Q::Output, StoreError> {
         let mut statement = self.statement(Q::NAME).await?;
-        let output = query.run(statement.connection()).with_deadline(self.limits.request).await;
+        let output = query.run(statement.connection()).await;
         statement.finish_with(output, Q::rows)
     }
 
@@ -73,22 +70,23 @@ impl Store {
         replica: &Replica,
         query: &Q,
     ) -> Result<Option<Q::Output>, StoreError> {
-        let mut statement = self.statement_on(replica.pool(), Pool::Replica, Q::NAME).await?;
+        let mut statement =
+            self.statement_on(replica.pool(), &replica.server, Pool::Replica, self.limits.request, Q::NAME).await?;
         let Statement { connection, measurement } = &mut statement;
         let read = async {
             // One transaction snapshot, so that the versions match the rows.
-            let mut snapshot = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-            let included = versions_of(&mut *snapshot).await?;
+            connection.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()).await?;
+            let included = versions_of(&mut *connection).await?;
             let is_current = replica.known.covers(&included, query.decade());
             let output = if is_current {
-                Some(query.run(InstrumentedExecutor { connection: &mut snapshot, measurement }).await?)
+                Some(query.run(InstrumentedExecutor { connection: &mut *connection, measurement }).await?)
             } else {
                 None
             };
-            snapshot.commit().await?;
+            connection.commit().await?;
             Ok(output)
         };
-        let read = read.with_deadline(self.limits.request).await;
+        let read = read.await;
         statement.finish_with(read, |output| output.as_ref().map_or(0, Q::rows))
     }
 }

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 
-use super::connection::WithDeadline;
 use super::error::StoreError;
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -37,7 +36,6 @@ impl Store {
                FROM cinegraph.snapshot"#
         )
         .fetch_optional(statement.connection())
-        .with_deadline(self.limits.request)
         .await;
         statement.row(row)
     }
@@ -50,7 +48,6 @@ impl Store {
         let mut statement = self.statement(QueryName::DecadesWithMovies).await?;
         let rows = sqlx::query_file_scalar!("src/store/sql/decades_with_movies.sql", before.first_day())
             .fetch_all(statement.connection())
-            .with_deadline(self.limits.request)
             .await;
         statement.rows(rows)
     }

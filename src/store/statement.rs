@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::postgres::PgPool;
-use sqlx::{ConnectOptions, Connection};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::connection::PooledConnection;
+use super::connection::{Connection, ServerState};
 use super::error::StoreError;
 use super::measurement::Measurement;
 use super::metrics::Pool;
@@ -20,14 +20,16 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running statement: its connection, and its measurement.
 pub(super) struct Statement {
-    pub(super) connection: PooledConnection,
+    pub(super) connection: Connection,
     pub(super) measurement: Measurement,
 }
 
 impl Store {
     /// Acquires a connection, within the pool's timeout, and starts to measure a statement.
     pub(super) async fn statement(&self, name: QueryName) -> Result<Statement, StoreError> {
-        self.statement_on(&self.pool, Pool::Primary, name).await
+        let statement = self.statement_on(&self.pool, &self.server, Pool::Primary, self.limits.request, name).await?;
+        self.pool_use.acquired();
+        Ok(statement)
     }
 
     /// As [`Store::statement`], for a direct query. Acquires a permit first, which bounds the direct queries that run
@@ -36,34 +38,27 @@ impl Store {
         let acquire = Arc::clone(&self.direct.permits).acquire_owned();
         let permit = tokio::time::timeout(self.direct.acquire_timeout, acquire).await;
         let Ok(Ok(permit)) = permit else { return Err(StoreError::TooManyDirectQueries(name)) };
-        Ok((self.statement_on(&self.direct.pool, Pool::Primary, name).await?, permit))
+        let statement =
+            self.statement_on(&self.direct.pool, &self.server, Pool::Primary, self.limits.direct_query, name).await?;
+        Ok((statement, permit))
     }
 
-    /// As [`Store::statement`], on a connection of `pool`.
+    /// As [`Store::statement`], on a connection of `pool`, for a statement that takes at most `limit`.
     pub(super) async fn statement_on(
         &self,
         pool: &PgPool,
+        server: &ServerState,
         pool_label: Pool,
+        limit: Duration,
         name: QueryName,
     ) -> Result<Statement, StoreError> {
-        let (connection, measurement) = self.acquire_measured(pool, pool_label, name, pool.acquire()).await?;
-        Ok(Statement { connection: PooledConnection::new(connection), measurement })
-    }
-
-    /// Acquires a connection of `pool` by awaiting `acquire`, records the wait, and starts to measure the statement.
-    pub(super) async fn acquire_measured<C>(
-        &self,
-        pool: &PgPool,
-        pool_label: Pool,
-        name: QueryName,
-        acquire: impl Future<Output = Result<C, sqlx::Error>>,
-    ) -> Result<(C, Measurement), StoreError> {
         let wait = self.metrics.connection_wait(pool_label);
         // Boxed because the future that opens a connection is large.
-        match Box::pin(acquire).await {
+        match Box::pin(pool.acquire()).await {
             Ok(connection) => {
                 wait.acquired();
-                Ok((connection, Measurement::start(&self.metrics, name, pool)))
+                let connection = Connection::pooled(connection, limit, server);
+                Ok(Statement { connection, measurement: Measurement::start(&self.metrics, name, pool) })
             }
             Err(error) => {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
@@ -95,7 +90,7 @@ impl Store {
         let _permit = self.refusal_permit.try_acquire().ok()?;
         let options = pool.connect_options();
         // A connection that opens now comes too late for this statement.
-        let attempt = async { options.connect().await?.close().await };
+        let attempt = async { sqlx::Connection::close(options.connect().await?).await };
         tokio::time::timeout(REFUSAL_TIMEOUT, Box::pin(attempt)).await.ok()?.err()
     }
 }
@@ -123,11 +118,10 @@ impl Statement {
 
     /// Finishes a statement; `rows` counts the rows of its result.
     pub(super) fn finish_with<T>(
-        mut self,
+        self,
         result: Result<T, sqlx::Error>,
         rows: impl Fn(&T) -> usize,
     ) -> Result<T, StoreError> {
-        self.connection.return_to_pool(&result);
         self.measurement.finish_with(result, rows)
     }
 }

@@ -4,14 +4,15 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Describe, Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr};
+use sqlx::{Describe, Either, Error, Execute, Executor, Postgres, SqlStr};
 
+use super::connection::Connection;
 use super::measurement::Measurement;
 
 /// Executes statements on a connection and records their text.
 #[derive(Debug)]
 pub(super) struct InstrumentedExecutor<'c> {
-    pub(super) connection: &'c mut PgConnection,
+    pub(super) connection: &'c mut Connection,
     pub(super) measurement: &'c Measurement,
 }
 

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::PgExecutor;
-use sqlx::postgres::PgListener;
 
-use super::connection::WithDeadline;
 use super::error::StoreError;
+use super::listener::Listener;
 use super::pool::Store;
 use super::query_name::QueryName;
 use crate::versions::{DataVersions, Identity, Scope, Update, Version, Versions};
@@ -36,7 +35,7 @@ struct Row {
 /// Listens for raised versions on a dedicated connection.
 #[derive(Debug)]
 pub struct VersionsListener {
-    listener: PgListener,
+    listener: Listener,
     store: Store,
 }
 
@@ -79,7 +78,7 @@ impl Store {
 
     async fn data_versions(&self) -> Result<DataVersions, StoreError> {
         let mut statement = self.statement(QueryName::DataVersions).await?;
-        let read = versions_of(statement.connection()).with_deadline(self.limits.request).await;
+        let read = versions_of(statement.connection()).await;
         statement.finish_with(read, |read| read.versions.len())
     }
 
@@ -88,15 +87,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn listen(&self) -> Result<VersionsListener, StoreError> {
-        let connect = async {
-            let mut listener = PgListener::connect_with(&self.pool).await?;
-            listener.listen(CHANNEL).await?;
-            Ok(listener)
-        };
-        match connect.with_deadline(self.limits.request).await {
+        match self.listener(CHANNEL).await {
             Ok(listener) => Ok(VersionsListener { listener, store: self.clone() }),
             Err(error) => Err(StoreError::of(QueryName::DataVersions, self.with_reason(&self.pool, error).await)),
         }
+    }
+
+    /// Listens on `channel`, on a connection of its own.
+    pub(super) async fn listener(&self, channel: &str) -> Result<Listener, sqlx::Error> {
+        Listener::connect(self.pool.connect_options().as_ref().clone(), channel, self.limits.request).await
     }
 }
 
@@ -131,12 +130,13 @@ impl VersionsListener {
                 Ok(read) => read?,
                 Err(_) => return Err(StoreError::Unresponsive(QueryName::DataVersions)),
             }
-            // Also reads without a notification: a dead connection may go unnoticed.
-            let Ok(received) = tokio::time::timeout(POLL_INTERVAL, self.listener.try_recv()).await else { continue };
-            // The listener reconnects by itself but misses notifications meanwhile; the next read covers those too.
-            received.map_err(|error| StoreError::of(QueryName::DataVersions, error))?;
-            // One read covers all buffered notifications.
-            while self.listener.next_buffered().is_some() {}
+            // Also reads without a notification: one that the server sent to a lost connection is missing.
+            if let Err(lost) = self.listener.wait(POLL_INTERVAL).await {
+                tracing::debug!(error = %lost, "version listener lost its connection; reconnecting");
+                // The next read covers the notifications that are missed meanwhile.
+                let listener = self.store.listener(CHANNEL).await;
+                self.listener = listener.map_err(|error| StoreError::of(QueryName::DataVersions, error))?;
+            }
         }
     }
 }

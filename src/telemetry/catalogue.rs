@@ -154,6 +154,10 @@ catalogue! {
         "Time to get a connection.";
     CONNECTION_TIMEOUTS: Counter, "db_client_connection_timeouts_total", ["pool"],
         "Waits for a connection that timed out.";
+    POOL_EXHAUSTED: Gauge, "cinegraph_db_pool_exhausted", [],
+        "1 while no statement of a request gets a connection although the database responds.";
+    CONNECTIONS_ABANDONED: Counter, "cinegraph_db_connections_abandoned_total", [],
+        "Connections closed because the server did not respond before the client's deadline.";
 
     TASK_RUNS: Counter, "cinegraph_task_runs_total", ["task", "outcome"],
         "Finished runs of background tasks.";

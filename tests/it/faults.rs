@@ -44,15 +44,19 @@ const LONGEST: Duration = Duration::from_secs(6);
 const CATALOGUE_SIZE: u32 = 300;
 
 /// A running service that uses the servers of a test.
-struct Service {
+pub(crate) struct Service {
     app: Arc<App>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     stop: CancellationToken,
     served: JoinHandle<()>,
 }
 
 impl Service {
     async fn start(settings: &[(&str, String)]) -> Self {
+        Self::with(settings, ServeOptions { jobs: false, warming: true }).await
+    }
+
+    pub(crate) async fn with(settings: &[(&str, String)], options: ServeOptions) -> Self {
         let anywhere = ["CINEGRAPH_HTTP_ADDR", "CINEGRAPH_ADMIN_ADDR"].map(|name| (name, "127.0.0.1:0".to_owned()));
         let variables = settings.iter().chain(&anywhere).map(|(name, value)| ((*name).to_owned(), value.clone()));
         let config = Config::from_layers(None, variables, &Overrides::default()).unwrap();
@@ -61,13 +65,13 @@ impl Service {
         let (serving, token) = (Arc::clone(&app), stop.clone());
         let served = tokio::spawn(async move {
             let ready = |addresses: cinegraph::app::Addresses| _ = ready.send(addresses.public);
-            serving.serve(&token, ServeOptions { jobs: false, warming: true }, ready).await.unwrap();
+            serving.serve(&token, options, ready).await.unwrap();
         });
         Self { app, address: started.await.unwrap(), stop, served }
     }
 
     /// The sum of all series of one name that have these labels.
-    fn metric(&self, name: &str, labels: &str) -> f64 {
+    pub(crate) fn metric(&self, name: &str, labels: &str) -> f64 {
         let text = self.app.metrics.recorder.render();
         let of_it = |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(labels);
         text.lines().filter(of_it).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
@@ -81,7 +85,7 @@ impl Service {
         ["closed", "half_open", "open"].into_iter().find(|state| is(state)).unwrap_or("changing")
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         self.served.await.unwrap();
         if let Some(app) = Arc::into_inner(self.app) {

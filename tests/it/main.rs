@@ -20,6 +20,7 @@ mod formula;
 mod fuzz;
 mod generate;
 mod graphql;
+mod half_open;
 mod hosts;
 mod http;
 mod identity;

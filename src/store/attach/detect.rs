@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use sqlx::PgConnection;
-
 use super::indexes::Index;
 use super::trigger_setup;
+use crate::store::connection::Connection;
 use crate::store::error::{SchemaError, StoreError};
 
 /// Schema variant of a database. Variants of the host application are recognised by what its migrations added and
@@ -96,7 +95,7 @@ const COLUMNS: [(&str, &[&str]); 14] = [
 
 impl SchemaVariant {
     /// Detects the variant of the database.
-    pub(super) async fn of(connection: &mut PgConnection) -> Result<Self, StoreError> {
+    pub(super) async fn of(connection: &mut Connection) -> Result<Self, StoreError> {
         let signs = sqlx::query_file!("src/store/sql/database_state.sql").fetch_one(&mut *connection).await;
         let signs = signs.map_err(StoreError::of_setup)?;
         if !signs.movies {
@@ -124,7 +123,7 @@ impl SchemaVariant {
     }
 
     /// Rejects tables that have the expected names but other columns.
-    pub(super) async fn require_tables(self, connection: &mut PgConnection) -> Result<(), StoreError> {
+    pub(super) async fn require_tables(self, connection: &mut Connection) -> Result<(), StoreError> {
         let columns = COLUMNS.iter().flat_map(|(table, columns)| columns.iter().map(|column| (*table, *column)));
         let (tables, columns): (Vec<_>, Vec<_>) = columns.map(|(t, c)| (t.to_owned(), c.to_owned())).unzip();
         let missing = sqlx::query_file_scalar!("src/store/sql/missing_columns.sql", &tables, &columns);
@@ -140,7 +139,7 @@ impl SchemaVariant {
     /// Rejects a migration that this role lacks the privileges to complete.
     pub(super) async fn require_privileges(
         self,
-        connection: &mut PgConnection,
+        connection: &mut Connection,
         indexes: &[&Index],
     ) -> Result<(), StoreError> {
         let (mut read, mut own): (Vec<String>, Vec<String>) = (vec![], vec![]);

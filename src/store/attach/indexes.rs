@@ -1,7 +1,6 @@
 //! Indexes on host tables that the statements need, created where the host application has no equivalent.
 
-use sqlx::PgConnection;
-
+use crate::store::connection::Connection;
 use crate::store::error::StoreError;
 
 /// An index by its leading columns.
@@ -50,7 +49,7 @@ pub(super) fn removal(name: &str) -> String {
 }
 
 /// The needed indexes without an equivalent in the database.
-pub(super) async fn missing(connection: &mut PgConnection) -> Result<Vec<&'static Index>, StoreError> {
+pub(super) async fn missing(connection: &mut Connection) -> Result<Vec<&'static Index>, StoreError> {
     let mut missing = vec![];
     for index in &NEEDED {
         let columns: Vec<String> = index.columns.iter().map(|&column| column.to_owned()).collect();
@@ -63,16 +62,16 @@ pub(super) async fn missing(connection: &mut PgConnection) -> Result<Vec<&'stati
 }
 
 /// Cinegraph's indexes whose build was interrupted: unusable, but still updated by every write.
-pub(super) async fn interrupted(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+pub(super) async fn interrupted(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
     list(connection, true).await
 }
 
 /// All indexes that Cinegraph created.
-pub(super) async fn ours(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+pub(super) async fn ours(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
     list(connection, false).await
 }
 
-async fn list(connection: &mut PgConnection, only_invalid: bool) -> Result<Vec<String>, StoreError> {
+async fn list(connection: &mut Connection, only_invalid: bool) -> Result<Vec<String>, StoreError> {
     let names: Vec<String> = NEEDED.iter().map(Index::name).collect();
     let there = sqlx::query_file_scalar!("src/store/sql/our_indexes.sql", &names, only_invalid);
     there.fetch_all(connection).await.map_err(StoreError::of_setup)

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
-
+use crate::store::connection::Connection;
 use crate::store::error::{SchemaError, StoreError};
 
 /// Bounds how long writers queue behind a waiting lock request.
@@ -44,13 +43,13 @@ impl Attempts {
 
 /// Runs statements that lock `what`, atomically.
 pub(super) async fn run_locking(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     what: &'static str,
     statements: String,
 ) -> Result<(), StoreError> {
     let mut attempts = Attempts::at(what);
     // Several statements in one simple query form one transaction.
-    while let Err(error) = sqlx::raw_sql(sqlx::AssertSqlSafe(statements.clone())).execute(&mut *connection).await {
+    while let Err(error) = connection.run(statements.clone()).await {
         attempts.wait_after(error).await?;
     }
     Ok(())

@@ -2,22 +2,28 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgAdvisoryLock, PgAdvisoryLockGuard};
-use sqlx::{ConnectOptions, Connection, Either, PgConnection};
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgAdvisoryLock;
 
 use super::detect::SchemaVariant;
 use super::locking::{Attempts, LOCK_TIMEOUT, run_locking};
 use super::{indexes, trigger_setup};
+use crate::store::connection::{Connection, WithDeadline};
 use crate::store::error::{SchemaError, StoreError};
+use crate::store::lease::Lease;
 use crate::store::measurement::Measurement;
 use crate::store::migrations::migrator;
 use crate::store::pool::Store;
 use crate::store::query_name::QueryName;
+use crate::store::transaction::SETUP_LIMIT;
 
 /// How often to check whether another instance has finished migrating.
 const POLL_EVERY: Duration = Duration::from_millis(250);
 /// How long to wait for it: building indexes on millions of rows takes minutes.
 const POLL_FOR: Duration = Duration::from_hours(1);
+
+/// How long opening a connection may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Result of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,11 +57,11 @@ impl Store {
     /// locked for minutes, or if a migration fails. Completed steps stay, and the next run continues from there.
     pub async fn migrate(&self) -> Result<Migrated, StoreError> {
         let measurement = Measurement::start(&self.metrics, QueryName::TaskSetup, &self.pool);
-        measurement.checked(self.migrate_measured().await)
+        let migrated = async { self.migration_lock().await?.hold(self.migrate_locked()).await };
+        measurement.checked(migrated.await)
     }
 
-    async fn migrate_measured(&self) -> Result<Migrated, StoreError> {
-        let lock = self.migration_lock().await?;
+    async fn migrate_locked(&self) -> Result<Migrated, StoreError> {
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
         let found = SchemaVariant::of(&mut connection).await?;
         found.require_tables(&mut connection).await?;
@@ -73,9 +79,6 @@ impl Store {
         }
         let triggers = trigger_setup::add_missing(&mut connection).await?;
         self.migrate_jobs().await?;
-
-        close(connection).await?;
-        release(lock).await?;
         Ok(Migrated { found, migrations, indexes: indexes.iter().map(|index| index.name()).collect(), triggers })
     }
 
@@ -87,11 +90,11 @@ impl Store {
     /// steps stay, and the next run continues from there.
     pub async fn detach(&self) -> Result<Detached, StoreError> {
         let measurement = Measurement::start(&self.metrics, QueryName::TaskSetup, &self.pool);
-        measurement.checked(self.detach_measured().await)
+        let detached = async { self.migration_lock().await?.hold(self.detach_locked()).await };
+        measurement.checked(detached.await)
     }
 
-    async fn detach_measured(&self) -> Result<Detached, StoreError> {
-        let lock = self.migration_lock().await?;
+    async fn detach_locked(&self) -> Result<Detached, StoreError> {
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
         let found = SchemaVariant::of(&mut connection).await?;
         let views = sqlx::query_file_scalar!("src/store/sql/dependent_views.sql").fetch_all(&mut connection).await;
@@ -108,23 +111,21 @@ impl Store {
         }
         let schemas = "DROP SCHEMA IF EXISTS cinegraph, cinegraph_jobs CASCADE";
         run_locking(&mut connection, "our schemas", schemas.to_owned()).await?;
-
-        close(connection).await?;
-        release(lock).await?;
         Ok(Detached { found, indexes, triggers })
     }
 
     /// The migration lock, acquired by polling: a session that waits for it inside the server holds a snapshot, and
     /// concurrent index builds wait for all snapshots.
-    async fn migration_lock(&self) -> Result<PgAdvisoryLockGuard<PgConnection>, StoreError> {
+    async fn migration_lock(&self) -> Result<Lease, StoreError> {
         let lock = PgAdvisoryLock::new("cinegraph migrate");
+        let key = lock.key().as_bigint().unwrap_or_default();
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
         let acquired = tokio::time::timeout(POLL_FOR, async {
             let mut waiting = false;
             loop {
-                match lock.try_acquire(connection).await? {
-                    Either::Left(guard) => return Ok(guard),
-                    Either::Right(busy) => connection = busy,
+                match Lease::take(QueryName::TaskSetup, connection, key).await? {
+                    Ok(lease) => return Ok(lease),
+                    Err(busy) => connection = busy,
                 }
                 if !waiting {
                     tracing::info!("waiting for another instance to finish migrating this database");
@@ -140,25 +141,24 @@ impl Store {
     /// behind the locks of `CONCURRENTLY`.
     async fn run_concurrently(&self, statement: String) -> Result<(), StoreError> {
         let mut connection = self.connect(Duration::ZERO).await?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.map_err(StoreError::of_setup)?;
-        close(connection).await
+        connection.run(statement).await.map_err(StoreError::of_setup)
     }
 
-    /// Opens a connection without a statement timeout.
-    async fn connect(&self, lock_timeout: Duration) -> Result<PgConnection, StoreError> {
+    /// Opens a connection with the limits of a command.
+    async fn connect(&self, lock_timeout: Duration) -> Result<Connection, StoreError> {
         let options = self.pool.connect_options().as_ref().clone().options([
-            // An index on millions of rows takes minutes to build.
-            ("statement_timeout", "0".to_owned()),
+            ("statement_timeout", SETUP_LIMIT.as_millis().to_string()),
             // Suppresses notices about objects that exist already or are dropped with their schema.
             ("client_min_messages", "warning".to_owned()),
             ("lock_timeout", lock_timeout.as_millis().to_string()),
         ]);
-        options.connect().await.map_err(StoreError::of_setup)
+        let connection = options.connect().with_deadline(CONNECT_LIMIT).await.map_err(StoreError::of_setup)?;
+        Ok(Connection::single(connection, SETUP_LIMIT, &self.server))
     }
 }
 
 /// Applies pending migration files; returns their descriptions.
-async fn apply_files(connection: &mut PgConnection) -> Result<Vec<String>, StoreError> {
+async fn apply_files(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
     let mut migrator = migrator();
     // The caller holds the migration lock; sqlx would wait for its own lock inside the server.
     migrator.set_locking(false);
@@ -170,17 +170,14 @@ async fn apply_files(connection: &mut PgConnection) -> Result<Vec<String>, Store
         vec![]
     };
     let mut attempts = Attempts::at("a table that a migration reads");
-    while let Err(error) = migrator.run_direct(None, &mut *connection, false).await {
-        attempts.wait_after(error.into()).await?;
+    loop {
+        let (raw, response) = connection.send();
+        let applied = async { migrator.run_direct(None, raw, false).await.map_err(sqlx::Error::from) };
+        match response.of(applied).await {
+            Ok(()) => break,
+            Err(error) => attempts.wait_after(error).await?,
+        }
     }
     let new = migrator.iter().filter(|migration| !applied.contains(&migration.version));
     Ok(new.map(|migration| migration.description.to_string()).collect())
-}
-
-async fn close(connection: PgConnection) -> Result<(), StoreError> {
-    connection.close().await.map_err(StoreError::of_setup)
-}
-
-async fn release(lock: PgAdvisoryLockGuard<PgConnection>) -> Result<(), StoreError> {
-    close(lock.release_now().await.map_err(StoreError::of_setup)?).await
 }

@@ -1,8 +1,7 @@
 //! Triggers that queue movies whose scores or filters must be recomputed.
 
-use sqlx::PgConnection;
-
 use super::locking::run_locking;
+use crate::store::connection::Connection;
 use crate::store::error::StoreError;
 
 /// The tables that scores are derived from, and those that movies are filtered by.
@@ -28,7 +27,7 @@ const EVENTS: [(&str, &str); 4] = [
 
 /// Creates missing triggers, table by table: holding locks on two tables could deadlock with a writer. Returns the
 /// changed tables.
-pub(super) async fn add_missing(connection: &mut PgConnection) -> Result<Vec<&'static str>, StoreError> {
+pub(super) async fn add_missing(connection: &mut Connection) -> Result<Vec<&'static str>, StoreError> {
     let there = ours(connection).await?;
     change(connection, |table| {
         let missing = EVENTS.iter().filter(|(event, _)| !there.contains(&(table.to_owned(), name(event))));
@@ -39,7 +38,7 @@ pub(super) async fn add_missing(connection: &mut PgConnection) -> Result<Vec<&'s
 }
 
 /// Drops all triggers; returns the tables that had any.
-pub(super) async fn remove_all(connection: &mut PgConnection) -> Result<Vec<&'static str>, StoreError> {
+pub(super) async fn remove_all(connection: &mut Connection) -> Result<Vec<&'static str>, StoreError> {
     let there = ours(connection).await?;
     change(connection, |table| {
         let of_table = there.iter().filter(|(of, _)| of == table);
@@ -51,7 +50,7 @@ pub(super) async fn remove_all(connection: &mut PgConnection) -> Result<Vec<&'st
 
 /// Runs each table's statements; returns the tables that had statements.
 async fn change(
-    connection: &mut PgConnection,
+    connection: &mut Connection,
     statements: impl Fn(&str) -> String,
 ) -> Result<Vec<&'static str>, StoreError> {
     let mut changed = vec![];
@@ -66,7 +65,7 @@ async fn change(
 }
 
 /// Existing triggers on [`TABLES`]: table and name.
-async fn ours(connection: &mut PgConnection) -> Result<Vec<(String, String)>, StoreError> {
+async fn ours(connection: &mut Connection) -> Result<Vec<(String, String)>, StoreError> {
     let found = sqlx::query_file!("src/store/sql/our_triggers.sql")
         .fetch_all(connection)
         .await

@@ -1,6 +1,7 @@
 //! Test fixtures: a service per test on its own database, real servers, clients and movies to insert.
 
 mod certificates;
+mod link;
 mod load_generator;
 mod movies;
 mod node;
@@ -43,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) use certificates::CertificateAuthority;
+pub(crate) use link::Link;
 pub(crate) use load_generator::{LoadGenerator, ResponseRecord, ResponseSource, count_by_source, send_once};
 pub(crate) use movies::{Movie, credit, nominee, person, quality};
 pub(crate) use node::NodeClient;
@@ -51,7 +53,7 @@ pub(crate) use process::signal;
 pub(crate) use proxy::{Proxy, free_address};
 pub(crate) use redis::RedisServer;
 pub(crate) use socket::Socket;
-pub(crate) use wait::until;
+pub(crate) use wait::{until, within};
 pub(crate) use world::{AnyMovie, TARGET, World};
 
 /// The service on one test's database; requests go through its HTTP router.

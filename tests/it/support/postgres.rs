@@ -97,6 +97,11 @@ impl PostgresServer {
         server
     }
 
+    /// Its port, for a stand-in.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL of one of its databases.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)

@@ -11,8 +11,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Panics
 /// If it does not hold within 30 seconds.
-pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+pub(crate) async fn until(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    within(PATIENCE, what, is_so).await;
+}
+
+/// Polls until the condition holds.
+///
+/// # Panics
+/// If it does not hold within `limit`.
+pub(crate) async fn within(limit: Duration, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + limit;
     while !is_so().await {
         assert!(Instant::now() < end, "timed out waiting until: {what}");
         sleep(Duration::from_millis(10)).await;

@@ -1,0 +1,87 @@
+//! Listens for notifications on a connection of its own, and notices when its server has vanished.
+
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::runtime::Builder;
+use tokio::time::timeout_at;
+
+use super::connection::WithDeadline;
+
+/// How often the connection is checked by a round trip: a server that vanished sends nothing, like one that has nothing
+/// to tell.
+const CHECK_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long the server may take to respond to a check.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Listens on one channel.
+#[derive(Debug)]
+pub(super) struct Listener {
+    /// `None` only while it is being dropped.
+    listener: Option<PgListener>,
+    checked_at: Instant,
+}
+
+impl Listener {
+    /// Connects and listens within `limit`.
+    pub(super) async fn connect(
+        options: PgConnectOptions,
+        channel: &str,
+        limit: Duration,
+    ) -> Result<Self, sqlx::Error> {
+        // A pool of its own: requests must not lack the connection, nor get it afterwards.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .acquire_timeout(limit)
+            .connect_lazy_with(options);
+        let connect = async {
+            let listener = PgListener::connect_with(&pool).await?;
+            let mut this = Self { listener: Some(listener), checked_at: Instant::now() };
+            if let Some(listener) = &mut this.listener {
+                // The caller reconnects, since it has to read what it missed.
+                listener.eager_reconnect(false);
+                listener.listen(channel).await?;
+            }
+            Ok(this)
+        };
+        connect.with_deadline(limit).await
+    }
+
+    /// Waits for notifications, at most until `limit` has passed. Returns whether there were any, each counted once.
+    pub(super) async fn wait(&mut self, limit: Duration) -> Result<bool, sqlx::Error> {
+        let Some(listener) = &mut self.listener else { return Err(sqlx::Error::WorkerCrashed) };
+        let until = tokio::time::Instant::now() + limit;
+        let due = tokio::time::Instant::from_std(self.checked_at + CHECK_INTERVAL);
+        if let Ok(received) = timeout_at(until.min(due), listener.try_recv()).await {
+            received?.ok_or_else(closed)?;
+            // One call covers all buffered notifications.
+            while listener.next_buffered().is_some() {}
+            return Ok(true);
+        }
+        if self.checked_at.elapsed() >= CHECK_INTERVAL {
+            sqlx::raw_sql("SELECT 1").execute(&mut *listener).with_deadline(CHECK_LIMIT).await?;
+            self.checked_at = Instant::now();
+        }
+        Ok(false)
+    }
+}
+
+impl Drop for Listener {
+    /// Closes the connection now. `PgListener` would spawn a task that waits for the server without a limit; spawned on
+    /// a runtime that never runs it, the task is dropped, and its connection with it.
+    fn drop(&mut self) {
+        let Some(listener) = self.listener.take() else { return };
+        let Ok(runtime) = Builder::new_current_thread().build() else { return };
+        let entered = runtime.enter();
+        drop(listener);
+        drop(entered);
+        runtime.shutdown_background();
+    }
+}
+
+fn closed() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "the server closed the connection"))
+}
