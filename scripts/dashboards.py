@@ -516,6 +516,12 @@ DATABASE = [
         "Above replica_max_lag_seconds reads use the primary. 0 without a replica.",
         ("cinegraph_replica_lag_seconds", "{{instance}}"),
     ),
+    panel(
+        "Database identity changes",
+        "short",
+        "Failovers, restores, detach and attach: each empties the caches of the instance.",
+        ("increase(cinegraph_database_identity_changes_total[$__rate_interval])", "{{instance}}"),
+    ),
 ]
 
 GRAPHQL = [
