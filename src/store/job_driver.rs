@@ -45,7 +45,7 @@ impl DatabaseDriver for JobDriver {
         self
     }
 
-    fn begin<'a>(&'a self) -> BoxFuture<'a, Result<DbTransaction, DbError>> {
+    fn begin(&self) -> BoxFuture<'_, Result<DbTransaction, DbError>> {
         Box::pin(async move {
             let mut connection = self.connection().await?;
             connection.begin("BEGIN".to_owned()).await?;

@@ -819,7 +819,7 @@ async fn mutation_that_deadlocks_with_the_host_application_is_repeated(pool: PgP
         host.commit().await.unwrap();
     };
 
-    let (_, changed) = tokio::join!(host_writes, office.change(SET_DEFAULT, json!({ "id": id })));
+    let ((), changed) = tokio::join!(host_writes, office.change(SET_DEFAULT, json!({ "id": id })));
 
     assert_eq!(changed["setDefaultProfile"]["isDefault"], true);
     let errors = office.service.counted("cinegraph_db_errors_total", &[("error_type", "serialization")]);
