@@ -210,7 +210,8 @@ async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListene
     listening.with_context(|| format!("listening on {address} (set {setting} to use another address)"))
 }
 
-/// Ready until shutdown begins, unless the pool stays exhausted, while the database responds or there are cached results to serve.
+/// Ready until shutdown begins, unless the pool stays exhausted, while the database responds or there are cached
+/// results to serve.
 fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken) -> Probe {
     Probe::new(move || {
         let (store, services, stopping) = (store.clone(), services.clone(), stop.is_cancelled());

@@ -22,8 +22,9 @@ use super::tiered::{LoadOutcome, Loader, Tiers};
 use crate::telemetry::Label;
 use crate::versions::VersionSet;
 
-/// Maximum number of loads that one lookup waits for. If a hard invalidation
-/// overtook a load that another lookup had started, the lookup waits for a further load. The bound keeps repeated invalidations from blocking a request without end.
+/// Maximum number of loads that one lookup waits for. If a hard invalidation overtook a load that another lookup had
+/// started, the lookup waits for a further load. The bound keeps repeated invalidations from blocking a request without
+/// end.
 const ATTEMPTS: usize = 3;
 
 /// Cache of values by key. Versions and TTL decide how long an entry is served; each key is loaded by one load at a time

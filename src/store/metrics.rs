@@ -204,7 +204,9 @@ impl StatementGuard {
         if self.span.is_disabled() {
             return;
         }
-        let operation = match sql.split_whitespace().next().unwrap_or_default() {
+        // Statements in files begin with a comment.
+        let code = sql.lines().find(|line| !line.starts_with("--")).unwrap_or_default();
+        let operation = match code.trim_start_matches('(').split_whitespace().next().unwrap_or_default() {
             "WITH" => "SELECT",
             word => word,
         };

@@ -354,7 +354,10 @@ async fn serve_handles_requests_until_sigterm(pool: PgPool) {
     let mut server = Server::start(&url);
 
     let (status, ready) = get(&server.public, "/health/ready");
-    assert_eq!((status, ready), (200, json!({"ready": true, "checks": {"database": "ok"}}).to_string()));
+    assert_eq!(
+        (status, ready),
+        (200, json!({"ready": true, "checks": {"database": "ok", "connections": "ok"}}).to_string())
+    );
     let query = json!({"query": "{ predictions(decade: 1990, first: 1) { nodes { rank movie { title } } } }"});
     let (status, response) = server.post("/graphql", &query.to_string());
     let predicted = json(&url, &["predict", "--json", "--decade", "1990", "--first", "1"]);

@@ -3,9 +3,11 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use crate::support::{Socket, TestService, until};
@@ -40,6 +42,7 @@ async fn documented_operations_return_the_documented_shape(pool: PgPool) {
             let response = match language.as_str() {
                 "graphql" if text.starts_with("subscription") => first_event(&service, address, &text).await,
                 "graphql" => service.execute(&text, json!({})).await,
+                "sh" if text.starts_with("curl -N ") => run_stream(address, &text).await,
                 "sh" if text.contains("/graphql") => run_command(address, &text).await,
                 "json" => {
                     let documented: Value = serde_json::from_str(&text).unwrap();
@@ -65,11 +68,33 @@ async fn documented_operations_return_the_documented_shape(pool: PgPool) {
 
 /// Runs a documented command with a token; returns the JSON that it prints.
 async fn run_command(address: SocketAddr, command: &str) -> Value {
+    let output = shell(address, command).output().await.unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {command}\n{output:?}"))
+}
+
+/// Runs a documented command whose output does not end; returns the payload of the first event.
+async fn run_stream(address: SocketAddr, command: &str) -> Value {
+    let mut curl = shell(address, command).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(curl.stdout.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if let Ok(Value::Object(mut part)) = serde_json::from_str(&line)
+            && let Some(payload) = part.remove("payload")
+        {
+            return payload;
+        }
+    }
+    panic!("no event: {command}");
+}
+
+/// A documented command for the service at `address`, in a shell that knows the token. Replaces the shell, so that it
+/// ends when it is dropped.
+fn shell(address: SocketAddr, command: &str) -> Command {
     let command = ["127.0.0.1:8080", "localhost:8080"]
         .iter()
-        .fold(command.to_owned(), |command, shown| command.replace(shown, &address.to_string()));
-    let output = Command::new("sh").args(["-c", &command]).env("TOKEN", TOKEN).output().await.unwrap();
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {command}\n{output:?}"))
+        .fold(format!("exec {command}"), |command, shown| command.replace(shown, &address.to_string()));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &command]).env("TOKEN", TOKEN).kill_on_drop(true);
+    shell
 }
 
 /// The first event of a subscription; causes a change if the subscription sends only changes.

@@ -78,7 +78,7 @@ async fn lost_links_leak_no_connection_and_do_not_delay_the_end() {
         until("statements are given up", async || abandoned() > before).await;
         link.restore();
         let changed = change_a_movie(&pool).await;
-        until("the drain goes on", async || is_drained(&pool, changed).await).await;
+        within(TAKEOVER, "the drain goes on", async || is_drained(&pool, changed).await).await;
         clients.end().await;
     }
 
