@@ -8,6 +8,21 @@ CREATE TABLE IF NOT EXISTS cinegraph.folded_titles (
     folded   text COLLATE "C" NOT NULL
 );
 
+-- Searches for a part of a title. The extension is there if the movie tables are ours; in another application's database we
+-- do not create it, and searches read all folded titles where it is missing.
+DO $$
+DECLARE
+    extension_schema name;
+BEGIN
+    SELECT n.nspname INTO extension_schema
+    FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm';
+    IF FOUND THEN
+        EXECUTE format('CREATE INDEX IF NOT EXISTS folded_titles_trgm_index ON cinegraph.folded_titles '
+                       'USING gin (folded %I.gin_trgm_ops)', extension_schema);
+    END IF;
+END
+$$;
+
 -- Movies whose title waits to be folded. Append-only, like the queue of scores; a search folds the titles of the movies
 -- that are queued here itself, so that none is missing meanwhile.
 CREATE TABLE IF NOT EXISTS cinegraph.title_queue (

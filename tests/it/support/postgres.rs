@@ -14,8 +14,9 @@ use super::certificates::Identity;
 use super::process::{children_of, signal};
 use super::until;
 
-/// `max_connections`: a few more than one service opens.
-const CONNECTIONS: u32 = 40;
+/// `max_connections`: more than one service opens, also after links were lost several times. The server keeps the sessions
+/// of lost links: its side of the link, a proxy of the test, stays open.
+const CONNECTIONS: u32 = 100;
 
 /// A server that is killed when dropped.
 pub(crate) struct PostgresServer {
