@@ -9,7 +9,8 @@ CREATE TABLE IF NOT EXISTS cinegraph.folded_titles (
 );
 
 -- Searches for a part of a title. The extension is there if the movie tables are ours; in another application's database we
--- do not create it, and searches read all folded titles where it is missing.
+-- do not create it, and searches read all folded titles where it is missing. Without fastupdate: a search would read the
+-- list of entries that wait to be inserted into the index.
 DO $$
 DECLARE
     extension_schema name;
@@ -18,7 +19,7 @@ BEGIN
     FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm';
     IF FOUND THEN
         EXECUTE format('CREATE INDEX IF NOT EXISTS folded_titles_trgm_index ON cinegraph.folded_titles '
-                       'USING gin (folded %I.gin_trgm_ops)', extension_schema);
+                       'USING gin (folded %I.gin_trgm_ops) WITH (fastupdate = off)', extension_schema);
     END IF;
 END
 $$;

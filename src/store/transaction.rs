@@ -10,8 +10,9 @@ use super::query_name::QueryName;
 use super::statement::Statement;
 
 /// Time limit of a statement that processes a batch of a task. A batch takes some tenths of a second; before it starts,
-/// it waits for the batch of another instance, whose session ends within 20 s if that instance is frozen.
-pub(super) const BATCH_LIMIT: Duration = Duration::from_mins(1);
+/// it waits for the batch of another instance, whose session ends within 20 s if that instance is frozen. A task whose
+/// link to the server is lost in a batch goes on after this time.
+pub(super) const BATCH_LIMIT: Duration = Duration::from_secs(30);
 
 /// Time limit of a statement of a task that reads or writes whole tables. For a million movies it takes less than a
 /// minute.
