@@ -7,7 +7,10 @@
  ORDER BY f.folded, f.movie_id
  LIMIT $4)
 UNION ALL
-SELECT NULL, m.title, m.id FROM public.movies AS m WHERE m.id IN (SELECT movie_id FROM cinegraph.title_queue)
+-- OFFSET 0 keeps the planner from joining the whole table: it expects an empty queue to have a thousand rows.
+SELECT NULL, m.title, m.id
+FROM (SELECT DISTINCT movie_id FROM cinegraph.title_queue WHERE movie_id IS NOT NULL) AS queued
+CROSS JOIN LATERAL (SELECT title, id FROM public.movies WHERE id = queued.movie_id OFFSET 0) AS m
 UNION ALL
 -- EXISTS is evaluated once: without an entry that stands for all movies, the table is not read.
 SELECT NULL, m.title, m.id FROM public.movies AS m
