@@ -228,8 +228,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Rolls the transaction back, so that its locks are free when this returns.
+    /// Rolls the transaction back, so that its locks are free when this returns. A lost connection is only closed, when it
+    /// is dropped: its server would not respond to this either.
     pub(super) async fn roll_back(&mut self) -> Result<(), sqlx::Error> {
+        if self.progress == Progress::Unusable {
+            return Ok(());
+        }
         self.run("ROLLBACK".to_owned()).await?;
         self.in_transaction = false;
         Ok(())
