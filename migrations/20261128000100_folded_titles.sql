@@ -57,7 +57,8 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- As before; and the titles that were added, changed or removed.
+-- As before; also a change of title or language, by which movies are filtered; and the titles that were added, changed or
+-- removed.
 CREATE OR REPLACE FUNCTION cinegraph.queue_movies() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off AS $$
 BEGIN
@@ -68,9 +69,11 @@ BEGIN
         FULL JOIN after AS a ON a.id = b.id
         CROSS JOIN LATERAL (VALUES (b.id), (a.id)) AS film (id)
         WHERE film.id IS NOT NULL
-          AND (b.id, b.release_date, b.import_status, b.canonical_sources, b.tmdb_data -> 'popularity')
+          AND (b.id, b.release_date, b.import_status, b.canonical_sources, b.tmdb_data -> 'popularity', b.title,
+               b.original_language)
               IS DISTINCT FROM
-              (a.id, a.release_date, a.import_status, a.canonical_sources, a.tmdb_data -> 'popularity');
+              (a.id, a.release_date, a.import_status, a.canonical_sources, a.tmdb_data -> 'popularity', a.title,
+               a.original_language);
         INSERT INTO cinegraph.title_queue (movie_id)
         SELECT DISTINCT film.id
         FROM before AS b

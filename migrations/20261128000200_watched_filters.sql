@@ -1,37 +1,5 @@
--- What movies are filtered by is watched like what their scores are made of: title, language, genres and countries. The
--- rules of `queue_movies` and its siblings apply to the functions below.
-
--- As before; and a change of title or language.
-CREATE OR REPLACE FUNCTION cinegraph.queue_movies() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off AS $$
-BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        INSERT INTO cinegraph.score_refresh_queue (movie_id, reason)
-        SELECT DISTINCT film.id, TG_TABLE_NAME
-        FROM before AS b
-        FULL JOIN after AS a ON a.id = b.id
-        CROSS JOIN LATERAL (VALUES (b.id), (a.id)) AS film (id)
-        WHERE film.id IS NOT NULL
-          AND (b.id, b.release_date, b.import_status, b.canonical_sources, b.tmdb_data -> 'popularity', b.title,
-               b.original_language)
-              IS DISTINCT FROM
-              (a.id, a.release_date, a.import_status, a.canonical_sources, a.tmdb_data -> 'popularity', a.title,
-               a.original_language);
-        INSERT INTO cinegraph.title_queue (movie_id)
-        SELECT DISTINCT film.id
-        FROM before AS b
-        FULL JOIN after AS a ON a.id = b.id
-        CROSS JOIN LATERAL (VALUES (b.id), (a.id)) AS film (id)
-        WHERE film.id IS NOT NULL AND (b.id, b.title) IS DISTINCT FROM (a.id, a.title);
-    ELSE
-        INSERT INTO cinegraph.score_refresh_queue (movie_id, reason) SELECT id, TG_TABLE_NAME FROM written;
-        INSERT INTO cinegraph.title_queue (movie_id) SELECT id FROM written;
-    END IF;
-    RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
-    RETURN NULL;
-END
-$$;
+-- The genres and countries that movies are filtered by are watched like what their scores are computed from; `queue_movies`
+-- watches titles and languages. The rules of `queue_movies` and its siblings apply to the functions below.
 
 -- The link tables have no id, so that a row that was changed is one removed and one added.
 CREATE OR REPLACE FUNCTION cinegraph.queue_movie_genres() RETURNS trigger
