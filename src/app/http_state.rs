@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::App;
 use crate::cache::{CacheContext, CacheName};
 use crate::graphql::{self, Api, DocumentLimits, OperationLimits, OperationPipeline, QueryLimits, TrustedDocuments};
-use crate::http::{ConnectionLimiter, Explorer, HttpLimits, HttpState, Probe, WebSocketLimits};
+use crate::http::{ConnectionLimiter, Explorer, HttpLimits, HttpState, Probe, TrustedPeers, WebSocketLimits};
 use crate::services::{CacheLimits, Services, share};
 
 /// Share of the shutdown timeout in which the WebSocket connections start to close, at random times so that their
@@ -34,7 +34,7 @@ impl App {
             websocket_limiter: self.websocket_limiter(close),
             origins: self.config.cors_allowed_origins.clone().unwrap_or_default(),
             cors_headers: self.config.cors_allowed_headers.clone().unwrap_or_default(),
-            trusted_peers: self.config.trusted_peers.clone(),
+            trusted_peers: TrustedPeers::new(&self.config.trusted_peers),
             data_dir: self.data_dir(),
             explorer: self.config.graphiql_enabled.then(|| self.explorer()),
             runtime: Handle::current(),

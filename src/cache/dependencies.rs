@@ -53,6 +53,18 @@ pub struct Dependencies {
     pub misses: u32,
 }
 
+impl Dependencies {
+    /// Adds a part of the value: the older versions, the shorter validity and the slower source count.
+    fn add(&mut self, version_set: &VersionSet, validity: Option<Validity>, source: Option<DataSource>) {
+        self.version_set.add(version_set);
+        self.validity = match (self.validity, validity) {
+            (Some(shortest), Some(validity)) => Some(shortest.min(&validity)),
+            (shortest, validity) => shortest.or(validity),
+        };
+        self.source = self.source.max(source);
+    }
+}
+
 impl DependencyScope {
     /// A scope without dependencies.
     #[must_use]
@@ -86,20 +98,13 @@ impl DependencyScope {
     /// Records that an entry was read.
     pub fn record(&self, version_set: &VersionSet, times: Validity, source: DataSource) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.version_set.add(version_set);
-        read.validity = Some(read.validity.map_or(times, |shortest| shortest.min(&times)));
-        read.source = read.source.max(Some(source));
+        read.add(version_set, Some(times), Some(source));
     }
 
     /// Adds what a part of the value was derived from, which was computed in a scope of its own.
     pub fn absorb(&self, part: &Dependencies) {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.version_set.add(&part.version_set);
-        read.validity = match (read.validity, &part.validity) {
-            (Some(shortest), Some(validity)) => Some(shortest.min(validity)),
-            (shortest, validity) => shortest.or(*validity),
-        };
-        read.source = read.source.max(part.source);
+        read.add(&part.version_set, part.validity, part.source);
         read.custom |= part.custom;
         read.hits += part.hits;
         read.stale += part.stale;

@@ -20,7 +20,7 @@ use super::content_negotiation::{accepts_subscription_stream, is_json, negotiate
 use super::error::{JSON, error_response};
 use super::graphql_request::{GraphqlRequest, QueryParameters};
 use super::observability::request_id;
-use super::peer::{Peer, TrustedPeers, peer_address};
+use super::peer::{Peer, peer_address};
 use super::response_status::MediaType;
 use super::state::HttpState;
 use super::{cache_headers, explorer, multipart};
@@ -176,7 +176,7 @@ const GRAPHQL_RESPONSE: HeaderValue = HeaderValue::from_static("application/grap
 /// Adds the bearer token, if any, for resolvers that require authentication.
 fn with_bearer<E>(state: &HttpState<E>, (headers, peer): (&HeaderMap, Peer), request: Request) -> Request {
     let Some(bearer) = bearer(headers) else { return request };
-    let client = TrustedPeers::new(&state.trusted_peers).client_address(peer_address(&peer), headers);
+    let client = state.trusted_peers.client_address(peer_address(&peer), headers);
     request.data(bearer.from_client(client))
 }
 

@@ -11,6 +11,7 @@ use tower::service_fn;
 use super::error::error_response;
 use super::metrics::{HttpMetrics, UNMATCHED};
 use super::observability::RequestObserver;
+use super::peer::TrustedPeers;
 use super::server::HttpService;
 use crate::config::{AllowedHosts, Host};
 use crate::graphql::ErrorCode;
@@ -20,7 +21,7 @@ const ECHO_MAX: usize = 100;
 
 /// Rejects requests that are not for one of `hosts`, before `service`.
 pub fn check_hosts(service: impl HttpService, hosts: AllowedHosts, metrics: HttpMetrics) -> impl HttpService {
-    let observer = RequestObserver::new(metrics, &[]);
+    let observer = RequestObserver::new(metrics, TrustedPeers::default());
     service_fn(move |mut request: Request| match rejection(&hosts, &mut request) {
         None => service.clone().call(request).right_future(),
         Some((status, code, problem)) => {

@@ -33,6 +33,7 @@ pub use explorer::Explorer;
 pub use health::{Probe, Readiness};
 pub use hosts::check_hosts;
 pub use metrics::{HttpMetrics, Method, PagePhase, Slo};
+pub use peer::TrustedPeers;
 pub use router::{admin, public};
 pub use server::{ConnectionLimits, HttpService, PerCoreRuntimes, serve};
 pub use state::{HttpLimits, HttpState};

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use async_graphql::{Executor, Request};
 use axum::body::{Body, Bytes};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::HeaderName;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::json;
@@ -20,10 +20,10 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::error::{error_response, graphql_error};
+use super::error::graphql_error;
 use super::instrumented_body::OpenEnded;
 use super::state::HttpState;
-use super::websocket::ConnectionPermit;
+use super::websocket::{ConnectionPermit, no_connection};
 use crate::graphql::{Dropped, ErrorCode, Event, Execution, GraphqlMetrics, OperationResponse, SubscriptionStream};
 
 const CONTENT: &str = "multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\"";
@@ -46,10 +46,7 @@ pub(super) async fn subscribe<E: Executor>(
     respond: impl FnOnce(OperationResponse) -> Response,
 ) -> Response {
     let Some(permit) = state.websocket_limiter.try_acquire() else {
-        state.metrics.graphql.error(ErrorCode::ServiceUnavailable);
-        let problem = "too many connections; retry later";
-        let response = error_response(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::ServiceUnavailable, problem);
-        return ([(RETRY_AFTER, "1")], response).into_response();
+        return no_connection(&state.metrics.graphql);
     };
     match state.pipeline.subscribe(request).await {
         Execution::Response(response) => respond(response),

@@ -12,7 +12,6 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use ipnet::IpNet;
 use opentelemetry::context::FutureExt;
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -56,8 +55,8 @@ pub(super) struct RequestObserver {
 }
 
 impl RequestObserver {
-    pub(super) fn new(metrics: HttpMetrics, trusted: &[IpNet]) -> Self {
-        Self { metrics, tracer: Arc::new(telemetry::tracer()), trusted: TrustedPeers::new(trusted) }
+    pub(super) fn new(metrics: HttpMetrics, trusted: TrustedPeers) -> Self {
+        Self { metrics, tracer: Arc::new(telemetry::tracer()), trusted }
     }
 
     /// Starts measuring a request. `route` is the route's template.

@@ -21,11 +21,13 @@ pub(super) fn peer_address(peer: &Peer) -> Option<IpAddr> {
 }
 
 /// The networks whose headers about the caller are trusted: `traceparent`, `X-Forwarded-For`, `X-Forwarded-Host`.
-#[derive(Debug, Clone)]
-pub(super) struct TrustedPeers(Arc<[IpNet]>);
+#[derive(Debug, Clone, Default)]
+pub struct TrustedPeers(Arc<[IpNet]>);
 
 impl TrustedPeers {
-    pub(super) fn new(networks: &[IpNet]) -> Self {
+    /// Trusts the peers in these networks; the default trusts none.
+    #[must_use]
+    pub fn new(networks: &[IpNet]) -> Self {
         Self(networks.into())
     }
 

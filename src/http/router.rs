@@ -29,6 +29,7 @@ use super::fast_path::CachedResponseService;
 use super::health::{self, Probe};
 use super::metrics::{HttpMetrics, SLO_ROUTE, UNMATCHED};
 use super::observability::{RequestObserver, observe};
+use super::peer::TrustedPeers;
 use super::server::HttpService;
 use super::state::HttpState;
 use super::{graphql, page, websocket};
@@ -39,7 +40,7 @@ const COMPRESSED_FROM: u64 = 1024;
 
 /// Routes of the public listener.
 pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
-    let observer = RequestObserver::new(state.metrics.clone(), &state.trusted_peers);
+    let observer = RequestObserver::new(state.metrics.clone(), state.trusted_peers.clone());
     let cors = Cors::new(state.origins.clone(), state.cors_headers.clone());
     let routes = routes(Arc::new(state), observer.clone());
     let service = ServiceBuilder::new().option_layer(cors.layer()).service(compressed(routes));
@@ -115,7 +116,7 @@ fn weaken_etag<B>(mut response: Response<B>) -> Response<B> {
 pub fn admin(metrics: HttpMetrics, probe: Probe, status_probe: Probe<Value>) -> Router {
     let metrics_route = Router::new().route("/metrics", get(scrape)).with_state(metrics.recorder.clone());
     let status_route = Router::new().route("/status", get(status)).with_state(status_probe);
-    let observer = RequestObserver::new(metrics, &[]);
+    let observer = RequestObserver::new(metrics, TrustedPeers::default());
     with_fallbacks(metrics_route.merge(status_route).merge(health(probe))).layer(
         ServiceBuilder::new().layer(from_fn_with_state(observer.clone(), observe)).layer(catch_panic_layer(observer)),
     )

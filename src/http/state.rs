@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use tokio::runtime::Handle;
 
 use super::explorer::Explorer;
 use super::health::Probe;
 use super::metrics::HttpMetrics;
+use super::peer::TrustedPeers;
 use super::websocket::ConnectionLimiter;
 use crate::config::AllowedOrigins;
 use crate::graphql::OperationPipeline;
@@ -28,7 +28,7 @@ pub struct HttpState<E> {
     /// Request headers that these pages may send in addition to the built-in ones.
     pub cors_headers: Vec<String>,
     /// Networks whose headers about their clients are trusted: `traceparent`, `X-Forwarded-For`, `X-Forwarded-Host`.
-    pub trusted_peers: Vec<IpNet>,
+    pub trusted_peers: TrustedPeers,
     /// Limits and tracks WebSocket connections.
     pub websocket_limiter: ConnectionLimiter,
     /// Directory of the last result of `cinegraph prove`.

@@ -17,7 +17,7 @@ use cinegraph::config::AllowedOrigins;
 use cinegraph::graphql::{GraphqlMetrics, OperationLimits, OperationPipeline, TrustedDocuments};
 use cinegraph::http::{
     ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpMetrics, HttpState, PerCoreRuntimes, Probe,
-    Readiness, WebSocketLimits, admin, public, serve,
+    Readiness, TrustedPeers, WebSocketLimits, admin, public, serve,
 };
 use cinegraph::telemetry::{LogFormat, Recorder, TelemetryGuard, subscriber};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
@@ -137,7 +137,7 @@ impl Shell {
             limits: http,
             origins: AllowedOrigins::parse(["https://films.example"]).unwrap(),
             cors_headers: vec!["x-tenant".to_owned()],
-            trusted_peers: vec!["10.0.0.0/8".parse().unwrap()],
+            trusted_peers: TrustedPeers::new(&["10.0.0.0/8".parse().unwrap()]),
             websocket_limiter: ConnectionLimiter::new(WebSocketLimits::default(), CancellationToken::new()),
             data_dir: PathBuf::from("/nowhere"),
             explorer: Some(explorer),

@@ -13,8 +13,8 @@ use chrono::TimeDelta;
 use cinegraph::config::AllowedOrigins;
 use cinegraph::graphql::{GraphqlMetrics, OperationLimits, OperationPipeline};
 use cinegraph::http::{
-    ConnectionLimiter, ConnectionLimits, HttpLimits, HttpMetrics, HttpState, Probe, Readiness, WebSocketLimits, public,
-    serve,
+    ConnectionLimiter, ConnectionLimits, HttpLimits, HttpMetrics, HttpState, Probe, Readiness, TrustedPeers,
+    WebSocketLimits, public, serve,
 };
 use cinegraph::telemetry::Recorder;
 use futures_util::StreamExt;
@@ -100,7 +100,7 @@ impl Shell {
             limits: HttpLimits::default(),
             origins: AllowedOrigins::parse(["https://films.example"]).unwrap(),
             cors_headers: vec![],
-            trusted_peers: vec![],
+            trusted_peers: TrustedPeers::default(),
             websocket_limiter: websocket_limiter.clone(),
             data_dir: PathBuf::new(),
             explorer: None,
@@ -685,15 +685,17 @@ async fn event_carries_current_details(pool: PgPool) {
     assert_eq!(update(&mut socket, "1").await.1, "Zero");
 }
 
-#[sqlx::test(migrations = false)]
-async fn graphql_ws_client_works_with_the_program(pool: PgPool) {
-    let service = nineties(pool.clone(), 3).await;
-    let mut server = Server::start(&url(&pool));
-    let prediction = |rank: u32, title: &str| json!({ "rank": rank, "movie": { "title": title } });
-    let mut client = NodeClient::start("ws", &[&format!("ws://{}/graphql/ws", server.public)]).await;
+fn prediction(rank: u32, title: &str) -> Value {
+    json!({ "rank": rank, "movie": { "title": title } })
+}
 
-    let query = json!([{ "data": { "predictions": { "nodes": [prediction(1, "0"), prediction(2, "1")] } } }]);
-    assert_eq!(client.event("query").await, query);
+/// The line of the metrics for this number of active subscriptions.
+fn active_updates(count: u32) -> String {
+    format!("cinegraph_subscriptions_active{{field=\"predictionUpdates\"}} {count}\n")
+}
+
+/// A client library receives a stream in batches, the error of a rejected subscription, and an update after a change.
+async fn stream_and_update_arrive(client: &mut NodeClient, service: &TestService, server: &Server) {
     let batch = |received: u32, predictions: &[Value]| {
         let complete = received == 3;
         json!({ "data": { "predictionStream": { "received": received, "total": 3, "complete": complete, "predictions": predictions } } })
@@ -702,12 +704,23 @@ async fn graphql_ws_client_works_with_the_program(pool: PgPool) {
     assert_eq!(client.event("stream").await, stream);
     assert_eq!(client.event("refused").await, json!([{ "refused": ["BAD_USER_INPUT"] }]));
 
-    let active = |count: u32| format!("cinegraph_subscriptions_active{{field=\"predictionUpdates\"}} {count}\n");
-    until("the subscription is active", async || get(&server.admin, "/metrics").1.contains(&active(1))).await;
-    rate(&service, "2", 10.0).await;
+    until("the subscription is active", async || get(&server.admin, "/metrics").1.contains(&active_updates(1))).await;
+    rate(service, "2", 10.0).await;
     let left = json!({ "kind": "LEFT", "previousRank": 1, "prediction": prediction(2, "0") });
     assert_eq!(client.event("update").await, json!({ "data": { "predictionUpdates": left } }));
-    until("the subscription is completed", async || get(&server.admin, "/metrics").1.contains(&active(0))).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn graphql_ws_client_works_with_the_program(pool: PgPool) {
+    let service = nineties(pool.clone(), 3).await;
+    let mut server = Server::start(&url(&pool));
+    let mut client = NodeClient::start("ws", &[&format!("ws://{}/graphql/ws", server.public)]).await;
+
+    let query = json!([{ "data": { "predictions": { "nodes": [prediction(1, "0"), prediction(2, "1")] } } }]);
+    assert_eq!(client.event("query").await, query);
+    stream_and_update_arrive(&mut client, &service, &server).await;
+    until("the subscription is completed", async || get(&server.admin, "/metrics").1.contains(&active_updates(0)))
+        .await;
     client.event("pong").await;
 
     assert_eq!(server.stop(), Some(0));
@@ -719,22 +732,9 @@ async fn graphql_ws_client_works_with_the_program(pool: PgPool) {
 async fn apollo_client_subscribes_over_http(pool: PgPool) {
     let service = nineties(pool.clone(), 3).await;
     let mut server = Server::start(&url(&pool));
-    let prediction = |rank: u32, title: &str| json!({ "rank": rank, "movie": { "title": title } });
     let mut client = NodeClient::start("apollo", &[&format!("http://{}/graphql", server.public)]).await;
 
-    let batch = |received: u32, predictions: &[Value]| {
-        let complete = received == 3;
-        json!({ "data": { "predictionStream": { "received": received, "total": 3, "complete": complete, "predictions": predictions } } })
-    };
-    let stream = json!([batch(2, &[prediction(1, "0"), prediction(2, "1")]), batch(3, &[prediction(3, "2")])]);
-    assert_eq!(client.event("stream").await, stream);
-    assert_eq!(client.event("refused").await, json!([{ "refused": ["BAD_USER_INPUT"] }]));
-
-    let active = |count: u32| format!("cinegraph_subscriptions_active{{field=\"predictionUpdates\"}} {count}\n");
-    until("the subscription is active", async || get(&server.admin, "/metrics").1.contains(&active(1))).await;
-    rate(&service, "2", 10.0).await;
-    let left = json!({ "kind": "LEFT", "previousRank": 1, "prediction": prediction(2, "0") });
-    assert_eq!(client.event("update").await, json!({ "data": { "predictionUpdates": left } }));
+    stream_and_update_arrive(&mut client, &service, &server).await;
 
     // The client subscribes again, and learns that the service stops.
     let requests = "http_server_request_duration_seconds_count{http_request_method=\"POST\",http_route=\"/graphql\",\

@@ -15,16 +15,16 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::header::{CONNECTION, HOST, HeaderName, ORIGIN, RETRY_AFTER, UPGRADE};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use self::connection::handle_connection;
 use self::protocol::SUBPROTOCOL;
 use super::cors::origin_problem;
 use super::error::error_response;
-use super::peer::{FORWARDED_HOST, Peer, TrustedPeers, peer_address};
+use super::peer::{FORWARDED_HOST, Peer, peer_address};
 use super::state::HttpState;
 use crate::config::AllowedOrigins;
-use crate::graphql::ErrorCode;
+use crate::graphql::{ErrorCode, GraphqlMetrics};
 
 pub(super) use limiter::ConnectionPermit;
 pub use limiter::{ConnectionLimiter, WebSocketLimits};
@@ -52,7 +52,7 @@ pub(super) async fn upgrade<E: Executor>(
         let problem = "WebSocket upgrade required";
         return reject(StatusCode::UPGRADE_REQUIRED, ErrorCode::BadUserInput, problem, &headers);
     };
-    let is_proxied = TrustedPeers::new(&state.trusted_peers).trusts(peer_address(&peer));
+    let is_proxied = state.trusted_peers.trusts(peer_address(&peer));
     if !is_origin_allowed(&state.origins, &headers, is_proxied) {
         let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).unwrap_or_default();
         return reject(StatusCode::FORBIDDEN, ErrorCode::Forbidden, &origin_problem(origin), &[]);
@@ -62,13 +62,7 @@ pub(super) async fn upgrade<E: Executor>(
         let problem = "the subprotocol graphql-transport-ws is required";
         return reject(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, problem, &[]);
     }
-    let Some(permit) = state.websocket_limiter.try_acquire() else {
-        let (code, problem) = (
-            ErrorCode::ServiceUnavailable,
-            "no connection is available: too many are open, or the service is stopping; retry later",
-        );
-        return reject(StatusCode::SERVICE_UNAVAILABLE, code, problem, &[(RETRY_AFTER, "1")]);
-    };
+    let Some(permit) = state.websocket_limiter.try_acquire() else { return no_connection(&state.metrics.graphql) };
     let (pipeline, metrics, message_bytes) =
         (state.pipeline.clone(), state.metrics.graphql.clone(), permit.limits().message_bytes);
     upgrade
@@ -76,6 +70,16 @@ pub(super) async fn upgrade<E: Executor>(
         .max_frame_size(message_bytes)
         .read_buffer_size(READ_BUFFER_BYTES)
         .on_upgrade(move |socket| handle_connection(socket, pipeline, metrics, permit))
+}
+
+/// The response to a client for which the limiter has no permit.
+pub(super) fn no_connection(metrics: &GraphqlMetrics) -> Response {
+    let (code, problem) = (
+        ErrorCode::ServiceUnavailable,
+        "no connection is available: too many are open, or the service is stopping; retry later",
+    );
+    metrics.error(code);
+    ([(RETRY_AFTER, "1")], error_response(StatusCode::SERVICE_UNAVAILABLE, code, problem)).into_response()
 }
 
 /// Whether the request's origin may connect: an allowed one, or the service's own. Clients other than browsers send

@@ -28,7 +28,8 @@ use cinegraph::clock::{Clock, ClockHand};
 use cinegraph::config::{AllowedOrigins, Config, Overrides};
 use cinegraph::graphql::{self, OperationLimits, OperationPipeline, QueryLimits};
 use cinegraph::http::{
-    self, ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpState, Probe, Readiness, WebSocketLimits,
+    self, ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpState, Probe, Readiness, TrustedPeers,
+    WebSocketLimits,
 };
 use cinegraph::services::generate::{GenerateRequest, generate};
 use cinegraph::services::{CacheLimits, Services, refresh};
@@ -183,7 +184,7 @@ impl TestService {
             limits: HttpLimits::default(),
             origins: AllowedOrigins::default(),
             cors_headers: vec![],
-            trusted_peers: vec![],
+            trusted_peers: TrustedPeers::default(),
             websocket_limiter: ConnectionLimiter::new(WebSocketLimits::default(), stop.clone()),
             data_dir: PathBuf::from("/nowhere"),
             explorer: Some(Explorer::new(None, Some(graphql::sdl()))),
