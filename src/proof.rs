@@ -10,24 +10,26 @@ use serde::{Deserialize, Serialize};
 /// Name of the file with the last result, in the data directory.
 const FILE: &str = "proof.json";
 
-/// Upper bound of a cold page load, in seconds.
-const PAGE_LOAD_MAX: f64 = 0.5;
+// The limits of the success criteria. The project requires these values, see docs/COMMANDS.md.
 
-/// Lower bound of the share of profile requests that a cache serves.
+/// A page load with empty caches must take less than this.
+const PAGE_LOAD_MAX_SECONDS: f64 = 0.5;
+
+/// Of the requests that use a profile, caches must serve a larger share than this.
 const HIT_RATIO_MIN: f64 = 0.9;
 
-/// Lower bound of the share of the original's statements that are saved.
-const SAVED_MIN: f64 = 0.5;
+/// Of the statements that the original would run, this service must save at least this share.
+const STATEMENTS_SAVED_MIN: f64 = 0.5;
 
-/// Upper bound of the 99th percentile with ten times the users, in seconds.
-const P99_MAX: f64 = 0.05;
+/// With ten times the users, the 99th percentile of the response times must be below this.
+const P99_MAX_SECONDS: f64 = 0.05;
 
 /// One run of `cinegraph prove`. Times are in seconds, shares from 0 to 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Proof {
     /// When the run ended.
     pub measured_at: DateTime<Utc>,
-    /// Version of the program.
+    /// Version of the program that was measured.
     pub version: String,
     /// Movies with a score.
     pub movies: usize,
@@ -35,63 +37,64 @@ pub struct Proof {
     pub generated: bool,
     /// First year of the decade whose page was loaded.
     pub decade: i32,
-    /// The original page against this one.
+    /// Load times of the original page, and of the pages that replace it.
     pub page_load: PageLoad,
-    /// Responses from a cache under the mixed load.
+    /// How many requests of both loads in `users` a cache served.
     pub hit_ratio: HitRatio,
-    /// Database statements under the same load.
+    /// Database statements during both loads.
     pub statements: Statements,
-    /// Batches of a ranking that arrive before the complete ranking.
+    /// How early the first movies of a streamed ranking arrive.
     pub progressive: Progressive,
-    /// The load with the usual number of users, and with ten times as many.
+    /// The load of the usual number of users, then that of ten times as many.
     pub users: [Load; 2],
 }
 
-/// Load time of a page.
+/// Load times of the original page and of the pages that replace it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PageLoad {
-    /// All statements of the original page: predictions of the decade, and validation of each earlier decade.
+    /// Time of all statements of the original page: predictions of the decade, and a validation of each earlier decade.
     pub original_seconds: f64,
-    /// Whether they ended within the time limit; if not, `original_seconds` is a lower bound.
+    /// Whether all of these statements ended within the time limit; if not, `original_seconds` is a lower bound.
     pub original_complete: bool,
-    /// Each of these statements.
+    /// Those of these statements that ended within the time limit.
     pub original_statements: Vec<OriginalStatement>,
-    /// The same pages of Cinegraph with empty caches.
+    /// Time to load Cinegraph's pages with the same content, `/` and `/validation`, with empty caches.
     pub cold_seconds: f64,
-    /// The same pages requested again.
+    /// Time to load the same two pages again.
     pub cached_seconds: f64,
 }
 
 /// One statement of the original page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OriginalStatement {
-    /// What it computes.
+    /// What it computes, such as `predictions, 2020s`.
     pub name: String,
-    /// Time of its fastest run.
+    /// Time of the faster of its two runs, or of its only run if the time limit allowed no second one.
     pub seconds: f64,
 }
 
-/// How many requests a cache served.
+/// How many of the requests that repeat were served by a cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HitRatio {
-    /// Requests for rankings by a profile.
+    /// Requests for rankings or validations that use a profile. Requests with custom weights do not count: they never
+    /// repeat, so no cache can serve them.
     pub requests: u64,
-    /// Of these, served from a cache.
+    /// How many of these a cache served.
     pub hits: u64,
 }
 
-/// How many statements the load cost.
+/// How many database statements the loads caused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Statements {
-    /// Requests of the load.
+    /// Successful requests.
     pub requests: u64,
-    /// Statements of the original for the same requests.
+    /// Statements that the original would have run for the same requests.
     pub original: u64,
-    /// Statements of this service, its background reads included.
+    /// Statements that this service ran, those of its background work included.
     pub ours: u64,
 }
 
-/// How a ranking arrives by `predictionStream`.
+/// When the movies of a ranking arrive that the subscription `predictionStream` sends in batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progressive {
     /// Movies in the first batch.
@@ -104,24 +107,24 @@ pub struct Progressive {
     pub all_seconds: f64,
 }
 
-/// A load by several users. Each has a connection and pauses after each request.
+/// A load of concurrent users. Each user has one connection, and pauses after each request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Load {
     /// Concurrent users.
     pub users: usize,
-    /// Responses received.
+    /// Requests that succeeded.
     pub requests: u64,
     /// Requests that failed.
     pub errors: u64,
     /// How long the load lasted.
     pub seconds: f64,
-    /// Median of the response times.
+    /// Median of the response times of successful requests.
     pub p50_seconds: f64,
-    /// Their 99th percentile.
+    /// 99th percentile of these response times.
     pub p99_seconds: f64,
 }
 
-/// One criterion as text.
+/// One success criterion: the measurements as text, and whether they meet it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuccessCriterion {
     /// What is measured.
@@ -132,7 +135,7 @@ pub struct SuccessCriterion {
     pub now: String,
     /// What is required.
     pub required: String,
-    /// Whether the measurement meets it.
+    /// Whether the measurement of this service meets the requirement.
     pub met: bool,
 }
 
@@ -143,6 +146,7 @@ impl HitRatio {
 }
 
 impl Statements {
+    /// The share of the original's statements that this service does not need; negative if it needs more.
     fn saved(&self) -> f64 {
         1.0 - ratio(self.ours, self.original)
     }
@@ -160,8 +164,8 @@ impl Proof {
                 name: "Page load",
                 original: format!("{at_least}{}", time(page_load.original_seconds)),
                 now: format!("{} cold, {} cached", time(page_load.cold_seconds), time(page_load.cached_seconds)),
-                required: format!("under {}", time(PAGE_LOAD_MAX)),
-                met: page_load.cold_seconds < PAGE_LOAD_MAX,
+                required: format!("under {}", time(PAGE_LOAD_MAX_SECONDS)),
+                met: page_load.cold_seconds < PAGE_LOAD_MAX_SECONDS,
             },
             SuccessCriterion {
                 name: "Cache hit ratio",
@@ -174,8 +178,8 @@ impl Proof {
                 name: "Database statements",
                 original: format!("{:.2} per request", per_request(statements.original)),
                 now: format!("{:.3} per request, {} fewer", per_request(statements.ours), percent(statements.saved())),
-                required: format!("{} fewer", percent(SAVED_MIN)),
-                met: statements.saved() >= SAVED_MIN,
+                required: format!("{} fewer", percent(STATEMENTS_SAVED_MIN)),
+                met: statements.saved() >= STATEMENTS_SAVED_MIN,
             },
             SuccessCriterion {
                 name: "Progressive loading",
@@ -187,8 +191,9 @@ impl Proof {
                     progressive.all_movies,
                     time(progressive.all_seconds)
                 ),
-                required: format!("first movies before the rest, in {}", time(PAGE_LOAD_MAX)),
-                met: progressive.first_seconds < PAGE_LOAD_MAX
+                required: format!("first movies before the rest, in {}", time(PAGE_LOAD_MAX_SECONDS)),
+                // A ranking that fits into the first batch has no later batch.
+                met: progressive.first_seconds < PAGE_LOAD_MAX_SECONDS
                     && (progressive.first_seconds < progressive.all_seconds
                         || progressive.first_movies == progressive.all_movies),
             },
@@ -203,8 +208,8 @@ impl Proof {
                     usual.users,
                     time(usual.p99_seconds)
                 ),
-                required: format!("no errors, p99 under {}", time(P99_MAX)),
-                met: tenfold.errors == 0 && tenfold.p99_seconds < P99_MAX,
+                required: format!("no errors, p99 under {}", time(P99_MAX_SECONDS)),
+                met: tenfold.errors == 0 && tenfold.p99_seconds < P99_MAX_SECONDS,
             },
         ]
     }
@@ -218,10 +223,11 @@ impl Proof {
     /// Reads the last result; `None` if nothing was measured yet.
     ///
     /// # Errors
-    /// If the file cannot be read, is not a regular file, or a version with other fields wrote it.
+    /// If the file cannot be read, is not a regular file, or was written by a version of the program with other fields.
     pub fn read(data_dir: &Path) -> io::Result<Option<Self>> {
         match path(data_dir).symlink_metadata() {
-            // The directory may belong to another user, whose link or FIFO must not be read.
+            // The directory may belong to another user, who could put a link or a FIFO here: reading it could show
+            // another file, or wait for ever.
             Ok(metadata) if !metadata.is_file() => Err(io::Error::other("the last result is not a regular file")),
             Ok(_) => Ok(Some(serde_json::from_slice(&std::fs::read(path(data_dir))?)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -237,12 +243,13 @@ impl Proof {
         std::fs::create_dir_all(data_dir)?;
         // A rename is atomic, so a concurrent page load reads either the old result or the new one.
         let new = data_dir.join(format!("{FILE}.new"));
+        // An interrupted run may have left this file, and `create_new` would then fail.
         match std::fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // The directory belongs to the user of the embedded PostgreSQL, while root may run this. A new file follows no
-        // link that was put in its place.
+        // Root may run this, although the directory belongs to the user of the embedded PostgreSQL, who could put a
+        // link here to make root overwrite another file. Creating a new file fails instead of following a link.
         std::fs::File::create_new(&new)?.write_all(&serde_json::to_vec_pretty(self)?)?;
         std::fs::rename(new, path(data_dir))
     }
@@ -252,12 +259,13 @@ fn path(data_dir: &Path) -> PathBuf {
     data_dir.join(FILE)
 }
 
+/// The share of `part` in `whole`; 0 if `whole` is 0.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-/// Formats seconds with a unit, to one decimal or whole milliseconds.
+/// Formats a time in a unit that suits it: 1.2 s, 34 ms or 5.6 ms.
 fn time(seconds: f64) -> String {
     if seconds >= 1.0 {
         format!("{seconds:.1} s")
@@ -268,7 +276,8 @@ fn time(seconds: f64) -> String {
     }
 }
 
-/// Rounded down, so that a share just below a limit does not read as the limit.
+/// Formats a share as a percentage with at most one decimal, rounded down: a share just below a limit must not be shown
+/// as the limit.
 fn percent(share: f64) -> String {
     format!("{} %", (share * 1e3).floor() / 10.0)
 }
@@ -304,10 +313,10 @@ mod tests {
     fn each_criterion_fails_alone() {
         assert!(proof().is_met());
         let faults: [fn(&mut Proof); 5] = [
-            |proof| proof.page_load.cold_seconds = PAGE_LOAD_MAX,
+            |proof| proof.page_load.cold_seconds = PAGE_LOAD_MAX_SECONDS,
             |proof| proof.hit_ratio.hits = 900,
             |proof| proof.statements.ours = 1001,
-            |proof| proof.progressive.first_seconds = PAGE_LOAD_MAX,
+            |proof| proof.progressive.first_seconds = PAGE_LOAD_MAX_SECONDS,
             |proof| proof.users[1].errors = 1,
         ];
         for (index, fault) in faults.into_iter().enumerate() {

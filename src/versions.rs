@@ -1,8 +1,8 @@
 //! Data versions: a counter per [`Scope`] of the data, raised by every change.
 //!
 //! A cached value carries the [`VersionSet`] that it was derived from. [`Versions`] compares it with the versions that
-//! this process last read, and so decides whether the value is current. Counters are comparable within one [`Epoch`] only:
-//! a value of another one is invalid.
+//! this process last read, and so decides whether the value is current. Counters can be compared only within one
+//! [`Epoch`], which stands for one history of the data: a value of another epoch is invalid.
 
 mod epoch;
 
@@ -22,7 +22,7 @@ pub use epoch::{Epoch, Identity};
 pub enum Scope {
     /// Scores of the movies of a decade.
     Scores(Decade),
-    /// A list in a decade.
+    /// Which movies of a decade are on a list; the first field is the key of the list.
     List(String, Decade),
     /// The snapshot that validations read.
     Snapshot,
@@ -30,12 +30,13 @@ pub enum Scope {
     Profiles,
     /// Names of lists, genres and countries.
     Reference,
-    /// Results under one set of weights, identified by its fingerprint. Only an administrator raises it.
+    /// Results under one set of weights, identified by its fingerprint. No change of the data raises this version; only
+    /// an administrator does, to invalidate the results.
     Weights(String),
 }
 
 impl Scope {
-    /// Decodes the columns scope, list_key and decade; `None` for an unknown scope or an invalid decade.
+    /// Decodes the columns `scope`, `list_key` and `decade`; `None` for an unknown scope or an invalid decade.
     pub(crate) fn from_row(scope: &str, list_key: String, decade: i32) -> Option<Self> {
         let decade = Decade::starting(decade);
         match scope {
@@ -44,6 +45,7 @@ impl Scope {
             "snapshot" => Some(Self::Snapshot),
             "profiles" => Some(Self::Profiles),
             "reference" => Some(Self::Reference),
+            // The database has an earlier name of this scope. The fingerprint is in the column of the list's key.
             "taste" => Some(Self::Weights(list_key)),
             _ => None,
         }
@@ -68,30 +70,33 @@ pub(crate) struct DataVersions {
     pub(crate) versions: HashMap<Scope, Version>,
 }
 
-/// The versions of one epoch.
+/// What this process knows about the database.
 #[derive(Debug, Clone, Default)]
 struct Known {
+    /// The epoch of `identity`, to which `versions` belong.
     epoch: Epoch,
     /// `None` before the first read.
     identity: Option<Arc<Identity>>,
     versions: VersionMap,
 }
 
-/// Start of a read of the database: the number of reads that had been applied by then.
+/// Start of a read of the database: the number of reads that had been applied by then. If that number has changed when
+/// the read ends, the read overlapped another one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadStart(u64);
 
-/// What a read of the database has shown.
+/// What became of a read of the database, see [`Versions::update`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Update {
-    /// The history that was known, or the first one.
+    /// The read was applied: it shows the history that was known already, or it is the first read.
     Applied,
-    /// Another history, in place of the one with this identity.
+    /// The read was applied: it shows another history of the data than earlier reads, which showed this identity.
     NewEpoch(Arc<Identity>),
-    /// Another history, but another read was applied meanwhile, so nothing says which of the two is the later one. Not
-    /// applied; read again.
+    /// The read was not applied: it shows another history, but a read that overlapped it was applied first, and nothing
+    /// says which of the two histories is the present one. The caller has to read again.
     Overlapped,
-    /// Versions below those that were read before, under the same identity: the database was set back. Not applied.
+    /// The read was not applied: it shows lower versions than an earlier read, under the same identity, so the database
+    /// was set back, for example to a snapshot of its machine.
     WentBack,
 }
 
@@ -101,13 +106,15 @@ pub struct Versions(Arc<SharedVersions>);
 
 #[derive(Debug, Default)]
 struct SharedVersions {
-    read: watch::Sender<Known>,
-    /// The epoch of `read`, for lookups that need nothing else.
+    /// What the reads that were applied have shown.
+    known: watch::Sender<Known>,
+    /// The epoch of `known`, for lookups that need nothing else and then take no lock.
     epoch: AtomicU64,
-    /// Number of updates that changed a version.
+    /// Number of updates that changed the epoch or a version.
     generation: AtomicU64,
-    /// Number of reads that were applied. Changes under the write lock of `read`.
+    /// Number of reads that were applied. It changes only under the write lock of `known`.
     applied: AtomicU64,
+    /// Whether changes may have been missed since the last read.
     unknown: AtomicBool,
 }
 
@@ -115,10 +122,10 @@ impl Versions {
     /// The current version of a scope; 0 if it never changed.
     #[must_use]
     pub fn of(&self, scope: &Scope) -> i64 {
-        self.read().versions.get(scope).map_or(0, |version| version.current)
+        self.known().versions.get(scope).map_or(0, |version| version.current)
     }
 
-    /// The epoch of the versions.
+    /// The epoch that the versions belong to now.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         Epoch(self.0.epoch.load(Ordering::Acquire))
@@ -129,32 +136,33 @@ impl Versions {
     /// current.
     #[must_use]
     pub fn set_of(&self, scopes: impl IntoIterator<Item = Scope>) -> VersionSet {
-        let read = self.read();
-        let current = |scope: Scope| (read.versions.get(&scope).map_or(0, |version| version.current), scope);
+        let known = self.known();
+        let current = |scope: Scope| (known.versions.get(&scope).map_or(0, |version| version.current), scope);
         let scopes = scopes.into_iter().map(current).map(|(version, scope)| (scope, version)).collect();
-        VersionSet::of(read.epoch, scopes)
+        VersionSet::of(known.epoch, scopes)
     }
 
     /// The version set of a value that may depend on every scope, to be taken before reading the data.
     #[must_use]
     pub fn set_of_all(&self) -> VersionSet {
-        let Known { epoch, versions, .. } = self.read();
+        let Known { epoch, versions, .. } = self.known();
         VersionSet { epoch, all: Some(versions), ..VersionSet::default() }
     }
 
     /// How a value that carries `set` compares with the versions known now.
     #[must_use]
     pub fn staleness(&self, set: &VersionSet) -> Staleness {
-        // Read first: a caller that no longer sees the unknown state also sees the update that ended it.
+        // Loaded first, because an update clears it last: a caller that finds it cleared also sees the versions that
+        // the update has stored.
         let unknown = self.0.unknown.load(Ordering::Acquire);
         // The generation is loaded before the versions. If an update comes between the two, the result is stored under
         // the old generation and the next call compares again. The reverse order could store an old result under the
         // new generation, and the update would never be noticed. `current_in` publishes no other data, so relaxed
-        // accesses are enough for it.
+        // accesses are enough for it. It counts generations from 1, because its 0 means none.
         let generation = self.0.generation.load(Ordering::Acquire) + 1;
         let mut staleness = Staleness::Current;
         if set.current_in.0.load(Ordering::Relaxed) != generation {
-            staleness = set.staleness_in(&self.read());
+            staleness = set.staleness_in(&self.known());
             if staleness == Staleness::Current {
                 set.current_in.0.store(generation, Ordering::Relaxed);
             }
@@ -167,79 +175,85 @@ impl Versions {
         self.0.unknown.store(true, Ordering::Release);
     }
 
-    /// Waits until a scope of `set` has changed; returns at once if one has changed already.
+    /// Waits until a scope of `set`, or the epoch, has changed; returns at once if that has happened already.
     pub async fn wait_until_outdated(&self, set: &VersionSet) {
-        let mut read = self.0.read.subscribe();
+        let mut known = self.0.known.subscribe();
         // The wait fails only when the sender is dropped, and `self` holds the sender.
-        let _ = read.wait_for(|read| set.staleness_in(read) != Staleness::Current).await;
+        let _ = known.wait_for(|known| set.staleness_in(known) != Staleness::Current).await;
     }
 
-    /// The epoch, and the sum of its minimum valid versions. They only grow, so every hard invalidation changes the sum.
+    /// The epoch, and the sum of all minimum valid versions. Every hard invalidation changes one of the two: within an
+    /// epoch, minimum valid versions only grow.
     #[must_use]
     pub fn invalidations(&self) -> (Epoch, i64) {
-        let read = self.read();
-        (read.epoch, read.versions.values().map(|version| version.min_valid).sum())
+        let known = self.known();
+        (known.epoch, known.versions.values().map(|version| version.min_valid).sum())
     }
 
-    /// To be called before each read of the database, whose result [`update`](Self::update) takes.
+    /// Marks the start of a read of the database. The caller passes what this returns to [`update`](Self::update), with
+    /// the result of the read.
     pub(crate) fn start_read(&self) -> ReadStart {
         ReadStart(self.0.applied.load(Ordering::Acquire))
     }
 
-    /// Applies versions read from the database, and ends the unknown state.
+    /// Applies what was read from the database, and ends the unknown state. The result says if the read was not
+    /// applied, which leaves everything as it was.
     ///
-    /// Reads may overlap, and the earlier one may complete last. Within an epoch that does no harm: versions only grow, so
-    /// the larger one of each scope is right. Only a read that started after the last applied one had completed is known
-    /// to show a later state, and may replace the epoch.
+    /// Reads may overlap, and the one that started first may complete last. Within an epoch that does no harm: versions
+    /// only grow, so the larger version of each scope is the later one. Between epochs no such order exists. Only a
+    /// read that started after the last applied read had completed is known to show a later state, and only such a read
+    /// may replace the epoch.
     pub(crate) fn update(&self, started: ReadStart, read: DataVersions) -> Update {
         let mut update = Update::Applied;
-        self.0.read.send_if_modified(|held| {
-            let identity = match held.identity.as_deref() {
+        self.0.known.send_if_modified(|known| {
+            let identity = match known.identity.as_deref() {
                 Some(before) => read.identity.completed_by(before),
                 None => read.identity,
             };
             let read = DataVersions { identity, ..read };
             let overlapped = started.0 != self.0.applied.load(Ordering::Relaxed);
-            update = held.outcome_of(&read, overlapped);
+            update = known.outcome_of(&read, overlapped);
             if matches!(update, Update::Overlapped | Update::WentBack) {
                 return false;
             }
-            let changed = held.apply(read);
+            let changed = known.apply(read);
             if changed {
-                self.0.epoch.store(held.epoch.0, Ordering::Release);
+                self.0.epoch.store(known.epoch.0, Ordering::Release);
                 // The write lock of the channel is held here. A thread that sees the new generation must wait for this
                 // lock before it can read the versions, so it never reads the old ones.
                 self.0.generation.fetch_add(1, Ordering::Release);
             }
             self.0.applied.fetch_add(1, Ordering::Release);
-            // Last: until the new versions are visible, data that changed unnoticed must not count as current.
+            // Cleared last: until the new versions are visible, a value whose change was missed must not count as
+            // current.
             self.0.unknown.store(false, Ordering::Release);
             changed
         });
         update
     }
 
-    /// Whether a server that shows `shown` is a replica of the database that this process knows, with every change that
-    /// this process knows of and that a ranking of `decade` could depend on.
+    /// Whether a server that shows `shown` is a replica of the known database, and has every known change that a
+    /// ranking or a validation of `decade` could depend on. `false` before the first read of the database.
     pub(crate) fn covers(&self, shown: &DataVersions, decade: Decade) -> bool {
         let is_relevant = |scope: &Scope| match scope {
             Scope::Scores(of) | Scope::List(_, of) => *of == decade,
             Scope::Snapshot | Scope::Profiles | Scope::Reference | Scope::Weights(_) => true,
         };
+        // A hard invalidation raises the current version too, so the minimum valid version needs no comparison.
         let shows =
             |scope, version: &Version| shown.versions.get(scope).map_or(0, |shown| shown.current) >= version.current;
-        let Known { identity, versions, .. } = self.read();
+        let Known { identity, versions, .. } = self.known();
         identity.is_some_and(|identity| identity.is_replicated_by(&shown.identity))
             && versions.iter().all(|(scope, version)| !is_relevant(scope) || shows(scope, version))
     }
 
-    fn read(&self) -> Known {
-        self.0.read.borrow().clone()
+    fn known(&self) -> Known {
+        self.0.known.borrow().clone()
     }
 }
 
 impl Known {
-    /// What `read` is compared with these versions; `overlapped` if another read was applied since it began.
+    /// Decides what becomes of `read`. `overlapped` says whether another read was applied since this one started.
     fn outcome_of(&self, read: &DataVersions, overlapped: bool) -> Update {
         match &self.identity {
             None => Update::Applied,
@@ -250,13 +264,15 @@ impl Known {
                     let read = read.versions.get(scope).copied().unwrap_or_default();
                     read.current < held.current || read.min_valid < held.min_valid
                 };
+                // A read that overlapped may show lower versions only because it is older than the one that was
+                // applied.
                 if !overlapped && self.versions.iter().any(is_lower) { Update::WentBack } else { Update::Applied }
             }
         }
     }
 
-    /// Merges `read` into these versions, or replaces them if it is of another epoch. Returns whether that changed
-    /// anything.
+    /// Merges `read` into what is known, or replaces that if `read` is of another epoch. Returns whether the epoch or a
+    /// version has changed.
     fn apply(&mut self, read: DataVersions) -> bool {
         let DataVersions { identity, mut versions } = read;
         let epoch = identity.epoch();
@@ -278,9 +294,10 @@ impl Known {
     }
 }
 
+/// Compares the version of a scope that a value was derived from with the known version of that scope.
 fn staleness_of(derived_from: i64, version: Version) -> Staleness {
-    // A version that this process has not read yet. It may be that of a history that ended, so only a read could tell
-    // whether the value is current.
+    // A version above `current` comes from an instance that has read a later state, or from a history that has ended.
+    // This process cannot tell which before its next read, so the value must not be served.
     if derived_from < version.min_valid || derived_from > version.current {
         Staleness::Invalidated
     } else if derived_from < version.current {
@@ -290,7 +307,8 @@ fn staleness_of(derived_from: i64, version: Version) -> Staleness {
     }
 }
 
-/// How a value compares with the data that it was derived from, from best to worst.
+/// How a value compares with the data that it was derived from. Ordered from best to worst: for a value that depends on
+/// several scopes, the worst counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Staleness {
     /// The data has not changed since.
@@ -299,26 +317,28 @@ pub enum Staleness {
     Stale,
     /// The version listener is disconnected, so changes may have been missed. The value may be served as stale.
     Unknown,
-    /// The version is below the minimum valid one (hard invalidation), of another epoch, or ahead of the database. The
-    /// value must not be served.
+    /// The version of the value is below the minimum valid one (hard invalidation), belongs to another epoch, or is
+    /// higher than the version that this process has read. The value must not be served.
     Invalidated,
 }
 
 /// The versions of the data that a value was derived from.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct VersionSet {
-    /// The epoch that the versions belong to. Without meaning in an empty set.
+    /// The epoch that the versions belong to. It has no meaning in an empty set.
     epoch: Epoch,
     scopes: Vec<(Scope, i64)>,
-    /// All versions, for a value that may depend on every scope. Never stored in the shared cache.
+    /// All versions, for a value that may depend on every scope. Not serialized, so such a value must not be stored in
+    /// L2: there, it would seem to depend on nothing.
     #[serde(skip)]
     all: Option<VersionMap>,
     #[serde(skip)]
     current_in: LastCurrentIn,
 }
 
-/// Generation, counted from 1, in which a version set was last found current; 0 if none. Nearly every lookup checks a
-/// set that another lookup has just checked, and then needs no comparison. A clone starts at 0 and is compared again.
+/// The generation, counted from 1, in which a version set was last found current; 0 if it was never found current.
+/// Nearly every lookup checks a set that another lookup has found current in the same generation, and then needs no
+/// comparison. A clone starts at 0, and is compared again.
 #[derive(Debug, Default)]
 struct LastCurrentIn(AtomicU64);
 
@@ -345,41 +365,46 @@ impl VersionSet {
         self.scopes.is_empty() && self.all.is_none()
     }
 
-    fn staleness_in(&self, read: &Known) -> Staleness {
+    /// How a value with this set compares with `known`, whether or not changes may have been missed since.
+    fn staleness_in(&self, known: &Known) -> Staleness {
         if self.is_empty() {
             return Staleness::Current;
         }
-        if self.epoch != read.epoch {
+        if self.epoch != known.epoch {
             return Staleness::Invalidated;
         }
-        let read = &read.versions;
-        let of_scopes = self.scopes.iter().map(|(scope, derived_from)| (*derived_from, read.get(scope).copied()));
+        let known = &known.versions;
+        let of_scopes = self.scopes.iter().map(|(scope, derived_from)| (*derived_from, known.get(scope).copied()));
         let of_scopes =
             of_scopes.map(|(derived_from, version)| staleness_of(derived_from, version.unwrap_or_default()));
-        let of_all = self.all.iter().filter(|all| !Arc::ptr_eq(all, read)).flat_map(|all| {
+        // While nothing has changed, `all` is the known map itself, and the comparison of all scopes is saved.
+        let of_all = self.all.iter().filter(|all| !Arc::ptr_eq(all, known)).flat_map(|all| {
+            // A scope that only one of the two maps has is at version 0 in the other.
             let derived_from = |scope| all.get(scope).map_or(0, |version| version.current);
-            let missing = all.keys().filter(|scope| !read.contains_key(scope)).map(|scope| (scope, Version::default()));
-            let versions = read.iter().map(|(scope, version)| (scope, *version)).chain(missing);
+            let missing =
+                all.keys().filter(|scope| !known.contains_key(scope)).map(|scope| (scope, Version::default()));
+            let versions = known.iter().map(|(scope, version)| (scope, *version)).chain(missing);
             versions.map(move |(scope, version)| staleness_of(derived_from(scope), version))
         });
         of_scopes.chain(of_all).max().unwrap_or(Staleness::Current)
     }
 
-    /// Whether this set has an older version of a scope than `other`, in the same epoch.
+    /// Whether this set has a lower version than `other` of at least one scope that both name, in the same epoch.
     #[must_use]
     pub fn is_older_than(&self, other: &Self) -> bool {
         let is_older = |scope, version: i64| other.version(scope).is_some_and(|other| version < other);
         self.epoch == other.epoch && self.scopes.iter().any(|(scope, version)| is_older(scope, *version))
     }
 
-    /// The version of `scope` in this set; `None` if it does not depend on the scope by name.
+    /// The version of `scope` in this set; `None` if the set does not name the scope. A set of all versions names none.
     #[must_use]
     pub fn version(&self, scope: &Scope) -> Option<i64> {
         self.scopes.iter().find(|(of, _)| of == scope).map(|(_, version)| *version)
     }
 
-    /// Narrows a set of all versions ([`Versions::set_of_all`]) to `scope`, with version 0 if it had none. Empty
-    /// without a scope.
+    /// The part of a set of all versions ([`Versions::set_of_all`]) that belongs to `scope`, with version 0 if the
+    /// scope never changed; an empty set if `scope` is `None`. For values whose scope is known only after reading the
+    /// data.
     #[must_use]
     pub fn only(&self, scope: Option<Scope>) -> Self {
         let version = |scope: &Scope| self.all.as_ref()?.get(scope).map(|version| version.current);
@@ -387,8 +412,8 @@ impl VersionSet {
         Self::of(self.epoch, scopes.map(|(version, scope)| (scope, version)).collect())
     }
 
-    /// Adds the dependencies of `other`. The older version of each scope counts: a value is as old as its oldest part. A
-    /// value with parts of different epochs is never current.
+    /// Adds the dependencies of `other`. Of each scope, the lower version is kept: a value is as old as its oldest
+    /// part. A value whose parts are from different epochs is never current.
     pub fn add(&mut self, other: &Self) {
         self.current_in = LastCurrentIn::default();
         self.epoch = match (self.is_empty(), other.is_empty()) {
@@ -409,14 +434,14 @@ impl VersionSet {
     }
 }
 
-/// The older version of each scope that both maps have. A scope that only one of them has is left out, which counts as
-/// version 0.
+/// The lower version of each scope that both maps have. A scope that only one of them has is left out: that counts as
+/// version 0, which it has in the other map.
 fn older(one: &VersionMap, other: &VersionMap) -> VersionMap {
-    let both = one.iter().filter_map(|(scope, version)| {
+    let in_both = one.iter().filter_map(|(scope, version)| {
         let other = other.get(scope)?;
         Some((scope.clone(), if other.current < version.current { *other } else { *version }))
     });
-    Arc::new(both.collect())
+    Arc::new(in_both.collect())
 }
 
 #[cfg(test)]

@@ -17,30 +17,42 @@ use crate::store::Store;
 use crate::telemetry::Recorder;
 use crate::versions::Versions;
 
-/// How often histogram samples are aggregated and the pool is measured.
+/// How often histogram samples are aggregated, the pool is measured and Redis is pinged. A choice: samples use memory
+/// until they are aggregated, and the values need not be more recent than the scrapes, which are usually 15 seconds
+/// apart.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often the lag of the read replica is polled.
+/// How often the lag of the read replica is polled. The store keeps the WAL positions of the last hour and expects one
+/// per second, see [`Store::poll_replica_lag`].
 const REPLICA_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often the pool of requests is checked.
+/// How often the pool of requests is checked. The pool counts as exhausted if no statement has got a connection between
+/// two checks. The interval is therefore longer than a statement may run by default (2 s), so that a busy pool does not
+/// count.
 const POOL_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often the port of the embedded PostgreSQL is checked; the check reads a small file.
+/// How often the port of the embedded PostgreSQL is checked. A choice: the check only reads small files, and no
+/// statement succeeds until a new port is found.
 const LOCATE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Pause before the version listener reconnects.
+/// Pause before the version listener reconnects. A choice: cache entries are served as stale until then, and an
+/// unavailable database is not flooded with attempts.
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Connections for background work: two jobs, one of which may hold a lock besides its statements, the drain, the
-/// worker and its listener.
+/// Connections for background work, one for each of these: two jobs that run at a time, the lock that one of them may
+/// hold, the drain, the worker's own statements, and the gauges. The worker's listener has a connection outside of this
+/// pool.
 const JOB_CONNECTIONS: u32 = 6;
 
-/// How long background work waits for a connection.
+/// How long background work waits for a connection. A choice: longer than a request waits by default (2 s), because no
+/// client waits for background work, and a run that gets no connection fails.
 const JOB_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl App {
-    /// Background jobs.
+    /// The background jobs, with a connection pool of their own.
+    ///
+    /// # Errors
+    /// If the database is unavailable or not migrated.
     pub(super) async fn jobs(&self) -> anyhow::Result<Jobs> {
         let store = self.store.with_dedicated_pool(JOB_CONNECTIONS, JOB_ACQUIRE_TIMEOUT);
         Ok(Jobs {
@@ -49,7 +61,7 @@ impl App {
             metrics: self.metrics.tasks.clone(),
             clock: self.clock.clone(),
             target_lists: self.config.target_lists.clone(),
-            // The other half is for returning unfinished jobs to the queue.
+            // The other half of the time is for returning unfinished jobs to the queue.
             grace: self.config.shutdown_timeout / 2,
             intervals: PollIntervals::default(),
         })
@@ -67,7 +79,8 @@ impl App {
     }
 }
 
-/// Keeps the data versions current; reconnects when the connection is lost.
+/// Keeps the data versions current. While the connection of the version listener is lost, the versions are marked as
+/// unknown. Never returns.
 pub(super) async fn follow_versions(store: Store, versions: Versions) {
     loop {
         let followed = async { store.listen().await?.follow(&versions).await };
@@ -80,7 +93,7 @@ pub(super) async fn follow_versions(store: Store, versions: Versions) {
     }
 }
 
-/// Keeps the lag of the read replica current.
+/// Polls the lag of the read replica, if there is one. Never returns.
 pub(super) async fn poll_replica_lag(store: Store) {
     let mut every = interval(REPLICA_POLL_INTERVAL);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,13 +103,14 @@ pub(super) async fn poll_replica_lag(store: Store) {
     }
 }
 
-/// Notices when the pool of requests is exhausted although the database responds.
+/// Records since when the pool of requests has been exhausted although the database responds. The readiness check reads
+/// this. Never returns.
 pub(super) async fn watch_pool(store: Store) {
     store.watch_pool(POOL_CHECK_INTERVAL).await;
 }
 
-/// Lets the store use the present port of the embedded PostgreSQL: another process starts it on another one after it has
-/// crashed.
+/// Moves the store to the current port of the embedded PostgreSQL. The port changes if the server crashes and another
+/// process starts it again. Never returns.
 pub(super) async fn follow_embedded_postgres(locator: Locator, store: Store) {
     let mut every = interval(LOCATE_INTERVAL);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -111,7 +125,8 @@ pub(super) async fn follow_embedded_postgres(locator: Locator, store: Store) {
     }
 }
 
-/// Aggregates histogram samples, measures the pool and checks whether Redis responds.
+/// Aggregates histogram samples, measures the pool, and pings Redis to update its metric and circuit breaker. Never
+/// returns.
 pub(super) async fn run_metrics_upkeep(store: Store, recorder: Recorder, redis: Option<Redis>) {
     let mut every = interval(UPKEEP_INTERVAL);
     loop {

@@ -43,10 +43,11 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to the configured database, or starts the embedded PostgreSQL.
+    /// Opens the configured database, or starts the embedded PostgreSQL. Connects to the database only when the first
+    /// statement runs.
     ///
     /// # Errors
-    /// If the embedded PostgreSQL cannot be started, or a database URL is invalid.
+    /// If the embedded PostgreSQL cannot be started, a database URL is invalid, or the metrics cannot be registered.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
         let recorder =
             if config.metrics_enabled { Recorder::new().context("registering the metrics")? } else { Recorder::off() };
@@ -75,17 +76,19 @@ impl App {
     /// # Errors
     /// If the database is unavailable or not migrated.
     pub async fn data_status(&self) -> anyhow::Result<DataStatus> {
+        // Reports missing migrations as such, before a statement fails because a table does not exist.
         self.store.installation().await?;
         Ok(status::of_data(&self.store).await?)
     }
 
-    /// Number of statements executed so far.
+    /// Number of SQL statements that have ended so far, cancelled ones included.
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.metrics.store.statements()
     }
 
-    /// The use cases, over the current data versions. No version listener runs, so cached values miss later changes.
+    /// The services, with the data versions as they are now. No version listener runs, so cached values do not follow
+    /// later changes of the data.
     ///
     /// # Errors
     /// If the database is unavailable or not migrated.
@@ -97,6 +100,9 @@ impl App {
     }
 
     /// Dependencies that all caches share.
+    ///
+    /// # Errors
+    /// If `redis_url` is invalid.
     fn cache_context(&self) -> anyhow::Result<CacheContext> {
         let open = |url: &Secret| {
             let settings = L2Settings { url: url.expose().to_owned(), timeout: self.config.redis_timeout };
@@ -107,7 +113,7 @@ impl App {
         Ok(CacheContext { versions: self.versions.clone(), clock, metrics, redis })
     }
 
-    /// Closes the database connections and stops the embedded PostgreSQL.
+    /// Closes the database connections. Then stops the embedded PostgreSQL, unless another process uses it.
     ///
     /// # Errors
     /// If the embedded PostgreSQL cannot be stopped.
@@ -120,7 +126,7 @@ impl App {
     }
 }
 
-/// Directory of the program's files, by its settings.
+/// Directory of the program's files: the configured one, or the default.
 #[must_use]
 pub fn data_dir(config: &Config) -> PathBuf {
     config.data_dir.clone().unwrap_or_else(embedded_postgres::default_data_dir)
@@ -133,6 +139,9 @@ async fn start_embedded(data_dir: PathBuf) -> anyhow::Result<EmbeddedPostgres> {
 }
 
 /// The database at `url`, with the read replica if one is configured.
+///
+/// # Errors
+/// If one of the two URLs is invalid.
 fn open_store(config: &Config, url: String, metrics: &Metrics, versions: &Versions) -> anyhow::Result<Store> {
     let settings = DatabaseSettings {
         url,

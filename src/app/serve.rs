@@ -21,11 +21,12 @@ use crate::http::{self, ConnectionLimits, HttpService, PerCoreRuntimes, Probe, R
 use crate::services::Services;
 use crate::store::Store;
 
-/// Deadline of the readiness ping. A proxy hardly waits longer for a probe, and treats a timeout as not ready.
+/// Deadline of the readiness ping. A choice, short because a proxy treats a probe that times out as "not ready", even
+/// if the instance has cached results to serve.
 const PING_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long the pool may be exhausted before the instance is no longer ready. Every statement has a shorter deadline, so
-/// its connections do not come back by themselves then.
+/// How long the pool may be exhausted before the instance is no longer ready. The statements of requests have shorter
+/// deadlines by default (2 s), so connections that are in use for this long are not expected to become free again.
 const EXHAUSTION_LIMIT: Duration = Duration::from_mins(1);
 
 /// Commit of the build, if the build provides it.
@@ -50,19 +51,23 @@ pub struct Addresses {
 }
 
 impl App {
-    /// Serves until `stop` is cancelled and for another `shutdown_delay_seconds`, during which readiness checks fail;
-    /// then finishes the requests in flight. Calls `ready` with the addresses once the public and the
-    /// admin listener are bound and, with warming, the first page is cached.
+    /// Serves until `stop` is cancelled. Readiness checks then fail, and the instance serves for another
+    /// `shutdown_delay_seconds`. After that it accepts no connections, and finishes the requests in flight within
+    /// `shutdown_timeout_seconds`.
+    ///
+    /// Calls `ready` with the addresses when both listeners are bound. With warming, first waits until the first page
+    /// is cached, for at most two seconds.
     ///
     /// # Errors
-    /// If the database is not migrated, or an address cannot be bound.
+    /// If the database is unavailable or not migrated, a file that a setting names is invalid, or an address cannot be
+    /// bound.
     pub async fn serve(
         &self,
         stop: &CancellationToken,
         options: ServeOptions,
         ready: impl FnOnce(Addresses),
     ) -> anyhow::Result<()> {
-        // A database that does not respond must not delay the end.
+        // `stop` also ends the preparation: a database that does not respond must not delay the shutdown.
         let Some(prepared) = stop.run_until_cancelled(Box::pin(self.prepare())).await else { return Ok(()) };
         let (cache_context, services) = prepared?;
         let shutdown = Shutdown::new(stop, &self.config);
@@ -73,6 +78,7 @@ impl App {
         let addresses = Addresses { public: public.local_addr()?, admin: admin.local_addr()? };
         let service = self.check_hosts(http::public(state), addresses.public);
 
+        // Dropped, and so stopped, at the end of this function, when the connections have ended.
         let threads = PerCoreRuntimes::start().context("starting the connection threads")?;
         let background = TaskTracker::new();
         self.spawn_loops(&background, cache_context, &shutdown.close);
@@ -81,12 +87,13 @@ impl App {
             background.spawn(self.jobs().await?.run(stop.clone()));
         }
         if options.warming {
+            // Clients that connect during this time wait in the backlog of the public listener.
             let warming = self.warming(&services);
             // Boxed because the future is large.
             stop.run_until_cancelled(Box::pin(warming.first_page())).await;
             background.spawn(warming.run(stop.clone()));
         }
-        // The wait below ends only if the tracker is closed.
+        // `TaskTracker::wait`, which is called below, returns only if the tracker is closed.
         background.close();
 
         ready(addresses);
@@ -99,11 +106,12 @@ impl App {
             served.await
         };
         let served = finish(self.config.shutdown_timeout, "requests were still in flight", in_flight).await;
+        // An error means that the task of the public listener has panicked. A timeout has been logged and is no error.
         served.transpose().context("serving")?;
         Ok(())
     }
 
-    /// Checks the database and the settings, and creates the services over the current data versions.
+    /// Checks the database and the file of admin tokens, reads the data versions and creates the services.
     async fn prepare(&self) -> anyhow::Result<(CacheContext, Arc<Services>)> {
         self.store.installation().await?;
         self.check_admin_tokens()?;
@@ -114,10 +122,14 @@ impl App {
         Ok((cache_context, Arc::new(services)))
     }
 
-    /// Runs only background jobs until `stop` is cancelled. Calls `ready` with the address of metrics and health.
+    /// Runs only background jobs, until `stop` is cancelled; running jobs then have `shutdown_timeout_seconds` to end.
+    /// Calls `ready` with the address of metrics and health when it is bound.
+    ///
+    /// A worker has no caches, so it needs no version listener. Clients send it no requests, so it stops without
+    /// `shutdown_delay_seconds`.
     ///
     /// # Errors
-    /// If the database is not migrated, or the address cannot be bound.
+    /// If the database is unavailable or not migrated, or the address cannot be bound.
     pub async fn run_worker(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
         let Some(jobs) = stop.run_until_cancelled(Box::pin(self.jobs())).await else { return Ok(()) };
         let jobs = jobs?;
@@ -139,7 +151,8 @@ impl App {
         Ok(())
     }
 
-    /// Rejects an invalid tokens file at startup rather than at the first mutation.
+    /// Rejects an invalid tokens file at startup rather than at the first mutation. The tokens are not kept: every
+    /// authentication reads the file again.
     fn check_admin_tokens(&self) -> anyhow::Result<()> {
         let Some(path) = &self.config.admin_tokens_file else { return Ok(()) };
         let admin = AdminTokens::read(path).context("reading admin_tokens_file")?;
@@ -154,7 +167,7 @@ impl App {
         self.metrics.recorder.build_info(REVISION.unwrap_or("unknown"), &graphql::schema_hash());
     }
 
-    /// Listeners of the public and the admin address.
+    /// Binds the public and the admin address, and returns their listeners in this order.
     async fn listen(&self) -> anyhow::Result<(TcpListener, TcpListener)> {
         let public = listen("http_addr", self.config.http_addr).await?;
         Ok((public, listen("admin_addr", self.config.admin_addr).await?))
@@ -168,7 +181,8 @@ impl App {
         }
     }
 
-    /// Starts the loops of a service; they end when `close` is cancelled.
+    /// Starts the loops of a service. They end with `close`, the second step of the shutdown, because requests are
+    /// served until then.
     fn spawn_loops(&self, background: &TaskTracker, cache_context: CacheContext, close: &CancellationToken) {
         let CacheContext { versions, redis, .. } = cache_context;
         let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.recorder.clone(), redis);
@@ -179,14 +193,15 @@ impl App {
         self.spawn_embedded_follower(background, close);
     }
 
-    /// Finds the embedded PostgreSQL again if it comes back on another port.
+    /// If the database is the embedded PostgreSQL, starts the loop that finds it again after a restart on another port.
     fn spawn_embedded_follower(&self, background: &TaskTracker, close: &CancellationToken) {
         let Some(embedded) = &self.embedded else { return };
         let followed = follow_embedded_postgres(embedded.locator(), self.store.clone());
         background.spawn(close.clone().run_until_cancelled_owned(followed));
     }
 
-    /// Rejects requests for hosts that the listener of this address does not allow, before `service`.
+    /// Wraps `service` so that it receives only requests for allowed hosts. If no hosts are configured, the address of
+    /// the listener determines which ones are allowed.
     fn check_hosts<S: HttpService>(&self, service: S, listener: SocketAddr) -> impl HttpService + use<S> {
         let hosts = self.config.allowed_hosts.clone().unwrap_or_else(|| AllowedHosts::default_for(listener));
         http::check_hosts(service, hosts, self.metrics.http.clone())
@@ -201,17 +216,21 @@ impl App {
     ) -> impl Future<Output = ()> + Send + use<> {
         let status = status::probe(self.store.clone(), self.metrics.clone());
         let admin = self.check_hosts(http::admin(self.metrics.http.clone(), probe, status), address);
+        // Connections of this listener run on the main runtime, because the per-core runtimes are only for responses
+        // that take microseconds.
         http::serve(listener, admin, ConnectionLimits::default(), vec![Handle::current()], close.clone())
     }
 }
 
+/// Binds `address`. `setting` is the setting that it comes from, for the error.
 async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listening = TcpListener::bind(address).await;
     listening.with_context(|| format!("listening on {address} (set {setting} to use another address)"))
 }
 
-/// Ready until shutdown begins, unless the pool stays exhausted, while the database responds or there are cached
-/// results to serve.
+/// The readiness probe. An instance is ready if none of these holds: it is shutting down; its pool has been exhausted
+/// for [`EXHAUSTION_LIMIT`]; the database does not respond and no cached results can be served instead. `services` is
+/// `None` for a worker, which serves no results.
 fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken) -> Probe {
     Probe::new(move || {
         let (store, services, stopping) = (store.clone(), services.clone(), stop.is_cancelled());
@@ -223,9 +242,10 @@ fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken)
                 Ok(pong) => pong.map_err(|error| error.to_string()),
                 Err(_) => Err("no response".to_owned()),
             };
-            // An outage alone is no reason: every other instance has it too, and cached results are served.
             let exhausted = store.exhausted_since().is_some_and(|since| since.elapsed() > EXHAUSTION_LIMIT);
             let connections = if exhausted { Err("the pool is exhausted".to_owned()) } else { Ok(()) };
+            // During an outage of the database, the instance stays ready if it has cached results: the other instances
+            // have the same outage, so a proxy could not send the requests to a better one.
             let has_entries = services.is_some_and(|services| services.count_entries(None) > 0);
             let ready = connections.is_ok() && (database.is_ok() || has_entries);
             Readiness { ready, checks: vec![("database", database), ("connections", connections)] }

@@ -1,4 +1,4 @@
-//! The status of a service: of its data, as the database has it, and of this instance, as its metrics have it.
+//! The status of a service: of its data, read from the database, and of this instance, read from its metrics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,16 +18,18 @@ use crate::store::{Job, Pool, PoolStatus, Store};
 use crate::telemetry::Label;
 use crate::versions::Identity;
 
-/// How long `/status` waits for the database. The status of the instance is most useful when the database is slow.
+/// How long `/status` waits for the database. A choice, short because the status of the instance, which needs no
+/// database, is most useful when the database is slow. `cinegraph status` waits 2 s for the response, so the limit must
+/// be lower.
 const DATA_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What `/status` returns.
 #[derive(Debug, Serialize)]
 struct Status {
-    /// Status of the data; none if the database is unavailable.
+    /// Status of the data; `None` if the database is unavailable.
     #[serde(flatten)]
     data: Option<DataStatus>,
-    /// Why the database could not be read.
+    /// Why the database could not be read; `None` if it was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     database_error: Option<String>,
     /// Status of this instance.
@@ -37,13 +39,13 @@ struct Status {
 /// Status of the data and of background work.
 #[derive(Debug, Serialize)]
 pub struct DataStatus {
-    /// The identity of the database. Cached data of another one is not used.
+    /// The identity of the database. Values that were cached from a database of another identity are not served.
     pub database_identity: IdentityStatus,
     /// Movies with stored scores.
     pub scored_films: usize,
-    /// When the newest stored score was computed.
+    /// When the newest stored score was computed; `None` if no score is stored.
     pub scored_at: Option<DateTime<Utc>>,
-    /// When the validation snapshot was taken.
+    /// When the validation snapshot was taken; `None` if there is none.
     pub snapshot_at: Option<DateTime<Utc>>,
     /// Lists with blind scores.
     pub target_lists: Vec<String>,
@@ -58,7 +60,7 @@ pub struct DataStatus {
 /// The identity of a database.
 #[derive(Debug, Serialize)]
 pub struct IdentityStatus {
-    /// All of it in one value: keys in Redis end with it.
+    /// Hash of the whole identity. Keys in Redis end with it.
     pub epoch: String,
     /// Random value of Cinegraph's schema.
     pub schema: String,
@@ -79,9 +81,9 @@ impl From<Identity> for IdentityStatus {
 /// Movies that wait for new scores.
 #[derive(Debug, Serialize)]
 pub struct QueueStatus {
-    /// Their number.
+    /// Number of these movies.
     pub films: u64,
-    /// Since when the oldest waits.
+    /// Since when the oldest entry of the queue has waited; `None` if the queue is empty.
     pub oldest_at: Option<DateTime<Utc>>,
 }
 
@@ -90,9 +92,10 @@ pub struct QueueStatus {
 pub struct JobStatus {
     /// Job id.
     pub id: i64,
-    /// Task.
+    /// Name of the task that it runs.
     pub task: String,
-    /// `running`, `waiting`, `retrying` or `failed`.
+    /// `running`, `waiting` (for its first attempt), `retrying` (waits after a failed attempt), or `failed` (no
+    /// attempts are left).
     pub state: &'static str,
     /// Number of attempts so far.
     pub attempts: i16,
@@ -100,15 +103,16 @@ pub struct JobStatus {
     pub max_attempts: i16,
     /// Scheduled time.
     pub run_at: DateTime<Utc>,
-    /// When the current attempt started.
+    /// When the current attempt started; `None` if the job is not running.
     pub running_since: Option<DateTime<Utc>>,
-    /// Error of the last attempt.
+    /// Error of the last failed attempt, if any.
     pub last_error: Option<String>,
 }
 
 impl From<Job> for JobStatus {
     fn from(job: Job) -> Self {
         let state = match &job {
+            // Checked first, because the current attempt is counted in `attempts`: the last one would look failed.
             Job { running_since: Some(_), .. } => "running",
             job if job.attempts >= job.max_attempts => "failed",
             Job { last_error: Some(_), .. } => "retrying",
@@ -159,11 +163,13 @@ fn of_instance(metrics: &Metrics) -> InstanceStatus {
     InstanceStatus {
         caches: by_name(|cache: CacheName| metrics.caches.status(cache)).collect(),
         breakers: by_name(|breaker: BreakerName| metrics.breakers.state(breaker).as_str().to_owned()).collect(),
+        // The maximum of a pool is 0 until the pool is measured, and a replica that is not configured is never
+        // measured.
         pools: pools.filter(|(_, pool)| pool.max > 0.0).collect(),
     }
 }
 
-/// Reads the status of the data and of this instance on each request.
+/// The handler of `/status`: reads the status of the data and of this instance for each request.
 pub(super) fn probe(store: Store, metrics: Metrics) -> Probe<Value> {
     Probe::new(move || {
         let (store, metrics) = (store.clone(), metrics.clone());

@@ -1,10 +1,11 @@
 //! Dependency tracking: what a value is derived from, recorded while it is computed.
 //!
-//! Every [`Cache::get`](super::Cache::get) of a task that runs in a [`DependencyScope`] records the version set, the
-//! validity and the source of the entry there. A cached value therefore carries every version that can make it stale,
+//! A task that computes a value runs in a [`DependencyScope`]. Each of its lookups in a [`Cache`](super::Cache) records
+//! the version set, the validity and the source of the entry in this scope; code that reads the database without a
+//! cache calls [`DependencyScope::record`]. The computed value therefore carries every version that can make it stale,
 //! and no resolver has to declare its dependencies.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::entry::Validity;
 use super::labels::{DataSource, Lookup};
@@ -14,36 +15,38 @@ tokio::task_local! {
     static CURRENT: Arc<DependencyScope>;
 }
 
-/// The purpose of a lookup, which decides whether a stale entry may be served.
+/// The purpose of a lookup. Only a request may be served a stale entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadMode {
     /// To serve a request. The lookup is counted in the metrics, and a stale entry may be served.
     Request,
-    /// To refresh a stale value. Its parts must be fresh.
+    /// To refresh a stale value, which must be derived from fresh entries only: a stale entry is loaded again.
     Revalidate,
     /// To warm the caches. A stale entry is loaded again.
     Warm,
-    /// To publish live updates. Even a fresh entry is loaded again if the data has changed since.
+    /// To publish live updates, or to serve a request for a minimum data version. Even a fresh entry is loaded again if
+    /// its data has changed: for some seconds after a soft invalidation, an outdated entry still counts as fresh.
     Latest,
 }
 
 /// Records the dependencies of one value while it is computed.
 #[derive(Debug)]
 pub struct DependencyScope {
-    purpose: ReadMode,
-    read: Mutex<Dependencies>,
+    mode: ReadMode,
+    recorded: Mutex<Dependencies>,
 }
 
 /// The combined dependencies of a value.
 #[derive(Debug, Clone, Default)]
 pub struct Dependencies {
-    /// The older version of each scope that was read.
+    /// The versions of all parts; if two parts have different versions of a scope, the older one.
     pub version_set: VersionSet,
-    /// The first entry's creation time, with the earliest ends of the fresh and stale windows.
+    /// The earliest ends of the fresh and stale windows of all parts, with the creation time of the part that was
+    /// recorded first. `None` if no part was recorded.
     pub validity: Option<Validity>,
-    /// The slowest source used.
+    /// The slowest source of all parts. `None` if no part was recorded.
     pub source: Option<DataSource>,
-    /// Whether any part of the value was computed with custom weights.
+    /// Whether any part of the value was computed with custom weights. L1 has a partition for such values.
     pub custom: bool,
     /// Lookups that found a fresh entry.
     pub hits: u32,
@@ -54,13 +57,14 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Adds a part of the value: the older versions, the shorter validity and the slower source count.
+    /// Adds a part of the value. The older version of each scope, the shorter validity and the slower source remain.
     fn add(&mut self, version_set: &VersionSet, validity: Option<Validity>, source: Option<DataSource>) {
         self.version_set.add(version_set);
         self.validity = match (self.validity, validity) {
             (Some(shortest), Some(validity)) => Some(shortest.min(&validity)),
             (shortest, validity) => shortest.or(validity),
         };
+        // `None` is less than every source.
         self.source = self.source.max(source);
     }
 }
@@ -68,8 +72,8 @@ impl Dependencies {
 impl DependencyScope {
     /// A scope without dependencies.
     #[must_use]
-    pub fn new(purpose: ReadMode) -> Arc<Self> {
-        Arc::new(Self { purpose, read: Mutex::default() })
+    pub fn new(mode: ReadMode) -> Arc<Self> {
+        Arc::new(Self { mode, recorded: Mutex::default() })
     }
 
     /// The scope that this task runs in, if any. Spawned tasks do not inherit it.
@@ -86,43 +90,47 @@ impl DependencyScope {
     /// The purpose of the lookups in this scope.
     #[must_use]
     pub fn mode(&self) -> ReadMode {
-        self.purpose
+        self.mode
     }
 
     /// A copy of the dependencies recorded until now.
     #[must_use]
     pub fn snapshot(&self) -> Dependencies {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.recorded().clone()
     }
 
-    /// Records that an entry was read.
-    pub fn record(&self, version_set: &VersionSet, times: Validity, source: DataSource) {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.add(version_set, Some(times), Some(source));
+    /// Records that a cache entry was served, or that data was read without a cache.
+    pub fn record(&self, version_set: &VersionSet, validity: Validity, source: DataSource) {
+        self.recorded().add(version_set, Some(validity), Some(source));
     }
 
-    /// Adds what a part of the value was derived from, which was computed in a scope of its own.
+    /// Adds the dependencies of a part of the value that was computed in a scope of its own.
     pub fn absorb(&self, part: &Dependencies) {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        read.add(&part.version_set, part.validity, part.source);
-        read.custom |= part.custom;
-        read.hits += part.hits;
-        read.stale += part.stale;
-        read.misses += part.misses;
+        let mut recorded = self.recorded();
+        recorded.add(&part.version_set, part.validity, part.source);
+        recorded.custom |= part.custom;
+        recorded.hits += part.hits;
+        recorded.stale += part.stale;
+        recorded.misses += part.misses;
     }
 
     /// Records that a part of the value was computed with custom weights.
     pub fn record_custom(&self) {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).custom = true;
+        self.recorded().custom = true;
     }
 
     /// Counts one lookup by its result.
     pub(super) fn count(&self, lookup: Lookup) {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recorded = self.recorded();
         match lookup {
-            Lookup::HitL1 | Lookup::HitL2 => read.hits += 1,
-            Lookup::Stale => read.stale += 1,
-            Lookup::Miss => read.misses += 1,
+            Lookup::HitL1 | Lookup::HitL2 => recorded.hits += 1,
+            Lookup::Stale => recorded.stale += 1,
+            Lookup::Miss => recorded.misses += 1,
         }
+    }
+
+    /// Locks the dependencies even if a thread has panicked while it held the lock: no change is left half done.
+    fn recorded(&self) -> MutexGuard<'_, Dependencies> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

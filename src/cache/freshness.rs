@@ -13,11 +13,11 @@
 //! 3. A load completes and replaces the entry. A request is served the stale entry and starts the load in the
 //!    background (stale-while-revalidate). It waits for the load of an expired entry, and is served the expired entry
 //!    only if the load fails because of an outage.
-//! 4. The version listener loses its connection, so changes may be missed. The entry is treated as stale, whatever its
-//!    times are.
+//! 4. The version listener cannot read the versions, so changes may be missed. The entry is treated as stale, whatever
+//!    its times are.
 //! 5. The versions are read again.
 //! 6. A hard invalidation raises a minimum valid version above the entry's version, or the database turns out to have
-//!    another history (another epoch). This outranks every other state.
+//!    another history (another epoch). INVALIDATED outranks every other state.
 //! 7. The next lookup removes the entry from L1 and waits for a load.
 
 use std::time::Duration;
@@ -26,9 +26,10 @@ use super::entry::Validity;
 use crate::clock::Moment;
 use crate::versions::{Staleness, VersionSet, Versions};
 
-/// Minimum time between two refreshes of an entry because of soft invalidations; in between it counts as fresh. Without
-/// this limit, data that changes all day would make every lookup stale. Measured from the oldest part of the entry:
-/// otherwise the windows of values that are derived from each other would add up.
+/// Soft invalidations make an entry stale only when it is at least this old; until then it counts as fresh. Without
+/// this limit, every lookup of data that changes all day would find a stale entry and start a refresh. The age is that
+/// of the oldest part of the entry: otherwise, the windows of values that are derived from each other would add up.
+/// Five seconds are a choice between the number of refreshes and how late requests see a change of scores.
 const SOFT_WINDOW: Duration = Duration::from_secs(5);
 
 /// Whether an entry may be served. The diagram of this module shows the transitions.

@@ -12,8 +12,9 @@ use super::labels::{CacheName, Eviction};
 use super::metrics::CacheMetrics;
 
 /// Share of the capacity for entries of custom weights, in percent. They have a partition of their own because clients
-/// can send any number of weights, which must not evict the entries of profiles.
-const CUSTOM_SHARE: usize = 10;
+/// can send any number of weights, and the entries of these must not evict the entries of profiles. A tenth is a
+/// choice: it decides only how often entries are evicted and loaded again.
+const CUSTOM_SHARE_PERCENT: usize = 10;
 
 /// Limits of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +27,15 @@ pub struct Capacity {
 
 impl Capacity {
     fn share(self, percent: usize) -> Self {
-        // At least one entry, because the store cannot be built with a size of 0.
+        // Entries are multiplied first, since fewer than 100 would become 0. There is at least one, because an
+        // `LruCache` cannot be built with a size of 0.
         Self { entries: (self.entries * percent / 100).max(1), bytes: self.bytes / 100 * percent }
     }
 }
 
-/// Entries by key, in two partitions: standard, and custom weights.
+/// Entries by key, in two partitions: one for entries of custom weights, and one for all others. An entry may belong to
+/// custom weights although its key does not show it, for example a response: the partition is chosen when it is stored,
+/// and a lookup searches both.
 pub struct Memory<K, V> {
     name: CacheName,
     metrics: CacheMetrics,
@@ -47,18 +51,19 @@ where
     /// An empty cache, whose limits are added to the capacity metrics of `name`.
     #[must_use]
     pub fn new(name: CacheName, capacity: Capacity, metrics: CacheMetrics) -> Self {
-        metrics.set_capacity(name, capacity.entries, capacity.bytes);
+        metrics.add_capacity(name, capacity.entries, capacity.bytes);
         let partition = |percent| Mutex::new(Partition::new(capacity.share(percent)));
-        Self { name, metrics, standard: partition(100 - CUSTOM_SHARE), custom: partition(CUSTOM_SHARE) }
+        let (standard, custom) = (partition(100 - CUSTOM_SHARE_PERCENT), partition(CUSTOM_SHARE_PERCENT));
+        Self { name, metrics, standard, custom }
     }
 
-    /// The entry of `key`, in any state, from either partition. Counts as a use of it.
+    /// The entry of `key`, in any state, from either partition. It becomes the most recently used entry.
     pub fn get(&self, key: &K) -> Option<Arc<Entry<V>>> {
         lock(&self.standard).get(key).or_else(|| lock(&self.custom).get(key))
     }
 
     /// Stores `entry` in the partition that `custom` selects, and evicts the least recently used entries if necessary.
-    /// An entry larger than its partition is not stored.
+    /// An entry larger than its partition is not stored, and an older entry of the key then stays.
     pub fn set(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
         let partition = if custom { &self.custom } else { &self.standard };
         let evicted = self.measured(partition, |partition| partition.set(key, entry));
@@ -82,8 +87,8 @@ where
     pub fn clear(&self, reason: Eviction) {
         for partition in [&self.standard, &self.custom] {
             let removed = self.measured(partition, |partition| {
-                let entries = partition.store.cache_size();
-                partition.store.cache_clear_with_on_evict();
+                let entries = partition.lru.cache_size();
+                partition.lru.cache_clear_with_on_evict();
                 entries
             });
             self.metrics.evicted(self.name, reason, removed);
@@ -92,13 +97,13 @@ where
 
     /// Number of entries that match `wanted`, in any state.
     pub fn count(&self, wanted: impl Fn(&Entry<V>) -> bool) -> usize {
-        let in_one = |partition: &Mutex<Partition<K, V>>| {
-            lock(partition).store.iter().filter(|(_, entry)| wanted(entry)).count()
-        };
+        let in_one =
+            |partition: &Mutex<Partition<K, V>>| lock(partition).lru.iter().filter(|(_, entry)| wanted(entry)).count();
         in_one(&self.standard) + in_one(&self.custom)
     }
 
-    /// Applies `change` and adds the difference in size to the metrics, since several caches may share one name.
+    /// Applies `change` to a partition, and adds the difference that this makes in its size to the metrics. Several
+    /// caches may share a name, so none of them can set the metrics to its own size.
     fn measured<T>(&self, partition: &Mutex<Partition<K, V>>, change: impl FnOnce(&mut Partition<K, V>) -> T) -> T {
         let mut partition = lock(partition);
         let (entries, bytes) = partition.size();
@@ -109,65 +114,71 @@ where
     }
 }
 
+/// Locks a partition even if a thread has panicked while it held the lock: one panic must not disable the cache.
 fn lock<T>(partition: &Mutex<T>) -> MutexGuard<'_, T> {
     partition.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// An LRU cache with a limit of bytes, which [`LruCache`] alone does not have.
 struct Partition<K, V> {
-    store: LruCache<K, Arc<Entry<V>>>,
+    lru: LruCache<K, Arc<Entry<V>>>,
     capacity: Capacity,
-    /// Sum of the entries' sizes. Shared with the eviction callback of the store, which subtracts.
+    /// Sum of the entries' sizes. Shared with the eviction callback of `lru`, which subtracts the size of each removed
+    /// entry. Accesses are relaxed, because all of them hold the lock of the partition.
     bytes: Arc<AtomicUsize>,
 }
 
 impl<K: Eq + Hash + Clone, V> Partition<K, V> {
     fn new(capacity: Capacity) -> Self {
         let bytes = Arc::new(AtomicUsize::new(0));
-        let store = LruCache::builder().max_size(capacity.entries).on_evict({
+        let lru = LruCache::builder().max_size(capacity.entries).on_evict({
             let bytes = Arc::clone(&bytes);
             move |_: &K, entry: &Arc<Entry<V>>| _ = bytes.fetch_sub(entry.bytes, Ordering::Relaxed)
         });
-        Self { store: store.build().expect("no capacity is 0"), capacity, bytes }
+        Self { lru: lru.build().expect("no capacity is 0"), capacity, bytes }
     }
 
     fn get(&mut self, key: &K) -> Option<Arc<Entry<V>>> {
-        self.store.cache_get(key).cloned()
+        self.lru.cache_get(key).cloned()
     }
 
-    /// Returns the number of other entries that were evicted.
+    /// Stores `entry` unless it is larger than the partition. Returns the number of other entries that were evicted.
     fn set(&mut self, key: K, entry: Arc<Entry<V>>) -> usize {
         if entry.bytes > self.capacity.bytes {
             return 0;
         }
-        // The store calls `on_evict` for removed entries, but not for replaced ones, whose size would still count.
+        // `LruCache` calls `on_evict` for an entry that is removed, but not for one that is replaced: the size of a
+        // replaced entry would still count.
         self.remove(&key);
-        let before = self.store.cache_size();
-        while self.bytes() + entry.bytes > self.capacity.bytes || self.store.cache_size() >= self.capacity.entries {
-            // The store limits entries, not bytes. Reducing its maximum by one evicts the least recently used entry.
-            // The maximum cannot be 0, so the last entry is cleared instead.
-            match self.store.cache_size() {
+        let before = self.lru.cache_size();
+        while self.bytes() + entry.bytes > self.capacity.bytes || self.lru.cache_size() >= self.capacity.entries {
+            // `LruCache` has no function that evicts one entry. A maximum of one entry less than it has makes it evict
+            // the least recently used one. The maximum cannot be 0, so the last entry is cleared instead.
+            match self.lru.cache_size() {
                 0 => break,
-                1 => self.store.cache_clear_with_on_evict(),
-                more => _ = self.store.set_max_size(more - 1),
+                1 => self.lru.cache_clear_with_on_evict(),
+                more => _ = self.lru.set_max_size(more - 1),
             }
         }
-        self.store.set_max_size(self.capacity.entries);
-        let evicted = before - self.store.cache_size();
+        self.lru.set_max_size(self.capacity.entries);
+        let evicted = before - self.lru.cache_size();
         self.bytes.fetch_add(entry.bytes, Ordering::Relaxed);
-        self.store.cache_set(key, entry);
+        self.lru.cache_set(key, entry);
         evicted
     }
 
+    /// Removes the entry of `key`; returns whether there was one.
     fn remove(&mut self, key: &K) -> bool {
-        self.store.cache_remove(key).is_some()
+        self.lru.cache_remove(key).is_some()
     }
 
     fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// Number of entries, and the sum of their sizes in bytes.
     fn size(&self) -> (usize, usize) {
-        (self.store.cache_size(), self.bytes())
+        (self.lru.cache_size(), self.bytes())
     }
 }
 

@@ -1,4 +1,5 @@
-//! L2: entries in a Redis that instances share. A timeout, an error or an undecodable value counts as a miss.
+//! L2: entries in a Redis that instances share. After a timeout or an error, or if a value cannot be decoded, a lookup
+//! finds nothing, as if there were no entry.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,16 +16,23 @@ use super::metrics::CacheMetrics;
 use super::redis_errors::RedisErrorLog;
 use crate::breaker::{Breaker, BreakerMetrics, BreakerName};
 
-/// Expiry of a refresh lock. Longer than a refresh takes, and short enough that a key is soon refreshed again after the
-/// instance that held its lock has crashed.
+/// Expiry of a refresh lock. A choice: longer than nearly every refresh takes, and short enough that a key is soon
+/// refreshed again after the instance that held its lock has crashed. A refresh that takes longer loses its lock, so
+/// another instance may refresh the key too.
 const LOCK_TTL: Duration = Duration::from_secs(15);
 
-/// How long a connection may be silent before the system asks whether its peer is there, and how often it asks.
+/// How long a connection may be silent before the system sends a keepalive probe. This value and the following three
+/// are choices, the same as for connections to PostgreSQL: a connection is closed 30 s after its peer has vanished.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+
+/// Interval of keepalive probes.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Number of unanswered keepalive probes after which the system closes a connection.
 const KEEPALIVE_RETRIES: u32 = 4;
 
-/// How long sent bytes may stay unacknowledged.
+/// How long sent bytes may stay unacknowledged before the system closes a connection. Keepalive probes are sent only
+/// while there are no such bytes.
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -33,7 +41,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct L2Settings {
     /// `redis://…` or `rediss://…`; may hold a password, so it is never logged.
     pub url: String,
-    /// Time limit of a command. A longer one counts as a miss.
+    /// Time limit of a command. A lookup that takes longer finds nothing.
     pub timeout: Duration,
 }
 
@@ -51,7 +59,7 @@ pub struct Redis {
 /// The connection in use.
 struct Current {
     connection: ConnectionManager,
-    /// Number of connections before it.
+    /// Number of connections that were in use before this one.
     generation: u64,
 }
 
@@ -79,12 +87,13 @@ impl Redis {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces the connection of this generation. The library reconnects after an I/O error, but never after another
-    /// error during connection setup, such as an invalid reply or a wrong password, nor after a timeout, although the
-    /// link may be lost.
+    /// Replaces the connection of this generation, unless that was done already. The library itself reconnects after an
+    /// I/O error. It does not after any other error during connection setup, such as an invalid reply or a wrong
+    /// password, nor after a timeout, although the link may be lost.
     fn reconnect(&self, generation: u64) {
         let mut current = self.current();
-        // Once for all commands that fail on one connection.
+        // Of all commands that fail on one connection, only the first one replaces it. `connect` sends nothing yet, so
+        // it does not fail if the settings are valid.
         if current.generation == generation
             && let Ok(connection) = connect(&self.client, self.timeout)
         {
@@ -92,8 +101,8 @@ impl Redis {
         }
     }
 
-    /// Returns the value of `key` as `decode` reads it; `None` if it is missing or cannot be read. `counted` says whether
-    /// the lookup belongs to a request and is counted in the metrics.
+    /// Returns the value of `key`, decoded by `decode`; `None` if it is missing or cannot be read or decoded. `counted`
+    /// says whether the lookup belongs to a request and is counted in the metrics.
     pub(super) async fn get<T>(
         &self,
         cache: CacheName,
@@ -109,7 +118,7 @@ impl Redis {
         });
         let (result, value) = match found.await {
             Ok((bytes, remaining)) => {
-                // Negative: the value has no expiry, so another program wrote it.
+                // PTTL is negative if there is no value, or if the value has no expiry: then another program wrote it.
                 let remaining = u64::try_from(remaining).ok().map(Duration::from_millis);
                 let stored = bytes.zip(remaining).map(|(bytes, remaining)| Stored { bytes, remaining });
                 let value = stored.and_then(|stored| decode(&stored));
@@ -117,7 +126,7 @@ impl Redis {
             }
             Err(Failure::TimedOut) => (LayerResult::Timeout, None),
             Err(Failure::Failed) => (LayerResult::Error, None),
-            // No command was sent, so nothing is counted.
+            // No command was sent, so the metrics of L2 count no lookup.
             Err(Failure::BreakerOpen) => return None,
         };
         if counted {
@@ -135,8 +144,8 @@ impl Redis {
             .is_ok()
     }
 
-    /// Acquires the refresh lock of `key` among all instances. Returns true if Redis is unavailable: each instance then
-    /// refreshes for itself.
+    /// Acquires the refresh lock of `key`; returns false if another instance holds it. Returns true also if Redis is
+    /// unavailable: each instance then refreshes for itself.
     pub(super) async fn try_lock(&self, key: &str) -> bool {
         let mut connection = self.connection();
         let lock = format!("{key}:claim");
@@ -149,7 +158,8 @@ impl Redis {
         self.execute("SET", CacheOperation::Set, set).await.unwrap_or(true)
     }
 
-    /// Releases the refresh lock of `key`.
+    /// Releases the refresh lock of `key`. If the lock has expired, this may release that of another instance: the key
+    /// may then be refreshed once more than necessary. A token that identifies the owner would not be worth its cost.
     pub(super) async fn unlock(&self, key: &str) {
         let mut connection = self.connection();
         let lock = format!("{key}:claim");
@@ -160,9 +170,12 @@ impl Redis {
     /// Sends a PING, which updates the `l2_up` metric and the circuit breaker.
     pub async fn ping(&self) {
         let mut connection = self.connection();
+        // The metric of operations has no label for PING, so it counts as a read.
         let _ = self.execute::<()>("PING", CacheOperation::Get, async move { connection.ping().await }).await;
     }
 
+    /// Runs `call` within the time limit, if the circuit breaker permits it, and records the outcome in the span, the
+    /// metrics and the breaker. `command` is its name in traces and logs.
     async fn execute<T>(
         &self,
         command: &'static str,
@@ -178,6 +191,8 @@ impl Redis {
             db.operation.name = command,
             error.r#type = tracing::field::Empty,
         );
+        // `call` already has its connection. If that is replaced before this line and `call` fails, its replacement is
+        // replaced once more, which does no harm.
         let (started, generation) = (Instant::now(), self.current().generation);
         // The client limits connecting and the response separately; this limits both together.
         let result = tokio::time::timeout(self.timeout, call).instrument(span.clone()).await;
@@ -190,6 +205,7 @@ impl Redis {
             }
             Ok(Err(error)) => {
                 self.errors.record(command, &error, Instant::now());
+                // After an I/O error, the library has reconnected already.
                 if !error.is_io_error() {
                     self.reconnect(generation);
                 }

@@ -22,13 +22,13 @@ use super::tiered::{LoadOutcome, Loader, Tiers};
 use crate::telemetry::Label;
 use crate::versions::VersionSet;
 
-/// Maximum number of loads that one lookup waits for. If a hard invalidation overtook a load that another lookup had
+/// Maximum number of loads that one lookup waits for. If a hard invalidation overtakes a load that another lookup has
 /// started, the lookup waits for a further load. The bound keeps repeated invalidations from blocking a request without
-/// end.
-const ATTEMPTS: usize = 3;
+/// end: the value of the last load is returned in any case. Three are a choice.
+const LOADS_MAX: usize = 3;
 
-/// Cache of values by key. Versions and TTL decide how long an entry is served; each key is loaded by one load at a time
-/// (single flight). Clones share the entries.
+/// Cache of values by key. Versions and TTL decide how long an entry is served. At most one load of a key runs at a
+/// time (single flight). Clones share the entries.
 pub struct Cache<K, V, E>(Arc<Tiers<K, V, E>>);
 
 /// Result of a lookup in L1.
@@ -36,7 +36,7 @@ enum InMemory<V> {
     Fresh(Arc<Entry<V>>),
     /// A stale entry that may be served while it is refreshed.
     Stale(Arc<Entry<V>>),
-    /// No entry that may be served before a load. If that load fails because of an outage, `outdated` may be.
+    /// No entry that may be served before a load. `outdated` may be served if that load fails because of an outage.
     Missing {
         outdated: Option<Arc<Entry<V>>>,
     },
@@ -88,8 +88,8 @@ where
         self.get_traced(span, key, load)
     }
 
-    /// Like [`get`](Self::get), but records the result on `span`. A response that must be executed is the operation
-    /// itself and not a lookup within it, so it needs the caller's span.
+    /// Like [`get`](Self::get), but records the result on `span`. The response cache needs this: if it has no response,
+    /// the load is the execution of the whole operation, so the result belongs on the span of the operation.
     ///
     /// # Errors
     /// # Panics
@@ -99,7 +99,8 @@ where
         L: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
     {
         let reader = Reader::new(span.clone());
-        // Loads are nested in loads and in resolvers. Boxed futures keep the stack use of the whole nest small.
+        // A load waits for lookups, which wait for loads of their own, all within a resolver. Boxing keeps these nested
+        // futures from adding up to one large one, which would be moved over the stack.
         self.get_one(key, load.boxed(), reader).boxed().instrument(span).await
     }
 
@@ -122,13 +123,14 @@ where
         let mut loaded = self.load_missing(missing, &load_once(key, load), &reader).await?;
         match loaded.pop() {
             Some((_, value)) => Ok(value),
-            // `load_once` returns a value or an error.
+            // The loader that `load_once` makes returns a value or an error.
             None => unreachable!("a load of one key returned none"),
         }
     }
 
-    /// Returns the entry of `key` if L1 has a fresh one; [`count_hit`](Self::count_hit) then counts the hit. If this
-    /// returns `None`, nothing has been counted, and the caller continues with [`get`](Self::get).
+    /// Returns the entry of `key` if L1 has a fresh one, and counts a hit of L1. The caller then calls
+    /// [`count_hit`](Self::count_hit), which counts the hit of the whole cache. If this returns `None`, nothing has
+    /// been counted, and the caller continues with [`get`](Self::get), which counts the lookup.
     #[must_use]
     pub fn find_fresh(&self, key: &K) -> Option<Arc<Entry<V>>> {
         let tiers = &self.0;
@@ -140,7 +142,7 @@ where
         Some(entry)
     }
 
-    /// Counts and traces a hit for an entry from [`find_fresh`](Self::find_fresh), and returns the entry's age.
+    /// Counts and traces a lookup that [`find_fresh`](Self::find_fresh) has served, and returns the age of the entry.
     #[must_use]
     pub fn count_hit(&self, found: &Entry<V>) -> Duration {
         self.record_lookup(found, Lookup::HitL1, &self.span(), true)
@@ -170,7 +172,7 @@ where
         self.0.memory().count(|entry| wanted(&entry.version_set))
     }
 
-    /// Looks up `key` in L1, counts the result of the tier, and removes an invalidated entry.
+    /// Looks up `key` in L1, counts the result of this tier, and removes an invalidated entry.
     fn find_in_memory(&self, key: &K, reader: &Reader) -> InMemory<V> {
         let tiers = &self.0;
         let metrics = &tiers.cache_context.metrics;
@@ -178,6 +180,7 @@ where
         let cached = tiers.memory().get(key);
         metrics.operation(Layer::L1, CacheOperation::Get, started);
         let state = cached.as_deref().map(|entry| match tiers.state(entry) {
+            // It still counts as fresh, but it lacks a change.
             EntryState::Fresh if reader.mode() == ReadMode::Latest && !tiers.is_current(entry) => EntryState::Stale,
             state => state,
         });
@@ -188,8 +191,8 @@ where
                 tiers.memory().remove(key, Eviction::Invalidated);
                 InMemory::Missing { outdated: None }
             }
-            // The load that follows may fail in an outage, and then an outdated value is better than an error. The entry
-            // therefore stays in L1 until a load replaces it, however old it is.
+            // The load that follows may fail in an outage, and then an outdated value is better than an error. The
+            // entry therefore stays in L1 until a load replaces it, however old it is.
             (entry, _) => InMemory::Missing { outdated: entry.filter(|_| reader.is_request()) },
         };
         if reader.is_request() {
@@ -199,8 +202,8 @@ where
         found
     }
 
-    /// Waits for the loads of keys that L1 cannot serve, and serves their values. A key without a value in the result of
-    /// its load is left out.
+    /// Waits for the loads of `missing`, which L1 cannot serve, and serves their values. A key that is missing in the
+    /// result of its load is left out.
     async fn load_missing(
         &self,
         missing: Vec<(K, Option<Arc<Entry<V>>>)>,
@@ -223,7 +226,7 @@ where
                         metrics.single_flight(self.0.name, role);
                     }
                 }
-                // The failed load was the refresh of the outdated entry.
+                // The load failed, and the outdated entry is served in its place. The load counts as a failed refresh.
                 Lookup::Stale if reader.is_request() => {
                     metrics.revalidation(self.0.name, Revalidation::Error);
                 }
@@ -234,6 +237,8 @@ where
         Ok(loaded.into_iter().map(serve).collect())
     }
 
+    /// Waits for the loads of `missing`, and for further loads of keys whose load was overtaken by a hard invalidation.
+    /// Adds the role of each key to `waiting`, which counts the lookups if they are cancelled.
     async fn wait_for_loads(
         &self,
         missing: Vec<(K, Option<Arc<Entry<V>>>)>,
@@ -245,7 +250,7 @@ where
         let mut outdated: HashMap<K, Arc<Entry<V>>> =
             missing.into_iter().filter_map(|(key, entry)| Some((key, entry?))).collect();
         let mut outcomes = Vec::with_capacity(keys.len());
-        for attempt in 1..=ATTEMPTS {
+        for attempt in 1..=LOADS_MAX {
             let joined = self.0.join_or_start(keys, loader, reader.write_reason(), reader.is_request());
             // A lookup counts once, however many loads it waits for.
             if attempt == 1 && reader.is_request() {
@@ -263,7 +268,7 @@ where
                 // follower therefore waits for another load instead of returning the value. A leader may return it,
                 // since its own load started after its lookup.
                 let is_outdated_follower = joined.role == FlightRole::Follower && self.0.is_invalidated(&outcome.entry);
-                if is_outdated_follower && attempt < ATTEMPTS {
+                if is_outdated_follower && attempt < LOADS_MAX {
                     keys.push(joined.key);
                 } else {
                     outcomes.push((joined.key, joined.role, outcome));
@@ -289,7 +294,7 @@ where
         age
     }
 
-    /// Serves an outdated entry instead of the error of its load, if an outage caused the error and the entry was not
+    /// Returns the outdated entry instead of the error of its load, if an outage caused the error and the entry was not
     /// invalidated while the load ran.
     fn outdated(&self, entry: Option<Arc<Entry<V>>>, error: E) -> Result<LoadOutcome<V>, E> {
         let entry = entry.filter(|entry| error.is_outage() && !self.0.is_invalidated(entry));
@@ -321,11 +326,12 @@ where
     V: Clone + Send + Sync + 'static,
     E: LoadError,
 {
-    /// Returns the values of `keys` by key, without the keys that have no value: a `None` from a load is cached as a
-    /// negative entry.
+    /// Returns the values of `keys`, without the keys that have no value. A `None` from a load is cached as a negative
+    /// entry.
     ///
-    /// Like [`get`](Self::get) for each key, but `load` is called once with all missing keys that no other load is
-    /// fetching, and returns an entry for every one. The lookups have no spans.
+    /// Like [`get`](Self::get) for each key, but `load` is called with many keys: once with all missing keys that no
+    /// other load is fetching, and once, in the background, with all stale keys. It must return an entry for each of
+    /// them. The lookups have no spans, since there may be a hundred in one call.
     ///
     /// # Errors
     /// Those of `load`. A failed load stores nothing.
@@ -361,7 +367,7 @@ where
         let loader: Loader<K, Option<V>, E> = Arc::new(move |keys| load(keys).boxed());
         self.0.refresh(stale, &loader);
         if !missing.is_empty() {
-            // Boxed, so that lookups that L1 serves do not carry the state of a load.
+            // Boxed, so that the future of this function stays small: L1 serves most calls, and they need no load.
             for (key, value) in Box::pin(self.load_missing(missing, &loader, &reader)).await? {
                 add(key, value);
             }
@@ -370,8 +376,9 @@ where
     }
 }
 
-/// A loader of `key` that runs `load`. A lookup of one key starts at most one load: for a stale entry, its refresh; for a
-/// missing one, the load that makes it a leader.
+/// A loader of `key` that runs `load`, which can run only once. That suffices: a lookup of one key starts either the
+/// refresh of a stale entry or one load of a missing one. It may wait for several loads, but after the load that it has
+/// started itself, it returns.
 fn load_once<K: Key, V: Send + Sync + 'static, E: LoadError>(
     key: K,
     load: BoxFuture<'static, Result<Loaded<V>, E>>,
@@ -389,7 +396,7 @@ fn load_once<K: Key, V: Send + Sync + 'static, E: LoadError>(
     })
 }
 
-/// Context of a lookup: the dependency scope that it belongs to, which determines its purpose, and its span.
+/// Context of a lookup: its span, and its dependency scope, whose [`ReadMode`] says what the lookup is for.
 struct Reader {
     scope: Option<Arc<DependencyScope>>,
     span: Span,
@@ -401,6 +408,7 @@ impl Reader {
         Self { scope: DependencyScope::current(), span }
     }
 
+    /// A lookup outside of a scope serves a request.
     fn mode(&self) -> ReadMode {
         self.scope.as_ref().map_or(ReadMode::Request, |scope| scope.mode())
     }
@@ -419,8 +427,8 @@ impl Reader {
     }
 }
 
-/// Lookups that wait for a load. Dropped before [`release`](Self::release), they count as misses: the load failed, or
-/// the request was cancelled.
+/// The lookups of a request that wait for loads, by their roles. If this is dropped before [`release`](Self::release),
+/// they count as misses: a load failed, or the request was cancelled.
 struct WaitGuard<'a> {
     metrics: &'a CacheMetrics,
     cache: CacheName,

@@ -139,7 +139,7 @@ impl CacheMetrics {
 
     /// Adds the limits of one cache to the capacity of L1 under the name `cache`. Several caches may share a name, so
     /// the gauges hold the sum of their limits.
-    pub fn set_capacity(&self, cache: CacheName, entries: usize, bytes: usize) {
+    pub fn add_capacity(&self, cache: CacheName, entries: usize, bytes: usize) {
         self.cache(cache).capacity_entries.increment(number(entries));
         self.cache(cache).capacity_bytes.increment(number(bytes));
     }

@@ -3,7 +3,7 @@
 //! [`Cache`] combines the tiers: lookup, single flight, stale-while-revalidate. [`DependencyScope`] records what a
 //! value was derived from, so that no value stays fresh longer than its parts. Loads are passed in as closures, so this
 //! module does not know what a movie is. Redis is behind a circuit breaker. If a load fails because of an outage,
-//! outdated entries are served, but never invalidated ones.
+//! requests are served the outdated entry instead of an error, but never an invalidated one.
 
 mod codec;
 mod context;

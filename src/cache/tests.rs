@@ -100,7 +100,7 @@ impl Fixture {
         self.publish_of("a", current, min_valid);
     }
 
-    /// The same, of the database whose schema has this identity.
+    /// Publishes the version as if it were read from a database whose schema has this identity.
     fn publish_of(&self, schema: &str, current: i64, min_valid: i64) {
         let identity = Identity {
             schema: schema.to_owned(),

@@ -1,4 +1,5 @@
-//! [`Tiers`]: L1, L2 and the loads that fill them. All of this runs once for all concurrent lookups of a key.
+//! [`Tiers`]: L1, L2 and the loads that fill them. A load, which reads L2 first, runs once for all concurrent lookups
+//! of a key.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,22 +24,24 @@ use crate::clock::Moment;
 use crate::telemetry::{Status, in_current_operation};
 use crate::versions::{Epoch, Staleness};
 
-/// Time limit of a background refresh. A longer one counts as failed and releases its claim, because a claimed key is
-/// refreshed by no other lookup. The load itself goes on.
+/// Time limit of a background refresh, after which it counts as failed and releases its claim: while a key is claimed,
+/// no other lookup refreshes it. The load itself continues. A minute is a choice, several times the time limits of the
+/// statements that a load runs.
 const REFRESH_LIMIT: Duration = Duration::from_mins(1);
 
-/// Loads the values of a set of keys.
+/// Loads the values of a set of keys. Its result may lack keys that have no value.
 pub(super) type Loader<K, V, E> =
     Arc<dyn Fn(Vec<K>) -> BoxFuture<'static, Result<HashMap<K, Loaded<V>>, E>> + Send + Sync>;
 
 /// Result of a load in flight, by key.
 pub(super) type Loading<K, V, E> = Result<Arc<HashMap<K, LoadOutcome<V>>>, E>;
 
-/// What a load found for one key: an entry of L2, a new value, or an outdated entry because the load failed in an outage.
+/// What a load found for one key: a fresh entry of L2, a new value, or an outdated entry because the load failed in an
+/// outage.
 pub(super) struct LoadOutcome<V> {
     pub(super) entry: Arc<Entry<V>>,
     pub(super) lookup: Lookup,
-    /// The slowest source used.
+    /// The slowest source that the value comes from.
     pub(super) source: DataSource,
 }
 
@@ -63,7 +66,7 @@ pub(super) struct Tiers<K, V, E> {
     in_flight: SingleFlight<K, Loading<K, V, E>>,
     /// Keys whose background refresh is running.
     refreshing: ClaimRegistry<K>,
-    /// The epoch that the entries in memory belong to.
+    /// The epoch that the entries in L1 belong to, as its number.
     epoch: AtomicU64,
     pub(super) cache_context: CacheContext,
 }
@@ -87,17 +90,19 @@ where
         }
     }
 
-    /// The entries in memory. Those of another epoch are removed by the first lookup after the epoch has changed: none of
-    /// them will ever be served again.
+    /// L1. The first call after the epoch has changed removes all entries: those of another epoch are never served
+    /// again.
     pub(super) fn memory(&self) -> &Memory<K, V> {
         let epoch = self.cache_context.versions.epoch().to_bits();
+        // The swap lets only one of concurrent calls clear L1. The others may still find the old entries, but their
+        // state is invalidated.
         if self.epoch.load(Ordering::Relaxed) != epoch && self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
             self.memory.clear(Eviction::Invalidated);
         }
         &self.memory
     }
 
-    /// Whether the entry may be served now.
+    /// The state of the entry now.
     pub(super) fn state(&self, entry: &Entry<V>) -> EntryState {
         state_of(&entry.validity, &entry.version_set, &self.cache_context.versions, self.cache_context.clock.moment())
     }
@@ -107,12 +112,14 @@ where
         self.state(entry) == EntryState::Invalidated
     }
 
-    /// Whether the entry contains every known change. A fresh entry may lack the soft changes of its first seconds.
+    /// Whether the entry contains every change that this process knows of. A fresh entry may lack some: soft
+    /// invalidations make it stale only when it is some seconds old.
     pub(super) fn is_current(&self, entry: &Entry<V>) -> bool {
         self.cache_context.versions.staleness(&entry.version_set) == Staleness::Current
     }
 
-    /// Joins the loads of `keys` in flight, and starts one for all other keys.
+    /// Joins the loads of `keys` in flight, and starts one load for all other keys. `counted` says whether the lookup
+    /// serves a request: the new load then counts its lookups in L2, and may use stale entries of other caches.
     pub(super) fn join_or_start(
         self: &Arc<Self>,
         keys: Vec<K>,
@@ -122,6 +129,7 @@ where
     ) -> Vec<Joined<K, Loading<K, V, E>>> {
         self.in_flight.join_or_start(keys, |keys| {
             let (tiers, loader) = (Arc::clone(self), Arc::clone(loader));
+            // A scope of its own, which records what this load reads and nothing else.
             let mode = if counted { ReadMode::Request } else { ReadMode::Revalidate };
             let loading = async move { tiers.load(keys, &loader, reason, counted).await.map(Arc::new) };
             in_current_operation(DependencyScope::new(mode).of(loading))
@@ -145,6 +153,8 @@ where
             let joined = tiers.join_or_start(keys, &loader, WriteReason::Revalidate, false);
             let loads = join_all(joined.iter().map(|joined| joined.load.clone()));
             let results = tokio::time::timeout(REFRESH_LIMIT, loads).await;
+            // If the load that this refresh has joined serves a request, it may have returned an outdated entry,
+            // because it failed in an outage.
             let is_loaded = |(at, joined): (usize, &Joined<K, _>)| {
                 let result = results.as_ref().ok().and_then(|results| results.get(at)?.as_ref().ok());
                 result.and_then(|loaded| loaded.get(&joined.key)).is_some_and(|loaded| loaded.lookup != Lookup::Stale)
@@ -155,14 +165,14 @@ where
             if let Some(redis) = &tiers.cache_context.redis {
                 join_all(locked.iter().map(|name| redis.unlock(name))).await;
             }
-            // The claims outlive the locks in Redis: otherwise a lookup that claims a key could find this instance's
-            // own lock.
+            // Dropped only now that the locks in Redis are released: otherwise, the next lookup of this instance that
+            // claims a key could find the lock of this one, and skip the refresh.
             drop(claims);
         };
         tokio::spawn(refresh.instrument(revalidation_span(self.name)));
     }
 
-    /// Reads the entries of `keys` from L2 and loads those that it cannot serve.
+    /// Reads the entries of `keys` from L2, calls `loader` with the keys without a fresh entry, and stores the values.
     async fn load(
         &self,
         keys: Vec<K>,
@@ -177,6 +187,7 @@ where
                     self.insert(key.clone(), Arc::clone(&entry), key.is_custom());
                     outcomes.insert(key, LoadOutcome { entry, lookup: Lookup::HitL2, source: DataSource::CacheFresh });
                 }
+                // Unlike a stale entry of L1, it is not served before the load, but only if the load fails.
                 EntryState::Stale | EntryState::Expired if counted => _ = outdated.insert(key, entry),
                 _ => {}
             }
@@ -185,7 +196,8 @@ where
         if missing.is_empty() {
             return Ok(outcomes);
         }
-        // Taken before the load, because the data may change while it runs: the age counts from the earliest read.
+        // Taken before the load, because the data may change while the load runs: the age of the entry counts from its
+        // first read of data.
         let (started, created_at) = (Instant::now(), self.cache_context.clock.moment());
         let loaded = loader(missing.clone()).await;
         let done = if loaded.is_ok() { Status::Ok } else { Status::Error };
@@ -198,8 +210,10 @@ where
                     |(key, loaded): (K, _)| (key.clone(), self.store(key, loaded, created_at, &dependencies, reason));
                 outcomes.extend(loaded.into_iter().map(store));
             }
-            // Only if every key has such an entry: a key that the result leaves out counts as one without a value.
+            // Only if every key has an entry that may be served. The result must not leave out the others, because it
+            // would then say that they have no value.
             Err(error) if error.is_outage() && missing.iter().all(|key| may_serve(outdated.get(key))) => {
+                // Stored in L1, so that further lookups need not read L2 while the outage lasts.
                 for (key, entry) in outdated {
                     self.memory().set(key.clone(), Arc::clone(&entry), key.is_custom());
                     outcomes.insert(key, LoadOutcome::outdated(entry));
@@ -210,7 +224,8 @@ where
         Ok(outcomes)
     }
 
-    /// Makes a cache entry of a loaded value and of what the load has read from other caches.
+    /// Makes an entry of a loaded value, adding the dependencies that the load has recorded, and stores it in L1 and L2
+    /// if it may be cached.
     fn store(
         &self,
         key: K,
@@ -225,8 +240,9 @@ where
         let validity = dependencies.validity.map_or(validity, |parts| validity.min(&parts));
         let entry = Arc::new(Entry { value: Arc::new(value), version_set, validity, bytes });
         // A value derived from a stale entry is outdated already. It is not cached, because a refresh of that entry is
-        // running and the next lookup can use its result. Nor is one that was invalidated while it was loaded: in another
-        // epoch, its rows may be those of either database.
+        // running and the next lookup can use its result. Nor is a value cached that was invalidated while it was
+        // loaded: no lookup may be served it. If the epoch has changed meanwhile, its rows may even come from either
+        // database.
         if dependencies.stale == 0 && ttl != Ttl::NONE && !self.is_invalidated(&entry) {
             self.write_l2(&key, &entry, reason);
             self.insert(key.clone(), Arc::clone(&entry), key.is_custom() || dependencies.custom);
@@ -244,21 +260,23 @@ where
         self.memory().set(key, entry, custom);
     }
 
-    /// Whether L1 has an entry of newer data than `entry`, which another instance stored: that instance had not read the
-    /// latest versions yet. Clients that were served the newer data must not see older data again.
-    fn is_outdone(&self, key: &K, entry: &Entry<V>) -> bool {
+    /// Whether `entry`, which comes from L2, is derived from older data than the entry of `key` in L1: another instance
+    /// may have stored it before that instance had read the latest versions. Clients that were served the newer data
+    /// must not see older data again.
+    fn is_older_than_in_l1(&self, key: &K, entry: &Entry<V>) -> bool {
         self.memory().get(key).is_some_and(|known| entry.version_set.is_older_than(&known.version_set))
     }
 
-    /// Redis and the name of `key` there in this epoch; `None` if its entry is not shared. Nothing is shared before the
-    /// epoch is known: another deployment may use the same Redis.
+    /// Redis, and the name of `key` in it for data of `epoch`; `None` if the entry is not shared. Nothing is shared
+    /// before the epoch is known: without it, names would be equal to those of other databases whose instances use the
+    /// same Redis.
     fn shared(&self, key: &K, epoch: Epoch) -> Option<(&Redis, String)> {
         self.codec.as_ref()?;
         let redis = self.cache_context.redis.as_ref().filter(|_| epoch.is_known())?;
         Some((redis, format!("{}:{epoch}", key.shared()?)))
     }
 
-    /// The entries of `keys` that L2 has, in any state, without those that L1 has in newer data.
+    /// The entries of `keys` in L2, in any state, without those that are derived from older data than the entry in L1.
     async fn read_l2(&self, keys: &[K], counted: bool) -> Vec<(K, Arc<Entry<V>>)> {
         let epoch = self.cache_context.versions.epoch();
         let shared = keys.iter().filter_map(|key| self.shared(key, epoch).map(|shared| (key, shared)));
@@ -266,16 +284,18 @@ where
             let now = self.cache_context.clock.moment();
             let decode = |stored: &Stored| self.codec.as_ref()?.decode(&name, stored, now);
             let entry = redis.get(self.name, &name, counted, decode).await?;
-            (!self.is_outdone(key, &entry)).then(|| (key.clone(), Arc::new(entry)))
+            (!self.is_older_than_in_l1(key, &entry)).then(|| (key.clone(), Arc::new(entry)))
         });
         join_all(reads).await.into_iter().flatten().collect()
     }
 
     /// Writes an entry to L2 in the background: a slow Redis must not delay a response.
     fn write_l2(&self, key: &K, entry: &Entry<V>, reason: WriteReason) {
-        // The epoch of the data, which may not be the present one any more.
+        // The epoch of the data that the value was derived from. The current epoch may be another one by now.
         let Some((redis, name)) = self.shared(key, entry.version_set.epoch()) else { return };
         let Some(bytes) = self.codec.as_ref().and_then(|codec| codec.encode(&name, entry)) else { return };
+        // Redis removes the entry at the end of its stale window. The codec needs this: it computes the times of the
+        // entry from the time that remains.
         let ttl = entry.validity.stale_until.since(self.cache_context.clock.moment());
         let (redis, metrics, cache) = (redis.clone(), self.cache_context.metrics.clone(), self.name);
         tokio::spawn(in_current_operation(async move {
@@ -285,9 +305,10 @@ where
         }));
     }
 
-    /// Returns the keys that this instance shall refresh, and the names of the locks that it holds in Redis for them.
-    /// The refresh of a key is left to another instance that holds its lock. That instance's entry is adopted if it is
-    /// stored already; otherwise the next lookup of the stale entry comes here again.
+    /// Returns the keys that this instance must refresh, and the names of the locks in Redis that it has acquired for
+    /// them. A key whose lock another instance holds is left to that instance. If it has stored a fresh entry already,
+    /// the entry is copied to L1. Otherwise L1 keeps the stale entry, and the next lookup of the key tries a refresh
+    /// again.
     async fn lock_in_l2(&self, keys: Vec<K>) -> (Vec<K>, Vec<String>) {
         let (mut locked, mut names) = (Vec::new(), Vec::new());
         let epoch = self.cache_context.versions.epoch();

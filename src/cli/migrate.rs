@@ -48,7 +48,7 @@ async fn detach(app: &App) -> anyhow::Result<()> {
     print(&text)
 }
 
-/// One line of names; none where there are none.
+/// A line that lists `names` after `what`; empty if there are no names.
 fn line(what: &str, names: &[impl AsRef<str>]) -> String {
     let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
     if names.is_empty() { String::new() } else { format!("{what}: {}.\n", names.join(", ")) }

@@ -16,7 +16,7 @@ use crate::app::{App, DataStatus, InstanceStatus, QueueStatus};
 use crate::cache::CacheStatus;
 use crate::store::PoolStatus;
 
-/// How long the instance may take to respond.
+/// How long the instance may take to respond. Longer than the 1 s for which it waits for its database.
 const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
@@ -33,8 +33,9 @@ pub(super) struct StatusArgs {
 struct Report {
     #[serde(flatten)]
     data: DataStatus,
+    /// `None` if the instance did not respond.
     instance: Option<InstanceStatus>,
-    /// Why the instance did not respond.
+    /// Why the instance did not respond; `None` if it did.
     instance_error: Option<String>,
 }
 
@@ -49,6 +50,8 @@ pub(super) async fn run(app: &App, args: &StatusArgs) -> anyhow::Result<()> {
     if args.json { print_json(&report) } else { print(&printed(&report, app.config.admin_addr)) }
 }
 
+/// Reads the status of the data and of the instance. An instance that does not respond is no error: none may be
+/// running.
 async fn report(app: &App) -> anyhow::Result<Report> {
     let data = app.data_status().await?;
     let (instance, instance_error) = match instance(app.config.admin_addr).await {

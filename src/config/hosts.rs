@@ -1,5 +1,8 @@
-//! Hosts (RFC 9110, 7.2) under which clients may address a listener. A check of the `Host` header is the protection
-//! against DNS rebinding: a web page whose name suddenly resolves to this machine still sends its own name.
+//! The hosts under which clients may address a listener.
+//!
+//! Checking the `Host` header of requests (RFC 9110, section 7.2) protects from DNS rebinding. In this attack, a web
+//! page lets the name of its own site resolve to this machine, so that the browser takes this service for a part of
+//! that site. The browser still sends the name of the site as the host, which is not allowed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,38 +14,41 @@ const ANY: &str = "*";
 /// The host of a URL or of a `Host` header, without its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host<'a> {
-    /// A name, without the dot that may end it; in the case in which it was sent.
+    /// A name in the case in which it was sent, without a trailing dot.
     Name(&'a str),
-    /// An IP address; an IPv4 address also if it was written as an IPv6 address.
+    /// An IP address. An IPv4 address that is written as an IPv6 address (`::ffff:127.0.0.1`) is stored as IPv4, so
+    /// that both forms are equal.
     Address(IpAddr),
 }
 
 impl<'a> Host<'a> {
-    /// Parses a host with an optional port, such as `films.example`, `127.0.0.1:8080` or `[::1]:8080`; `None` for what
-    /// is neither, for an empty host, and for user information.
+    /// Parses a host with an optional port, such as `films.example`, `127.0.0.1:8080` or `[::1]:8080`. `None` for any
+    /// other text, such as an empty host, an IPv6 address without brackets, or a host with a user (`user@host`).
     #[must_use]
     pub fn of_authority(authority: &'a str) -> Option<Self> {
         let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((address, port)) => (Self::Address(address.parse::<Ipv6Addr>().ok()?.to_canonical()), port),
             None => {
                 let end = authority.find(':').unwrap_or(authority.len());
-                (Self::named(&authority[..end])?, &authority[end..])
+                (Self::name_or_ipv4(&authority[..end])?, &authority[end..])
             }
         };
+        // The digits may be missing after the colon (RFC 3986, section 3.2.3).
         let is_port =
             |port: &str| port.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
         (port.is_empty() || is_port(port)).then_some(host)
     }
 
-    /// A name or an IPv4 address.
-    fn named(host: &'a str) -> Option<Self> {
-        // The characters of a name by RFC 3986 (reg-name).
-        let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+    /// Parses a host that is a name or an IPv4 address, without a port. `None` if it is neither.
+    fn name_or_ipv4(host: &'a str) -> Option<Self> {
+        // The characters that RFC 3986 allows in a name (reg-name).
+        let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
         let name = host.strip_suffix('.').unwrap_or(host);
-        if name.split('.').any(str::is_empty) || !name.bytes().all(is_of_name) {
+        if name.split('.').any(str::is_empty) || !name.bytes().all(is_name_byte) {
             return None;
         }
-        // A name whose last label is a number is an IPv4 address to a browser, or invalid.
+        // To browsers, a host whose last label is a number is an IPv4 address or invalid (WHATWG URL Standard). They
+        // always send the address as four numbers, so short forms such as `127.1` are rejected.
         let last = name.rsplit('.').next().unwrap_or_default();
         if last.bytes().all(|byte| byte.is_ascii_digit()) {
             return name.parse::<Ipv4Addr>().ok().map(|address| Self::Address(address.into()));
@@ -50,28 +56,30 @@ impl<'a> Host<'a> {
         Some(Self::Name(name))
     }
 
-    /// Whether no web site can have this host: loopback names (RFC 6761) and addresses, and names without a dot, which
-    /// only a network's own resolver knows.
+    /// Whether the host is local, which no web site on the internet can be: a loopback address, `localhost` or a name
+    /// below it (RFC 6761), or a name without a dot, which only the resolver of the local network knows.
     fn is_local(self) -> bool {
         match self {
             Self::Address(address) => address.is_loopback(),
-            Self::Name(name) => !name.contains('.') || is_below(name, "localhost"),
+            Self::Name(name) => !name.contains('.') || is_in_domain(name, "localhost"),
         }
     }
 }
 
-/// Hosts under which clients may address a listener. Local ones are always allowed.
+/// Hosts under which clients may address a listener. Local hosts are always allowed: loopback addresses, `localhost`
+/// and its subdomains, and names without a dot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<String>")]
 pub struct AllowedHosts {
+    /// Whether every host is allowed.
     any: bool,
     addresses: Vec<IpAddr>,
     names: Vec<String>,
-    /// Domains whose subdomains are allowed.
+    /// Domains whose subdomains are allowed, but not the domains themselves.
     domains: Vec<String>,
 }
 
-/// An entry of `allowed_hosts` that is not a host.
+/// An entry of `allowed_hosts` that no host can match.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a host: expected a name such as films.example or *.films.example, or an IP address; no port")]
 pub struct HostError(String);
@@ -90,13 +98,16 @@ impl AllowedHosts {
             } else if let Ok(address) = entry.parse::<IpAddr>() {
                 hosts.addresses.push(address.to_canonical());
             } else {
-                let (kept, host) = match entry.strip_prefix("*.") {
+                let (parsed, host) = match entry.strip_prefix("*.") {
                     Some(domain) => (&mut hosts.domains, domain),
                     None => (&mut hosts.names, entry),
                 };
+                // An IPv6 address has colons too, but inside its brackets.
                 let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
+                // RFC 3986 allows `*` in a name, but here it would look like a wildcard that is not supported.
                 match Host::of_authority(host).filter(|_| !has_port && !host.contains('*')) {
-                    Some(Host::Name(name)) => kept.push(name.to_owned()),
+                    Some(Host::Name(name)) => parsed.push(name.to_owned()),
+                    // Not after `*.`, since an address has no subdomains.
                     Some(Host::Address(address)) if host == entry => hosts.addresses.push(address),
                     _ => return Err(error()),
                 }
@@ -105,13 +116,15 @@ impl AllowedHosts {
         Ok(hosts)
     }
 
-    /// What applies to a listener of this address if nothing is set: local hosts on a loopback address, else all.
+    /// The hosts that are allowed at a listener on `address` if `allowed_hosts` is not set: on a loopback address only
+    /// local hosts, otherwise every host, since only the operator knows by which names other machines reach the
+    /// listener.
     #[must_use]
     pub fn default_for(address: SocketAddr) -> Self {
         Self { any: !address.ip().to_canonical().is_loopback(), ..Self::default() }
     }
 
-    /// Whether clients may address the listener by this host.
+    /// Whether clients may address the listener under this host.
     #[must_use]
     pub fn allows(&self, host: Host<'_>) -> bool {
         self.any
@@ -120,7 +133,7 @@ impl AllowedHosts {
                 Host::Address(address) => self.addresses.contains(&address),
                 Host::Name(name) => {
                     self.names.iter().any(|allowed| allowed.eq_ignore_ascii_case(name))
-                        || self.domains.iter().any(|domain| is_below(name, domain) && name.len() > domain.len())
+                        || self.domains.iter().any(|domain| is_in_domain(name, domain) && name.len() > domain.len())
                 }
             }
     }
@@ -134,8 +147,8 @@ impl TryFrom<Vec<String>> for AllowedHosts {
     }
 }
 
-/// Whether a name is this domain or one of its subdomains.
-fn is_below(name: &str, domain: &str) -> bool {
+/// Whether `name` is `domain` or one of its subdomains, ignoring case.
+fn is_in_domain(name: &str, domain: &str) -> bool {
     let start = name.len().checked_sub(domain.len());
     start.is_some_and(|start| {
         name.is_char_boundary(start)

@@ -1,4 +1,4 @@
-//! Kinds of values: what fits a setting, and how it is read from text and shown.
+//! Kinds of settings: which values a setting accepts, how a value is parsed from text, and how it is displayed.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,57 +15,60 @@ use super::hosts::AllowedHosts;
 use super::origins::AllowedOrigins;
 use super::secret::without_password;
 
-/// A timeout of less than a millisecond would reach PostgreSQL as 0, which means none.
+/// The range of a duration, in seconds. PostgreSQL takes timeouts in whole milliseconds, so that a shorter one would
+/// become 0, which means no timeout. The upper bound is a choice; it must not be below the longest default, the hour of
+/// `cache_past_ttl_seconds`.
 const SECONDS: RangeInclusive<f64> = 0.001..=3600.0;
 
-/// What values fit a setting; displays as a description with the unit.
+/// Which values a setting accepts. `Display` describes them, with their unit and range.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
     /// A connection URL of PostgreSQL; secret, because it may hold a password.
     DatabaseUrl,
-    /// The same of a Redis.
+    /// A connection URL of Redis; secret, because it may hold a password.
     RedisUrl,
     /// A file or directory, relative to the working directory.
     Path,
-    /// IP address and port to listen on.
+    /// An IP address and a port to listen on.
     Address,
     /// True or false.
     Bool,
-    /// A number of things.
+    /// A whole number.
     Integer {
-        /// The things.
+        /// What is counted, as a plural noun.
         unit: &'static str,
-        /// The least that fits.
+        /// The smallest number that is accepted.
         min: u64,
-        /// The most that fits.
+        /// The largest number that is accepted.
         max: u64,
     },
-    /// A duration, fractions allowed.
+    /// A duration in seconds, with or without a fraction: a millisecond to an hour.
     Seconds,
-    /// Several texts, at least one.
+    /// A list of texts. Neither the list nor a text may be empty.
     List,
-    /// Several ranges of IP addresses, or none.
+    /// A list of IP networks in CIDR notation, which may be empty.
     Networks,
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// Which log lines are written.
+    /// A filter of log lines, in the syntax of [`Targets`].
     LogFilter,
-    /// Origins of web pages.
+    /// A list of origins of web pages, see [`AllowedOrigins`].
     Origins,
-    /// Hosts of URLs.
+    /// A list of hosts under which clients address a listener, see [`AllowedHosts`].
     Hosts,
-    /// Names of HTTP headers.
+    /// A list of names of HTTP headers.
     HeaderNames,
 }
 
 impl Kind {
-    /// Whether values are hidden in logs, errors and listings.
+    /// Whether a value may contain a password, which logs, errors and listings must mask.
     #[must_use]
     pub fn is_secret(self) -> bool {
         matches!(self, Self::DatabaseUrl | Self::RedisUrl)
     }
 
-    /// The value of a variable's text. Text that does not fit stays text, for [`Kind::validate`] to reject.
+    /// Converts the text of a default, a variable or a flag to a value. If this kind needs a boolean or a number and
+    /// the text is none, the value is the text, which [`Kind::validate`] rejects.
     pub(super) fn parse(self, text: &str) -> Value {
         let parsed = match self {
             Self::Bool => text.parse().map(Value::Boolean).ok(),
@@ -80,23 +83,25 @@ impl Kind {
         parsed.unwrap_or_else(|| text.into())
     }
 
-    /// Whether the value fits.
+    /// Whether this kind accepts the value.
     pub(super) fn validate(self, value: &Value) -> bool {
         match self {
             Self::Bool => value.is_bool(),
-            Self::Integer { min, max, .. } => is::<u64>(value, |number| (min..=max).contains(&number)),
-            Self::Seconds => is::<f64>(value, |seconds| SECONDS.contains(&seconds)),
-            Self::List => is::<Vec<String>>(value, |texts| !texts.is_empty() && !texts.iter().any(String::is_empty)),
-            Self::Networks => is::<Vec<IpNet>>(value, |_| true),
-            Self::Origins => is::<AllowedOrigins>(value, |_| true),
-            Self::Hosts => is::<AllowedHosts>(value, |_| true),
-            Self::HeaderNames => is::<Vec<String>>(value, |names| names.iter().all(|name| is_header_name(name))),
+            Self::Integer { min, max, .. } => fits::<u64>(value, |number| (min..=max).contains(&number)),
+            Self::Seconds => fits::<f64>(value, |seconds| SECONDS.contains(&seconds)),
+            Self::List => fits::<Vec<String>>(value, |texts| !texts.is_empty() && !texts.iter().any(String::is_empty)),
+            Self::Networks => fits::<Vec<IpNet>>(value, |_| true),
+            Self::Origins => fits::<AllowedOrigins>(value, |_| true),
+            Self::Hosts => fits::<AllowedHosts>(value, |_| true),
+            Self::HeaderNames => fits::<Vec<String>>(value, |names| names.iter().all(|name| is_header_name(name))),
             _ => value.as_str().is_some_and(|text| self.validate_text(text)),
         }
     }
 
+    /// As [`Kind::validate`], for the kinds whose values are texts.
     fn validate_text(self, text: &str) -> bool {
         match self {
+            // Of a URL only the scheme: `check_url` checks the rest, and its errors say which part is wrong.
             Self::DatabaseUrl => text.starts_with("postgres://") || text.starts_with("postgresql://"),
             Self::RedisUrl => text.starts_with("redis://") || text.starts_with("rediss://"),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
@@ -106,7 +111,7 @@ impl Kind {
         }
     }
 
-    /// Checks the parts of a connection URL; other kinds have none.
+    /// Checks the parts of a connection URL that [`Kind::validate`] has accepted. Values of other kinds pass.
     pub(super) fn check_url(self, value: &Value) -> Result<(), UrlFault> {
         match (self, value.as_str()) {
             (Self::DatabaseUrl, Some(url)) => check_database_url(url),
@@ -115,12 +120,13 @@ impl Kind {
         }
     }
 
-    /// The value as TOML on one line, for people; of a secret, only the parts that are not secret.
+    /// The value as TOML on one line, for errors and listings. The secret parts of a connection URL are masked.
     pub(super) fn display(self, value: &Value) -> String {
-        // JSON of texts, numbers, booleans and lists of them is TOML too.
+        // Texts, whole numbers, booleans and lists of them are written in JSON as in TOML.
         let json = |value: &Value| serde_json::to_string(value).unwrap_or_else(|error| error.to_string());
         match value {
             value if self.is_secret() => json(&without_password(value.as_str().unwrap_or_default()).into()),
+            // JSON cannot express the infinities and NaN, which TOML allows.
             Value::Float(number) => format!("{number:?}"),
             Value::Datetime(time) => time.to_string(),
             value => json(value),
@@ -128,11 +134,12 @@ impl Kind {
     }
 }
 
-/// Whether the value has this type, and the property.
-fn is<T: DeserializeOwned>(value: &Value, fits: impl FnOnce(T) -> bool) -> bool {
-    value.clone().try_into().is_ok_and(fits)
+/// Whether the value can be deserialized as `T` and then meets the condition.
+fn fits<T: DeserializeOwned>(value: &Value, condition: impl FnOnce(T) -> bool) -> bool {
+    value.clone().try_into().is_ok_and(condition)
 }
 
+/// Whether `name` is the name of one header. `*` would be a valid name, but CORS takes it for a wildcard.
 fn is_header_name(name: &str) -> bool {
     name != "*" && name.parse::<HeaderName>().is_ok()
 }

@@ -1,7 +1,7 @@
 //! Configuration: typed settings, read once at the start.
 //!
-//! Later sources override earlier ones: defaults, `cinegraph.toml`, `CINEGRAPH_*` variables, flags. [`SETTINGS`] has the
-//! name, meaning, default and range of each setting; [`Config`] has the typed values.
+//! Sources in the order in which later ones override earlier ones: defaults, `cinegraph.toml`, `CINEGRAPH_*` variables,
+//! flags. [`SETTINGS`] has the name, meaning, default and range of each setting; [`Config`] has the typed values.
 
 mod admin_tokens;
 mod connection_url;
@@ -34,7 +34,7 @@ use settings::{FILE_VARIABLE, PREFIX};
 pub use settings::{SETTINGS, Setting, markdown};
 use values::{Values, known_variables, read};
 
-/// Read if it exists and no other file is named.
+/// The configuration file if neither `--config` nor `CINEGRAPH_CONFIG` names one. It need not exist.
 const DEFAULT_FILE: &str = "cinegraph.toml";
 
 /// The validated values of all settings. [`SETTINGS`] has the meaning, default and range of each.
@@ -106,24 +106,25 @@ pub struct Config {
     unknown_variables: Vec<String>,
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// [`LogFormat::Pretty`] when standard output is a terminal, else [`LogFormat::Json`].
     Auto,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Text for people.
     Pretty,
 }
 
-/// What the command line says; it beats every other source.
+/// Settings given as command-line flags, which override every other source. A field is `None` if its flag is not given.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `--config`: the configuration file.
     pub config: Option<PathBuf>,
-    /// `--database-url`. Other users of the machine can read it in the list of processes.
+    /// `--database-url`. Other users of the machine can read a password in it, since they can list the arguments of
+    /// processes.
     pub database_url: Option<Secret>,
     /// `--data-dir`
     pub data_dir: Option<String>,
@@ -136,12 +137,13 @@ pub struct Overrides {
 }
 
 impl Config {
-    /// Reads the configuration file, the environment and the files that it names.
+    /// Reads the configuration file, the environment variables, and the files of secrets that variables name, and adds
+    /// `overrides`.
     ///
     /// # Errors
-    /// [`ConfigError`] for what can't be read, is unknown, or is not what the setting expects.
+    /// [`ConfigError`] if a file cannot be read, a setting is unknown, or a setting does not accept its value.
     pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
-        let variables = our_variables()?;
+        let variables = prefixed_variables()?;
         let named_file = match (&overrides.config, variables.get(FILE_VARIABLE)) {
             (Some(path), _) => Some((path.clone(), "--config")),
             (None, Some(path)) => Some((PathBuf::from(path), FILE_VARIABLE)),
@@ -159,8 +161,9 @@ impl Config {
         Self::from_layers(file, variables, overrides)
     }
 
-    /// The same from a file's path and text, and variables, that the caller read. Variables that are not ours are
-    /// ignored; files that hold secrets are read.
+    /// As [`Config::load`], but the caller has read the variables and the configuration file, whose path and text
+    /// `file` has. Variables that do not start with `CINEGRAPH_` are ignored. The files of secrets that variables name
+    /// are read here.
     ///
     /// # Errors
     /// As [`Config::load`].
@@ -187,13 +190,14 @@ impl Config {
         Setting::named("log_filter").and_then(|setting| setting.default) == Some(&self.log_filter)
     }
 
-    /// The effective configuration as commented TOML: what each setting means, where its value is from, and no secrets.
+    /// The effective configuration as TOML, with comments that say what each setting means and where its value is from.
+    /// Passwords are masked.
     #[must_use]
     pub fn describe(&self) -> &str {
         &self.description
     }
 
-    /// The names of `CINEGRAPH_` variables that are not settings, and that were ignored.
+    /// The names of the variables that start with `CINEGRAPH_` but belong to no setting, so that they were ignored.
     #[must_use]
     pub fn unknown_variables(&self) -> &[String] {
         &self.unknown_variables
@@ -201,7 +205,7 @@ impl Config {
 }
 
 impl LogFormat {
-    /// Whether to write JSON, given where the lines go.
+    /// Whether log lines are JSON. [`LogFormat::Auto`] depends on where they are written to.
     #[must_use]
     pub fn is_json(self, stdout_is_terminal: bool) -> bool {
         match self {
@@ -213,7 +217,7 @@ impl LogFormat {
 }
 
 impl Overrides {
-    /// Each flag, the setting that it sets, and its text.
+    /// For each flag that sets a setting: the flag, the key of the setting, and the value, if the flag is given.
     fn flags(&self) -> [(&'static str, &'static str, Option<&str>); 5] {
         [
             ("--database-url", "database_url", self.database_url.as_ref().map(Secret::expose)),
@@ -225,10 +229,15 @@ impl Overrides {
     }
 }
 
-/// The variables of this process that start with our prefix. Of those that are not ours, only the name counts.
-fn our_variables() -> Result<BTreeMap<String, String>, ConfigError> {
-    let ours = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    ours.filter(|(name, _)| name.starts_with(PREFIX))
+/// The environment variables that start with [`PREFIX`].
+///
+/// # Errors
+/// [`ConfigError::NotText`] if a variable that this program reads is not UTF-8. Any other such variable gets an empty
+/// value, because only its name is reported.
+fn prefixed_variables() -> Result<BTreeMap<String, String>, ConfigError> {
+    let variables = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    variables
+        .filter(|(name, _)| name.starts_with(PREFIX))
         .map(|(name, value)| match value.into_string() {
             Ok(value) => Ok((name, value)),
             Err(_) if known_variables().any(|known| known == name) => Err(ConfigError::NotText { variable: name }),
@@ -237,10 +246,12 @@ fn our_variables() -> Result<BTreeMap<String, String>, ConfigError> {
         .collect()
 }
 
+/// Deserializes a number of seconds.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
+/// Deserializes a setting that has a value. A setting without one is `None` by `serde(default)`.
 fn optional_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     seconds(deserializer).map(Some)
 }

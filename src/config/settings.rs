@@ -1,23 +1,24 @@
-//! The settings: their names, meaning, defaults and ranges, on one page.
+//! The settings on one page: their names, meaning, defaults and ranges.
 
 use super::kind::Kind;
 
-/// Prefix of the variables of settings.
+/// Prefix of the environment variables of settings.
 pub(super) const PREFIX: &str = "CINEGRAPH_";
 
-/// Names the configuration file; the only variable with our prefix that is not a setting.
+/// The variable that names the configuration file. Of the variables with [`PREFIX`] that this program reads, it is the
+/// only one that belongs to no setting.
 pub(super) const FILE_VARIABLE: &str = "CINEGRAPH_CONFIG";
 
-/// One setting, as people read about it.
+/// Description of one setting. Values are validated against it, and docs/SETTINGS.md is generated from it.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// Its name in the file.
+    /// Its name in the configuration file.
     pub key: &'static str,
-    /// What values fit.
+    /// Which values it accepts.
     pub kind: Kind,
-    /// Written as in a variable. `None`: not set.
+    /// The default, written as in a variable. `None` if the setting is not set by default.
     pub default: Option<&'static str>,
-    /// One or two sentences.
+    /// What it means, in one or two sentences for operators.
     pub description: &'static str,
 }
 
@@ -99,6 +100,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "cache_columns_bytes",
         kind: Kind::Integer { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
+        // 256 MiB: a choice, enough for the columns of a million movies and of their validation.
         default: Some("268435456"),
         description: "Memory for the score columns of decades: about 100 bytes per movie, and another 100 for \
                       validation.",
@@ -106,6 +108,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "cache_answers_bytes",
         kind: Kind::Integer { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
+        // 48 MiB: a choice. docs/runbooks.md says when to change it.
         default: Some("50331648"),
         description: "Memory for cached responses, results and movie details.",
     },
@@ -311,7 +314,7 @@ pub const SETTINGS: &[Setting] = &[
     },
 ];
 
-/// Settings of earlier versions, and what applies instead.
+/// The keys of settings that earlier versions had, each with a text that says what applies instead.
 pub(super) const REMOVED: &[(&str, &str)] = &[
     ("breaker_failures", "circuit breakers open after 5 consecutive failures"),
     ("breaker_pause_seconds", "circuit breakers stay open for at most 3 seconds"),

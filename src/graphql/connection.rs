@@ -10,7 +10,8 @@ use super::error::ApiError;
 use crate::scoring::{MovieId, Standing};
 use crate::versions::Epoch;
 
-/// Maximum page size.
+/// Maximum page size. A choice. The `complexity` attributes of the schema repeat the number, and a cached page of
+/// `services::predictions` has as many movies.
 const PAGE_MAX: i32 = 100;
 
 /// Error text for a cursor that cannot be decoded.
@@ -20,17 +21,22 @@ const INVALID_CURSOR: &str = "is not a valid cursor";
 const CURSOR_MISMATCH: &str =
     "is a cursor of another query: send the arguments of the previous page; only `first` may differ";
 
-/// Error text for a cursor that was issued for the data of another epoch. Its movie may be another one by now.
+/// Error text for a cursor that was issued for the data of another epoch. In the present data, the ID in the cursor may
+/// be that of another movie.
 const CURSOR_OF_OTHER_EPOCH: &str =
     "is a cursor of an earlier state of the database, which was replaced: start again with the first page";
 
-/// Version of the cursor layout. Cursors with another version are rejected instead of being misread.
+/// Version of the cursor layout, and first byte of every cursor. Cursors with another version are rejected instead of
+/// being misread.
+///
+/// Words of 8 bytes follow: the epoch, the fingerprint of the list, and then score and ID in a [`Cursor`], or the ID in
+/// a [`TitleCursor`], whose last part is the title. Numbers are big-endian. The whole is encoded in Base64 for URLs.
 const CURSOR_VERSION: u8 = 2;
 
 pub(super) type Connection<Node, Fields = EmptyFields> = async_graphql::connection::Connection<Cursor, Node, Fields>;
 pub(super) type Edge<Node> = async_graphql::connection::Edge<Cursor, Node, EmptyFields>;
 
-/// The validated page size.
+/// Returns the page size that the argument `first` requests.
 ///
 /// # Errors
 /// `BAD_USER_INPUT` if `first` is not 1 to [`PAGE_MAX`].
@@ -38,10 +44,10 @@ pub(super) fn page_size(first: i32) -> Result<usize, ApiError> {
     bounded("first", first, PAGE_MAX)
 }
 
-/// The validated number of items in the argument `field`.
+/// Returns `given`, the value of the argument `field`, if it is 1 to `max`.
 ///
 /// # Errors
-/// `BAD_USER_INPUT` if it is not 1 to `max`.
+/// `BAD_USER_INPUT` if it is not.
 pub(super) fn bounded(field: &str, given: i32, max: i32) -> Result<usize, ApiError> {
     match usize::try_from(given) {
         Ok(count) if (1..=max).contains(&given) => Ok(count),
@@ -56,18 +62,22 @@ pub(super) struct CountFields {
     pub(super) total_count: usize,
 }
 
-/// The list that a cursor points into.
+/// Identifies the ordered list that a cursor points into. A cursor of one list is invalid for all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CursorScope {
     /// Epoch of the data.
     epoch: Epoch,
-    /// Fingerprint of everything else that determines the list's members and their order.
+    /// Fingerprint of everything else that determines the list's members and their order: the first 8 bytes of a
+    /// SHA-256. It detects mistakes of clients and not attacks, so 8 bytes suffice.
     list: [u8; 8],
 }
 
 impl CursorScope {
-    /// The scope of the list that `parts` determine. To be made before the data is loaded: a cursor of data that is
-    /// replaced meanwhile then has the former epoch, and is rejected, instead of looking like one of the new data.
+    /// The scope of the list that `parts` determine.
+    ///
+    /// `epoch` must be read before the data is loaded. If the database is replaced during the load, the cursors then
+    /// have the former epoch and are rejected. With an epoch that was read later, cursors into the old data would be
+    /// accepted for the new data.
     pub(super) fn of(epoch: Epoch, parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -89,6 +99,9 @@ impl CursorScope {
     }
 
     /// Checks that a cursor of the scope `other` points into this list.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if it does not.
     fn check(self, other: Self) -> Result<(), ApiError> {
         if other.list != self.list {
             Err(ApiError::bad_input("after", CURSOR_MISMATCH))
@@ -125,7 +138,8 @@ impl CursorScope {
     }
 }
 
-/// A position in a ranking. Stays valid when movies are added or removed around it.
+/// A position in a ranking. Holds the score and ID of a movie and not its rank, so that the next page neither repeats
+/// nor skips movies if others are added or removed before it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cursor {
     scope: CursorScope,
@@ -141,7 +155,7 @@ impl CursorType for Cursor {
         let words: [[u8; 8]; 4] = rest.as_chunks().0.try_into().map_err(|_| INVALID_CURSOR)?;
         let [epoch, list, score, id] = words;
         let standing = Standing { score: f64::from_be_bytes(score), id: MovieId(i64::from_be_bytes(id)) };
-        // `as_chunks` leaves a remainder out, and a NaN has no place in an order.
+        // `as_chunks` ignores bytes after the last whole word, hence the check of the length. No score is NaN.
         if rest.len() != size_of_val(&words) || standing.score.is_nan() {
             return Err(INVALID_CURSOR);
         }
@@ -157,11 +171,11 @@ impl CursorType for Cursor {
     }
 }
 
-/// A position in title order.
+/// A position in a list of movies that is ordered by folded title, then by ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TitleCursor {
     pub(super) scope: CursorScope,
-    /// Lower-cased title.
+    /// Folded title, as [`fold_title`](crate::scoring::fold_title) returns it.
     pub(super) title: String,
     pub(super) id: MovieId,
 }
@@ -179,7 +193,7 @@ impl CursorType for TitleCursor {
             })
             .ok_or(INVALID_CURSOR)?;
         let title = String::from_utf8(title.to_vec()).map_err(|_| INVALID_CURSOR)?;
-        // PostgreSQL texts cannot contain NUL: the query would fail.
+        // PostgreSQL texts cannot contain NUL: the query would fail with an internal error.
         if title.contains('\0') {
             return Err(INVALID_CURSOR);
         }

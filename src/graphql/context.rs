@@ -22,12 +22,15 @@ use crate::services::{ServiceError, Services};
 use crate::store::Profile;
 use crate::versions::Epoch;
 
-/// More keys than any page has, so that a batch is never split.
+/// Maximum number of keys in a batch. Far above the number of keys that an operation can request within the usual limit
+/// of its cost, so that a batch is not split. The library's default of 1,000 is below the keys of one page: 100 movies
+/// with 100 people each.
 const BATCH_MAX: usize = 1_000_000;
 
 /// State of one operation, shared by its resolvers only.
 pub(super) struct RequestContext {
     services: Arc<Services>,
+    /// Epoch of the data when the operation started, for its cursors.
     epoch: Epoch,
     loaders: DataLoader<Loaders, HashMapCache>,
     profiles: OnceCell<Arc<Vec<Arc<Profile>>>>,
@@ -38,7 +41,8 @@ pub(super) struct RequestContext {
 #[derive(Debug, Clone)]
 pub(super) struct RankingParams {
     pub(super) selection: WeightSelection,
-    /// Whether no profile has these weights.
+    /// Whether the weights equal those of no profile. There may be any number of such weights, so their results are
+    /// cached in a small space of their own.
     pub(super) custom: bool,
     pub(super) list: String,
 }
@@ -49,7 +53,8 @@ impl RankingParams {
         TestedWeights { weights: self.selection.weights, custom: self.custom }
     }
 
-    /// Key of the ranking: list and weights, independent of the profile's name.
+    /// Text that identifies the ranking: the list and the exact bits of the weights. The same for a profile and for
+    /// equal weights that a client sends.
     pub(super) fn key(&self) -> String {
         let shares = self.selection.weights.shares().map(|share| format!("{:016x}", share.to_bits()));
         format!("{} {}", self.list, shares.join(" "))
@@ -62,6 +67,7 @@ impl RequestContext {
         let loaders = Loaders::new(Arc::clone(&services), metrics);
         let loaders = DataLoader::with_cache(loaders, batches, NoDelay, HashMapCache::default());
         Self {
+            // Read here, before any data is loaded, as `CursorScope::of` requires.
             epoch: services.versions.epoch(),
             services,
             loaders: loaders.max_batch_size(BATCH_MAX),
@@ -79,8 +85,11 @@ impl RequestContext {
         CursorScope::of(self.epoch, parts)
     }
 
-    /// One value, loaded in a batch with those that other resolvers request. Boxed, because the future of every field
-    /// of a type, even of a plain title, is as large as that of its largest field, and is moved.
+    /// Loads the value of `key` in a batch with the keys that other resolvers request. `None` if there is no such
+    /// value.
+    ///
+    /// The future is boxed to make it small. All fields of a type have futures of the same size, that of the largest
+    /// one, and they are moved: otherwise even a plain title would cost as much as a field that loads.
     pub(super) fn load<K>(&self, key: K) -> BoxFuture<'_, Result<Option<<Loaders as Loader<K>>::Value>, ApiError>>
     where
         K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
@@ -89,22 +98,22 @@ impl RequestContext {
         self.loaders.load_one(key).boxed()
     }
 
-    /// All profiles, by name.
+    /// All profiles, ordered by name. Read once per operation, so that all of its resolvers see the same profiles.
     pub(super) async fn profiles(&self) -> Result<&[Arc<Profile>], ApiError> {
         let profiles = self.profiles.get_or_try_init(|| self.services.profiles.all()).await;
         profiles.map(|profiles| profiles.as_slice()).map_err(ApiError::from)
     }
 
-    /// The names of lists, genres and countries.
+    /// The names of lists, genres and countries. Read once per operation.
     pub(super) async fn reference(&self) -> Result<&Reference, ApiError> {
         let reference = self.reference.get_or_try_init(|| self.services.reference.names()).await;
         reference.map(AsRef::as_ref).map_err(ApiError::from)
     }
 
-    /// Returns `key` if the list exists.
+    /// Returns `key` if it is the key of a list.
     ///
     /// # Errors
-    /// `NOT_FOUND` if it does not.
+    /// `NOT_FOUND` if it is not.
     pub(super) async fn list(&self, key: String) -> Result<String, ApiError> {
         if self.reference().await?.lists.iter().any(|list| list.key == key) {
             Ok(key)

@@ -11,10 +11,12 @@ use crate::services::ServiceError;
 use crate::store::StoreError;
 use crate::telemetry::Label as _;
 
-/// Seconds after which a client may retry when the service is unavailable (`extensions.retryAfter`).
+/// Seconds after which a client may retry when the service is unavailable (`extensions.retryAfter`, `Retry-After`). A
+/// choice: the smallest whole number, because overload and failovers usually last only moments.
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Maximum length of a syntax error, in characters: the parser's text repeats the client's input.
+/// Maximum length of the parser's text in a syntax error, in characters. A choice: long enough for a list of expected
+/// tokens, while a text that repeats the client's input is cut.
 const SYNTAX_ERROR_LIMIT: usize = 200;
 
 /// An error as a client sees it.
@@ -33,12 +35,13 @@ impl ApiError {
         Self { code, message: message.into(), field: None }
     }
 
-    /// An invalid argument: `field` is its path, `problem` what is wrong with it.
+    /// A `BAD_USER_INPUT` error. `field` is the path of the invalid argument, such as `filter.minScore`; `problem` says
+    /// what is wrong with it, and is shown after the path.
     pub(super) fn bad_input(field: &str, problem: impl AsRef<str>) -> Self {
         Self { code: ErrorCode::BadUserInput, message: problem.as_ref().into(), field: Some(field.into()) }
     }
 
-    /// Prefixes the field with the name of the enclosing argument.
+    /// Puts the name of the enclosing argument before the path of the invalid argument, if the error has one.
     pub(super) fn prefix_field(self, argument: &str) -> Self {
         let field = self.field.map(|field| format!("{argument}.{field}").into());
         Self { field, ..self }
@@ -60,7 +63,8 @@ impl From<ServiceError> for ApiError {
             ServiceError::NotReady(what) => Self::new(ErrorCode::ServiceUnavailable, what),
             ServiceError::Store(error) => {
                 let cause = chain(&error);
-                // A failed background refresh reaches no client, and the cache metrics count it.
+                // The failure of a background load reaches no client and is counted in the cache metrics, so it is not
+                // logged as an error. Outside of a dependency scope, a request is served.
                 if DependencyScope::current().is_none_or(|reading| reading.mode() == ReadMode::Request) {
                     tracing::error!(error = cause, "request failed");
                 } else {
@@ -70,7 +74,7 @@ impl From<ServiceError> for ApiError {
                     StoreError::Unavailable(_) | StoreError::Unresponsive(_) | StoreError::TooManyDirectQueries(_) => {
                         Self::new(ErrorCode::ServiceUnavailable, "the service is temporarily unavailable; retry later")
                     }
-                    // Repeated already, in vain.
+                    // The store has repeated the transaction several times, and all of the attempts conflicted.
                     error if error.is_conflict() => {
                         Self::new(ErrorCode::ServiceUnavailable, "the service is temporarily unavailable; retry later")
                     }
@@ -90,7 +94,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
-        // Clients that show only the message need the argument, too.
+        // Some clients show only the message, so it names the argument as well.
         let message = match &error.field {
             Some(field) => format!("{field}: {}", error.message),
             None => error.message.to_string(),
@@ -107,7 +111,8 @@ impl From<ApiError> for Error {
     }
 }
 
-/// The parser's error without the excerpt of the document; the position is in `locations`.
+/// Converts an error of the parser to `GRAPHQL_PARSE_FAILED`. The text keeps the reason only and not the excerpt of the
+/// document, because clients have the document, and `locations` has the position.
 pub(super) fn syntax_error(error: &ServerError) -> ServerError {
     // The parser writes the reason last, after the excerpt and an equals sign.
     let reason = error.message.lines().last().unwrap_or_default().trim_start_matches([' ', '=']);
@@ -121,8 +126,11 @@ pub(super) fn error_with_code(code: ErrorCode, message: impl Into<String>) -> Se
     error
 }
 
-/// Returns the code of an error and adds it if missing. Errors of async-graphql itself have none. Neither does an error
-/// that a resolver let through by mistake: it becomes `INTERNAL`, and its text is logged instead of sent.
+/// Returns the code of an error. An error without a code is given one:
+///
+/// - `GRAPHQL_VALIDATION_FAILED` if it has no path, because then async-graphql's validation found it;
+/// - `BAD_USER_INPUT` if async-graphql rejected an argument during execution;
+/// - `INTERNAL` otherwise: by mistake, a resolver returned an error that is no [`ApiError`]. Its text is only logged.
 pub(super) fn assign_code(error: &mut ServerError) -> ErrorCode {
     if let Some(Value::String(name)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
         return ErrorCode::named(name).unwrap_or(ErrorCode::Internal);
@@ -142,9 +150,11 @@ pub(super) fn assign_code(error: &mut ServerError) -> ErrorCode {
     code
 }
 
-/// Whether async-graphql rejected an argument that validation does not check, such as a date.
+/// Whether async-graphql itself rejected the value of an argument during execution, such as a date, which validation
+/// does not check.
 fn is_bad_argument(error: &ServerError) -> bool {
-    // The library's errors have no code, so that only their texts tell them apart.
+    // Errors of the library have no code: only their texts distinguish them. An error that a resolver returned by
+    // mistake may have the same text, but it has a source: the value that `?` converted.
     error.source.is_none()
         && (error.message.starts_with("Failed to parse \"") || error.message.starts_with("Expected input type \""))
 }
@@ -153,7 +163,8 @@ fn set_code(error: &mut ServerError, code: ErrorCode) {
     error.extensions.get_or_insert_default().set("code", code.as_str());
 }
 
-/// The outcome of a response with these error codes and this data.
+/// The outcome of a response with these error codes and this data, for the metrics. Client errors alone make it
+/// `rejected`, even if there is data.
 pub(super) fn outcome(codes: &[ErrorCode], data: &Value) -> Outcome {
     match codes {
         [] => Outcome::Ok,
@@ -163,7 +174,8 @@ pub(super) fn outcome(codes: &[ErrorCode], data: &Value) -> Outcome {
     }
 }
 
-/// A `QUERY_TOO_COMPLEX` error with the requested and the allowed number in its extension `figure`.
+/// A `QUERY_TOO_COMPLEX` error. Its extension `figure`, such as `cost` or `depth`, holds the requested and the allowed
+/// number.
 pub(super) fn too_complex(problem: String, figure: &str, requested: usize, allowed: usize) -> ServerError {
     let mut error = error_with_code(ErrorCode::QueryTooComplex, problem);
     error.extensions.get_or_insert_default().set(figure, value!({ "requested": requested, "allowed": allowed }));

@@ -14,7 +14,8 @@ use crate::services::Services;
 use crate::services::movies::DetailKey;
 use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, Person, PersonId, PersonQuality};
 
-/// Names of all loaders, as metric labels.
+/// Names of all loaders, as metric labels. Must contain the name of every `loader!` below: batches of other names are
+/// counted as `other`.
 pub const LOADERS: &[&str] = &[
     "movie_by_id",
     "genres_by_movie",
@@ -67,7 +68,7 @@ pub(super) struct PersonKey(pub(super) DetailKey<PersonId>);
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct PersonQualityKey(pub(super) DetailKey<PersonId>);
 
-/// Key of the score of a movie that is not in a decade's columns.
+/// Key of a score that is computed from the base tables, for a movie that is not in the columns of a decade.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct LiveScoreOf(pub(super) MovieId);
 
@@ -81,7 +82,8 @@ fn batch_span(loader: &'static str, keys: usize) -> Span {
     )
 }
 
-/// Implements [`Loader`] for a key: value type, name, service call, and conversions from and to the key.
+/// Implements [`Loader`] for a type of key: `loader!(key => value, name, |services, ids: id| service call, key to id,
+/// id to key)`. Keys that the service call does not return have no value.
 macro_rules! loader {
     ($key:ty => $value:ty, $name:literal, |$services:ident, $ids:ident: $id:ty| $load:expr, $unwrap:expr, $wrap:expr) => {
         impl Loader<$key> for Loaders {

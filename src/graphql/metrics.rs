@@ -15,12 +15,13 @@ label! {
 }
 
 label! {
-    /// How an operation ended: `partial` is data with a server error, `rejected` is a client error.
+    /// How an operation ended. `partial`: with data and server errors; `error`: with server errors and no data;
+    /// `rejected`: with client errors only; `cancelled`: the client left.
     Outcome { Ok = "ok", Partial = "partial", Error = "error", Rejected = "rejected", Cancelled = "cancelled" }
 }
 
 label! {
-    /// A phase of an operation, in order.
+    /// A phase of an operation. The values are in the order of the phases.
     Phase { Parse = "parse", Validate = "validate", Execute = "execute" }
 }
 
@@ -43,12 +44,14 @@ label! {
 }
 
 label! {
-    /// Why an admin token was rejected: unknown, or not checked after too many unknown ones of the same client.
+    /// Why an admin token was rejected. `invalid`: it is unknown; `rate_limit`: it was not checked, because the client
+    /// has sent too many unknown tokens.
     TokenRejection { Invalid = "invalid", RateLimit = "rate_limit" }
 }
 
 impl Outcome {
-    /// Outcome of an operation whose future is dropped: an error during a panic, otherwise cancelled by the client.
+    /// Outcome of an operation whose future is dropped before it has ended: [`Outcome::Error`] if a panic drops it,
+    /// otherwise [`Outcome::Cancelled`], since the client has left.
     #[must_use]
     pub fn abandoned() -> Self {
         if std::thread::panicking() { Self::Error } else { Self::Cancelled }
@@ -60,7 +63,7 @@ impl Outcome {
 pub struct OperationEnd {
     /// Success, or the kind of failure.
     pub outcome: Outcome,
-    /// The slowest source used, if all root fields are predictions.
+    /// The slowest data source used, if all root fields are predictions; `None` otherwise.
     pub prediction: Option<DataSource>,
 }
 
@@ -136,7 +139,7 @@ impl GraphqlMetrics {
         FieldGuard { metrics: self.clone(), started: Instant::now(), field, status: Status::Error }
     }
 
-    /// Counts a subscription as open until it is dropped.
+    /// Counts a subscription as open until the guard is dropped.
     #[must_use]
     pub fn subscription(&self, field: &'static str) -> SubscriptionGuard {
         self.0.fields.get(field).1.subscriptions.increment(1.0);
@@ -183,7 +186,8 @@ impl GraphqlMetrics {
         self.0.loaders.get(loader).1.record(number(keys));
     }
 
-    /// Returns the name of a root field of the schema, `other` for any other name. Safe to log for any client input.
+    /// Returns `field` if it is a root field of the schema, and `other` if not, so that no text of a client gets into
+    /// logs and labels.
     #[must_use]
     pub fn field_name(&self, field: &str) -> &'static str {
         self.0.fields.get(field).0
@@ -205,7 +209,8 @@ pub struct OperationGuard {
 }
 
 impl OperationGuard {
-    /// Sets the type of the operation, once the document is parsed.
+    /// Sets the type of the operation, which is known once the document is parsed. From then on, the operation counts
+    /// as active under this type.
     pub fn kind(&mut self, kind: OperationType) {
         let operations = &self.metrics.0.operations;
         operations.at(self.kind).active.decrement(1.0);
@@ -213,7 +218,8 @@ impl OperationGuard {
         self.kind = kind;
     }
 
-    /// Records the outcome, and returns the time since the start. Only the first call records.
+    /// Records the outcome, and returns the time since the start. Only the first call records: the guard calls this
+    /// again when it is dropped.
     pub fn finish(&mut self, outcome: Outcome) -> Duration {
         let elapsed = self.started.elapsed();
         if !std::mem::replace(&mut self.finished, true) {
@@ -231,7 +237,8 @@ impl Drop for OperationGuard {
     }
 }
 
-/// A root field being resolved. If it is dropped unfinished, it counts as an error.
+/// A root field being resolved. Dropped without [`finish`](Self::finish), by a client that leaves or by a panic, it
+/// counts as an error.
 #[derive(Debug)]
 pub struct FieldGuard {
     metrics: GraphqlMetrics,
@@ -241,7 +248,7 @@ pub struct FieldGuard {
 }
 
 impl FieldGuard {
-    /// Records the end.
+    /// Ends the field with this status. The drop at the end of the call records it.
     pub fn finish(mut self, status: Status) {
         self.status = status;
     }
@@ -255,7 +262,7 @@ impl Drop for FieldGuard {
     }
 }
 
-/// An open subscription.
+/// An open subscription. Dropping it ends the count as open.
 #[derive(Debug)]
 pub struct SubscriptionGuard {
     metrics: GraphqlMetrics,

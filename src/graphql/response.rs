@@ -23,11 +23,11 @@ pub struct OperationResponse {
     pub status: ExecutionStatus,
     /// Outcome for the metrics.
     pub outcome: Outcome,
-    /// The slowest data source used, if all root fields are predictions.
+    /// The slowest data source used, if all root fields are predictions; `None` otherwise.
     pub prediction: Option<DataSource>,
     /// Cache metadata; `None` if the response is not cacheable.
     pub cache: Option<CacheMetadata>,
-    /// Whether the service was unavailable and the client may retry soon.
+    /// Whether a part of the service was unavailable, so that the client may retry soon.
     pub unavailable: bool,
 }
 
@@ -44,7 +44,7 @@ impl OperationResponse {
         }
     }
 
-    /// The response above the limit of concurrent operations.
+    /// The response to an operation that is rejected because the limit of concurrent operations is reached.
     pub(super) fn shed() -> Self {
         let mut error = error_with_code(ErrorCode::ServiceUnavailable, "too many concurrent requests; retry later");
         error.extensions.get_or_insert_default().set("retryAfter", RETRY_AFTER_SECONDS);
@@ -82,18 +82,20 @@ pub struct CacheMetadata {
     pub lookup: Lookup,
     /// When the response was created, and until when it may be served.
     pub validity: Validity,
-    /// Current age.
+    /// Age of the response now.
     pub age: Duration,
-    /// Hash of the body.
+    /// Hash of the body, for the `ETag`.
     pub hash: BodyHash,
 }
 
-/// Hash of a response body and of the epoch of its data: equal in all processes.
+/// Hash of a response body and of the epoch of its data, which becomes the `ETag`. All instances compute the same hash,
+/// so a client can revalidate a response with any of them. With the epoch, no `ETag` of the data of another database
+/// matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BodyHash(pub u128);
 
 impl BodyHash {
-    /// The first 128 bits of the SHA-256 of both.
+    /// The first 128 bits of the SHA-256 of the epoch and the body.
     pub(super) fn of(body: &[u8], epoch: Epoch) -> Self {
         let hash = Sha256::new().chain_update(epoch.to_bits().to_be_bytes()).chain_update(body).finalize();
         Self(hash.first_chunk().copied().map_or(0, u128::from_be_bytes))
@@ -107,6 +109,7 @@ pub(super) fn encode(response: &Response) -> Bytes {
     let executed = response.errors.iter().all(|error| !error.path.is_empty());
     let Response { errors, data, extensions, .. } = response;
     let body = Body { errors, data: executed.then_some(data), extensions };
+    // Cannot fail: the keys of all maps are strings.
     serde_json::to_vec(&body).unwrap_or_default().into()
 }
 

@@ -1,4 +1,5 @@
-//! The response cache: encoded responses by operation and variables, and by the raw bytes of requests.
+//! The response cache: encoded responses, which are found by a hash of operation and variables, or by a hash of the raw
+//! bytes of a request.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +20,11 @@ use crate::cache::{
 };
 use crate::clock::Clock;
 
-/// Longer than the TTL of any dependency, so that the dependencies determine how long a response is cached.
+/// TTL of a response itself. Longer than the TTL of any dependency, which is at most an hour, so that the dependencies
+/// determine how long the response is cached.
 const RESPONSE_TTL: Ttl = Ttl::of(Duration::from_hours(24));
 
-/// Hash of an operation and its variables.
+/// Hash of a document, the name of its operation, and the variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct ResponseKey([u64; 2]);
 
@@ -32,16 +34,16 @@ impl Key for ResponseKey {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestFingerprint([u64; 2]);
 
-/// Response key by request fingerprint, with LRU eviction.
+/// Response keys by request fingerprint, with LRU eviction.
 type FingerprintIndex = LruCache<RequestFingerprint, ResponseKey>;
 
-/// Cached responses, and the index from request fingerprints to them.
+/// Cached responses, and an index that finds their keys by request fingerprint. Clones share both.
 #[derive(Clone)]
 pub(super) struct ResponseCache {
     responses: Cache<ResponseKey, EncodedResponse, FailedResponse>,
     fingerprints: Arc<Mutex<FingerprintIndex>>,
-    /// Keys and fingerprints are hashed with two random secrets of this process, so that clients cannot construct
-    /// collisions.
+    /// Secrets of the hashes, random for each process, so that clients cannot construct collisions. Each of the two
+    /// gives 64 bits of a key or fingerprint.
     secrets: [RandomState; 2],
     clock: Clock,
 }
@@ -57,53 +59,63 @@ impl ResponseCache {
         }
     }
 
-    /// The fingerprint of a request with these raw bytes. `by_get` separates query strings from bodies.
-    pub(super) fn fingerprint(&self, by_get: bool, raw: &[u8]) -> RequestFingerprint {
-        RequestFingerprint(self.secrets.each_ref().map(|secret| secret.hash_one((by_get, raw))))
+    /// The fingerprint of a request with these raw bytes. `is_get` is part of the hash, because the query string of a
+    /// GET and the body of another request may be equal and mean different operations.
+    pub(super) fn fingerprint(&self, is_get: bool, raw: &[u8]) -> RequestFingerprint {
+        RequestFingerprint(self.secrets.each_ref().map(|secret| secret.hash_one((is_get, raw))))
     }
 
     /// The key of an operation: equal for the same document, operation name and variables.
     pub(super) fn key(&self, request: &Request) -> ResponseKey {
+        // Cannot fail: variables are a map with strings as keys. It is sorted, so their order in the request does not
+        // matter.
         let variables = serde_json::to_vec(&request.variables).unwrap_or_default();
         let parts = (request.query.as_str(), request.operation_name.as_deref().unwrap_or_default(), variables);
         ResponseKey(self.secrets.each_ref().map(|secret| secret.hash_one(&parts)))
     }
 
-    /// Remembers which response answers a request with this fingerprint.
+    /// Adds to the index that `key` is the response key of requests with this fingerprint.
     pub(super) fn index(&self, fingerprint: RequestFingerprint, key: ResponseKey) {
         self.fingerprints().cache_set(fingerprint, key);
     }
 
-    /// The fresh response to a request with this fingerprint, if one is known.
+    /// The fresh response to a request with this fingerprint; `None` if the fingerprint is not in the index, or its
+    /// response is not cached or not fresh.
     pub(super) fn find_by_fingerprint(&self, fingerprint: RequestFingerprint) -> Option<Arc<Entry<EncodedResponse>>> {
         let key = *self.fingerprints().cache_get(&fingerprint)?;
         self.find(&key)
     }
 
-    /// The fresh response to an operation.
+    /// The fresh response of `key`; `None` if the response is not cached or not fresh.
     pub(super) fn find(&self, key: &ResponseKey) -> Option<Arc<Entry<EncodedResponse>>> {
         self.responses.find_fresh(key)
     }
 
-    /// Whether there is a response to the operation, fresh or not.
+    /// Whether a response of `key` is cached, fresh or not.
     pub(super) fn has(&self, key: &ResponseKey) -> bool {
         self.responses.has(key)
     }
 
-    /// Counts and traces the lookup that found `entry`, and returns the response.
+    /// Counts and traces the lookup by [`find`](Self::find) that found `entry`, and returns the response.
     pub(super) fn serve(&self, entry: &Entry<EncodedResponse>) -> OperationResponse {
         let age = self.responses.count_hit(entry);
         let metadata = CacheMetadata { lookup: Lookup::HitL1, validity: entry.validity, age, hash: entry.value.hash };
         entry.value.response(Some(DataSource::CacheFresh), Some(metadata))
     }
 
-    /// Returns the stale response of `key`, or the result of `execute`, which concurrent requests share (single flight).
-    /// Without dependencies or with errors the result is not cached.
+    /// Returns the response of `key` if one is cached. If it is stale, `execute` refreshes it in the background.
+    /// Otherwise returns the result of `execute`, which concurrent requests share (single flight). The result is not
+    /// cached if it has no dependencies, since nothing could invalidate it, or if it has errors.
+    ///
+    /// The first value is the encoded response with the record of its execution, the second one the response to this
+    /// request.
     pub(super) async fn get_or_execute(
         &self,
         key: ResponseKey,
         execute: impl Future<Output = EncodedResponse> + Send + 'static,
     ) -> (Arc<EncodedResponse>, OperationResponse) {
+        // Records how the lookup was served, and until when the response is valid. The execution is recorded in a scope
+        // of its own, because it may serve other requests or be a background refresh.
         let dependencies = DependencyScope::new(ReadMode::Request);
         let load = async move {
             let encoded = execute.await;
@@ -113,9 +125,12 @@ impl ResponseCache {
             let bytes = encoded.body.len() + size_of::<EncodedResponse>();
             let version_set = encoded.read.version_set.clone();
             let ttl = if encoded.is_cacheable() { RESPONSE_TTL } else { Ttl::NONE };
+            // The fastest source: the cache combines it with those of the dependencies, of which the slowest one
+            // counts.
             Ok(Loaded { value: encoded, version_set, ttl, bytes, source: DataSource::CacheFresh })
         };
-        // A response that must be executed is the operation itself, so its result is recorded on the operation's span.
+        // If no response is cached, the lookup lasts as long as the operation, so its result is recorded on the
+        // operation's span. A lookup that finds a stale response has a span of its own.
         let span = if self.has(&key) { self.responses.span() } else { tracing::Span::current() };
         let loaded = Arc::clone(&dependencies).of(self.responses.get_traced(span, key, load)).await;
         let read = dependencies.snapshot();
@@ -130,11 +145,12 @@ impl ResponseCache {
         (encoded, response)
     }
 
-    /// How this request got the response. `own_lookup` has its one lookup of the response cache, `encoded.read` the
-    /// lookups of the execution. `None` if the result has no validity.
+    /// How the response cache served this request. `own_lookup` contains the one lookup of this request in the response
+    /// cache; `encoded.read` contains the lookups of the execution in other caches. `None` if the lookup has recorded
+    /// no validity.
     fn metadata(&self, encoded: &EncodedResponse, own_lookup: &Dependencies) -> Option<CacheMetadata> {
         let lookup = match (own_lookup.hits, own_lookup.stale) {
-            // Another request has stored the response since this one found none.
+            // Another request has stored the response after `find` returned `None` to this one.
             (1.., _) => Lookup::HitL1,
             (_, 1..) => Lookup::Stale,
             // Just executed, but derived from stale values.
@@ -160,8 +176,8 @@ pub(super) struct EncodedResponse {
     pub(super) codes: Vec<ErrorCode>,
     pub(super) info: Arc<OperationInfo>,
     pub(super) read: Dependencies,
-    /// Whether one request has received it. The execution counted the root fields for that request; for further ones
-    /// they are counted separately.
+    /// Whether a request has received the response. The execution has counted the root fields for the first request,
+    /// and the pipeline counts them again for each further one.
     delivered: AtomicBool,
 }
 
@@ -177,7 +193,8 @@ impl EncodedResponse {
         Self { body, hash, status, outcome, codes, info, read, delivered: AtomicBool::new(false) }
     }
 
-    /// The response as it is sent. `source` is the slowest one used for this request.
+    /// The response to one request. `source` is the slowest data source used for this request; an unknown one counts as
+    /// the database in the metrics of predictions.
     pub(super) fn response(&self, source: Option<DataSource>, cache: Option<CacheMetadata>) -> OperationResponse {
         OperationResponse {
             body: self.body.clone(),
@@ -189,22 +206,24 @@ impl EncodedResponse {
         }
     }
 
-    /// Marks the response as received by one more request; returns whether another one has received it before.
+    /// Marks the response as received by a request, and returns whether another request has received it before.
     pub(super) fn deliver(&self) -> bool {
         self.delivered.swap(true, Ordering::AcqRel)
     }
 
-    /// Whether it has dependencies: without any, nothing could invalidate it.
+    /// Whether the response has dependencies. Without any, no change of the data could invalidate it.
     fn is_cacheable(&self) -> bool {
         !self.read.version_set.is_empty()
     }
 }
 
-/// A response with errors. The requests that waited for its execution share it, and it is not cached.
+/// A response with errors, as the error of a load: it is not cached, and all requests that waited for its execution
+/// receive it.
 #[derive(Clone)]
 struct FailedResponse(Arc<EncodedResponse>);
 
 impl LoadError for FailedResponse {
+    /// True for errors of the server: an outdated response is then better. False for errors of the client.
     fn is_outage(&self) -> bool {
         matches!(self.0.outcome, Outcome::Error | Outcome::Partial)
     }

@@ -32,11 +32,11 @@ pub use super::loaders::LOADERS;
 /// The schema with all types and resolvers.
 pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 
-/// Limits on operations that depend on the schema.
+/// Those limits on operations that can be checked only with the schema.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryLimits {
-    /// Maximum cost in points: number of fields, multiplied by the sizes of the pages that contain them, plus the
-    /// constants of expensive fields.
+    /// Maximum cost in points: one point per field, multiplied by the sizes of the pages that contain the field, plus
+    /// the constants of expensive fields.
     pub max_complexity: usize,
     /// Whether introspection is allowed.
     pub introspection: bool,
@@ -45,11 +45,11 @@ pub struct QueryLimits {
 /// Executes operations, each with its own request context.
 #[derive(Clone)]
 pub struct Api {
-    /// Validates without executing.
+    /// Validates operations without executing them, by the extension [`ValidateOnly`].
     checks: ApiSchema,
-    /// Executes operations with one response.
+    /// Executes queries and mutations. Has no extension, because any extension slows down every field.
     schema: ApiSchema,
-    /// Executes operations with a stream of responses, each with its own request context.
+    /// Executes subscriptions. Each event has a request context of its own, by the extension [`ContextPerEvent`].
     streams: ApiSchema,
     limits: QueryLimits,
     services: Arc<Services>,
@@ -57,12 +57,13 @@ pub struct Api {
     types: Arc<InputTypes>,
 }
 
-/// The API over a set of services.
+/// Creates the API over a set of services.
 #[must_use]
 pub fn api(services: Arc<Services>, metrics: GraphqlMetrics, limits: QueryLimits) -> Api {
     let limited = || {
         let schema = builder().data(metrics.clone());
-        // Suggestions in the errors of validation would reveal the schema name by name.
+        // Validation errors suggest names that are similar to an unknown one. By these, a client could find all names
+        // of the schema.
         if limits.introspection { schema } else { schema.disable_introspection().disable_suggestions() }
     };
     // `check` has validated the operation already, so execution uses the fast mode.
@@ -98,11 +99,13 @@ impl Api {
     /// The validation errors, or `QUERY_TOO_COMPLEX` if the operation costs more points than allowed.
     async fn check(&self, request: &mut Request) -> Result<(), Vec<ServerError>> {
         if !self.limits.introspection {
-            // Before validation, whose errors name types. async-graphql would return null.
+            // async-graphql would return null for the schema instead of an error. The check comes before validation,
+            // because validation errors may name types of the schema.
             reject_introspection(request).map_err(|error| vec![error])?;
         }
         let complexity = validate(&self.checks, &self.types, request).await?;
         self.metrics.complexity(complexity);
+        // Reports the cost to the pipeline, for the span and the log line of the operation.
         if let Some(cost) = request.data.get(&TypeId::of::<Cost>()).and_then(|cost| cost.downcast_ref::<Cost>()) {
             cost.set(complexity);
         }
@@ -115,6 +118,10 @@ impl Api {
         Ok(())
     }
 
+    /// Runs [`check`](Self::check) as the validation phase.
+    ///
+    /// # Errors
+    /// The response that rejects the request.
     async fn checked(&self, request: &mut Request) -> Result<(), Response> {
         instrument_phase(&self.metrics, Phase::Validate, self.check(request)).await.map_err(Response::from_errors)
     }
@@ -141,11 +148,11 @@ impl Executor for Api {
                 return once(ready(rejected)).boxed();
             }
             let batches = PendingBatches::default();
-            // This context serves the resolver that opens the stream. ContextPerEvent replaces it for each event, and
-            // takes the batches from the data of the request.
+            // This context serves only the resolver that opens the stream. For each event, `ContextPerEvent` replaces
+            // it by a new one, whose batches it takes from the data of the request.
             let request = api.with_context(request, batches.clone()).data(batches.clone());
             let events = Executor::execute_stream(&api.streams, request, session_data);
-            // Resolvers of an event run while the stream is polled, so their batches must be dispatched here.
+            // The resolvers of an event run while the stream is polled for it, so their batches are dispatched here.
             let next_response = |(mut events, batches): (BoxStream<'static, Response>, PendingBatches)| async {
                 let response = batches.run(events.next()).await?;
                 Some((response, (events, batches)))
@@ -156,8 +163,10 @@ impl Executor for Api {
     }
 }
 
+/// Checks that no operation and no fragment of the document selects the schema (`__schema`, `__type`).
+///
 /// # Errors
-/// The error for the first field that selects the schema, in any operation or fragment of the document.
+/// `GRAPHQL_VALIDATION_FAILED` for one of the fields that do.
 fn reject_introspection(request: &mut Request) -> Result<(), ServerError> {
     let document = parsed_query(request)?;
     let operations = document.operations.iter().map(|(_, operation)| &operation.node.selection_set.node);
@@ -174,6 +183,7 @@ fn reject_introspection(request: &mut Request) -> Result<(), ServerError> {
                 }
                 Selection::Field(field) => unread.push(&field.node.selection_set.node),
                 Selection::InlineFragment(fragment) => unread.push(&fragment.node.selection_set.node),
+                // The fragment itself is among `unread` from the start.
                 Selection::FragmentSpread(_) => {}
             }
         }
@@ -181,34 +191,40 @@ fn reject_introspection(request: &mut Request) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// Validates an operation and returns its cost in points. The request is rewritten into what it means by the
-/// specification, see [`variables::rewrite`].
+/// Validates an operation and returns its cost in points. Replaces the document and the variables of `request` by
+/// equivalent ones that async-graphql handles as the specification requires, see [`variables::rewrite`].
+///
+/// # Errors
+/// The errors of the document; if there are none, those of the variables.
 async fn validate(checks: &ApiSchema, types: &InputTypes, request: &mut Request) -> Result<usize, Vec<ServerError>> {
     let mut document = parsed_query(request).map_err(|error| vec![error])?.clone();
     object_literals::check_unique_fields(&request.query).map_err(|error| vec![error])?;
     let name = request.operation_name.as_deref();
-    let wrong = variables::wrong(&document, name, &request.variables);
+    let wrong = variables::wrong_variables(&document, name, &request.variables);
     if variables::rewrite(&mut document, name, &mut request.variables, types)? {
         request.set_parsed_query(document.clone());
     }
     let checked = Checked::default();
-    let again = Request::new("").variables(request.variables.clone()).data(Arc::clone(&checked));
-    let mut again = request.operation_name.iter().fold(again, Request::operation_name);
+    // A copy, because executing a request consumes it, and the original is still to be executed. Its text is empty,
+    // because only the parsed document is validated.
+    let copy = Request::new("").variables(request.variables.clone()).data(Arc::clone(&checked));
+    let mut copy = request.operation_name.iter().fold(copy, Request::operation_name);
     for variable in &wrong {
-        variable.remove_null(&mut again.variables);
+        variable.remove_null(&mut copy.variables);
     }
-    again.set_parsed_query(document);
-    // Errors of the document come before those of the variables: no value of a variable mends them.
-    let response = checks.execute(again).await;
+    copy.set_parsed_query(document);
+    // The errors of an invalid document are returned before those of the variables, because no value of a variable
+    // makes the document valid. `ValidateOnly` sets `checked` only if the document is valid.
+    let response = checks.execute(copy).await;
     let Some(&ValidationResult { complexity, .. }) = checked.get() else { return Err(response.errors) };
     if wrong.is_empty() { Ok(complexity) } else { Err(wrong.into_iter().map(ServerError::from).collect()) }
 }
 
-/// Result of the validation.
+/// Cell for the result of the validation. [`ValidateOnly`] sets it if the operation is valid.
 type Checked = Arc<OnceLock<ValidationResult>>;
 
-/// Creates a [`RequestContext`] per event of a subscription: data loaded for one event may be outdated at the next.
-/// In a separate schema, because any extension slows down every field.
+/// Extension that creates a [`RequestContext`] for each event of a subscription, because data that was loaded for one
+/// event may be outdated at the next. Has a schema of its own, because any extension slows down every field.
 struct ContextPerEvent(Arc<Services>, GraphqlMetrics);
 
 impl ExtensionFactory for ContextPerEvent {
@@ -232,7 +248,8 @@ impl Extension for ContextPerEvent {
     }
 }
 
-/// Stops a valid operation after validation. In a separate schema, because any extension slows down every field.
+/// Extension that stops a valid operation after validation, before anything is executed. Has a schema of its own,
+/// because any extension slows down every field.
 struct ValidateOnly;
 
 impl ExtensionFactory for ValidateOnly {
@@ -251,6 +268,7 @@ impl Extension for ValidateOnly {
         let valid = next.run(ctx).await?;
         // Cannot fail: the cell was created for this request.
         let _ = ctx.data_unchecked::<Checked>().set(valid);
+        // Ends the operation here. The list is empty because nothing is wrong.
         Err(Vec::new())
     }
 }

@@ -20,7 +20,11 @@ use super::input_types::{InputTypes, named_type};
 
 /// Finds the variables of the selected operation that lack a required value, and those whose type is a built-in scalar
 /// and whose value is of another kind. async-graphql would check a value only where its variable is used.
-pub(super) fn wrong(document: &ExecutableDocument, name: Option<&str>, variables: &Variables) -> Vec<WrongVariable> {
+pub(super) fn wrong_variables(
+    document: &ExecutableDocument,
+    name: Option<&str>,
+    variables: &Variables,
+) -> Vec<WrongVariable> {
     let Some((_, operation)) = selected_operation(document, name) else { return Vec::new() };
     let wrong = operation.variable_definitions.iter().filter_map(|definition| {
         let (pos, definition) = (definition.pos, &definition.node);
@@ -391,7 +395,7 @@ mod tests {
     fn values_that_a_type_requires_are_reported_by_variable() {
         let wrong_of = |query: &str, variables: ConstValue| {
             let document = parse_query(query).unwrap();
-            let wrong = wrong(&document, None, &Variables::from_value(variables));
+            let wrong = wrong_variables(&document, None, &Variables::from_value(variables));
             wrong.into_iter().map(|variable| ServerError::from(variable).message).collect::<Vec<_>>()
         };
         let query = "query($a: Int!, $b: [ID!]!, $c: Boolean! = true, $d: Int, $e: Boolean) { x }";

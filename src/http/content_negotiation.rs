@@ -8,9 +8,11 @@ use super::response_status::MediaType;
 /// The media type of a subscription's events over HTTP, without parameters.
 pub(super) const MULTIPART: &str = "multipart/mixed";
 
-/// The supported media type that the client prefers; none if it accepts neither. At equal quality
-/// `application/graphql-response+json` if the client names it, since it then understands it; otherwise (a wildcard, no
-/// header) `application/json`, which clients older than "GraphQL over HTTP" expect.
+/// The supported media type that the client prefers; `None` if it accepts neither.
+///
+/// If the client accepts both with the same quality, the result is `application/graphql-response+json` if `Accept`
+/// names this type, which shows that the client understands it. Otherwise (a wildcard, no `Accept` header) it is
+/// `application/json`, which clients older than the "GraphQL over HTTP" specification expect.
 pub(super) fn negotiate(headers: &HeaderMap) -> Option<MediaType> {
     if !headers.contains_key(ACCEPT) {
         return Some(MediaType::Json);
@@ -35,7 +37,8 @@ pub(super) fn prefers_html(headers: &HeaderMap) -> bool {
     named && json.iter().all(|quality| html > *quality)
 }
 
-/// Whether the client accepts the events of a subscription as parts of the response, by Apollo's protocol.
+/// Whether the client accepts the events of a subscription as parts of the response, as Apollo's protocol defines them.
+/// A wildcard is not enough: clients that send one do not expect a stream.
 pub(super) fn accepts_subscription_stream(headers: &HeaderMap) -> bool {
     ranges(headers).iter().any(|range| {
         range.name.eq_ignore_ascii_case(MULTIPART)
@@ -44,12 +47,14 @@ pub(super) fn accepts_subscription_stream(headers: &HeaderMap) -> bool {
     })
 }
 
+/// The entries of all `Accept` headers.
 fn ranges(headers: &HeaderMap) -> Vec<Range<'_>> {
     let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(Range::of).collect()
 }
 
-/// Whether the media type is named explicitly, and its quality from 0 to 1.
+/// Whether the client names the media type, and with which quality from 0 to 1 it accepts it; 0 means that it does not.
+/// An entry with the name takes precedence over `application/*`, and that over `*/*` (RFC 9110, 12.5.1).
 fn quality_of(ranges: &[Range<'_>], media_type: &str) -> (bool, f64) {
     let of = |name: &str| ranges.iter().find(|range| range.name.eq_ignore_ascii_case(name)).map(|range| range.quality);
     match of(media_type) {
@@ -71,11 +76,12 @@ impl<'a> Range<'a> {
         let name = parts.next().unwrap_or_default();
         let parameters = entry.split_once(';').map_or("", |(_, parameters)| parameters);
         let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        // Without `q`, or with one that is no number, the quality is 1, the default of RFC 9110.
         let quality = quality.and_then(|quality| quality.parse().ok()).unwrap_or(1.0_f64);
         Self { name, quality: quality.clamp(0.0, 1.0), parameters }
     }
 
-    /// The value of a parameter, without quotes.
+    /// The value of a parameter, without quotes; `None` if the entry does not have it.
     fn parameter(&self, name: &str) -> Option<&'a str> {
         let mut parameters = self.parameters.split(';').filter_map(|parameter| parameter.split_once('='));
         let found = parameters.find(|(found, _)| found.trim().eq_ignore_ascii_case(name));
@@ -83,7 +89,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// Whether `Content-Type` declares JSON in UTF-8.
+/// Whether `Content-Type` declares JSON in UTF-8. JSON without `charset` is UTF-8.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(content_type) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
     let mut parts = content_type.split(';').map(str::trim);
@@ -94,8 +100,9 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
-/// The codings of the body that the client declares and that are not supported, in order; empty if the body is sent as
-/// it is. Only `identity` is supported: a compressed body can be far larger than the limit of a body allows.
+/// The unsupported codings that `Content-Encoding` declares for the body, in the order of the header; empty if the body
+/// is not encoded. No compression is supported, because a small compressed body could decompress to many times the size
+/// limit of a body.
 pub(super) fn unsupported_codings(headers: &HeaderMap) -> Vec<String> {
     let lines = headers.get_all(CONTENT_ENCODING).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
     let codings = lines.flat_map(|line| line.split(',').map(|coding| coding.trim().to_owned()).collect::<Vec<_>>());

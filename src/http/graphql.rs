@@ -1,5 +1,5 @@
-//! `/graphql`: decodes HTTP requests to operations and encodes their results, as the "GraphQL over HTTP" specification
-//! defines.
+//! `/graphql`: decodes HTTP requests into operations and encodes the results of the operations, as the "GraphQL over
+//! HTTP" specification defines.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -37,7 +37,8 @@ pub(super) async fn post<E: Executor>(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let streams = accepts_subscription_stream(&headers);
-    // A client may accept only streams, and must be told what is wrong with its operation.
+    // If a client accepts only a subscription stream and its operation is rejected, it still gets the errors, in this
+    // media type.
     let media = negotiate(&headers).or(streams.then_some(MediaType::GraphqlResponse));
     let Some(media) = media else { return not_acceptable(&state) };
     if !is_json(&headers) {
@@ -58,8 +59,10 @@ pub(super) async fn post<E: Executor>(
         Err(rejection) if is_incomplete(&rejection) => {
             return bad_request(&state, StatusCode::BAD_REQUEST, "the request body ended before its announced end");
         }
+        // What remains is the deadline of the body.
         Err(_) => return bad_request(&state, StatusCode::REQUEST_TIMEOUT, "the request body did not arrive in time"),
     };
+    // A JSON array would be a batch of operations.
     if body.trim_ascii_start().starts_with(b"[") {
         return bad_request(
             &state,
@@ -112,7 +115,7 @@ pub(super) async fn get<E: Executor>(
     }
 }
 
-/// Whether the body could not be read because the client closed its sending side too early.
+/// Whether the body could not be read because the client closed its sending side before the end of the body.
 fn is_incomplete(rejection: &BytesRejection) -> bool {
     let causes = successors(rejection.source(), |&cause| cause.source());
     causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| cause.kind() == ErrorKind::UnexpectedEof)
@@ -127,12 +130,12 @@ async fn execute<E: Executor>(
 ) -> Response {
     let received = received(&state.pipeline, (transport, media), raw, headers);
     let executed = state.pipeline.execute(request, received).await;
-    // Read and removed by the middleware, which classifies the request for the service level objective.
+    // `RequestGuard::instrument` removes this extension, and counts the request for the availability objective by it.
     let end = Extension(executed.end());
     (end, http_response(executed, media, headers).map(Body::new)).into_response()
 }
 
-/// What the pipeline needs to know of the request with the body or query string `raw`.
+/// What the pipeline needs to know about an HTTP request. `raw` is its body or, for GET, its query string.
 pub(super) fn received<'a, E: Executor>(
     pipeline: &OperationPipeline<E>,
     (transport, media): (Transport, MediaType),
@@ -143,7 +146,11 @@ pub(super) fn received<'a, E: Executor>(
     Received { transport, fingerprint, request_id: request_id(headers), http_status: media.status_code() }
 }
 
-/// The HTTP response to an operation.
+/// Number of headers for which a response has room from the start, so that the map need not grow: those that are added
+/// here and by the layers. More headers are possible.
+const HEADERS_EXPECTED: usize = 12;
+
+/// The HTTP response to an operation. `request` are the headers of the request.
 pub(super) fn http_response(
     executed: OperationResponse,
     media: MediaType,
@@ -153,8 +160,7 @@ pub(super) fn http_response(
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = media.status(status);
     let headers = response.headers_mut();
-    // Room for the headers added below and by the layers, to avoid reallocation.
-    headers.reserve(12);
+    headers.reserve(HEADERS_EXPECTED);
     headers.insert(
         CONTENT_TYPE,
         match media {
@@ -173,7 +179,8 @@ pub(super) fn http_response(
 
 const GRAPHQL_RESPONSE: HeaderValue = HeaderValue::from_static("application/graphql-response+json; charset=utf-8");
 
-/// Adds the bearer token, if any, for resolvers that require authentication.
+/// Adds the bearer token, if any, for resolvers that require authentication. It is added with the address of the
+/// client, because the number of invalid tokens is limited for each client.
 fn with_bearer<E>(state: &HttpState<E>, (headers, peer): (&HeaderMap, Peer), request: Request) -> Request {
     let Some(bearer) = bearer(headers) else { return request };
     let client = state.trusted_peers.client_address(peer_address(&peer), headers);
@@ -184,7 +191,7 @@ fn bearer(headers: &HeaderMap) -> Option<Bearer> {
     Bearer::of(headers.get(AUTHORIZATION)?.to_str().ok()?)
 }
 
-/// Rejects a request from which no operation can be decoded.
+/// Rejects a request that contains no valid operation, or whose headers are not supported.
 fn bad_request<E>(state: &HttpState<E>, status: StatusCode, message: &str) -> Response {
     state.metrics.graphql.error(ErrorCode::BadUserInput);
     error_response(status, ErrorCode::BadUserInput, message)

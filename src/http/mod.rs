@@ -1,7 +1,7 @@
 //! HTTP: routes, limits, health and `/metrics`.
 //!
-//! Two routers, one per listener: [`public`] for clients, [`admin()`] for operators. `graphql` executes the
-//! operations; no SQL and no scores here.
+//! Two routers, one per listener: [`public`] for clients, [`admin()`] for operators. The layer `graphql` executes the
+//! operations. This layer contains no SQL and computes no scores.
 
 mod admin;
 mod cache_headers;

@@ -1,8 +1,9 @@
 //! Subscriptions by `multipart/mixed`, for clients and proxies without WebSocket: Apollo's protocol
 //! (`subscriptionSpec=1.0`), in which each event is a part of one HTTP response.
 //!
-//! A stream counts as a WebSocket connection with one operation: the same limits, the same end on shutdown. The `GraphQL`
-//! service of async-graphql-axum is not used: see ARCHITECTURE.md.
+//! A stream counts as a WebSocket connection with one operation: it has the same limits, and ends in the same way on
+//! shutdown. The `GraphQL` service of async-graphql-axum is not used, mainly because it sends each event too late; see
+//! "Subscriptions" in docs/ARCHITECTURE.md.
 
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -26,9 +27,10 @@ use super::state::HttpState;
 use super::websocket::{ConnectionPermit, no_connection};
 use crate::graphql::{Dropped, ErrorCode, Event, Execution, GraphqlMetrics, OperationResponse, SubscriptionStream};
 
+/// The media type of the response, with the boundary between its parts.
 const CONTENT: &str = "multipart/mixed;boundary=\"graphql\";subscriptionSpec=\"1.0\"";
 
-/// Tells nginx not to collect the response before it sends it on.
+/// Tells nginx not to buffer the response, which would hold events back.
 const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
 /// Begins the first part. A client handles a part when it has read the delimiter of the next one, so every part is sent
@@ -38,8 +40,11 @@ const DELIMITER: &str = "\r\n--graphql";
 /// After the last delimiter: ends the response.
 const END: &str = "--\r\n";
 
-/// Responds to a subscription with its events, and to any other operation, or a rejected one, with one response, which
-/// `respond` creates.
+/// Responds to a subscription with a stream of its events. Responds to any other operation, and to a subscription that
+/// is rejected, with a single response, which `respond` creates.
+///
+/// Takes a connection permit first, so that no subscription is started without one; other operations release it at
+/// their end.
 pub(super) async fn subscribe<E: Executor>(
     state: &HttpState<E>,
     request: Request,
@@ -59,10 +64,10 @@ pub(super) async fn subscribe<E: Executor>(
     }
 }
 
-/// A body of the events. They are computed on this runtime, not on the thread of the connection, and no longer once the
-/// body is dropped.
+/// A body of the events. A task on the current runtime, which is that of the service, computes them: on the thread of
+/// the connection they would delay other connections. The task is aborted when the body is dropped.
 fn body(events: SubscriptionStream, permit: ConnectionPermit, metrics: GraphqlMetrics) -> Body {
-    // One part in advance: the next event is computed when the client reads the one before.
+    // One part waits here for the client while the next event is computed. No event is computed further in advance.
     let (sender, parts) = mpsc::channel(1);
     let task = AbortOnDropHandle::new(tokio::spawn(async move {
         let parts = PartSender { sender, slow_after: permit.limits().slow_after, metrics };
@@ -79,6 +84,7 @@ fn body(events: SubscriptionStream, permit: ConnectionPermit, metrics: GraphqlMe
 /// Sends the parts of a response.
 struct PartSender {
     sender: mpsc::Sender<Bytes>,
+    /// How long to wait for a client that reads nothing.
     slow_after: Duration,
     metrics: GraphqlMetrics,
 }
@@ -87,10 +93,14 @@ struct PartSender {
 struct Disconnected;
 
 impl PartSender {
-    /// Sends all events, heartbeats between them, and the end.
+    /// Sends all events and then the end of the response. Sends a heartbeat whenever no event has come for a while, and
+    /// an error in place of further events on shutdown.
     async fn send_all(&self, events: SubscriptionStream, permit: &ConnectionPermit) -> Result<(), Disconnected> {
-        // Half of the time after which an idle WebSocket is pinged: proxies give up on a silent response sooner.
+        // Half of the time after which an idle WebSocket is pinged, by default 10 s: proxies often end a response after
+        // 15 s of silence.
         let heartbeat = permit.limits().idle_timeout / 2;
+        // `unfold` keeps the future of the next event. Without it, `select!` would drop that future, and with it the
+        // event, at each heartbeat.
         let next = async |mut events: SubscriptionStream| Some((events.next().await?, events));
         let (mut events, mut stopped) = (pin!(stream::unfold(events, next)), pin!(permit.stopped()));
         self.send(DELIMITER.to_owned()).await?;
@@ -114,7 +124,10 @@ impl PartSender {
         }
     }
 
-    /// Sends text when the client has read what was sent before.
+    /// Puts text into the channel as soon as that is empty, which means that the client has read all text before.
+    ///
+    /// # Errors
+    /// If the client has left, or has read nothing for `slow_after`.
     async fn send(&self, text: String) -> Result<(), Disconnected> {
         match timeout(self.slow_after, self.sender.send(text.into())).await {
             Ok(sent) => sent.map_err(|_| Disconnected),
@@ -126,12 +139,13 @@ impl PartSender {
     }
 }
 
-/// A part with this JSON, and the delimiter after it.
+/// The headers and the JSON of a part, and the delimiter after it.
 fn part(json: &str) -> String {
     format!("\r\ncontent-type: application/json\r\n\r\n{json}{DELIMITER}")
 }
 
-/// A part with an error that ends the subscription and does not concern its operation.
+/// A part with an error of the service that ends the subscription. The protocol puts it beside a `payload` of null;
+/// errors of the operation are inside `payload`.
 fn fatal(code: ErrorCode, problem: &str) -> String {
     part(&json!({ "payload": null, "errors": [graphql_error(code, problem)] }).to_string())
 }

@@ -1,5 +1,6 @@
-//! Observability of requests: a server span (in the caller's trace if the peer is trusted), request and trace id in the
-//! response headers, and metrics that cover the time until the last byte of the body is ready.
+//! Observability of requests: a server span, which joins the caller's trace if the peer is trusted; the request id and
+//! the trace id in the response headers; and metrics, which measure a request until the last byte of the response body
+//! is ready.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -30,13 +31,14 @@ pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent"
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
-/// Routes without metrics: frequent probes and scrapes would hide client traffic.
+/// Routes without metrics: frequent probes and scrapes would hide the requests of clients.
 const UNMEASURED: [&str; 4] = ["/metrics", "/status", "/health/live", "/health/ready"];
 
-/// Maximum length of a client's request id, in bytes.
+/// Maximum length of a client's request id, in bytes. The value is a choice: a UUID has 36 characters, and every log
+/// line of the request repeats the id.
 const REQUEST_ID_LIMIT: usize = 64;
 
-/// The `x-request-id` of the client or a proxy, if it is safe to log verbatim.
+/// The `x-request-id` of the client or a proxy; `None` if there is none, or if it is not safe to log verbatim.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
     let sane = |id: &&str| {
         (1..=REQUEST_ID_LIMIT).contains(&id.len())
@@ -59,7 +61,7 @@ impl RequestObserver {
         Self { metrics, tracer: Arc::new(telemetry::tracer()), trusted }
     }
 
-    /// Starts measuring a request. `route` is the route's template.
+    /// Starts measuring a request. `route` is the template of its route, such as `/films/{id}`.
     pub(super) fn begin(&self, request: &Request, route: Cow<'static, str>) -> RequestGuard {
         RequestGuard {
             trace: self.start_span(request, &route),
@@ -69,8 +71,8 @@ impl RequestObserver {
         }
     }
 
-    /// Starts the request's span. Not a `tracing` span: most requests are not sampled, and then an OpenTelemetry span
-    /// costs little more than its ids.
+    /// Starts the request's span. It is an OpenTelemetry span and not one of `tracing`, because most requests are not
+    /// sampled: such a span holds only its ids, while one of `tracing` would cost as much as if it were sampled.
     fn start_span(&self, request: &Request, route: &str) -> Trace {
         let headers = request.headers();
         let mut span = SpanBuilder::from_name("http").with_kind(SpanKind::Server);
@@ -97,7 +99,7 @@ impl RequestObserver {
     }
 }
 
-/// Middleware of the routes behind the fast path, which observes `/graphql` itself.
+/// Middleware that observes the requests to all routes except `/graphql`, which the fast path observes.
 pub(super) async fn observe(State(observer): State<RequestObserver>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
     observer.begin(&request, route.into()).instrument(next.run(request)).await
@@ -106,7 +108,9 @@ pub(super) async fn observe(State(observer): State<RequestObserver>, request: Re
 /// A request that is being measured.
 pub(super) struct RequestGuard {
     trace: Trace,
+    /// Measures the request; `None` for routes without metrics.
     guard: Option<HttpRequestGuard>,
+    /// The valid request id that the client has sent, if any.
     request_id: Option<HeaderValue>,
 }
 
@@ -116,15 +120,16 @@ impl RequestGuard {
         self.trace.clone()
     }
 
-    /// Runs a handler in the request's trace, then measures its response.
+    /// Runs a handler in the request's trace. The response that it returns is then measured.
     pub(super) async fn instrument(self, handler: impl Future<Output = Response>) -> Response {
         let mut response = handler.with_context(self.trace()).await;
         let end = response.extensions_mut().remove();
         self.finish(response, end)
     }
 
-    /// Adds request and trace id to the response and measures it until its last byte is ready, or its head if the body
-    /// is open-ended.
+    /// Adds the request id and the trace id to the response, and lets the measurement continue until the last byte of
+    /// the body is ready. If the body is open-ended, the measurement ends here. `end` is how the operation ended, if
+    /// the request ran one.
     pub(super) fn finish<B>(self, mut response: Response<B>, end: Option<OperationEnd>) -> Response
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
@@ -134,12 +139,13 @@ impl RequestGuard {
             span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
             if status.is_server_error() {
                 span.set_attribute(KeyValue::new("error.type", status.as_u16().to_string()));
-                // Without a description, since the status code already says what it would.
+                // No description: the status code already says what went wrong.
                 span.set_status(Status::error(""));
             }
         }
         let ids = span.span_context();
         let trace_id = ids.is_valid().then(|| HeaderValue::from_str(&ids.trace_id().to_string()).ok()).flatten();
+        // A request without an id of its own gets the trace id, by which it can be found in the log.
         if let Some(id) = self.request_id.or_else(|| trace_id.clone()) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -151,6 +157,7 @@ impl RequestGuard {
             Some(mut guard) if is_open_ended => {
                 guard.response_started(status.as_u16(), end);
                 guard.sent_all();
+                // Ended here, because this body, unlike an `InstrumentedBody`, does not end the span.
                 span.end();
                 response.map(Body::new)
             }
@@ -175,7 +182,7 @@ fn describe_request(span: &SpanRef<'_>, request: &Request, route: &str) {
             attribute("http.request.method", Some(request.method().as_str())),
             attribute("http.route", Some(route)),
             attribute("url.path", Some(request.uri().path())),
-            // The listener has no TLS, and the scheme in front of a proxy is unknown.
+            // The listener has no TLS. If a proxy is in front of it, the scheme that the client used is unknown.
             attribute("url.scheme", Some("http")),
             attribute("network.protocol.version", protocol_version(request.version())),
             attribute("server.address", host.as_ref().map(Authority::host)),
@@ -209,7 +216,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Adapter for the propagator.
+/// The headers of a request in the form that the propagator reads.
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {

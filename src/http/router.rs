@@ -35,7 +35,8 @@ use super::state::HttpState;
 use super::{graphql, page, websocket};
 use crate::graphql::ErrorCode;
 
-/// Responses smaller than this, in bytes, are sent uncompressed.
+/// Responses smaller than this, in bytes, are sent uncompressed. The value is a choice: it is below the size of a
+/// network packet, and a response that fits into one does not arrive sooner if it is smaller.
 const COMPRESSED_FROM: u64 = 1024;
 
 /// Routes of the public listener.
@@ -44,14 +45,15 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
     let cors = Cors::new(state.origins.clone(), state.cors_headers.clone());
     let routes = routes(Arc::new(state), observer.clone());
     let service = ServiceBuilder::new().option_layer(cors.layer()).service(compressed(routes));
-    // The CORS layer accepts every preflight, so those that are not allowed must not reach it.
+    // The CORS layer responds with success to every preflight, so `reject` stops those that are not allowed before it.
     service_fn(move |request: Request| match cors.reject(&request) {
         Some(response) => ready(Ok(observe_preflight(&observer, &request, response))).left_future(),
         None => service.clone().call(request).right_future(),
     })
 }
 
-/// The routes, observed and limited. Only `/graphql` lies behind the fast path, which observes it itself.
+/// The routes with their limits, behind the fast path. The fast path observes the requests to `/graphql`, a middleware
+/// those to all other routes.
 fn routes<E: Executor>(state: Arc<HttpState<E>>, observer: RequestObserver) -> CachedResponseService<E> {
     let graphql = Router::new().route(SLO_ROUTE, get(graphql::get::<E>).post(graphql::post::<E>));
     let mut others = Router::new().route("/graphql/ws", get(websocket::upgrade::<E>)).merge(page::routes());
@@ -70,21 +72,23 @@ fn routes<E: Executor>(state: Arc<HttpState<E>>, observer: RequestObserver) -> C
     CachedResponseService::wrap(graphql.merge(others), state, observer)
 }
 
-/// Records a preflight that is rejected before routing.
+/// Observes a preflight that is rejected before routing.
 fn observe_preflight(observer: &RequestObserver, request: &Request, response: Response) -> Response {
+    // Without routing, other paths cannot become a label: clients could create any number of them.
     let route = if request.uri().path() == SLO_ROUTE { SLO_ROUTE } else { UNMATCHED };
     observer.metrics.graphql.error(ErrorCode::Forbidden);
     observer.begin(request, route.into()).finish(response, None)
 }
 
-/// Compresses the responses of `routes`, which have recorded the uncompressed size.
+/// Compresses the responses of `routes`. The size in the metrics is that before compression: `routes` record it.
 fn compressed(routes: impl HttpService) -> impl HttpService {
     let compressing = ServiceBuilder::new()
         .map_response(|response| weaken_etag(response).map(Body::new))
         .layer(compression())
         .service(routes.clone());
     service_fn(move |request: Request| {
-        // Skips the compression layers if the client accepts no encoding: they cost more than a cached response.
+        // A client that accepts no encoding bypasses the layers, which take longer than a cached response. Only
+        // `/graphql` has cached responses, and they have `Vary` already; elsewhere the layer adds it.
         if request.uri().path() == SLO_ROUTE && !request.headers().contains_key(ACCEPT_ENCODING) {
             routes.clone().call(request).left_future()
         } else {
@@ -93,14 +97,14 @@ fn compressed(routes: impl HttpService) -> impl HttpService {
     })
 }
 
-/// Compresses by br or gzip, whichever the client prefers. Not zstd: some clients announce it and cannot decode it.
-/// Streams of events are sent as they are, because a compressor would hold events back.
+/// Compresses with br or gzip, whichever the client prefers. Not with zstd, which some clients announce but cannot
+/// decode. Streams of events are not compressed, because a compressor would hold events back.
 fn compression() -> CompressionLayer<impl Predicate> {
     let predicate = SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::const_new(MULTIPART));
     CompressionLayer::new().compress_when(predicate)
 }
 
-/// Makes the `ETag` of a compressed response weak: it is derived from the uncompressed bytes.
+/// Makes the `ETag` of a compressed response weak, because it identifies the uncompressed bytes.
 fn weaken_etag<B>(mut response: Response<B>) -> Response<B> {
     if response.headers().contains_key(CONTENT_ENCODING)
         && let Some(tag) = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok())
@@ -112,7 +116,7 @@ fn weaken_etag<B>(mut response: Response<B>) -> Response<B> {
     response
 }
 
-/// Routes of the admin listener.
+/// Routes of the admin listener. They trust the `traceparent` of no peer.
 pub fn admin(metrics: HttpMetrics, probe: Probe, status_probe: Probe<Value>) -> Router {
     let metrics_route = Router::new().route("/metrics", get(scrape)).with_state(metrics.recorder.clone());
     let status_route = Router::new().route("/status", get(status)).with_state(status_probe);
@@ -143,7 +147,7 @@ fn with_method_fallback(routes: Router) -> Router {
     })
 }
 
-/// Responds with 500 if a handler panics.
+/// Responds with 500 if a handler panics, and logs the panic.
 fn catch_panic_layer(observer: RequestObserver) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body>> {
     CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref()))
 }

@@ -1,4 +1,5 @@
-//! TCP connections: a limited number, timeouts for request heads and for clients that do not read, graceful shutdown.
+//! TCP connections: limits their number, the time for a request head and the time for which a client reads nothing, and
+//! closes them on shutdown after the requests in flight.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,30 +29,34 @@ use super::client_stream::{ClientStream, client_left};
 use super::observability::TRACEPARENT;
 use super::peer::FORWARDED_HOST;
 
-/// How long to wait after a failed accept, which is mostly due to a lack of file descriptors.
+/// How long to wait after a failed accept. Most such failures are due to a lack of file descriptors, and would be
+/// repeated in a busy loop until a connection is closed. The value is a choice.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(200);
 
 /// Limits of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Concurrent connections; the next one waits until one ends.
+    /// Maximum number of concurrent connections; further ones wait until one ends.
     pub connections: usize,
-    /// Maximum time for a request's head to arrive, from its first byte or the end of the previous request.
+    /// Maximum time for a request's head to arrive, from its first byte or the end of the previous request. The first
+    /// byte on a connection must arrive within the same time.
     pub head_read: Duration,
     /// Maximum time for which a client reads nothing of what is sent to it.
     pub write: Duration,
 }
 
+/// The limits of the admin listener. Those of the public listener are settings, with the same values as defaults.
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self { connections: 10_000, head_read: Duration::from_secs(5), write: Duration::from_secs(30) }
     }
 }
 
-/// Single-threaded runtimes for connections, one per core. A connection stays on its thread: waking an idle worker of a
-/// multi-threaded runtime took a fifth of the time of a cached response. Together with skipping the compression layers
-/// for clients that accept no compression, they reduced it from 27 to 23 µs of CPU time (32 connections, two virtual
-/// cores). They must not run anything slower than that.
+/// Single-threaded runtimes for connections, one per core. A connection stays on its thread: on a multi-threaded
+/// runtime, waking an idle worker took a fifth of the time of a cached response. These runtimes, and bypassing the
+/// compression layers for clients that accept no compression, reduced the CPU time of a cached response from 27 to 23
+/// µs (32 connections, two virtual cores). Work that takes longer than a cached response must run elsewhere, since it
+/// would delay the other connections of the thread.
 #[derive(Debug)]
 pub struct PerCoreRuntimes {
     runtimes: Vec<Handle>,
@@ -60,7 +65,7 @@ pub struct PerCoreRuntimes {
 }
 
 impl PerCoreRuntimes {
-    /// Starts the threads. They run until this is dropped, so it must outlive all connections.
+    /// Starts the threads. They run until this value is dropped, so it must outlive all connections.
     ///
     /// # Errors
     /// If a runtime or a thread cannot be created.
@@ -94,8 +99,9 @@ impl<S> HttpService for S where
 {
 }
 
-/// Accepts connections and serves them with `service`, on `runtimes` in turn. After `stop` is cancelled, accepts no
-/// more and finishes the requests in flight; the caller bounds how long that may take.
+/// Accepts connections and serves them with `service`, on each of `runtimes` in turn. After `stop` is cancelled,
+/// accepts no more connections and returns when the requests in flight have ended; the caller limits how long that may
+/// take.
 pub async fn serve(
     listener: TcpListener,
     service: impl HttpService,
@@ -103,15 +109,17 @@ pub async fn serve(
     runtimes: Vec<Handle>,
     stop: CancellationToken,
 ) {
-    // HTTP/1 only: just proxies use HTTP/2 without TLS, and hyper has no timeout while it waits for the HTTP/2 preface.
+    // HTTP/1 only. HTTP/2 without TLS is used only by proxies, and hyper has no timeout while it waits for the HTTP/2
+    // preface.
     let mut builder = http1::Builder::new();
-    // A client that has closed its sending side gets its response; `client_left` detects those that have left.
+    // A client that has closed only its sending side gets its response; `client_left` detects clients that have left.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head_read).half_close(true);
     let server = ConnectionServer { builder, service, limits, stop: stop.clone() };
     let permits = Arc::new(Semaphore::new(limits.connections));
     let open = TaskTracker::new();
     let mut turns = runtimes.iter().cycle();
     while let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await {
+        // Above the limit, one accepted connection waits here, and the others in the kernel's backlog.
         let Some(Ok(permit)) = stop.run_until_cancelled(Arc::clone(&permits).acquire_owned()).await else { break };
         let (Some(runtime), Ok(stream)) = (turns.next(), stream.into_std()) else { continue };
         let served = server.clone().serve(stream, peer);
@@ -132,15 +140,15 @@ struct ConnectionServer<S> {
     stop: CancellationToken,
 }
 
-/// The client of a request has left before its response.
+/// The client of a request has left before the response was ready.
 #[derive(Debug, thiserror::Error)]
 #[error("the client has left")]
 struct ClientLeft;
 
 impl<S: HttpService> ConnectionServer<S> {
-    /// Serves a connection until the client closes it, or until the request in flight ends after `stop`.
+    /// Serves a connection until the client closes it. After `stop`, closes it when the request in flight has ended.
     async fn serve(self, stream: std::net::TcpStream, peer: SocketAddr) {
-        // Only here, because the stream belongs to the runtime that this task runs on.
+        // Converted here and not earlier, because a Tokio stream belongs to the runtime on which it is created.
         let Ok(stream) = TcpStream::from_std(stream) else { return };
         if !receives_first_byte(&stream, self.limits.head_read, &self.stop).await {
             return;
@@ -152,7 +160,8 @@ impl<S: HttpService> ConnectionServer<S> {
             let stream = Arc::clone(&stream);
             async move {
                 tokio::select! {
-                    // The response first: a cached one is ready at once, and needs no timer.
+                    // The response is polled first: a cached one is ready at once, so the timer of `client_left` is not
+                    // started.
                     biased;
                     Ok(response) = response => Ok(response),
                     () = client_left(&stream) => Err(ClientLeft),
@@ -174,14 +183,17 @@ impl<S: HttpService> ConnectionServer<S> {
     }
 }
 
-/// Waits for the first byte of the first request, with which hyper's timeout starts.
+/// Waits for the first byte of the first request. hyper is called only then, so its timeout for the head starts with
+/// this byte. Returns false if the byte does not arrive within `limit`, if the client leaves, or if `stop` is
+/// cancelled.
 async fn receives_first_byte(stream: &TcpStream, limit: Duration, stop: &CancellationToken) -> bool {
     let mut first = [0];
     let received = timeout(limit, stream.peek(&mut first));
     matches!(stop.run_until_cancelled(received).await, Some(Ok(Ok(1))))
 }
 
-/// Adds the peer's address to requests with a header whose meaning depends on it.
+/// Adds the peer's address to requests with a header whose meaning depends on it. Most requests have no such header and
+/// are spared the memory allocation.
 fn attach_peer_address(request: axum::http::Request<Incoming>, peer: SocketAddr) -> Request {
     let mut request = request.map(Body::new);
     if [TRACEPARENT, AUTHORIZATION, FORWARDED_HOST].iter().any(|name| request.headers().contains_key(name)) {
@@ -190,11 +202,12 @@ fn attach_peer_address(request: axum::http::Request<Incoming>, peer: SocketAddr)
     request
 }
 
+/// Accepts a connection. Logs errors and tries again.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Responses are written whole, so Nagle's algorithm would only delay them.
+                // Responses are written as a whole, so Nagle's algorithm would only delay them.
                 let _ = stream.set_nodelay(true);
                 return (stream, peer);
             }

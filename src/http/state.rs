@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! The state that the handlers share.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::websocket::ConnectionLimiter;
 use crate::config::AllowedOrigins;
 use crate::graphql::OperationPipeline;
 
-/// Shared state of the handlers. `E` executes operations: a schema or a wrapper of one.
+/// Shared state of the handlers. `E` is the type that executes operations: a schema or a wrapper of one.
 pub struct HttpState<E> {
     /// Executes operations.
     pub pipeline: OperationPipeline<E>,
@@ -29,11 +29,11 @@ pub struct HttpState<E> {
     pub cors_headers: Vec<String>,
     /// Networks whose headers about their clients are trusted: `traceparent`, `X-Forwarded-For`, `X-Forwarded-Host`.
     pub trusted_peers: TrustedPeers,
-    /// Limits and tracks WebSocket connections.
+    /// Limits and tracks WebSocket connections and multipart streams.
     pub websocket_limiter: ConnectionLimiter,
-    /// Directory of the last result of `cinegraph prove`.
+    /// Directory that contains the last result of `cinegraph prove`.
     pub data_dir: PathBuf,
-    /// The API explorer; none if it is disabled.
+    /// The API explorer; `None` if it is disabled.
     pub explorer: Option<Explorer>,
     /// Runtime for requests without a fresh cached response.
     pub runtime: Handle,
@@ -42,12 +42,14 @@ pub struct HttpState<E> {
 /// Limits of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// Maximum size of a request body.
+    /// Maximum size of a request body, in bytes.
     pub body_bytes: usize,
     /// Maximum time for a request body to arrive.
     pub body_read: Duration,
 }
 
+/// The values are choices: 256 KiB is far larger than the operations of usual clients, and arrives within 5 s at about
+/// 420 kbit/s.
 impl Default for HttpLimits {
     fn default() -> Self {
         Self { body_bytes: 256 * 1024, body_read: Duration::from_secs(5) }

@@ -1,4 +1,5 @@
-//! `cache_warm`: loads the likely requested results into the caches, every ten minutes and after an invalidation.
+//! `cache_warm`: loads the results that are most likely to be requested into the caches, at start, every ten minutes
+//! and after an invalidation.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,21 +14,25 @@ use crate::services::{ServiceError, Services};
 use crate::store::{Store, Task};
 use crate::versions::{Epoch, Scope};
 
-/// How often all results are warmed.
+/// How often all results are warmed. A choice: results of the current decade are fresh for 5 minutes by default and may
+/// be served as stale for another 5, so a result that is never requested is loaded again about when it expires.
 const WARM_INTERVAL: Duration = Duration::from_mins(10);
 
-/// How often to check for invalidations; the check reads memory only.
+/// How often to check for invalidations. A choice: the check only reads memory, and clients that request an invalidated
+/// result first have to wait for it.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long the start waits for the first page.
+/// How long the start waits for the first page. A choice: with a million movies it is loaded in less than half a
+/// second, and a slow database must not keep the instance from starting.
 const FIRST_LIMIT: Duration = Duration::from_secs(2);
 
-/// Warms the caches of one instance. Runs even if jobs are off: no other instance can fill this one's memory.
+/// Warms the caches of one instance. Runs on every serving instance, also on one without jobs, because no other
+/// instance can fill its memory.
 #[derive(Debug, Clone)]
 pub struct Warming {
     /// Services whose caches are warmed.
     pub services: Arc<Services>,
-    /// Where successes are stored.
+    /// The database in which successful runs are recorded.
     pub store: Store,
     /// The target lists to warm.
     pub target_lists: Vec<String>,
@@ -38,14 +43,15 @@ pub struct Warming {
 }
 
 impl Warming {
-    /// Loads the page that is requested first. Returns when it is cached, or with a warning after two seconds;
-    /// loading then continues in the background.
+    /// Loads the predictions of the service's first page. Returns when they are cached or cannot be loaded, and after
+    /// two seconds at the latest, while loading continues in the background. Failures are only logged, because the
+    /// instance can serve without them.
     pub async fn first_page(&self) {
         let (services, target_lists) = (Arc::clone(&self.services), self.target_lists.clone());
         let first = tokio::spawn(async move { warm_first(&services, &target_lists).await });
         match tokio::time::timeout(FIRST_LIMIT, first).await {
-            // `NotReady` means that the data is incomplete, for example without a default profile. Clients get that error,
-            // which says what is missing.
+            // `NotReady` means that the data is incomplete, for example that there is no default profile. It is not
+            // logged here, because clients get this error, which says what is missing.
             Ok(Ok(Ok(()) | Err(ServiceError::NotReady(_)))) => {}
             Ok(Ok(Err(error))) => tracing::warn!(%error, "cannot load the first page before the start"),
             Ok(Err(panicked)) => {
@@ -55,7 +61,8 @@ impl Warming {
         }
     }
 
-    /// Warms all caches now, every ten minutes and after each invalidation, until `stop`.
+    /// Warms the caches now, every ten minutes and after each invalidation, until `stop` is cancelled. A failed round
+    /// is not repeated earlier: until then, requests load what they need.
     pub async fn run(self, stop: CancellationToken) {
         self.metrics.set_interval(Task::CacheWarm, WARM_INTERVAL);
         stop.run_until_cancelled_owned(Box::pin(self.run_loop())).await;
@@ -63,6 +70,7 @@ impl Warming {
 
     async fn run_loop(self) {
         for round in 1_u64.. {
+            // Read before the work: an invalidation during the work then starts another round.
             let seen = self.invalidations();
             let began = Instant::now();
             let work = async {
@@ -83,7 +91,8 @@ impl Warming {
         }
     }
 
-    /// A changed value means that entries were hard-invalidated, or that there is a new validation snapshot.
+    /// A value that changes whenever entries are hard-invalidated or a new validation snapshot is taken: the counters
+    /// of [`Versions::invalidations`](crate::versions::Versions::invalidations), and the version of the snapshot.
     fn invalidations(&self) -> ((Epoch, i64), i64) {
         let versions = &self.services.versions;
         (versions.invalidations(), versions.of(&Scope::Snapshot))

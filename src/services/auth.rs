@@ -15,7 +15,7 @@ pub struct Authenticator {
     invalid_tokens: InvalidTokens,
 }
 
-/// A token from a request, not yet verified.
+/// A token from a request, not yet verified, and the address of the client that sent it.
 #[derive(Debug, Clone)]
 pub struct Bearer {
     token: Secret,
@@ -23,7 +23,7 @@ pub struct Bearer {
 }
 
 impl Bearer {
-    /// Parses the value of an `Authorization` header; `None` for other schemes.
+    /// Parses the value of an `Authorization` header; `None` for other schemes than `Bearer`. The client is unknown.
     #[must_use]
     pub fn of(authorization: &str) -> Option<Self> {
         let (scheme, token) = authorization.split_once(' ')?;
@@ -31,8 +31,8 @@ impl Bearer {
         scheme.eq_ignore_ascii_case("bearer").then(|| Self { token: token(), client: None })
     }
 
-    /// Adds the address of the client that sent it. Invalid tokens are limited for each client; those without an
-    /// address are not.
+    /// Sets the address of the client that sent the token. Invalid tokens are limited per client; a token without an
+    /// address is never rejected for this reason.
     #[must_use]
     pub fn from_client(self, client: Option<IpAddr>) -> Self {
         Self { client, ..self }
@@ -62,15 +62,16 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`ServiceError::Forbidden`] if no token is configured, [`ServiceError::Unauthenticated`] for a missing token,
-    /// [`ServiceError::InvalidToken`] for an unknown one, [`ServiceError::TooManyInvalidTokens`] for any token after
-    /// many unknown ones, [`ServiceError::NotReady`] if the file cannot be read or is invalid.
+    /// [`ServiceError::InvalidToken`] for an unknown one, [`ServiceError::TooManyInvalidTokens`] for any token, even a
+    /// valid one, of a client that has just sent many unknown ones, [`ServiceError::NotReady`] if the file cannot be
+    /// read or is invalid.
     pub async fn authenticate(&self, bearer: Option<&Bearer>) -> Result<Administrator, ServiceError> {
         let no_tokens = || ServiceError::Forbidden {
             field: None,
             problem: "mutations are off: no admin token is configured (admin_tokens_file)".to_owned(),
         };
         let path = self.tokens_file.clone().ok_or_else(no_tokens)?;
-        // Before the file is read, so that guessing costs next to nothing.
+        // Checked before the file is read, so that a client that guesses tokens causes next to no work.
         if bearer.and_then(|bearer| bearer.client).is_some_and(|client| self.invalid_tokens.is_limited(client)) {
             return Err(ServiceError::TooManyInvalidTokens);
         }
@@ -88,6 +89,7 @@ impl Authenticator {
         }
     }
 
+    /// Logs and counts an invalid token; returns the error for the client.
     fn reject(&self, client: Option<IpAddr>) -> ServiceError {
         let client_address = client.map_or_else(|| "unknown".to_owned(), |client| client.to_canonical().to_string());
         tracing::warn!(client_address, "invalid admin token");
@@ -98,6 +100,7 @@ impl Authenticator {
     }
 }
 
+/// Logs why the tokens cannot be read. The returned error does not say so, because the client cannot help it.
 fn unreadable(error: &dyn std::error::Error) -> ServiceError {
     let cause = error.source().map(ToString::to_string);
     tracing::error!(%error, cause, "admin tokens file unreadable");

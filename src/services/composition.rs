@@ -37,8 +37,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// Creates the use cases. The caller keeps the versions of `cache_context` current; otherwise cached values miss
-    /// changes.
+    /// Creates the use cases. The caller must keep the versions of `cache_context` current. Otherwise, cached values
+    /// are served although the data has changed.
     #[must_use]
     pub fn new(store: &Store, cache_context: &CacheContext, config: &Config, breakers: &BreakerMetrics) -> Self {
         let (limits, cache_enabled) = (&CacheLimits::from(config), config.cache_enabled);

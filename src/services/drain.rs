@@ -1,24 +1,28 @@
 //! The drain: recomputes the scores of changed movies in batches, oldest first, and folds changed titles.
 //!
-//! A batch takes at most some tenths of a second, which bounds the delay of changes made meanwhile. Entries that name a
-//! movie take precedence over a pass over all movies, whichever came first.
+//! An entry of the queue names one movie or stands for all movies. Each step computes a batch of the named movies, then
+//! a batch of all movies: a movie that has changed does not wait until all movies are computed, even if that was
+//! requested before. A batch takes at most some tenths of a second, which bounds the delay of changes made meanwhile.
 
 use super::ServiceError;
 use crate::store::{Drained, Store, StoreError};
 
-/// Movies per batch.
+/// Movies whose scores are computed per batch. A choice: the batch takes some tenths of a second.
 const BATCH: i64 = 2_500;
 
-/// Titles per batch. Folding one takes about a microsecond.
+/// Movies whose titles are folded per batch. More than [`BATCH`], because folding a title takes about a microsecond.
 const TITLE_BATCH: i64 = 10_000;
 
-/// A batch with invalid data is retried with this fraction of its movies, until the invalid one is isolated.
-const SHRINK: i64 = 8;
+/// A batch that fails because of invalid data is retried with its size divided by this factor, until the movie with the
+/// invalid data is alone in its batch. Each batch that succeeds multiplies the size again. Eight is a choice: from the
+/// full size, it takes four retries.
+const SIZE_FACTOR: i64 = 8;
 
 /// Drains the queue step by step.
 #[derive(Debug)]
 pub struct Drain {
     store: Store,
+    /// Number of movies in the next batch of named movies: [`BATCH`], or less after a batch with invalid data.
     size: i64,
 }
 
@@ -27,9 +31,9 @@ pub struct Drain {
 pub enum Step {
     /// The queue was empty.
     Idle,
-    /// Another instance is draining the queue.
+    /// Another instance is draining the queue or refreshing all scores, and this step found nothing else to do.
     Elsewhere,
-    /// Scores were computed or titles folded; more may be queued.
+    /// Scores were computed, titles folded or changed names made visible; more may be queued.
     Drained {
         /// Movies computed.
         movies: u64,
@@ -45,7 +49,7 @@ impl Drain {
         Self { store: store.clone(), size: BATCH }
     }
 
-    /// Whether the queue has entries. One cheap statement.
+    /// Whether anything is queued: movies, titles or changed names. Costs one cheap statement.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
@@ -53,30 +57,30 @@ impl Drain {
         Ok(self.store.is_anything_queued().await?)
     }
 
-    /// Computes a batch of the oldest queued movies, and a batch of the pass over all movies if one is queued; then folds
-    /// a batch of titles, and makes new names of genres and countries visible.
+    /// Computes a batch of the oldest named movies, and the next batch of all movies if an entry stands for these; then
+    /// folds a batch of titles, and makes new names of genres and countries visible.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable; movies that were not computed stay queued.
     pub async fn step(&mut self) -> Result<Step, ServiceError> {
-        let named = self.named().await?;
+        let named = self.drain_named_movies().await?;
         let all = self.store.drain_all_movies(BATCH).await?;
-        let titles = self.store.fold_queued_titles(TITLE_BATCH).await?;
-        let more = self.store.raise_renamed().await? || titles;
+        let folded = self.store.fold_queued_titles(TITLE_BATCH).await?;
+        let renamed = self.store.raise_renamed().await?;
         Ok(match (named, all) {
-            (Drained::Movies { movies, changed }, Drained::Movies { movies: more, changed: also }) => {
-                Step::Drained { movies: movies + more, changed: changed + also }
+            (Drained::Movies { movies: named, changed: named_changed }, Drained::Movies { movies, changed }) => {
+                Step::Drained { movies: named + movies, changed: named_changed + changed }
             }
             (Drained::Movies { movies, changed }, _) | (_, Drained::Movies { movies, changed }) => {
                 Step::Drained { movies, changed }
             }
-            _ if more => Step::Drained { movies: 0, changed: 0 },
+            _ if folded || renamed => Step::Drained { movies: 0, changed: 0 },
             (Drained::LockedElsewhere, _) | (_, Drained::LockedElsewhere) => Step::Elsewhere,
             (Drained::Nothing, Drained::Nothing) => Step::Idle,
         })
     }
 
-    /// Runs steps until the queue is empty or another instance drains it.
+    /// Runs steps until nothing is queued or another instance drains the queue.
     ///
     /// # Errors
     /// As [`Drain::step`].
@@ -85,20 +89,23 @@ impl Drain {
         Ok(())
     }
 
-    /// Computes a batch of queued movies. A movie that cannot be computed must not block the others: it is isolated,
+    /// Computes a batch of named movies. A movie that cannot be computed must not block the others: it is isolated,
     /// logged and dropped from the queue with its scores unchanged.
-    async fn named(&mut self) -> Result<Drained, ServiceError> {
+    async fn drain_named_movies(&mut self) -> Result<Drained, ServiceError> {
         loop {
             match self.store.drain_movies(self.size).await {
-                Err(error) if error.is_data_fault() && self.size > 1 => self.size = (self.size / SHRINK).max(1),
+                Err(error) if error.is_data_fault() && self.size > 1 => {
+                    self.size = (self.size / SIZE_FACTOR).max(1);
+                }
                 Err(error) if error.is_data_fault() => {
+                    // The batch was the oldest entry alone, so the fault is in its movie.
                     let movie_id = self.store.drop_oldest_entry().await?;
                     report_fault(movie_id, &error);
                     self.size = BATCH;
                 }
                 Err(error) => return Err(error.into()),
                 Ok(drained) => {
-                    self.size = (self.size * SHRINK).min(BATCH);
+                    self.size = (self.size * SIZE_FACTOR).min(BATCH);
                     return Ok(drained);
                 }
             }

@@ -42,7 +42,7 @@ pub enum ServiceError {
     /// The caller's address has sent too many invalid tokens.
     #[error("too many invalid admin tokens from this address: retry in a minute")]
     TooManyInvalidTokens,
-    /// The request conflicts with a change by another client.
+    /// The request conflicts with the state of the data, for example because another client has changed it.
     #[error("{field}: {problem}")]
     Conflict {
         /// The argument.
@@ -74,7 +74,7 @@ impl ServiceError {
         Self::Forbidden { field: Some(field), problem: problem.to_string() }
     }
 
-    /// Error for an argument that conflicts with a change by another client.
+    /// Error for an argument that conflicts with the state of the data.
     pub fn conflict(field: &'static str, problem: impl ToString) -> Self {
         Self::Conflict { field, problem: problem.to_string() }
     }
@@ -82,6 +82,7 @@ impl ServiceError {
 
 impl LoadError for ServiceError {
     fn is_outage(&self) -> bool {
+        // Also if a statement failed for another reason, such as invalid data: the request is valid all the same.
         matches!(self, Self::Store(_))
     }
 }

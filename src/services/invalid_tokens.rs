@@ -7,25 +7,30 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Moment};
 
-/// Invalid tokens of a client in [`WINDOW`], after which its tokens are not checked any more.
+/// Number of invalid tokens after which the tokens of a client are not checked until its window ends. A choice: high
+/// enough for an operator who mistypes a token, and far too low for guessing one.
 const LIMIT: u32 = 10;
 
-/// Starts with a client's first invalid token.
+/// Length of a client's window, which starts with its first invalid token. A choice; error texts say "a minute".
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Clients that are remembered; beyond that, the one whose window began first is forgotten.
+/// Maximum number of clients that are remembered. If there are more, the client whose window began first is forgotten.
+/// A choice: the memory stays below a megabyte.
 const CLIENTS_MAX: usize = 10_000;
 
-/// Bits of an IPv6 address that identify a client: it chooses the others freely.
+/// Leading bits of an IPv6 address that identify a client: networks have 64 of them, and a client can choose all
+/// others.
 const IPV6_PREFIX: u32 = 64;
 
 /// Counts the invalid tokens of each client.
 #[derive(Debug)]
 pub(super) struct InvalidTokens {
     clock: Clock,
+    /// Windows by [`network`] of the client.
     clients: Mutex<HashMap<IpAddr, Window>>,
 }
 
+/// The invalid tokens of a client since the start of its window.
 #[derive(Debug, Clone, Copy)]
 struct Window {
     began: Moment,
@@ -43,11 +48,13 @@ impl InvalidTokens {
         clients.get(&network(client)).is_some_and(|window| window.count >= LIMIT && window.is_open(now))
     }
 
-    /// Counts an invalid token. Returns whether the client is limited from now on.
+    /// Counts an invalid token. Returns whether it is the one that reaches the limit, so that the caller logs this
+    /// once.
     pub(super) fn record(&self, client: IpAddr) -> bool {
         let (client, now) = (network(client), self.clock.moment());
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= CLIENTS_MAX && !clients.contains_key(&client) {
+            // First the clients whose windows have ended. If there are none, the client whose window began first.
             clients.retain(|_, window| window.is_open(now));
             let oldest = clients.iter().min_by_key(|(_, window)| window.began).map(|(client, _)| *client);
             if let Some(oldest) = oldest.filter(|_| clients.len() >= CLIENTS_MAX) {
@@ -69,7 +76,7 @@ impl Window {
     }
 }
 
-/// The address that stands for all addresses of a client.
+/// The address that stands for all addresses of a client: an IPv4 address, or the prefix of an IPv6 address.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (128 - IPV6_PREFIX))).into(),

@@ -1,7 +1,8 @@
-//! Live updates: changes among the best candidates of a decade, as they happen.
+//! Live updates: changes among the best candidates of a decade, as they happen. "The best" are the first candidates of
+//! the ranking, as many as the client asked for.
 //!
-//! Streams follow the data versions, not TTLs: a cached value that lacks a recent change is reloaded, once for all
-//! streams of the same decade.
+//! Streams follow the data versions, not TTLs: columns in the cache that lack a recent change are reloaded, once for
+//! all streams of the same decade.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use crate::cache::{CacheName, DependencyScope, ReadMode, revalidation_span};
 use crate::scoring::{Decade, MovieId};
 use crate::versions::VersionSet;
 
-/// Minimum interval between two loads, so that a decade under constant change is not loaded constantly.
+/// Minimum interval between two loads, so that a decade under constant change is not loaded constantly. A choice:
+/// clients should still see a change within a second.
 const MIN_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Pause after a failed load.
+/// Pause after a failed load. A choice: long enough not to burden a database that is recovering.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How a movie's position changed.
@@ -40,7 +42,8 @@ pub enum UpdateKind {
 pub struct Update {
     /// How its position changed.
     pub kind: UpdateKind,
-    /// The movie's current state, without a rank if it has left the candidates.
+    /// The movie's current state, without a rank if it is no longer a candidate. If it is no longer in the decade, its
+    /// last known state, without a rank.
     pub movie: ScoredMovie,
     /// Previous rank; `None` if it was not among the best.
     pub previous_rank: Option<usize>,
@@ -64,7 +67,8 @@ pub struct UpdateParams {
 /// Changes among the best caused by one change of the data.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// Movies that left first, then by rank.
+    /// First the movies that left the best, in the order of their former ranks, then the others in the order of their
+    /// ranks.
     pub updates: Vec<Update>,
     /// The weights.
     pub selection: WeightSelection,
@@ -77,14 +81,15 @@ pub struct Change {
 pub struct UpdateStream {
     services: Arc<Services>,
     params: UpdateParams,
+    /// The state that the changes sent so far lead to.
     known: State,
-    /// Whether `known` is still to be sent.
+    /// Whether `known` is still to be sent, as the first change.
     unsent: bool,
     /// Earliest time of the next load.
     not_before: tokio::time::Instant,
 }
 
-/// Last sent state of the best, and the versions that it depends on.
+/// A state of the best, and the versions that it depends on.
 #[derive(Debug)]
 struct State {
     top: Top,
@@ -102,11 +107,11 @@ impl State {
 }
 
 impl UpdateStream {
-    /// Starts with the current state of the best.
+    /// Starts a stream of the changes since now.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] for an unknown or inactive profile, [`ServiceError::Store`] if the state cannot be
-    /// loaded.
+    /// [`ServiceError::NotFound`] for an unknown or inactive profile, [`ServiceError::NotReady`] if no active profile
+    /// is the default, [`ServiceError::Store`] if the current state of the best cannot be loaded.
     pub async fn start(services: Arc<Services>, params: UpdateParams) -> Result<Self, ServiceError> {
         let known = load_state(&services, &params, &[]).await?;
         let unsent = params.initial;
@@ -116,9 +121,10 @@ impl UpdateStream {
     /// Waits for the next change. Cancel-safe: dropping the future loses no change.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] if the profile no longer exists. Waits while the database is unavailable.
+    /// [`ServiceError::NotFound`] if the profile is deleted or deactivated, [`ServiceError::NotReady`] if no active
+    /// profile is the default any more. While the database is unavailable, it waits and retries.
     pub async fn next(&mut self) -> Result<Change, ServiceError> {
-        // The later changes are those of this same state, so that none is missing or sent twice.
+        // The next change is computed against the same state, so no change is missing or sent twice.
         if std::mem::take(&mut self.unsent)
             && let Some(change) = self.known.change_since(&[])
         {
@@ -127,6 +133,7 @@ impl UpdateStream {
         loop {
             self.services.versions.wait_until_outdated(&self.known.version_set).await;
             tokio::time::sleep_until(self.not_before).await;
+            // Each load has a trace of its own, because a stream may stay open for hours.
             let loaded = load_state(&self.services, &self.params, &self.known.top.movies)
                 .instrument(revalidation_span(CacheName::Columns));
             let now = match loaded.await {
@@ -147,7 +154,8 @@ impl UpdateStream {
     }
 }
 
-/// Loads the current state of the best, including all committed changes.
+/// Loads the current state of the best, with every change that this process knows of, and the current state of the
+/// movies in `before` that are no longer among them.
 async fn load_state(services: &Services, params: &UpdateParams, before: &[ScoredMovie]) -> Result<State, ServiceError> {
     let dependencies = DependencyScope::new(ReadMode::Latest);
     let load = async {
@@ -160,10 +168,11 @@ async fn load_state(services: &Services, params: &UpdateParams, before: &[Scored
     Ok(State { top, selection, version_set: dependencies.snapshot().version_set })
 }
 
-/// Compares two states of the best, both by rank. `others` has the current state of movies that left.
+/// Compares two states of the best, both sorted by rank. `others` has the current state of movies that have left the
+/// best; a movie that is missing there has left the decade too.
 ///
-/// Applied to `before` (remove movies that left, insert those that entered, replace the rest, sort by rank), the
-/// updates give `after`.
+/// A client that applies the updates to `before` gets `after`: it removes the movies that left, inserts those that
+/// entered, replaces those that moved or were rescored, and sorts by rank.
 #[must_use]
 pub fn compare(before: &[ScoredMovie], after: &[ScoredMovie], others: &[ScoredMovie]) -> Vec<Update> {
     let by_id = |movies: &'_ [ScoredMovie]| movies.iter().cloned().map(|movie| (movie.id, movie)).collect();

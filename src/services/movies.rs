@@ -15,19 +15,20 @@ use crate::store::{
 };
 use crate::versions::{Scope, VersionSet, Versions};
 
-/// Approximate size of one part of a detail, including its text: a genre, a metric, a credit.
+/// Estimated memory of one item of a detail, including its text. An item is one genre, one metric or one credit.
 const ITEM_BYTES: usize = 150;
 
-/// Items that a person's quality counts as: a JSON object of eight short numbers.
-const QUALITY_PARTS: usize = 6;
+/// Number of items that take about as much memory as the quality of a person, a JSON object of eight short numbers.
+const QUALITY_ITEMS: usize = 6;
 
-/// Lookups of movies and their details. Results omit what does not exist.
+/// Lookups of movies and their details. Results do not contain what does not exist.
 #[derive(Debug)]
 pub struct Movies {
     store: Store,
     versions: Versions,
     clock: Clock,
     limits: CacheLimits,
+    /// `None` if the caching of results is disabled.
     details: Option<Details>,
 }
 
@@ -46,12 +47,14 @@ struct Details {
 
 type DetailCache<V> = Cache<DetailKey<MovieId>, Option<Arc<V>>, ServiceError>;
 
-/// Key of a detail, and the decade of the movie it is requested for, whose data version invalidates it.
+/// Key of a detail: a movie or a person, and a decade. A change of the data version of this decade makes the detail
+/// stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DetailKey<Id> {
-    /// Movie or person.
+    /// The movie or the person.
     pub id: Id,
-    /// `None` for an undated movie, or a person requested without a movie: every change of the data invalidates it.
+    /// The decade of the movie, or of the movie that a person is requested for. `None` for an undated movie, or a
+    /// person that is requested without a movie: every change of the data makes such a detail stale.
     pub decade: Option<Decade>,
 }
 
@@ -82,7 +85,7 @@ impl Movies {
         }
     }
 
-    /// Id of the movie with this key.
+    /// Id of the movie with this key; `None` if there is none. Not cached.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
@@ -101,26 +104,28 @@ impl Movies {
         let load = move |keys: Vec<MovieId>| {
             let (store, versions) = (store.clone(), versions.clone());
             async move {
-                // Decades are known only after loading; the versions must be read before it.
+                // The versions must be read before the movies, but only a loaded movie tells its decade. So all
+                // versions are read, and each entry keeps the one that it depends on.
                 let before = versions.set_of_all();
                 let mut found = by_id(store.movies_by_id(&keys).await?);
-                let loaded = |id: MovieId| {
+                let entry = |id: MovieId| {
                     let movie = found.remove(&id);
                     let decade = movie.as_ref().and_then(|movie| movie.release_date).and_then(Decade::of);
-                    // Two parts stand for its own texts: title, ids, language and poster.
-                    let parts =
+                    // Two items stand for its own texts: title, ids, language and poster.
+                    let bytes =
                         movie.as_ref().map_or(0, |movie| size_of::<Movie>() + (movie.lists.len() + 2) * ITEM_BYTES);
-                    // An undated movie is in no decade; the drain raises this version when one changes.
+                    // An undated movie is in no decade: when it changes, the drain raises the version of the reference
+                    // data. A negative entry depends on no version: it ends with its short TTL.
                     let scope = movie.as_ref().map(|_| decade.map_or(Scope::Reference, Scope::Scores));
-                    (id, loaded(&limits, movie, before.only(scope), parts))
+                    (id, detail_entry(&limits, movie, before.only(scope), bytes))
                 };
-                Ok(keys.into_iter().map(loaded).collect())
+                Ok(keys.into_iter().map(entry).collect())
             }
         };
         details.movies.get_many(keys, load).await
     }
 
-    /// Scores of movies of any status, computed from the base tables.
+    /// Scores of movies of any import status, computed from the base tables. Not cached.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
@@ -210,11 +215,11 @@ impl Movies {
         keys: &[DetailKey<PersonId>],
     ) -> Result<HashMap<DetailKey<PersonId>, Arc<PersonQuality>>, ServiceError> {
         let load = |store: Store, ids: Vec<PersonId>| async move { Ok(shared(store.qualities_of(&ids).await?)) };
-        self.details(self.details.as_ref().map(|details| &details.qualities), keys, load, |_| QUALITY_PARTS).await
+        self.details(self.details.as_ref().map(|details| &details.qualities), keys, load, |_| QUALITY_ITEMS).await
     }
 
-    /// Movies whose folded title contains a folded text: at most `limit` after `after`, sorted by folded title, which is
-    /// returned too.
+    /// Ids of movies whose folded title contains `folded`, each with this title; sorted by it, then by id. At most
+    /// `limit`, beginning after `after`, the last movie of the previous page. Not cached.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
@@ -228,7 +233,8 @@ impl Movies {
         Ok(self.store.movies_by_title(folded, after, limit).await?)
     }
 
-    /// Returns cached details and loads the others in one batch. `items` counts the parts of a value.
+    /// Returns cached details, and loads the others in one batch. `items` counts the items of a value, to estimate its
+    /// size. Without a cache, loads all of them.
     async fn details<Id, V, F>(
         &self,
         cache: Option<&Cache<DetailKey<Id>, Option<V>, ServiceError>>,
@@ -257,33 +263,40 @@ impl Movies {
                 };
                 let version_sets: Vec<VersionSet> = keys.iter().map(version_set).collect();
                 let mut found = load(store, keys.iter().map(|key| key.id).collect()).await?;
-                let loaded = |(key, version_set): (DetailKey<Id>, VersionSet)| {
+                let entry = |(key, version_set): (DetailKey<Id>, VersionSet)| {
                     let value = found.remove(&key.id);
                     let bytes = value.as_ref().map_or(0, |value| items(value) * ITEM_BYTES);
-                    (key, loaded(&limits, value, version_set, bytes))
+                    (key, detail_entry(&limits, value, version_set, bytes))
                 };
-                Ok(keys.into_iter().zip(version_sets).map(loaded).collect())
+                Ok(keys.into_iter().zip(version_sets).map(entry).collect())
             }
         };
         cache.get_many(keys, load).await
     }
 
-    /// Records in the current dependency scope that data was just read from the database and may depend on any version.
+    /// Records a read of the database without a cache as a dependency, before the read. It may depend on any version.
+    /// Its result may be that something does not exist, so it is valid no longer than a negative entry.
     fn record_read(&self) {
         if let Some(dependencies) = DependencyScope::current() {
-            let times = Validity::new(self.clock.moment(), self.limits.negative());
-            dependencies.record(&self.versions.set_of_all(), times, DataSource::Database);
+            let validity = Validity::new(self.clock.moment(), self.limits.negative());
+            dependencies.record(&self.versions.set_of_all(), validity, DataSource::Database);
         }
     }
 }
 
-/// A detail as a cache entry; a missing one becomes a negative entry.
-fn loaded<V>(limits: &CacheLimits, value: Option<V>, version_set: VersionSet, parts: usize) -> Loaded<Option<V>> {
+/// The entry of a detail that owns `heap_bytes`. A detail that does not exist gets a negative entry.
+fn detail_entry<V>(
+    limits: &CacheLimits,
+    value: Option<V>,
+    version_set: VersionSet,
+    heap_bytes: usize,
+) -> Loaded<Option<V>> {
     let ttl = if value.is_some() { limits.profiles() } else { limits.negative() };
-    let bytes = estimated_size(&value, parts);
+    let bytes = estimated_size(&value, heap_bytes);
     Loaded { value, version_set, ttl, bytes, source: DataSource::Database }
 }
 
+/// Wraps the values so that the cache and requests share them.
 fn shared<Id: Eq + Hash, V>(found: HashMap<Id, V>) -> HashMap<Id, Arc<V>> {
     found.into_iter().map(|(id, value)| (id, Arc::new(value))).collect()
 }

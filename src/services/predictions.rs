@@ -1,6 +1,6 @@
 //! Predictions: which movies of a decade are most likely to join a list.
 //!
-//! The decade's columns are cached; a page is computed from them.
+//! The columns of a decade are cached. Pages are computed from them, and cached as windows of 100 movies.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ use crate::scoring::{
 use crate::store::{ColumnsSource, LoadedColumns, ScoreTableFault, Store, StoreError};
 use crate::versions::{Scope, VersionSet, Versions};
 
-/// Approximate memory of a movie in the columns of its decade, including its title.
+/// Estimated memory of a movie in the columns of its decade, including its title.
 const COLUMN_BYTES: usize = 120;
 
-/// Movies of a cached page: the maximum page size, so that one entry serves pages of any size.
+/// Movies of a cached page: the maximum page size of the API, so that one entry serves pages of any size.
 const WINDOW: usize = 100;
 
 /// Maximum number of times that columns are loaded for a page of a minimum data version. The first load may have been
-/// in flight already when the version became known; the second one cannot.
-const LOADS: usize = 3;
+/// in flight already when the version became known; the second one starts later. The third one is a reserve.
+const LATEST_LOADS: usize = 3;
 
 /// Rankings over score columns, which are loaded when a decade is first requested.
 #[derive(Debug, Clone)]
@@ -40,13 +40,16 @@ pub struct Predictions {
     versions: Versions,
     clock: Clock,
     limits: CacheLimits,
+    /// Also used if the caching of results is disabled, since every page is computed from columns.
     columns: Cache<Decade, CachedDecade, ServiceError>,
+    /// `None` if the caching of results is disabled.
     windows: Option<Cache<PageKey, RankingPage, ServiceError>>,
 }
 
 impl Key for Decade {}
 
-/// Cache key of a page.
+/// Cache key of a window: the request without its page size. Floats are compared by their bits, since `f64` is not
+/// `Eq`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct PageKey {
     list: String,
@@ -64,6 +67,7 @@ impl Key for PageKey {
     }
 
     fn shared(&self) -> Option<String> {
+        // The names of this type and its fields are part of the hash: if one is renamed, Redis has no windows at first.
         let hash = Sha256::digest(format!("{self:?}"));
         let hash = hash.first_chunk().copied().map_or(0, u128::from_be_bytes);
         (!self.custom).then(|| format!("cinegraph:{FORMULA_VERSION}:predictions:{hash:032x}"))
@@ -74,9 +78,9 @@ impl Key for PageKey {
 #[derive(Debug)]
 pub struct CachedDecade {
     loaded: LoadedColumns,
-    /// Data version at the start of loading.
+    /// Data version of the decade's scores when the load started.
     pub data_version: i64,
-    /// When the columns were loaded.
+    /// When the load ended.
     pub as_of: DateTime<Utc>,
 }
 
@@ -102,7 +106,7 @@ pub struct ScoredMovie {
 }
 
 impl ScoredMovie {
-    /// Sort key in its ranking.
+    /// Its sort key in a ranking.
     #[must_use]
     pub fn standing(&self) -> Standing {
         Standing { score: self.score, id: self.id }
@@ -114,7 +118,7 @@ impl ScoredMovie {
 pub struct RankingPage {
     /// In ranking order.
     pub movies: Vec<ScoredMovie>,
-    /// Number of movies that pass the filter.
+    /// Number of movies on all pages: those that pass the filter.
     pub total: usize,
     /// Whether movies precede the page.
     pub has_previous: bool,
@@ -131,7 +135,7 @@ impl SharedValue for RankingPage {
 }
 
 impl RankingPage {
-    /// The first `first` movies of the page.
+    /// A page of the first `first` movies of this one.
     fn cut(&self, first: usize) -> Self {
         let movies: Vec<_> = self.movies.iter().take(first).cloned().collect();
         Self { has_next: self.has_next || movies.len() < self.movies.len(), movies, ..*self }
@@ -162,9 +166,9 @@ pub struct PageRequest {
     pub status: ListStatus,
     /// Filter.
     pub filter: Filter,
-    /// Last movie of the previous page.
+    /// Last movie of the previous page; `None` for the first page.
     pub after: Option<Standing>,
-    /// Maximum number of movies.
+    /// Maximum number of movies. While results are cached, a page has at most 100 movies, the size of a window.
     pub first: usize,
 }
 
@@ -173,7 +177,8 @@ pub struct PageRequest {
 pub struct Top {
     /// In ranking order.
     pub movies: Vec<ScoredMovie>,
-    /// Requested movies that are not among the best but are still in the decade, in no particular order.
+    /// Movies that the caller asked about and that are not among the best but still in the decade, in no particular
+    /// order.
     pub others: Vec<ScoredMovie>,
     /// Data version of the scores.
     pub data_version: i64,
@@ -212,6 +217,7 @@ impl Predictions {
     pub async fn page(&self, request: PageRequest) -> Result<RankingPage, ServiceError> {
         let first = request.first;
         let Some(windows) = &self.windows else { return self.rank(&request, first).await };
+        // Recorded in the scope of the caller: the response that contains the page belongs to custom weights too.
         if request.custom
             && let Some(dependencies) = DependencyScope::current()
         {
@@ -238,16 +244,17 @@ impl Predictions {
         Ok(windows.get(key, load).await?.cut(first))
     }
 
-    /// As [`page`](Self::page), of data whose version is `at_least` or a later one: for a client that knows of that
-    /// version and must not see older data, neither cached nor in an outage.
+    /// As [`page`](Self::page), from data with the version `at_least` or a later one: for a client that has seen that
+    /// version and must not see older data, neither from the cache nor in an outage.
     ///
     /// # Errors
     /// As [`page`](Self::page); [`ServiceError::Conflict`] if the database has not reached the version.
     pub async fn page_at_least(&self, request: PageRequest, at_least: i64) -> Result<RankingPage, ServiceError> {
         self.require_version(request.decade, at_least).await?;
         let reader = DependencyScope::current();
-        let usual = reader.as_ref().map_or(ReadMode::Request, |reader| reader.mode());
-        // Each attempt has a scope of its own: the response does not depend on a page that is too old for it.
+        let mode = reader.as_ref().map_or(ReadMode::Request, |reader| reader.mode());
+        // Each attempt has a scope of its own, so that the response does not get the dependencies of a page that was
+        // too old to be used.
         let accepted = |page: RankingPage, scope: &DependencyScope| {
             let page = Some(page).filter(|page| page.data_version >= at_least)?;
             if let Some(reader) = &reader {
@@ -255,25 +262,27 @@ impl Predictions {
             }
             Some(page)
         };
-        let scope = DependencyScope::new(usual);
+        // Usually the page in the cache is new enough.
+        let scope = DependencyScope::new(mode);
         let page = Arc::clone(&scope).of(self.page(request.clone())).await?;
         if let Some(page) = accepted(page, &scope) {
             return Ok(page);
         }
-        for _ in 0..LOADS {
+        for _ in 0..LATEST_LOADS {
             let scope = DependencyScope::new(ReadMode::Latest);
             let page = Arc::clone(&scope).of(self.latest_page(&request)).await?;
             if let Some(page) = accepted(page, &scope) {
                 return Ok(page);
             }
         }
-        // Only if the database was replaced meanwhile.
+        // Loads that started after the version became known return older data only if the database was replaced
+        // meanwhile.
         self.require_version(request.decade, at_least).await?;
         Err(ServiceError::NotReady("the data has just been replaced; retry"))
     }
 
-    /// Checks that the scores of a decade have the version `at_least`. Reads the versions if this process does not know
-    /// of it: the client may have it from another instance.
+    /// Checks that the scores of a decade have reached the version `at_least`. Reads the versions from the database if
+    /// this process does not know of it: the client may have it from another instance.
     async fn require_version(&self, decade: Decade, at_least: i64) -> Result<(), ServiceError> {
         let known = || self.versions.of(&Scope::Scores(decade));
         if known() < at_least {
@@ -283,7 +292,8 @@ impl Predictions {
         if known >= at_least {
             return Ok(());
         }
-        // Not a matter of waiting: the primary was read, so the number is not one of this data.
+        // Waiting would not help: the versions were just read from the primary, so `at_least` is no version of this
+        // data.
         let problem = format!(
             "is {at_least}, but the data of this decade has version {known}: the number is of another decade, or of a \
              state of the database that was replaced; leave it out, and continue with the `dataVersion` of the response"
@@ -291,8 +301,8 @@ impl Predictions {
         Err(ServiceError::conflict("atLeast", problem))
     }
 
-    /// A page of the columns with every known change. Neither reads nor stores a page: those in the cache may lack
-    /// changes for some seconds.
+    /// A page computed from columns with every change that this process knows of, if the current scope has
+    /// [`ReadMode::Latest`]. Neither reads nor stores windows: cached ones may lack changes for some seconds.
     async fn latest_page(&self, request: &PageRequest) -> Result<RankingPage, ServiceError> {
         if let Some(dependencies) = DependencyScope::current() {
             let validity = Validity::new(self.clock.moment(), self.limits.ranking(request.decade));
@@ -304,12 +314,13 @@ impl Predictions {
         self.rank(request, request.first).await
     }
 
-    /// What a ranking depends on besides the columns.
+    /// Versions that a ranking depends on besides those of the columns.
     fn version_set_of(&self, request: &PageRequest) -> VersionSet {
         let (list, weights) = (request.list.clone(), request.weights.fingerprint());
         self.versions.set_of([Scope::List(list, request.decade), Scope::Weights(weights)])
     }
 
+    /// Computes a page of at most `first` movies from the columns.
     async fn rank(&self, request: &PageRequest, first: usize) -> Result<RankingPage, ServiceError> {
         let decade = self.decade(request.decade).await?;
         let membership = match request.status {
@@ -325,8 +336,8 @@ impl Predictions {
         Ok(RankingPage { movies, total, has_previous, has_next, data_version, as_of })
     }
 
-    /// The `count` best candidates of a decade. Also returns the current state of each movie in `about` that is not one
-    /// of them. Both come from the same data version.
+    /// The `count` best candidates of a decade. Also returns the current state of each movie in `about` that is not
+    /// among them but still in the decade. Both come from the same data version.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.
@@ -357,7 +368,7 @@ impl Predictions {
                 .collect::<Vec<_>>()
         };
         let mut others = places(&candidates, false);
-        // The remaining movies are on the list. The second ranking is computed only if there are any.
+        // Movies on the list are not among the candidates. Their ranking is computed only if it is needed.
         if others.len() < remaining.len() {
             others.extend(places(&Ranking::of(columns, weights, Membership::On(list)), true));
         }
@@ -365,22 +376,22 @@ impl Predictions {
         Ok(Top { movies, others, data_version: decade.data_version })
     }
 
-    /// All full movies of a decade: candidates, then listed movies, each best first.
+    /// All fully imported movies of a decade: first the candidates, then the listed movies, both best first.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.
     pub async fn all(&self, list: &str, decade: Decade, weights: Weights) -> Result<Vec<ScoredMovie>, ServiceError> {
         let decade = self.decade(decade).await?;
         let columns = &decade.loaded.columns.scores;
-        let status = |membership, listed| {
+        let ranked = |membership, listed| {
             let ranking = Ranking::of(columns, weights, membership);
             let places = ranking.top(ranking.len()).into_iter();
             places.map(|place| decade.movie(place, listed)).collect::<Vec<_>>()
         };
-        Ok([status(Membership::NotOn(list), false), status(Membership::On(list), true)].concat())
+        Ok([ranked(Membership::NotOn(list), false), ranked(Membership::On(list), true)].concat())
     }
 
-    /// Inputs of the criteria of a decade's full movies, ordered by id.
+    /// Inputs of the criteria of a decade's fully imported movies, sorted by id.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
@@ -417,7 +428,8 @@ impl Predictions {
             let loaded = this.load(decade).await?;
             let (source, ttl) = match loaded.source {
                 ColumnsSource::ScoreTable => (DataSource::Database, this.limits.past()),
-                // For a decade without movies, the score table could not give a better result.
+                // The direct query has confirmed that the decade has no movies. The score table could not give a better
+                // result, so the entry need not expire soon.
                 ColumnsSource::DirectQuery if loaded.columns.scores.is_empty() => {
                     (DataSource::Fallback, this.limits.past())
                 }
@@ -439,9 +451,10 @@ impl Predictions {
                     permit.succeeded();
                     return Ok(loaded);
                 }
-                // Neither error is a fault of the score table: the direct query uses the same database, or the decade
-                // has no movies.
+                // The direct query would fail too, since it reads the same database. In this case and the next one, the
+                // permit is dropped without a result, because the score table is not at fault.
                 Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                // The decade may have no movies, or its scores may not be computed yet. The direct query can tell.
                 Err(StoreError::ScoreTable(ScoreTableFault::NoMovie)) => {
                     return self.store.columns_from_view(decade).await;
                 }
@@ -466,7 +479,8 @@ impl Predictions {
 }
 
 impl Predictions {
-    /// Lets the drain recompute the scores that keep a decade from being served by the score table.
+    /// Queues the scores of a decade that have another formula version. Until the drain has recomputed them, the score
+    /// table cannot serve the decade.
     async fn queue_outdated(&self, decade: Decade) {
         match self.store.queue_outdated(decade).await {
             Ok(0) => {}
@@ -477,6 +491,7 @@ impl Predictions {
 }
 
 impl CachedDecade {
+    /// The movie at a place in the ranking of the candidates, or in that of the listed movies if `listed`.
     fn movie(&self, place: Place, listed: bool) -> ScoredMovie {
         let attributes = &self.loaded.columns.attributes;
         ScoredMovie {

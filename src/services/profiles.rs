@@ -13,16 +13,16 @@ use crate::scoring::Weights;
 use crate::store::{Profile, ProfileChanges, ProfileDraft, ProfileId, Store, StoreError, retry_conflicts};
 use crate::versions::{Scope, Versions};
 
-/// Size of the database column, in characters.
+/// Maximum length of a name in characters: the size of the database column.
 const NAME_MAX: usize = 255;
 
-/// Maximum length of a description, in characters.
+/// Maximum length of a description in characters. A choice, since the database column has no limit.
 const DESCRIPTION_MAX: usize = 2_000;
 
 /// Unique index on profile names.
 const NAME_INDEX: &str = "metric_weight_profiles_name_index";
 
-/// Cached profiles.
+/// Reads profiles, which are cached, and changes them.
 #[derive(Debug)]
 pub struct Profiles {
     store: Store,
@@ -32,12 +32,12 @@ pub struct Profiles {
     all: Cache<(), Vec<Arc<Profile>>, ServiceError>,
 }
 
-/// Weights, and their profile; `None` for custom weights.
+/// Weights, and the profile that they are from.
 #[derive(Debug, Clone)]
 pub struct WeightSelection {
     /// The weights.
     pub weights: Weights,
-    /// Profile of the weights.
+    /// Profile of the weights; `None` for custom weights.
     pub profile: Option<Arc<Profile>>,
 }
 
@@ -61,7 +61,7 @@ impl Profiles {
         }
     }
 
-    /// All profiles, by name, including inactive ones.
+    /// All profiles, including inactive ones, sorted by name.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
@@ -76,7 +76,7 @@ impl Profiles {
         self.all.get((), load).await
     }
 
-    /// Creates a profile.
+    /// Creates a profile, which is neither the default nor a system profile.
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for an invalid name or description, [`ServiceError::Conflict`] for a duplicate name,
@@ -97,7 +97,7 @@ impl Profiles {
     }
 
     /// Replaces the state of a profile by a draft. `expected` is the time of the last change that the caller knows of
-    /// (optimistic concurrency).
+    /// (optimistic concurrency); `None` replaces any state.
     ///
     /// # Errors
     /// As [`Profiles::create`]; [`ServiceError::NotFound`] for an unknown profile, [`ServiceError::Conflict`] for a
@@ -134,7 +134,8 @@ impl Profiles {
         }
         let now = self.clock.now();
         changes.describe(id, draft, now).await.map_err(refused)?;
-        // Unchanged weights keep the category weights that they were mapped from.
+        // Writing the weights would replace the category weights of the host application, which they may have been
+        // computed from, by others that only map back to the same weights.
         if draft.weights != before.weights {
             changes.weigh(id, draft.weights, now).await?;
         }
@@ -182,7 +183,8 @@ impl Profiles {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`] for an unknown profile, [`ServiceError::Forbidden`] for an inactive one,
-    /// [`ServiceError::Store`] if the database is unavailable.
+    /// [`ServiceError::Conflict`] if another application changes the default at the same time, [`ServiceError::Store`]
+    /// if the database is unavailable.
     pub async fn make_default(&self, by: &Administrator, id: ProfileId) -> Result<Arc<Profile>, ServiceError> {
         retry_conflicts(is_conflict, || self.make_default_once(by, id)).await
     }
@@ -200,6 +202,7 @@ impl Profiles {
         Ok(Arc::new(after))
     }
 
+    /// Commits changes, and lets the next request to this instance see them.
     async fn commit(&self, changes: ProfileChanges) -> Result<(), ServiceError> {
         changes.commit().await?;
         apply_versions(&self.store, &self.versions).await;
@@ -207,11 +210,12 @@ impl Profiles {
     }
 }
 
-/// Whether another transaction is why the change failed, so that it can be made again from its start.
+/// Whether a change failed because of another transaction, so that it can be repeated from its start.
 fn is_conflict(error: &ServiceError) -> bool {
     matches!(error, ServiceError::Store(error) if error.is_conflict())
 }
 
+/// Reads a profile, which stays locked until the end of the transaction.
 async fn existing(changes: &mut ProfileChanges, id: ProfileId) -> Result<Profile, ServiceError> {
     changes.profile(id).await?.ok_or_else(|| ServiceError::not_found("id", "there is no such profile"))
 }
@@ -239,6 +243,7 @@ fn check(draft: &ProfileDraft) -> Result<(), ServiceError> {
 fn refused(error: StoreError) -> ServiceError {
     match error.duplicate_in() {
         Some(NAME_INDEX) => ServiceError::conflict("input.name", "another profile has this name"),
+        // The only other unique index is that of the default.
         Some(_) => {
             ServiceError::conflict("id", "the default changed at the same time: read the profiles again, and retry")
         }
@@ -246,7 +251,7 @@ fn refused(error: StoreError) -> ServiceError {
     }
 }
 
-/// Changed fields, for the log.
+/// The fields that differ, with both values, for the log.
 fn differences(before: &Profile, after: &Profile) -> String {
     let mut found = Vec::new();
     if before.name != after.name {
@@ -265,7 +270,7 @@ fn differences(before: &Profile, after: &Profile) -> String {
     found.join("; ")
 }
 
-/// Selects the weights of a named profile, or of the default, from all profiles.
+/// Selects the weights of the profile `name`, or of the default profile if it is `None`, from all profiles.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for an unknown or inactive profile, [`ServiceError::NotReady`] if no active profile is

@@ -10,10 +10,10 @@ use crate::scoring::fold_title;
 use crate::store::{Country, DataOrigin, Genre, ListName, ListSummary, Store};
 use crate::versions::{Scope, Versions};
 
-/// Approximate memory of a list with its counts by decade.
+/// Estimated memory of a list with its counts per decade.
 const SUMMARY_BYTES: usize = 1_000;
 
-/// Approximate memory of the names of all lists, genres and countries.
+/// Estimated memory of the names of all lists, genres and countries.
 const NAMES_BYTES: usize = 50_000;
 
 /// Cached reference data.
@@ -27,21 +27,22 @@ pub struct ReferenceData {
     summaries: Cache<(), Vec<ListSummary>, ServiceError>,
 }
 
-/// Names in queries, with their ids.
+/// The names of lists, genres and countries, and the ids that they stand for in queries.
 #[derive(Debug)]
 pub struct Reference {
-    /// All lists, by key.
+    /// All lists, sorted by key.
     pub lists: Vec<ListName>,
-    /// All genres, by name.
+    /// All genres, sorted by name.
     pub genres: Vec<Genre>,
-    /// All production countries, by code.
+    /// All production countries, sorted by code.
     pub countries: Vec<Country>,
-    /// Country ids by lower-case code.
+    /// Maps a country code in lower case to the id of the country.
     country_ids: HashMap<String, i64>,
 }
 
 impl Reference {
-    /// Database ids of genres by name, compared like titles; omits unknown names.
+    /// Database ids of the genres with these names, ascending. Names are compared like titles, without case and
+    /// accents; unknown ones are left out.
     #[must_use]
     pub fn genre_ids(&self, names: &[String]) -> Vec<u32> {
         let wanted: Vec<String> = names.iter().map(|name| fold_title(name)).collect();
@@ -49,14 +50,15 @@ impl Reference {
         ids(found.map(|genre| genre.id))
     }
 
-    /// Database ids of countries by code, case-insensitive; omits unknown codes.
+    /// Database ids of the countries with these codes, ascending. Case does not matter; unknown codes are left out.
     #[must_use]
     pub fn country_ids(&self, codes: &[String]) -> Vec<u32> {
         ids(codes.iter().filter_map(|code| self.country_ids.get(&code.to_lowercase()).copied()))
     }
 }
 
-/// Sorted, without duplicates. Columns hold no ids beyond 32 bits, because loading them fails.
+/// Sorts the ids and removes duplicates. Leaves out ids beyond 32 bits, which no movie in the columns can have: loading
+/// such columns fails.
 fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
     let mut ids: Vec<u32> = found.filter_map(|id| u32::try_from(id).ok()).collect();
     ids.sort_unstable();
@@ -77,13 +79,14 @@ impl ReferenceData {
         }
     }
 
-    /// All lists with their movies counted by decade.
+    /// All lists, with the number of their movies per decade.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
     pub async fn list_summaries(&self) -> Result<Arc<Vec<ListSummary>>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
         let load = async move {
+            // The numbers depend on every list in every decade.
             let version_set = versions.set_of_all();
             let value = store.list_summaries().await?;
             let bytes = estimated_size(&value, value.len() * SUMMARY_BYTES);

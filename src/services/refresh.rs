@@ -8,16 +8,17 @@ use super::{Administrator, ServiceError, Services};
 use crate::scoring::MovieId;
 use crate::store::{Batch, Changes, RefreshRequest, Store, StoreError, Task};
 
-/// People per batch: some tenths of a second of work, and little memory.
+/// People per batch. A choice: some tenths of a second of work, and little memory.
 const PERSON_BATCH: i64 = 20_000;
 
 /// Movies per batch. A changed movie waits for at most one batch, and its new scores should be served within a second.
 const SCORE_BATCH: i64 = 2_500;
 
-/// Maximum number of movies per request.
-const MOVIES_MAX: usize = 10_000;
+/// Maximum number of movies in a request to recompute scores. A choice: a few batches. All movies can be requested
+/// without their ids.
+const REQUESTED_MOVIES_MAX: usize = 10_000;
 
-/// How often to check whether another instance has finished.
+/// How often to check whether another instance has finished its refresh, which may take minutes. A choice.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Phase of a refresh.
@@ -48,9 +49,9 @@ impl Step {
 pub struct Progress {
     /// Current phase.
     pub step: Step,
-    /// Rows processed.
+    /// Rows processed in this phase, at most `total`.
     pub done: u64,
-    /// Total number of rows.
+    /// Number of rows of this phase when it started.
     pub total: u64,
 }
 
@@ -86,7 +87,8 @@ pub async fn scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
         tokio::time::sleep(POLL_INTERVAL).await;
     };
     let work = async {
-        // If this run fails, the entry stays, and the drain computes all movies.
+        // The entry for all movies replaces the entries in the queue. If this run fails, it stays, and the drain
+        // computes all movies.
         let queued = store.queue_all_movies().await?;
         let reconciled = all_scores(store, progress).await?;
         store.remove_entry(queued).await?;
@@ -106,6 +108,7 @@ pub async fn reconcile(
 ) -> Result<Option<Reconciled>, ServiceError> {
     let Some(lock) = store.full_refresh().await? else { return Ok(None) };
     let reconciled = lock.hold(all_scores(store, progress)).await?;
+    // Validations need a snapshot with the new lists.
     if reconciled.lists_changed {
         store.request_task(Task::SnapshotRefresh).await?;
     }
@@ -123,6 +126,8 @@ pub struct Reconciled {
     pub lists_changed: bool,
 }
 
+/// Computes all scores in batches, and updates the stored rows that differ. The caller holds the lock of a full
+/// refresh.
 async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Reconciled, ServiceError> {
     let (total, _) = store.refresh_size().await?;
     let mut run = Run::new(Step::Scores, total, progress);
@@ -132,9 +137,9 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
         reconciled.corrected += computed.corrected;
         reconciled.lists_changed |= computed.lists_changed;
     }
-    // Every row is new. `changed` may exceed `rows`, because it includes removed rows.
+    // If every row is new. `changed` may exceed `rows`, because it includes removed rows.
     if run.changes.changed >= run.changes.rows {
-        order(store).await?;
+        cluster(store).await?;
     }
     if run.changes.changed > 0 {
         store.analyze_scores().await?;
@@ -152,8 +157,10 @@ pub async fn computes_person_quality(store: &Store, setting: Option<bool>) -> Re
     Ok(setting.unwrap_or(installation.owns_catalogue))
 }
 
-/// Clusters the score table if every row is new. Later changes are made in place, so this is not repeated.
-async fn order(store: &Store) -> Result<(), ServiceError> {
+/// Stores the rows of the score table in order of release date, so that those of a decade are on few pages. Called only
+/// when every row is new: later updates keep rows on their pages, so the order lasts. If other sessions keep the table
+/// locked, it stays unordered.
+async fn cluster(store: &Store) -> Result<(), ServiceError> {
     match store.order_scores().await {
         Err(error @ StoreError::TimedOut { .. }) => {
             tracing::warn!(%error, "score table not clustered; loading uncached decades takes longer");
@@ -179,10 +186,11 @@ pub async fn snapshot(
     Ok(())
 }
 
-/// One pass over all rows.
+/// One pass over all rows, in batches of ascending ids.
 struct Run<'a> {
     step: Step,
     total: u64,
+    /// The next batch starts after this id.
     last_id: i64,
     changes: Changes,
     progress: &'a mut (dyn FnMut(Progress) + Send),
@@ -198,12 +206,14 @@ impl<'a> Run<'a> {
         self.last_id = batch.last_id;
         self.changes.rows += batch.rows;
         self.changes.changed += batch.changed;
+        // Rows that were added since the start are not in `total`.
         (self.progress)(Progress { step: self.step, done: self.changes.rows.min(self.total), total: self.total });
     }
 }
 
 impl Services {
-    /// Queues some or all movies for recomputation; returns the number of distinct ones if they are named.
+    /// Queues the movies `ids` for recomputation, or all movies if it is `None`. Returns the request, and the number of
+    /// distinct ids; `None` for all movies.
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for no ids or too many, [`ServiceError::NotFound`] for an unknown movie; nothing is
@@ -222,13 +232,13 @@ impl Services {
         Ok((request, movies))
     }
 
-    /// Number of distinct movies; all must exist.
+    /// Checks that `ids` are neither none nor too many, and that all movies exist; returns the number of distinct ids.
     async fn count_distinct_movies(&self, ids: &[MovieId]) -> Result<usize, ServiceError> {
         if ids.is_empty() {
             return Err(ServiceError::invalid("movieIds", "is empty: leave it out to rescore all movies"));
         }
-        if ids.len() > MOVIES_MAX {
-            let problem = format!("has {} ids, expected {MOVIES_MAX} at most", ids.len());
+        if ids.len() > REQUESTED_MOVIES_MAX {
+            let problem = format!("has {} ids, expected {REQUESTED_MOVIES_MAX} at most", ids.len());
             return Err(ServiceError::invalid("movieIds", problem));
         }
         let existing: HashSet<_> = self.store.existing_movies(ids).await?.into_iter().collect();

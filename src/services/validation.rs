@@ -13,17 +13,20 @@ use crate::scoring::{
 use crate::store::{Profile, Store};
 use crate::versions::{Scope, VersionSet, Versions};
 
-/// Approximate memory of a movie in the columns of the snapshot, both bases together.
+/// Estimated memory of a movie in the columns of the snapshot, both bases together.
 const COLUMN_BYTES: usize = 100;
 
-/// Backtests over the snapshot, which is loaded decade by decade on first request.
+/// Validates rankings on the snapshot, whose columns are loaded when a decade is first requested.
 #[derive(Debug, Clone)]
 pub struct Validation {
     store: Store,
     versions: Versions,
     limits: CacheLimits,
-    snapshots: Cache<(), Taken, ServiceError>,
+    snapshots: Cache<(), SnapshotInfo, ServiceError>,
+    /// By list and decade. The caches of the snapshot and of its columns are also used if the caching of results is
+    /// disabled, since every report is computed from them.
     columns: Cache<(String, Decade), SnapshotColumns, ServiceError>,
+    /// `None` if the caching of results is disabled.
     reports: Option<Cache<ReportKey, DecadeReport, ServiceError>>,
 }
 
@@ -33,7 +36,7 @@ impl SharedValue for DecadeReport {
     const LAYOUT: [u8; 4] = [172, 112, 171, 182];
 }
 
-/// Cache key of a report.
+/// Cache key of a report. The weights are compared by their bits, since `f64` is not `Eq`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ReportKey {
     list: String,
@@ -67,9 +70,11 @@ pub struct TestedWeights {
 
 /// The current snapshot and its decades.
 #[derive(Debug)]
-struct Taken {
-    at: DateTime<Utc>,
+struct SnapshotInfo {
+    taken_at: DateTime<Utc>,
+    /// The lists for which the snapshot has blind scores.
     target_lists: Vec<String>,
+    /// All decades with movies before the current one, ascending.
     decades: Vec<Decade>,
 }
 
@@ -122,16 +127,17 @@ impl Validation {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for the blind basis of a list that is not a target list, [`ServiceError::NotReady`] if
-    /// no snapshot was taken yet, [`ServiceError::Store`] if it cannot be loaded.
+    /// no snapshot was taken yet with the current formula, [`ServiceError::Store`] if it cannot be loaded.
     pub async fn of_all(&self, list: &str, weights: TestedWeights, basis: Basis) -> Result<Report, ServiceError> {
-        let taken = self.snapshot().await?;
-        let mut decades = Vec::with_capacity(taken.decades.len());
-        for decade in &taken.decades {
-            decades.push(Box::pin(self.report(&taken, list, *decade, weights, basis)).await?);
-            // A decade takes some milliseconds; all decades would block a runtime worker for too long.
+        let snapshot = self.snapshot().await?;
+        let mut decades = Vec::with_capacity(snapshot.decades.len());
+        for decade in &snapshot.decades {
+            decades.push(Box::pin(self.report(&snapshot, list, *decade, weights, basis)).await?);
+            // The report of a decade takes some milliseconds, and may complete without waiting. Without this, other
+            // tasks of the same runtime worker would have to wait for all decades.
             tokio::task::yield_now().await;
         }
-        Ok(Report { decades, snapshot_at: taken.at })
+        Ok(Report { decades, snapshot_at: snapshot.taken_at })
     }
 
     /// Validates one decade, which may be the current one.
@@ -145,8 +151,8 @@ impl Validation {
         weights: TestedWeights,
         basis: Basis,
     ) -> Result<DecadeReport, ServiceError> {
-        let taken = self.snapshot().await?;
-        self.report(&taken, list, decade, weights, basis).await
+        let snapshot = self.snapshot().await?;
+        self.report(&snapshot, list, decade, weights, basis).await
     }
 
     /// Validates several profiles and sorts them: best overall accuracy first, ties by name.
@@ -170,21 +176,24 @@ impl Validation {
         Ok(compared)
     }
 
+    /// The report of one decade, from the cache or computed from the columns of the snapshot.
     async fn report(
         &self,
-        taken: &Taken,
+        snapshot: &SnapshotInfo,
         list: &str,
         decade: Decade,
         weights: TestedWeights,
         basis: Basis,
     ) -> Result<DecadeReport, ServiceError> {
-        // Published scores do not depend on the target list whose blind scores are loaded with them.
+        // The columns hold published scores and the blind scores of one target list. For published scores, any target
+        // list will do.
+        let target_lists = &snapshot.target_lists;
         let snapshot_list = match basis {
-            Basis::AsPublished => taken.target_lists.iter().find(|key| *key == list).or(taken.target_lists.first()),
-            Basis::Blind => taken.target_lists.iter().find(|key| *key == list),
+            Basis::AsPublished => target_lists.iter().find(|key| *key == list).or(target_lists.first()),
+            Basis::Blind => target_lists.iter().find(|key| *key == list),
         };
         let snapshot_list = snapshot_list.ok_or_else(|| {
-            let known = taken.target_lists.join(", ");
+            let known = target_lists.join(", ");
             let problem = format!("blind scores exist only for {known}: use AS_PUBLISHED for {list}");
             ServiceError::invalid("basis", problem)
         })?;
@@ -211,7 +220,8 @@ impl Validation {
         Ok((*reports.get(key, load).await?).clone())
     }
 
-    /// Snapshot columns of a decade.
+    /// The columns of a decade in the snapshot: published scores, blind scores of the target list `snapshot_list`, and
+    /// which movies are on `list`.
     async fn decade(
         &self,
         snapshot_list: String,
@@ -219,6 +229,7 @@ impl Validation {
         decade: Decade,
     ) -> Result<Arc<SnapshotColumns>, ServiceError> {
         let this = self.clone();
+        // `snapshot_list` need not be part of the key, because it follows from the list and the snapshot.
         let key = (list.clone(), decade);
         let load = async move {
             let version_set = this.versions.set_of([Scope::Snapshot]);
@@ -229,7 +240,12 @@ impl Validation {
         self.columns.get(key, load).await
     }
 
-    async fn snapshot(&self) -> Result<Arc<Taken>, ServiceError> {
+    /// The current snapshot.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotReady`] if there is none for the current formula, [`ServiceError::Store`] if it cannot be
+    /// loaded.
+    async fn snapshot(&self) -> Result<Arc<SnapshotInfo>, ServiceError> {
         let this = self.clone();
         let load = async move {
             let version_set = this.versions.set_of([Scope::Snapshot]);
@@ -241,8 +257,8 @@ impl Validation {
                 ),
             )?;
             let decades = this.store.decades_with_movies(Decade::CURRENT).await?;
-            let value = Taken {
-                at: snapshot.taken_at,
+            let value = SnapshotInfo {
+                taken_at: snapshot.taken_at,
                 target_lists: snapshot.target_lists,
                 decades: decades.into_iter().filter_map(|year| Decade::starting(year).ok()).collect(),
             };

@@ -1,4 +1,4 @@
-//! The catalogue as a whole, for those that write it: imports and the generator.
+//! The catalogue (all movie tables) as a whole: its state and how to empty it, for imports and the generator.
 
 use super::connection::Connection;
 use super::error::StoreError;
@@ -11,15 +11,15 @@ use super::transaction::OpenTransaction;
 pub struct CatalogueState {
     /// Whether Cinegraph owns the movie tables; otherwise they are host tables.
     pub owns_catalogue: bool,
-    /// `generated` or `imported`; `None` if empty.
+    /// `generated` or `imported`; `None` if neither the generator nor an import has filled the tables.
     pub origin: Option<String>,
     /// Whether there is any movie.
     pub has_movies: bool,
 }
 
 impl Store {
-    /// Starts a transaction that writes the catalogue. Locks the installation until its end, so that writers wait for
-    /// each other.
+    /// Begins a transaction that writes the catalogue. It locks the row of `cinegraph.installation` until it ends, so
+    /// that imports and the generator wait for each other.
     pub(super) async fn change_catalogue(&self) -> Result<(OpenTransaction, CatalogueState), StoreError> {
         let mut transaction = self.setup_transaction(QueryName::TaskSetup).await?;
         let state = sqlx::query_as!(

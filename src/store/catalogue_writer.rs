@@ -15,7 +15,8 @@ use super::transaction::OpenTransaction;
 #[derive(Debug)]
 pub struct CatalogueWriter {
     transaction: OpenTransaction,
-    /// Statements that recreate the indexes and foreign keys that [`CatalogueWriter::empty`] dropped.
+    /// Statements that recreate what [`CatalogueWriter::empty`] dropped: first the indexes, then the foreign keys,
+    /// whose check is faster with indexes.
     restore: Vec<String>,
 }
 
@@ -31,9 +32,9 @@ impl Store {
 }
 
 impl CatalogueWriter {
-    /// Empties the movie tables, and drops their secondary indexes and foreign keys, because a load of millions of rows
-    /// is twice as fast if these are built after it. No statement runs without the indexes: `TRUNCATE` locks the tables,
-    /// so other sessions wait until the transaction ends.
+    /// Empties the movie tables, and drops their secondary indexes and foreign keys, because loading millions of rows
+    /// is twice as fast if these are built afterwards. No statement of another session runs without the indexes:
+    /// `TRUNCATE` locks the tables, so other sessions wait until this transaction ends.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
@@ -60,7 +61,7 @@ impl CatalogueWriter {
         self.transaction.checked(copied)
     }
 
-    /// Updates the planner's statistics of a table, so that the next statements on it are planned for what was loaded.
+    /// Updates the planner's statistics of a table, so that the following statements are planned for the loaded rows.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
@@ -68,7 +69,7 @@ impl CatalogueWriter {
         self.run(format!("ANALYZE public.{}", table.name())).await
     }
 
-    /// Recreates the dropped indexes and foreign keys; `report` receives the number done and the total.
+    /// Recreates the dropped indexes and foreign keys. After each, calls `report` with the number done and the total.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails, or a row violates a constraint.
@@ -82,7 +83,8 @@ impl CatalogueWriter {
         Ok(())
     }
 
-    /// Advances the sequences past the written ids, records the origin of the catalogue, and commits.
+    /// Advances the sequences past the written ids, records that the catalogue was generated with this number of movies
+    /// from this seed, and commits.
     ///
     /// # Errors
     /// [`StoreError`] if the database fails.
@@ -92,7 +94,8 @@ impl CatalogueWriter {
         self.transaction.commit().await
     }
 
-    /// Runs a statement that consists of catalogue names or constants only.
+    /// Runs a statement without parameters. It must consist of constants and of names and definitions that PostgreSQL
+    /// itself has returned, so that nothing can be injected.
     async fn run(&mut self, statement: String) -> Result<(), StoreError> {
         let run = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(self.transaction.connection()).await;
         self.transaction.checked(run).map(|_| ())
@@ -111,7 +114,7 @@ async fn copy(connection: &mut Connection, rows: &CopyRows) -> Result<u64, sqlx:
 
 async fn finish(connection: &mut Connection, movies: u32, seed: u64) -> Result<(), sqlx::Error> {
     sqlx::query_file!("src/store/sql/continue_sequences.sql").fetch_all(&mut *connection).await?;
-    // All movies are new: a full refresh computes their scores, not the queue.
+    // All movies are new, so the caller runs a full refresh. The drain would compute the entries of the triggers again.
     sqlx::query!("TRUNCATE cinegraph.score_refresh_queue").execute(&mut *connection).await?;
     sqlx::query!(
         "UPDATE cinegraph.installation SET catalogue_origin = 'generated', catalogue_detail = $1",

@@ -1,4 +1,5 @@
-//! Score columns: a decade read in one statement, from the score table or, as a fallback, from the formula.
+//! The columns of a decade, which one statement reads: from the score table or, as a fallback, computed by the formula
+//! from the movie tables (direct query). Also the inputs and scores of single movies.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
@@ -19,7 +20,7 @@ use crate::scoring::{
 pub enum ColumnsSource {
     /// The stored scores.
     ScoreTable,
-    /// The formula, computed from the base tables.
+    /// The formula, computed from the movie tables within the request.
     DirectQuery,
 }
 
@@ -32,7 +33,7 @@ pub struct LoadedColumns {
     pub source: ColumnsSource,
 }
 
-/// The score of one movie of any status, computed from the base tables.
+/// The score of one movie, fully imported or not, computed from the movie tables.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LiveScore {
     /// The five criteria.
@@ -41,14 +42,15 @@ pub struct LiveScore {
     pub coverage: u8,
     /// Keys of the lists that contain the movie.
     pub list_keys: Vec<String>,
-    /// Whether the movie is full.
+    /// Whether the movie is fully imported.
     pub full: bool,
     /// Release day.
     pub release_date: Option<NaiveDate>,
-    /// When the score was computed: now.
+    /// When the score was computed: the time of the statement.
     pub computed_at: DateTime<Utc>,
 }
 
+/// Converts the coverage of movie `id`. Fails if it is negative or above 255.
 fn coverage(value: i16, id: i64) -> Result<u8, StoreError> {
     let row =
         |_| StoreError::Row { table: "movie_discovery_scores", column: "coverage", id, problem: value.to_string() };
@@ -58,9 +60,9 @@ fn coverage(value: i16, id: i64) -> Result<u8, StoreError> {
 /// Summary of the score table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScoreTable {
-    /// Number of movies.
+    /// Number of movies with stored scores.
     pub movies: usize,
-    /// When the newest score was computed.
+    /// When the newest score was computed; `None` if the table is empty.
     pub newest: Option<DateTime<Utc>>,
 }
 
@@ -88,15 +90,15 @@ impl Store {
     pub async fn columns_from_table(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let (columns, checked) = self.read(InTable(decade)).await?;
         if columns.scores.is_empty() {
-            // Another fault takes precedence: it may be why no movie was read.
+            // If the read found another fault, that one is returned: it may be why there is no movie.
             checked.and(Err(ScoreTableFault::NoMovie))?;
         }
         checked?;
         Ok(LoadedColumns { columns, source: ColumnsSource::ScoreTable })
     }
 
-    /// Columns of a decade's full movies, with scores computed from the base tables. Slow for a million movies, hence
-    /// the longer deadline.
+    /// Columns of a decade's full movies, with scores computed from the movie tables. This takes seconds if there are a
+    /// million movies, so it has a time limit of its own.
     ///
     /// # Errors
     /// [`StoreError::TooManyDirectQueries`] if no permit becomes available, [`StoreError`] if the database is
@@ -109,6 +111,8 @@ impl Store {
                     .fetch(statement.connection());
             let mut columns = DecadeColumnsBuilder::default();
             let mut readable = Ok(());
+            // After an unreadable record the other rows are read as well: the connection of a statement that is not
+            // read to its end would have to be closed.
             while let Some(record) = movies.try_next().await? {
                 readable = readable.and(add_movies(&mut columns, &record));
             }
@@ -120,11 +124,13 @@ impl Store {
         Ok(LoadedColumns { columns, source: ColumnsSource::DirectQuery })
     }
 
-    /// Inputs of the criteria of a decade's full movies, ordered by id. `people` has one value, the mean, or none.
+    /// Inputs of the criteria of a decade's full movies, sorted by id. [`Inputs::people`] is empty or has one value:
+    /// the mean of the movie's people, which the statement computes.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn inputs_of(&self, decade: Decade) -> Result<Vec<(MovieId, Inputs)>, StoreError> {
+        // A command reads them, so the time limit of tasks applies instead of that of requests.
         self.run_in_transaction(QueryName::TaskScoreInputs, TABLE_LIMIT, async |connection| {
             let rows = sqlx::query_file!("src/store/sql/score_inputs.sql", decade.first_day(), decade.end());
             Ok(rows
@@ -151,7 +157,8 @@ impl Store {
         .await
     }
 
-    /// Scores of single movies of any status and date, computed from the base tables.
+    /// Scores of single movies, fully imported or not, with or without a release date, computed from the movie tables.
+    /// Omits unknown ids; in no particular order.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -183,7 +190,8 @@ impl Store {
     }
 }
 
-/// The movies of a decade in the score table.
+/// Query for the movies of a decade in the score table. Its output has an `Err` beside the columns if the table cannot
+/// serve the decade.
 struct InTable(Decade);
 
 impl ReplicaQuery for InTable {
@@ -199,6 +207,8 @@ impl ReplicaQuery for InTable {
         let (from, until) = (self.0.first_day(), self.0.end());
         let mut columns = DecadeColumnsBuilder::default();
         let mut checked = Ok(());
+        // One row per release date, so that no value is large. All rows are read even after a fault, as in
+        // `columns_from_view`.
         let mut days =
             sqlx::query_file!("src/store/sql/columns_from_table.sql", from, until, FORMULA_VERSION).fetch(connection);
         while let Some(day) = days.try_next().await? {
@@ -216,7 +226,8 @@ impl ReplicaQuery for InTable {
     }
 }
 
-/// Adds the movies whose records are concatenated in `records`.
+/// Adds the movies whose records are concatenated in `records`. Decodes the values in the order in which the SQL
+/// function `cinegraph.film_record` writes them.
 fn add_movies(columns: &mut DecadeColumnsBuilder, records: &[u8]) -> Result<(), DecodeError> {
     let mut reader = RowDecoder::new(records);
     while !reader.is_at_end() {

@@ -1,7 +1,8 @@
 //! Connections: their options, deadlines, and return to the pool.
 //!
-//! Every statement goes through a [`Connection`], which waits for a response only until a deadline: `sqlx` cannot set
-//! TCP keepalive, so a server that vanished without closing the connection would be waited for without a limit.
+//! Every statement goes through a [`Connection`], which waits for a response only until a deadline. `sqlx` cannot set
+//! TCP keepalive, so without a deadline the program would wait forever for a server that vanished without closing the
+//! connection.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -24,56 +25,59 @@ use url::{Host, Url};
 use super::error::StoreError;
 use super::metrics::StoreMetrics;
 
-/// How much longer than the server's statement timeout to wait: the server's error is more specific, if it still
-/// responds.
+/// How much longer the client waits than the server's statement timeout, so that a server that still responds can
+/// report its own, more specific error. A choice: longer than the error takes to arrive.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// How long a connection may take to become idle after its statement. The pool would wait without a limit.
+/// How long returning a connection to its pool may take. The pool pings the server for this, and would wait for the
+/// response without a limit. A choice: far above the time of a round trip.
 const RETURN_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long an idle connection may take to respond before it is used. Shorter than a request waits for a connection, so
-/// that a new one can be opened instead.
+/// How long a pooled connection may take to respond to the ping that tests it before use. By default half of the time
+/// that a request waits for a connection (`database_acquire_timeout_seconds`), so that enough is left to open another
+/// one.
 const TEST_LIMIT: Duration = Duration::from_secs(1);
 
 /// SQLSTATE of a write on a read-only server.
 const READ_ONLY: &str = "25006";
 
-/// URL parameters that name files.
+/// URL parameters that name files, in all spellings that sqlx accepts.
 const TLS_FILES: [&str; 7] = ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
 
-/// How a certificate or key begins that is written into the URL instead of the name of its file.
+/// Start of a certificate or key in PEM format. sqlx accepts such a text in the URL in place of a file name.
 const PEM: &str = "-----BEGIN";
 
-/// Settings of every session. Plans of statements depend on the first four.
+/// Settings of every session. Public for the tests: query plans and locks depend on them.
 pub const SESSION_SETTINGS: [(&str, &str); 10] = [
     ("search_path", "cinegraph,public"),
     ("timezone", "UTC"),
     // JIT compilation of a plan costs more than any statement takes.
     ("jit", "off"),
-    // Allows sorting a decade's movies in memory.
+    // Enough to sort a decade's movies in memory; with PostgreSQL's default of 4 MB the sort would use files.
     ("work_mem", "64MB"),
     // Statements are written for this level. Under a stricter default, writers would fail with serialization errors.
     ("default_transaction_isolation", "read committed"),
-    // A frozen instance holds the locks of a transaction no longer. It may hold them twice, if another of its transactions
-    // waits for the same lock, and others must take over within a minute. No task pauses for more than some milliseconds
-    // between two statements; imports, which read files, set their own limit.
+    // The server ends a session whose transaction is idle for this long, so that a frozen instance does not keep its
+    // locks: other instances must take over within a minute. The limit can pass twice until then, if another
+    // transaction of the frozen instance waits for the same lock and gets it when the first one ends. Tasks pause for
+    // some milliseconds at most between two statements; imports read files in between and set a longer limit.
     ("idle_in_transaction_session_timeout", "20s"),
-    // The server notices a client that vanished after 10 s + 4 × 5 s of silence, and after 30 s without an
-    // acknowledgement.
+    // The server closes the connection of a client that vanished, which also frees its locks: an idle one after 10 s
+    // and four unanswered probes, 5 s apart; one to which it has sent data after 30 s without an acknowledgement.
     ("tcp_keepalives_idle", "10"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "4"),
     ("tcp_user_timeout", "30s"),
 ];
 
-/// Parses the connection options of a URL and adds the session settings of every connection. Checks files named in the
-/// URL now, because the error when connecting would not name a missing file.
+/// Parses the connection options of a URL and adds [`SESSION_SETTINGS`]. Checks now whether the files that the URL
+/// names can be read, because the error when connecting would not name a missing file.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let invalid = |error| StoreError::Unavailable(sqlx::Error::Configuration(error).into());
     let url = with_address_as_parameter(Url::parse(url).map_err(|error| invalid(error.into()))?);
     let options = PgConnectOptions::from_str(url.as_str()).map_err(|error| StoreError::Unavailable(error.into()))?;
     for (parameter, path) in url.query_pairs().into_owned() {
-        // An error about a file whose name is a key would show the key.
+        // A PEM text is no file name, and an error about a "file" of this name would show a private key.
         if TLS_FILES.contains(&parameter.as_str())
             && !path.trim_start().starts_with(PEM)
             && let Err(error) = fs::File::open(&path)
@@ -84,8 +88,9 @@ pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
     Ok(options.application_name("cinegraph").options(SESSION_SETTINGS))
 }
 
-/// The URL with its IPv6 address as the parameter `host`: sqlx would look up `[::1]` as a name, brackets included, in DNS
-/// and in the password file. Placed first, so that a `host` of the URL's own wins, as it does over a name.
+/// Repeats the IPv6 address of a URL as the parameter `host`, without its brackets. sqlx keeps the brackets, so it
+/// would look up `[::1]` as a host name in DNS and in the password file. The parameter is placed first, so that a
+/// `host` parameter of the URL itself, which comes later, overrides the address as it overrides a host name.
 fn with_address_as_parameter(mut url: Url) -> Url {
     if let Some(Host::Ipv6(address)) = url.host() {
         let query = format!("host={address}&{}", url.query().unwrap_or_default());
@@ -94,16 +99,16 @@ fn with_address_as_parameter(mut url: Url) -> Url {
     url
 }
 
-/// Lets the server interrupt statements of these connections after `limit`.
+/// Lets the server interrupt the statements of these connections after `limit`.
 pub(super) fn with_statement_timeout(options: PgConnectOptions, limit: Duration) -> PgConnectOptions {
     options.options([("statement_timeout", limit.as_millis().to_string())])
 }
 
-/// What the connections to one server share.
+/// State that all connections to one server share.
 #[derive(Debug, Clone)]
 pub(super) struct ServerState {
     metrics: StoreMetrics,
-    /// When a connection last led nowhere: the server did not respond, or was read-only.
+    /// When a connection was last found unusable, because the server did not respond or was read-only.
     lost_at: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -112,11 +117,13 @@ impl ServerState {
         Self { metrics, lost_at: Arc::default() }
     }
 
-    /// Pool options that test a connection before it is used. As soon as one leads nowhere, all that were opened before
-    /// are replaced: their link may be lost too, and after a failover they lead to the former primary.
+    /// Pool options that test a connection before it is used. Connections that were opened before `lost_at` are closed
+    /// instead of tested: the network path of all of them may be lost, and after a failover all of them lead to the
+    /// former primary.
     pub(super) fn pool_options(&self) -> PgPoolOptions {
         let this = self.clone();
-        // The pool's own test has no limit but that of acquiring a connection.
+        // The test of the pool itself may take as long as acquiring a connection, so that no time would be left to open
+        // another one. A callback that returns false makes the pool close the connection and take or open another one.
         PgPoolOptions::new().test_before_acquire(false).before_acquire(move |connection, metadata| {
             let this = this.clone();
             let age = metadata.age;
@@ -127,7 +134,7 @@ impl ServerState {
                 match timeout(TEST_LIMIT, sqlx::Connection::ping(connection)).await {
                     Ok(pong) => Ok(pong.is_ok()),
                     Err(_) => {
-                        this.abandoned();
+                        this.record_abandoned();
                         Ok(false)
                     }
                 }
@@ -136,12 +143,13 @@ impl ServerState {
         })
     }
 
-    /// Counts a connection that is closed because the server does not respond.
-    fn abandoned(&self) {
+    /// Counts a connection that is given up because the server does not respond, and has all older ones replaced.
+    fn record_abandoned(&self) {
         self.metrics.connection_abandoned();
         self.replace_connections();
     }
 
+    /// Has the pools close all connections that are open now when they are next acquired.
     fn replace_connections(&self) {
         *self.lost_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -158,15 +166,16 @@ enum Progress {
     Idle,
     /// A statement was sent, and its response is not complete.
     Waiting,
-    /// The connection is lost, or leads to a server that must not be used.
+    /// The connection is lost, or leads to a read-only server.
     Unusable,
 }
 
-/// A connection. If it is dropped in the middle of a statement or of a transaction, it is closed instead of returned to
-/// its pool, which would wait for the server without a limit.
+/// A connection to the server. If it is dropped in the middle of a statement or transaction, it is closed instead of
+/// returned to its pool: to make it idle again, the pool would wait for the server without a limit.
 #[derive(Debug)]
 pub(super) struct Connection {
     raw: Raw,
+    /// How long the server may take for a statement. The client waits [`GRACE`] longer.
     limit: Duration,
     progress: Progress,
     in_transaction: bool,
@@ -194,7 +203,7 @@ impl Connection {
         Self::of(Raw::Pooled(connection), limit, server)
     }
 
-    /// A connection of its own.
+    /// A connection that belongs to no pool, whose statements take at most `limit`.
     pub(super) fn single(connection: PgConnection, limit: Duration, server: &ServerState) -> Self {
         Self::of(Raw::Single(connection), limit, server)
     }
@@ -208,15 +217,17 @@ impl Connection {
         self.limit = limit;
     }
 
-    /// The connection, and the deadline of the response to what is sent through it.
+    /// The raw connection, to send one statement through it, and the [`Response`] by which the caller waits for the
+    /// result. Until the response is complete, the connection counts as in use, and is closed if it is dropped.
     pub(super) fn send(&mut self) -> (&mut PgConnection, Response<'_>) {
         self.progress = Progress::Waiting;
         let Self { raw, limit, progress, server, .. } = self;
         (raw.connection(), Response { limit: *limit + GRACE, progress, server })
     }
 
-    /// Begins a transaction by `statement`, which may go on with settings of it.
+    /// Begins a transaction. `statement` is `BEGIN`, which may be followed by settings of the transaction.
     pub(super) async fn begin(&mut self, statement: String) -> Result<(), sqlx::Error> {
+        // Set before the statement is sent: if this future is dropped, the transaction may have begun.
         self.in_transaction = true;
         self.run(statement).await
     }
@@ -228,8 +239,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Rolls the transaction back, so that its locks are free when this returns. A lost connection is only closed, when it
-    /// is dropped: its server would not respond to this either.
+    /// Rolls back the transaction, so that its locks are free when this returns. Does nothing on an unusable
+    /// connection: its server would not respond to `ROLLBACK` either, and dropping the connection closes it.
     pub(super) async fn roll_back(&mut self) -> Result<(), sqlx::Error> {
         if self.progress == Progress::Unusable {
             return Ok(());
@@ -239,18 +250,20 @@ impl Connection {
         Ok(())
     }
 
-    /// Runs statements without parameters that consist of names or constants only.
+    /// Runs statements without parameters. They must consist of names and constants only, so that nothing can be
+    /// injected.
     pub(super) async fn run(&mut self, statements: String) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(AssertSqlSafe(statements)).execute(self).await.map(|_| ())
     }
 
-    /// Checks that the server responds, without a statement: no snapshot is taken that others could wait for.
+    /// Checks that the server responds. Sends a protocol message (`Sync`) instead of a statement, so that no snapshot
+    /// is taken: index builds of other sessions wait for snapshots.
     pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
         let (raw, response) = self.send();
-        response.of(sqlx::Connection::ping(raw)).await
+        response.complete(sqlx::Connection::ping(raw)).await
     }
 
-    /// Starts a `COPY … FROM STDIN`.
+    /// Starts the `COPY … FROM STDIN` that is `statement`.
     pub(super) async fn copy_in(&mut self, statement: &str) -> Result<CopyIn<'_>, sqlx::Error> {
         let (raw, mut response) = self.send();
         let copy = response.part(raw.copy_in_raw(statement)).await?;
@@ -258,7 +271,7 @@ impl Connection {
     }
 }
 
-/// Deadline of the response to one statement.
+/// Waits for the response to one statement until a deadline, and records whether the connection is then usable.
 #[derive(Debug)]
 pub(super) struct Response<'c> {
     limit: Duration,
@@ -267,14 +280,17 @@ pub(super) struct Response<'c> {
 }
 
 impl<'c> Response<'c> {
-    /// Waits for all of the response.
-    pub(super) async fn of<T, E: Failure>(mut self, response: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    /// Waits for the complete response, after which the connection is idle.
+    pub(super) async fn complete<T, E: Failure>(
+        mut self,
+        response: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let value = self.part(response).await?;
         *self.progress = Progress::Idle;
         Ok(value)
     }
 
-    /// Waits for a part of the response.
+    /// Waits for a part of the response; the connection stays in use for the rest.
     async fn part<T, E: Failure>(&mut self, response: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         // Boxed because futures of statements are large and nested in many others.
         match timeout(self.limit, Box::pin(response)).await {
@@ -283,6 +299,7 @@ impl<'c> Response<'c> {
         }
     }
 
+    /// Turns the rows of the response into a stream with one deadline for all of them.
     fn rows<'e>(
         self,
         rows: BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>,
@@ -295,10 +312,12 @@ impl<'c> Response<'c> {
 
     fn timed_out<E: Failure>(&mut self) -> E {
         *self.progress = Progress::Unusable;
-        self.server.abandoned();
+        self.server.record_abandoned();
         E::no_response()
     }
 
+    /// Records a failure. After a failover, a read-only server is the former primary, to which older connections lead
+    /// as well, so all are replaced.
     fn failed(&mut self, error: &impl Failure) {
         let is_read_only = error.sqlstate().as_deref() == Some(READ_ONLY);
         if is_read_only {
@@ -308,12 +327,12 @@ impl<'c> Response<'c> {
     }
 }
 
-/// Why a statement failed, as far as its connection is concerned.
+/// An error of a statement, as far as it concerns the connection.
 pub(super) trait Failure {
-    /// The server did not respond in time.
+    /// The error for a server that did not respond in time.
     fn no_response() -> Self;
 
-    /// SQLSTATE, if the server reported the failure.
+    /// SQLSTATE; `None` if the error does not come from the server.
     fn sqlstate(&self) -> Option<Cow<'_, str>>;
 
     /// Whether the connection cannot be used again.
@@ -334,7 +353,7 @@ impl Failure for sqlx::Error {
     }
 }
 
-/// Rows of a statement, until its deadline.
+/// The rows of a statement. Yields an error if they are not complete at the deadline.
 struct Rows<'e, 'c> {
     rows: BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>,
     deadline: Pin<Box<Sleep>>,
@@ -360,7 +379,8 @@ impl Stream for Rows<'_, '_> {
     }
 }
 
-/// A `COPY … FROM STDIN` in progress. Each chunk has the limit of a statement, since the number of chunks has no bound.
+/// A `COPY … FROM STDIN` in progress. The time limit of a statement applies to each chunk instead of the whole, because
+/// the number of chunks has no bound.
 pub(super) struct CopyIn<'c> {
     copy: PgCopyIn<&'c mut PgConnection>,
     response: Response<'c>,
@@ -372,11 +392,12 @@ impl CopyIn<'_> {
     }
 
     pub(super) async fn finish(self) -> Result<u64, sqlx::Error> {
-        self.response.of(self.copy.finish()).await
+        self.response.complete(self.copy.finish()).await
     }
 
+    /// Aborts the `COPY`, after which the transaction can only be rolled back. `reason` is for the server's log.
     pub(super) async fn abort(self, reason: &str) -> Result<(), sqlx::Error> {
-        self.response.of(self.copy.abort(reason)).await
+        self.response.complete(self.copy.abort(reason)).await
     }
 }
 
@@ -398,7 +419,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         E: 'q + Execute<'q, Postgres>,
     {
         let (raw, response) = self.send();
-        Box::pin(response.of(raw.fetch_optional(query)))
+        Box::pin(response.complete(raw.fetch_optional(query)))
     }
 
     fn prepare_with<'e>(self, sql: SqlStr, types: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
@@ -406,7 +427,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
     {
         let (raw, response) = self.send();
-        Box::pin(response.of(raw.prepare_with(sql, types)))
+        Box::pin(response.complete(raw.prepare_with(sql, types)))
     }
 
     /// Required by the trait; called only for compile-time checks, which use another executor.
@@ -415,7 +436,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
     {
         let (raw, response) = self.send();
-        Box::pin(response.of(raw.describe(sql)))
+        Box::pin(response.complete(raw.describe(sql)))
     }
 }
 
@@ -425,20 +446,20 @@ impl Drop for Connection {
         if self.progress != Progress::Idle || self.in_transaction {
             connection.close_on_drop();
         } else if let Ok(runtime) = Handle::try_current() {
-            // The pool pings a connection that is returned to it.
+            // The pool pings a connection that is returned to it, without a limit of its own.
             let (returned, server) = (connection.return_to_pool(), self.server.clone());
             runtime.spawn(async move {
                 if timeout(RETURN_LIMIT, returned).await.is_err() {
-                    server.abandoned();
+                    server.record_abandoned();
                 }
             });
         }
     }
 }
 
-/// Deadline for steps without a [`Connection`], such as opening one.
+/// Adds a deadline to steps that have no [`Connection`] yet, such as opening one.
 pub(super) trait WithDeadline: Future {
-    /// Times out [`GRACE`] after the server's own limit.
+    /// Fails if the step takes longer than `limit` and [`GRACE`], so that a limit of the server can take effect first.
     fn with_deadline<T>(self, limit: Duration) -> impl Future<Output = Result<T, sqlx::Error>>
     where
         Self: Future<Output = Result<T, sqlx::Error>> + Sized,

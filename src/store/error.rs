@@ -10,7 +10,8 @@ use crate::telemetry::label;
 /// Why a statement failed. Cheap to clone, so that all followers of a load can receive it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// An outage: the server is unreachable, no connection became available in time, or it can serve no one now.
+    /// An outage: the server cannot be reached, no connection became available in time, or the server accepts no work
+    /// now.
     #[error("{}", outage(.0))]
     Unavailable(#[source] SharedError),
     /// A certificate or key file that a database URL names cannot be read.
@@ -24,7 +25,7 @@ pub enum StoreError {
         #[source]
         source: Arc<io::Error>,
     },
-    /// The statement exceeded its time limit.
+    /// The server cancelled the statement because it exceeded its time limit, or waited too long for a lock.
     #[error("{statement} exceeded its time limit")]
     TimedOut {
         /// Name of the statement.
@@ -57,10 +58,10 @@ pub enum StoreError {
     /// The records that a statement returned cannot be decoded.
     #[error("{0} returned a movie record that cannot be decoded")]
     Unreadable(QueryName),
-    /// The score table cannot serve a decade: it holds scores of another formula, or none.
+    /// The score table cannot serve a decade.
     #[error("the score table cannot serve this decade: {0}")]
     ScoreTable(#[from] ScoreTableFault),
-    /// The server did not respond in time.
+    /// The data versions could not be read in time. Other statements without a response are [`Self::Unavailable`].
     #[error("{0}: no response from the database")]
     Unresponsive(QueryName),
     /// The limit of concurrent direct queries is reached.
@@ -106,13 +107,13 @@ pub enum SchemaError {
 /// Why the score table cannot serve a decade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ScoreTableFault {
-    /// The table must be refreshed first.
+    /// The scores have another formula version, until the table is refreshed.
     #[error("it holds scores of another formula")]
     OtherFormula,
-    /// The table must be refreshed first.
+    /// A stored record cannot be decoded.
     #[error("it holds a record that cannot be decoded")]
     Unreadable,
-    /// The decade may have no movies: not a fault of the table.
+    /// The table may be empty, or the decade has no movies, which is no fault of the table.
     #[error("it holds no movie of the decade")]
     NoMovie,
 }
@@ -121,7 +122,7 @@ pub enum ScoreTableFault {
 pub type SharedError = Arc<sqlx::Error>;
 
 impl StoreError {
-    /// Whether the stored values are at fault, so that the statement fails again until they change.
+    /// Whether values in the database made the statement fail, so that it fails again until they change.
     #[must_use]
     pub fn is_data_fault(&self) -> bool {
         let Self::Statement { source, .. } = self else { return false };
@@ -130,20 +131,21 @@ impl StoreError {
         code.is_some_and(|code| code.starts_with("22"))
     }
 
-    /// Name of the violated unique index, if that is why the statement failed.
+    /// Name of the unique index that the statement violated; `None` if it failed for another reason.
     #[must_use]
     pub fn duplicate_in(&self) -> Option<&str> {
         let Self::Statement { source, .. } = self else { return None };
         source.as_database_error().filter(|refusal| refusal.is_unique_violation())?.constraint()
     }
 
-    /// Whether other transactions made the statement fail (class 40 of SQLSTATE), so that repeating its transaction
-    /// helps.
+    /// Whether a conflict with other transactions made the statement fail (a serialization failure or a deadlock), so
+    /// that repeating its transaction helps.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.kind() == FailureKind::Serialization
     }
 
+    /// Classifies the error of a statement.
     pub(super) fn of(statement: QueryName, error: sqlx::Error) -> Self {
         let kind = FailureKind::of(&error);
         let source = SharedError::new(error);
@@ -156,7 +158,7 @@ impl StoreError {
         }
     }
 
-    /// Error of a statement that migrates or detaches.
+    /// The error of a statement that sets up a database, such as a migration or a detach.
     pub(super) fn of_setup(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Migrate(failure) => SchemaError::Migration(Arc::from(failure)).into(),
@@ -164,7 +166,7 @@ impl StoreError {
         }
     }
 
-    /// How metrics count the error.
+    /// The kind under which metrics count the error.
     pub(super) fn kind(&self) -> FailureKind {
         match self {
             Self::Unavailable(source) | Self::TimedOut { source, .. } | Self::Statement { source, .. } => {
@@ -188,7 +190,7 @@ label! {
 }
 
 impl FailureKind {
-    /// Classifies by SQLSTATE (PostgreSQL documentation, appendix A).
+    /// Classifies an error: by its SQLSTATE (PostgreSQL documentation, appendix A) if it comes from the server.
     pub(super) fn of(error: &sqlx::Error) -> Self {
         match error {
             sqlx::Error::Io(_)
@@ -203,16 +205,19 @@ impl FailureKind {
 
     fn of_sqlstate(code: &str) -> Self {
         match code {
+            // Statement timeout; lock timeout.
             "57014" | "55P03" => Self::Timeout,
+            // Serialization failure; deadlock.
             "40001" | "40P01" => Self::Serialization,
             // After a failover, connections may still lead to the former primary, which is read-only.
             "25006" => Self::Connection,
-            // The limit that a statement exceeded (temp_file_limit) is its own; it fails again.
+            // The statement exceeded a limit of its own (temp_file_limit), so it fails again on a healthy server. The
+            // other errors of class 53, below, are a lack of resources.
             "53400" => Self::Other,
             _ => match code.get(..2) {
                 Some("23") => Self::Constraint,
-                // Connection exceptions; lack of resources (disk full, out of memory, too many connections); errors of the
-                // server's system, such as a disk that cannot be read.
+                // Connection exceptions; lack of resources (disk full, out of memory, too many connections); errors of
+                // the server's system, such as a disk that cannot be read.
                 Some("08" | "53" | "58") => Self::Connection,
                 // A server that shuts down, starts or has crashed.
                 Some("57") if code.starts_with("57P") => Self::Connection,
@@ -222,7 +227,8 @@ impl FailureKind {
     }
 }
 
-/// Message for an outage. A server that returned an error was reached, so only other failures say that it was not.
+/// Message for an outage. A server that returned an error was reached, so only the message for other failures says that
+/// the database cannot be reached.
 fn outage(source: &sqlx::Error) -> &'static str {
     match source {
         sqlx::Error::Database(_) => "the database is unavailable",

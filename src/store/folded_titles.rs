@@ -1,7 +1,8 @@
-//! Folded titles: stored for searches, and folded by a search where they are not stored yet.
+//! Folded titles, in which searches look for a text.
 //!
-//! Folding is not PostgreSQL's, see [`fold_title`]. Triggers append movies whose title changed to `title_queue`, and the
-//! drain folds these titles. A search adds the movies that are still queued itself, so that no movie is ever missing.
+//! [`fold_title`] folds titles in Rust, because the result of PostgreSQL's `lower` and `ILIKE` depends on the locale of
+//! the database. Triggers add each movie whose title changed to the table `title_queue`, and the drain folds and stores
+//! these titles. A search itself folds the titles of movies that are still queued, so that it never misses a movie.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,9 @@ use super::query_name::QueryName;
 use crate::scoring::{MovieId, fold_title};
 
 impl Store {
-    /// Movies after `after` whose folded title contains a folded text, sorted by folded title, then id.
+    /// Up to `limit` movies whose folded title contains the folded text `folded`, sorted by folded title and then by
+    /// id. Each is returned with its folded title. `after` is the last movie of the previous page; `None` for the first
+    /// page.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -35,8 +38,8 @@ impl Store {
                 i64::try_from(limit).unwrap_or(i64::MAX)
             )
             .fetch(statement.connection());
-            // A movie is found twice if it is queued and its title is stored. Only a page is kept, because every movie
-            // may be queued.
+            // A set, because the statement returns a movie twice if it is queued although its stored title is current.
+            // At most a page is kept, because all movies may be queued.
             let mut found = BTreeSet::new();
             while let Some(movie) = movies.try_next().await? {
                 let title = match (movie.folded, movie.title) {
@@ -44,6 +47,7 @@ impl Store {
                     (None, title) => fold_title(&title.unwrap_or_default()),
                 };
                 let place = (title, MovieId(movie.id));
+                // The statement applies the pattern and `after` to stored titles only.
                 if place.0.contains(folded) && after.is_none_or(|after| *after < place) {
                     found.insert(place);
                     if found.len() > limit {
@@ -58,8 +62,9 @@ impl Store {
     }
 }
 
-/// Stores the folded titles of these movies that differ, and removes those of deleted movies. The caller holds the lock
-/// of the score table.
+/// Folds and stores the titles of those of `movies` whose title has changed since it was folded, and removes the folded
+/// titles of deleted movies. The caller holds the lock of the score table: of two transactions that fold the same movie
+/// at once, the later one could store the older title.
 pub(super) async fn fold_titles(connection: &mut Connection, movies: &[i64]) -> Result<(), sqlx::Error> {
     let unfolded = sqlx::query_file!("src/store/sql/unfolded_titles.sql", movies).fetch_all(&mut *connection).await?;
     let (ids, titles): (Vec<i64>, Vec<String>) = unfolded.into_iter().map(|movie| (movie.id, movie.title)).unzip();

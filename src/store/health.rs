@@ -10,7 +10,8 @@ use super::query_name::QueryName;
 use super::replica::Replica;
 use super::statement::Statement;
 
-/// Time limit of polling a server.
+/// Time limit of each statement of a poll, and of getting a connection to the replica. A choice: as long as the
+/// interval between two polls.
 const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Store {
@@ -24,13 +25,17 @@ impl Store {
         statement.finish(pong.map(|_| ()))
     }
 
-    /// Polls the replica's lag; must run every second.
+    /// Measures the lag of the replica, which decides whether queries run on it; does nothing without a replica. The
+    /// caller runs this every second: the lag is only as precise as the interval between two samples of the primary's
+    /// WAL position.
     pub async fn poll_replica_lag(&self) {
         let Some(replica) = &self.replica else { return };
-        // If the primary is unavailable, it writes nothing that the replica could lack.
+        // If the primary is unavailable, no sample is needed: it writes nothing that the replica could lack.
         if let Ok(position) = self.log_position().await {
             replica.add_sample(position);
         }
+        // A poll runs even if the circuit breaker is open, but only with a permit does its outcome count for the
+        // breaker.
         let permit = replica.poll_permit();
         let lag = self.replayed_position(replica).await.map(|position| replica.lag_at(position));
         if let Ok(lag) = lag {
@@ -55,10 +60,12 @@ impl Store {
         statement.finish(position)
     }
 
-    /// WAL position that the replica has replayed, in bytes.
+    /// WAL position that the replica has replayed, in bytes. Fails with [`StoreError::NoReplica`] if the server is not
+    /// a replica.
     async fn replayed_position(&self, replica: &Replica) -> Result<i64, StoreError> {
         let name = QueryName::HealthCheck;
-        // The wait is not measured: while the replica is away, its circuit breaker shows that, not the pool's metrics.
+        // The wait for a connection is not measured. While the replica is unavailable, its pool would count a timeout
+        // for each poll, although no request waits; the circuit breaker shows the outage.
         let connection = match replica.pool().acquire().with_deadline(POLL_TIMEOUT).await {
             Ok(connection) => Connection::pooled(connection, POLL_TIMEOUT, &replica.server),
             Err(error) => return Err(StoreError::of(name, self.with_reason(replica.pool(), error).await)),

@@ -1,7 +1,8 @@
 //! Merges movies from files: staging tables, filled by COPY, and the statements that merge them.
 //!
-//! Staging tables exist only during the transaction, so `sqlx` cannot check statements that read them at compile time:
-//! those are plain queries, covered by tests. All run in one transaction, in the order of [`Staging`]'s variants.
+//! The staging tables of an import are merged in one transaction, in the order of [`Staging`]'s variants. They exist
+//! only during this transaction, so `sqlx` cannot check the statements that read them at compile time: these are plain
+//! queries, covered by tests.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use sqlx::Postgres;
@@ -18,8 +19,8 @@ use super::pool::Store;
 use super::query_name::QueryName;
 use super::transaction::{OpenTransaction, SETUP_LIMIT};
 
-/// Full names of known keys. Lists and organizations without one get a name derived from the key; genres get a negative
-/// id.
+/// Full names of the lists and organizations, and TMDb's ids of the genres, that files usually name. Another list or
+/// organization gets a name derived from its key, and another genre a negative `tmdb_id`.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownNames {
     /// Key and name.
@@ -30,7 +31,7 @@ pub struct KnownNames {
     pub genres: &'static [(&'static str, i32)],
 }
 
-/// A row that must not occur together with an earlier one.
+/// A row that repeats or contradicts an earlier one.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct RepeatedRow {
     /// Line of the row.
@@ -39,7 +40,7 @@ pub struct RepeatedRow {
     /// Line of the earlier row.
     #[sqlx(try_from = "i64")]
     pub earlier: u64,
-    /// The repeated value.
+    /// What is repeated or contradicted.
     pub value: String,
 }
 
@@ -63,7 +64,7 @@ pub struct NomineeLinks {
     /// Nominations linked to exactly one credited person.
     #[sqlx(try_from = "i64")]
     pub linked: u64,
-    /// Other nominations.
+    /// Nominations whose nominee has the name of no credited person, or of several.
     #[sqlx(try_from = "i64")]
     pub unlinked: u64,
     /// Nominations whose link changed.
@@ -80,7 +81,7 @@ pub struct Import {
 }
 
 impl Store {
-    /// Starts an import with empty staging tables. Waits until no other import runs.
+    /// Starts an import with empty staging tables. Waits while another import or the generator writes the catalogue.
     ///
     /// # Errors
     /// [`StoreError`] if the database is not migrated or unavailable.
@@ -120,7 +121,8 @@ impl Import {
         self.transaction.checked(emptied)
     }
 
-    /// Copies rows into a staging table. `next` appends rows to an empty buffer and returns whether more follow.
+    /// Copies rows into a staging table. `next` is called until it returns false: each call appends rows to an empty
+    /// buffer and returns whether more rows follow.
     ///
     /// # Errors
     /// Errors of `next`, and database errors.
@@ -133,8 +135,8 @@ impl Import {
         self.transaction.checked(copied)?
     }
 
-    /// The first staged row that repeats or contradicts an earlier one. `None` if there is none, or if rows of this table
-    /// may repeat.
+    /// The first staged row that repeats or contradicts an earlier one. `None` if there is none, or if such rows are no
+    /// error in this table.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -144,38 +146,44 @@ impl Import {
         self.transaction.checked(repeat)
     }
 
-    /// Merges a staging table into the movie tables. Staging tables that it refers to must be merged before.
+    /// Merges a staging table into the movie tables. The movies and people that its rows refer to must be merged before
+    /// it.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable, or rejects a row.
     pub async fn merge(&mut self, staging: Staging, names: &KnownNames) -> Result<MergeCounts, StoreError> {
         match staging {
             Staging::Movies => {
+                // Before the merge, which otherwise would insert these movies again under their new ids.
                 let mapped = self.map_movies().await?;
                 let merged: MergeCounts = self.run(include_str!("sql/import_movies.sql")).await?;
+                // If both sources had the movie already, one of its two rows is removed.
                 self.execute(include_str!("sql/import_doubled_movies.sql")).await?;
                 Ok(MergeCounts { updated: merged.updated + mapped, ..merged })
             }
             Staging::People => self.run(include_str!("sql/import_people.sql")).await,
             Staging::Metrics => self.run(include_str!("sql/import_metrics.sql")).await,
             Staging::Lists => {
-                self.name(include_str!("sql/import_list_names.sql"), names.lists).await?;
+                self.execute_with_known(include_str!("sql/import_list_names.sql"), names.lists).await?;
                 self.run(include_str!("sql/import_lists.sql")).await
             }
             Staging::Credits => {
+                // First removes credits of IMDb's dumps for movies that now get credits of another source: the same
+                // people would count twice.
                 self.execute(include_str!("sql/import_replaced_credits.sql")).await?;
                 self.run(include_str!("sql/import_credits.sql")).await
             }
             Staging::Nominations => {
-                self.name(include_str!("sql/import_organizations.sql"), names.organizations).await?;
+                self.execute_with_known(include_str!("sql/import_organizations.sql"), names.organizations).await?;
                 self.execute(include_str!("sql/import_ceremonies.sql")).await?;
                 self.execute(include_str!("sql/import_categories.sql")).await?;
                 self.run(include_str!("sql/import_nominations.sql")).await
             }
             Staging::Genres => {
-                self.name(include_str!("sql/import_genre_names.sql"), names.genres).await?;
+                self.execute_with_known(include_str!("sql/import_genre_names.sql"), names.genres).await?;
                 self.run(include_str!("sql/import_genres.sql")).await
             }
+            // Needs no mapping: movies that another source has already mapped (`known_movies`) are not staged.
             Staging::ImdbMovies => {
                 self.execute(include_str!("sql/import_imdb_films.sql")).await?;
                 self.run(include_str!("sql/import_movies.sql")).await
@@ -185,8 +193,8 @@ impl Import {
         }
     }
 
-    /// Replaces the ids and attributes of movies from IMDb's dumps by those of the staged movies with the same
-    /// `imdb_id`. Returns their number.
+    /// Gives movies that came from IMDb's dumps, and so have a negative `tmdb_id`, the `tmdb_id` and the attributes of
+    /// the staged movie with the same `imdb_id`. Returns the number of these movies.
     async fn map_movies(&mut self) -> Result<u64, StoreError> {
         let statement = sqlx::query_scalar(include_str!("sql/import_mapped_movies.sql"));
         let mapped = statement.bind(self.now).fetch_one(self.transaction.connection()).await;
@@ -245,8 +253,9 @@ impl Import {
         self.transaction.checked(executed).map(|_| ())
     }
 
-    /// Runs a statement with the time as `$1`, keys as `$2`, and the known value of each key as `$3`.
-    async fn name<T>(&mut self, statement: &'static str, known: &[(&str, T)]) -> Result<(), StoreError>
+    /// Runs a statement that adds the lists, organizations or genres of staged rows: with the time as `$1`, the known
+    /// keys as `$2`, and the name or id of each of these keys as `$3`.
+    async fn execute_with_known<T>(&mut self, statement: &'static str, known: &[(&str, T)]) -> Result<(), StoreError>
     where
         T: Copy + Sync,
         Vec<T>: for<'q> sqlx::Encode<'q, Postgres> + sqlx::Type<Postgres> + Send,
@@ -258,6 +267,8 @@ impl Import {
     }
 }
 
+/// Copies the rows of `next`. The outer error is one of the database. The inner one is one of `next`, after which the
+/// transaction can only be rolled back.
 async fn copy<E>(
     connection: &mut Connection,
     staging: Staging,

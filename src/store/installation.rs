@@ -11,7 +11,7 @@ pub enum CatalogueOrigin {
     Generated {
         /// Number of movies.
         movies: u32,
-        /// Seed.
+        /// Seed of the generator.
         seed: u64,
     },
     /// Imported from files.
@@ -54,8 +54,8 @@ impl Installation {
 }
 
 impl Store {
-    /// Gives the schema another random identity, so that nothing that was cached of this database, or of the one that it
-    /// is a copy of, is used any more. Instances notice at once.
+    /// Gives the schema a new random identity, so that cached data of this database, and of the original if it is a
+    /// copy, is no longer used. Notifies all instances.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -70,7 +70,9 @@ impl Store {
         statement.finish(renewed.map(|_| ()))
     }
 
-    /// Gives the schema another random identity if it still has the identity `seen`.
+    /// Gives the schema a new random identity if it still has the identity `seen`: if several instances notice at once
+    /// that a new one is needed, only the first one sets it. Sends no notification, because every instance reads the
+    /// identity every second.
     pub(super) async fn replace_identity(&self, seen: &str) -> Result<(), StoreError> {
         let mut statement = self.statement(QueryName::Installation).await?;
         let replaced = sqlx::query!(
@@ -89,6 +91,7 @@ impl Store {
     pub async fn installation(&self) -> Result<Installation, StoreError> {
         self.require_migrations().await?;
         let mut statement = self.statement(QueryName::Installation).await?;
+        // The seed is read as text, because a `bigint` does not hold every `u64`.
         let row = sqlx::query!(
             "SELECT owns_catalogue, catalogue_origin,
                     (catalogue_detail ->> 'films')::bigint AS films, (catalogue_detail ->> 'seed')::numeric::text AS seed

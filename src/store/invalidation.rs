@@ -27,19 +27,22 @@ impl Store {
     }
 
     /// Invalidates all cached results on all instances, even in scopes that have no version yet. Returns the number of
-    /// scopes with a version.
+    /// invalidated scopes.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; nothing is invalidated then.
     pub async fn invalidate_all(&self) -> Result<usize, StoreError> {
         let lists: Vec<String> = self.list_names().await?.into_iter().map(|list| list.key).collect();
+        // Before the last valid decade, which in effect is no limit.
         let decades = self.decades_with_movies(Decade::LAST).await?;
         retry_conflicts(StoreError::is_conflict, || self.invalidate_all_once(&lists, &decades)).await
     }
 
     async fn invalidate_all_once(&self, lists: &[String], decades: &[i32]) -> Result<usize, StoreError> {
         let mut transaction = self.transaction(QueryName::Invalidation).await?;
-        // Other transactions raise several versions in another order; this lock prevents deadlocks.
+        // A transaction locks the rows of the versions that it raises. Others raise theirs in another order than this
+        // one, so they could deadlock with it. This lock on the table waits for those that have begun, and lets later
+        // ones wait.
         let locked = sqlx::query!("LOCK TABLE cinegraph.data_versions IN SHARE ROW EXCLUSIVE MODE")
             .execute(transaction.connection())
             .await;
@@ -60,7 +63,8 @@ pub(super) async fn invalidate_reference(connection: &mut Connection) -> sqlx::R
     Ok(())
 }
 
-/// A scope as the columns `scope`, `list_key` and `decade`.
+/// A scope as the columns `scope`, `list_key` and `decade`; an empty key or decade 0 if the scope has none. The
+/// database uses `taste`, a former term, for weights.
 fn row(scope: &Scope) -> (&'static str, &str, i32) {
     match scope {
         Scope::Scores(decade) => ("scores", "", decade.year()),

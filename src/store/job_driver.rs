@@ -15,15 +15,18 @@ use super::connection::{Connection, Failure};
 use super::listener::Listener;
 use super::pool::Store;
 
-/// Pause before the listener of new jobs reconnects. The worker polls meanwhile.
+/// Pause before the listener for new jobs reconnects, and longest single wait for a notification. A choice: the worker
+/// also polls, so it finds new jobs meanwhile.
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// Runs the worker's statements on connections of a store, with the time limit of requests: each reads or writes a few
-/// jobs.
+/// Runs the worker's statements on connections of a store. The time limit of requests applies to them, because each
+/// statement reads or writes only a few jobs.
 #[derive(Debug)]
 pub(super) struct JobDriver(pub(super) Store);
 
 impl JobDriver {
+    /// A connection for one statement or transaction, which is not measured: the worker's statements have no name of
+    /// ours.
     async fn connection(&self) -> Result<Connection, DbError> {
         let Self(store) = self;
         Ok(Connection::pooled(store.pool.acquire().await?, store.limits.request, &store.server))
@@ -56,7 +59,7 @@ impl DatabaseDriver for JobDriver {
     fn listen<'a>(&'a self, channel: &'a str) -> BoxFuture<'a, Result<Option<NotificationStream>, DbError>> {
         let notifications = Notifications { store: self.0.clone(), channel: channel.to_owned(), listener: None };
         Box::pin(async move {
-            // Never ends: the worker would not listen again.
+            // The stream never ends, because the worker would not listen again.
             let stream: NotificationStream = Box::pin(stream::unfold(notifications, async |mut notifications| {
                 let notification = notifications.next().await;
                 Some((Ok(notification), notifications))
@@ -66,6 +69,8 @@ impl DatabaseDriver for JobDriver {
     }
 }
 
+/// A transaction of the worker. Dropped before its commit, it closes its connection, which rolls it back. The mutex is
+/// needed because the trait runs statements through a shared reference.
 struct JobTransaction(Mutex<Connection>);
 
 impl DbExecutor for JobTransaction {
@@ -86,12 +91,12 @@ impl TransactionDriver for JobTransaction {
 
 async fn execute(connection: &mut Connection, sql: &str, params: DbParams) -> Result<u64, DbError> {
     let (mut raw, response) = connection.send();
-    response.of(DbExecutorArg::execute(&mut raw, sql, params)).await
+    response.complete(DbExecutorArg::execute(&mut raw, sql, params)).await
 }
 
 async fn fetch_all(connection: &mut Connection, sql: &str, params: DbParams) -> Result<Vec<DbRow>, DbError> {
     let (mut raw, response) = connection.send();
-    response.of(DbExecutorArg::fetch_all(&mut raw, sql, params)).await
+    response.complete(DbExecutorArg::fetch_all(&mut raw, sql, params)).await
 }
 
 impl Failure for DbError {
@@ -103,13 +108,14 @@ impl Failure for DbError {
         self.code().map(Cow::Borrowed)
     }
 
-    /// The driver does not say what went wrong without the server.
+    /// True for every error that the server did not report: [`DbError`] does not tell a lost connection from other
+    /// causes.
     fn loses_connection(&self) -> bool {
         self.code().is_none()
     }
 }
 
-/// Announcements of new jobs.
+/// Notifications about new jobs.
 struct Notifications {
     store: Store,
     channel: String,
@@ -117,7 +123,8 @@ struct Notifications {
 }
 
 impl Notifications {
-    /// Waits for the next announcement, or for a new connection, before which some may have been missed.
+    /// Waits for the next notification. A new connection also counts as one, because notifications may have been missed
+    /// before it, and makes the worker look for jobs.
     async fn next(&mut self) -> Notification {
         loop {
             match &mut self.listener {
@@ -137,6 +144,7 @@ impl Notifications {
         }
     }
 
+    /// A notification without content: the worker reads none, it only looks for jobs.
     fn notification(&self) -> Notification {
         Notification { channel: self.channel.clone(), payload: String::new() }
     }

@@ -1,6 +1,7 @@
 //! Jobs: pending, running and failed ones, and the last success of each task.
 //!
-//! The tables in `cinegraph_jobs` belong to the worker library, which migrates them and runs their jobs.
+//! The tables in `cinegraph_jobs` belong to the worker library, which migrates them and runs their jobs. They do not
+//! exist when `sqlx` checks statements at compile time, so statements on them are plain queries.
 
 use chrono::{DateTime, Utc};
 use graphile_worker::{Database, WorkerOptions, WorkerUtils};
@@ -22,7 +23,7 @@ const JOBS_SCHEMA: &str = "cinegraph_jobs";
 pub struct Job {
     /// Job id.
     pub id: i64,
-    /// Task.
+    /// Name of the task.
     pub task: String,
     /// Number of attempts so far.
     pub attempts: i16,
@@ -30,9 +31,9 @@ pub struct Job {
     pub max_attempts: i16,
     /// Scheduled time.
     pub run_at: DateTime<Utc>,
-    /// When the current attempt started; `None` if the job does not run.
+    /// When the current attempt started; `None` if the job is not running.
     pub running_since: Option<DateTime<Utc>>,
-    /// Error of the last attempt.
+    /// Error of the last failed attempt; `None` before the first failure.
     pub last_error: Option<String>,
 }
 
@@ -60,7 +61,7 @@ impl Store {
         .await
     }
 
-    /// All jobs: running, then pending, then permanently failed ones, each by scheduled time.
+    /// All jobs: running, then pending, then permanently failed ones; within each group, sorted by scheduled time.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -70,7 +71,8 @@ impl Store {
         statement.rows(jobs)
     }
 
-    /// Retries one or all permanently failed jobs immediately; returns their ids.
+    /// Reschedules the permanently failed job `job`, or all such jobs for `None`, to run immediately, with all their
+    /// attempts left. Returns their ids: none if `job` has not failed or does not exist.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

@@ -1,10 +1,10 @@
-//! Lists, genres and countries by name.
+//! The names of lists, genres and countries, and the movie counts of lists.
 
 use std::collections::BTreeSet;
 
 use super::error::StoreError;
 use super::movie_details::{Country, Genre};
-use super::movies::mapped;
+use super::movies::real_tmdb_id;
 use super::pool::Store;
 use super::query_name::QueryName;
 
@@ -28,7 +28,7 @@ pub struct ListSummary {
     pub movies: usize,
     /// Movies on the list without a release date.
     pub undated: usize,
-    /// Decades with a movie, ascending.
+    /// Decades with a listed movie or a candidate, ascending.
     pub decades: Vec<ListDecade>,
 }
 
@@ -44,7 +44,8 @@ pub struct ListDecade {
 }
 
 impl Store {
-    /// All lists, by key. A list that only movies or target lists mention is named by its key.
+    /// All lists, sorted by key. A list that has no name, because it is only known from movies that are on it or as a
+    /// target list, is named by its key.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -66,7 +67,8 @@ impl Store {
         statement.rows(rows)
     }
 
-    /// All lists with movie counts by decade. Reads every listed movie, so callers cache the result.
+    /// All lists with their movie counts by decade, sorted by key. Reads every listed movie, so callers cache the
+    /// result.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -76,6 +78,8 @@ impl Store {
         let counts = sqlx::query_file!("src/store/sql/list_counts.sql").fetch_all(statement.connection()).await;
         let counts = statement.rows(counts)?;
         let count = |value: i64| usize::try_from(value).unwrap_or_default();
+        // The movies of a list in a decade, and how many of them are full. Without a decade: the movies without a
+        // release date. Without a list: all scored movies of the decade, which are full.
         let numbers = |list_key: Option<&String>, decade: Option<i32>| {
             let row = counts.iter().find(|row| row.list_key.as_ref() == list_key && row.decade == decade);
             row.map_or((0, 0), |row| (count(row.movies), count(row.full)))
@@ -84,7 +88,7 @@ impl Store {
         let summary = |list: ListName| {
             let decades = all_decades.iter().filter_map(|&decade| {
                 let (listed, full) = numbers(Some(&list.key), Some(decade));
-                // Rows without a list count all scored movies, and scores may lag behind the movies.
+                // Saturates, because scores may lag behind the movies: a full movie may have no score yet.
                 let candidates = numbers(None, Some(decade)).1.saturating_sub(full);
                 (listed + candidates > 0).then_some(ListDecade { decade, listed, candidates })
             });
@@ -96,7 +100,7 @@ impl Store {
         Ok(names.into_iter().map(summary).collect())
     }
 
-    /// All genres, by name.
+    /// All genres, sorted by name.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -106,10 +110,10 @@ impl Store {
             .fetch_all(statement.connection())
             .await;
         let rows = statement.rows(rows)?.into_iter();
-        Ok(rows.map(|row| Genre { id: row.id, tmdb_id: mapped(row.tmdb_id), name: row.name }).collect())
+        Ok(rows.map(|row| Genre { id: row.id, tmdb_id: real_tmdb_id(row.tmdb_id), name: row.name }).collect())
     }
 
-    /// All countries with their ids, by code.
+    /// All countries with their ids, sorted by code.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

@@ -18,7 +18,7 @@ use crate::telemetry::{
     number,
 };
 
-/// Minimum duration of a wait for a connection to have a span.
+/// A wait for a connection gets a span if it takes longer. A choice: getting a free connection takes less.
 const LONG_WAIT: Duration = Duration::from_millis(1);
 
 label! {
@@ -151,7 +151,7 @@ impl StoreMetrics {
         self.0.exhausted.set(if exhausted { 1.0 } else { 0.0 });
     }
 
-    /// The connections of `pool` when they were last measured.
+    /// The connections of `pool` when they were last measured, for `/status`.
     #[must_use]
     pub fn pool_status(&self, pool: Pool) -> PoolStatus {
         let pool = self.0.pools.at(pool);
@@ -181,8 +181,8 @@ impl PoolInstruments {
     }
 }
 
-/// A running statement. If it is dropped unfinished, because its request was cancelled, it is counted and timed, without
-/// rows or error.
+/// A running statement. If it is dropped unfinished, because its request was cancelled, it is counted and timed,
+/// without rows or error.
 #[derive(Debug)]
 pub struct StatementGuard {
     metrics: StoreMetrics,
@@ -207,6 +207,7 @@ impl StatementGuard {
         // Statements in files begin with a comment.
         let code = sql.lines().find(|line| !line.starts_with("--")).unwrap_or_default();
         let operation = match code.trim_start_matches('(').split_whitespace().next().unwrap_or_default() {
+            // Most statements with common table expressions read.
             "WITH" => "SELECT",
             word => word,
         };
@@ -273,10 +274,11 @@ impl Drop for WaitGuard {
     }
 }
 
-/// Adds a span of the wait to the current trace, if the wait was long.
+/// Adds a span of the wait to the current trace, if the wait was long. The span is created after the wait, with the
+/// time at which it began, because only then is it known whether the wait was long.
 fn trace_wait(waited: Duration) {
     let trace = Context::current();
-    if waited > LONG_WAIT && trace.span().is_recording() && OperationUsage::allows_span() {
+    if waited > LONG_WAIT && trace.span().is_recording() && OperationUsage::count_span_within_limit() {
         let started = SystemTime::now().checked_sub(waited).unwrap_or_else(SystemTime::now);
         let tracer = telemetry::tracer();
         SpanBuilder::from_name("db pool acquire").with_start_time(started).start_with_context(&tracer, &trace).end();

@@ -13,7 +13,8 @@ pub(super) fn migrator() -> sqlx::migrate::Migrator {
 }
 
 impl Store {
-    /// Checks that every migration of this program is applied. A newer schema is accepted too.
+    /// Checks that every migration of this program is applied. A newer schema is accepted too: migrations only add, and
+    /// instances of the previous version still run during a rolling upgrade.
     pub(super) async fn require_migrations(&self) -> Result<(), StoreError> {
         let mut statement = self.statement(QueryName::Installation).await?;
         let applied = sqlx::query_scalar::<_, i64>(
@@ -22,7 +23,7 @@ impl Store {
         .fetch_all(statement.connection())
         .await;
         let applied = match applied {
-            // The table or schema does not exist.
+            // The table (42P01) or its schema (3F000) does not exist.
             Err(sqlx::Error::Database(refusal)) if matches!(refusal.code().as_deref(), Some("42P01" | "3F000")) => {
                 statement.finish(Ok(()))?;
                 return Err(SchemaError::NotMigrated.into());

@@ -1,4 +1,5 @@
-//! Details of movies: each statement takes many ids, so that a page needs as many statements as one movie.
+//! Details of movies. Each statement takes many ids, so that a page of movies needs no more statements than one movie.
+//! Movies without any detail of a kind are not in the map that is returned.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,7 +7,7 @@ use std::hash::Hash;
 use chrono::{DateTime, Utc};
 
 use super::error::StoreError;
-use super::movies::{mapped, numbers};
+use super::movies::{numbers, real_tmdb_id};
 use super::people::{Person, PersonId};
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -17,7 +18,7 @@ use crate::scoring::MovieId;
 pub struct Genre {
     /// Database id.
     pub id: i64,
-    /// `TMDb` id; `None` for a genre from another source.
+    /// `TMDb` id; `None` for a genre that TMDb does not have.
     pub tmdb_id: Option<i32>,
     /// Name.
     pub name: String,
@@ -78,7 +79,7 @@ pub struct Credit {
 }
 
 impl Store {
-    /// Genres of movies, by name.
+    /// Genres of each movie, sorted by name.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -92,11 +93,11 @@ impl Store {
         )
         .fetch_all(statement.connection())
         .await;
-        let genre = |id, tmdb_id, name| Genre { id, tmdb_id: mapped(tmdb_id), name };
+        let genre = |id, tmdb_id, name| Genre { id, tmdb_id: real_tmdb_id(tmdb_id), name };
         Ok(grouped(statement.rows(rows)?.into_iter().map(|r| (MovieId(r.movie_id), genre(r.id, r.tmdb_id, r.name)))))
     }
 
-    /// Production countries of movies, by code.
+    /// Production countries of each movie, sorted by code.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -115,7 +116,7 @@ impl Store {
         Ok(grouped(rows.map(|row| (MovieId(row.movie_id), Country { code: row.code, name: row.name }))))
     }
 
-    /// Metrics of each movie, ordered by source and type.
+    /// Metrics of each movie, sorted by source and type.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -139,7 +140,7 @@ impl Store {
         })))
     }
 
-    /// Nominations of movies: latest first, then by organization and category.
+    /// Nominations of each movie: the latest year first; within a year, sorted by organization and category.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -163,7 +164,7 @@ impl Store {
         })))
     }
 
-    /// Credits of movies: directors, then cast by billing order, then other crew.
+    /// Credits of each movie: directors, then the cast in billing order, then the other crew.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -175,7 +176,7 @@ impl Store {
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let credit = Credit {
                 credit_id: row.credit_id,
-                person: Person { id: PersonId(row.person_id), tmdb_id: mapped(row.tmdb_id), name: row.name },
+                person: Person { id: PersonId(row.person_id), tmdb_id: real_tmdb_id(row.tmdb_id), name: row.name },
                 cast: row.cast,
                 department: row.department,
                 job: row.job,
@@ -186,6 +187,7 @@ impl Store {
     }
 }
 
+/// Groups values by their keys; each group keeps the order of the rows.
 fn grouped<K: Eq + Hash, V>(rows: impl Iterator<Item = (K, V)>) -> HashMap<K, Vec<V>> {
     let mut groups: HashMap<K, Vec<V>> = HashMap::new();
     for (key, value) in rows {

@@ -21,11 +21,11 @@ pub struct Movie {
     pub title: String,
     /// Release date.
     pub release_date: Option<NaiveDate>,
-    /// Two-letter code.
+    /// Language code of two letters (ISO 639-1).
     pub original_language: Option<String>,
     /// Path of the poster at `TMDb`.
     pub poster_path: Option<String>,
-    /// List memberships, by key.
+    /// List memberships, sorted by the key of the list.
     pub lists: Vec<Membership>,
 }
 
@@ -36,7 +36,7 @@ pub struct Membership {
     pub list_key: String,
     /// Position on the list, if the list is numbered.
     pub position: Option<i32>,
-    /// Edition that added the movie.
+    /// Edition of the list that added the movie, if known.
     pub edition: Option<String>,
 }
 
@@ -52,7 +52,8 @@ pub enum MovieKey {
 }
 
 impl Store {
-    /// Existing movies among `ids`, in no particular order.
+    /// Existing movies among `ids`, in no particular order. For requests to recompute scores, under whose name it is
+    /// measured.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -84,7 +85,7 @@ impl Store {
             .into_iter()
             .map(|row| Movie {
                 id: MovieId(row.id),
-                tmdb_id: mapped(row.tmdb_id),
+                tmdb_id: real_tmdb_id(row.tmdb_id),
                 imdb_id: row.imdb_id,
                 title: row.title,
                 release_date: row.release_date,
@@ -95,11 +96,12 @@ impl Store {
             .collect())
     }
 
-    /// Id of a movie; the lowest if several have the same `IMDb` id.
+    /// Id of the movie with a key; `None` if there is none, the lowest id if several movies have the same `IMDb` id.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn movie_id(&self, key: &MovieKey) -> Result<Option<MovieId>, StoreError> {
+        // The parameters that are NULL match no movie.
         let (id, tmdb, imdb) = match key {
             MovieKey::Id(id) => (Some(id.0), None, None),
             MovieKey::Tmdb(id) => (None, Some(*id), None),
@@ -122,12 +124,13 @@ pub(super) fn numbers(ids: &[MovieId]) -> Vec<i64> {
     ids.iter().map(|id| id.0).collect()
 }
 
-/// Negative ids mark rows without a `TMDb` id.
-pub(super) fn mapped(tmdb_id: i32) -> Option<i32> {
+/// The `TMDb` id of a row; `None` if the column, which must not be NULL, has a negative number instead. Imports write
+/// such numbers for rows of sources without `TMDb` ids.
+pub(super) fn real_tmdb_id(tmdb_id: i32) -> Option<i32> {
     Some(tmdb_id).filter(|id| *id >= 0)
 }
 
-/// Memberships by key; empty if the column is not a JSON object.
+/// Memberships, sorted by key; empty if the column is not a JSON object.
 fn memberships(sources: Option<&Value>) -> Vec<Membership> {
     let Some(Value::Object(sources)) = sources else { return Vec::new() };
     let membership = |(key, value): (&String, &Value)| Membership {

@@ -9,21 +9,23 @@ use super::pool::Store;
 use super::query_name::QueryName;
 use crate::scoring::{Decade, Weights};
 
-/// Ranks the candidates of a decade.
+/// Ranks the candidates of a decade and returns the first 500. Parameters: the five weights, the first day of the
+/// decade, and the day after its last.
 pub const ORIGINAL_PREDICTIONS: &str = include_str!("../../benches/original-query.sql");
 
-/// Lines of the original query that its validation omits, because it ranks listed movies too, and without a limit.
-const ONLY_PREDICTIONS: [&str; 2] = ["\n  AND (m.canonical_sources -> '1001_movies') IS NULL", "\nLIMIT 500;"];
+/// Lines of [`ORIGINAL_PREDICTIONS`] that the original validation does not have: it ranks listed movies too, and all of
+/// them.
+const OMITTED_BY_VALIDATION: [&str; 2] = ["\n  AND (m.canonical_sources -> '1001_movies') IS NULL", "\nLIMIT 500;"];
 
 /// Ranks all movies of a decade, as the original validation does.
 #[must_use]
 pub fn original_validation() -> String {
-    ONLY_PREDICTIONS.iter().fold(ORIGINAL_PREDICTIONS.to_owned(), |query, line| query.replace(line, ""))
+    OMITTED_BY_VALIDATION.iter().fold(ORIGINAL_PREDICTIONS.to_owned(), |query, line| query.replace(line, ""))
 }
 
 impl Store {
-    /// Duration of an original statement for a decade, including fetching its rows; `None` if it exceeds `limit`.
-    /// Read-only.
+    /// How long the original statement `query` takes for a decade, including fetching its rows; `None` if it exceeds
+    /// `limit`. Runs it in a read-only transaction.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable, or lacks the columns that the original reads.
@@ -35,7 +37,8 @@ impl Store {
         limit: Duration,
     ) -> Result<Option<Duration>, StoreError> {
         let mut transaction = self.transaction(QueryName::OriginalQuery).await?;
-        // Without the second setting the server would go on after an interruption, as long as the limit allows.
+        // If the client is interrupted, the server must notice and stop the statement: it checks the connection every
+        // 500 ms, instead of going on until the limit. A `statement_timeout` of 0 would mean no limit.
         let settings = format!(
             "SET TRANSACTION READ ONLY; SET LOCAL client_connection_check_interval = 500; \
              SET LOCAL statement_timeout = {}",
@@ -66,7 +69,7 @@ mod tests {
 
     #[test]
     fn validation_query_omits_the_list_condition_and_the_limit() {
-        let removed: usize = ONLY_PREDICTIONS.iter().map(|line| line.len()).sum();
+        let removed: usize = OMITTED_BY_VALIDATION.iter().map(|line| line.len()).sum();
         assert_eq!(original_validation().len(), ORIGINAL_PREDICTIONS.len() - removed);
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::error::StoreError;
-use super::movies::mapped;
+use super::movies::real_tmdb_id;
 use super::pool::Store;
 use super::query_name::QueryName;
 
@@ -30,14 +30,14 @@ pub struct Person {
 pub struct PersonQuality {
     /// 0 to 100.
     pub score: f64,
-    /// Counts that the score is derived from.
+    /// The counts that the score is derived from, as a JSON object.
     pub components: Value,
     /// When it was computed.
     pub calculated_at: DateTime<Utc>,
 }
 
 impl Store {
-    /// People by id; omits unknown ids.
+    /// People by id. Omits unknown ids.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -49,12 +49,12 @@ impl Store {
             .await;
         let rows = statement.rows(rows)?.into_iter().map(|row| {
             let id = PersonId(row.id);
-            (id, Person { id, tmdb_id: mapped(row.tmdb_id), name: row.name })
+            (id, Person { id, tmdb_id: real_tmdb_id(row.tmdb_id), name: row.name })
         });
         Ok(rows.collect())
     }
 
-    /// Quality of people; omits people without one.
+    /// Quality of people by id. Omits people without one, and those whose score is NaN.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

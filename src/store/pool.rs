@@ -29,7 +29,8 @@ pub struct DatabaseSettings {
     pub direct_queries: u32,
 }
 
-/// The database: each method runs one named statement.
+/// The database. Most methods run one statement or transaction, which is measured under a
+/// [`QueryName`](super::QueryName).
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) pool: PgPool,
@@ -39,17 +40,21 @@ pub struct Store {
     pub(super) limits: StatementLimits,
     pub(super) server: ServerState,
     pub(super) pool_use: PoolUse,
-    /// All pools of connections to the primary.
+    /// All pools of connections to the primary, those of stores with a dedicated pool included.
     primary_pools: Arc<Mutex<Vec<PgPool>>>,
-    /// Held while asking why a server refuses connections.
+    /// One permit, held while a connection is opened only to learn why the server refuses connections, so that an
+    /// outage causes few additional connections.
     pub(super) refusal_permit: Arc<Semaphore>,
 }
 
-/// Dedicated pool of direct queries: few at a time, so that they take neither connections nor server capacity from
-/// other statements.
+/// The dedicated pool of direct queries. They are slow and only few run at a time, so that they take neither
+/// connections nor much of the server's capacity from other statements.
 #[derive(Debug, Clone)]
 pub(super) struct DirectQueryPool {
     pub(super) pool: PgPool,
+    /// As many permits as connections. A query that waits too long for a permit fails with
+    /// [`StoreError::TooManyDirectQueries`]; if it waited for a connection instead, the failure would look like an
+    /// outage.
     pub(super) permits: Arc<Semaphore>,
     /// How long to wait for a permit.
     pub(super) acquire_timeout: Duration,
@@ -82,8 +87,9 @@ impl Store {
         Ok(Self { pool, direct, replica: None, metrics, limits, server, pool_use, primary_pools, refusal_permit })
     }
 
-    /// The same store, with rankings and validations read from a replica that includes all versions in `known`. The
-    /// caller runs [`poll_replica_lag`](Self::poll_replica_lag) every second.
+    /// The same store with a replica, from which columns for rankings and validations are read while it includes all
+    /// versions in `known`, which the version listener keeps current. The caller runs
+    /// [`poll_replica_lag`](Self::poll_replica_lag) every second.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -101,8 +107,8 @@ impl Store {
         Ok(Self { replica: Some(replica.into()), ..self })
     }
 
-    /// A store for the same database with a dedicated pool, so that its users take no connections from requests. Does
-    /// not use the replica.
+    /// A store for the same database with a dedicated pool, for background work, which then takes no connections from
+    /// requests. It does not use the replica.
     #[must_use]
     pub fn with_dedicated_pool(&self, max_connections: u32, acquire_timeout: Duration) -> Self {
         let options = self.pool.connect_options().as_ref().clone();
@@ -112,7 +118,8 @@ impl Store {
         Self { pool, pool_use: PoolUse::default(), replica: None, ..self.clone() }
     }
 
-    /// Lets all connections that are opened from now on go to another port: the primary was restarted there.
+    /// Lets connections to the primary that are opened from now on go to another port, because the server was restarted
+    /// there. Connections to the old port have failed with the server.
     pub fn move_to_port(&self, port: u16) {
         for pool in self.primary_pools().iter() {
             pool.set_connect_options(pool.connect_options().as_ref().clone().port(port));
@@ -129,21 +136,22 @@ impl Store {
         self.primary_pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reports the number of open and idle connections to the metrics.
+    /// Reports the number of idle and used connections of the pools to the metrics. Must be called regularly.
     pub fn measure_pool(&self) {
         let measure = |name, pool: &PgPool| {
             let (idle, open) = (pool.num_idle(), pool.size() as usize);
             let max = pool.options().get_max_connections() as usize;
             self.metrics.connections(name, idle, open.saturating_sub(idle), max);
         };
-        // Without the pool of direct queries: usually unused, it would make a full pool look half empty.
+        // The pool of direct queries is left out: it is usually unused, and would make a full pool look half empty.
         measure(Pool::Primary, &self.pool);
         if let Some(replica) = &self.replica {
             measure(Pool::Replica, replica.pool());
         }
     }
 
-    /// Closes all connections.
+    /// Closes the pools of this store, but not those of stores that [`with_dedicated_pool`](Self::with_dedicated_pool)
+    /// made from it.
     pub async fn close(&self) {
         self.pool.close().await;
         self.direct.pool.close().await;

@@ -1,4 +1,4 @@
-//! How the pool of a store is used.
+//! How the pool of a store is used: how many statements got a connection, and since when the pool is exhausted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +12,9 @@ pub(super) struct PoolUse(Arc<Use>);
 
 #[derive(Debug, Default)]
 struct Use {
-    /// Number of connections that statements got from the pool.
+    /// Number of statements that got a connection from the pool.
     acquired: AtomicU64,
+    /// `None` while the pool is not exhausted.
     exhausted_since: Mutex<Option<Instant>>,
 }
 
@@ -24,16 +25,16 @@ impl PoolUse {
     }
 
     /// Number of statements that got a connection so far.
-    pub(super) fn count(&self) -> u64 {
+    pub(super) fn acquisitions(&self) -> u64 {
         self.0.acquired.load(Ordering::Relaxed)
     }
 
-    /// Since when the pool has been exhausted.
+    /// Since when the pool has been exhausted; `None` if it is not.
     pub(super) fn exhausted_since(&self) -> Option<Instant> {
         *self.0.exhausted_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records whether the pool is exhausted now.
+    /// Records whether the pool is exhausted now. Of several calls in a row with `true`, the first sets the time.
     pub(super) fn set_exhausted(&self, exhausted: bool, metrics: &StoreMetrics) {
         let mut since = self.0.exhausted_since.lock().unwrap_or_else(PoisonError::into_inner);
         *since = if exhausted { since.or_else(|| Some(Instant::now())) } else { None };

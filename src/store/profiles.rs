@@ -24,7 +24,7 @@ pub struct Profile {
     pub description: Option<String>,
     /// Normalised weights.
     pub weights: Weights,
-    /// Category weights that the weights are mapped from; `None` if exact weights are stored.
+    /// Category weights of the host application from which the weights are mapped; `None` if exact weights are stored.
     pub category_weights: Option<Value>,
     /// Whether it is the default.
     pub is_default: bool,
@@ -49,12 +49,16 @@ pub struct ProfileDraft {
     pub active: bool,
 }
 
+/// A row of `sql/profiles.sql`.
 struct ProfileRow {
     id: i64,
     name: String,
     description: Option<String>,
     category_weights: Value,
+    /// The category weights again; `None` if there are exact weights.
     stored_categories: Option<Value>,
+    /// Exact weights that Cinegraph stored; `None` if there are none, or if another application has changed the
+    /// category weights since.
     exact: Option<Vec<f64>>,
     is_default: bool,
     is_system: bool,
@@ -92,7 +96,7 @@ impl TryFrom<ProfileRow> for Profile {
 }
 
 impl Store {
-    /// All profiles, by name.
+    /// All profiles, sorted by name.
     ///
     /// # Errors
     /// [`StoreError::Row`] for a profile with invalid weights; other [`StoreError`]s if the database is unavailable.
@@ -110,8 +114,9 @@ impl Store {
     /// [`StoreError`] if the database is unavailable.
     pub async fn change_profiles(&self) -> Result<ProfileChanges, StoreError> {
         let mut transaction = self.transaction(QueryName::Profiles).await?;
-        // First statement of the transaction: the version row serialises all profile changes, so that each sees the
-        // result of the previous one.
+        // The version is raised first, although nothing has changed yet: its row then stays locked until the
+        // transaction ends, so that profile changes run one after the other, and each sees the result of the previous
+        // one.
         let raised = sqlx::query!("SELECT cinegraph.raise_version('profiles', '', 0, true)")
             .execute(transaction.connection())
             .await;
@@ -127,7 +132,8 @@ pub struct ProfileChanges {
 }
 
 impl ProfileChanges {
-    /// Reads a profile and locks it until the end of the transaction, for other applications too.
+    /// Reads a profile and locks its row until the end of the transaction, so that other applications cannot change it
+    /// meanwhile. `None` if it does not exist.
     ///
     /// # Errors
     /// As [`Store::profiles`].
@@ -138,6 +144,7 @@ impl ProfileChanges {
         if self.transaction.checked(locked)?.is_none() {
             return Ok(None);
         }
+        // A statement of its own, which sees the change of another application that the lock may have waited for.
         let row = sqlx::query_file_as!(ProfileRow, "src/store/sql/profiles.sql", id.0)
             .fetch_optional(self.transaction.connection())
             .await;
@@ -164,8 +171,8 @@ impl ProfileChanges {
         Ok(id)
     }
 
-    /// Applies a draft to a profile, except its weights. The change time increases by at least one second, so that each
-    /// state of a profile has a distinct one.
+    /// Applies a draft to a profile, except its weights. `updated_at` increases by at least one second, the resolution
+    /// of its column, so that it is different for each state of a profile: clients use it to detect changes by others.
     ///
     /// # Errors
     /// As [`ProfileChanges::insert`].
@@ -191,7 +198,9 @@ impl ProfileChanges {
         self.transaction.checked(described).map(|_| ())
     }
 
-    /// Stores the weights of a profile: the exact shares for Cinegraph, and category weights for other applications.
+    /// Stores the weights of a profile: the exact shares for Cinegraph, and category weights for other applications,
+    /// with the keys that the other profiles have (those of 2025 or of 2026). Does not set `updated_at`;
+    /// [`Self::describe`] does.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -215,7 +224,8 @@ impl ProfileChanges {
     /// [`StoreError`] if another application chose another default at the same time ([`StoreError::duplicate_in`]), or
     /// if the database is unavailable.
     pub async fn make_default(&mut self, id: ProfileId, now: DateTime<Utc>) -> Result<(), StoreError> {
-        // Two statements: the unique index on the default checks each row as it is written.
+        // Two statements: the first clears the previous default, the second sets the new one. A unique index allows one
+        // default and checks each row as it is written, so one statement that does both could fail.
         for is_default in [false, true] {
             let made = sqlx::query!(
                 "UPDATE public.metric_weight_profiles

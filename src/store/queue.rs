@@ -1,7 +1,8 @@
 //! The queue of movies whose scores must be recomputed.
 //!
-//! Triggers append to it. Entries are removed in the transaction that computes their scores, so that none is lost if
-//! the program or its connection fails.
+//! An entry names one movie, or stands for all movies; several entries may name the same movie. Triggers and requests
+//! append entries. An entry is removed in the transaction that stores the computed scores, so that none is lost if the
+//! program or its connection fails.
 
 use chrono::{DateTime, Utc};
 
@@ -16,13 +17,16 @@ use super::task::Task;
 use super::transaction::BATCH_LIMIT;
 use crate::scoring::{Decade, FORMULA_VERSION, MovieId};
 
-/// Advisory lock of the drain, held during one batch.
+/// Advisory lock of the drain, held during one batch, so that only one instance drains.
 const DRAIN_LOCK: i64 = 0x6369_6e65_0003;
 
-/// Maximum number of a decade's scores of a newer formula that are recomputed.
+/// Up to this many scores of a newer formula version are recomputed in a decade, because they keep the score table from
+/// serving it. More of them come from a newer release that is being rolled out, and must not be undone. A choice: far
+/// below the number of movies of a decade.
 const NEWER_MAX: i64 = 100;
 
-/// Delay of the snapshot after list changes, so that one snapshot covers several changes.
+/// Delay of the snapshot after a list change, so that one snapshot covers several changes. A choice: validations use
+/// the previous snapshot meanwhile.
 const SNAPSHOT_AFTER: &str = "10 seconds";
 
 /// Outcome of one batch of a drain.
@@ -30,7 +34,7 @@ const SNAPSHOT_AFTER: &str = "10 seconds";
 pub enum Drained {
     /// The queue was empty.
     Nothing,
-    /// Another instance holds the lock.
+    /// Another instance drains the queue, or a full refresh computes all movies.
     LockedElsewhere,
     /// Scores were computed.
     Movies {
@@ -44,23 +48,24 @@ pub enum Drained {
 /// Length of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLength {
-    /// Distinct movies; all movies if an entry stands for all.
+    /// Number of distinct movies; an estimate of the number of all movies if an entry stands for all.
     pub movies: u64,
-    /// When the oldest entry was queued.
+    /// When the oldest entry was queued; `None` if the queue is empty.
     pub oldest: Option<DateTime<Utc>>,
 }
 
 /// A request to recompute scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RefreshRequest {
-    /// Highest entry id: the request is complete when no entry up to it is left.
+    /// Highest id of its entries. The request is complete when the queue has no entry up to this id.
     pub last_entry: i64,
     /// When it was queued.
     pub queued_at: DateTime<Utc>,
 }
 
 impl Store {
-    /// Queues movies for recomputation, at least one and each once; `None` stands for all movies.
+    /// Queues movies for recomputation: `ids`, which must not be empty and of which repeated ones are queued once, or
+    /// all movies for `None`.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -83,7 +88,7 @@ impl Store {
     }
 
     /// Queues the movies of a decade whose stored scores have another formula version, unless they are queued already;
-    /// returns their number.
+    /// those with a newer version only if they are few (see `NEWER_MAX`). Returns the number of movies that it queued.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -101,7 +106,7 @@ impl Store {
         Ok(statement.finish(queued)?.rows_affected())
     }
 
-    /// Whether the queues of movies, titles and names have entries.
+    /// Whether there is work for the drain: queued movies, titles, or names of genres and countries.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -127,7 +132,7 @@ impl Store {
         Ok(QueueLength { movies: row.films.unsigned_abs(), oldest: row.oldest })
     }
 
-    /// Removes the oldest `size` entries with a movie from the queue and computes the scores of these movies.
+    /// Removes the oldest `size` entries that name a movie from the queue, and computes the scores of these movies.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable or a movie cannot be computed; the entries then stay.
@@ -137,6 +142,8 @@ impl Store {
                 return Ok(Drained::LockedElsewhere);
             }
             lock_score_table(connection).await?;
+            // The entries are removed before the scores are computed: a change that queues a movie meanwhile adds an
+            // entry that stays.
             let movies = sqlx::query_file_scalar!("src/store/sql/take_queued_movies.sql", size)
                 .fetch_all(&mut *connection)
                 .await?;
@@ -144,16 +151,19 @@ impl Store {
                 return Ok(Drained::Nothing);
             }
             let computed = compute_scores(connection, &movies).await?;
-            follow_lists(connection, computed).await?;
+            request_snapshot_if_needed(connection, computed).await?;
+            // Movies that no ranking contains have no stored scores, so `compute_scores` does not notice that they
+            // changed.
             sqlx::query_file!("src/store/sql/raise_unranked.sql", &movies).fetch_one(connection).await?;
             Ok(Drained::Movies { movies: movies.len() as u64, changed: computed.batch.changed })
         })
         .await
     }
 
-    /// Computes the next `size` movies of the entry that stands for all movies, and removes it after the last batch.
-    /// Further such entries that were queued before it starts are merged with it. [`Drained::Nothing`] without such an
-    /// entry, [`Drained::LockedElsewhere`] during a full refresh.
+    /// Continues the pass over all movies that the oldest entry for all movies asks for: computes the scores of its
+    /// next `size` movies, and removes the entry after the last batch. The pass also covers entries of this kind that
+    /// were queued before it starts. Returns [`Drained::Nothing`] without such an entry, and
+    /// [`Drained::LockedElsewhere`] also during a full refresh, which computes all movies itself.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
@@ -163,12 +173,14 @@ impl Store {
                 return Ok(Drained::LockedElsewhere);
             }
             lock_score_table(connection).await?;
+            // A pass that has begun (`done_id` is set) comes first.
             let entry = sqlx::query!(
                 "SELECT id, done_id FROM cinegraph.score_refresh_queue
                  WHERE movie_id IS NULL ORDER BY done_id NULLS LAST, id LIMIT 1"
             );
             let Some(entry) = entry.fetch_optional(&mut *connection).await? else { return Ok(Drained::Nothing) };
-            // An entry in progress does not cover later changes of movies that it has passed, so later entries stay.
+            // A pass that starts now covers all these entries. One that has begun does not: movies that it has passed
+            // may have changed since, so the later entries stay and get a pass of their own.
             if entry.done_id.is_none() {
                 sqlx::query!(
                     "DELETE FROM cinegraph.score_refresh_queue WHERE movie_id IS NULL AND done_id IS NULL AND id <> $1",
@@ -184,7 +196,7 @@ impl Store {
                 return Ok(Drained::Movies { movies: 0, changed: 0 });
             };
             let computed = compute_scores(connection, &movies).await?;
-            follow_lists(connection, computed).await?;
+            request_snapshot_if_needed(connection, computed).await?;
             sqlx::query!(
                 "UPDATE cinegraph.score_refresh_queue SET done_id = $2 WHERE id = $1",
                 entry.id,
@@ -197,8 +209,9 @@ impl Store {
         .await
     }
 
-    /// Folds the titles of the oldest `size` queued entries, and of the next `size` movies if an entry stands for all
-    /// movies. Returns whether there were any; false too while another instance drains.
+    /// Folds the titles that the oldest `size` queued entries name, and those of the next `size` movies of a pass over
+    /// all movies if an entry asks for one. Returns whether anything was queued; false as well while another instance
+    /// drains.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the entries then stay.
@@ -207,12 +220,13 @@ impl Store {
             if !try_lock(connection, DRAIN_LOCK).await? {
                 return Ok(false);
             }
-            // Also held by a full refresh: of two that fold the same movie, the later could store the earlier title.
+            // A full refresh folds titles under this lock too: of two transactions that fold the same movie at once,
+            // the later one could store the older title.
             lock_score_table(connection).await?;
             let mut movies = sqlx::query_file_scalar!("src/store/sql/take_queued_titles.sql", size)
                 .fetch_all(&mut *connection)
                 .await?;
-            let pass = next_of_pass(connection, size).await?;
+            let pass = next_titles_of_pass(connection, size).await?;
             let any = !movies.is_empty() || pass.is_some();
             movies.extend(pass.into_iter().flatten());
             fold_titles(connection, &movies).await?;
@@ -221,14 +235,15 @@ impl Store {
         .await
     }
 
-    /// Raises the versions of what shows the names of genres and countries, if any of them changed; returns whether one
-    /// did.
+    /// If genres or countries were added, renamed or removed, raises the versions of the reference data and of all
+    /// decades, which show their names. Returns whether there was such a change.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the changes then stay queued.
     pub async fn raise_renamed(&self) -> Result<bool, StoreError> {
         self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
-            // Other transactions raise several versions in the same order, but not this one's last.
+            // Batches of scores, which hold this lock too, also raise versions of decades and of the reference data,
+            // but not always in the same order. Without the lock, they and this transaction could deadlock.
             lock_score_table(connection).await?;
             let raised = sqlx::query_file_scalar!("src/store/sql/raise_renamed.sql").fetch_one(connection).await?;
             Ok(raised > 0)
@@ -236,7 +251,8 @@ impl Store {
         .await
     }
 
-    /// Removes the entries of the movie that was queued first without computing it; returns its id.
+    /// Gives up on the movie that was queued first: removes all of its entries without computing its scores. Returns
+    /// its id; `None` if no entry names a movie.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -248,8 +264,10 @@ impl Store {
         .await
     }
 
-    /// Replaces all queued entries by one that stands for all movies; returns its id. While it exists, an interrupted
-    /// full refresh is resumed. Entries that are queued later stay.
+    /// Replaces all queued entries by one that stands for all movies; returns the id of this entry. A full refresh
+    /// calls this when it starts, and removes the entry when it has finished: if it is interrupted, the entry makes the
+    /// drain compute all movies. Entries that are queued later stay, because the refresh may already have passed their
+    /// movies.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -279,9 +297,9 @@ impl Store {
     }
 }
 
-/// The next movies of the entry that stands for all movies, which stores that they are done; it is removed, and the
-/// movies are none, after the last one. `None` without such an entry.
-async fn next_of_pass(connection: &mut Connection, size: i64) -> Result<Option<Vec<i64>>, sqlx::Error> {
+/// The next `size` movies of the pass over all titles; records in the entry that asks for the pass that they are done.
+/// After the last movie, removes the entry and returns no movies. `None` if there is no such entry.
+async fn next_titles_of_pass(connection: &mut Connection, size: i64) -> Result<Option<Vec<i64>>, sqlx::Error> {
     let entry = sqlx::query!(
         "SELECT id, done_id FROM cinegraph.title_queue WHERE movie_id IS NULL ORDER BY done_id NULLS LAST, id LIMIT 1"
     );
@@ -306,8 +324,9 @@ async fn try_lock(connection: &mut Connection, key: i64) -> Result<bool, sqlx::E
     sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "taken!""#, key).fetch_one(connection).await
 }
 
-/// Requests a new snapshot if movies joined or left a list, because validations depend on both.
-async fn follow_lists(connection: &mut Connection, computed: ScoreBatch) -> Result<(), sqlx::Error> {
+/// Requests a new snapshot if a movie joined or left a list: the lists and the blind scores of the snapshot, by which
+/// validations rank and count, are then outdated.
+async fn request_snapshot_if_needed(connection: &mut Connection, computed: ScoreBatch) -> Result<(), sqlx::Error> {
     if computed.lists_changed {
         jobs::request(connection, Task::SnapshotRefresh, SNAPSHOT_AFTER).await?;
     }

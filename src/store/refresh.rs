@@ -1,7 +1,7 @@
 //! Computes stored data: person quality, score table, blind scores and the snapshot, with set-based statements.
 //!
-//! Scores and person quality are computed in batches of ids, one transaction each, so that memory stays bounded,
-//! readers are never blocked, and an interrupted run can be repeated.
+//! Scores and person quality are computed in batches of ids, each in a transaction of its own, so that memory stays
+//! bounded, locks are held briefly, and an interrupted run can be repeated.
 
 use super::connection::Connection;
 use super::error::StoreError;
@@ -38,18 +38,20 @@ pub struct Changes {
 pub struct ScoreBatch {
     /// Counts of the batch.
     pub batch: Batch,
-    /// Movies with wrong scores that are not queued.
+    /// Movies whose stored scores were wrong although no entry was queued for them: changes that no trigger has
+    /// noticed.
     pub corrected: u64,
     /// Whether a movie joined or left a list.
     pub lists_changed: bool,
 }
 
-/// Advisory lock of a full refresh, so that only one runs; the drain takes it for each batch of a pass over all movies.
-/// The keys of advisory locks begin with `cine` in ASCII.
+/// Advisory lock of a full refresh, so that only one runs at a time. The drain also takes it for each batch of a pass
+/// over all movies, which would compute the same scores. The keys of advisory locks begin with `cine` in ASCII, so that
+/// they differ from those of a host application.
 pub(super) const FULL_REFRESH_LOCK: i64 = 0x6369_6e65_0001;
 
-/// Advisory lock of writers of the score table, held during one batch. Of two concurrent batches, the later commit
-/// could overwrite new scores with scores computed before the other's change.
+/// Advisory lock of writers of the score table, held during one batch. Without it, of two concurrent batches, the one
+/// that commits last could overwrite the other's scores with scores that it computed from older data.
 const SCORE_TABLE_LOCK: i64 = 0x6369_6e65_0002;
 
 impl Store {
@@ -88,8 +90,9 @@ impl Store {
         .await
     }
 
-    /// Updates the stored scores of the next `size` movies after `after`, including scores of deleted movies, and
-    /// raises the versions of what changed; `None` if there are no more. Folds their titles where the drain has not.
+    /// Updates the stored scores of the next `size` movies after `after`, removes those of movies that are gone or no
+    /// longer full, and raises the versions of the decades and lists that changed; `None` if there are no more movies.
+    /// Also folds the titles of these movies if the drain has not done so yet.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
@@ -114,8 +117,8 @@ impl Store {
         Ok(measurement.finish_with(taken, |_| 0)?.ok())
     }
 
-    /// Updates the planner's statistics with what a refresh of person quality has written. Autovacuum would do so later,
-    /// and statements would run with unsuitable plans until then.
+    /// Updates the planner's statistics with what a refresh of person quality has written. Autovacuum would do so
+    /// later, and statements would run with unsuitable plans until then.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -137,15 +140,16 @@ impl Store {
         .await
     }
 
-    /// Clusters the score table by release date. Blocks readers (7 s for a million movies), so this is for a table that
-    /// could not serve before either.
+    /// Clusters the score table by release date, so that a decade is read as one range. Blocks readers (7 s for a
+    /// million movies), so it is only for a table whose rows are all new: requests could not use the table before
+    /// either.
     ///
     /// # Errors
     /// [`StoreError::TimedOut`] if the table stays locked by other sessions, [`StoreError`] if the database is
     /// unavailable.
     pub async fn order_scores(&self) -> Result<(), StoreError> {
         self.run_in_transaction(QueryName::TaskScores, TABLE_LIMIT, async |connection| {
-            // Other sessions queue behind a waiting lock request.
+            // Gives up early, because other sessions queue behind a waiting lock request.
             sqlx::query!("SET LOCAL lock_timeout = '1s'").execute(&mut *connection).await?;
             sqlx::query!("CLUSTER cinegraph.movie_discovery_scores USING movie_discovery_scores_release_date_idx")
                 .execute(connection)
@@ -163,8 +167,9 @@ impl Store {
         let begin = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = {}; \
              LOCK TABLE cinegraph.target_lists IN SHARE ROW EXCLUSIVE MODE",
-            // Also the time to wait for the snapshot of another instance, by the lock above. The transaction sees what
-            // that one committed: locking a table takes no snapshot of the database.
+            // The limit also applies to waiting for the lock, which another instance holds while it takes a snapshot.
+            // This transaction then sees what the other one committed: it reads the state of the database at its first
+            // query, and LOCK TABLE is none.
             TABLE_LIMIT.as_millis()
         );
         self.run_in(QueryName::TaskSnapshot, TABLE_LIMIT, &begin, async |connection| {
@@ -174,6 +179,7 @@ impl Store {
     }
 }
 
+/// Stores the target lists, recomputes the blind scores, and fills the view from which validations read.
 async fn take_snapshot(connection: &mut Connection, target_lists: &[String]) -> Result<(), sqlx::Error> {
     sqlx::query!("DELETE FROM cinegraph.target_lists WHERE list_key <> ALL ($1)", target_lists)
         .execute(&mut *connection)
@@ -188,7 +194,7 @@ async fn take_snapshot(connection: &mut Connection, target_lists: &[String]) -> 
     let filled = sqlx::query_scalar!(
         r#"SELECT relispopulated AS "filled!" FROM pg_class WHERE oid = 'cinegraph.movie_scores'::regclass"#
     );
-    // PostgreSQL rejects CONCURRENTLY for a view that was never filled.
+    // CONCURRENTLY keeps the view readable meanwhile. PostgreSQL rejects it for a view that was never filled.
     let refresh = if filled.fetch_one(&mut *connection).await? {
         "REFRESH MATERIALIZED VIEW CONCURRENTLY cinegraph.movie_scores"
     } else {
@@ -198,12 +204,14 @@ async fn take_snapshot(connection: &mut Connection, target_lists: &[String]) -> 
     sqlx::query_file!("src/store/sql/record_snapshot.sql", FORMULA_VERSION).execute(connection).await.map(|_| ())
 }
 
-/// Takes the lock of the score table; must run before the statement that reads the inputs of the scores.
+/// Takes the lock of the score table, waiting for its holder. Must run before the statement that reads the inputs of
+/// the scores, which then sees what the previous holder committed.
 pub(super) async fn lock_score_table(connection: &mut Connection) -> Result<(), sqlx::Error> {
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", SCORE_TABLE_LOCK).execute(connection).await.map(|_| ())
 }
 
-/// Ids of the next movies, and of scores without a movie, ascending; `None` if there are no more.
+/// The next `size` ids after `after` of movies, and of scores whose movie was deleted, ascending; `None` if there are
+/// no more.
 pub(super) async fn next_movies(
     connection: &mut Connection,
     after: i64,
@@ -213,7 +221,9 @@ pub(super) async fn next_movies(
     Ok(if movies.is_empty() { None } else { Some(movies) })
 }
 
-/// Updates the stored scores of these movies that differ.
+/// Computes the scores of `movies`, whose ids are ascending. Stores those that have changed, removes the stored scores
+/// of movies that are gone or no longer full, and raises the versions of the decades and lists that changed. The caller
+/// holds the lock of the score table.
 pub(super) async fn compute_scores(connection: &mut Connection, movies: &[i64]) -> Result<ScoreBatch, sqlx::Error> {
     let row =
         sqlx::query_file!("src/store/sql/refresh_scores.sql", movies, FORMULA_VERSION).fetch_one(connection).await?;

@@ -13,10 +13,12 @@ use super::error::StoreError;
 use crate::breaker::{Breaker, BreakerMetrics, BreakerName, Fallback, Permit};
 use crate::versions::Versions;
 
-/// Acquire timeout of the replica's pool; short, because the primary can run the query instead.
+/// How long a query waits at most for a connection to the replica. A choice: short, because the primary can run the
+/// query afterwards, within the same request.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Maximum number of WAL positions, one per second; a replica that lags further behind exceeds any useful limit.
+/// Maximum number of stored WAL positions. One is added per second, so they reach back an hour, which is the largest
+/// value of `replica_max_lag_seconds`.
 const MAX_SAMPLES: usize = 3_600;
 
 /// Connection and maximum lag of the replica.
@@ -24,7 +26,7 @@ const MAX_SAMPLES: usize = 3_600;
 pub struct ReplicaSettings {
     /// `postgres://…`; may hold a password, so it is never logged.
     pub url: String,
-    /// Maximum lag for running queries on the replica.
+    /// Maximum lag at which queries run on the replica.
     pub max_lag: Duration,
 }
 
@@ -34,17 +36,18 @@ pub(super) struct Replica {
     pub(super) server: ServerState,
     max_lag: Duration,
     breaker: Breaker,
-    /// Versions that a result must include.
+    /// The versions that this instance has read from the primary. A result counts only if the replica has them too.
     pub(super) known: Versions,
     /// Whether the replica was reachable and within the maximum lag at the last poll.
     usable: AtomicBool,
-    /// WAL positions of the primary that the replica has not replayed yet, with the time of their sampling.
+    /// WAL positions of the primary in ascending order, each with the time when it was read. Those that the replica has
+    /// replayed are removed.
     wal_samples: Mutex<VecDeque<(Instant, i64)>>,
 }
 
 impl Replica {
-    /// Creates the replica, unusable until its lag is first recorded. A request waits for a connection of its pool at
-    /// most as long as for one of the primary's.
+    /// Creates the replica, which is unusable until its lag is first recorded. `acquire_timeout` is that of the
+    /// primary's pool; the replica's pool waits no longer than that.
     pub(super) fn new(
         settings: &ReplicaSettings,
         server: ServerState,
@@ -69,7 +72,7 @@ impl Replica {
         &self.pool
     }
 
-    /// Permit for a query; `None` if the primary must run it.
+    /// Permit for a query; `None` if the primary must run it, because the replica is unusable or its breaker is open.
     pub(super) fn permit(&self) -> Option<Permit> {
         if self.usable.load(Ordering::Acquire) { self.breaker.permit() } else { None }
     }
@@ -79,17 +82,19 @@ impl Replica {
         self.breaker.count_fallback(outcome);
     }
 
-    /// Permit for polling the replica, which is needed to find it usable again.
+    /// Permit with which a poll reports to the breaker whether the replica is usable; `None` while the breaker is open.
+    /// Granted also while the replica is unusable: no query gets a permit then, so only a poll can close the breaker.
     pub(super) fn poll_permit(&self) -> Option<Permit> {
         self.breaker.permit()
     }
 
-    /// Records the current WAL position of the primary.
+    /// Stores the current WAL position of the primary.
     pub(super) fn add_sample(&self, position: i64) {
         self.wal_samples().push_back((Instant::now(), position));
     }
 
-    /// Records the lag found by a poll, or why it is unknown. Returns whether the replica is usable.
+    /// Records the lag that a poll found, or the error for which it is unknown. Returns whether the replica is usable:
+    /// only with a known lag of at most `max_lag`.
     pub(super) fn record_lag(&self, lag: Result<Duration, StoreError>) -> bool {
         let usable = lag.as_ref().is_ok_and(|lag| *lag <= self.max_lag);
         if self.usable.swap(usable, Ordering::AcqRel) != usable {
@@ -102,8 +107,10 @@ impl Replica {
         usable
     }
 
-    /// Age of the oldest primary position beyond `position`. An idle primary thus causes no lag, and only the local
-    /// clock is used.
+    /// The lag of the replica if it has replayed the WAL up to `position`: the age of the oldest stored position of the
+    /// primary beyond that, or 0 without one. Comparing timestamps of transactions instead would show a growing lag
+    /// while the primary is idle, and would depend on the clock of the primary. Positions that the replica has replayed
+    /// are forgotten.
     pub(super) fn lag_at(&self, position: i64) -> Duration {
         let mut wal_samples = self.wal_samples();
         while wal_samples.len() > MAX_SAMPLES || wal_samples.front().is_some_and(|(_, sample)| *sample <= position) {

@@ -1,7 +1,7 @@
 //! Queries that run on the replica if it is current enough.
 //!
-//! A replica's result is used if it includes every change that this instance knows of; otherwise the primary runs the
-//! query.
+//! A result of the replica is used if the replica has every change that this instance knows of. Otherwise the primary
+//! runs the query: a cache entry must not carry a version whose changes its data lack.
 
 use super::error::StoreError;
 use super::metrics::Pool;
@@ -15,14 +15,14 @@ use crate::breaker::Fallback;
 use crate::scoring::Decade;
 use crate::telemetry::Label as _;
 
-/// A read-only query that any sufficiently current server can run.
+/// A read-only query that the replica can run, if it is current enough, in place of the primary.
 pub(super) trait ReplicaQuery: Sync {
     type Output: Send;
 
     /// Name of the statement.
     const NAME: QueryName;
 
-    /// Decade of the query.
+    /// The decade that the query reads. The replica may lack changes of other decades.
     fn decade(&self) -> Decade;
 
     fn run(
@@ -30,19 +30,20 @@ pub(super) trait ReplicaQuery: Sync {
         connection: InstrumentedExecutor<'_>,
     ) -> impl Future<Output = Result<Self::Output, sqlx::Error>> + Send;
 
-    /// Number of rows of a result.
+    /// Number of rows or movies in a result, for metrics.
     fn rows(output: &Self::Output) -> usize;
 }
 
 impl Store {
-    /// Runs a query on the replica if it is usable, otherwise on the primary.
+    /// Runs a query on the replica if that is usable and has every known change, otherwise on the primary.
     pub(super) async fn read<Q: ReplicaQuery>(&self, query: Q) -> Result<Q::Output, StoreError> {
         let Some(replica) = &self.replica else { return self.read_primary(&query).await };
         if let Some(permit) = replica.permit() {
             match self.read_replica(replica, &query).await {
-                Ok(included) => {
+                Ok(current) => {
+                    // A replica that lacks a change has responded, so this is no failure.
                     permit.succeeded();
-                    if let Some(value) = included {
+                    if let Some(value) = current {
                         return Ok(value);
                     }
                 }
@@ -64,7 +65,7 @@ impl Store {
         statement.finish_with(output, Q::rows)
     }
 
-    /// `None` if the replica lacks a known change.
+    /// Runs a query on the replica; `None` if the replica lacks a change that this instance knows of.
     async fn read_replica<Q: ReplicaQuery>(
         &self,
         replica: &Replica,
@@ -73,11 +74,12 @@ impl Store {
         let mut statement =
             self.statement_on(replica.pool(), &replica.server, Pool::Replica, self.limits.request, Q::NAME).await?;
         let Statement { connection, measurement } = &mut statement;
+        // If a step fails, nothing is rolled back: the connection is dropped in its transaction, and so closed.
         let read = async {
-            // One transaction snapshot, so that the versions match the rows.
+            // Both statements see the same snapshot of the database, so that the versions are those of the rows.
             connection.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()).await?;
-            let included = versions_of(&mut *connection).await?;
-            let is_current = replica.known.covers(&included, query.decade());
+            let shown = versions_of(&mut *connection).await?;
+            let is_current = replica.known.covers(&shown, query.decade());
             let output = if is_current {
                 Some(query.run(InstrumentedExecutor { connection: &mut *connection, measurement }).await?)
             } else {

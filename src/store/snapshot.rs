@@ -16,9 +16,9 @@ use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColu
 pub struct Snapshot {
     /// When it was taken.
     pub taken_at: DateTime<Utc>,
-    /// Version of the formula.
+    /// Version of the formula that the scores were computed with.
     pub formula_version: i32,
-    /// Target lists whose labels the blind basis can hide.
+    /// Keys of the target lists that the snapshot has blind scores for, in alphabetical order.
     pub target_lists: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ impl Store {
         statement.row(row)
     }
 
-    /// First years of all decades with movies before `before`, ascending.
+    /// First years of the decades before `before` that have movies, ascending.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -52,31 +52,35 @@ impl Store {
         statement.rows(rows)
     }
 
-    /// Columns of a decade's full movies in the snapshot, with both bases, and the movies on `list_key` that are not
-    /// full. The blind scores ignore which movies are on `snapshot_list`.
+    /// The columns of a decade's full movies in the snapshot: published scores, and the blind scores of the target list
+    /// `snapshot_list`. They also name the unhittable movies of the list `list_key`: those on the list that are not
+    /// full.
     ///
     /// # Errors
-    /// [`StoreError`] if the database is unavailable.
+    /// [`StoreError::Unreadable`] if a record cannot be decoded; [`StoreError`] if the database is unavailable.
     pub async fn snapshot_columns(
         &self,
         snapshot_list: &str,
         list_key: &str,
         decade: Decade,
     ) -> Result<SnapshotColumns, StoreError> {
-        let (columns, read) = self.read(InSnapshot { list: snapshot_list, decade }).await?;
-        read.map_err(|DecodeError| StoreError::Unreadable(QueryName::SnapshotColumns))?;
-        let unhittable = self.read(NotFull { list: list_key, decade }).await?;
+        let (columns, decoded) = self.read(SnapshotMovies { list: snapshot_list, decade }).await?;
+        decoded.map_err(|DecodeError| StoreError::Unreadable(QueryName::SnapshotColumns))?;
+        // Read apart, since the snapshot has no such movies: they come from the movie tables as they are now.
+        let unhittable = self.read(UnhittableMovies { list: list_key, decade }).await?;
         Ok(columns.finish(unhittable.into_iter().map(MovieId).collect()))
     }
 }
 
-/// Query for the full movies of a decade; the blind scores ignore which movies are on `list`.
-struct InSnapshot<'a> {
+/// Query for the full movies of a decade in the snapshot, with the blind scores of the target list `list`.
+struct SnapshotMovies<'a> {
     list: &'a str,
     decade: Decade,
 }
 
-impl ReplicaQuery for InSnapshot<'_> {
+impl ReplicaQuery for SnapshotMovies<'_> {
+    /// The columns, and the number of movies in them. An unreadable record is not an error of [`ReplicaQuery::run`],
+    /// because the primary would return the same record.
     type Output = (SnapshotColumnsBuilder, Result<usize, DecodeError>);
 
     const NAME: QueryName = QueryName::SnapshotColumns;
@@ -88,27 +92,28 @@ impl ReplicaQuery for InSnapshot<'_> {
     async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Output, sqlx::Error> {
         let (from, until) = (self.decade.first_day(), self.decade.end());
         let mut columns = SnapshotColumnsBuilder::default();
-        let mut read = Ok(0);
+        let mut decoded = Ok(0);
         let mut days =
             sqlx::query_file_scalar!("src/store/sql/snapshot_columns.sql", self.list, from, until).fetch(connection);
         while let Some(records) = days.try_next().await? {
-            read = read.and_then(|movies| Ok(movies + add_movies(&mut columns, &records)?));
+            // After an error the rest is still received: a connection in the middle of a response would be closed.
+            decoded = decoded.and_then(|movies| Ok(movies + add_movies(&mut columns, &records)?));
         }
-        Ok((columns, read))
+        Ok((columns, decoded))
     }
 
-    fn rows((_, read): &Self::Output) -> usize {
-        read.unwrap_or_default()
+    fn rows((_, decoded): &Self::Output) -> usize {
+        decoded.unwrap_or_default()
     }
 }
 
-/// Query for a decade's movies on a list that are not full.
-struct NotFull<'a> {
+/// Query for a decade's movies that are on a list but not full.
+struct UnhittableMovies<'a> {
     list: &'a str,
     decade: Decade,
 }
 
-impl ReplicaQuery for NotFull<'_> {
+impl ReplicaQuery for UnhittableMovies<'_> {
     type Output = Vec<i64>;
 
     const NAME: QueryName = QueryName::UnhittableMovies;

@@ -1,4 +1,4 @@
-//! Statements of [`Store`]: each acquires a connection, and is measured under its name.
+//! Statements of [`Store`]: each one acquires a connection, and is measured under its name.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use super::pool::Store;
 use super::query_name::QueryName;
 use super::statement_text::InstrumentedExecutor;
 
-/// How long to wait for the server's reason to refuse connections, in addition to the timeout of the pool.
+/// How long to wait for the server's reason to refuse connections, in addition to the timeout of the pool. A choice: a
+/// server that refuses does so at once, and a request that has failed already must not wait much longer.
 const REFUSAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A running statement: its connection, and its measurement.
@@ -25,15 +26,16 @@ pub(super) struct Statement {
 }
 
 impl Store {
-    /// Acquires a connection, within the pool's timeout, and starts to measure a statement.
+    /// Acquires a connection within the timeout of the pool, and starts to measure a statement of this name.
     pub(super) async fn statement(&self, name: QueryName) -> Result<Statement, StoreError> {
         let statement = self.statement_on(&self.pool, &self.server, Pool::Primary, self.limits.request, name).await?;
         self.pool_use.acquired();
         Ok(statement)
     }
 
-    /// As [`Store::statement`], for a direct query. Acquires a permit first, which bounds the direct queries that run
-    /// at once; the caller holds it until the query ends.
+    /// As [`Store::statement`], for a direct query. Acquires a permit first, which the caller holds until the query
+    /// ends. There are as many permits as connections; waiting for a connection alone would not tell too many direct
+    /// queries from an outage.
     pub(super) async fn direct_query(&self, name: QueryName) -> Result<(Statement, OwnedSemaphorePermit), StoreError> {
         let acquire = Arc::clone(&self.direct.permits).acquire_owned();
         let permit = tokio::time::timeout(self.direct.acquire_timeout, acquire).await;
@@ -43,7 +45,7 @@ impl Store {
         Ok((statement, permit))
     }
 
-    /// As [`Store::statement`], on a connection of `pool`, for a statement that takes at most `limit`.
+    /// As [`Store::statement`], on a connection of `pool` to `server`, for a statement that takes at most `limit`.
     pub(super) async fn statement_on(
         &self,
         pool: &PgPool,
@@ -65,13 +67,14 @@ impl Store {
                     wait.timed_out();
                 }
                 let error = self.with_reason(pool, error).await;
-                // Counts as a failure of the statement, although it was not sent.
+                // The statement was not sent, but is counted as failed: to its caller, it has failed.
                 Err(Measurement::start(&self.metrics, name, pool).finish_unsent(error))
             }
         }
     }
 
-    /// The error of acquiring a connection of `pool`, or the server's reason for it if the pool's time ran out.
+    /// Replaces the error of a pool that timed out with the server's reason to refuse connections, if there is one.
+    /// Other errors of acquiring a connection say what is wrong, and are returned as they are.
     pub(super) async fn with_reason(&self, pool: &PgPool, error: sqlx::Error) -> sqlx::Error {
         match error {
             sqlx::Error::PoolTimedOut => self.refusal(pool).await.unwrap_or(error),
@@ -79,17 +82,19 @@ impl Store {
         }
     }
 
-    /// Why the server of `pool` accepts no connection, if it refuses. The pool retries after some errors (too many
-    /// connections, starting up, connection refused), and reports only that its time ran out. One caller at a time asks,
-    /// so that an outage causes few connections more.
+    /// Finds out why the server of `pool` refuses connections, by opening one. `None` if the server does not refuse,
+    /// does not respond, or must not be asked now. The pool itself does not tell: it retries after some errors (too
+    /// many connections, starting up, connection refused), and reports only that its time ran out. One caller at a time
+    /// asks, so that an outage causes few additional connections.
     async fn refusal(&self, pool: &PgPool) -> Option<sqlx::Error> {
-        // A pool that is full has connections, or tries already: its statements are slow, or another caller asks.
+        // Each connection of a full pool is in use or being opened. In the first case, statements are slow, and the
+        // server does not refuse. In the second, the callers that are opening them will ask if that fails.
         if pool.size() >= pool.options().get_max_connections() {
             return None;
         }
         let _permit = self.refusal_permit.try_acquire().ok()?;
         let options = pool.connect_options();
-        // A connection that opens now comes too late for this statement.
+        // Only the error matters. A connection that opens now is closed: it comes too late for this statement.
         let attempt = async { sqlx::Connection::close(options.connect().await?).await };
         tokio::time::timeout(REFUSAL_TIMEOUT, Box::pin(attempt)).await.ok()?.err()
     }

@@ -1,4 +1,5 @@
-//! Executor that records the SQL text of a statement, with `$1` instead of values, in its measurement.
+//! Executor that records the SQL text of a statement in its measurement, for its span: sqlx reports the text only in
+//! its own log. The text has placeholders such as `$1` in place of values.
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -24,7 +25,7 @@ impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.connection.fetch_many(instrumented(query, self.measurement))
+        self.connection.fetch_many(with_recorded_text(query, self.measurement))
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
@@ -32,7 +33,7 @@ impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        self.connection.fetch_optional(instrumented(query, self.measurement))
+        self.connection.fetch_optional(with_recorded_text(query, self.measurement))
     }
 
     fn prepare_with<'e>(self, sql: SqlStr, types: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>
@@ -51,8 +52,9 @@ impl<'c> Executor<'c> for InstrumentedExecutor<'c> {
     }
 }
 
-/// Wraps a statement and records its text.
-fn instrumented<'q, E: Execute<'q, Postgres>>(mut query: E, measurement: &Measurement) -> InstrumentedQuery {
+/// Records the text of a statement. Reading the text ([`Execute::sql`]) consumes the statement, so its parts are taken
+/// out before and returned as a new statement.
+fn with_recorded_text<'q, E: Execute<'q, Postgres>>(mut query: E, measurement: &Measurement) -> InstrumentedQuery {
     let (statement, arguments) = (query.statement().cloned(), query.take_arguments());
     let persistent = query.persistent();
     let sql = query.sql();
@@ -60,6 +62,7 @@ fn instrumented<'q, E: Execute<'q, Postgres>>(mut query: E, measurement: &Measur
     InstrumentedQuery { sql, statement, arguments: Some(arguments), persistent }
 }
 
+/// A statement whose text was recorded.
 struct InstrumentedQuery {
     sql: SqlStr,
     statement: Option<PgStatement>,

@@ -1,4 +1,4 @@
-//! Background tasks, under the names that the database has for them.
+//! Background tasks. They are defined in the store because the table `cinegraph.tasks` contains their names.
 
 use crate::telemetry::label;
 

@@ -9,30 +9,35 @@ use super::pool::Store;
 use super::query_name::QueryName;
 use super::statement::Statement;
 
-/// Time limit of a statement that processes a batch of a task. A batch takes some tenths of a second; before it starts,
-/// it waits for the batch of another instance, whose session ends within 20 s if that instance is frozen. A task whose
-/// link to the server is lost in a batch goes on after this time.
+/// Time limit of a statement that processes a batch of a background task. A batch takes some tenths of a second, but
+/// may first have to wait for the lock of another instance. If that instance is frozen, the server ends its session
+/// after 20 s (`idle_in_transaction_session_timeout`), so the limit must be longer than that. It must not be much
+/// longer, because a task that loses its connection in the middle of a batch notices this only after the limit.
 pub(super) const BATCH_LIMIT: Duration = Duration::from_secs(30);
 
-/// Time limit of a statement of a task that reads or writes whole tables. For a million movies it takes less than a
-/// minute.
+/// Time limit of a statement of a background task that reads or writes whole tables. A choice, far above the duration
+/// of such a statement, which is less than a minute for a million movies.
 pub(super) const TABLE_LIMIT: Duration = Duration::from_mins(10);
 
-/// Time limit of a statement of a command that sets up a database, such as merging an import or building an index. For
-/// millions of rows it takes minutes, and a person waits for it.
+/// Time limit of a statement of a command that sets up a database, such as merging an import or building an index. A
+/// choice, far above the minutes that this takes for millions of rows: a person waits for the command, and can
+/// interrupt it.
 pub(super) const SETUP_LIMIT: Duration = Duration::from_hours(6);
 
-/// Attempts of a transaction that conflicts with others.
+/// Maximum number of attempts of a transaction that conflicts with others. A choice: the attempts, and the pauses
+/// between them of 0.3 s in all, must end well within the time limit of a request.
 const ATTEMPTS: u32 = 4;
 
-/// Pause before the second attempt; it grows by as much with each further one.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Pause after the first failed attempt. The pause after the second is twice as long, and so on.
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// A transaction. Dropped before [`commit`](Self::commit), its connection is closed, which rolls it back.
+/// An open transaction. If it is dropped before [`commit`](Self::commit), its connection is closed, so that the server
+/// rolls it back.
 #[derive(Debug)]
 pub(super) struct OpenTransaction {
     name: QueryName,
     connection: Connection,
+    /// `None` after a failure, which was recorded with it.
     measurement: Option<Measurement>,
 }
 
@@ -42,10 +47,10 @@ impl Store {
         self.transaction_with(name, "BEGIN".to_owned()).await
     }
 
-    /// Begins a transaction of a command, whose statements take at most [`SETUP_LIMIT`]. It may be idle for minutes:
-    /// imports read files between two statements.
+    /// Begins a transaction of a command, whose statements take at most [`SETUP_LIMIT`]. It may be idle for ten minutes
+    /// instead of the 20 s of other transactions, because imports read files between two statements.
     pub(super) async fn setup_transaction(&self, name: QueryName) -> Result<OpenTransaction, StoreError> {
-        let begin = format!("{}; SET LOCAL idle_in_transaction_session_timeout = '10min'", begin_with(SETUP_LIMIT));
+        let begin = format!("{}; SET LOCAL idle_in_transaction_session_timeout = '10min'", begin_sql(SETUP_LIMIT));
         let mut transaction = self.transaction_with(name, begin).await?;
         transaction.connection.set_limit(SETUP_LIMIT);
         Ok(transaction)
@@ -59,18 +64,20 @@ impl Store {
         }
     }
 
-    /// Runs the statements of one step of a task in a transaction. Each takes at most `limit` instead of the limit of
-    /// requests. Repeats the step if it conflicts with other transactions.
+    /// Runs one step of a task in a transaction, in which a statement takes at most `limit` instead of the time limit
+    /// of requests. If the transaction conflicts with others, it is rolled back and the step runs again, a bounded
+    /// number of times.
     pub(super) async fn run_in_transaction<T>(
         &self,
         name: QueryName,
         limit: Duration,
         step: impl AsyncFnOnce(&mut Connection) -> Result<T, sqlx::Error> + Clone,
     ) -> Result<T, StoreError> {
-        self.run_in(name, limit, &begin_with(limit), step).await
+        self.run_in(name, limit, &begin_sql(limit), step).await
     }
 
-    /// As [`Store::run_in_transaction`]; `begin` begins the transaction.
+    /// As [`Store::run_in_transaction`], with the SQL that begins the transaction. `begin` must also set the server's
+    /// `statement_timeout` to `limit`.
     pub(super) async fn run_in<T>(
         &self,
         name: QueryName,
@@ -96,8 +103,8 @@ impl Store {
             let result = step(connection).await;
             match &result {
                 Ok(_) => connection.commit().await?,
-                // Rolled back now, so that its locks are free when the caller sees the error. The first error is
-                // returned.
+                // Rolled back before the error is returned, so that the locks of the transaction are free by then. If
+                // this fails too, only the error of the step is returned, which is the cause.
                 Err(_) => connection.roll_back().await.unwrap_or_default(),
             }
             result
@@ -112,40 +119,42 @@ impl OpenTransaction {
         &mut self.connection
     }
 
-    /// Checks the result of a statement. After a failure the transaction can only be dropped.
+    /// Converts the result of a statement. After a failure, which is recorded, the transaction can only be dropped.
     pub(super) fn checked<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         result.map_err(|error| failure(self.name, self.measurement.take(), error))
     }
 
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         let Self { name, mut connection, measurement } = self;
+        // On success, dropping the measurement records the duration of the whole transaction.
         connection.commit().await.map_err(|error| failure(name, measurement, error))
     }
 }
 
-/// Runs `attempt` again, a bounded number of times, if it fails because of other transactions. It must have no effect
-/// when it fails.
+/// Runs `attempt`. If it fails because of concurrent transactions, as `is_conflict` decides, it is repeated after a
+/// pause, a bounded number of times. An attempt that fails must have no effect.
 ///
 /// # Errors
-/// The error of the last attempt.
+/// The first error that is not a conflict, or the error of the last attempt.
 pub async fn retry_conflicts<T, E, F: Future<Output = Result<T, E>>>(
     is_conflict: impl Fn(&E) -> bool,
     attempt: impl Fn() -> F,
 ) -> Result<T, E> {
     for number in 1..ATTEMPTS {
         match attempt().await {
-            Err(error) if is_conflict(&error) => tokio::time::sleep(PAUSE * number).await,
+            Err(error) if is_conflict(&error) => tokio::time::sleep(RETRY_PAUSE * number).await,
             result => return result,
         }
     }
     attempt().await
 }
 
-/// Begins a transaction whose statements the server interrupts after `limit`.
-fn begin_with(limit: Duration) -> String {
+/// The SQL that begins a transaction whose statements the server interrupts after `limit`.
+fn begin_sql(limit: Duration) -> String {
     format!("BEGIN; SET LOCAL statement_timeout = {}", limit.as_millis())
 }
 
+/// Converts the error of a transaction. Records it, unless an earlier failure has used up the measurement.
 fn failure(name: QueryName, measurement: Option<Measurement>, error: sqlx::Error) -> StoreError {
     match measurement {
         Some(measurement) => measurement.finish_failed(error),

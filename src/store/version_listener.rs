@@ -13,12 +13,16 @@ use crate::versions::{DataVersions, Identity, Scope, Update, Version, Versions};
 
 const CHANNEL: &str = "cinegraph_events";
 
-/// Polling interval, which bounds the delay of a lost notification, and deadline of reading the versions.
+/// How often the versions are read without a notification, so that a lost notification delays a change by no more than
+/// this. Also the time limit of one read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Maximum number of reads of the versions until one of them can be applied.
+/// Maximum number of reads of the versions until one of them can be applied. A choice: the second one usually can,
+/// since only an overlapping read of another history or a database that was set back prevents it.
 const ATTEMPTS: usize = 5;
 
+/// One version, with the identity of the database. A database without versions has one row, with `None` in place of the
+/// version.
 struct Row {
     schema: String,
     objects: String,
@@ -29,6 +33,7 @@ struct Row {
     list_key: Option<String>,
     decade: Option<i32>,
     version: Option<i64>,
+    /// The minimum valid version.
     floor: Option<i64>,
 }
 
@@ -40,10 +45,11 @@ pub struct VersionsListener {
 }
 
 impl Store {
-    /// Reloads all versions.
+    /// Reads all versions from the database, and applies them to `versions`.
     ///
     /// # Errors
-    /// [`StoreError`] if the database is unavailable; the versions stay as they were.
+    /// [`StoreError`] if the database is unavailable, or if none of several reads could be applied; `versions` is then
+    /// unchanged.
     pub async fn read_versions(&self, versions: &Versions) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
             let started = versions.start_read();
@@ -56,9 +62,12 @@ impl Store {
                     tracing::warn!(old = %before, new = %identity, "database identity changed; cached data is discarded");
                     return Ok(());
                 }
+                // Another read completed first; the next one decides.
                 Update::Overlapped => {}
-                // The number of a history that ended would otherwise count as current again once the database has
-                // reached it, on every instance and in Redis. If several instances notice this, the first one acts.
+                // Cached values have versions from before the database was set back. Once its counters reach these
+                // numbers again, the old values would count as current, on every instance and in Redis; another
+                // identity prevents that. Several instances may notice this, but only the first one replaces the
+                // identity: the statement has no effect if the identity is not the one that was read here.
                 Update::WentBack => {
                     tracing::warn!(%identity, "data versions went back; the database gets another identity");
                     self.replace_identity(&identity.schema).await?;
@@ -82,7 +91,8 @@ impl Store {
         statement.finish_with(read, |read| read.versions.len())
     }
 
-    /// Starts to listen. The caller reads the versions afterwards, so that no change in between is missed.
+    /// Starts to listen for notifications. Earlier changes send none to this connection, so the versions must be read
+    /// afterwards, as [`VersionsListener::follow`] does.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -93,13 +103,14 @@ impl Store {
         }
     }
 
-    /// Listens on `channel`, on a connection of its own.
+    /// Listens on `channel` of the primary, on a dedicated connection.
     pub(super) async fn listener(&self, channel: &str) -> Result<Listener, sqlx::Error> {
         Listener::connect(self.pool.connect_options().as_ref().clone(), channel, self.limits.request).await
     }
 }
 
-/// Versions that the server of `connection` has, and its identity.
+/// Reads the versions that the server of `connection` has, and its identity. Scopes that this program does not know are
+/// left out: a newer version of it may have written them.
 pub(super) async fn versions_of(connection: impl PgExecutor<'_>) -> Result<DataVersions, sqlx::Error> {
     let rows = sqlx::query_file_as!(Row, "src/store/sql/data_versions.sql").fetch_all(connection).await?;
     let identity = rows.first().map(|row| Identity {
@@ -118,22 +129,25 @@ pub(super) async fn versions_of(connection: impl PgExecutor<'_>) -> Result<DataV
 }
 
 impl VersionsListener {
-    /// Keeps `versions` current until the connection is lost.
+    /// Keeps `versions` current: reads them now, after each notification, and at least once a second. A lost connection
+    /// is replaced. Returns only after an error.
     ///
     /// # Errors
-    /// [`StoreError`] if the connection is lost, or if the versions cannot be read within a second.
+    /// [`StoreError`] if the versions cannot be read within a second, or if a lost connection cannot be replaced.
     pub async fn follow(mut self, versions: &Versions) -> Result<(), StoreError> {
         loop {
-            // A slower read would leave the instance without knowing what changed.
+            // During a slower read, the instance would serve cached values as current without knowing what has changed.
+            // After this error, the caller marks the versions as unknown.
             let read = self.store.read_versions(versions);
             match tokio::time::timeout(POLL_INTERVAL, read).await {
                 Ok(read) => read?,
                 Err(_) => return Err(StoreError::Unresponsive(QueryName::DataVersions)),
             }
-            // Also reads without a notification: one that the server sent to a lost connection is missing.
+            // Returns at the latest after the interval, and the versions are read even if there was no notification:
+            // the server may have sent it to a connection that was lost.
             if let Err(lost) = self.listener.wait(POLL_INTERVAL).await {
                 tracing::debug!(error = %lost, "version listener lost its connection; reconnecting");
-                // The next read covers the notifications that are missed meanwhile.
+                // Notifications are missed until the connection is replaced; the read after that covers their changes.
                 let listener = self.store.listener(CHANNEL).await;
                 self.listener = listener.map_err(|error| StoreError::of(QueryName::DataVersions, error))?;
             }

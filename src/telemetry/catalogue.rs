@@ -1,7 +1,7 @@
 //! Catalogue of every metric: name, kind, labels, buckets and help text.
 //!
 //! Dashboards and alerts use these names literally, so a change here breaks them. Label values come from the enums and
-//! name lists of the areas that record them, never from a client.
+//! name lists of the modules that record the metrics, never from a client.
 
 /// One metric.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub struct Definition {
     pub help: &'static str,
     /// Its type.
     pub kind: Kind,
-    /// The names of its labels, in the order in which values are given.
+    /// The names of its labels. [`Recorder`](super::Recorder) expects their values in the same order.
     pub labels: &'static [&'static str],
 }
 
@@ -23,20 +23,34 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Counts by upper bounds, `+Inf` implied. Without bounds the exporter would create a summary, which cannot be
-    /// aggregated across instances.
+    /// Counts values in buckets with these upper bounds, in ascending order; a last bucket, `+Inf`, is implied. Without
+    /// bounds, the exporter would create a summary, which cannot be aggregated across instances.
     Histogram(&'static [f64]),
 }
 
-// The bounds that OpenTelemetry's semantic conventions advise for `http.server.request.duration`.
+// Upper bounds of buckets, in seconds unless stated otherwise. Those without a source are choices that cover the
+// expected values. There are few of them, because each bound costs one series for every combination of label values,
+// and a test allows 500 series per metric.
+
+/// HTTP requests and page loads: the bounds that OpenTelemetry's semantic conventions advise for
+/// `http.server.request.duration`. An alert compares page loads with 0.5.
 const HTTP: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Operations, and the loads of caches that they wait for. Alerts need the bound 0.05 for cached predictions.
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+/// Parts of an operation. Fewer bounds than [`FAST`], because there can be 40 root fields.
 const FIELD: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+/// Operations of a cache layer: from some microseconds in memory to above the default timeout of Redis, 50 ms.
 const CACHE: &[f64] = &[0.000_01, 0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1];
+/// Ages of cache entries: from a second to a day, since entries are served beyond their TTL during an outage.
 const AGE: &[f64] = &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0];
+/// Statements, and the wait for a connection. By default, a statement of a request ends after 2 s at the latest; only
+/// direct queries and background work take longer.
 const DB: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
+/// Runs of background tasks: a batch to a full refresh of a large database.
 const JOB: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
+/// Numbers of things, such as rows or keys.
 const COUNT: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
+/// Sizes in bytes: 256 bytes to 4 MiB, each bound four times the one before.
 const SIZE: &[f64] = &[256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
 
 macro_rules! catalogue {

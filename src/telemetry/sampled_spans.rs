@@ -43,10 +43,11 @@ impl<S: Subscriber> Layer<S> for SampledSpanFilter {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        // `allows_span` counts the span, so it comes last: only spans that are recorded count.
+        // `count_span_within_limit` counts the span, so it comes last: only spans that are recorded count.
         let starts_trace = || NEW_TRACES.contains(&metadata.name());
         !metadata.is_span()
-            || self.is_recorded(metadata) && (starts_trace() || !is_unsampled() && OperationUsage::allows_span())
+            || self.is_recorded(metadata)
+                && (starts_trace() || !is_unsampled() && OperationUsage::count_span_within_limit())
     }
 
     /// The level of the most verbose spans. Log lines may be more verbose, since the most verbose hint of all layers

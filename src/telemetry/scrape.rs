@@ -1,4 +1,4 @@
-//! A scrape: the text of all metrics.
+//! Renders the text of all metrics, as a scrape by Prometheus receives it.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use super::recorder::Recorder;
 use super::{dropped, process};
 
 impl Recorder {
-    /// Renders all metrics in Prometheus text format 0.0.4.
+    /// Samples the metrics of the process and of its runtime, then renders all metrics in Prometheus text format 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
         let busy_seconds = process::sample_runtime(self);
@@ -23,14 +23,16 @@ impl Recorder {
         text
     }
 
-    /// Sets the labels of the build info metric.
+    /// Records the running build: the version of this crate, the revision of its source, and a hash of the GraphQL
+    /// schema.
     pub fn build_info(&self, revision: &str, schema_hash: &str) {
         let version = env!("CARGO_PKG_VERSION");
         self.gauge(&catalogue::BUILD_INFO, &[version, revision, schema_hash]).set(1.0);
     }
 }
 
-/// Appends a counter of seconds to `text`. The exporter's counters are integers, too coarse for a rate of seconds.
+/// Appends a counter of seconds to `text`. It does not go through the exporter, whose counters are integers: whole
+/// seconds are too coarse for the rate of CPU time.
 fn write_seconds(text: &mut String, metric: &Definition, value: f64) {
     let Definition { name, help, .. } = metric;
     let written = write!(text, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n\n");

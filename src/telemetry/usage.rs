@@ -51,7 +51,7 @@ impl OperationUsage {
 
     /// Counts one more span of the current operation, and returns whether the limit allows it. Returns true outside an
     /// operation, where there is no limit.
-    pub(crate) fn allows_span() -> bool {
+    pub(crate) fn count_span_within_limit() -> bool {
         CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) < SPANS_MAX).unwrap_or(true)
     }
 

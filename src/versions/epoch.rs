@@ -1,7 +1,8 @@
-//! Epochs: which history of the data the versions count.
+//! Epochs: each stands for one history of the data, whose changes the versions count.
 //!
-//! Equal counters of two databases, or of two histories of one database, say nothing about each other. After a failover
-//! that lost changes, a restore, or a detach and attach, the counters run over the same numbers a second time.
+//! Equal counters of two databases, or of two histories of one database, do not mean equal data. After a failover that
+//! lost changes, a restore, or a detach and attach, the counters run over the same numbers a second time, for other
+//! data.
 
 use std::fmt;
 
@@ -11,15 +12,18 @@ use sha2::{Digest, Sha256};
 /// The identity of a database, as one of its servers shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Random value, drawn when the schema was created or by `cinegraph migrate --new-identity`.
+    /// Random value, drawn when the schema is created, by `cinegraph migrate --new-identity`, and when the versions
+    /// went back.
     pub schema: String,
-    /// Numbers of the database in its cluster and of our table in it: a copy within the cluster has others.
+    /// Object identifiers (OIDs) of the database and of the table `cinegraph.installation`. A copy of the database in
+    /// the same cluster has others.
     pub objects: String,
-    /// PostgreSQL's system identifier of the cluster; `None` if the role may not read it.
+    /// PostgreSQL's system identifier of the cluster; `None` if it could not be read, usually for lack of a privilege.
     pub system: Option<String>,
-    /// The timeline, which each promotion of a standby raises; `None` if the role may not read it.
+    /// The timeline, which each promotion of a standby raises; `None` if it could not be read, or if the server is a
+    /// standby that receives none now.
     pub timeline: Option<i32>,
-    /// Whether the server replays the changes of another one, and may lack the latest.
+    /// Whether the server is a standby, which replays the changes of a primary and may lack the latest ones.
     pub is_standby: bool,
 }
 
@@ -27,25 +31,27 @@ impl Identity {
     /// The epoch of versions that are read from this server.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
+        // A hash has more than eight bytes, so the default is never used.
         let hash = Sha256::digest(self.to_string()).first_chunk().copied().map_or(1, u64::from_be_bytes);
-        // Zero and the maximum are reserved.
+        // Zero and the maximum are reserved for `Epoch::UNKNOWN` and `Epoch::MIXED`.
         Epoch(hash.clamp(1, u64::MAX - 1))
     }
 
-    /// This identity, with the parts that the server has shown before where it does not show them now: an error that
-    /// passes must not look like another database.
+    /// This identity, with the parts that could not be read now filled in from `before`, which was read earlier: a
+    /// temporary error must not look like another database. Nothing is filled in if the parts that can always be read
+    /// differ.
     pub(super) fn completed_by(self, before: &Self) -> Self {
-        let is_same =
+        let has_same_parts =
             self.schema == before.schema && self.objects == before.objects && self.is_standby == before.is_standby;
-        if !is_same {
+        if !has_same_parts {
             return self;
         }
         let Self { system, timeline, .. } = before.clone();
         Self { system: self.system.or(system), timeline: self.timeline.or(timeline), ..self }
     }
 
-    /// Whether `replica` is a standby of this server. What either of them does not show is not compared: a role that may
-    /// not read the timeline could otherwise use no replica.
+    /// Whether `replica` can be the identity of a replica of this server. A part that could not be read from one of the
+    /// two is not compared: otherwise a role that may not read the timeline could use no replica.
     pub(super) fn is_replicated_by(&self, replica: &Self) -> bool {
         fn agree<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
             one.zip(other).is_none_or(|(one, other)| one == other)
@@ -57,13 +63,14 @@ impl Identity {
     }
 }
 
-/// All parts, for the log.
+/// All parts, for the log and for [`Identity::epoch`]: a change of this text changes every epoch, and so discards all
+/// cached data.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { schema, objects, system, timeline, is_standby } = self;
         write!(f, "{schema}/{objects}/{}/", system.as_deref().unwrap_or("-"))?;
         match timeline {
-            // The timeline that a standby receives may change before it has replayed the changes of the former one.
+            // Not the timeline: a standby may receive a new one before it has replayed the last changes of the former.
             _ if *is_standby => f.write_str("standby"),
             Some(timeline) => write!(f, "{timeline}"),
             None => f.write_str("-"),
@@ -71,19 +78,19 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Identifies the history that data versions belong to: a hash of the [`Identity`]. Versions of different epochs are not
-/// comparable.
+/// Identifies the history that data versions belong to: a hash of the [`Identity`]. Versions of different epochs cannot
+/// be compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub(super) u64);
 
 impl Epoch {
-    /// Before the first read of the versions.
+    /// The epoch before the first read of the versions.
     pub const UNKNOWN: Self = Self(0);
 
-    /// Of a value that was derived from values of different epochs. No data has it.
+    /// The epoch of a value that was derived from values of different epochs. No database has it.
     pub(super) const MIXED: Self = Self(u64::MAX);
 
-    /// Whether it is the epoch of a database, so that other processes understand it.
+    /// Whether this is the epoch of a database. Only such an epoch means the same to other processes.
     #[must_use]
     pub fn is_known(self) -> bool {
         self != Self::UNKNOWN && self != Self::MIXED

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// An identity that differs from others by its timeline.
+/// An identity of a primary on this timeline. Its other parts are always the same.
 fn identity(timeline: i32) -> Identity {
     let system = Some("7000000000000000001".to_owned());
     Identity {

@@ -1,9 +1,10 @@
-//! The operating-system user that runs the server and owns its files: PostgreSQL refuses to run as root, so root
-//! switches to another user.
+//! The operating-system user that runs the server and owns its files. PostgreSQL refuses to run as root, so a program
+//! that runs as root switches to another user.
 //!
-//! That user may be compromised, and can replace every file and directory of the cluster by links, FIFOs and others. So
-//! root never touches them itself: [`Account::run`] does it with the credentials of their owner, and the kernel denies
-//! what the owner may not do. Root only creates the two directories above the cluster, and removes them once empty.
+//! An attacker who controls that user can replace every file and directory of the cluster, for example by a link to a
+//! file of root. This program therefore never uses the files of the cluster as root: [`Account::run`] uses them with
+//! the credentials of their owner, so that the kernel denies what the owner may not do. As root it only creates the two
+//! directories above the cluster, and removes them once they are empty.
 
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, OpenOptions};
@@ -19,10 +20,11 @@ use rustix::fs::OFlags;
 
 use super::EmbeddedPostgresError;
 
-/// Tried in this order if the data directory has no owner yet.
+/// Users to choose from, in this order, if the program runs as root and the cluster has no other owner yet. Packages of
+/// PostgreSQL create the first, and nearly every system has the second.
 const UNPRIVILEGED_USERS: [&str; 2] = ["postgres", "nobody"];
 
-/// Owner of the server's processes and files. `None` is the current user, if that is not root.
+/// Owner of the server's processes and files. `None` if this program does not run as root: the current user owns them.
 #[derive(Debug, Clone)]
 pub(super) struct Account(Option<Unprivileged>);
 
@@ -33,30 +35,39 @@ struct Unprivileged {
     gid: u32,
 }
 
+/// Whether this program runs as root. Also false if the program `id` cannot be run.
 pub(super) fn is_root() -> bool {
     id(["-u"]) == Some(0)
 }
 
 impl Account {
-    /// For root: the owner of the directory where it exists, so that a user's own cluster works under `sudo` too.
-    pub(super) fn for_data_dir(data_dir: &Path) -> Result<Self, EmbeddedPostgresError> {
+    /// The account for the cluster in `directory`. If the program runs as root and another user owns the directory, it
+    /// is this user, so that `sudo` works with a user's own cluster. If the directory is missing, or belongs to root,
+    /// it is one of [`UNPRIVILEGED_USERS`].
+    ///
+    /// # Errors
+    /// [`EmbeddedPostgresError::NoUnprivilegedUser`] if none of these users exists, and
+    /// [`EmbeddedPostgresError::Io`] if the directory is a link that is not trusted.
+    pub(super) fn for_directory(directory: &Path) -> Result<Self, EmbeddedPostgresError> {
         if !is_root() {
             return Ok(Self(None));
         }
-        if let Ok(metadata) = data_dir.metadata()
+        if let Ok(metadata) = directory.metadata()
             && metadata.uid() != 0
         {
-            check_link(data_dir, metadata.uid()).map_err(EmbeddedPostgresError::io("use", data_dir))?;
+            check_link(directory, metadata.uid()).map_err(EmbeddedPostgresError::io("use", directory))?;
             let (uid, gid) = (metadata.uid(), metadata.gid());
             return Ok(Self(Some(Unprivileged { name: format!("user {uid}"), uid, gid })));
         }
-        let known = UNPRIVILEGED_USERS.into_iter().find_map(|name| {
+        let user = UNPRIVILEGED_USERS.into_iter().find_map(|name| {
             Some(Unprivileged { name: name.to_owned(), uid: id(["-u", name])?, gid: id(["-g", name])? })
         });
-        known.map(|user| Self(Some(user))).ok_or(EmbeddedPostgresError::NoUnprivilegedUser)
+        user.map(|user| Self(Some(user))).ok_or(EmbeddedPostgresError::NoUnprivilegedUser)
     }
 
-    /// Command that runs as this user, without the caller's environment, working directory, terminal and signals.
+    /// A command that runs as this user. It does not get this program's environment or working directory, which the
+    /// user may be unable to read, and no signals of the terminal: Ctrl-C ends only this program, which then stops the
+    /// server.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env("LC_ALL", "C");
@@ -67,7 +78,7 @@ impl Account {
         command
     }
 
-    /// Runs `work` with the credentials of this user: root's access to files does not apply.
+    /// Runs `work` with the credentials of this user, so that it can use only files that this user can.
     ///
     /// # Errors
     /// Those of `work`, and [`EmbeddedPostgresError::NoCredentials`] if root cannot take the user's credentials.
@@ -76,7 +87,8 @@ impl Account {
         work: impl FnOnce() -> Result<T, EmbeddedPostgresError> + Send,
     ) -> Result<T, EmbeddedPostgresError> {
         let Some(user) = &self.0 else { return work() };
-        // Credentials belong to a thread on Linux. This one ends afterwards, so that none goes on with them.
+        // On Linux, credentials belong to a thread. `work` gets a thread of its own, which ends with it, so that no
+        // other code runs with these credentials.
         let as_user = || {
             take_credentials(user.uid, user.gid).map_err(EmbeddedPostgresError::NoCredentials)?;
             work()
@@ -84,7 +96,8 @@ impl Account {
         thread::scope(|scope| scope.spawn(as_user).join().unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
-    /// Creates a directory that only this user can enter, unless it exists. Runs as root, whose parent directory it is.
+    /// Creates a directory that only this user can enter, unless it exists. Does not use [`run`](Self::run), because
+    /// the parent directory may belong to root, and then the user cannot create a directory in it.
     pub(super) fn create_private(&self, directory: &Path) -> Result<(), EmbeddedPostgresError> {
         match DirBuilder::new().mode(0o700).create(directory) {
             Ok(()) => self.hand_over(directory).map_err(EmbeddedPostgresError::io("hand over", directory)),
@@ -93,8 +106,9 @@ impl Account {
         }
     }
 
-    /// Transfers the ownership of a directory that root has just created. The owner of its parent may have replaced it
-    /// since, so the owner is changed by descriptor, and only of a private directory of root.
+    /// Makes this user the owner of a directory that root has just created. The owner of the parent directory may have
+    /// replaced it in the meantime. So it is opened first, then checked to be a private directory of root, and its
+    /// owner is changed by the descriptor, which still refers to the checked directory.
     fn hand_over(&self, directory: &Path) -> io::Result<()> {
         let Some(user) = &self.0 else { return Ok(()) };
         let flags = OFlags::NOFOLLOW | OFlags::DIRECTORY;
@@ -106,7 +120,7 @@ impl Account {
         fchown(&opened, Some(user.uid), Some(user.gid))
     }
 
-    /// Checks that the server can enter `directory`, which must be absolute.
+    /// Checks that the server's user can enter `directory`, which must be absolute.
     ///
     /// # Errors
     /// [`EmbeddedPostgresError::NoAccess`] with the topmost directory that the user cannot enter.
@@ -115,7 +129,8 @@ impl Account {
         let mut from_root: Vec<&Path> = directory.ancestors().collect();
         from_root.reverse();
         for parent in from_root {
-            // Tested as that user, so that groups and access control lists are respected.
+            // A shell of that user tries it, so that groups and access control lists are respected. `$0` is the
+            // argument after the script, so the path needs no quoting.
             let mut enter = self.command(Path::new("/bin/sh"));
             enter.args(["-c", r#"cd -- "$0""#]).arg(parent);
             if output_of(enter).is_err() {
@@ -126,7 +141,8 @@ impl Account {
     }
 }
 
-/// Rejects a link to a directory of another user by anyone but root: following it would make root act as that user.
+/// Checks that a path to a directory of `owner` is no link, or a link that root or `owner` created. Any other user
+/// could make root act as `owner` by a link.
 fn check_link(path: &Path, owner: u32) -> io::Result<()> {
     let linked_by = path.symlink_metadata()?.uid();
     if linked_by == 0 || linked_by == owner {
@@ -135,8 +151,8 @@ fn check_link(path: &Path, owner: u32) -> io::Result<()> {
     Err(io::Error::other(format!("user {linked_by} has made it a link to a directory of user {owner}")))
 }
 
-/// Takes the user's groups and its effective user and group id, which decide on access to files. The real and the saved
-/// id stay root's, so the user cannot send signals to this process.
+/// Gives the current thread the user's group, and its effective user and group id, which decide on access to files. The
+/// real and the saved ids stay those of root, so the user cannot send signals to this process.
 #[cfg(target_os = "linux")]
 fn take_credentials(uid: u32, gid: u32) -> io::Result<()> {
     use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -146,7 +162,7 @@ fn take_credentials(uid: u32, gid: u32) -> io::Result<()> {
     Ok(set_thread_res_uid(None, uid, None)?)
 }
 
-/// Credentials belong to the whole process on other systems.
+/// Always fails: on other systems, credentials belong to the whole process, so a thread cannot have its own.
 #[cfg(not(target_os = "linux"))]
 fn take_credentials(_: u32, _: u32) -> io::Result<()> {
     Err(ErrorKind::Unsupported.into())
@@ -167,6 +183,7 @@ pub(super) fn output_of(mut command: Command) -> Result<String, EmbeddedPostgres
     Err(EmbeddedPostgresError::Program { program, message })
 }
 
+/// The number that the program `id` prints. `None` if it fails, as it does for a user that does not exist.
 fn id<const N: usize>(arguments: [&str; N]) -> Option<u32> {
     let mut command = Command::new("id");
     command.args(arguments.map(OsStr::new)).stdin(Stdio::null());

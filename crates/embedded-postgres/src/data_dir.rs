@@ -16,20 +16,27 @@ use super::account::{Account, output_of};
 use super::binaries::Binaries;
 use super::{EmbeddedPostgresError, ROLE};
 
+/// Random bytes of the password, which has two hexadecimal digits for each: 256 bits cannot be guessed.
 const PASSWORD_BYTES: usize = 32;
+
+/// Lines of the server's log in an error message. The value is a choice: the server reports its error in the last few.
 const LAST_LOG_LINES: usize = 20;
 
-/// Far more than PG_VERSION, postmaster.pid, the password or the last lines of the log have.
+/// Maximum number of bytes that are read of a file, whatever the owner has put in its place. Far more than PG_VERSION,
+/// postmaster.pid, the password or the last lines of the log have.
 const READ_MAX: u64 = 64 * 1024;
 
-/// Longer than the slowest start of another process.
+/// How long to wait for the startup lock. Longer than [`START_TIMEOUT`](super::START_TIMEOUT), for which another
+/// process may hold the lock while its server recovers from a crash.
 const STARTUP_LOCK_TIMEOUT: Duration = Duration::from_mins(3);
 const STARTUP_LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// The directory `postgres` inside the data directory. All its files are used with the credentials of their owner.
 #[derive(Debug, Clone)]
 pub(super) struct DataDir {
+    /// The directory `postgres`.
     path: PathBuf,
+    /// The cluster: the directory `data` in `path`.
     data: PathBuf,
     account: Account,
 }
@@ -42,16 +49,17 @@ pub(super) struct Postmaster {
 }
 
 impl DataDir {
-    /// Creates missing directories and determines the user that owns them.
+    /// Creates missing directories and determines the account that owns them.
     pub(super) fn open(data_dir: &Path) -> Result<(Self, Account), EmbeddedPostgresError> {
         let io = EmbeddedPostgresError::io;
         let data_dir = std::path::absolute(data_dir).map_err(io("find", data_dir))?;
-        let account = Account::for_data_dir(&data_dir.join("postgres"))?;
+        let account = Account::for_directory(&data_dir.join("postgres"))?;
         if let Some(parent) = data_dir.parent() {
             fs::create_dir_all(parent).map_err(io("create", parent))?;
         }
         account.create_private(&data_dir)?;
-        // PostgreSQL reports its data directory without symbolic links.
+        // PostgreSQL reports its data directory without symbolic links, and `EmbeddedPostgres::check` compares it with
+        // this path.
         let data_dir = data_dir.canonicalize().map_err(io("find", &data_dir))?;
         account.check_access(&data_dir)?;
         let path = data_dir.join("postgres");
@@ -79,7 +87,8 @@ impl DataDir {
         }
     }
 
-    /// Initialises the cluster with a new password, and discards what an interrupted attempt left behind.
+    /// Initialises the cluster with a new password. Removes what an interrupted attempt has left. A `temporary` cluster
+    /// is not synced to disk.
     pub(super) fn initialise(&self, binaries: &Binaries, temporary: bool) -> Result<(), EmbeddedPostgresError> {
         let incomplete = self.path.join("data.new");
         let io = EmbeddedPostgresError::io;
@@ -116,7 +125,7 @@ impl DataDir {
         });
         let path = self.password_path();
         self.account.run(|| {
-            // A file that exists would keep its mode.
+            // A file from an interrupted attempt would keep its mode, which may let others read it.
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(EmbeddedPostgresError::io("replace", &path)(error));
@@ -132,8 +141,13 @@ impl DataDir {
         self.path.join("password")
     }
 
-    /// Takes the lock that serialises starting, joining and leaving. Dropping the file releases it.
+    /// Takes the startup lock, which processes hold while they start, join or leave the server. Dropping the file
+    /// releases it. Polls, because a blocking lock has no timeout.
+    ///
+    /// # Errors
+    /// [`EmbeddedPostgresError::Busy`] after [`STARTUP_LOCK_TIMEOUT`].
     pub(super) fn lock_startup(&self) -> Result<File, EmbeddedPostgresError> {
+        // The name must not change: processes of versions that lock different files would not exclude each other.
         let path = self.path.join("turn.lock");
         let file = self.account.run(|| open_private(&path, OpenOptions::new().write(true)))?;
         let since = Instant::now();
@@ -149,7 +163,9 @@ impl DataDir {
         }
     }
 
-    /// Takes the shared lock that marks this process as a user. The caller holds the startup lock, so this never waits.
+    /// Takes the shared lock that marks this process as a user of the server. The caller holds the startup lock, so
+    /// this never waits: only [`leave_users`](Self::leave_users) takes the lock exclusively, and its caller holds the
+    /// startup lock, too.
     pub(super) fn join_users(&self) -> Result<File, EmbeddedPostgresError> {
         let path = self.users_path();
         let file = self.account.run(|| open_private(&path, OpenOptions::new().write(true)))?;
@@ -157,12 +173,13 @@ impl DataDir {
         Ok(file)
     }
 
-    /// Releases this process's shared lock; `true` if no other process uses the server. The caller holds the startup lock.
-    pub(super) fn is_last(&self, ours: File) -> Result<bool, EmbeddedPostgresError> {
+    /// Releases this process's shared lock. Returns whether this was the last user of the server. The caller holds the
+    /// startup lock, so that no other process joins before it has stopped the server.
+    pub(super) fn leave_users(&self, ours: File) -> Result<bool, EmbeddedPostgresError> {
         let path = self.users_path();
         let io = EmbeddedPostgresError::io;
-        // Unlocked before it is closed: a child that another thread is forking may briefly hold a copy of the
-        // descriptor.
+        // Closing the file is not enough: a child that another thread is just starting may hold a copy of the
+        // descriptor, and with it the lock, for a moment.
         ours.unlock().map_err(io("unlock", &path))?;
         drop(ours);
         let file = self.account.run(|| open_private(&path, OpenOptions::new().write(true)))?;
@@ -177,6 +194,7 @@ impl DataDir {
         self.path.join("users.lock")
     }
 
+    /// The server named in `postmaster.pid`. `None` if the file is missing, unreadable or incomplete.
     pub(super) fn postmaster(&self) -> Option<Postmaster> {
         let path = self.pid_path();
         let read = self.account.run(|| read_small(&path).map_err(EmbeddedPostgresError::io("read", &path)));
@@ -187,15 +205,16 @@ impl DataDir {
         self.data.join("postmaster.pid")
     }
 
-    /// Whether the process is alive and serves this cluster: its PID may have been reused.
+    /// Whether the process is alive and serves this cluster. Another program may have got the PID of a dead server, so
+    /// this checks the working directory of the process: a server runs in the directory of its cluster.
     #[cfg(target_os = "linux")]
     pub(super) fn is_served_by(&self, server: Postmaster) -> bool {
         let process = Path::new("/proc").join(server.pid.to_string());
-        // A zombie process has no working directory.
+        // The link of a zombie process cannot be read, so a server that has ended counts as dead before it is reaped.
         fs::read_link(process.join("cwd")).is_ok_and(|directory| directory == self.data)
     }
 
-    /// Whether that process is alive.
+    /// Whether the process is alive. Without `/proc`, this cannot tell a server from a program that has got its PID.
     #[cfg(not(target_os = "linux"))]
     pub(super) fn is_served_by(&self, server: Postmaster) -> bool {
         let mut ps = std::process::Command::new("ps");
@@ -203,8 +222,9 @@ impl DataDir {
         output_of(ps).is_ok_and(|state| !state.starts_with('Z'))
     }
 
-    /// Removes the PID file of a dead server. PostgreSQL does so itself, unless another process has the same PID, as is
-    /// usual after a container restart. Shared memory that is still in use prevents a second server anyway.
+    /// Removes the PID file of a dead server, unless the file names another server by now. PostgreSQL removes the file
+    /// itself, except if another process has the same PID, as is usual after a container restart. Removing it is safe
+    /// even if a server still runs: PostgreSQL then starts no second one, since the cluster's shared memory is in use.
     pub(super) fn remove_stale_pid_file(&self, stale: Postmaster) -> Result<(), EmbeddedPostgresError> {
         let path = self.pid_path();
         match self.postmaster() {
@@ -219,7 +239,8 @@ impl DataDir {
         self.path.join("server.log")
     }
 
-    /// Keeps only the previous run's log: disk use stays bounded, and a crash can still be analysed.
+    /// Renames the log of the previous run, which replaces the log of the run before it. So a crash can be analysed
+    /// after the next start, and old logs do not fill the disk.
     pub(super) fn rotate_log(&self) -> Result<(), EmbeddedPostgresError> {
         let log = self.log_path();
         self.account.run(|| match fs::rename(&log, self.path.join("server.log.1")) {
@@ -234,6 +255,7 @@ impl DataDir {
         self.account.run(|| open_private(&self.log_path(), OpenOptions::new().append(true)))
     }
 
+    /// The last lines of the log, for an error message. Empty if the log cannot be read.
     pub(super) fn last_log_lines(&self) -> String {
         let path = self.log_path();
         let read = self.account.run(|| read_end(&path).map_err(EmbeddedPostgresError::io("read", &path)));
@@ -246,7 +268,8 @@ impl DataDir {
     pub(super) fn remove(&self) -> Result<(), EmbeddedPostgresError> {
         let io = EmbeddedPostgresError::io;
         self.account.run(|| remove_entries(&self.path).map_err(io("remove", &self.path)))?;
-        // By root, whose directory the parent may be. It removes only an empty directory, and follows no link.
+        // Without `run`, because the parent directory may belong to root. This is safe as root: `remove_dir` removes
+        // only an empty directory, and follows no link.
         fs::remove_dir(&self.path).map_err(io("remove", &self.path))?;
         if let Some(data_dir) = self.path.parent() {
             // Fails if the directory holds other files, as intended.
@@ -272,19 +295,19 @@ fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Without NONBLOCK, opening a FIFO would wait for its other end.
+/// Adds flags so that opening fails for a link, and does not wait for the other end of a FIFO.
 fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
 }
 
-/// The text of a small file.
+/// The text of a small file: at most [`READ_MAX`] bytes.
 fn read_small(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open_regular(path, OpenOptions::new().read(true))?.take(READ_MAX).read_to_string(&mut text)?;
     Ok(text)
 }
 
-/// The end of a text file.
+/// The end of a text file: its last [`READ_MAX`] bytes.
 fn read_end(path: &Path) -> io::Result<String> {
     let mut file = open_regular(path, OpenOptions::new().read(true))?;
     let start = file.metadata()?.len().saturating_sub(READ_MAX);
@@ -294,7 +317,7 @@ fn read_end(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&end).into_owned())
 }
 
-/// Removes everything in a directory.
+/// Removes everything in a directory, but not the directory.
 fn remove_entries(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -303,7 +326,8 @@ fn remove_entries(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Lines of the file: PID, data directory, start time, port, and others.
+/// Parses `postmaster.pid`. Its lines are PID, data directory, start time, port, and others; `None` if the PID or the
+/// port is missing, as while the server is writing the file.
 fn parse_pid_file(text: &str) -> Option<Postmaster> {
     let mut lines = text.lines();
     let pid = lines.next()?.trim().parse().ok()?;

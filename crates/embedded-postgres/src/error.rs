@@ -40,7 +40,7 @@ pub enum EmbeddedPostgresError {
     /// The process runs as root, but may not act as the server's user.
     #[error("cannot act as the user that runs PostgreSQL; run the program as a user other than root")]
     NoCredentials(#[source] io::Error),
-    /// Another process has held the startup lock longer than any start takes.
+    /// Another process has held the startup lock for as long as this process waits for it.
     #[error("another process has been starting or stopping this PostgreSQL for {seconds} s (it locks {lock:?})")]
     Busy {
         /// The lock.
@@ -77,13 +77,13 @@ pub enum EmbeddedPostgresError {
     Program {
         /// The program.
         program: PathBuf,
-        /// What it printed.
+        /// What it printed, and its exit status.
         message: String,
     },
     /// A file or directory could not be used.
     #[error("cannot {action} {path:?}")]
     Io {
-        /// The operation.
+        /// The operation: a verb, such as `read`.
         action: &'static str,
         /// The path.
         path: PathBuf,
@@ -102,7 +102,7 @@ pub enum EmbeddedPostgresError {
 }
 
 impl EmbeddedPostgresError {
-    /// For `map_err`: `cannot {action} {path}`.
+    /// A function for `map_err` that adds the operation and the path to an I/O error.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }

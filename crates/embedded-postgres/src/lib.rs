@@ -1,15 +1,16 @@
 //! Embedded PostgreSQL cluster, run with the system's installed programs: the database if no URL is configured, and the
 //! database of the tests.
 //!
-//! Processes share a cluster. The first one starts the server, the last one stops it. A killed process no longer counts
-//! as a user, so the next process finds the server that it left behind, and stops it.
+//! Processes share a cluster. The first one starts the server, the last one stops it. The kernel releases the locks of
+//! a killed process, so it no longer counts as a user. A server that it has left running is joined by the next process,
+//! and is stopped when the last user leaves.
 //!
 //! ```text
 //! <data directory>/postgres/
 //!     data/        the cluster; data.new/ while initdb runs, so that a crash leaves no cluster that looks complete
 //!     password     password of the only role, `cinegraph`
-//!     server.log   log since the last start; server.log.1 is that of the previous run
-//!     turn.lock    locked exclusively while a process starts, joins or leaves
+//!     server.log   log since the last start; server.log.1 is the log of the previous run
+//!     turn.lock    the startup lock: locked exclusively while a process starts, joins or leaves
 //!     users.lock   locked shared by all processes that use the server
 //! ```
 
@@ -40,14 +41,24 @@ pub use self::error::EmbeddedPostgresError;
 /// creates.
 const ROLE: &str = "cinegraph";
 
-/// A start may fail because its port was taken meanwhile, or because backends of a killed server are still exiting.
+/// How often to try to start the server. It exits at once if another program has taken its port in the meantime, or if
+/// backends of a killed server are still exiting. The number is a choice: with [`START_PAUSE`], backends have two
+/// seconds to exit.
 const START_ATTEMPTS: u32 = 5;
 const START_PAUSE: Duration = Duration::from_millis(500);
-/// Long enough for crash recovery.
+
+/// How long a server that runs may take to accept connections. The value is a choice; it must suffice for crash
+/// recovery.
 const START_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Pause between two checks of a server that is starting or stopping.
 const READY_POLL: Duration = Duration::from_millis(20);
 
+/// How long to wait for the PID file of a server that was just started. The value is a choice: a server writes the file
+/// among the first things that it does.
 const PID_FILE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long `pg_ctl` waits until the server has stopped. The value is a choice; it must suffice for a checkpoint.
 const STOP_TIMEOUT_SECONDS: u32 = 60;
 
 /// Location and durability of the cluster.
@@ -77,14 +88,15 @@ pub fn default_data_dir() -> PathBuf {
 pub struct Locator(DataDir);
 
 impl Locator {
-    /// The port of the server that runs on the cluster now; `None` if none does. Reads small files.
+    /// The port of the server that runs on the cluster now; `None` if no server runs. Reads small files, so it blocks.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
         self.0.postmaster().filter(|found| self.0.is_served_by(*found)).map(|found| found.port)
     }
 }
 
-/// A running cluster that this process uses. Dropping it releases it like [`EmbeddedPostgres::stop`], blocking.
+/// A running cluster that this process uses. Dropping it has the effect of [`EmbeddedPostgres::stop`], but blocks the
+/// thread and only logs errors.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     data_dir: DataDir,
@@ -92,10 +104,11 @@ pub struct EmbeddedPostgres {
     binaries: Binaries,
     password: String,
     temporary: bool,
+    /// The port of the server; 0 until it is known.
     port: u16,
-    /// Lock that each process holds while it uses the server.
+    /// Shared lock that each process holds while it uses the server. `None` once this process has left.
     users_lock: Option<File>,
-    /// Lock that is held during the start; other processes wait for it.
+    /// Lock that is held during the start; other processes wait for it. `None` after the start.
     startup_lock: Option<File>,
     /// The server, if this process started it.
     server: Option<Child>,
@@ -103,7 +116,7 @@ pub struct EmbeddedPostgres {
 
 impl EmbeddedPostgres {
     /// Initialises the cluster if necessary, starts it or joins the running one, and creates the database `cinegraph`
-    /// if it is missing. A cancelled start leaves no server behind.
+    /// if it is missing. If the future is dropped before it completes, no server stays behind.
     ///
     /// # Errors
     /// [`EmbeddedPostgresError`]; its message says how to fix the problem where the user can.
@@ -113,7 +126,7 @@ impl EmbeddedPostgres {
             postgres.launch().await?;
         }
         postgres.create_database().await?;
-        // Released only now, so that the next process finds a complete cluster.
+        // The startup lock is released only now, so that the next process finds a cluster with its database.
         postgres.startup_lock = None;
         Ok(postgres)
     }
@@ -124,13 +137,13 @@ impl EmbeddedPostgres {
         format!("postgres://{ROLE}:{}@{}:{}/{database}", self.password, Ipv4Addr::LOCALHOST, self.port)
     }
 
-    /// Finds the server again after another process has restarted it.
+    /// A locator, which finds the server again after another process has restarted it on another port.
     #[must_use]
     pub fn locator(&self) -> Locator {
         Locator(self.data_dir.clone())
     }
 
-    /// The same as variables of libpq, for `psql` and other clients.
+    /// The parts of [`url`](Self::url) as environment variables of libpq, for `psql` and other clients.
     #[must_use]
     pub fn environment(&self, database: &str) -> [(&'static str, String); 5] {
         [
@@ -150,7 +163,8 @@ impl EmbeddedPostgres {
         spawn_blocking(move || self.release()).await?
     }
 
-    /// All steps before the server starts: directories, startup lock, programs, initialised cluster.
+    /// Does all that comes before the start of the server: creates the directories, takes the startup lock, finds the
+    /// programs, initialises the cluster, and takes the users lock.
     fn prepare(options: &Options) -> Result<Self, EmbeddedPostgresError> {
         let (data_dir, account) = DataDir::open(&options.data_dir)?;
         let startup_lock = data_dir.lock_startup()?;
@@ -173,7 +187,8 @@ impl EmbeddedPostgres {
         })
     }
 
-    /// Joins a running server, even one whose starter was killed; `false` if none runs.
+    /// Joins a running server, even if the process that started it was killed. Waits while the server does not accept
+    /// connections yet. Returns `false` if no server runs.
     async fn join(&mut self) -> Result<bool, EmbeddedPostgresError> {
         let Some(found) = self.data_dir.postmaster() else { return Ok(false) };
         let since = Instant::now();
@@ -187,7 +202,7 @@ impl EmbeddedPostgres {
                     return Err(EmbeddedPostgresError::AuthenticationFailed(error));
                 }
                 Err(_) if since.elapsed() > START_TIMEOUT => return Err(self.not_ready()),
-                // The server is recovering from a crash or shutting down.
+                // The server is starting, recovering from a crash, or shutting down.
                 Err(_) => tokio::time::sleep(READY_POLL).await,
             }
         }
@@ -195,6 +210,7 @@ impl EmbeddedPostgres {
         Ok(false)
     }
 
+    /// Starts the server. If it exits before it accepts connections, tries again on another port.
     async fn launch(&mut self) -> Result<(), EmbeddedPostgresError> {
         self.data_dir.rotate_log()?;
         for attempt in 1..=START_ATTEMPTS {
@@ -228,11 +244,13 @@ impl EmbeddedPostgres {
         command.spawn().map_err(EmbeddedPostgresError::io("run", &program))
     }
 
+    /// Settings of the server, which override those that `initdb` has written.
     fn settings(&self) -> Vec<&'static str> {
         let mut settings = vec![
             "listen_addresses=127.0.0.1",
-            // A socket path is limited to about 100 bytes, which some directories exceed.
+            // No Unix socket: its path is limited to about 100 bytes, which some directories exceed.
             "unix_socket_directories=",
+            // PostgreSQL's defaults. `initdb` lowers the first two on machines with little memory.
             "max_connections=100",
             "shared_buffers=128MB",
             "wal_level=replica",
@@ -268,7 +286,8 @@ impl EmbeddedPostgres {
         Ok(true)
     }
 
-    /// Checks that the server at `port` accepts the password and serves this directory, not a copy of it.
+    /// Checks that the server at `port` accepts the password and serves this directory. A copied directory contains the
+    /// PID file, with the port of the server of the original.
     async fn check(&self, port: u16) -> Result<(), sqlx::Error> {
         let mut connection = self.connect(port).await?;
         let data: String =
@@ -304,7 +323,7 @@ impl EmbeddedPostgres {
         Ok(connection.close().await?)
     }
 
-    /// Whether no server started by this process is running.
+    /// Whether the server that this process has started has exited. Also true if this process has started none.
     fn has_exited(&mut self) -> bool {
         self.server.as_mut().is_none_or(|server| !matches!(server.try_wait(), Ok(None)))
     }
@@ -317,22 +336,25 @@ impl EmbeddedPostgres {
         }
     }
 
+    /// Leaves the cluster, as [`stop`](Self::stop) describes. Does nothing if this process has left it before.
     fn release(&mut self) -> Result<(), EmbeddedPostgresError> {
         let Some(users_lock) = self.users_lock.take() else { return Ok(()) };
-        // Holding the startup lock, so that no process joins during the check for the last user.
+        // The startup lock is held until the end, so that no process joins a server that is about to be stopped.
         let _lock = match self.startup_lock.take() {
             Some(lock) => lock,
             None => self.data_dir.lock_startup()?,
         };
-        if !self.data_dir.is_last(users_lock)? {
+        let was_last = self.data_dir.leave_users(users_lock)?;
+        if !was_last {
             return Ok(());
         }
         self.stop_server()?;
         if self.temporary { self.data_dir.remove() } else { Ok(()) }
     }
 
+    /// Stops the server, whichever process started it. Does nothing if none runs.
     fn stop_server(&mut self) -> Result<(), EmbeddedPostgresError> {
-        // A server that was just started may not have written its PID file yet.
+        // `pg_ctl` needs the PID file, which a server that was just started may not have written yet.
         let since = Instant::now();
         while self.data_dir.postmaster().is_none() && !self.has_exited() && since.elapsed() < PID_FILE_TIMEOUT {
             thread::sleep(READY_POLL);
@@ -342,7 +364,8 @@ impl EmbeddedPostgres {
             return Ok(());
         }
         let mut pg_ctl = self.account.command(&self.binaries.program("pg_ctl"));
-        // `immediate` skips the last checkpoint, whose data nobody reads again.
+        // `immediate` skips the last checkpoint, since a temporary cluster is removed next. `fast` does not wait for
+        // clients: it disconnects them.
         pg_ctl.args(["stop", "-w", "-m", if self.temporary { "immediate" } else { "fast" }]);
         pg_ctl.args(["-t", &STOP_TIMEOUT_SECONDS.to_string()]).arg("-D").arg(self.data_dir.data());
         let stopped = account::output_of(pg_ctl);
@@ -361,12 +384,13 @@ impl Drop for EmbeddedPostgres {
     }
 }
 
-/// Whether the server rejects the credentials, so that waiting does not help. SQLSTATE class 28: invalid authorization.
+/// Whether the server rejects the credentials (SQLSTATE class 28). If it does, waiting for the server is of no use.
 fn is_auth_failure(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("28"))
 }
 
+/// A port that is free now. Another program may take it before the server does; then the start is tried again.
 fn free_port() -> Result<u16, EmbeddedPostgresError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())

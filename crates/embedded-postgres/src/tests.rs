@@ -1,5 +1,5 @@
-//! Tests on real clusters. Run as root, the server runs as another user; run as any other user, it does not. Both must
-//! pass.
+//! Tests on real clusters. They must pass as root, where the server runs as another user, and as any other user, where
+//! it runs as the same one.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,7 +11,7 @@ use super::*;
 
 fn temp_dir() -> TempDir {
     let parent = TempDir::new().unwrap();
-    // The server's user must be able to traverse it.
+    // If root runs the tests, the server's user must be able to traverse the directory.
     fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o711)).unwrap();
     parent
 }
@@ -45,13 +45,13 @@ fn kill_server(postgres: &EmbeddedPostgres) {
     }
 }
 
-/// What root has written in a directory of the server's user belongs to that user.
+/// Makes the owner of the parent directory, which is the server's user, the owner of a file that the test has created.
 fn give_to_owner_of_parent(path: &Path) {
     let owner = path.parent().unwrap().metadata().unwrap();
     std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid())).unwrap();
 }
 
-/// Leaves what a killed process leaves: a running server, and locks that the system released.
+/// Leaves what a killed process leaves: a running server, and locks that the kernel has released.
 fn die(mut owner: EmbeddedPostgres) {
     drop(owner.users_lock.take());
     std::mem::forget(owner);
@@ -247,7 +247,7 @@ struct Ambush {
 }
 
 impl Ambush {
-    /// `None` unless root runs the tests: only root's access is worth a link.
+    /// `None` unless root runs the tests: any other user is the server's user, whose links give access to nothing new.
     fn new() -> Option<Self> {
         if !account::is_root() {
             return None;
@@ -338,13 +338,13 @@ fn linked_directories_do_not_reach_files_of_root() {
     data_dir.remove().unwrap();
     assert_eq!(ambush.state(), before);
 
-    // The whole directory, after it was opened.
+    // The whole directory is replaced after it was opened.
     let (data_dir, _) = DataDir::open(&durable_in(&ambush.parent).data_dir).unwrap();
     link(&ambush.postgres());
     assert!(data_dir.lock_startup().is_err() && data_dir.open_log().is_err() && data_dir.password().is_err());
     assert!(data_dir.rotate_log().is_err() && data_dir.remove().is_err());
     assert_eq!(ambush.state(), before);
-    // And before.
+    // The directory is replaced before it is opened.
     assert!(EmbeddedPostgres::prepare(&durable_in(&ambush.parent)).is_err());
     assert_eq!(ambush.state(), before);
 }

@@ -1,4 +1,4 @@
-//! Score vectors of one decade as columns: rankings and validations run over them without an SQL statement.
+//! The movies of one decade as columns in memory, from which rankings and validations are computed without SQL.
 
 use std::sync::Arc;
 
@@ -6,15 +6,17 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Basis, Criterion, MovieId, ScoreVector, fold_title};
 
-/// Score vectors and list memberships of a decade's full movies, in loading order.
+/// Score vectors and list memberships of a decade's fully imported movies, one per row, in the order of loading.
 ///
-/// Cheap to clone: the arrays are shared, so that two bases that differ in two criteria share the rest.
+/// A clone shares the arrays. So the published and the blind columns of a snapshot, which differ in two criteria, have
+/// the other arrays in common.
 #[derive(Debug, Clone)]
 pub struct ScoreColumns {
     ids: Arc<[MovieId]>,
-    /// Rows by ascending movie id.
+    /// All row numbers, sorted by the movie id of the row.
     by_id: Arc<[u32]>,
     criteria: [Arc<[f64]>; Criterion::COUNT],
+    /// The lists of each movie, as indices in `list_keys`.
     lists: Arc<Codes>,
     list_keys: Arc<[String]>,
 }
@@ -26,7 +28,7 @@ impl ScoreColumns {
         self.ids.len()
     }
 
-    /// Whether the decade has no full movie.
+    /// Whether the decade has no fully imported movie.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
@@ -38,7 +40,7 @@ impl ScoreColumns {
         self.ids[row]
     }
 
-    /// Row of a movie.
+    /// Row of a movie; `None` if the columns do not contain it.
     #[must_use]
     pub fn row_of(&self, id: MovieId) -> Option<usize> {
         let place = self.by_id.binary_search_by_key(&id, |row| self.id(*row as usize)).ok()?;
@@ -51,7 +53,7 @@ impl ScoreColumns {
         ScoreVector(std::array::from_fn(|criterion| self.criteria[criterion][row]))
     }
 
-    /// Predicate on rows: whether the movie is on the list.
+    /// Predicate on rows: whether the movie is on the list. False for all rows if the list is unknown.
     pub fn on_list(&self, list_key: &str) -> impl Fn(usize) -> bool {
         let code = self.list_keys.iter().position(|key| key == list_key).and_then(|code| u32::try_from(code).ok());
         move |row| code.is_some_and(|code| self.lists.of(row).contains(&code))
@@ -65,7 +67,8 @@ impl ScoreColumns {
         })
     }
 
-    fn with(&self, replaced: [(Criterion, Vec<f64>); 2]) -> Self {
+    /// These columns with other values of two criteria: those in which the bases differ.
+    fn with_criteria(&self, replaced: [(Criterion, Vec<f64>); 2]) -> Self {
         let mut columns = self.clone();
         for (criterion, values) in replaced {
             columns.criteria[criterion as usize] = values.into();
@@ -74,10 +77,12 @@ impl ScoreColumns {
     }
 }
 
-/// Several codes per row (such as a movie's genres), stored contiguously.
+/// A list of numbers per row, such as the ids of a movie's genres. All lists are in one vector, because a vector for
+/// each row would take more memory.
 #[derive(Debug, Default)]
 pub struct Codes {
     codes: Vec<u32>,
+    /// Where the list of each row ends in `codes`. It starts where that of the row before ends.
     ends: Vec<u32>,
 }
 
@@ -100,15 +105,17 @@ impl Codes {
     }
 }
 
-/// [Folded](fold_title) titles in one string: one substring search covers all movies.
+/// [Folded](fold_title) titles in one string, so that one substring search covers all movies.
 #[derive(Debug, Default)]
 pub struct Titles {
     text: String,
+    /// Where each title ends in `text`, including its separator.
     ends: Vec<u32>,
 }
 
 impl Titles {
-    /// Separates two titles; occurs in no title and no search text.
+    /// Follows each title in the text, so that a search text without it cannot match across two titles. In a title, a
+    /// space replaces it.
     const SEPARATOR: char = '\n';
 
     fn push(&mut self, title: &str) {
@@ -122,7 +129,7 @@ impl Titles {
         self.ends.shrink_to_fit();
     }
 
-    /// Rows whose folded titles contain `wanted`, folded likewise, in ascending order.
+    /// Rows whose titles contain `wanted`, in ascending order; all rows if `wanted` is empty. Both texts are folded.
     #[must_use]
     pub fn containing(&self, wanted: &str) -> Vec<usize> {
         let wanted = fold_title(wanted);
@@ -138,17 +145,19 @@ impl Titles {
     }
 }
 
-/// Offset within a decade's columns. A decade's titles stay far below 4 GiB.
+/// Converts a length or position within a decade's columns to `u32`, which takes half of the memory of `usize`. The
+/// titles of a decade stay far below 4 GiB.
 fn offset(length: usize) -> u32 {
     u32::try_from(length).expect("a decade's titles and codes stay below 4 GiB")
 }
 
-/// Attributes that a prediction's filters use, row by row as in the corresponding [`ScoreColumns`].
+/// Attributes of movies, for the filters and the details of predictions. A row has the same number as in the
+/// corresponding [`ScoreColumns`].
 #[derive(Debug, Default)]
 pub struct MovieAttributes {
     /// Release days.
     pub release_days: Vec<NaiveDate>,
-    /// How many of the four rating inputs are above 0.
+    /// How many of the four ratings are known: `TMDb`, `IMDb`, Metacritic, Rotten Tomatoes.
     pub coverage: Vec<u8>,
     /// When the scores were computed.
     pub computed_at: Vec<DateTime<Utc>>,
@@ -158,12 +167,14 @@ pub struct MovieAttributes {
     pub countries: Codes,
     /// Folded titles.
     pub titles: Titles,
+    /// The original language of each movie, as an index in `language_names`.
     languages: Vec<u32>,
     language_names: Vec<String>,
 }
 
 impl MovieAttributes {
-    /// Predicate on rows: whether the original language of the movie is `language`.
+    /// Predicate on rows: whether the original language of the movie is `language`. False for all rows if no movie has
+    /// this language.
     pub fn in_language(&self, language: &str) -> impl Fn(usize) -> bool {
         let code = self.language_names.iter().position(|name| name.eq_ignore_ascii_case(language));
         let code = code.and_then(|code| u32::try_from(code).ok());
@@ -171,7 +182,7 @@ impl MovieAttributes {
     }
 }
 
-/// All columns of one decade's full movies.
+/// All columns of one decade's fully imported movies.
 #[derive(Debug)]
 pub struct DecadeColumns {
     /// Score vectors.
@@ -180,7 +191,7 @@ pub struct DecadeColumns {
     pub attributes: MovieAttributes,
 }
 
-/// One full movie of a decade.
+/// One fully imported movie of a decade.
 #[derive(Debug, Clone)]
 pub struct MovieRow<'a> {
     /// Movie id.
@@ -189,7 +200,7 @@ pub struct MovieRow<'a> {
     pub vector: ScoreVector,
     /// Release day.
     pub release_day: NaiveDate,
-    /// How many of the four rating inputs are above 0.
+    /// How many of the four ratings are known: `TMDb`, `IMDb`, Metacritic, Rotten Tomatoes.
     pub coverage: u8,
     /// When the scores were computed.
     pub computed_at: DateTime<Utc>,
@@ -197,7 +208,7 @@ pub struct MovieRow<'a> {
     pub list_keys: Vec<&'a str>,
     /// Title.
     pub title: &'a str,
-    /// Two-letter code, or empty if unknown.
+    /// Two-letter code of the original language, or empty if unknown.
     pub language: &'a str,
     /// Database ids of genres.
     pub genres: Vec<u32>,
@@ -227,7 +238,7 @@ impl DecadeColumnsBuilder {
         attributes.languages.push(self.languages.code(row.language));
     }
 
-    /// Returns the columns, without spare capacity.
+    /// Returns the columns, without spare capacity, since they stay in the cache.
     #[must_use]
     pub fn finish(mut self) -> DecadeColumns {
         let attributes = &mut self.attributes;
@@ -249,20 +260,20 @@ pub struct SnapshotColumns {
     published: ScoreColumns,
     blind: ScoreColumns,
     popularity: Vec<f64>,
-    /// Movies of the decade on the target list that are not full, so that no ranking contains them.
+    /// Listed movies of the decade that are not fully imported, so that no ranking contains them.
     pub unhittable: Vec<MovieId>,
 }
 
-/// One full movie of the snapshot.
+/// One fully imported movie of the snapshot.
 #[derive(Debug, Clone)]
 pub struct SnapshotRow<'a> {
     /// Movie id.
     pub id: MovieId,
     /// Published criteria.
     pub published: ScoreVector,
-    /// Cultural impact, ignoring which movies are on the target list.
+    /// Cultural impact, computed as if it were unknown which movies are on the target list.
     pub blind_cultural_impact: f64,
-    /// People quality, ignoring which movies are on the target list.
+    /// People quality, computed as if it were unknown which movies are on the target list.
     pub blind_people_quality: f64,
     /// `TMDb`'s popularity, 0 where missing.
     pub popularity: f64,
@@ -305,12 +316,13 @@ impl SnapshotColumnsBuilder {
         self.popularity.push(row.popularity);
     }
 
-    /// Returns the columns of both bases, without spare capacity. `unhittable` are the listed movies that are not full.
+    /// Returns the columns of both bases, without spare capacity. `unhittable` are the listed movies of the decade that
+    /// are not fully imported.
     #[must_use]
     pub fn finish(mut self, unhittable: Vec<MovieId>) -> SnapshotColumns {
         self.popularity.shrink_to_fit();
         let published = self.published.finish();
-        let blind = published.with([
+        let blind = published.with_criteria([
             (Criterion::CulturalImpact, self.blind_cultural_impact),
             (Criterion::PeopleQuality, self.blind_people_quality),
         ]);
@@ -349,13 +361,15 @@ impl ScoreColumnsBuilder {
     }
 }
 
-/// Dictionary encoding of strings with few distinct values; a linear scan is faster than hashing at that size.
+/// Dictionary encoding of strings with few distinct values, such as languages. A linear search for a string is faster
+/// than a hash table at this size.
 #[derive(Debug, Default)]
 struct Dictionary {
     names: Vec<String>,
 }
 
 impl Dictionary {
+    /// The code of a string: its index in `names`, to which it is added if it is new.
     fn code(&mut self, name: &str) -> u32 {
         let code = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
             self.names.push(name.to_owned());

@@ -1,7 +1,7 @@
 //! Pure domain: weights, decades, scores, rankings and their accuracy.
 //!
-//! Does no I/O, reads no clock, contains no `async` code and imports no other layer. Each formula is defined once;
-//! where SQL repeats it, a test checks that both give the same bits.
+//! This crate does no I/O, reads no clock, contains no `async` code and imports no other layer. Each formula is defined
+//! here once. Where SQL repeats a formula, a test checks that both results are equal bit by bit.
 
 mod accuracy;
 mod columns;
@@ -40,7 +40,7 @@ impl std::fmt::Display for MovieId {
     }
 }
 
-/// Scores that a validation ranks by.
+/// The scores that a validation ranks by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Basis {
     /// Scores that ignore which movies are on the target list.

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{DecadeColumns, MovieId, ScoreColumns, Weights};
 
-/// Sort key of a movie in a ranking: higher score first, then lower id, so that there are no ties.
+/// Sort key of a movie in a ranking: the higher score comes first, and among equal scores the lower id, so that there
+/// are no ties.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// 0 to 100, or another value that the ranking sorts by.
+    /// The score, 0 to 100, or the value that [`Ranking::by`] ranks by.
     pub score: f64,
     /// Movie id.
     pub id: MovieId,
@@ -41,18 +42,19 @@ pub enum Membership<'a> {
     NotOn(&'a str),
 }
 
-/// Filter of a page. Ranks do not depend on it.
+/// Conditions that a movie must meet to be on a page. `None` is no condition. A movie that meets them keeps its rank
+/// among all movies of the ranking.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
     /// Minimum score.
     pub min_score: Option<f64>,
-    /// Any of these genres, by database id.
+    /// At least one of these genres, given by their database ids.
     pub genres: Option<Vec<u32>>,
-    /// Any of these production countries, by database id.
+    /// At least one of these production countries, given by their database ids.
     pub countries: Option<Vec<u32>>,
-    /// Original language.
+    /// Original language, in upper or lower case.
     pub language: Option<String>,
-    /// Text that the folded title contains, folded likewise.
+    /// Text that the title contains. Both are compared in folded form.
     pub title: Option<String>,
     /// Earliest release day.
     pub released_from: Option<NaiveDate>,
@@ -65,7 +67,7 @@ pub struct Filter {
 pub struct Place {
     /// Row in the columns.
     pub row: usize,
-    /// Score and id.
+    /// Score and id: the sort key, which a cursor contains.
     pub standing: Standing,
     /// 1 for the best movie of the ranking, regardless of filters.
     pub rank: usize,
@@ -84,22 +86,22 @@ pub struct Page {
     pub has_next: bool,
 }
 
-/// Scored movies of a decade. Sorted only as far as a page requires.
+/// Scored movies of a decade. They are not sorted: each call sorts only the movies that it returns.
 #[derive(Debug)]
 pub struct Ranking {
-    /// Ascending by row.
+    /// Rows and sort keys, in the order of the rows.
     scored: Vec<(usize, Standing)>,
 }
 
 impl Ranking {
-    /// Scores the movies of `membership`: one dot product each.
+    /// Scores the movies of `membership`, which takes one dot product per movie.
     #[must_use]
     pub fn of(columns: &ScoreColumns, weights: Weights, membership: Membership<'_>) -> Self {
         let score = |row| columns.vector(row).score(weights);
         Self { scored: members(columns, membership).map(|row| (row, standing(columns, row, score(row)))).collect() }
     }
 
-    /// Ranks all movies by `values`, one per row, instead of a score.
+    /// Ranks all movies by `values`, which has one value per row, instead of by scores.
     #[must_use]
     pub fn by(columns: &ScoreColumns, values: &[f64]) -> Self {
         Self { scored: (0..columns.len()).map(|row| (row, standing(columns, row, values[row]))).collect() }
@@ -117,11 +119,12 @@ impl Ranking {
         self.scored.is_empty()
     }
 
-    /// Returns at most `first` of the best movies that pass `filter` and come after `after`.
+    /// Returns the best movies that pass `filter` and come after `after` in the ranking: at most `first` of them.
     #[must_use]
     pub fn page(&self, decade: &DecadeColumns, filter: &Filter, after: Option<Standing>, first: usize) -> Page {
         let matching = self.matching(decade, filter);
         let total = matching.len();
+        // Counts the movies after `after` in the same pass in which `best` selects from them.
         let mut following = 0;
         let later = matching.iter().copied().filter(|(_, standing)| {
             let is_later = after.is_none_or(|after| after.is_before(standing));
@@ -139,7 +142,7 @@ impl Ranking {
         best.into_iter().enumerate().map(|(i, (row, standing))| Place { row, standing, rank: i + 1 }).collect()
     }
 
-    /// Returns the places of some rows, best first; omits rows that are not in the ranking.
+    /// Returns the places of the movies in some rows, best first. Omits rows that are not in the ranking.
     pub fn places_of(&self, rows: impl IntoIterator<Item = usize>) -> Vec<Place> {
         let at = |row| self.scored.binary_search_by_key(&row, |(row, _)| *row).ok();
         let held = rows.into_iter().filter_map(|row| at(row).map(|i| self.scored[i]));
@@ -147,6 +150,7 @@ impl Ranking {
         self.placed(best(held, self.scored.len()))
     }
 
+    /// The scored movies that pass `filter`.
     fn matching(&self, decade: &DecadeColumns, filter: &Filter) -> Cow<'_, [(usize, Standing)]> {
         if *filter == Filter::default() {
             return Cow::Borrowed(&self.scored);
@@ -171,21 +175,23 @@ impl Ranking {
         Cow::Owned(matching)
     }
 
-    /// Assigns ranks to sorted movies: one pass over the ranking counts the movies before each place.
+    /// Assigns ranks to sorted movies: one pass over the ranking counts the movies before each of them, which is faster
+    /// than sorting the ranking.
     fn placed(&self, ordered: Vec<(usize, Standing)>) -> Vec<Place> {
         let Some((_, last)) = ordered.last() else { return Vec::new() };
-        let mut entering = vec![0; ordered.len() + 1];
-        // Most movies come after the whole page; one comparison skips them.
+        // For each of the sorted movies: how many movies come before it, but not before the one before it. The last
+        // element counts the last sorted movie itself, which comes before none of them.
+        let mut newly_before = vec![0; ordered.len() + 1];
+        // Most movies come after the last sorted one; a single comparison skips them.
         for (_, standing) in self.scored.iter().filter(|(_, standing)| !last.is_before(standing)) {
-            // The first place that this movie precedes: it counts for that place and all later ones.
-            entering[ordered.partition_point(|(_, place)| !standing.is_before(place))] += 1;
+            newly_before[ordered.partition_point(|(_, sorted)| !standing.is_before(sorted))] += 1;
         }
         let mut before = 0;
-        let with_rank = |((row, standing), entering): ((usize, Standing), usize)| {
-            before += entering;
+        let with_rank = |((row, standing), newly_before): ((usize, Standing), usize)| {
+            before += newly_before;
             Place { row, standing, rank: before + 1 }
         };
-        ordered.into_iter().zip(entering).map(with_rank).collect()
+        ordered.into_iter().zip(newly_before).map(with_rank).collect()
     }
 }
 
@@ -193,6 +199,7 @@ fn standing(columns: &ScoreColumns, row: usize, score: f64) -> Standing {
     Standing { score, id: columns.id(row) }
 }
 
+/// Rows of the movies of `membership`.
 fn members(columns: &ScoreColumns, membership: Membership<'_>) -> impl Iterator<Item = usize> {
     let (key, wanted) = match membership {
         Membership::Any => (None, true),
@@ -203,11 +210,14 @@ fn members(columns: &ScoreColumns, membership: Membership<'_>) -> impl Iterator<
     (0..columns.len()).filter(move |row| on_list.as_ref().is_none_or(|on_list| on_list(*row) == wanted))
 }
 
-/// Returns the best `count` in order, without sorting the rest. Holds at most twice as many at a time.
+/// Returns the best `count` movies in order, without sorting the rest. Collects movies until there are more than twice
+/// `count`, then drops all but the best `count`. So it needs little memory, and each such selection drops more than
+/// half of the movies that it compares, which keeps the total time linear.
 fn best(movies: impl Iterator<Item = (usize, Standing)>, count: usize) -> Vec<(usize, Standing)> {
     let order = |a: &(usize, Standing), b: &(usize, Standing)| a.1.order(&b.1);
     let mut selected: Vec<(usize, Standing)> = Vec::new();
-    // Once `count` movies are found, others must precede this one.
+    // The last of the best `count` movies at the latest selection. A movie that does not come before it is not among
+    // the best. `None` before the first selection.
     let mut cutoff: Option<Standing> = None;
     for movie in movies {
         if cutoff.is_some_and(|cutoff| !movie.1.is_before(&cutoff)) {
@@ -232,7 +242,7 @@ mod tests {
     use chrono::DateTime;
     use proptest::prelude::*;
 
-    /// A small decade with many ties, some listed movies and some that match the filter.
+    /// A small decade with many equal scores, some listed movies and some that match the filter.
     fn decade() -> impl Strategy<Value = DecadeColumns> {
         prop::collection::vec((0..4_u32, any::<bool>(), 0..3_u32), 0..60).prop_map(|movies| {
             let row = |(i, (step, listed, genre)): (usize, (u32, bool, u32))| MovieRow {

@@ -1,20 +1,21 @@
-//! Folding of titles: two texts that a reader would call the same become equal.
+//! Folding of titles: two texts that a reader would call the same have the same folded form.
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The form of a title in which titles are searched and compared. It ignores
+/// Returns the form of a title in which titles are searched and compared. It ignores
 ///
-/// - case, by Unicode's full case folding whatever the language: `ß` is `ss`, `ς` is `σ`, `İ` and `ı` are `i`;
-/// - accents of Latin, Greek and Cyrillic letters, and Hebrew and Arabic vowel points: `é` is `e`, `ö` is `o`, `й` is `и`.
-///   Marks of other scripts make another letter, such as those of kana and of Indic vowels, and stay;
+/// - case, by Unicode's case mappings, in the same way for all languages: `ß` is `ss`, `ς` is `σ`, `İ` and `ı` are `i`;
+/// - accents of Latin, Greek and Cyrillic letters, and Hebrew and Arabic vowel points: `é` is `e`, `ö` is `o`, `й` is
+///   `и`. Marks of other scripts, such as the voicing marks of kana and the vowel signs of Indic scripts, are kept,
+///   because they make another letter;
 /// - how a character is written: composed or decomposed, half-width or full-width, as a ligature, as a superscript;
 /// - the shape of quotation marks and dashes, and invisible characters such as soft hyphens and direction marks.
 ///
-/// Letters with a stroke and joined letters are what they are typed as without them: `ø` is `o`, `ł` is `l`, `đ` and `ð`
-/// are `d`, `æ` is `ae`, `þ` is `th`. Folding a folded text changes nothing.
+/// Letters that many keyboards lack become what people type in their place: `ø` is `o`, `ł` is `l`, `đ` and `ð` are
+/// `d`, `æ` is `ae`, `þ` is `th`. Folding a folded text changes nothing.
 ///
-/// The database stores folded titles: a change of the result needs a migration that empties `cinegraph.folded_titles` and
-/// queues every title.
+/// The database stores folded titles, so a change of this function needs a migration that empties
+/// `cinegraph.folded_titles` and queues every title.
 ///
 /// ```
 /// # use cinegraph_scoring::fold_title;
@@ -26,8 +27,10 @@ pub fn fold_title(title: &str) -> String {
     if title.is_ascii() {
         return title.to_ascii_lowercase();
     }
-    // Decomposed first, which puts marks into their order: in capitals, the iota below a Greek letter is no mark but a
-    // letter of its own. Twice, because the case of some compatibility forms shows only when they are decomposed.
+    // The text is decomposed before its case is folded, for two reasons. Some compatibility forms have a case only once
+    // they are decomposed, such as the bold `𝐀`. And decomposition puts the marks of a letter into their standard
+    // order, which must be done while the iota below a Greek letter is still a mark: case folding turns it into a
+    // letter. The second round is a precaution: no character of Unicode 17 needs it.
     let decomposed = title.nfkd().flat_map(folded_case).nfkd().flat_map(folded_case).nfkd();
     let mut folded = String::with_capacity(title.len());
     for character in decomposed {
@@ -37,23 +40,25 @@ pub fn fold_title(title: &str) -> String {
             Simplified::Same => folded.push(character),
         }
     }
-    // What is left of a letter, such as the voicing mark of a kana, is stored as one character with it.
+    // Composes letters with the marks that were kept, such as a kana and its voicing mark.
     folded.nfc().collect()
 }
 
-/// Full case folding of one character. Capitals unite letters that have several small forms, such as `σ` and `ς`; they
-/// are made of small letters, because the capital `ẞ` has none, but its small form has: `SS`.
+/// Folds the case of one character: to lower case, to upper case, and to lower case again. The upper case makes
+/// different small forms of a letter equal, such as `σ` and `ς`. The lower case before it is for `ẞ`: this capital
+/// letter stays as it is in upper case, but its small form `ß` becomes `SS`.
 fn folded_case(character: char) -> impl Iterator<Item = char> {
     character.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase)
 }
 
-/// What becomes of a decomposed small letter or another character.
+/// What replaces a character after decomposition and case folding.
 enum Simplified {
     Same,
     Nothing,
     Text(&'static str),
 }
 
+/// The replacement of a character that is decomposed and in lower case.
 fn simplified(character: char) -> Simplified {
     Simplified::Text(match character {
         'ø' => "o",
@@ -67,7 +72,8 @@ fn simplified(character: char) -> Simplified {
         '\u{2018}'..='\u{201B}' | '\u{02B9}' | '\u{02BB}'..='\u{02BD}' | '\u{2032}' => "'",
         '\u{201C}'..='\u{201F}' | '\u{00AB}' | '\u{00BB}' => "\"",
         '\u{2010}'..='\u{2015}' | '\u{2212}' => "-",
-        // Accents, and points of Hebrew and Arabic, which are written or not.
+        // Accents, the vowel points of Hebrew and Arabic, which most texts leave out, and the Arabic tatweel, which
+        // only stretches a word.
         '\u{0300}'..='\u{036F}'
         | '\u{0483}'..='\u{0487}'
         | '\u{0591}'..='\u{05BD}'
@@ -109,7 +115,7 @@ mod tests {
         [lower.to_uppercase(), upper.to_lowercase(), upper, lower, composed, decomposed]
     }
 
-    /// What must hold of any text; `None` if it does.
+    /// Describes a form of the text that folds to another result than the text; `None` if all fold alike.
     fn violated(text: &str) -> Option<String> {
         let folded = fold_title(text);
         let wrong =
@@ -119,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_character_folds_like_its_other_forms() {
-        // The other planes have no letters but Han, which have no case and no marks.
+        // The other planes contain only Han characters, which have no case and no marks.
         let violations: Vec<_> = ('\0'..='\u{1FFFF}')
             .chain('\u{E0000}'..='\u{E0FFF}')
             .filter_map(|character| violated(&character.to_string()))
@@ -130,7 +136,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_folds_like_its_other_forms(text in any::<String>()) {
-            // In capitals, the iota below a Greek letter comes before the marks of another script that follow it.
+            // In upper case, the iota below a Greek letter is a letter, so marks that follow it belong to it and are
+            // not put into one order with those of the Greek letter.
             prop_assume!(!text.nfd().any(|character| character == '\u{345}'));
             prop_assert_eq!(violated(&text), None);
         }

@@ -8,7 +8,11 @@ use crate::graphql::metrics::{GraphqlMetrics, TokenRejection};
 use crate::graphql::root_fields::instrument_field;
 use crate::services::{Administrator, Bearer, ServiceError, Services};
 
-/// Instruments a root field and authenticates its administrator.
+/// Resolves a root field of the mutations: authenticates the administrator by the token of the request, then runs
+/// `change`. All of it is measured as the field.
+///
+/// # Errors
+/// Those of the authentication, before `change` runs, and those of `change`.
 pub(super) async fn admin_field<T>(
     ctx: &Context<'_>,
     change: impl AsyncFnOnce(&Services, Administrator) -> Result<T, ApiError>,
@@ -24,7 +28,8 @@ pub(super) async fn admin_field<T>(
     .await
 }
 
-/// Why a token was rejected; `None` for errors that are not about a token that was sent.
+/// Why a token was rejected. `None` for all other errors, such as a missing token, which are not counted as rejected
+/// tokens.
 fn token_rejection(error: &ServiceError) -> Option<TokenRejection> {
     match error {
         ServiceError::InvalidToken => Some(TokenRejection::Invalid),

@@ -8,7 +8,7 @@ use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::movie_prediction::{Movie, MovieConnection};
-use crate::graphql::types::prediction_filter::text;
+use crate::graphql::types::prediction_filter::check_text;
 use crate::scoring::fold_title;
 use crate::store::MovieKey;
 
@@ -24,7 +24,7 @@ pub(super) enum MovieBy {
 }
 
 impl MovieBy {
-    /// The movie; `None` if it does not exist.
+    /// The movie with this ID; `None` if it does not exist.
     ///
     /// # Errors
     /// `BAD_USER_INPUT` for a malformed ID.
@@ -76,14 +76,17 @@ impl MovieQueries {
     }
 }
 
-/// A page of movies whose title contains `contains`.
+/// A page of the movies whose folded title contains the folded text `contains`, after the cursor `after`.
+///
+/// # Errors
+/// `BAD_USER_INPUT` for an invalid argument, `NOT_FOUND` if a movie is deleted while the page is loaded.
 async fn search(
     context: &RequestContext,
     contains: &str,
     first: i32,
     after: Option<&str>,
 ) -> Result<MovieConnection, ApiError> {
-    text("titleContains", Some(contains))?;
+    check_text("titleContains", Some(contains))?;
     let folded = fold_title(contains);
     if folded.is_empty() {
         return Err(ApiError::bad_input("titleContains", "is empty, or has only accents and invisible characters"));
@@ -92,7 +95,7 @@ async fn search(
     let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;
     let has_previous = after.is_some();
     let after = after.map(|after| (after.title, after.id));
-    // One more than the page has, to know whether another page follows.
+    // One movie more than the page has, to know whether another page follows.
     let mut found = context.services().movies.titled(&folded, after.as_ref(), first + 1).await?;
     let has_next = found.len() > first;
     found.truncate(first);

@@ -100,14 +100,17 @@ impl RankingQueries {
     }
 }
 
-/// Which page of a ranking, and of which data.
+/// The arguments that select a page of a ranking, and the lowest version of its data.
 struct Paging<'a> {
     first: i32,
     after: Option<&'a str>,
     at_least: Option<i64>,
 }
 
-/// A page of a decade's candidates or listed movies.
+/// A page of a decade's candidates or of its listed movies, as `status` says.
+///
+/// # Errors
+/// `BAD_USER_INPUT` for an invalid argument.
 async fn ranking_page(
     context: &RequestContext,
     params: RankingParams,
@@ -117,6 +120,8 @@ async fn ranking_page(
     paging: Paging<'_>,
 ) -> Result<PredictionConnection, ApiError> {
     let decade = Decade::starting(decade).map_err(ServiceError::from)?;
+    // All that determines the movies and their order. The `Debug` texts may change with a release, which makes older
+    // cursors invalid.
     let cursors =
         context.cursors(&[&format!("{status:?}"), &params.key(), &decade.to_string(), &format!("{filter:?}")]);
     let request = PageRequest {

@@ -16,7 +16,8 @@ use crate::scoring::Decade;
 use crate::services::ServiceError;
 use crate::services::live_updates::{self, Change, Update, UpdateParams, UpdateStream};
 
-/// Maximum size of the top that a subscription follows.
+/// Maximum number of candidates that a subscription follows. A choice: five pages of the maximum size; each change of
+/// the data is compared with all of them.
 const TOP_MAX: i32 = 500;
 
 /// How a movie's position in the top changed.
@@ -84,6 +85,8 @@ impl PredictionUpdatesSubscription {
     }
 }
 
+/// Converts the changes of `stream` to a stream of updates. It ends with the first error, for example if the profile is
+/// deleted.
 fn updates(
     stream: UpdateStream,
     list: String,
@@ -105,7 +108,7 @@ fn updates(
     unfold(Some(stream), next).flat_map(iter)
 }
 
-/// Converts a change of the top to schema types, in order.
+/// Converts the updates of a change to schema types, in the same order.
 fn prediction_updates(change: Change, list: String) -> Vec<Result<PredictionUpdate, ApiError>> {
     let Change { updates, selection, data_version } = change;
     let params = Arc::new(RankingParams { selection, custom: false, list });

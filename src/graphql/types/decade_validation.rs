@@ -42,11 +42,12 @@ impl DecadeValidation {
         self.report.totals().into()
     }
 
+    /// A page of one of the three lists of movies. `which` names the list in the scope of its cursors.
     fn page(
         &self,
         context: &RequestContext,
         which: &str,
-        movies: &[Listed],
+        movies: &[ReportedMovie],
         first: i32,
         after: Option<&str>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
@@ -120,7 +121,7 @@ impl DecadeValidation {
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
-        let movies: Vec<_> = self.report.hits.iter().copied().map(Listed::Ranked).collect();
+        let movies: Vec<_> = self.report.hits.iter().copied().map(ReportedMovie::Ranked).collect();
         self.page(context(ctx), "hits", &movies, first, after.as_deref())
     }
 
@@ -133,8 +134,9 @@ impl DecadeValidation {
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
-        let missed = self.report.missed.iter().copied().map(Listed::Ranked);
-        let movies: Vec<_> = missed.chain(self.report.unhittable.iter().copied().map(Listed::Unranked)).collect();
+        let missed = self.report.missed.iter().copied().map(ReportedMovie::Ranked);
+        let unhittable = self.report.unhittable.iter().copied().map(ReportedMovie::Unranked);
+        let movies: Vec<_> = missed.chain(unhittable).collect();
         self.page(context(ctx), "missed", &movies, first, after.as_deref())
     }
 
@@ -146,36 +148,41 @@ impl DecadeValidation {
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
-        let movies: Vec<_> = self.report.false_positives.iter().copied().map(Listed::Ranked).collect();
+        let movies: Vec<_> = self.report.false_positives.iter().copied().map(ReportedMovie::Ranked).collect();
         self.page(context(ctx), "false positives", &movies, first, after.as_deref())
     }
 }
 
-/// A page of `places`, which is the whole list in ranking order.
+/// A page of `movies`, which must be the whole list, ordered by standing. `node` converts a movie to the schema type.
+///
+/// # Errors
+/// `BAD_USER_INPUT` for an invalid page size or cursor.
 pub(in crate::graphql) fn page_of<Node: async_graphql::OutputType>(
-    places: &[Listed],
+    movies: &[ReportedMovie],
     scope: CursorScope,
     first: i32,
     after: Option<&str>,
-    node: impl Fn(Listed) -> Node,
+    node: impl Fn(ReportedMovie) -> Node,
 ) -> Result<Connection<Node, CountFields>, ApiError> {
     let (first, after) = (page_size(first)?, scope.read(after)?);
-    let start = after.map_or(0, |after| places.partition_point(|place| place.standing().order(&after).is_le()));
-    let page = &places[start..places.len().min(start + first)];
-    let count = CountFields { total_count: places.len() };
-    let mut connection = Connection::with_additional_fields(start > 0, start + page.len() < places.len(), count);
-    connection.edges.extend(page.iter().map(|place| Edge::new(scope.cursor(place.standing()), node(*place))));
+    let start = after.map_or(0, |after| movies.partition_point(|movie| movie.standing().order(&after).is_le()));
+    let page = &movies[start..movies.len().min(start + first)];
+    let count = CountFields { total_count: movies.len() };
+    let mut connection = Connection::with_additional_fields(start > 0, start + page.len() < movies.len(), count);
+    connection.edges.extend(page.iter().map(|movie| Edge::new(scope.cursor(movie.standing()), node(*movie))));
     Ok(connection)
 }
 
-/// A movie of a validation: ranked, or listed but not full.
+/// A movie of a validation: a hit, a miss or a false positive.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::graphql) enum Listed {
+pub(in crate::graphql) enum ReportedMovie {
+    /// A fully imported movie, listed or not.
     Ranked(Place),
+    /// A listed movie that is not fully imported.
     Unranked(MovieId),
 }
 
-impl Listed {
+impl ReportedMovie {
     pub(in crate::graphql) fn id(self) -> MovieId {
         match self {
             Self::Ranked(place) => place.standing.id,
@@ -183,7 +190,8 @@ impl Listed {
         }
     }
 
-    /// Movies without a score come last, by ID.
+    /// Sort key of the movie. An unranked movie gets the lowest score, so that it comes after all ranked movies;
+    /// unranked movies are ordered by ID.
     fn standing(self) -> Standing {
         match self {
             Self::Ranked(place) => place.standing,
@@ -192,8 +200,8 @@ impl Listed {
     }
 }
 
-/// A movie in a validation's ranking.
-pub(in crate::graphql) struct RankedMovie(Listed);
+/// The schema type of a [`ReportedMovie`].
+pub(in crate::graphql) struct RankedMovie(ReportedMovie);
 
 /// A movie in the ranking of a validation, or a listed movie that the ranking does not contain.
 #[Object]
@@ -201,16 +209,16 @@ impl RankedMovie {
     /// Rank among all fully imported movies of the decade, starting at 1. Null if the movie is not fully imported.
     async fn rank(&self) -> Option<usize> {
         match self.0 {
-            Listed::Ranked(place) => Some(place.rank),
-            Listed::Unranked(_) => None,
+            ReportedMovie::Ranked(place) => Some(place.rank),
+            ReportedMovie::Unranked(_) => None,
         }
     }
 
     /// Score on the requested basis, 0 to 100. Null if the movie is not fully imported.
     async fn score(&self) -> Option<f64> {
         match self.0 {
-            Listed::Ranked(place) => Some(place.standing.score),
-            Listed::Unranked(_) => None,
+            ReportedMovie::Ranked(place) => Some(place.standing.score),
+            ReportedMovie::Unranked(_) => None,
         }
     }
 

@@ -24,7 +24,7 @@ use crate::services::predictions::ScoredMovie;
 use crate::store::{self, ColumnsSource};
 
 impl RequestContext {
-    /// A movie that another part of the result refers to.
+    /// Loads a movie whose ID comes from another part of the result.
     ///
     /// # Errors
     /// `NOT_FOUND` if it was deleted in the meantime.
@@ -32,7 +32,8 @@ impl RequestContext {
         self.load(id).await?.map(Movie).ok_or_else(movie_deleted)
     }
 
-    /// The score of a single movie, computed from the base tables.
+    /// The score of a single movie, computed from the base tables. Works for every movie, also for one that no decade's
+    /// columns contain.
     ///
     /// # Errors
     /// `NOT_FOUND` if the movie was deleted in the meantime.
@@ -44,7 +45,7 @@ impl RequestContext {
 /// A page of movies, ordered by title.
 pub(in crate::graphql) type MovieConnection = async_graphql::connection::Connection<TitleCursor, Movie>;
 
-/// A movie that existed earlier in the same operation.
+/// `NOT_FOUND` for a movie that existed earlier in the same operation.
 fn movie_deleted() -> ApiError {
     ApiError::new(ErrorCode::NotFound, "the movie was deleted while the request ran; retry")
 }
@@ -53,8 +54,9 @@ fn movie_deleted() -> ApiError {
 pub(in crate::graphql) struct Movie(pub(crate) Arc<store::Movie>);
 
 impl Movie {
-    /// Key of the movie's details: its ID, and the decade whose data version invalidates them.
-    fn of(&self) -> DetailKey<MovieId> {
+    /// Key of the movie's details: its ID, and the decade whose data version makes the cached details stale. Without a
+    /// decade, every version does.
+    fn detail_key(&self) -> DetailKey<MovieId> {
         DetailKey { id: self.0.id, decade: self.0.release_date.and_then(Decade::of) }
     }
 }
@@ -109,13 +111,13 @@ impl Movie {
 
     /// Genres, ordered by name.
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
-        let genres = context(ctx).load(MovieGenres(self.of())).await?;
+        let genres = context(ctx).load(MovieGenres(self.detail_key())).await?;
         Ok(map_loaded(genres))
     }
 
     /// Production countries, ordered by code.
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
-        let countries = context(ctx).load(MovieCountries(self.of())).await?;
+        let countries = context(ctx).load(MovieCountries(self.detail_key())).await?;
         Ok(map_loaded(countries))
     }
 
@@ -128,13 +130,13 @@ impl Movie {
 
     /// External ratings and other metrics, ordered by source and type.
     async fn metrics(&self, ctx: &Context<'_>) -> Result<Vec<Metric>, ApiError> {
-        let metrics = context(ctx).load(MovieMetrics(self.of())).await?;
+        let metrics = context(ctx).load(MovieMetrics(self.detail_key())).await?;
         Ok(map_loaded(metrics))
     }
 
     /// Award nominations and wins of the movie.
     async fn festivals(&self, ctx: &Context<'_>) -> Result<FestivalRecord, ApiError> {
-        let entries = context(ctx).load(MovieFestivals(self.of())).await?;
+        let entries = context(ctx).load(MovieFestivals(self.detail_key())).await?;
         Ok(FestivalRecord::of(map_loaded(entries)))
     }
 
@@ -146,9 +148,9 @@ impl Movie {
         #[graphql(desc = "Maximum number of people, 1 to 100", default = 10)] first: i32,
     ) -> Result<Vec<CreditedPerson>, ApiError> {
         let first = page_size(first)?;
-        let credits = context(ctx).load(MovieCredits(self.of())).await?;
+        let credits = context(ctx).load(MovieCredits(self.detail_key())).await?;
         let credits = credits.as_ref().map_or(&[][..], |credits| credits.as_slice());
-        Ok(CreditedPerson::of(credits, self.of().decade, first))
+        Ok(CreditedPerson::of(credits, self.detail_key().decade, first))
     }
 
     /// Cast and crew credits: directors, then the cast in billing order, then the rest of the crew.
@@ -161,15 +163,16 @@ impl Movie {
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<Connection<Credit, CountFields>, ApiError> {
         let first = page_size(first)?;
+        // `*` stands for all departments: no department has this name.
         let scope_of = [&self.0.id.to_string(), department.as_deref().unwrap_or("*")];
         let cursors = context(ctx).cursors(&["credits", scope_of[0], scope_of[1]]);
         let after = cursors.read(after.as_deref())?;
-        let credits = context(ctx).load(MovieCredits(self.of())).await?;
+        let credits = context(ctx).load(MovieCredits(self.detail_key())).await?;
         let wanted = |credit: &&store::Credit| department.as_deref().is_none_or(|name| in_department(credit, name));
         let credits: Vec<_> = credits.iter().flat_map(|credits| credits.iter()).filter(wanted).cloned().collect();
-        // Credits have no score. The cursor holds the position of the credit in the list, in the place of an ID.
+        // Credits have no score. A cursor holds the credit's position in the filtered list instead of an ID.
         let standing = |place: usize| Standing { score: 0.0, id: MovieId(i64::try_from(place).unwrap_or(i64::MAX)) };
-        let decade = self.of().decade;
+        let decade = self.detail_key().decade;
         let start = after.map_or(0, |after| usize::try_from(after.id.0).map_or(0, |place| place + 1));
         let total_count = credits.len();
         let page = credits.into_iter().enumerate().skip(start).take(first);
@@ -196,12 +199,13 @@ impl Movie {
             let params = context.ranking_params(profile, weights, list).await?;
             Prediction::of_movie(context, &self.0, Arc::new(params)).await
         };
+        // Never `None`. The field is nullable so that an error makes only this field null, and not the whole movie.
         // Boxed for the reason given at `RequestContext::load`.
         Some(predict.boxed().await)
     }
 }
 
-/// Converts loaded values to schema types. Empty if the loader found none.
+/// Converts loaded details to schema types. Empty if the loader found none.
 fn map_loaded<T, U: for<'a> From<&'a T>>(loaded: Option<Arc<Vec<T>>>) -> Vec<U> {
     loaded.iter().flat_map(|values| values.iter()).map(U::from).collect()
 }
@@ -225,18 +229,23 @@ pub(in crate::graphql) struct RankingFields {
 /// Score and rank of one movie for one list under one set of weights.
 pub(in crate::graphql) struct Prediction {
     scored: ScoredMovie,
+    /// Why the movie has no rank. `None` if it has one, or if the cached columns of its decade do not contain it yet.
     unranked: Option<UnrankedReason>,
     params: Arc<RankingParams>,
 }
 
 impl Prediction {
-    /// The prediction of a movie in its decade's ranking.
+    /// The prediction of a movie that its decade's columns contain: a candidate, or a listed movie, which has no rank.
     pub(in crate::graphql) fn ranked(scored: ScoredMovie, params: Arc<RankingParams>) -> Self {
         let unranked = scored.listed.then_some(UnrankedReason::Listed);
         Self { scored, unranked, params }
     }
 
-    /// The prediction of any movie: from its decade's ranking if it is in one, else computed from the base tables.
+    /// The prediction of any movie: from its decade's columns if they contain it, otherwise computed from the base
+    /// tables and without a rank.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if the movie was deleted in the meantime, and the errors of the database.
     pub(in crate::graphql) async fn of_movie(
         context: &RequestContext,
         movie: &store::Movie,

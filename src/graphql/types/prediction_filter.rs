@@ -8,10 +8,10 @@ use crate::graphql::error::ApiError;
 use crate::scoring::{Filter, fold_title};
 use crate::services::reference::Reference;
 
-/// Maximum number of names in one condition.
+/// Maximum number of names in one condition. A choice: more than anyone selects, and few enough to look up all of them.
 const NAMES_MAX: usize = 50;
 
-/// Maximum length of a text in a filter, in characters.
+/// Maximum length of a text in a filter, in characters. A choice: longer than nearly all titles.
 const TEXT_MAX: usize = 200;
 
 /// Restricts predictions to movies that match all conditions. Ranks do not depend on the filter.
@@ -49,14 +49,15 @@ impl PredictionFilter {
         {
             return Err(ApiError::bad_input("filter.releasedFrom", "is after releasedTo"));
         }
-        text("filter.originalLanguage", self.original_language.as_deref())?;
-        text("filter.titleContains", self.title_contains.as_deref())?;
+        check_text("filter.originalLanguage", self.original_language.as_deref())?;
+        check_text("filter.titleContains", self.title_contains.as_deref())?;
         Ok(Filter {
             min_score: self.min_score,
             genres: ids(context, "filter.genres", self.genres, Reference::genre_ids).await?,
             countries: ids(context, "filter.countries", self.countries, Reference::country_ids).await?,
             language: self.original_language,
-            // Folded here, so that filters that mean the same share a cache entry.
+            // Folded here, before the filter becomes part of a cache key, so that texts with the same folded form share
+            // an entry.
             title: self.title_contains.as_deref().map(fold_title),
             released_from: self.released_from.map(|day| day.0),
             released_to: self.released_to.map(|day| day.0),
@@ -64,7 +65,11 @@ impl PredictionFilter {
     }
 }
 
-/// The IDs of `names`, `None` if there are none. Unknown names are left out: they match no movie.
+/// The IDs of `names`; `None`, which matches all movies, if no names are given. Unknown names are left out, because
+/// they match no movie. If all names are unknown, the IDs are empty and match no movie either.
+///
+/// # Errors
+/// `BAD_USER_INPUT` if there are more than [`NAMES_MAX`] names or one is not valid.
 async fn ids(
     context: &RequestContext,
     field: &str,
@@ -76,13 +81,16 @@ async fn ids(
         return Err(ApiError::bad_input(field, format!("has {} names, expected {NAMES_MAX} at most", names.len())));
     }
     for name in &names {
-        text(field, Some(name))?;
+        check_text(field, Some(name))?;
     }
     Ok(Some(of(context.reference().await?, &names)))
 }
 
-/// Rejects texts that are too long or contain a NUL character.
-pub(in crate::graphql) fn text(field: &str, text: Option<&str>) -> Result<(), ApiError> {
+/// Checks the text of the argument `field`, if there is one.
+///
+/// # Errors
+/// `BAD_USER_INPUT` if it is longer than [`TEXT_MAX`] characters or contains a NUL character.
+pub(in crate::graphql) fn check_text(field: &str, text: Option<&str>) -> Result<(), ApiError> {
     match text {
         Some(text) if text.chars().count() > TEXT_MAX => {
             Err(ApiError::bad_input(field, format!("is longer than {TEXT_MAX} characters")))

@@ -1,7 +1,7 @@
 //! The predictions page: HTML rendered from results of the GraphQL API.
 //!
-//! It queries the same operation pipeline as clients and so shares the response cache. Everything works by links and
-//! forms; the scripts in `assets/` only make it faster.
+//! The page sends its queries through the same operation pipeline as clients, so it shares their response cache.
+//! Everything on it works with links and forms; the scripts in `assets/` only make it faster.
 
 pub(super) mod assets;
 mod chrome;

@@ -1,4 +1,4 @@
-//! Errors that the page shows.
+//! Errors that the predictions page shows.
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -9,11 +9,11 @@ pub(super) struct PageError {
     pub(super) status: StatusCode,
     pub(super) title: &'static str,
     pub(super) text: String,
-    /// Seconds after which to retry.
+    /// Seconds for the header `Retry-After`, if it is to be sent.
     pub(super) retry_after: Option<u32>,
 }
 
-/// An error of a GraphQL response.
+/// An error in a GraphQL response.
 #[derive(Debug, Deserialize)]
 pub(super) struct GraphqlError {
     message: String,
@@ -50,14 +50,14 @@ impl PageError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error", text)
     }
 
-    /// The error of a GraphQL response.
+    /// What the page shows for an error in a GraphQL response. The error's code decides the status and the title.
     pub(super) fn from_graphql(error: &GraphqlError, retry_after: Option<u32>) -> Self {
         let (status, title) = match error.extensions.code.as_str() {
             "BAD_USER_INPUT" => (StatusCode::BAD_REQUEST, "Invalid request"),
             "NOT_FOUND" => (StatusCode::NOT_FOUND, "Not found"),
             "TIMEOUT" => (StatusCode::GATEWAY_TIMEOUT, "Request timed out"),
             "SERVICE_UNAVAILABLE" => (StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable"),
-            // Includes errors in the page's own queries, whose text would not help its readers.
+            // This includes errors in the page's own queries, whose message would not help the readers of the page.
             _ => return Self::internal(),
         };
         Self { retry_after, ..Self::new(status, title, error.message.clone()) }

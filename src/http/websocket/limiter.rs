@@ -1,4 +1,4 @@
-//! The limits of WebSocket connections and multipart streams, and how many are open.
+//! Limits of WebSocket connections and multipart streams, and a limiter that counts the open ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,30 +9,36 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Connections closed per second on shutdown, or more if time is short: spreads the reconnects to other instances.
+/// How many connections per second begin to close on shutdown, on average; more if all of them would otherwise take
+/// longer than [`WebSocketLimits::close_window`]. Their clients reconnect to other instances at this rate. The value is
+/// a choice.
 const CLOSED_PER_SECOND: f64 = 100.0;
 
-/// Limits of WebSocket connections.
+/// Limits of WebSocket connections. `connections`, `slow_after`, `idle_timeout` and `close_window` apply to multipart
+/// streams as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WebSocketLimits {
     /// Concurrent connections.
     pub connections: usize,
     /// Concurrent operations per connection.
     pub subscriptions: usize,
-    /// Maximum size of a client's message.
+    /// Maximum size of a client's message, in bytes.
     pub message_bytes: usize,
-    /// Maximum size of the messages queued for a client.
+    /// Maximum total size of the messages queued for a client, in bytes.
     pub queue_bytes: usize,
-    /// How long the queue may be full before the connection is closed.
+    /// How long a message may wait for space in the queue before the connection is closed.
     pub slow_after: Duration,
-    /// Maximum time until `connection_init`.
+    /// Maximum time from the handshake until the client's `connection_init`.
     pub init_timeout: Duration,
-    /// Idle time after which a client is pinged; after the same time again the connection counts as lost.
+    /// Time without a message of the client after which it is pinged. If it sends nothing for the same time again, the
+    /// connection counts as lost.
     pub idle_timeout: Duration,
-    /// Maximum length of the window in which connections start to close on shutdown.
+    /// Maximum length of the time window in which connections begin to close on shutdown.
     pub close_window: Duration,
 }
 
+/// The values are choices. `idle_timeout` is far below a minute, the idle timeout of many proxies. The settings replace
+/// `connections` and `close_window`.
 impl Default for WebSocketLimits {
     fn default() -> Self {
         Self {
@@ -48,7 +54,7 @@ impl Default for WebSocketLimits {
     }
 }
 
-/// Limits and tracks all WebSocket connections of this instance.
+/// Limits and tracks all WebSocket connections and multipart streams of this instance. Clones share the permits.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimiter(Arc<SharedLimiter>);
 
@@ -61,27 +67,27 @@ struct SharedLimiter {
 }
 
 impl ConnectionLimiter {
-    /// Rejects all connections after `stop` is cancelled, and closes the open ones.
+    /// A limiter that, after `stop` is cancelled, rejects all new connections and tells the open ones to close.
     #[must_use]
     pub fn new(limits: WebSocketLimits, stop: CancellationToken) -> Self {
         let permits = Arc::new(Semaphore::new(limits.connections));
         Self(Arc::new(SharedLimiter { limits, permits, open: TaskTracker::new(), stop }))
     }
 
-    /// Waits until all connections are closed. To be called after `stop` is cancelled, when no new ones are accepted.
+    /// Waits until all connections are closed. Call it after `stop` is cancelled, when new connections are rejected.
     pub async fn closed(&self) {
         self.0.open.close();
         self.0.open.wait().await;
     }
 
-    /// A permit for one more connection; none if all are taken or the service is shutting down.
+    /// A permit for one more connection; `None` if all permits are taken or the service is shutting down.
     pub(in crate::http) fn try_acquire(&self) -> Option<ConnectionPermit> {
         let permit = Arc::clone(&self.0.permits).try_acquire_owned().ok().filter(|_| !self.0.stop.is_cancelled())?;
         Some(ConnectionPermit { _permit: permit, _open: self.0.open.token(), limiter: Arc::clone(&self.0) })
     }
 }
 
-/// Counts one open connection until dropped.
+/// Counts as one open connection until it is dropped.
 pub(in crate::http) struct ConnectionPermit {
     _permit: OwnedSemaphorePermit,
     _open: TaskTrackerToken,
@@ -93,8 +99,9 @@ impl ConnectionPermit {
         self.limiter.limits
     }
 
-    /// Waits until this connection should close on shutdown. Connections close at random times within a window, so that
-    /// their clients do not reconnect all at once.
+    /// Waits for the shutdown, and then until it is this connection's turn to close. Each connection closes at a random
+    /// time within a window, so that the clients do not all reconnect at once. The fewer connections are open, the
+    /// shorter is the window.
     pub(in crate::http) async fn stopped(&self) {
         let SharedLimiter { stop, limits, permits, .. } = &*self.limiter;
         stop.cancelled().await;

@@ -1,5 +1,5 @@
-//! `/graphql/ws`: subscriptions and other operations over WebSocket. Here is the handshake; `connection` serves what it
-//! accepts.
+//! `/graphql/ws`: subscriptions and other operations over WebSocket. This module accepts or rejects the handshake; the
+//! module `connection` serves accepted connections.
 
 mod connection;
 mod limiter;
@@ -29,7 +29,8 @@ use crate::graphql::{ErrorCode, GraphqlMetrics};
 pub(super) use limiter::ConnectionPermit;
 pub use limiter::{ConnectionLimiter, WebSocketLimits};
 
-/// Read buffer of a connection. Small, because messages are small and connections are many.
+/// Size of the read buffer of a connection. The default of the library, 128 KiB, would take much memory: there may be
+/// thousands of connections, and nearly all messages are far smaller.
 const READ_BUFFER_BYTES: usize = 8 * 1024;
 
 /// `GET /graphql/ws`.
@@ -72,7 +73,7 @@ pub(super) async fn upgrade<E: Executor>(
         .on_upgrade(move |socket| handle_connection(socket, pipeline, metrics, permit))
 }
 
-/// The response to a client for which the limiter has no permit.
+/// The response if the limiter has no permit for a connection or stream.
 pub(super) fn no_connection(metrics: &GraphqlMetrics) -> Response {
     let (code, problem) = (
         ErrorCode::ServiceUnavailable,
@@ -82,21 +83,23 @@ pub(super) fn no_connection(metrics: &GraphqlMetrics) -> Response {
     ([(RETRY_AFTER, "1")], error_response(StatusCode::SERVICE_UNAVAILABLE, code, problem)).into_response()
 }
 
-/// Whether the request's origin may connect: an allowed one, or the service's own. Clients other than browsers send
-/// none, and carry no cookies to abuse.
+/// Whether pages of the request's origin may connect: an allowed origin, or that of the service itself. A request
+/// without an origin may connect, too. It does not come from a page: browsers add the origin to every handshake.
 fn is_origin_allowed(allowed: &AllowedOrigins, headers: &HeaderMap, is_proxied: bool) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
-    // A proxy that does not keep `Host` sends it as `X-Forwarded-Host`. Pages cannot add this header to a handshake.
+    // A proxy that replaces `Host` sends the original as `X-Forwarded-Host`. It is safe to use: pages cannot add this
+    // header to a handshake.
     allowed.allows(origin)
         || is_of_host(origin, headers.get(HOST))
         || is_proxied && is_of_host(origin, headers.get(FORWARDED_HOST))
 }
 
-/// Whether an origin equals the host that a request is for. Ignores the scheme, which is unknown behind a proxy.
+/// Whether an origin has the host and the port that a request is for. If one of them has no port, it counts as the
+/// default port of the origin's scheme. The scheme of the request is unknown, because a proxy may have ended TLS.
 fn is_of_host(origin: &str, host: Option<&HeaderValue>) -> bool {
     let host = host.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    // An origin has no user information.
+    // `Uri` also accepts user information, which an origin never has.
     let origin = origin.parse::<Uri>().ok().filter(|_| !origin.contains('@'));
     let (Some(host), Some(origin)) = (host, origin) else { return false };
     let default_port = match origin.scheme_str() {

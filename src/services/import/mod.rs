@@ -1,7 +1,8 @@
 //! Imports movies from files into the database, all or nothing.
 //!
 //! Each file is validated row by row and streamed into a staging table; set-based statements of `store::import` then
-//! merge the tables in one transaction. Only ids stay in memory. A refresh computes the scores.
+//! merge the tables in one transaction. Of the rows, only ids stay in memory, to check references between the files.
+//! The import computes no scores; a refresh afterwards does.
 
 mod csv_columns;
 mod csv_import;

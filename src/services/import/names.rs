@@ -1,6 +1,6 @@
-//! Full names of the keys that the files use.
+//! What an import adds to names in the files: full names of lists and organizations, and ids of genres.
 
-/// Full names of lists.
+/// Keys of lists, with their full names.
 pub(super) const LISTS: [(&str, &str); 7] = [
     ("1001_movies", "1001 Movies You Must See Before You Die"),
     ("criterion", "The Criterion Collection"),
@@ -11,7 +11,7 @@ pub(super) const LISTS: [(&str, &str); 7] = [
     ("letterboxd_top_250", "Letterboxd Top 250"),
 ];
 
-/// Full names of award organizations.
+/// Abbreviations of award organizations, with their full names.
 pub(super) const ORGANIZATIONS: [(&str, &str); 11] = [
     ("AMPAS", "Academy of Motion Picture Arts and Sciences"),
     ("CFF", "Cannes Film Festival"),
@@ -26,7 +26,7 @@ pub(super) const ORGANIZATIONS: [(&str, &str); 11] = [
     ("TIFF", "Toronto International Film Festival"),
 ];
 
-/// TMDb's ids of movie genres (<https://developer.themoviedb.org/reference/genre-movie-list>).
+/// Movie genres, with their ids in TMDb (<https://developer.themoviedb.org/reference/genre-movie-list>).
 pub(super) const GENRES: [(&str, i32); 19] = [
     ("Action", 28),
     ("Adventure", 12),

@@ -7,8 +7,9 @@ use super::trigger_setup;
 use crate::store::connection::Connection;
 use crate::store::error::{SchemaError, StoreError};
 
-/// Schema variant of a database. Variants of the host application are recognised by what its migrations added and
-/// removed.
+/// Schema variant of a database. The variants of a host database are told apart by the tables and columns that the
+/// host's migrations added over time. They differ only in the text that `cinegraph migrate` prints: all of them have
+/// the columns that Cinegraph needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaVariant {
     /// No movie tables.
@@ -19,9 +20,9 @@ pub enum SchemaVariant {
     August17,
     /// Host tables from 21 August 2025 on, when the host began to store predictions.
     August21,
-    /// Host tables of March 2026, during the renaming of the lenses.
+    /// Host tables of March 2026, while the host renamed its *lenses*: the categories by which it weighs movies.
     March2026,
-    /// Host tables from 25 March 2026 on, with the lenses' final names.
+    /// Host tables from 25 March 2026 on, with the final names of the lenses.
     FinalLenses,
     /// Host tables from June 2026 on, with trained models.
     June2026,
@@ -41,8 +42,8 @@ impl fmt::Display for SchemaVariant {
     }
 }
 
-/// Columns of host tables that the statements read or, for person quality, write. Every variant has all of them;
-/// `movie_lists` is not needed.
+/// Columns that Cinegraph reads in host tables, including those of `person_metrics` that it may also write. Every
+/// variant has all of them. The table `movie_lists` is not required: a list without a name in it is named by its key.
 const COLUMNS: [(&str, &[&str]); 14] = [
     (
         "movies",
@@ -99,7 +100,8 @@ impl SchemaVariant {
         let signs = sqlx::query_file!("src/store/sql/database_state.sql").fetch_one(&mut *connection).await;
         let signs = signs.map_err(StoreError::of_setup)?;
         if !signs.movies {
-            // Also the state after an interrupted first migration.
+            // Even if `signs.migrated`: a first migration that was interrupted has created Cinegraph's schema, but no
+            // movie tables yet.
             return Ok(Self::Empty);
         }
         if signs.migrated {
@@ -108,7 +110,8 @@ impl SchemaVariant {
                 return Ok(Self::Ours);
             }
         }
-        // The newest sign first, because a later variant may still have the signs of earlier ones.
+        // The sign of the newest variant is checked first, because a later variant may still have the signs of earlier
+        // ones.
         Ok(if signs.prediction_models {
             Self::June2026
         } else if signs.final_lenses {
@@ -122,7 +125,8 @@ impl SchemaVariant {
         })
     }
 
-    /// Rejects tables that have the expected names but other columns.
+    /// Fails if a table or column that Cinegraph needs is missing. In a database without movie tables, fails if other
+    /// tables have the names of those that the migrations would create.
     pub(super) async fn require_tables(self, connection: &mut Connection) -> Result<(), StoreError> {
         let columns = COLUMNS.iter().flat_map(|(table, columns)| columns.iter().map(|column| (*table, *column)));
         let (tables, columns): (Vec<_>, Vec<_>) = columns.map(|(t, c)| (t.to_owned(), c.to_owned())).unzip();
@@ -131,12 +135,14 @@ impl SchemaVariant {
         if self != Self::Empty {
             return if missing.is_empty() { Ok(()) } else { Err(SchemaError::Incomplete(missing).into()) };
         }
+        // A table that does not exist is listed in `missing` by its bare name, without columns.
         let names = COLUMNS.iter().map(|(table, _)| (*table).to_owned());
-        let there: Vec<_> = names.filter(|table| !missing.contains(table)).collect();
-        if there.is_empty() { Ok(()) } else { Err(SchemaError::NamesTaken(there).into()) }
+        let taken: Vec<_> = names.filter(|table| !missing.contains(table)).collect();
+        if taken.is_empty() { Ok(()) } else { Err(SchemaError::NamesTaken(taken).into()) }
     }
 
-    /// Rejects a migration that this role lacks the privileges to complete.
+    /// Fails if this role lacks a privilege that the migration needs, before the migration changes anything. `indexes`
+    /// are those that the migration will create.
     pub(super) async fn require_privileges(
         self,
         connection: &mut Connection,
@@ -145,14 +151,15 @@ impl SchemaVariant {
         let (mut read, mut own): (Vec<String>, Vec<String>) = (vec![], vec![]);
         if self != Self::Empty {
             read.extend(COLUMNS.iter().map(|(table, _)| (*table).to_owned()));
+            // Creating an index requires ownership of the table, and so does dropping a trigger on detach.
             own.extend(
                 trigger_setup::TABLES.into_iter().chain(indexes.iter().map(|index| index.table)).map(str::to_owned),
             );
             own.sort_unstable();
             own.dedup();
         }
-        let creates = self == Self::Empty || !indexes.is_empty();
-        let missing = sqlx::query_file_scalar!("src/store/sql/missing_privileges.sql", &read, &own, creates);
+        let creates_in_public = self == Self::Empty || !indexes.is_empty();
+        let missing = sqlx::query_file_scalar!("src/store/sql/missing_privileges.sql", &read, &own, creates_in_public);
         let missing = missing.fetch_all(connection).await.map_err(StoreError::of_setup)?;
         if missing.is_empty() { Ok(()) } else { Err(SchemaError::Privileges(missing).into()) }
     }

@@ -1,9 +1,9 @@
-//! Indexes on host tables that the statements need, created where the host application has no equivalent.
+//! The indexes that Cinegraph's statements need on host tables. Those for which the host has no equivalent are created.
 
 use crate::store::connection::Connection;
 use crate::store::error::StoreError;
 
-/// An index by its leading columns.
+/// A needed index, described by the columns that it must begin with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Index {
     pub(super) table: &'static str,
@@ -11,7 +11,7 @@ pub(super) struct Index {
     columns: &'static [&'static str],
 }
 
-/// The indexes that the migrations create with Cinegraph's own movie tables.
+/// All needed indexes. The migrations create them too if they create the movie tables.
 const NEEDED: [Index; 11] = [
     btree("movies", &["release_date"]),
     btree("movies", &["imdb_id"]),
@@ -31,11 +31,13 @@ const fn btree(table: &'static str, columns: &'static [&'static str]) -> Index {
 }
 
 impl Index {
-    /// Name of the index if Cinegraph creates it.
+    /// Name of the index if Cinegraph creates it. An equivalent index of the host may have any name.
     pub(super) fn name(&self) -> String {
         format!("cinegraph_{}_{}_idx", self.table, self.columns.join("_"))
     }
 
+    /// Statement that creates the index. `CONCURRENTLY`, so that the host application can write to the table meanwhile;
+    /// such a statement must run outside of a transaction.
     pub(super) fn creation(&self) -> String {
         let Self { table, method, columns } = self;
         let columns = columns.join(", ");
@@ -43,38 +45,40 @@ impl Index {
     }
 }
 
-/// Statement that drops an index created by Cinegraph.
+/// Statement that drops an index that Cinegraph created, without blocking writers of the table.
 pub(super) fn removal(name: &str) -> String {
     format!("DROP INDEX CONCURRENTLY IF EXISTS public.{name}")
 }
 
-/// The needed indexes without an equivalent in the database.
+/// The needed indexes for which the database has no equivalent: no valid index of the same method that begins with the
+/// same columns and covers every row.
 pub(super) async fn missing(connection: &mut Connection) -> Result<Vec<&'static Index>, StoreError> {
     let mut missing = vec![];
     for index in &NEEDED {
         let columns: Vec<String> = index.columns.iter().map(|&column| column.to_owned()).collect();
-        let there = sqlx::query_file_scalar!("src/store/sql/has_index.sql", index.table, index.method, &columns);
-        if !there.fetch_one(&mut *connection).await.map_err(StoreError::of_setup)? {
+        let exists = sqlx::query_file_scalar!("src/store/sql/has_index.sql", index.table, index.method, &columns);
+        if !exists.fetch_one(&mut *connection).await.map_err(StoreError::of_setup)? {
             missing.push(index);
         }
     }
     Ok(missing)
 }
 
-/// Cinegraph's indexes whose build was interrupted: unusable, but still updated by every write.
+/// Names of Cinegraph's indexes whose build was interrupted. PostgreSQL keeps such an index as invalid: no query uses
+/// it, but every write still updates it.
 pub(super) async fn interrupted(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
     list(connection, true).await
 }
 
-/// All indexes that Cinegraph created.
+/// Names of all indexes that Cinegraph created.
 pub(super) async fn ours(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
     list(connection, false).await
 }
 
 async fn list(connection: &mut Connection, only_invalid: bool) -> Result<Vec<String>, StoreError> {
     let names: Vec<String> = NEEDED.iter().map(Index::name).collect();
-    let there = sqlx::query_file_scalar!("src/store/sql/our_indexes.sql", &names, only_invalid);
-    there.fetch_all(connection).await.map_err(StoreError::of_setup)
+    let existing = sqlx::query_file_scalar!("src/store/sql/our_indexes.sql", &names, only_invalid);
+    existing.fetch_all(connection).await.map_err(StoreError::of_setup)
 }
 
 #[cfg(test)]

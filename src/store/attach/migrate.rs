@@ -1,4 +1,4 @@
-//! Migrating a database, and detaching from it.
+//! Migrates a database, and detaches from it.
 
 use std::time::Duration;
 
@@ -17,12 +17,13 @@ use crate::store::pool::Store;
 use crate::store::query_name::QueryName;
 use crate::store::transaction::SETUP_LIMIT;
 
-/// How often to check whether another instance has finished migrating.
+/// How often to try to take the migration lock while another instance holds it.
 const POLL_EVERY: Duration = Duration::from_millis(250);
-/// How long to wait for it: building indexes on millions of rows takes minutes.
+/// How long to wait for the migration lock. A choice: far longer than another instance needs to build indexes on
+/// millions of rows, which takes minutes.
 const POLL_FOR: Duration = Duration::from_hours(1);
 
-/// How long opening a connection may take.
+/// How long opening a connection may take. A choice: longer than for a request, because no client waits for a response.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
 /// Result of a migration.
@@ -32,7 +33,7 @@ pub struct Migrated {
     pub found: SchemaVariant,
     /// Descriptions of the applied migrations.
     pub migrations: Vec<String>,
-    /// Indexes created on host tables.
+    /// Names of the indexes created on host tables.
     pub indexes: Vec<String>,
     /// Tables on which triggers were created.
     pub triggers: Vec<&'static str>,
@@ -43,14 +44,14 @@ pub struct Migrated {
 pub struct Detached {
     /// Schema variant before detaching.
     pub found: SchemaVariant,
-    /// Dropped indexes.
+    /// Names of the dropped indexes.
     pub indexes: Vec<String>,
     /// Tables whose triggers were dropped.
     pub triggers: Vec<&'static str>,
 }
 
 impl Store {
-    /// Migrates the schema to the current version. Waits while another instance migrates.
+    /// Migrates the schema to the current version. Waits while another instance migrates, for up to an hour.
     ///
     /// # Errors
     /// [`SchemaError`] if the database has incompatible movie tables, if this role lacks privileges, if a table stays
@@ -61,15 +62,19 @@ impl Store {
         measurement.checked(migrated.await)
     }
 
+    /// Migrates; the caller holds the migration lock.
     async fn migrate_locked(&self) -> Result<Migrated, StoreError> {
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
         let found = SchemaVariant::of(&mut connection).await?;
         found.require_tables(&mut connection).await?;
+        // An empty database gets its indexes from the migration files, together with its tables.
         let indexes = if found == SchemaVariant::Empty { vec![] } else { indexes::missing(&mut connection).await? };
         found.require_privileges(&mut connection, &indexes).await?;
 
         let migrations = apply_files(&mut connection).await?;
-        // Before the triggers, whose statements use the indexes.
+        // Indexes are built before the triggers are created, because the functions of the triggers use them. The
+        // remains of an interrupted build are dropped first: such an index is in `indexes` again, and its name must be
+        // free.
         for index in indexes::interrupted(&mut connection).await? {
             self.run_concurrently(indexes::removal(&index)).await?;
         }
@@ -94,6 +99,7 @@ impl Store {
         measurement.checked(detached.await)
     }
 
+    /// Detaches; the caller holds the migration lock.
     async fn detach_locked(&self) -> Result<Detached, StoreError> {
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
         let found = SchemaVariant::of(&mut connection).await?;
@@ -103,7 +109,8 @@ impl Store {
             return Err(SchemaError::ReadByOthers(views).into());
         }
 
-        // Before the schemas: CASCADE would drop the triggers too, and lock all of their tables at once.
+        // The triggers are dropped before the schemas: `DROP SCHEMA … CASCADE` would drop them too, but it would lock
+        // all of their tables at once.
         let triggers = trigger_setup::remove_all(&mut connection).await?;
         let indexes = indexes::ours(&mut connection).await?;
         for index in &indexes {
@@ -114,10 +121,12 @@ impl Store {
         Ok(Detached { found, indexes, triggers })
     }
 
-    /// The migration lock, acquired by polling: a session that waits for it inside the server holds a snapshot, and
-    /// concurrent index builds wait for all snapshots.
+    /// Takes the migration lock by polling. A session that waited for the lock inside the server (`pg_advisory_lock`)
+    /// would hold a snapshot meanwhile, and `CREATE INDEX CONCURRENTLY` of the instance that has the lock waits for all
+    /// older snapshots: each would wait for the other.
     async fn migration_lock(&self) -> Result<Lease, StoreError> {
         let lock = PgAdvisoryLock::new("cinegraph migrate");
+        // A key that is derived from a name is always a `bigint`.
         let key = lock.key().as_bigint().unwrap_or_default();
         let mut connection = self.connect(LOCK_TIMEOUT).await?;
         let acquired = tokio::time::timeout(POLL_FOR, async {
@@ -137,14 +146,14 @@ impl Store {
         acquired.await.map_err(|_| SchemaError::Locked("the migration lock"))?.map_err(StoreError::of_setup)
     }
 
-    /// Runs a long statement on its own connection. Without a lock timeout, because only other schema changes queue
-    /// behind the locks of `CONCURRENTLY`.
+    /// Runs a `CONCURRENTLY` statement on a connection without a lock timeout. It may wait long for running
+    /// transactions, but readers and writers of the table do not queue behind its locks; only other schema changes do.
     async fn run_concurrently(&self, statement: String) -> Result<(), StoreError> {
         let mut connection = self.connect(Duration::ZERO).await?;
         connection.run(statement).await.map_err(StoreError::of_setup)
     }
 
-    /// Opens a connection with the limits of a command.
+    /// Opens a connection whose statements may take up to [`SETUP_LIMIT`]. A `lock_timeout` of zero means no timeout.
     async fn connect(&self, lock_timeout: Duration) -> Result<Connection, StoreError> {
         let options = self.pool.connect_options().as_ref().clone().options([
             ("statement_timeout", SETUP_LIMIT.as_millis().to_string()),
@@ -157,11 +166,13 @@ impl Store {
     }
 }
 
-/// Applies pending migration files; returns their descriptions.
+/// Applies the pending migration files; returns their descriptions. The caller holds the migration lock.
 async fn apply_files(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
     let mut migrator = migrator();
-    // The caller holds the migration lock; sqlx would wait for its own lock inside the server.
+    // The lock of the caller suffices. sqlx would wait for a lock of its own inside the server, which must not be done:
+    // see `migration_lock`.
     migrator.set_locking(false);
+    // Versions that were applied earlier, so that the result has only those that this run applies.
     let table = sqlx::query_scalar!(r#"SELECT to_regclass('cinegraph._sqlx_migrations') IS NOT NULL AS "there!""#);
     let applied = if table.fetch_one(&mut *connection).await.map_err(StoreError::of_setup)? {
         let versions = sqlx::query_scalar::<_, i64>("SELECT version FROM cinegraph._sqlx_migrations");
@@ -169,11 +180,12 @@ async fn apply_files(connection: &mut Connection) -> Result<Vec<String>, StoreEr
     } else {
         vec![]
     };
-    let mut attempts = Attempts::at("a table that a migration reads");
+    let mut attempts = Attempts::for_lock_on("a table that a migration reads");
     loop {
         let (raw, response) = connection.send();
-        let applied = async { migrator.run_direct(None, raw, false).await.map_err(sqlx::Error::from) };
-        match response.of(applied).await {
+        // Without a target version, and without skipping: runs all pending files.
+        let run = async { migrator.run_direct(None, raw, false).await.map_err(sqlx::Error::from) };
+        match response.complete(run).await {
             Ok(()) => break,
             Err(error) => attempts.wait_after(error).await?,
         }

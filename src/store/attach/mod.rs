@@ -1,7 +1,8 @@
-//! Attach: migrates a database, even one of a host application that keeps running. Detach: removes everything again.
+//! Attach: migrates a database, even one of a host application that keeps running. Detach: removes everything that a
+//! migration has added to a host application's database.
 //!
-//! On host tables only triggers and missing indexes are added. Statements that lock a host table lock one at a time,
-//! give up after a short timeout and retry later, because writers queue behind a waiting lock request.
+//! Only triggers and missing indexes are added to host tables. A statement that locks host tables locks only one, gives
+//! up after a short timeout and is retried later, because writers queue behind a waiting lock request.
 
 mod detect;
 mod indexes;
