@@ -10,11 +10,14 @@ and are no failure: the load decides.
 import json
 import re
 import sys
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from dashboards import ROOT, SERIES
+from monitoring.dashboards import SERIES
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def ask(server, path, **parameters):

@@ -1,17 +1,12 @@
-#!/usr/bin/env python3
-"""Generates dashboards/*.json for Grafana. Without arguments it writes them; --check fails if they are not current;
---names FILE fails if dashboards or alerts use a metric that FILE (src/telemetry/catalogue.rs) does not define.
+"""The dashboards for Grafana.
 
 Expressions below omit the selectors of job and instance; `selected` adds them to each series.
 """
 
 import json
 import re
-import sys
-from pathlib import Path
 from urllib.parse import quote
 
-ROOT = Path(__file__).resolve().parent.parent
 TITLES = {
     "cinegraph-overview": "Cinegraph: overview",
     "cinegraph-cache": "Cinegraph: caches",
@@ -675,33 +670,11 @@ def dashboard(uid):
     }
 
 
-def unknown_names(definitions):
-    """The metrics that dashboards or rules use and neither `definitions` nor the recording rules define."""
-    recording = (ROOT / "alerts/recording-rules.yml").read_text()
-    expressions = [recording, (ROOT / "alerts/alert-rules.yml").read_text()]
-    expressions += [target["expr"] for panels in PANELS.values() for item in panels for target in item["targets"]]
-    used = {match[1] for text in expressions for match in SERIES.finditer(text) if match[1]}
-    known = set(re.findall(r"record: (\S+)", recording)) | set(re.findall(r"[\w:]+", definitions))
-    return sorted(name for name in used if name not in known and re.sub("_(bucket|count|sum)$", "", name) not in known)
+def expressions():
+    """All expressions of the panels."""
+    return [target["expr"] for panels in PANELS.values() for item in panels for target in item["targets"]]
 
 
-def main(arguments):
-    match arguments:
-        case ["--names", definitions]:
-            unknown = unknown_names(Path(definitions).read_text())
-            return f"not in {definitions}: {', '.join(unknown)}" if unknown else None
-        case [] | ["--check"]:
-            texts = {f"dashboards/{uid}.json": json.dumps(dashboard(uid), indent=2) + "\n" for uid in PANELS}
-        case _:
-            return __doc__
-    stray = [str(path) for path in (ROOT / "dashboards").glob("*.json") if f"dashboards/{path.name}" not in texts]
-    if arguments:
-        stray += [name for name, text in texts.items() if not (ROOT / name).is_file() or (ROOT / name).read_text() != text]
-        return f"not current, run scripts/dashboards.py: {', '.join(stray)}" if stray else None
-    for name, text in texts.items():
-        (ROOT / name).write_text(text)
-    return None
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def all_panels():
+    """The panels of all dashboards."""
+    return [item for panels in PANELS.values() for item in panels]
