@@ -14,7 +14,7 @@ use super::*;
 use crate::breaker::BreakerMetrics;
 use crate::clock::{Clock, ClockHand};
 use crate::telemetry::Recorder;
-use crate::versions::{DataVersions, Identity, Scope, Version, Versions};
+use crate::versions::{DataVersions, Identity, Scope, Version, VersionSet, Versions};
 
 const TTL: Ttl = Ttl::of(Duration::from_mins(1));
 
@@ -135,6 +135,16 @@ impl Fixture {
         tokio::spawn(async move { Ok(*cache.get(Name(name), load).await?) })
     }
 
+    /// Starts a lookup of "whole", whose load returns the value of "part".
+    fn lookup_whole(&self, part: Ending) -> JoinHandle<Result<Option<u32>, Failure>> {
+        let (cache, parts, part) = (self.cache.clone(), self.cache.clone(), self.load(part));
+        let load = async move {
+            let (value, version_set) = (*parts.get(Name("part"), part).await?, VersionSet::default());
+            Ok(Loaded { value, version_set, ttl: TTL, bytes: 1, source: DataSource::CacheFresh })
+        };
+        tokio::spawn(async move { Ok(*cache.get(Name("whole"), load).await?) })
+    }
+
     /// Lets all other tasks run until `condition` holds.
     async fn settle(&self, condition: impl Fn(&Self) -> bool) {
         while !condition(self) {
@@ -223,6 +233,35 @@ async fn an_expired_entry_outlives_an_outage_but_hides_no_bug() {
     assert_eq!(fixture.lookup("a", Ending::Fail(Failure::Bug)).await.unwrap(), Err(Failure::Bug));
     assert_eq!(fixture.lookup("b", Ending::Fail(Failure::Outage)).await.unwrap(), Err(Failure::Outage));
     assert_eq!(fixture.lookup("a", Ending::Value).await.unwrap(), Ok(Some(7)));
+}
+
+#[tokio::test]
+async fn an_outage_brings_no_older_value_back_after_one_derived_from_a_stale_part() {
+    let fixture = Fixture::new();
+    fixture.released.add_permits(10);
+    assert_eq!(fixture.lookup("whole", Ending::Value).await.unwrap(), Ok(Some(1)));
+    fixture.publish(2, 0);
+    assert_eq!(fixture.lookup("part", Ending::Value).await.unwrap(), Ok(Some(2)));
+    fixture.clock.advance(TO_EXPIRED);
+    let outage = Ending::Fail(Failure::Outage);
+    assert_eq!(fixture.lookup_whole(outage).await.unwrap(), Ok(Some(2)), "derived from the outdated part");
+    assert_eq!(fixture.lookup("whole", outage).await.unwrap(), Ok(Some(2)));
+    assert_eq!(fixture.lookup_whole(Ending::Value).await.unwrap(), Ok(Some(5)), "it is not served without an outage");
+}
+
+#[tokio::test]
+async fn a_value_derived_from_a_stale_part_hides_no_entry_of_newer_data() {
+    let fixture = Fixture::new();
+    fixture.released.add_permits(10);
+    assert_eq!(fixture.lookup("part", Ending::Value).await.unwrap(), Ok(Some(1)));
+    fixture.publish(2, 0);
+    assert_eq!(fixture.lookup("whole", Ending::Value).await.unwrap(), Ok(Some(2)));
+    fixture.clock.advance(TO_EXPIRED);
+    let outage = Ending::Fail(Failure::Outage);
+    assert_eq!(fixture.lookup_whole(outage).await.unwrap(), Ok(Some(2)), "its part is of older data");
+    fixture.publish(3, 3);
+    assert_eq!(fixture.lookup_whole(outage).await.unwrap(), Err(Failure::Outage));
+    assert_eq!(fixture.lookup_whole(Ending::Value).await.unwrap(), Ok(Some(5)));
 }
 
 #[tokio::test]

@@ -239,14 +239,27 @@ where
         let validity = Validity::new(created_at, ttl.jittered(rand::random()));
         let validity = dependencies.validity.map_or(validity, |parts| validity.min(&parts));
         let entry = Arc::new(Entry { value: Arc::new(value), version_set, validity, bytes });
-        // A value derived from a stale entry is outdated already. It is not cached, because a refresh of that entry is
-        // running and the next lookup can use its result. Nor is a value cached that was invalidated while it was
-        // loaded: no lookup may be served it. If the epoch has changed meanwhile, its rows may even come from either
-        // database.
-        if dependencies.stale == 0 && ttl != Ttl::NONE && !self.is_invalidated(&entry) {
-            self.write_l2(&key, &entry, reason);
-            self.insert(key.clone(), Arc::clone(&entry), key.is_custom() || dependencies.custom);
-            self.cache_context.metrics.written(self.name, Layer::L1, reason);
+        // A value derived from a stale entry is outdated already. A refresh of that entry is running, and the next lookup
+        // can use its result.
+        let is_outdated = dependencies.stale > 0;
+        if is_outdated && let Some(newer) = self.newer_in_memory(&key, &entry) {
+            return LoadOutcome::outdated(newer);
+        }
+        // A value that was invalidated while it was loaded is not stored: no lookup may be served it. If the epoch has
+        // changed meanwhile, its rows may even come from either database.
+        if ttl != Ttl::NONE && !self.is_invalidated(&entry) {
+            let custom = key.is_custom() || dependencies.custom;
+            if is_outdated {
+                // Expired from the start, so that only an outage makes a lookup use it. Without it, such a lookup could
+                // use an older entry of the key, after clients were served this value.
+                let validity = Validity { fresh_until: created_at, stale_until: created_at, ..entry.validity };
+                let (value, version_set) = (Arc::clone(&entry.value), entry.version_set.clone());
+                self.insert(key, Arc::new(Entry { value, version_set, validity, bytes }), custom);
+            } else {
+                self.write_l2(&key, &entry, reason);
+                self.insert(key, Arc::clone(&entry), custom);
+                self.cache_context.metrics.written(self.name, Layer::L1, reason);
+            }
         }
         let source = source.max(dependencies.source.unwrap_or(DataSource::CacheFresh));
         LoadOutcome { entry, lookup: Lookup::Miss, source }
@@ -260,11 +273,12 @@ where
         self.memory().set(key, entry, custom);
     }
 
-    /// Whether `entry`, which comes from L2, is derived from older data than the entry of `key` in L1: another instance
-    /// may have stored it before that instance had read the latest versions. Clients that were served the newer data
-    /// must not see older data again.
-    fn is_older_than_in_l1(&self, key: &K, entry: &Entry<V>) -> bool {
-        self.memory().get(key).is_some_and(|known| entry.version_set.is_older_than(&known.version_set))
+    /// The L1 entry of `key`, if it is of newer data than `entry` and may be served in an outage. Clients that were served
+    /// the newer data must not see older data again. `entry` may be older because another instance, which had not read
+    /// the latest versions yet, stored it or a value that it is derived from.
+    fn newer_in_memory(&self, key: &K, entry: &Entry<V>) -> Option<Arc<Entry<V>>> {
+        let is_newer = |known: &Arc<Entry<V>>| entry.version_set.is_older_than(&known.version_set);
+        self.memory().get(key).filter(|known| is_newer(known) && !self.is_invalidated(known))
     }
 
     /// Redis, and the name of `key` in it for data of `epoch`; `None` if the entry is not shared. Nothing is shared
@@ -284,7 +298,7 @@ where
             let now = self.cache_context.clock.moment();
             let decode = |stored: &Stored| self.codec.as_ref()?.decode(&name, stored, now);
             let entry = redis.get(self.name, &name, counted, decode).await?;
-            (!self.is_older_than_in_l1(key, &entry)).then(|| (key.clone(), Arc::new(entry)))
+            self.newer_in_memory(key, &entry).is_none().then(|| (key.clone(), Arc::new(entry)))
         });
         join_all(reads).await.into_iter().flatten().collect()
     }
