@@ -275,14 +275,15 @@ pub(super) fn as_float(count: u64) -> f64 {
     count as f64
 }
 
-/// Number of predictions served fresh, stale, from the database and by the direct query.
-fn sources(server: &Server) -> Result<[u64; 4]> {
+/// Number of predictions served fresh, stale, computed from memory, from the database and by the direct query.
+fn sources(server: &Server) -> Result<[u64; 5]> {
     let metrics = metrics(server.admin)?;
     let count = |source: &str| {
-        let series = format!("cinegraph_prediction_duration_seconds_count{{source=\"{source}\"}} ");
-        metrics.lines().find_map(|line| line.strip_prefix(series.as_str())?.trim().parse().ok()).unwrap_or(0)
+        let series = format!("cinegraph_prediction_duration_seconds_count{{source=\"{source}\",");
+        let of_it = metrics.lines().filter(|line| line.starts_with(&series));
+        of_it.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
     };
-    Ok(["cache_fresh", "cache_stale", "database", "fallback"].map(count))
+    Ok(["cache_fresh", "cache_stale", "memory", "database", "fallback"].map(count))
 }
 
 /// One client, which sends requests until the load ends.

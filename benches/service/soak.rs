@@ -295,8 +295,12 @@ fn compare(total: &LoadStats, metrics: &str) -> Vec<String> {
     let all = as_float(total.took.len() as u64);
     let mut pairs = vec![
         ("requests to /graphql", all, of("http_server_request_duration_seconds_count", "http_route=\"/graphql\"")),
-        ("SLO requests", all, of("cinegraph_slo_requests_total", "")),
-        ("good SLO requests", all - as_float(total.failed), of("cinegraph_slo_requests_total", "result=\"good\"")),
+        ("SLO requests", all, of("cinegraph_slo_requests_total", "surface=\"api\"")),
+        (
+            "good SLO requests",
+            all - as_float(total.failed),
+            of("cinegraph_slo_requests_total", "surface=\"api\",result=\"good\""),
+        ),
         ("operations", all, of("graphql_server_request_duration_seconds_count", "")),
         (
             "successful operations",

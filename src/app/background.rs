@@ -103,6 +103,11 @@ pub(super) async fn poll_replica_lag(store: Store) {
     }
 }
 
+/// Pings the database servers, so that the metrics show an absent one.
+pub(super) async fn watch_servers(store: Store) {
+    store.watch_servers().await;
+}
+
 /// Records since when the pool of requests has been exhausted although the database responds. The readiness check reads
 /// this. Never returns.
 pub(super) async fn watch_pool(store: Store) {

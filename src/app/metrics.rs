@@ -6,7 +6,7 @@ use crate::graphql::{self, GraphqlMetrics};
 use crate::http::HttpMetrics;
 use crate::jobs::TaskMetrics;
 use crate::store::StoreMetrics;
-use crate::telemetry::{self, Recorder};
+use crate::telemetry::{self, Recorder, ScheduleDelay};
 
 /// All instruments of a service. They exist from the start in every process, so that a series that has no event yet is
 /// 0 and not missing.
@@ -26,13 +26,16 @@ pub struct Metrics {
     pub store: StoreMetrics,
     /// Background tasks.
     pub tasks: TaskMetrics,
+    /// How late the runtime wakes tasks.
+    pub schedule_delay: ScheduleDelay,
 }
 
 impl Metrics {
     /// Creates all instruments.
     #[must_use]
     pub fn new(recorder: Recorder) -> Self {
-        let graphql = GraphqlMetrics::new(&recorder, graphql::ROOT_FIELDS, graphql::LOADERS);
+        let graphql =
+            GraphqlMetrics::new(&recorder, graphql::ROOT_FIELDS, graphql::SUBSCRIPTION_FIELDS, graphql::LOADERS);
         Self {
             breakers: BreakerMetrics::new(&recorder),
             caches: CacheMetrics::new(&recorder),
@@ -40,6 +43,7 @@ impl Metrics {
             graphql,
             store: StoreMetrics::new(&recorder),
             tasks: TaskMetrics::new(&recorder),
+            schedule_delay: ScheduleDelay::new(&recorder),
             recorder,
         }
     }
@@ -95,7 +99,7 @@ mod tests {
         let text = metrics().recorder.render();
 
         for line in [
-            r#"cinegraph_slo_requests_total{result="bad"} 0"#,
+            r#"cinegraph_slo_requests_total{surface="page",result="bad"} 0"#,
             r#"cinegraph_graphql_errors_total{code="INTERNAL"} 0"#,
             r#"cinegraph_graphql_field_requests_total{field="predictions",outcome="error"} 0"#,
             r#"cinegraph_graphql_field_requests_total{field="other",outcome="ok"} 0"#,

@@ -11,7 +11,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::background::{follow_embedded_postgres, follow_versions, poll_replica_lag, run_metrics_upkeep, watch_pool};
+use super::background::{
+    follow_embedded_postgres, follow_versions, poll_replica_lag, run_metrics_upkeep, watch_pool, watch_servers,
+};
 use super::shutdown::{Shutdown, finish};
 use super::{App, status};
 use crate::cache::CacheContext;
@@ -140,7 +142,7 @@ impl App {
         let background = TaskTracker::new();
         let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.recorder.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
-        self.spawn_embedded_follower(&background, stop);
+        self.spawn_watchers(&background, stop);
         background.spawn(self.serve_admin((listener, address), probe, stop));
         background.spawn(jobs.run(stop.clone()));
         background.close();
@@ -190,6 +192,14 @@ impl App {
         background.spawn(close.clone().run_until_cancelled_owned(upkeep));
         background.spawn(close.clone().run_until_cancelled_owned(poll_replica_lag(self.store.clone())));
         background.spawn(close.clone().run_until_cancelled_owned(watch_pool(self.store.clone())));
+        self.spawn_watchers(background, close);
+    }
+
+    /// Starts the loops of every instance that only measure, or follow the database server.
+    fn spawn_watchers(&self, background: &TaskTracker, close: &CancellationToken) {
+        background.spawn(close.clone().run_until_cancelled_owned(watch_servers(self.store.clone())));
+        let delay = self.metrics.schedule_delay.clone().measure();
+        background.spawn(close.clone().run_until_cancelled_owned(delay));
         self.spawn_embedded_follower(background, close);
     }
 

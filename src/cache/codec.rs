@@ -102,7 +102,8 @@ fn decode<V: SharedValue>(name: &str, stored: &Stored, now: Moment) -> Option<En
     let created_at = (stale_until - windows.age).min(now);
     let validity =
         Validity { created_at, oldest_part: (stale_until - windows.oldest_part).min(now), fresh_until, stale_until };
-    Some(Entry { value: Arc::new(value), version_set, validity, bytes })
+    // Values of custom weights are not shared.
+    Some(Entry { value: Arc::new(value), version_set, validity, bytes, custom: false })
 }
 
 /// A hash of the payload and of the name that it is stored under. It detects changed bytes, and a value that was copied
@@ -133,7 +134,7 @@ mod tests {
         let part = Validity::new(start(), Ttl::of(Duration::from_secs(100)));
         let validity = Validity::new(start() + Duration::from_secs(10), Ttl::of(Duration::from_secs(500))).min(&part);
         let value = Arc::new((7, "a text".to_owned()));
-        Entry { value, version_set: VersionSet::default(), validity, bytes: 42 }
+        Entry { value, version_set: VersionSet::default(), validity, bytes: 42, custom: false }
     }
 
     fn read(bytes: Vec<u8>, remaining: u64, now: Moment) -> Option<Entry<(u32, String)>> {

@@ -114,6 +114,12 @@ impl DependencyScope {
         recorded.misses += part.misses;
     }
 
+    /// Records that a part of the value came from `source`, and depends on nothing that is not recorded otherwise.
+    pub fn record_source(&self, source: DataSource) {
+        let mut recorded = self.recorded();
+        recorded.source = recorded.source.max(Some(source));
+    }
+
     /// Records that a part of the value was computed with custom weights.
     pub fn record_custom(&self) {
         self.recorded().custom = true;

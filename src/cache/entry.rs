@@ -63,6 +63,8 @@ pub struct Entry<V> {
     pub validity: Validity,
     /// Estimated size in memory.
     pub bytes: usize,
+    /// Whether it was computed with custom weights.
+    pub custom: bool,
 }
 
 /// When a value was created, and how long it may be served. The times are [`Moment`]s, so that setting the system clock

@@ -62,9 +62,10 @@ where
         lock(&self.standard).get(key).or_else(|| lock(&self.custom).get(key))
     }
 
-    /// Stores `entry` in the partition that `custom` selects, and evicts the least recently used entries if necessary.
-    /// An entry larger than its partition is not stored, and an older entry of the key then stays.
-    pub fn set(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
+    /// Stores `entry` in its partition, and evicts the least recently used entries if necessary. An entry larger than its
+    /// partition is not stored, and an older entry of the key then stays.
+    pub fn set(&self, key: K, entry: Arc<Entry<V>>) {
+        let custom = entry.custom;
         let partition = if custom { &self.custom } else { &self.standard };
         let evicted = self.measured(partition, |partition| partition.set(key, entry));
         // Evictions of custom weights are not counted: their partition is full by design, whereas the metric shows
@@ -201,8 +202,16 @@ mod tests {
     use crate::versions::VersionSet;
 
     fn entry(bytes: usize) -> Arc<Entry<()>> {
+        of(bytes, false)
+    }
+
+    fn custom(bytes: usize) -> Arc<Entry<()>> {
+        of(bytes, true)
+    }
+
+    fn of(bytes: usize, custom: bool) -> Arc<Entry<()>> {
         let validity = Validity::new(Clock::manual(DateTime::UNIX_EPOCH).0.moment(), Ttl::of(Duration::from_secs(1)));
-        Arc::new(Entry { value: Arc::new(()), version_set: VersionSet::default(), validity, bytes })
+        Arc::new(Entry { value: Arc::new(()), version_set: VersionSet::default(), validity, bytes, custom })
     }
 
     fn memory(entries: usize, bytes: usize) -> (Memory<u32, ()>, Recorder) {
@@ -214,10 +223,10 @@ mod tests {
     fn the_least_recently_used_entry_is_evicted_first() {
         let (memory, recorder) = memory(4, 1_000_000);
         for key in 0..3 {
-            memory.set(key, entry(1), false);
+            memory.set(key, entry(1));
         }
         assert!(memory.get(&0).is_some());
-        memory.set(3, entry(1), false);
+        memory.set(3, entry(1));
         assert!(memory.get(&1).is_none());
         assert!([0, 2, 3].iter().all(|key| memory.get(key).is_some()));
         let line = r#"cinegraph_cache_evictions_total{cache="films",reason="capacity"} 1"#;
@@ -228,13 +237,13 @@ mod tests {
     fn the_size_in_bytes_is_bounded() {
         let (memory, recorder) = memory(1_000, 1_000);
         for key in 0..100 {
-            memory.set(key, entry(100), false);
+            memory.set(key, entry(100));
         }
         assert_eq!((0..100).filter(|key| memory.get(key).is_some()).collect::<Vec<_>>(), (91..100).collect::<Vec<_>>());
         assert!(recorder.render().contains("cinegraph_cache_estimated_bytes{cache=\"films\"} 900"));
-        memory.set(100, entry(901), false);
+        memory.set(100, entry(901));
         assert!(memory.get(&100).is_none() && memory.get(&99).is_some());
-        memory.set(99, entry(900), false);
+        memory.set(99, entry(900));
         assert!(memory.get(&98).is_none() && memory.get(&99).is_some());
     }
 
@@ -242,7 +251,7 @@ mod tests {
     fn clearing_leaves_no_entry_and_no_bytes() {
         let (memory, recorder) = memory(100, 1_000);
         for key in 0..5 {
-            memory.set(key, entry(10), key == 4);
+            memory.set(key, if key == 4 { custom(10) } else { entry(10) });
         }
         memory.clear(Eviction::Invalidated);
         assert_eq!(memory.count(|_| true), 0);
@@ -250,16 +259,16 @@ mod tests {
         let has = |line: &str| rendered.lines().any(|rendered| rendered == line);
         assert!(has("cinegraph_cache_estimated_bytes{cache=\"films\"} 0"), "{rendered}");
         assert!(has("cinegraph_cache_evictions_total{cache=\"films\",reason=\"invalidated\"} 5"), "{rendered}");
-        memory.set(0, entry(100), false);
+        memory.set(0, entry(100));
         assert!(memory.get(&0).is_some());
     }
 
     #[test]
     fn custom_weights_cannot_evict_profiles() {
         let (memory, recorder) = memory(100, 1_000_000);
-        memory.set(0, entry(1), false);
+        memory.set(0, entry(1));
         for key in 1..1_000 {
-            memory.set(key, entry(1), true);
+            memory.set(key, custom(1));
         }
         assert!(memory.get(&0).is_some());
         assert_eq!(memory.count(|_| true), 11);

@@ -167,11 +167,13 @@ impl Redis {
         let _ = self.execute::<()>("DEL", CacheOperation::Delete, async move { connection.del(lock).await }).await;
     }
 
-    /// Sends a PING, which updates the `l2_up` metric and the circuit breaker.
+    /// Sends a PING, which updates the `l2_up` metric and the circuit breaker. While the breaker is open, none is sent, and
+    /// Redis counts as down.
     pub async fn ping(&self) {
         let mut connection = self.connection();
         // The metric of operations has no label for PING, so it counts as a read.
-        let _ = self.execute::<()>("PING", CacheOperation::Get, async move { connection.ping().await }).await;
+        let pong = self.execute::<()>("PING", CacheOperation::Get, async move { connection.ping().await }).await;
+        self.metrics.l2_up(pong.is_ok());
     }
 
     /// Runs `call` within the time limit, if the circuit breaker permits it, and records the outcome in the span, the
@@ -223,7 +225,6 @@ impl Redis {
                 permit.failed();
             }
         }
-        self.metrics.l2_up(result.is_ok());
         result
     }
 }

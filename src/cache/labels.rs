@@ -58,6 +58,26 @@ label! {
 }
 
 label! {
-    /// Source of a result, from fastest to slowest.
-    DataSource { CacheFresh = "cache_fresh", CacheStale = "cache_stale", Database = "database", Fallback = "fallback" }
+    /// Source of a result, from fastest to slowest. `memory`: it was computed from cached data, without a statement.
+    DataSource {
+        CacheFresh = "cache_fresh",
+        CacheStale = "cache_stale",
+        Memory = "memory",
+        Database = "database",
+        Fallback = "fallback",
+    }
+}
+
+label! {
+    /// Whose weights a result belongs to: those of a profile, or custom ones. Results that depend on no weights count as
+    /// those of profiles.
+    Selection { Profile = "profile", Custom = "custom" }
+}
+
+impl Selection {
+    /// `Custom` if the weights are custom, that is, equal to no profile's.
+    #[must_use]
+    pub fn of(custom: bool) -> Self {
+        if custom { Self::Custom } else { Self::Profile }
+    }
 }

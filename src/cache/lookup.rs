@@ -15,9 +15,11 @@ use super::dependencies::{DependencyScope, ReadMode};
 use super::entry::{Entry, Loaded};
 use super::freshness::EntryState;
 use super::labels::{
-    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
+    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, Selection,
+    WriteReason,
 };
 use super::metrics::CacheMetrics;
+use super::single_flight::Joined;
 use super::tiered::{LoadOutcome, Loader, Tiers};
 use crate::telemetry::Label;
 use crate::versions::VersionSet;
@@ -211,10 +213,11 @@ where
         reader: &Reader,
     ) -> Result<Vec<(K, Arc<V>)>, E> {
         let metrics = &self.0.cache_context.metrics;
-        let mut waiting = WaitGuard { metrics, cache: self.0.name, roles: Vec::new() };
+        let mut waiting = WaitGuard { metrics, cache: self.0.name, misses: Vec::new() };
         let loaded = self.wait_for_loads(missing, loader, reader, &mut waiting).await;
-        if loaded.is_err() {
+        if let Err(error) = &loaded {
             reader.span.record("cinegraph.cache.result", Lookup::Miss.as_str());
+            waiting.failed(error);
         }
         let loaded = loaded?;
         waiting.release();
@@ -254,7 +257,8 @@ where
             let joined = self.0.join_or_start(keys, loader, reader.write_reason(), reader.is_request());
             // A lookup counts once, however many loads it waits for.
             if attempt == 1 && reader.is_request() {
-                waiting.roles.extend(joined.iter().map(|joined| joined.role));
+                let counted = |joined: &Joined<K, _>| (joined.role, Selection::of(joined.key.is_custom()));
+                waiting.misses.extend(joined.iter().map(counted));
             }
             let loads = join_all(joined.iter().map(|joined| joined.load.clone())).await;
             keys = Vec::new();
@@ -288,7 +292,7 @@ where
         span.record("cinegraph.cache.result", lookup.as_str());
         span.record("cinegraph.cache.age_seconds", age.as_secs_f64());
         if counted {
-            metrics.lookup(self.0.name, lookup);
+            metrics.lookup(self.0.name, Selection::of(entry.custom), lookup);
             metrics.served(self.0.name, age);
         }
         age
@@ -432,20 +436,27 @@ impl Reader {
 struct WaitGuard<'a> {
     metrics: &'a CacheMetrics,
     cache: CacheName,
-    roles: Vec<FlightRole>,
+    misses: Vec<(FlightRole, Selection)>,
 }
 
 impl WaitGuard<'_> {
     /// Ends the wait without counting: the code that serves the result counts it.
     fn release(mut self) {
-        self.roles.clear();
+        self.misses.clear();
+    }
+
+    /// Counts the misses as those of custom weights if the failed load was one with custom weights.
+    fn failed(&mut self, error: &impl LoadError) {
+        if error.is_custom() {
+            self.misses.iter_mut().for_each(|(_, selection)| *selection = Selection::Custom);
+        }
     }
 }
 
 impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
-        for role in &self.roles {
-            self.metrics.lookup(self.cache, Lookup::Miss);
+        for (role, selection) in &self.misses {
+            self.metrics.lookup(self.cache, *selection, Lookup::Miss);
             self.metrics.single_flight(self.cache, *role);
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::labels::{
-    CacheName, CacheOperation, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
+    CacheName, CacheOperation, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, Selection, WriteReason,
 };
 use crate::telemetry::{
     ByLabel, Counter, Gauge, Histogram, Label as _, ReadableCounter, ReadableGauge, Recorder, Status, catalogue, number,
@@ -43,7 +43,7 @@ struct Instruments {
 
 #[derive(Debug)]
 struct CacheInstruments {
-    lookups: ByLabel<Lookup, ReadableCounter>,
+    lookups: ByLabel<Selection, ByLabel<Lookup, ReadableCounter>>,
     layers: ByLabel<Layer, LayerInstruments>,
     loads: ByLabel<Status, Histogram>,
     single_flight: ByLabel<FlightRole, Counter>,
@@ -80,7 +80,10 @@ impl CacheMetrics {
     #[must_use]
     pub fn status(&self, cache: CacheName) -> CacheStatus {
         let instruments = self.cache(cache);
-        let lookups = |result| number(instruments.lookups.at(result).value());
+        let lookups = |result| {
+            let of = |selection: &Selection| number(instruments.lookups.at(*selection).at(result).value());
+            Selection::ALL.iter().map(of).sum::<f64>()
+        };
         CacheStatus {
             entries: instruments.entries.value(),
             bytes: instruments.bytes.value(),
@@ -96,8 +99,8 @@ impl CacheMetrics {
     }
 
     /// Counts one lookup of a request.
-    pub fn lookup(&self, cache: CacheName, result: Lookup) {
-        self.cache(cache).lookups.at(result).increment(1);
+    pub fn lookup(&self, cache: CacheName, selection: Selection, result: Lookup) {
+        self.cache(cache).lookups.at(selection).at(result).increment(1);
     }
 
     /// Counts the result of a request's lookup in one tier.
@@ -160,7 +163,7 @@ impl CacheMetrics {
         self.0.l2_enabled.set(f64::from(u8::from(enabled)));
     }
 
-    /// Sets whether the last Redis command succeeded.
+    /// Sets whether Redis responded to the last PING.
     pub fn l2_up(&self, up: bool) {
         self.0.l2_up.set(f64::from(u8::from(up)));
     }
@@ -169,8 +172,11 @@ impl CacheMetrics {
 impl CacheInstruments {
     fn new(recorder: &Recorder, cache: &str) -> Self {
         Self {
-            lookups: ByLabel::of(|result: Lookup| {
-                recorder.counter(&catalogue::CACHE_LOOKUPS, &[cache, result.as_str()]).into()
+            lookups: ByLabel::of(|selection: Selection| {
+                ByLabel::of(|result: Lookup| {
+                    let values = [cache, selection.as_str(), result.as_str()];
+                    recorder.counter(&catalogue::CACHE_LOOKUPS, &values).into()
+                })
             }),
             layers: ByLabel::of(|layer: Layer| LayerInstruments {
                 requests: recorder.counters(&catalogue::CACHE_LAYER_REQUESTS, &[cache, layer.as_str()]),

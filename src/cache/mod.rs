@@ -27,7 +27,8 @@ pub use freshness::{EntryState, state_of};
 pub use l1::{Capacity, Memory};
 pub use l2::{L2Settings, Redis};
 pub use labels::{
-    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, WriteReason,
+    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, Selection,
+    WriteReason,
 };
 pub use lookup::Cache;
 pub use metrics::{CacheMetrics, CacheStatus, revalidation_span};

@@ -170,9 +170,11 @@ impl Fixture {
     }
 
     fn counter(&self, metric: &str, label: &str, value: &str) -> u64 {
-        let line = format!("cinegraph_cache_{metric}_total{{cache=\"films\",{label}=\"{value}\"}} ");
+        let (name, label) =
+            (format!("cinegraph_cache_{metric}_total{{cache=\"films\","), format!("{label}=\"{value}\""));
         let text = self.recorder.render();
-        text.lines().find_map(|rendered| rendered.strip_prefix(&line)?.parse().ok()).unwrap_or_default()
+        let of_it = text.lines().filter(|line| line.starts_with(&name) && line.contains(&label));
+        of_it.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
     }
 }
 

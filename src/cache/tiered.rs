@@ -184,7 +184,7 @@ where
         for (key, entry) in self.read_l2(&keys, counted).await {
             match self.state(&entry) {
                 EntryState::Fresh => {
-                    self.insert(key.clone(), Arc::clone(&entry), key.is_custom());
+                    self.insert(key.clone(), Arc::clone(&entry));
                     outcomes.insert(key, LoadOutcome { entry, lookup: Lookup::HitL2, source: DataSource::CacheFresh });
                 }
                 // Unlike a stale entry of L1, it is not served before the load, but only if the load fails.
@@ -215,7 +215,7 @@ where
             Err(error) if error.is_outage() && missing.iter().all(|key| may_serve(outdated.get(key))) => {
                 // Stored in L1, so that further lookups need not read L2 while the outage lasts.
                 for (key, entry) in outdated {
-                    self.memory().set(key.clone(), Arc::clone(&entry), key.is_custom());
+                    self.memory().set(key.clone(), Arc::clone(&entry));
                     outcomes.insert(key, LoadOutcome::outdated(entry));
                 }
             }
@@ -238,7 +238,8 @@ where
         version_set.add(&dependencies.version_set);
         let validity = Validity::new(created_at, ttl.jittered(rand::random()));
         let validity = dependencies.validity.map_or(validity, |parts| validity.min(&parts));
-        let entry = Arc::new(Entry { value: Arc::new(value), version_set, validity, bytes });
+        let custom = key.is_custom() || dependencies.custom;
+        let entry = Arc::new(Entry { value: Arc::new(value), version_set, validity, bytes, custom });
         // A value derived from a stale entry is outdated already. A refresh of that entry is running, and the next lookup
         // can use its result.
         let is_outdated = dependencies.stale > 0;
@@ -248,16 +249,15 @@ where
         // A value that was invalidated while it was loaded is not stored: no lookup may be served it. If the epoch has
         // changed meanwhile, its rows may even come from either database.
         if ttl != Ttl::NONE && !self.is_invalidated(&entry) {
-            let custom = key.is_custom() || dependencies.custom;
             if is_outdated {
                 // Expired from the start, so that only an outage makes a lookup use it. Without it, such a lookup could
                 // use an older entry of the key, after clients were served this value.
                 let validity = Validity { fresh_until: created_at, stale_until: created_at, ..entry.validity };
                 let (value, version_set) = (Arc::clone(&entry.value), entry.version_set.clone());
-                self.insert(key, Arc::new(Entry { value, version_set, validity, bytes }), custom);
+                self.insert(key, Arc::new(Entry { value, version_set, validity, bytes, custom }));
             } else {
                 self.write_l2(&key, &entry, reason);
-                self.insert(key, Arc::clone(&entry), custom);
+                self.insert(key, Arc::clone(&entry));
                 self.cache_context.metrics.written(self.name, Layer::L1, reason);
             }
         }
@@ -266,11 +266,11 @@ where
     }
 
     /// Replaces the L1 entry of `key`, and counts an expired one as evicted.
-    fn insert(&self, key: K, entry: Arc<Entry<V>>, custom: bool) {
+    fn insert(&self, key: K, entry: Arc<Entry<V>>) {
         if self.memory().get(&key).is_some_and(|old| self.state(&old) == EntryState::Expired) {
             self.memory().remove(&key, Eviction::Expired);
         }
-        self.memory().set(key, entry, custom);
+        self.memory().set(key, entry);
     }
 
     /// The L1 entry of `key`, if it is of newer data than `entry` and may be served in an outage. Clients that were served
@@ -337,7 +337,7 @@ where
                     let stored = self.read_l2(std::slice::from_ref(&key), false).await;
                     for (key, entry) in stored {
                         if self.state(&entry) == EntryState::Fresh {
-                            self.insert(key.clone(), entry, key.is_custom());
+                            self.insert(key.clone(), entry);
                         }
                     }
                 }

@@ -14,6 +14,7 @@ use super::error::ApiError;
 use super::loaders::Loaders;
 use super::metrics::GraphqlMetrics;
 use super::types::weights::WeightsInput;
+use crate::cache::DependencyScope;
 use crate::scoring::Weights;
 use crate::services::profiles::{WeightSelection, selection};
 use crate::services::reference::Reference;
@@ -143,6 +144,9 @@ impl RequestContext {
         let weights = selection.weights;
         let custom =
             selection.profile.is_none() && !self.profiles().await?.iter().any(|profile| profile.weights == weights);
+        if custom && let Some(dependencies) = DependencyScope::current() {
+            dependencies.record_custom();
+        }
         Ok(RankingParams { selection, custom, list: self.list(list).await? })
     }
 }

@@ -1,10 +1,11 @@
 //! Metrics of operations: instruments, guards and label values.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error_code::ErrorCode;
-use crate::cache::DataSource;
+use crate::cache::{DataSource, Selection};
 use crate::telemetry::{
     ByLabel, ByName, Counter, Gauge, Histogram, Label as _, Recorder, Status, catalogue, label, number,
 };
@@ -63,8 +64,17 @@ impl Outcome {
 pub struct OperationEnd {
     /// Success, or the kind of failure.
     pub outcome: Outcome,
-    /// The slowest data source used, if all root fields are predictions; `None` otherwise.
-    pub prediction: Option<DataSource>,
+    /// Where the result comes from, if all root fields are predictions; `None` otherwise.
+    pub prediction: Option<PredictionSource>,
+}
+
+/// Where the result of a prediction comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PredictionSource {
+    /// The slowest source used.
+    pub source: DataSource,
+    /// Whether the weights are those of a profile.
+    pub selection: Selection,
 }
 
 /// Metrics of operations. Clones share their instruments.
@@ -75,6 +85,7 @@ pub struct GraphqlMetrics(Arc<Instruments>);
 struct Instruments {
     operations: ByLabel<OperationType, OperationInstruments>,
     fields: ByName<FieldInstruments>,
+    subscriptions: HashMap<&'static str, Gauge>,
     loaders: ByName<Histogram>,
     errors: ByLabel<ErrorCode, Counter>,
     rejected: ByLabel<Rejection, Counter>,
@@ -82,7 +93,7 @@ struct Instruments {
     complexity: Histogram,
     depth: Histogram,
     subscriptions_dropped: ByLabel<Dropped, Counter>,
-    predictions: ByLabel<DataSource, Histogram>,
+    predictions: ByLabel<DataSource, ByLabel<Selection, Histogram>>,
     admin_tokens_rejected: ByLabel<TokenRejection, Counter>,
 }
 
@@ -96,13 +107,18 @@ struct OperationInstruments {
 struct FieldInstruments {
     duration: Histogram,
     requests: ByLabel<Status, Counter>,
-    subscriptions: Gauge,
 }
 
 impl GraphqlMetrics {
     /// The instruments of a schema with these root fields and data loaders. All other names are recorded as `other`.
+    /// `subscriptions` are the root fields that are subscriptions.
     #[must_use]
-    pub fn new(recorder: &Recorder, fields: &[&'static str], loaders: &[&'static str]) -> Self {
+    pub fn new(
+        recorder: &Recorder,
+        fields: &[&'static str],
+        subscriptions: &[&'static str],
+        loaders: &[&'static str],
+    ) -> Self {
         Self(Arc::new(Instruments {
             operations: ByLabel::of(|kind: OperationType| OperationInstruments {
                 active: recorder.gauge(&catalogue::OPERATION_ACTIVE, &[kind.as_str()]),
@@ -111,8 +127,11 @@ impl GraphqlMetrics {
             fields: ByName::of(fields, |field| FieldInstruments {
                 duration: recorder.histogram(&catalogue::FIELD_DURATION, &[field]),
                 requests: recorder.counters(&catalogue::FIELD_REQUESTS, &[field]),
-                subscriptions: recorder.gauge(&catalogue::SUBSCRIPTIONS_ACTIVE, &[field]),
             }),
+            subscriptions: subscriptions
+                .iter()
+                .map(|&field| (field, recorder.gauge(&catalogue::SUBSCRIPTIONS_ACTIVE, &[field])))
+                .collect(),
             loaders: ByName::of(loaders, |loader| recorder.histogram(&catalogue::LOADER_BATCH_SIZE, &[loader])),
             errors: recorder.counters(&catalogue::GRAPHQL_ERRORS, &[]),
             rejected: recorder.counters(&catalogue::GRAPHQL_REJECTED, &[]),
@@ -120,7 +139,9 @@ impl GraphqlMetrics {
             complexity: recorder.histogram(&catalogue::COMPLEXITY, &[]),
             depth: recorder.histogram(&catalogue::DEPTH, &[]),
             subscriptions_dropped: recorder.counters(&catalogue::SUBSCRIPTIONS_DROPPED, &[]),
-            predictions: recorder.histograms(&catalogue::PREDICTION_DURATION, &[]),
+            predictions: ByLabel::of(|source: DataSource| {
+                recorder.histograms(&catalogue::PREDICTION_DURATION, &[source.as_str()])
+            }),
             admin_tokens_rejected: recorder.counters(&catalogue::ADMIN_TOKENS_REJECTED, &[]),
         }))
     }
@@ -141,9 +162,10 @@ impl GraphqlMetrics {
 
     /// Counts a subscription as open until the guard is dropped.
     #[must_use]
-    pub fn subscription(&self, field: &'static str) -> SubscriptionGuard {
-        self.0.fields.get(field).1.subscriptions.increment(1.0);
-        SubscriptionGuard { metrics: self.clone(), field }
+    pub fn subscription(&self, field: &str) -> SubscriptionGuard {
+        let open = self.0.subscriptions.get(field).cloned();
+        open.iter().for_each(|open| open.increment(1.0));
+        SubscriptionGuard { open }
     }
 
     /// Counts an admin token that was rejected.
@@ -194,8 +216,8 @@ impl GraphqlMetrics {
     }
 
     /// Records the duration of a request whose root fields are all predictions.
-    pub fn prediction(&self, source: DataSource, took: Duration) {
-        self.0.predictions.at(source).record(took);
+    pub fn prediction(&self, PredictionSource { source, selection }: PredictionSource, took: Duration) {
+        self.0.predictions.at(source).at(selection).record(took);
     }
 }
 
@@ -265,13 +287,13 @@ impl Drop for FieldGuard {
 /// An open subscription. Dropping it ends the count as open.
 #[derive(Debug)]
 pub struct SubscriptionGuard {
-    metrics: GraphqlMetrics,
-    field: &'static str,
+    /// `None` if the field is not a subscription of the schema.
+    open: Option<Gauge>,
 }
 
 impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
-        self.metrics.0.fields.get(self.field).1.subscriptions.decrement(1.0);
+        self.open.iter().for_each(|open| open.decrement(1.0));
     }
 }
 
@@ -281,7 +303,7 @@ mod tests {
 
     fn metrics() -> (GraphqlMetrics, Recorder) {
         let recorder = Recorder::new().unwrap();
-        (GraphqlMetrics::new(&recorder, &["predictions"], &[]), recorder)
+        (GraphqlMetrics::new(&recorder, &["predictions"], &[], &[]), recorder)
     }
 
     fn assert_has(recorder: &Recorder, lines: &[&str]) {

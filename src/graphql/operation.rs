@@ -14,9 +14,9 @@ use super::document::{OperationInfo, redact_literals};
 use super::document_limits::Size;
 use super::error::assign_code;
 use super::error_code::ErrorCode;
-use super::metrics::{GraphqlMetrics, OperationGuard, OperationType, Outcome, Phase, Rejection};
+use super::metrics::{GraphqlMetrics, OperationGuard, OperationType, Outcome, Phase, PredictionSource, Rejection};
 use super::response::{ExecutionStatus, OperationResponse};
-use crate::cache::{DataSource, Dependencies};
+use crate::cache::Dependencies;
 use crate::digest::sha256_hex;
 use crate::telemetry::{Label, OperationUsage};
 
@@ -55,8 +55,8 @@ pub(super) struct Operation {
     cost: Cost,
     status: Option<u16>,
     request_id: Option<String>,
-    /// The outcome and, for a prediction, its slowest data source. `None` until [`set_outcome`](Self::set_outcome).
-    end: Option<(Outcome, Option<DataSource>)>,
+    /// The outcome and, for a prediction, where its result comes from. `None` until [`set_outcome`](Self::set_outcome).
+    end: Option<(Outcome, Option<PredictionSource>)>,
 }
 
 impl Operation {
@@ -166,8 +166,8 @@ impl Operation {
         self.set_outcome(response.outcome, response.prediction);
     }
 
-    /// Records the outcome, and the slowest data source if the operation is a prediction.
-    pub(super) fn set_outcome(&mut self, outcome: Outcome, prediction: Option<DataSource>) {
+    /// Records the outcome, and where the result comes from if the operation is a prediction.
+    pub(super) fn set_outcome(&mut self, outcome: Outcome, prediction: Option<PredictionSource>) {
         self.end = Some((outcome, prediction));
     }
 }
@@ -212,7 +212,7 @@ impl Drop for Operation {
             cache_misses = self.misses,
             db_queries = self.usage.statements(),
             db_ms = milliseconds(self.usage.time()),
-            source = prediction.map(Label::as_str),
+            source = prediction.map(|prediction| prediction.source.as_str()),
             "graphql operation"
         );
         if elapsed > SLOW_OPERATION && *kind != OperationType::Subscription {

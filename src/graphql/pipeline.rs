@@ -21,8 +21,8 @@ use super::persisted_documents::{Documents, TrustedDocuments};
 use super::response::{ExecutionStatus, OperationResponse, encode};
 use super::response_cache::{EncodedResponse, RequestFingerprint, ResponseCache, ResponseKey};
 use super::string_escapes::parsed_query;
-use crate::cache::{CacheContext, CacheSettings, DependencyScope, Entry, ReadMode};
-use crate::telemetry::Status;
+use crate::cache::{CacheContext, CacheSettings, DataSource, DependencyScope, Entry, ReadMode};
+use crate::telemetry::{OperationUsage, Status};
 
 /// How an operation is received. It decides which operations are allowed and which limits apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -300,7 +300,11 @@ impl<E: Executor> OperationPipeline<E> {
             let too_complex = codes.contains(&ErrorCode::QueryTooComplex);
             self.metrics.rejected(if too_complex { Rejection::Complexity } else { Rejection::Validation });
         }
-        let read = DependencyScope::current().map(|scope| scope.snapshot()).unwrap_or_default();
+        let mut read = DependencyScope::current().map(|scope| scope.snapshot()).unwrap_or_default();
+        // Not every statement is a dependency: with caches off, details are read without one.
+        if OperationUsage::has_run_statements() {
+            read.source = read.source.max(Some(DataSource::Database));
+        }
         EncodedResponse::new(encode(&response), (status, outcome), codes, info, read)
     }
 

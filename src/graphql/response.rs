@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::error::{RETRY_AFTER_SECONDS, error_with_code};
 use super::error_code::ErrorCode;
-use super::metrics::{OperationEnd, Outcome};
-use crate::cache::{DataSource, Lookup, Validity};
+use super::metrics::{OperationEnd, Outcome, PredictionSource};
+use crate::cache::{Lookup, Validity};
 use crate::versions::Epoch;
 
 /// The response to an operation.
@@ -23,8 +23,8 @@ pub struct OperationResponse {
     pub status: ExecutionStatus,
     /// Outcome for the metrics.
     pub outcome: Outcome,
-    /// The slowest data source used, if all root fields are predictions; `None` otherwise.
-    pub prediction: Option<DataSource>,
+    /// Where the result comes from, if all root fields are predictions; `None` otherwise.
+    pub prediction: Option<PredictionSource>,
     /// Cache metadata; `None` if the response is not cacheable.
     pub cache: Option<CacheMetadata>,
     /// Whether a part of the service was unavailable, so that the client may retry soon.

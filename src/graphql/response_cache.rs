@@ -12,11 +12,11 @@ use cached::{Cached, LruCache};
 
 use super::document::OperationInfo;
 use super::error_code::ErrorCode;
-use super::metrics::Outcome;
+use super::metrics::{Outcome, PredictionSource};
 use super::response::{BodyHash, CacheMetadata, ExecutionStatus, OperationResponse};
 use crate::cache::{
     Cache, CacheContext, CacheSettings, DataSource, Dependencies, DependencyScope, Entry, Key, LoadError, Loaded,
-    Lookup, ReadMode, Ttl,
+    Lookup, ReadMode, Selection, Ttl,
 };
 use crate::clock::Clock;
 
@@ -125,9 +125,9 @@ impl ResponseCache {
             let bytes = encoded.body.len() + size_of::<EncodedResponse>();
             let version_set = encoded.read.version_set.clone();
             let ttl = if encoded.is_cacheable() { RESPONSE_TTL } else { Ttl::NONE };
-            // The fastest source: the cache combines it with those of the dependencies, of which the slowest one
-            // counts.
-            Ok(Loaded { value: encoded, version_set, ttl, bytes, source: DataSource::CacheFresh })
+            // The cache combines this source with those of the dependencies, of which the slowest one counts.
+            let source = encoded.read.source.unwrap_or(DataSource::Memory);
+            Ok(Loaded { value: encoded, version_set, ttl, bytes, source })
         };
         // If no response is cached, the lookup lasts as long as the operation, so its result is recorded on the
         // operation's span. A lookup that finds a stale response has a span of its own.
@@ -200,7 +200,10 @@ impl EncodedResponse {
             body: self.body.clone(),
             status: self.status,
             outcome: self.outcome,
-            prediction: self.info.is_prediction().then_some(source.unwrap_or(DataSource::Database)),
+            prediction: self.info.is_prediction().then(|| PredictionSource {
+                source: source.unwrap_or(DataSource::Memory),
+                selection: Selection::of(self.read.custom),
+            }),
             cache,
             unavailable: self.codes.contains(&ErrorCode::ServiceUnavailable),
         }
@@ -226,5 +229,9 @@ impl LoadError for FailedResponse {
     /// True for errors of the server: an outdated response is then better. False for errors of the client.
     fn is_outage(&self) -> bool {
         matches!(self.0.outcome, Outcome::Error | Outcome::Partial)
+    }
+
+    fn is_custom(&self) -> bool {
+        self.0.read.custom
     }
 }

@@ -60,6 +60,9 @@ pub const ROOT_FIELDS: &[&str] = &{
     names
 };
 
+/// Names of the root fields that are subscriptions, as metric labels.
+pub const SUBSCRIPTION_FIELDS: &[&str] = &["predictionStream", "predictionUpdates"];
+
 // Each root field has metric series of its own, so there must be few. 40 is a choice that leaves room for more fields.
 const _: () = assert!(ROOT_FIELDS.len() <= 40, "at most 40 root fields");
 
@@ -141,6 +144,12 @@ mod tests {
         let mut expected: Vec<_> = schema_fields().into_iter().map(|(_, field)| field).collect();
         expected.sort_unstable();
         assert_eq!(ROOT_FIELDS, expected);
+    }
+
+    #[test]
+    fn subscription_fields_are_those_of_the_schema() {
+        let of_schema = schema_fields().into_iter().filter(|(root, _)| root == "Subscription").map(|(_, field)| field);
+        assert_eq!(SUBSCRIPTION_FIELDS, of_schema.collect::<Vec<_>>());
     }
 
     #[test]

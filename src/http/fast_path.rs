@@ -27,7 +27,7 @@ use tower::Service;
 use super::content_negotiation::{is_json, negotiate, unsupported_codings};
 use super::error::error_response;
 use super::graphql::{http_response, received};
-use super::metrics::SLO_ROUTE;
+use super::metrics::API_ROUTE;
 use super::observability::RequestObserver;
 use super::response_status::MediaType;
 use super::state::HttpState;
@@ -68,7 +68,7 @@ impl<E: Executor> Service<Request> for CachedResponseService<E> {
     fn call(&mut self, request: Request) -> Self::Future {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            Ok(if request.uri().path() == SLO_ROUTE {
+            Ok(if request.uri().path() == API_ROUTE {
                 inner.serve_graphql(request).await
             } else {
                 inner.spawn_on_service_runtime(inner.route(request)).await
@@ -80,7 +80,7 @@ impl<E: Executor> Service<Request> for CachedResponseService<E> {
 impl<E: Executor> Inner<E> {
     /// Responds to a request to `/graphql` from the response cache, or else by the routes.
     async fn serve_graphql(&self, request: Request) -> Response {
-        let observation = self.observer.begin(&request, SLO_ROUTE.into());
+        let observation = self.observer.begin(&request, API_ROUTE.into());
         let trace = observation.trace();
         let (parts, mut body) = request.into_parts();
         let limits = self.state.limits;

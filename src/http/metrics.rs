@@ -10,8 +10,11 @@ use crate::telemetry::{ByLabel, Counter, Gauge, Histogram, Label as _, Recorder,
 /// Route label of a request that matches no route.
 pub(super) const UNMATCHED: &str = "unmatched";
 
-/// The route that the availability objective (SLO) counts.
-pub(super) const SLO_ROUTE: &str = "/graphql";
+/// The route of the API.
+pub(super) const API_ROUTE: &str = "/graphql";
+
+/// The routes of pages for people; those with a trailing slash redirect to them.
+const PAGE_ROUTES: [&str; 5] = ["/", "/additions", "/validation", "/validation/{decade}", "/films/{id}"];
 
 /// The status that is counted if the client disconnects before the response: the one that nginx logs in this case.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -22,7 +25,27 @@ label! {
 }
 
 label! {
-    /// How a request to `/graphql` counts for the availability objective (SLO).
+    /// What the availability objective (SLO) counts apart: the API, and the pages for people.
+    Surface { Api = "api", Page = "page" }
+}
+
+impl Surface {
+    /// The surface of a route; `None` if the objective does not count its requests.
+    fn of(route: &str) -> Option<Self> {
+        let page = match route.trim_end_matches('/') {
+            "" => "/",
+            page => page,
+        };
+        match route {
+            API_ROUTE => Some(Self::Api),
+            _ if PAGE_ROUTES.contains(&page) => Some(Self::Page),
+            _ => None,
+        }
+    }
+}
+
+label! {
+    /// How a request to the API or to a page counts for the availability objective (SLO).
     Slo { Good = "good", Bad = "bad", Excluded = "excluded" }
 }
 
@@ -45,11 +68,11 @@ pub struct HttpMetrics {
 #[derive(Debug)]
 struct Instruments {
     active: ByLabel<Method, Gauge>,
-    /// Durations of responses of [`SLO_ROUTE`] with status 200, created when the first occurs.
+    /// Durations of responses of [`API_ROUTE`] with status 200, created when the first occurs.
     ok_durations: ByLabel<Method, OnceLock<Histogram>>,
-    /// Sizes of responses of [`SLO_ROUTE`], created when the first occurs.
+    /// Sizes of responses of [`API_ROUTE`], created when the first occurs.
     response_sizes: OnceLock<Histogram>,
-    slo: ByLabel<Slo, Counter>,
+    slo: ByLabel<Surface, ByLabel<Slo, Counter>>,
     page: ByLabel<PagePhase, Histogram>,
 }
 
@@ -61,7 +84,7 @@ impl HttpMetrics {
             active: ByLabel::of(|method: Method| recorder.gauge(&catalogue::HTTP_ACTIVE, &[method.as_str()])),
             ok_durations: ByLabel::of(|_| OnceLock::new()),
             response_sizes: OnceLock::new(),
-            slo: recorder.counters(&catalogue::SLO_REQUESTS, &[]),
+            slo: ByLabel::of(|surface: Surface| recorder.counters(&catalogue::SLO_REQUESTS, &[surface.as_str()])),
             page: recorder.histograms(&catalogue::PAGE_DURATION, &[]),
         };
         Self { graphql, recorder: recorder.clone(), instruments: instruments.into() }
@@ -87,12 +110,12 @@ impl HttpMetrics {
         self.instruments.page.at(phase).record(took);
     }
 
-    /// Records an HTTP response. Nearly all responses are those of [`SLO_ROUTE`] with status 200, so the handle of
+    /// Records an HTTP response. Nearly all responses are those of [`API_ROUTE`] with status 200, so the handle of
     /// their histogram is kept, which saves a lookup of its labels.
     fn record_response(&self, method: Method, route: &str, status: u16, took: Duration) {
         let make =
             || self.recorder.histogram(&catalogue::HTTP_DURATION, &[method.as_str(), route, &status.to_string()]);
-        if route == SLO_ROUTE && status == 200 {
+        if route == API_ROUTE && status == 200 {
             self.instruments.ok_durations.at(method).get_or_init(make).record(took);
         } else {
             make().record(took);
@@ -102,7 +125,7 @@ impl HttpMetrics {
     /// Records the size of an HTTP response body.
     fn record_response_size(&self, route: &str, bytes: u64) {
         let make = || self.recorder.histogram(&catalogue::HTTP_BODY_SIZE, &[route]);
-        if route == SLO_ROUTE {
+        if route == API_ROUTE {
             self.instruments.response_sizes.get_or_init(make).record(number(bytes));
         } else {
             make().record(number(bytes));
@@ -156,8 +179,8 @@ impl Drop for HttpRequestGuard {
     fn drop(&mut self) {
         let instruments = &self.metrics.instruments;
         instruments.active.at(self.method).decrement(1.0);
-        if self.route == SLO_ROUTE {
-            instruments.slo.at(self.slo()).increment(1);
+        if let Some(surface) = Surface::of(&self.route) {
+            instruments.slo.at(surface).at(self.slo()).increment(1);
         }
         let status = self.response.map_or(CLIENT_CLOSED_REQUEST, |(status, _)| status);
         let elapsed = self.started.elapsed();
@@ -178,7 +201,7 @@ mod tests {
 
     fn metrics() -> (HttpMetrics, Recorder) {
         let recorder = Recorder::new().unwrap();
-        (HttpMetrics::new(&recorder, GraphqlMetrics::new(&recorder, &[], &[])), recorder)
+        (HttpMetrics::new(&recorder, GraphqlMetrics::new(&recorder, &[], &[], &[])), recorder)
     }
 
     fn assert_has(recorder: &Recorder, lines: &[&str]) {
@@ -203,7 +226,7 @@ mod tests {
             &[
                 r#"http_server_active_requests{http_request_method="POST"} 0"#,
                 r#"http_server_response_body_size_bytes_sum{http_route="/graphql"} 300"#,
-                r#"cinegraph_slo_requests_total{result="good"} 1"#,
+                r#"cinegraph_slo_requests_total{surface="api",result="good"} 1"#,
             ],
         );
     }
@@ -224,8 +247,27 @@ mod tests {
             let mut request = metrics.http_request(Method::Post, "/graphql".into());
             request.response_started(status, outcome.map(|outcome| OperationEnd { outcome, prediction: None }));
             request.sent_all();
-            assert_has(&recorder, &[&format!(r#"cinegraph_slo_requests_total{{result="{result}"}} 1"#)]);
+            assert_has(&recorder, &[&format!(r#"cinegraph_slo_requests_total{{surface="api",result="{result}"}} 1"#)]);
         }
+    }
+
+    #[test]
+    fn pages_are_counted_apart_from_the_api_and_other_routes_are_not_counted() {
+        let (metrics, recorder) = metrics();
+        let pages = ["/", "/additions", "/additions/", "/validation", "/validation/{decade}/", "/films/{id}"];
+        let others = ["/proof", "/page/timings", "/assets/{version}/{name}", "/graphql/ws", "/graphql/", UNMATCHED];
+        for route in pages.into_iter().chain(others) {
+            let mut request = metrics.http_request(Method::Get, route.into());
+            request.response_started(200, None);
+            request.sent_all();
+        }
+        assert_has(
+            &recorder,
+            &[
+                &format!(r#"cinegraph_slo_requests_total{{surface="page",result="good"}} {}"#, pages.len()),
+                r#"cinegraph_slo_requests_total{surface="api",result="good"} 0"#,
+            ],
+        );
     }
 
     #[test]
@@ -238,7 +280,7 @@ mod tests {
             &recorder,
             &[
                 r#"http_server_request_duration_seconds_count{http_request_method="POST",http_route="/graphql",http_response_status_code="499"} 1"#,
-                r#"cinegraph_slo_requests_total{result="excluded"} 1"#,
+                r#"cinegraph_slo_requests_total{surface="api",result="excluded"} 1"#,
                 r#"http_server_active_requests{http_request_method="POST"} 0"#,
             ],
         );

@@ -32,7 +32,7 @@ mod websocket;
 pub use explorer::Explorer;
 pub use health::{Probe, Readiness};
 pub use hosts::check_hosts;
-pub use metrics::{HttpMetrics, Method, PagePhase, Slo};
+pub use metrics::{HttpMetrics, Method, PagePhase, Slo, Surface};
 pub use peer::TrustedPeers;
 pub use router::{admin, public};
 pub use server::{ConnectionLimits, HttpService, PerCoreRuntimes, serve};

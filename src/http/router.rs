@@ -27,7 +27,7 @@ use super::cors::Cors;
 use super::error::error_response;
 use super::fast_path::CachedResponseService;
 use super::health::{self, Probe};
-use super::metrics::{HttpMetrics, SLO_ROUTE, UNMATCHED};
+use super::metrics::{API_ROUTE, HttpMetrics, UNMATCHED};
 use super::observability::{RequestObserver, observe};
 use super::peer::TrustedPeers;
 use super::server::HttpService;
@@ -55,7 +55,7 @@ pub fn public<E: Executor>(state: HttpState<E>) -> impl HttpService {
 /// The routes with their limits, behind the fast path. The fast path observes the requests to `/graphql`, a middleware
 /// those to all other routes.
 fn routes<E: Executor>(state: Arc<HttpState<E>>, observer: RequestObserver) -> CachedResponseService<E> {
-    let graphql = Router::new().route(SLO_ROUTE, get(graphql::get::<E>).post(graphql::post::<E>));
+    let graphql = Router::new().route(API_ROUTE, get(graphql::get::<E>).post(graphql::post::<E>));
     let mut others = Router::new().route("/graphql/ws", get(websocket::upgrade::<E>)).merge(page::routes());
     if let Some(explorer) = state.explorer.clone() {
         others = others.merge(explorer.routes());
@@ -75,7 +75,7 @@ fn routes<E: Executor>(state: Arc<HttpState<E>>, observer: RequestObserver) -> C
 /// Observes a preflight that is rejected before routing.
 fn observe_preflight(observer: &RequestObserver, request: &Request, response: Response) -> Response {
     // Without routing, other paths cannot become a label: clients could create any number of them.
-    let route = if request.uri().path() == SLO_ROUTE { SLO_ROUTE } else { UNMATCHED };
+    let route = if request.uri().path() == API_ROUTE { API_ROUTE } else { UNMATCHED };
     observer.metrics.graphql.error(ErrorCode::Forbidden);
     observer.begin(request, route.into()).finish(response, None)
 }
@@ -89,7 +89,7 @@ fn compressed(routes: impl HttpService) -> impl HttpService {
     service_fn(move |request: Request| {
         // A client that accepts no encoding bypasses the layers, which take longer than a cached response. Only
         // `/graphql` has cached responses, and they have `Vary` already; elsewhere the layer adds it.
-        if request.uri().path() == SLO_ROUTE && !request.headers().contains_key(ACCEPT_ENCODING) {
+        if request.uri().path() == API_ROUTE && !request.headers().contains_key(ACCEPT_ENCODING) {
             routes.clone().call(request).left_future()
         } else {
             compressing.clone().call(request).right_future()

@@ -59,11 +59,6 @@ impl TaskMetrics {
         self.0.tasks.at(task).interval.set(interval.as_secs_f64());
     }
 
-    /// Sets an infinite interval for `task`, so that alerts never report it as overdue.
-    pub fn set_never_due(&self, task: Task) {
-        self.0.tasks.at(task).interval.set(f64::INFINITY);
-    }
-
     /// Sets the time of the last success of `task`, in seconds since the Unix epoch.
     pub fn succeeded(&self, task: Task, at_seconds: f64) {
         self.0.tasks.at(task).last_success.set(at_seconds);
@@ -88,13 +83,16 @@ impl TaskMetrics {
 
 impl TaskInstruments {
     fn new(recorder: &Recorder, task: &str) -> Self {
+        let interval = recorder.gauge(&catalogue::TASK_INTERVAL, &[task]);
+        // Until the task runs here: alerts must not report it as overdue because of an instance that does not run it.
+        interval.set(f64::INFINITY);
         Self {
             duration: recorder.histogram(&catalogue::TASK_DURATION, &[task]),
             runs: recorder.counters(&catalogue::TASK_RUNS, &[task]),
             items: recorder.counters(&catalogue::TASK_ITEMS, &[task]),
             running: recorder.gauge(&catalogue::TASK_RUNNING, &[task]),
             last_success: recorder.gauge(&catalogue::TASK_LAST_SUCCESS, &[task]),
-            interval: recorder.gauge(&catalogue::TASK_INTERVAL, &[task]),
+            interval,
         }
     }
 }

@@ -13,7 +13,6 @@ use super::schedule;
 use super::score_refresh::ScoreRefresh;
 use super::snapshot_refresh::SnapshotRefresh;
 use crate::services::ServiceError;
-use crate::store::Task;
 
 /// Number of jobs that run concurrently. A choice: a long job must not delay all others, and more jobs would slow down
 /// the requests that read the same database.
@@ -40,9 +39,6 @@ enum StopReason {
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
     for (task, interval) in schedule::tasks(jobs.person_quality) {
         jobs.metrics.set_interval(task, interval);
-    }
-    if !jobs.person_quality {
-        jobs.metrics.set_never_due(Task::PersonQuality);
     }
     while !stop.is_cancelled() {
         // Without an error, the worker ends only because of `stop`.

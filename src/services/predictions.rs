@@ -217,12 +217,6 @@ impl Predictions {
     pub async fn page(&self, request: PageRequest) -> Result<RankingPage, ServiceError> {
         let first = request.first;
         let Some(windows) = &self.windows else { return self.rank(&request, first).await };
-        // Recorded in the scope of the caller: the response that contains the page belongs to custom weights too.
-        if request.custom
-            && let Some(dependencies) = DependencyScope::current()
-        {
-            dependencies.record_custom();
-        }
         let key = PageKey {
             list: request.list.clone(),
             decade: request.decade,
@@ -306,10 +300,7 @@ impl Predictions {
     async fn latest_page(&self, request: &PageRequest) -> Result<RankingPage, ServiceError> {
         if let Some(dependencies) = DependencyScope::current() {
             let validity = Validity::new(self.clock.moment(), self.limits.ranking(request.decade));
-            dependencies.record(&self.version_set_of(request), validity, DataSource::CacheFresh);
-            if request.custom {
-                dependencies.record_custom();
-            }
+            dependencies.record(&self.version_set_of(request), validity, DataSource::Memory);
         }
         self.rank(request, request.first).await
     }
@@ -419,7 +410,8 @@ impl Predictions {
         Ok(places.first().map(|place| decade.movie(*place, listed)))
     }
 
-    /// Columns of a decade, from the cache or the score table, with the direct query as fallback.
+    /// Columns of a decade, from the cache or the score table, with the direct query as fallback. Whoever reads them
+    /// computes from them, which is recorded as the source of the result.
     async fn decade(&self, decade: Decade) -> Result<Arc<CachedDecade>, ServiceError> {
         let this = self.clone();
         let load = async move {
@@ -439,7 +431,11 @@ impl Predictions {
             let value = CachedDecade { loaded, data_version, as_of: this.clock.now() };
             Ok(Loaded { value, version_set, ttl, bytes, source })
         };
-        self.columns.get(decade, load).await
+        let columns = self.columns.get(decade, load).await?;
+        if let Some(dependencies) = DependencyScope::current() {
+            dependencies.record_source(DataSource::Memory);
+        }
+        Ok(columns)
     }
 
     /// Loads the columns of a decade from the score table, or from the direct query if the score table fails or its

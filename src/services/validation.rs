@@ -203,9 +203,6 @@ impl Validation {
             let columns = self.decade(snapshot_list, list.clone(), decade).await?;
             return Ok(DecadeReport::of(decade, &columns, &list, weights, basis));
         };
-        if custom && let Some(dependencies) = DependencyScope::current() {
-            dependencies.record_custom();
-        }
         let key = ReportKey { list: list.clone(), decade, weights: weights.shares().map(f64::to_bits), basis, custom };
         let load = async move {
             let version_set =
@@ -237,7 +234,11 @@ impl Validation {
             let bytes = estimated_size(&value, value.scores(Basis::Blind).len() * COLUMN_BYTES);
             Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: DataSource::Database })
         };
-        self.columns.get(key, load).await
+        let columns = self.columns.get(key, load).await?;
+        if let Some(dependencies) = DependencyScope::current() {
+            dependencies.record_source(DataSource::Memory);
+        }
+        Ok(columns)
     }
 
     /// The current snapshot.

@@ -67,6 +67,7 @@ struct StatementInstruments {
 
 #[derive(Debug)]
 struct PoolInstruments {
+    up: Gauge,
     connections: ByLabel<ConnectionState, ReadableGauge>,
     max: ReadableGauge,
     pending: Gauge,
@@ -131,6 +132,11 @@ impl StoreMetrics {
         pool.max.set(number(max));
     }
 
+    /// Sets whether the server of `pool` responded to the last ping.
+    pub fn up(&self, pool: Pool, up: bool) {
+        self.0.pools.at(pool).up.set(if up { 1.0 } else { 0.0 });
+    }
+
     /// Sets the replication lag of the replica.
     pub fn replica_lag(&self, lag: Duration) {
         self.0.replica_lag.set(lag.as_secs_f64());
@@ -170,6 +176,7 @@ impl StoreMetrics {
 impl PoolInstruments {
     fn new(recorder: &Recorder, pool: &str) -> Self {
         Self {
+            up: recorder.gauge(&catalogue::DB_UP, &[pool]),
             connections: ByLabel::of(|state: ConnectionState| {
                 recorder.gauge(&catalogue::CONNECTIONS, &[state.as_str(), pool]).into()
             }),

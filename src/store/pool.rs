@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::postgres::PgPool;
 use tokio::sync::Semaphore;
 
+use super::connect_errors::ConnectErrors;
 use super::connection::{ServerState, options, with_statement_timeout};
 use super::error::{StatementLimits, StoreError};
 use super::metrics::{Pool, StoreMetrics};
@@ -45,6 +46,7 @@ pub struct Store {
     /// One permit, held while a connection is opened only to learn why the server refuses connections, so that an
     /// outage causes few additional connections.
     pub(super) refusal_permit: Arc<Semaphore>,
+    pub(super) connect_errors: ConnectErrors,
 }
 
 /// The dedicated pool of direct queries. They are slow and only few run at a time, so that they take neither
@@ -84,7 +86,19 @@ impl Store {
         let refusal_permit = Arc::new(Semaphore::new(1));
         let primary_pools = Arc::new(Mutex::new(vec![pool.clone(), direct.pool.clone()]));
         let (limits, pool_use) = (settings.limits, PoolUse::default());
-        Ok(Self { pool, direct, replica: None, metrics, limits, server, pool_use, primary_pools, refusal_permit })
+        let connect_errors = ConnectErrors::default();
+        Ok(Self {
+            pool,
+            direct,
+            replica: None,
+            metrics,
+            limits,
+            server,
+            pool_use,
+            primary_pools,
+            refusal_permit,
+            connect_errors,
+        })
     }
 
     /// The same store with a replica, from which columns for rankings and validations are read while it includes all

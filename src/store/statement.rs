@@ -67,6 +67,7 @@ impl Store {
                     wait.timed_out();
                 }
                 let error = self.with_reason(pool, error).await;
+                self.connect_errors.record(pool_label, &error);
                 // The statement was not sent, but is counted as failed: to its caller, it has failed.
                 Err(Measurement::start(&self.metrics, name, pool).finish_unsent(error))
             }

@@ -50,6 +50,8 @@ const DB: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 const JOB: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
 /// Numbers of things, such as rows or keys.
 const COUNT: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
+/// Delays of wakes: from the resolution of timers to a second. An alert compares them with 0.05.
+const DELAY: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 /// Sizes in bytes: 256 bytes to 4 MiB, each bound four times the one before.
 const SIZE: &[f64] = &[256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
 
@@ -75,8 +77,8 @@ catalogue! {
         "HTTP requests being served. Without probes and scrapes.";
     HTTP_BODY_SIZE: Histogram(SIZE), "http_server_response_body_size_bytes", ["http_route"],
         "Response body size before compression.";
-    SLO_REQUESTS: Counter, "cinegraph_slo_requests_total", ["result"],
-        "Requests to /graphql: good, bad (server error), excluded (client error or disconnect).";
+    SLO_REQUESTS: Counter, "cinegraph_slo_requests_total", ["surface", "result"],
+        "Requests to /graphql (api) and to pages (page): good, bad (server error), excluded (client error or disconnect).";
 
     OPERATION_DURATION: Histogram(FAST), "graphql_server_request_duration_seconds",
         ["graphql_operation_type", "outcome"],
@@ -107,11 +109,11 @@ catalogue! {
     SUBSCRIPTIONS_DROPPED: Counter, "cinegraph_subscriptions_dropped_total", ["reason"],
         "Subscriptions ended or rejected by the service.";
 
-    PREDICTION_DURATION: Histogram(FAST), "cinegraph_prediction_duration_seconds", ["source"],
-        "Duration of requests that contain only prediction root fields. Label source: the slowest data source used.";
+    PREDICTION_DURATION: Histogram(FAST), "cinegraph_prediction_duration_seconds", ["source", "selection"],
+        "Duration of requests that contain only prediction root fields, by the slowest source used and by whose weights.";
 
-    CACHE_LOOKUPS: Counter, "cinegraph_cache_lookups_total", ["cache", "result"],
-        "Cache lookups by requests.";
+    CACHE_LOOKUPS: Counter, "cinegraph_cache_lookups_total", ["cache", "selection", "result"],
+        "Cache lookups by requests; custom: values for weights that equal no profile's.";
     CACHE_LAYER_REQUESTS: Counter, "cinegraph_cache_layer_requests_total", ["cache", "layer", "result"],
         "Lookups of requests in one cache layer: l1 (memory) or l2 (Redis).";
     CACHE_OPERATION_DURATION: Histogram(CACHE), "cinegraph_cache_operation_duration_seconds", ["layer", "op"],
@@ -139,7 +141,7 @@ catalogue! {
     CACHE_L2_ENABLED: Gauge, "cinegraph_cache_l2_enabled", [],
         "1 if Redis is configured.";
     CACHE_L2_UP: Gauge, "cinegraph_cache_l2_up", [],
-        "1 if the last Redis command succeeded.";
+        "1 if Redis responded to the last ping, which is sent every five seconds.";
 
     BREAKER_STATE: Gauge, "cinegraph_circuit_breaker_state", ["breaker", "state"],
         "1 for the current state of a circuit breaker.";
@@ -152,6 +154,8 @@ catalogue! {
     IDENTITY_CHANGES: Counter, "cinegraph_database_identity_changes_total", [],
         "Changes of the database's identity (failover, restore, detach and attach): all cached data is discarded.";
 
+    DB_UP: Gauge, "cinegraph_db_up", ["pool"],
+        "1 if a dedicated connection got a response to its ping, which is sent every second; 0 without a replica.";
     STATEMENT_DURATION: Histogram(DB), "db_client_operation_duration_seconds", ["query_name"],
         "Statement duration until the last row, excluding the wait for a connection.";
     STATEMENT_ERRORS: Counter, "cinegraph_db_errors_total", ["query_name", "error_type"],
@@ -182,7 +186,7 @@ catalogue! {
     TASK_LAST_SUCCESS: Gauge, "cinegraph_task_last_success_timestamp_seconds", ["task"],
         "Unix time of a background task's last success on any instance; 0 if it never succeeded.";
     TASK_INTERVAL: Gauge, "cinegraph_task_interval_seconds", ["task"],
-        "Planned time between runs of a background task; 0 if it does not run on this instance, +Inf if never overdue.";
+        "Planned time between runs of a background task; +Inf if it does not run on this instance.";
     TASK_RUNNING: Gauge, "cinegraph_task_running", ["task"],
         "1 while a background task runs on this instance.";
     SCORE_QUEUE_FILMS: Gauge, "cinegraph_score_queue_films", [],
@@ -203,8 +207,8 @@ catalogue! {
         "Memory limit of the control group; 0 if unlimited.";
     ALLOCATOR: Gauge, "cinegraph_allocator_bytes", ["state"],
         "Memory of the allocator: allocated, in active pages, resident, retained for reuse.";
-    TELEMETRY_DROPPED: Counter, "cinegraph_telemetry_dropped_total", ["signal"],
-        "Spans and log lines dropped.";
+    TELEMETRY_DROPPED: Counter, "cinegraph_telemetry_dropped_total", ["signal", "reason"],
+        "Spans, log lines and data points of metrics that were not delivered. rate_limited: repeated lines, left out on purpose.";
     PROCESS_CPU: Counter, "process_cpu_seconds_total", [],
         "User and system CPU time.";
     PROCESS_MEMORY: Gauge, "process_resident_memory_bytes", [],
@@ -217,6 +221,8 @@ catalogue! {
         "Operating system threads.";
     PROCESS_START: Gauge, "process_start_time_seconds", [],
         "Start time of the process, as Unix time.";
+    SCHEDULE_DELAY: Histogram(DELAY), "tokio_schedule_delay_seconds", [],
+        "How much later than due a sleeping task woke, four times a second: high if the process gets too little CPU.";
     TOKIO_WORKERS: Gauge, "tokio_workers", [],
         "Worker threads of the runtime.";
     TOKIO_TASKS: Gauge, "tokio_alive_tasks", [],

@@ -136,7 +136,7 @@ mod tests {
     use serde_json::Value;
     use tracing::Instrument;
 
-    use super::super::dropped;
+    use super::super::dropped::{self, DropReason, Signal};
     use super::*;
 
     #[derive(Clone, Default)]
@@ -237,8 +237,9 @@ mod tests {
     }
 
     #[test]
-    fn warnings_above_the_rate_limit_are_dropped_and_counted() {
-        let before = dropped::lines();
+    fn warnings_above_the_rate_limit_are_left_out_and_counted() {
+        let left_out = || dropped::count(Signal::Logs, DropReason::RateLimited);
+        let before = left_out();
         let captured = capture(LogFormat::Json, "info", || {
             for n in 0..100 {
                 tracing::warn!(n, "again");
@@ -252,7 +253,7 @@ mod tests {
         // The hundred lines may span two seconds.
         assert!([10, 20].contains(&count("again")), "{}", count("again"));
         assert_eq!((count("fine"), count("something else")), (100, 1));
-        assert!(dropped::lines() - before >= 80);
+        assert!(left_out() - before >= 80);
     }
 
     #[test]
@@ -268,11 +269,12 @@ mod tests {
             }
         }
         let (subscriber, _guard) = subscriber(LogFormat::Json, "info", || Full).unwrap();
-        let before = dropped::lines();
+        let lost = || dropped::count(Signal::Logs, DropReason::ExportFailed);
+        let before = lost();
 
         tracing::subscriber::with_default(subscriber, || tracing::info!("lost"));
 
-        assert!(dropped::lines() > before);
+        assert!(lost() > before);
     }
 
     #[test]

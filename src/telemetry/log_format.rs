@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer};
 
-use super::dropped;
+use super::dropped::{self, DropReason, Signal};
 
 /// Name of the service in log lines and traces.
 pub(super) const SERVICE: &str = "cinegraph";
@@ -60,7 +60,7 @@ impl<S: Subscriber, W: for<'a> MakeWriter<'a> + 'static> Layer<S> for LineLayer<
         };
         let written = line.and_then(|line| self.writer.make_writer_for(event.metadata()).write_all(&line));
         if written.is_err() {
-            dropped::record_lines(1);
+            dropped::record(Signal::Logs, DropReason::ExportFailed, 1);
         }
     }
 }

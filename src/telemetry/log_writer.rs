@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::dropped::record_lines;
+use super::dropped::{self, DropReason, Signal};
 
 /// How long the thread gathers further lines after the first one, before it writes them together. The value is a
 /// choice: long enough that busy times give large batches, short enough that a crash loses few lines.
@@ -80,7 +80,8 @@ impl Shared {
             drop(pending);
             if output.write_all(&lines).and_then(|()| output.flush()).is_err() {
                 // How many lines were written before the error is unknown, so all count as dropped.
-                record_lines(memchr::memchr_iter(b'\n', &lines).count());
+                let lost = memchr::memchr_iter(b'\n', &lines).count();
+                dropped::record(Signal::Logs, DropReason::ExportFailed, lost);
             }
             lines.clear();
         }
@@ -91,7 +92,7 @@ impl io::Write for BufferedWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut pending = self.0.pending();
         if pending.lines.len() + line.len() > BUFFER_MAX_BYTES {
-            record_lines(1);
+            dropped::record(Signal::Logs, DropReason::QueueFull, 1);
             // Not an error, which the caller would count once more.
             return Ok(line.len());
         }
@@ -124,7 +125,6 @@ mod tests {
     use std::io::Write;
     use std::sync::Barrier;
 
-    use super::super::dropped;
     use super::*;
 
     #[derive(Clone, Default)]
@@ -177,14 +177,15 @@ mod tests {
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         buffer.write_all(&line).unwrap();
         barrier.wait();
-        let before = dropped::lines();
+        let lost = || dropped::count(Signal::Logs, DropReason::QueueFull);
+        let before = lost();
 
         // Twice the limit.
         for _ in 0..2 * BUFFER_MAX_BYTES / line.len() {
             buffer.write_all(&line).unwrap();
         }
 
-        assert!(dropped::lines() - before >= (BUFFER_MAX_BYTES / line.len()) as u64);
+        assert!(lost() - before >= (BUFFER_MAX_BYTES / line.len()) as u64);
         assert_eq!(buffer.0.pending().lines.len(), BUFFER_MAX_BYTES);
         // All further writes go through.
         let release = std::thread::spawn(move || {

@@ -9,7 +9,7 @@ use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter};
 
-use super::dropped;
+use super::dropped::{self, DropReason, Signal};
 
 /// Maximum number of warnings or errors per second of one callsite. The value is a choice: the first lines of a flood
 /// tell as much as all of them.
@@ -59,7 +59,7 @@ impl<S: Subscriber> Filter<S> for RateLimitFilter {
         *lines += 1;
         let is_allowed = *lines <= WARNINGS_PER_SECOND;
         if !is_allowed {
-            dropped::record_lines(1);
+            dropped::record(Signal::Logs, DropReason::RateLimited, 1);
         }
         is_allowed
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::catalogue::{self, Definition};
+use super::label::Label as _;
 use super::recorder::Recorder;
 use super::{dropped, process};
 
@@ -14,10 +15,11 @@ impl Recorder {
         let cpu_seconds = process::sample_process(self);
         #[cfg(feature = "jemalloc")]
         process::sample_allocator(self);
-        for (signal, count) in [("spans", dropped::spans()), ("logs", dropped::lines())] {
-            self.counter(&catalogue::TELEMETRY_DROPPED, &[signal]).absolute(count);
+        for (signal, reason, count) in dropped::counts() {
+            self.counter(&catalogue::TELEMETRY_DROPPED, &[signal.as_str(), reason.as_str()]).absolute(count);
         }
-        let mut text = self.export();
+        // The exporter writes numbers as Rust does; the format knows infinity by another name.
+        let mut text = self.export().replace(" inf\n", " +Inf\n");
         write_seconds(&mut text, &catalogue::PROCESS_CPU, cpu_seconds);
         write_seconds(&mut text, &catalogue::TOKIO_BUSY, busy_seconds);
         text

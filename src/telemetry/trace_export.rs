@@ -17,7 +17,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanExporter as _, SpanProcessor};
 
-use super::dropped;
+use super::dropped::{self, DropReason, Signal};
 
 /// Maximum number of queued spans: the default of the OpenTelemetry specification.
 const QUEUE_SPANS: usize = 2048;
@@ -111,7 +111,7 @@ impl SpanProcessor for Queue {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && self.sender.try_send(Message::Span(Box::new(span))).is_err() {
-            dropped::record_spans(1);
+            dropped::record(Signal::Spans, DropReason::QueueFull, 1);
         }
     }
 
@@ -175,7 +175,7 @@ fn export(exporter: &SpanExporter, batch: Vec<SpanData>) {
     }
     let spans = batch.len();
     if let Err(error) = futures_executor::block_on(exporter.export(batch)) {
-        dropped::record_spans(spans);
+        dropped::record(Signal::Spans, DropReason::ExportFailed, spans);
         // Debug only: the loss is counted, and while the collector is down, each batch fails.
         tracing::debug!(%error, spans, "span export failed");
     }

@@ -55,6 +55,12 @@ impl OperationUsage {
         CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) < SPANS_MAX).unwrap_or(true)
     }
 
+    /// Whether the current operation has executed a statement until now. False outside an operation.
+    #[must_use]
+    pub fn has_run_statements() -> bool {
+        CURRENT.try_with(|usage| usage.statements() > 0).unwrap_or(false)
+    }
+
     /// Counts a statement of the current operation.
     pub(crate) fn record_statement(took: Duration) {
         // Outside an operation, for example in a background task, there is no log line to count for.

@@ -182,7 +182,12 @@ fn assert_invariants(metrics: &str) {
     let all = |name| sum(metrics, name, &[]);
     let requests = sum(metrics, "http_server_request_duration_seconds_count", &["http_route=\"/graphql\""]);
     assert!(requests > 0.0);
-    assert_eq!(all("cinegraph_slo_requests_total"), requests, "each request is good, bad or excluded");
+    let counted = |surface: &str| sum(metrics, "cinegraph_slo_requests_total", &[&format!("surface=\"{surface}\"")]);
+    assert_eq!(counted("api"), requests, "each request is good, bad or excluded");
+    let of_page =
+        |route: &str| sum(metrics, "http_server_request_duration_seconds_count", &[&format!("http_route=\"{route}\"")]);
+    let pages = ["/", "/additions", "/validation", "/validation/{decade}", "/films/{id}"];
+    assert_eq!(counted("page"), pages.into_iter().map(of_page).sum::<f64>(), "each page is good, bad or excluded");
     for cache in ["responses", "predictions", "validation", "films", "columns", "reference"] {
         let of = format!("cache=\"{cache}\"");
         let lookups =

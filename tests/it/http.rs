@@ -121,7 +121,7 @@ impl Shell {
         explorer: Explorer,
     ) -> Self {
         let recorder = Recorder::new().unwrap();
-        let graphql = GraphqlMetrics::new(&recorder, &["film", "never"], &[]);
+        let graphql = GraphqlMetrics::new(&recorder, &["film", "never"], &[], &[]);
         let metrics = HttpMetrics::new(&recorder, graphql.clone());
         let probe = Probe::new(move || async move {
             let database = if ready { Ok(()) } else { Err("unreachable".to_owned()) };
@@ -189,7 +189,7 @@ impl Shell {
     /// Good, bad and excluded requests.
     fn slo(&self) -> [u64; 3] {
         ["good", "bad", "excluded"]
-            .map(|result| self.metric(&format!("cinegraph_slo_requests_total{{result=\"{result}\"}}")))
+            .map(|result| self.metric(&format!("cinegraph_slo_requests_total{{surface=\"api\",result=\"{result}\"}}")))
     }
 
     fn in_flight(&self) -> u64 {

@@ -12,6 +12,7 @@ mod cli;
 mod client_connections;
 mod columns;
 mod connections;
+mod contract;
 mod demo;
 mod documents;
 mod drills;

@@ -89,7 +89,7 @@ impl Shell {
 
     async fn with(limits: WebSocketLimits) -> Self {
         let recorder = Recorder::new().unwrap();
-        let metrics = GraphqlMetrics::new(&recorder, &[], &[]);
+        let metrics = GraphqlMetrics::new(&recorder, &[], &[], &[]);
         let stop = CancellationToken::new();
         let websocket_limiter = ConnectionLimiter::new(limits, stop.clone());
         let schema = Schema::new(Toy, EmptyMutation, ToySubscription);

@@ -248,7 +248,7 @@ async fn unresponsive_collector_slows_no_request(pool: PgPool) {
     ];
     let server = Server::with(&url(&pool), &settings);
     let lost = |metrics: &str| {
-        let series = "cinegraph_telemetry_dropped_total{signal=\"spans\"} ";
+        let series = "cinegraph_telemetry_dropped_total{signal=\"spans\",reason=\"queue_full\"} ";
         metrics.lines().any(|line| line.strip_prefix(series).is_some_and(|count| count != "0"))
     };
 

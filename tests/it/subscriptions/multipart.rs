@@ -92,7 +92,7 @@ async fn events_are_parts_of_the_response() {
     let (_, body) = Response::subscribed(&shell, "subscription { count(to: 0) }").await.whole().await;
     assert_eq!(parts(&body), Vec::<Value>::new());
     until("no subscription runs", async || shell.running() == 0).await;
-    assert_eq!(shell.metric("cinegraph_slo_requests_total{result=\"good\"}"), 3);
+    assert_eq!(shell.metric("cinegraph_slo_requests_total{surface=\"api\",result=\"good\"}"), 3);
 }
 
 #[tokio::test]
