@@ -105,8 +105,10 @@ async fn run_on_database(
         DatabaseCommand::Prove(_) => prove::configure(&mut config),
         _ => {}
     }
-    let _telemetry = start_logs(&config, log_format, log_output)?;
-    match execute(command, config, output, program).await {
+    let telemetry = start_logs(&config, log_format, log_output)?;
+    // Only of services: a command that ends by itself would leave series of its own.
+    let exports = command.is_service().then_some(&telemetry);
+    match execute(command, config, output, program, exports).await {
         // A service that logs JSON logs its last error as well, so that every line of its output is JSON.
         Err(error) if output == Output::Log => {
             tracing::error!(error = format!("{error:#}"), "the program ends");
@@ -136,15 +138,23 @@ fn log_format(config: &Config, output: LogOutput) -> LogFormat {
 
 /// Runs a command with an application. Services handle signals themselves, because they shut down in steps; any other
 /// command is dropped at the first signal.
-async fn execute(command: DatabaseCommand, config: Config, output: Output, program: &str) -> anyhow::Result<ExitCode> {
+///
+/// `exports` exports the metrics of the application, as [`with_app`] says.
+async fn execute(
+    command: DatabaseCommand,
+    config: Config,
+    output: Output,
+    program: &str,
+    exports: Option<&TelemetryGuard>,
+) -> anyhow::Result<ExitCode> {
     use DatabaseCommand as Db;
     match command {
         Db::Demo(args) => {
             demo::announce(&config, output)?;
-            with_app(config, async |app| demo::run(app, output, program, args).await).await
+            with_app(config, exports, async |app| demo::run(app, output, program, args).await).await
         }
-        Db::Serve(args) => with_app(config, async |app| serve::run(app, args).await).await,
-        Db::Worker(_) => with_app(config, worker::run).await,
+        Db::Serve(args) => with_app(config, exports, async |app| serve::run(app, args).await).await,
+        Db::Worker(_) => with_app(config, exports, worker::run).await,
         Db::Migrate(args) => run_to_end(config, async |app| migrate::run(app, &args).await).await,
         Db::Import(args) => run_to_end(config, async |app| import::run(app, args).await).await,
         Db::Generate(args) => run_to_end(config, async |app| generate::run(app, &args).await).await,
@@ -152,7 +162,8 @@ async fn execute(command: DatabaseCommand, config: Config, output: Output, progr
         Db::Predict(args) => run_to_end(config, async |app| predict::run(app, args).await).await,
         Db::Validate(args) => run_to_end(config, async |app| validate::run(app, args).await).await,
         Db::Prove(args) => {
-            with_app(config, async |app| run_until_interrupted(Box::pin(prove::run(app, &args))).await).await
+            let command = async |app: &App| run_until_interrupted(Box::pin(prove::run(app, &args))).await;
+            with_app(config, None, command).await
         }
         Db::Status(args) => run_to_end(config, async |app| status::run(app, &args).await).await,
         Db::Invalidate(args) => run_to_end(config, async |app| invalidate::run(app, args).await).await,
@@ -163,13 +174,16 @@ async fn execute(command: DatabaseCommand, config: Config, output: Output, progr
 /// Runs a command that ends by itself.
 async fn run_to_end(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     let command = async |app: &App| command(app).await.map(|()| ExitCode::SUCCESS);
-    with_app(config, async |app| run_until_interrupted(Box::pin(command(app))).await).await
+    with_app(config, None, async |app| run_until_interrupted(Box::pin(command(app))).await).await
 }
 
 /// Starts the application, runs the command, and stops the application with its embedded PostgreSQL even if the command
 /// fails. An error of the command takes precedence over one of stopping.
+///
+/// Its metrics are exported by `exports`.
 async fn with_app(
     config: Config,
+    exports: Option<&TelemetryGuard>,
     command: impl AsyncFnOnce(&App) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
     // A start may take long, because it initialises the embedded PostgreSQL or waits for a database. If a signal
@@ -178,6 +192,9 @@ async fn with_app(
         app = App::start(config) => app?,
         () = interrupted() => return Ok(ExitCode::from(INTERRUPTED)),
     };
+    if let Some(exports) = exports {
+        exports.export_metrics(&app.metrics.recorder);
+    }
     // Boxed because the futures of commands are large.
     let done = Box::pin(command(&app)).await;
     let stopped = app.stop().await;

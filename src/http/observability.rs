@@ -77,7 +77,7 @@ impl RequestObserver {
         let headers = request.headers();
         let mut span = SpanBuilder::from_name("http").with_kind(SpanKind::Server);
         let mut parent = Trace::new();
-        if headers.contains_key(TRACEPARENT) {
+        if headers.contains_key(TRACEPARENT) && telemetry::reads_trace_context() {
             let caller = TraceContextPropagator::new().extract_with_context(&parent, &Headers(headers));
             if self.trusts_peer(request) {
                 parent = caller;

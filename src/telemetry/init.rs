@@ -2,7 +2,7 @@
 
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use tracing::Subscriber;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
@@ -13,9 +13,10 @@ use tracing_subscriber::registry::Registry;
 
 use super::log_format::{LineLayer, LogFormat, SERVICE};
 use super::log_writer::{BufferedWriter, FlushGuard};
+use super::otlp::Pipeline;
 use super::rate_limit::RateLimitFilter;
+use super::recorder::Recorder;
 use super::sampled_spans::{self, SampledSpanFilter};
-use super::trace_export;
 
 /// Where log lines go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,32 +38,37 @@ pub enum TelemetryError {
         /// The parse error.
         source: ParseError,
     },
-    /// An `OTEL_*` variable is invalid.
-    #[error("trace export cannot start; check the OTEL_* variables")]
-    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
-    /// The thread that writes log lines cannot be started.
-    #[error("log writer thread cannot start")]
+    /// A thread that writes log lines or exports telemetry cannot be started.
+    #[error("a thread of telemetry cannot start")]
     Thread(#[source] std::io::Error),
     /// The process already has a global subscriber.
     #[error("telemetry is already running")]
     Running(#[from] SetGlobalDefaultError),
 }
 
-/// Keeps logs and traces running. When dropped, stops them, after the remaining lines are written and the remaining
-/// spans are exported.
+/// Keeps telemetry running. When dropped, stops it, after the remaining lines are written and the rest is exported, or
+/// after five seconds.
 #[derive(Debug)]
 #[must_use = "logs and traces stop when this is dropped"]
 pub struct TelemetryGuard {
-    traces: SdkTracerProvider,
+    exports: Pipeline,
     /// Held for its drop, which writes the remaining lines; `None` if lines are written without a buffer.
     lines: Option<FlushGuard>,
+}
+
+impl TelemetryGuard {
+    /// Exports the metrics of `recorder` by OTLP from now on, if the `OTEL_*` variables ask for it. Called in the runtime
+    /// of the service, which is measured too.
+    pub fn export_metrics(&self, recorder: &Recorder) {
+        self.exports.export_metrics(recorder);
+    }
 }
 
 impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         // Runs before `lines` is dropped, so that this warning is still written.
-        if let Err(error) = self.traces.shutdown() {
-            tracing::warn!(%error, "trace shutdown failed; spans may be lost");
+        if let Err(error) = self.exports.shutdown() {
+            tracing::warn!(%error, "telemetry shutdown failed; spans or log lines may be lost");
         }
     }
 }
@@ -70,7 +76,7 @@ impl Drop for TelemetryGuard {
 /// Starts logs and traces for the whole process. `filter` is what `RUST_LOG` would hold, e.g. `info,sqlx::query=off`.
 ///
 /// # Errors
-/// [`TelemetryError`] if the filter or an `OTEL_*` variable is invalid, or if telemetry is running already.
+/// [`TelemetryError`] if the filter is invalid, a thread cannot be started, or telemetry is running already.
 pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<TelemetryGuard, TelemetryError> {
     let (writer, lines) = match output {
         LogOutput::Stdout => {
@@ -83,16 +89,17 @@ pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<Teleme
     let (subscriber, mut guard) = subscriber(format, filter, writer)?;
     tracing::subscriber::set_global_default(subscriber)?;
     guard.lines = lines;
-    if !trace_export::disabled() {
-        opentelemetry::global::set_tracer_provider(guard.traces.clone());
+    if !guard.exports.is_disabled() {
+        opentelemetry::global::set_tracer_provider(guard.exports.traces().clone());
     }
+    guard.exports.log_warnings();
     Ok(guard)
 }
 
 /// Builds the subscriber that [`init`] installs, for use in one thread or one test.
 ///
 /// # Errors
-/// [`TelemetryError::Filter`] or [`TelemetryError::Exporter`], for an invalid filter or `OTEL_*` variable.
+/// [`TelemetryError::Filter`] for an invalid filter, [`TelemetryError::Thread`] if a thread cannot be started.
 pub fn subscriber<W>(
     format: LogFormat,
     filter: &str,
@@ -103,22 +110,24 @@ where
 {
     let filter: Targets =
         filter.parse().map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
-    let provider = trace_export::provider(SERVICE)?;
+    let exports = Pipeline::from_environment(SERVICE).map_err(TelemetryError::Thread)?;
     // Spans have a filter of their own, so that warnings have a trace id even if the log filter excludes info.
     let traces = tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer(SERVICE))
+        .with_tracer(exports.traces().tracer(SERVICE))
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_filter(sampled_spans::traced());
-    let enabled = !trace_export::disabled();
+    let enabled = !exports.is_disabled();
     // The log layer needs no spans: a line takes their ids from the OpenTelemetry context.
     let filter = filter_fn(|metadata| !metadata.is_span()).and(filter).and(RateLimitFilter::default());
-    let lines = LineLayer { format, writer }.with_filter(filter);
+    // What is written is also what is exported, so that a line counts once for the rate limit.
+    let exported = exports.logs().map(OpenTelemetryTracingBridge::new);
+    let lines = LineLayer { format, writer }.and_then(exported).with_filter(filter);
     let spans = SampledSpanFilter(enabled.then(sampled_spans::traced));
     Ok((
         Registry::default().with(enabled.then_some(traces)).with(lines).with(spans),
-        TelemetryGuard { traces: provider, lines: None },
+        TelemetryGuard { exports, lines: None },
     ))
 }
 

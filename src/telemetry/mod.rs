@@ -1,7 +1,8 @@
 //! Telemetry: metrics, logs and traces.
 //!
 //! [`catalogue`] defines every metric; a [`Recorder`] creates the instruments that each area of the crate records in;
-//! [`init()`] starts logs and traces. This module knows no domain: it imports no other module of Cinegraph, and every
+//! [`init()`] starts logs and traces,
+//! and what is exported by OTLP. This module knows no domain: it imports no other module of Cinegraph, and every
 //! layer except `scoring` may use it.
 
 pub mod catalogue;
@@ -10,6 +11,7 @@ mod init;
 mod label;
 mod log_format;
 mod log_writer;
+mod otlp;
 mod outage_log;
 mod process;
 mod rate_limit;
@@ -19,7 +21,6 @@ mod reference;
 mod sampled_spans;
 mod schedule_delay;
 mod scrape;
-mod trace_export;
 mod usage;
 
 pub use dropped::{DropReason, Signal};
@@ -28,6 +29,7 @@ pub(crate) use label::label;
 pub use label::{Label, Status};
 pub use log_format::LogFormat;
 pub(crate) use metrics::{Counter, Gauge, Histogram};
+pub(crate) use otlp::reads_trace_context;
 pub(crate) use outage_log::OutageLog;
 pub(crate) use readable::{ReadableCounter, ReadableGauge};
 pub use recorder::Recorder;

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -502,6 +503,7 @@ fn a_signal_ends_a_program_that_waits_for_its_database() {
 /// A running `cinegraph serve` or `worker`; killed when dropped.
 pub(crate) struct Server {
     child: Child,
+    log: Arc<Mutex<Vec<Value>>>,
     pub(crate) public: String,
     pub(crate) admin: String,
 }
@@ -528,13 +530,24 @@ impl Server {
         let mut command = cinegraph(database_url, &arguments);
         let mut child = command.envs(settings.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let logged = lines.by_ref().map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
-        let serving =
-            logged.into_iter().find(|line| line["message"] == message).expect("it exited before it was ready");
+        let log = Arc::<Mutex<Vec<Value>>>::default();
+        let kept = Arc::clone(&log);
+        let mut logged = move || {
+            let line = serde_json::from_str::<Value>(&lines.next()?.unwrap()).unwrap();
+            kept.lock().unwrap().push(line.clone());
+            Some(line)
+        };
+        let mut until_ready = std::iter::from_fn(&mut logged);
+        let serving = until_ready.find(|line| line["message"] == message).expect("it exited before it was ready");
         // Keep reading, or the server blocks on a full pipe when it logs.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || while logged().is_some() {});
         let address = |listener: &str| serving[listener].as_str().unwrap_or_default().to_owned();
-        Self { child, public: address("public"), admin: address("admin") }
+        Self { child, log, public: address("public"), admin: address("admin") }
+    }
+
+    /// The lines that it has logged with this message.
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
+        self.log.lock().unwrap().iter().filter(|line| line["message"] == message).cloned().collect()
     }
 
     /// Its process id.

@@ -32,6 +32,7 @@ mod jobs;
 mod limits;
 mod live_list;
 mod mutations;
+mod otlp;
 mod page;
 mod plans;
 mod predictions;

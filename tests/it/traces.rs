@@ -1,72 +1,14 @@
 //! The traces of the running program, as a collector receives them.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::routing::post;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use prost::Message;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
 use super::cli::{Server, get};
-use super::support::{Movie, TestService, until, url};
-
-type Spans = Arc<Mutex<Vec<Span>>>;
-
-/// Receives spans by OTLP over HTTP.
-struct Collector {
-    address: SocketAddr,
-    spans: Spans,
-}
-
-impl Collector {
-    async fn start() -> Self {
-        let spans = Spans::default();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&spans));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, spans }
-    }
-
-    /// The spans of a trace.
-    fn trace(&self, id: &str) -> Vec<Span> {
-        self.spans.lock().unwrap().iter().filter(|span| hex(&span.trace_id) == id).cloned().collect()
-    }
-
-    /// The spans of a trace, once its root span, which ends last, has arrived.
-    async fn whole(&self, id: &str) -> Vec<Span> {
-        let is_root = |span: &Span| span.parent_span_id.is_empty();
-        until("the trace has arrived", async || self.trace(id).iter().any(is_root)).await;
-        self.trace(id)
-    }
-
-    /// A received span of this name.
-    fn named(&self, name: &str) -> Option<Span> {
-        self.spans.lock().unwrap().iter().find(|span| span.name == name).cloned()
-    }
-}
-
-async fn take(State(spans): State<Spans>, body: Bytes) {
-    let request = ExportTraceServiceRequest::decode(body).unwrap();
-    let scopes = request.resource_spans.into_iter().flat_map(|of_resource| {
-        let resource = attributes(&of_resource.resource.unwrap().attributes);
-        assert_eq!(resource["service.name"], "cinegraph");
-        assert!(["service.version", "service.instance.id"].iter().all(|name| resource.contains_key(*name)));
-        of_resource.scope_spans
-    });
-    spans.lock().unwrap().extend(scopes.flat_map(|of_scope| of_scope.spans));
-}
+use super::support::{Collector, Movie, TestService, attributes, until, url};
 
 /// Names and kinds as an indented tree, in order of start. Without waits for a connection: only those above a
 /// millisecond have a span, so they depend on the load of the machine.
@@ -90,17 +32,6 @@ fn tree(spans: &[Span]) -> String {
     text
 }
 
-fn attributes(of: &[opentelemetry_proto::tonic::common::v1::KeyValue]) -> BTreeMap<String, String> {
-    let text = |value: &Option<AnyValue>| match value.as_ref().and_then(|value| value.value.as_ref()) {
-        Some(any_value::Value::StringValue(text)) => text.clone(),
-        Some(any_value::Value::IntValue(number)) => number.to_string(),
-        Some(any_value::Value::DoubleValue(number)) => number.to_string(),
-        Some(any_value::Value::BoolValue(yes)) => yes.to_string(),
-        _ => String::new(),
-    };
-    of.iter().map(|attribute| (attribute.key.clone(), text(&attribute.value))).collect()
-}
-
 fn one<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     let mut found = spans.iter().filter(|span| span.name.starts_with(name));
     let span = found.next().unwrap_or_else(|| panic!("no {name} in\n{}", tree(spans)));
@@ -112,12 +43,8 @@ fn is_error(span: &Span) -> bool {
     span.status.as_ref().is_some_and(|status| status.code() == StatusCode::Error)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Executes a query; returns the trace id and `Cache-Status`.
-fn execute(server: &Server, query: &str) -> (String, String) {
+pub(crate) fn execute(server: &Server, query: &str) -> (String, String) {
     let (status, head, _) = server.execute(&json!({ "query": query }).to_string());
     assert_eq!(status, 200);
     let header = |name: &str| {

@@ -1,6 +1,7 @@
 //! Test fixtures: a service per test on its own database, real servers, clients and movies to insert.
 
 mod certificates;
+mod collector;
 mod link;
 mod load_generator;
 mod movies;
@@ -45,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub(crate) use certificates::CertificateAuthority;
+pub(crate) use collector::{Collector, Fault, attributes, hex, text};
 pub(crate) use link::Link;
 pub(crate) use load_generator::{LoadGenerator, ResponseRecord, ResponseSource, count_by_source, send_once};
 pub(crate) use movies::{Movie, credit, nominee, person, quality};

@@ -1,0 +1,239 @@
+//! What the `OTEL_*` variables say about traces, metrics and logs.
+
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
+use opentelemetry_sdk::trace::{Sampler, SpanLimits};
+
+use super::super::dropped::Signal;
+use super::attribute_limits::AttributeLimits;
+use super::target::{self, Target};
+use super::variables::{Variables, pairs};
+
+/// Limits of the batch processors: the defaults of the specification.
+const QUEUE_ITEMS: usize = 2048;
+const BATCH_ITEMS: usize = 512;
+
+/// How long items are gathered before they are sent together. It is the default of the specification for log lines, and
+/// below that for spans (5 seconds): a crash loses fewer of them, and traces appear sooner.
+const BATCH_DELAY: Duration = Duration::from_secs(1);
+
+/// Time between two exports of metrics: the default of the specification.
+const METRIC_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Maximum number of attributes: the default of the specification.
+const ATTRIBUTES: u32 = 128;
+
+/// How the items of one signal are queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BatchSettings {
+    pub(super) queue_items: usize,
+    pub(super) batch_items: usize,
+    pub(super) delay: Duration,
+}
+
+/// What the `OTEL_*` variables say.
+#[derive(Debug)]
+pub(super) struct Settings {
+    /// Whether traces are disabled altogether, their ids included.
+    pub(super) is_disabled: bool,
+    /// Whether the `traceparent` of a request is read.
+    pub(super) reads_trace_context: bool,
+    pub(super) resource: Resource,
+    pub(super) sampler: Sampler,
+    pub(super) span_limits: SpanLimits,
+    pub(super) span_attributes: AttributeLimits,
+    pub(super) log_attributes: AttributeLimits,
+    /// `None` if the signal is not exported.
+    pub(super) spans: Option<(Target, BatchSettings)>,
+    /// With the time between two exports.
+    pub(super) metrics: Option<(Target, Duration)>,
+    pub(super) logs: Option<(Target, BatchSettings)>,
+    /// What is set but not honoured.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the variables. `service` is the name of the service, unless they contain another.
+    pub(super) fn read(variables: Variables, service: &'static str) -> Self {
+        let is_disabled = variables.switch("OTEL_SDK_DISABLED").unwrap_or(false);
+        let general_count = variables.limit("OTEL_ATTRIBUTE_COUNT_LIMIT").unwrap_or(ATTRIBUTES);
+        let general_length = variables.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
+        let attributes = |prefix: &str| AttributeLimits {
+            count: variables.limit(&format!("{prefix}_ATTRIBUTE_COUNT_LIMIT")).unwrap_or(general_count),
+            value_length: variables.limit(&format!("{prefix}_ATTRIBUTE_VALUE_LENGTH_LIMIT")).or(general_length),
+        };
+        let (span_attributes, log_attributes) = (attributes("OTEL_SPAN"), attributes("OTEL_LOGRECORD"));
+        let mut settings = Self {
+            is_disabled,
+            reads_trace_context: reads_trace_context(&variables),
+            resource: resource(&variables, service),
+            sampler: sampler(&variables),
+            span_limits: span_limits(&variables, span_attributes.count),
+            span_attributes,
+            log_attributes,
+            spans: spans(&variables),
+            metrics: metrics(&variables),
+            logs: logs(&variables),
+            warnings: Vec::new(),
+        };
+        if is_disabled {
+            // Whoever disables everything knows that nothing else has an effect.
+            return Self { spans: None, metrics: None, logs: None, ..settings };
+        }
+        if settings.spans.is_none() && settings.metrics.is_none() && settings.logs.is_none() {
+            variables.warn_of_unused(&["OTEL_EXPORTER_OTLP_"], "nothing is exported");
+        }
+        settings.warnings = variables.into_warnings();
+        settings
+    }
+}
+
+/// Whether `OTEL_PROPAGATORS` contains the W3C trace context. Baggage is accepted and ignored: the service calls no
+/// other service that it could pass it to.
+fn reads_trace_context(variables: &Variables) -> bool {
+    const NAME: &str = "OTEL_PROPAGATORS";
+    let Some(text) = variables.text(NAME) else { return true };
+    let names: Vec<_> = text.split(',').map(str::trim).collect();
+    for name in names.iter().filter(|name| !["tracecontext", "baggage", "none"].contains(*name)) {
+        variables.reject(NAME, name, "tracecontext, baggage or none");
+    }
+    names.contains(&"tracecontext")
+}
+
+/// The attributes of this process. `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` override and extend them.
+fn resource(variables: &Variables, service: &'static str) -> Resource {
+    const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
+    let named = variables.text(NAME).map(pairs);
+    if named == Some(None) {
+        // As a whole, as the specification says.
+        variables.warn(format!("{NAME} is not a list of name=value pairs, and has no effect"));
+    }
+    let named = named.flatten().unwrap_or_default().into_iter().map(|(name, value)| KeyValue::new(name, value));
+    let own = [
+        KeyValue::new("service.name", service),
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.instance.id", format!("{:016x}", rand::random::<u64>())),
+    ];
+    let service = variables.text("OTEL_SERVICE_NAME").map(|name| KeyValue::new("service.name", name.to_owned()));
+    // Later attributes replace earlier ones of the same name.
+    Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attributes(own)
+        .with_attributes(named)
+        .with_attributes(service)
+        .build()
+}
+
+fn sampler(variables: &Variables) -> Sampler {
+    const NAME: &str = "OTEL_TRACES_SAMPLER";
+    let ratio = || {
+        let is_ratio = |ratio: &f64| (0.0..=1.0).contains(ratio);
+        let ratio = variables.parsed("OTEL_TRACES_SAMPLER_ARG", "a number from 0 to 1", is_ratio);
+        Sampler::TraceIdRatioBased(ratio.unwrap_or(1.0))
+    };
+    let by_parent = |root| Sampler::ParentBased(Box::new(root));
+    match variables.text(NAME) {
+        None | Some("parentbased_always_on") => by_parent(Sampler::AlwaysOn),
+        Some("always_on") => Sampler::AlwaysOn,
+        Some("always_off") => Sampler::AlwaysOff,
+        Some("traceidratio") => ratio(),
+        Some("parentbased_always_off") => by_parent(Sampler::AlwaysOff),
+        Some("parentbased_traceidratio") => by_parent(ratio()),
+        Some(other) => {
+            variables.reject(NAME, other, "a sampler of this service");
+            by_parent(Sampler::AlwaysOn)
+        }
+    }
+}
+
+fn span_limits(variables: &Variables, max_attributes_per_span: u32) -> SpanLimits {
+    let limit = |name| variables.limit(name);
+    let defaults = SpanLimits::default();
+    SpanLimits {
+        max_attributes_per_span,
+        max_events_per_span: limit("OTEL_SPAN_EVENT_COUNT_LIMIT").unwrap_or(defaults.max_events_per_span),
+        max_links_per_span: limit("OTEL_SPAN_LINK_COUNT_LIMIT").unwrap_or(defaults.max_links_per_span),
+        max_attributes_per_event: limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")
+            .unwrap_or(defaults.max_attributes_per_event),
+        max_attributes_per_link: limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT").unwrap_or(defaults.max_attributes_per_link),
+    }
+}
+
+/// Whether a signal is exported: what its variable says, or else `default`. `others` are exporters that the service has
+/// besides, such as the Prometheus endpoint.
+fn is_exported(variables: &Variables, signal: Signal, default: bool, others: &[&str]) -> bool {
+    let name = format!("OTEL_{}_EXPORTER", signal.variable());
+    let Some(text) = variables.text(&name) else { return default };
+    let exporters: Vec<_> = text.split(',').map(str::trim).collect();
+    for exporter in exporters.iter().filter(|exporter| !["otlp", "none"].contains(*exporter)) {
+        if !others.contains(exporter) {
+            variables.reject(&name, exporter, "otlp or none");
+        }
+    }
+    exporters.contains(&"otlp")
+}
+
+fn spans(variables: &Variables) -> Option<(Target, BatchSettings)> {
+    let endpoints = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+    let has_endpoint = endpoints.iter().any(|name| variables.is_set(name));
+    let is_exported = is_exported(variables, Signal::Spans, has_endpoint, &[]);
+    if !is_exported {
+        let prefixes = ["OTEL_BSP_", "OTEL_EXPORTER_OTLP_TRACES_", "OTEL_TRACES_SAMPLER", "OTEL_SPAN_"];
+        variables.warn_of_unused(&prefixes, "traces are not exported");
+        return None;
+    }
+    let (batch, timeout) = batch(variables, "OTEL_BSP");
+    target::read(variables, Signal::Spans).map(|target| (within(target, timeout), batch))
+}
+
+fn logs(variables: &Variables) -> Option<(Target, BatchSettings)> {
+    // Log lines are always written to standard output, which is `console`.
+    if !is_exported(variables, Signal::Logs, false, &["console"]) {
+        let prefixes = ["OTEL_BLRP_", "OTEL_EXPORTER_OTLP_LOGS_", "OTEL_LOGRECORD_"];
+        variables.warn_of_unused(&prefixes, "logs are not exported (OTEL_LOGS_EXPORTER=otlp exports them)");
+        return None;
+    }
+    let (batch, timeout) = batch(variables, "OTEL_BLRP");
+    target::read(variables, Signal::Logs).map(|target| (within(target, timeout), batch))
+}
+
+fn metrics(variables: &Variables) -> Option<(Target, Duration)> {
+    if !is_exported(variables, Signal::Metrics, false, &["prometheus"]) {
+        let prefixes = ["OTEL_METRIC_EXPORT_", "OTEL_EXPORTER_OTLP_METRICS_"];
+        variables.warn_of_unused(&prefixes, "metrics are not exported (OTEL_METRICS_EXPORTER=otlp exports them)");
+        return None;
+    }
+    for (name, only) in [
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative"),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off"),
+    ] {
+        if let Some(other) = variables.text(name).filter(|value| !value.eq_ignore_ascii_case(only)) {
+            variables.reject(name, other, only);
+        }
+    }
+    let interval = variables.milliseconds("OTEL_METRIC_EXPORT_INTERVAL").unwrap_or(METRIC_INTERVAL);
+    let timeout = variables.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT");
+    target::read(variables, Signal::Metrics).map(|target| (within(target, timeout), interval))
+}
+
+/// Shortens the time limit of a target to that of its batches.
+fn within(target: Target, timeout: Option<Duration>) -> Target {
+    Target { timeout: timeout.map_or(target.timeout, |timeout| timeout.min(target.timeout)), ..target }
+}
+
+/// How the items of one signal are queued, and the maximum time of one export.
+fn batch(variables: &Variables, prefix: &str) -> (BatchSettings, Option<Duration>) {
+    let queue_items = variables.size(&format!("{prefix}_MAX_QUEUE_SIZE")).unwrap_or(QUEUE_ITEMS);
+    let largest = format!("{prefix}_MAX_EXPORT_BATCH_SIZE");
+    let batch_items = variables.size(&largest).unwrap_or(BATCH_ITEMS.min(queue_items));
+    if batch_items > queue_items {
+        variables.warn(format!("{largest}={batch_items} is more than the queue holds; {queue_items} applies"));
+    }
+    let delay = variables.milliseconds(&format!("{prefix}_SCHEDULE_DELAY")).unwrap_or(BATCH_DELAY);
+    let settings = BatchSettings { queue_items, batch_items: batch_items.min(queue_items), delay };
+    (settings, variables.milliseconds(&format!("{prefix}_EXPORT_TIMEOUT")))
+}
