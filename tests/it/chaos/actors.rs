@@ -134,9 +134,10 @@ async fn read(shared: Arc<Shared>, number: Number, mut random: ChaCha8Rng) {
 fn judge(shared: &Shared, client: Number, by: Witness, query: &'static str, reply: &Reply) {
     let Shared { journal, judge, .. } = shared;
     judge.age_read(journal, by, reply);
-    judge.decade_read(journal, (client, by), query, reply);
-    for number in [0, 1] {
-        if let Some(count) = count_in(&reply.data, number, query) {
+    let counts = [0, 1].map(|number| count_in(&reply.data, number, query));
+    judge.decade_read(journal, (client, by), (query, counts[0].or(counts[1])), reply);
+    for (number, count) in counts.into_iter().enumerate() {
+        if let Some(count) = count {
             judge.profile_read(journal, by, number, count, reply);
         }
     }

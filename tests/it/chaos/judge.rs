@@ -56,7 +56,9 @@ struct State {
     since: Option<Instant>,
     snapshots: Vec<Snapshot>,
     reads: Vec<Read>,
-    latest: HashMap<(Number, Witness, &'static str), i64>,
+    /// By client, instance, query and, if the query names a profile, the count that its weights show: other weights are
+    /// another ranking.
+    latest: HashMap<(Number, Witness, &'static str, Option<u64>), i64>,
     profiles: HashMap<Number, Floor>,
     invalidation: Option<Floor>,
 }
@@ -95,12 +97,12 @@ impl Judge {
         }
     }
 
-    /// A client read a decade.
+    /// A client read a ranking of a decade; `count` is that of the profile, if the query names one.
     pub(super) fn decade_read(
         &self,
         journal: &Journal,
         (client, by): (Number, Witness),
-        query: &'static str,
+        (query, count): (&'static str, Option<u64>),
         reply: &Reply,
     ) {
         let decade = query.split_once("decade: ").and_then(|(_, rest)| rest.get(..4)?.parse().ok());
@@ -112,7 +114,7 @@ impl Judge {
             state.latest.clear();
             return;
         }
-        let key = (client, by, query);
+        let key = (client, by, query, count);
         if let Some(latest) = state.latest.get(&key).filter(|latest| version < **latest) {
             let how = format_args!(
                 "client {client} of instance {by:?}: from version {latest} to {version}, stale: {}: {query}",
