@@ -3,6 +3,7 @@
 mod background;
 mod http_state;
 mod metrics;
+mod readiness;
 mod serve;
 mod shutdown;
 mod status;

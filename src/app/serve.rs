@@ -2,12 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -15,21 +13,12 @@ use super::background::{
     follow_embedded_postgres, follow_versions, poll_replica_lag, run_metrics_upkeep, watch_pool, watch_servers,
 };
 use super::shutdown::{Shutdown, finish};
-use super::{App, status};
+use super::{App, readiness, status};
 use crate::cache::CacheContext;
 use crate::config::{AdminTokens, AllowedHosts};
 use crate::graphql;
-use crate::http::{self, ConnectionLimits, HttpService, PerCoreRuntimes, Probe, Readiness};
+use crate::http::{self, ConnectionLimits, HttpService, PerCoreRuntimes, Probe};
 use crate::services::Services;
-use crate::store::Store;
-
-/// Deadline of the readiness ping. A choice, short because a proxy treats a probe that times out as "not ready", even
-/// if the instance has cached results to serve.
-const PING_LIMIT: Duration = Duration::from_secs(1);
-
-/// How long the pool may be exhausted before the instance is no longer ready. The statements of requests have shorter
-/// deadlines by default (2 s), so connections that are in use for this long are not expected to become free again.
-const EXHAUSTION_LIMIT: Duration = Duration::from_mins(1);
 
 /// Commit of the build, if the build provides it.
 const REVISION: Option<&str> = option_env!("CINEGRAPH_REVISION");
@@ -73,7 +62,7 @@ impl App {
         let Some(prepared) = stop.run_until_cancelled(Box::pin(self.prepare())).await else { return Ok(()) };
         let (cache_context, services) = prepared?;
         let shutdown = Shutdown::new(stop, &self.config);
-        let probe = probe(self.store.clone(), Some(Arc::clone(&services)), stop.clone());
+        let probe = readiness::probe(self.store.clone(), Some(Arc::clone(&services)), stop.clone());
         let state = self.http_state(&services, &cache_context, probe.clone(), &shutdown.close)?;
         let websocket_limiter = state.websocket_limiter.clone();
         let (public, admin) = self.listen().await?;
@@ -138,7 +127,7 @@ impl App {
         self.record_build_info();
         let listener = listen("admin_addr", self.config.admin_addr).await?;
         let address = listener.local_addr()?;
-        let probe = probe(self.store.clone(), None, stop.clone());
+        let probe = readiness::probe(self.store.clone(), None, stop.clone());
         let background = TaskTracker::new();
         let upkeep = run_metrics_upkeep(self.store.clone(), self.metrics.recorder.clone(), None);
         background.spawn(stop.clone().run_until_cancelled_owned(upkeep));
@@ -236,29 +225,4 @@ impl App {
 async fn listen(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listening = TcpListener::bind(address).await;
     listening.with_context(|| format!("listening on {address} (set {setting} to use another address)"))
-}
-
-/// The readiness probe. An instance is ready if none of these holds: it is shutting down; its pool has been exhausted
-/// for [`EXHAUSTION_LIMIT`]; the database does not respond and no cached results can be served instead. `services` is
-/// `None` for a worker, which serves no results.
-fn probe(store: Store, services: Option<Arc<Services>>, stop: CancellationToken) -> Probe {
-    Probe::new(move || {
-        let (store, services, stopping) = (store.clone(), services.clone(), stop.is_cancelled());
-        async move {
-            if stopping {
-                return Readiness { ready: false, checks: vec![("running", Err("shutting down".to_owned()))] };
-            }
-            let database = match timeout(PING_LIMIT, store.ping()).await {
-                Ok(pong) => pong.map_err(|error| error.to_string()),
-                Err(_) => Err("no response".to_owned()),
-            };
-            let exhausted = store.exhausted_since().is_some_and(|since| since.elapsed() > EXHAUSTION_LIMIT);
-            let connections = if exhausted { Err("the pool is exhausted".to_owned()) } else { Ok(()) };
-            // During an outage of the database, the instance stays ready if it has cached results: the other instances
-            // have the same outage, so a proxy could not send the requests to a better one.
-            let has_entries = services.is_some_and(|services| services.count_entries(None) > 0);
-            let ready = connections.is_ok() && (database.is_ok() || has_entries);
-            Readiness { ready, checks: vec![("database", database), ("connections", connections)] }
-        }
-    })
 }

@@ -9,10 +9,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::batch_scheduler::{NoDelay, PendingBatches};
-use super::connection::CursorScope;
 use super::error::ApiError;
 use super::loaders::Loaders;
 use super::metrics::GraphqlMetrics;
+use super::pagination::CursorScope;
 use super::types::weights::WeightsInput;
 use crate::cache::DependencyScope;
 use crate::scoring::Weights;

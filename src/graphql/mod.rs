@@ -4,7 +4,6 @@
 //! Main types: [`OperationPipeline`] and [`Api`].
 
 mod batch_scheduler;
-mod connection;
 mod context;
 mod document;
 mod document_limits;
@@ -17,6 +16,7 @@ mod metrics;
 mod mutation;
 mod object_literals;
 mod operation;
+mod pagination;
 mod persisted_documents;
 mod pipeline;
 mod query;

@@ -15,7 +15,7 @@ mod graphql;
 mod graphql_request;
 mod health;
 mod hosts;
-mod html;
+mod html_response;
 mod instrumented_body;
 mod metrics;
 mod multipart;

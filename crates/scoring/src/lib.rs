@@ -11,7 +11,7 @@ mod likelihood;
 mod person_quality;
 mod ranking;
 mod score;
-mod title;
+mod title_folding;
 mod validation;
 mod weights;
 
@@ -26,7 +26,7 @@ pub use likelihood::likelihood;
 pub use person_quality::{PersonRecord, person_quality};
 pub use ranking::{Filter, Membership, Page, Place, Ranking, Standing};
 pub use score::{Contribution, FORMULA_VERSION, Inputs, ScoreVector};
-pub use title::fold_title;
+pub use title_folding::fold_title;
 pub use validation::{DecadeReport, Era, Totals, pooled_decade};
 pub use weights::{Weights, WeightsError};
 

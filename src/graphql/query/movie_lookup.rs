@@ -2,10 +2,10 @@
 
 use async_graphql::{Context, ID, Object, OneofObject, connection};
 
-use crate::graphql::connection::{TitleCursor, page_size};
 use crate::graphql::context::{RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
+use crate::graphql::pagination::{TitleCursor, page_size};
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::movie_prediction::{Movie, MovieConnection};
 use crate::graphql::types::prediction_filter::check_text;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_graphql::{Context, Object};
 
 use super::movie_lookup::MovieBy;
-use crate::graphql::connection::{Edge, page_size};
 use crate::graphql::context::{RankingParams, RequestContext, context};
 use crate::graphql::error::ApiError;
+use crate::graphql::pagination::{Edge, page_size};
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::date::Timestamp;
 use crate::graphql::types::movie_prediction::{Prediction, PredictionConnection, RankingFields};

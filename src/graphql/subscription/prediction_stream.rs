@@ -7,9 +7,9 @@ use async_graphql::{Context, SimpleObject};
 
 use super::open_subscription::count_open;
 use crate::cache::DependencyScope;
-use crate::graphql::connection::bounded;
 use crate::graphql::context::{RankingParams, context};
 use crate::graphql::error::ApiError;
+use crate::graphql::pagination::bounded;
 use crate::graphql::root_fields::instrument_field;
 use crate::graphql::types::movie_prediction::Prediction;
 use crate::graphql::types::weights::WeightsInput;

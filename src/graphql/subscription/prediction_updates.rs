@@ -6,10 +6,10 @@ use async_graphql::futures_util::stream::{BoxStream, Stream, StreamExt, iter, un
 use async_graphql::{Context, Enum, SimpleObject};
 
 use super::open_subscription::count_open;
-use crate::graphql::connection::bounded;
 use crate::graphql::context::{RankingParams, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::metrics::{Dropped, GraphqlMetrics};
+use crate::graphql::pagination::bounded;
 use crate::graphql::root_fields::instrument_field;
 use crate::graphql::types::movie_prediction::Prediction;
 use crate::scoring::Decade;

@@ -6,9 +6,9 @@ use async_graphql::{Context, Enum, Object};
 
 use super::movie_prediction::Movie;
 use super::validation_total::{Interval, ValidationTotal};
-use crate::graphql::connection::{Connection, CountFields, CursorScope, Edge, page_size};
 use crate::graphql::context::{RankingParams, RequestContext, context};
 use crate::graphql::error::ApiError;
+use crate::graphql::pagination::{Connection, CountFields, CursorScope, Edge, page_size};
 use crate::scoring::{Basis, DecadeReport, MovieId, Place, Standing};
 
 /// The basis of a validation: which scores it ranks by. Scores depend on the lists that a movie is on. If the target list

@@ -19,7 +19,7 @@ use axum::routing::get;
 
 use self::files::{Files, VERSION};
 use super::error::error_response;
-use super::html;
+use super::html_response;
 use super::page::assets;
 use super::trailing_slash::with_trailing_slashes;
 use crate::graphql::ErrorCode;
@@ -91,11 +91,11 @@ struct MissingPage<'a> {
 async fn page(State(Explorer(files)): State<Explorer>) -> Response {
     let icon = assets::path("icon.svg");
     match files.verified().await {
-        Ok(_) => html::respond(StatusCode::OK, &ExplorerPage { icon, examples: EXAMPLES }, POLICY),
+        Ok(_) => html_response::respond(StatusCode::OK, &ExplorerPage { icon, examples: EXAMPLES }, POLICY),
         Err(error) => {
             error.log();
             let view = MissingPage { icon, stylesheet: assets::path("app.css"), schema: files.schema.as_deref() };
-            html::respond(StatusCode::OK, &view, POLICY)
+            html_response::respond(StatusCode::OK, &view, POLICY)
         }
     }
 }

@@ -11,7 +11,7 @@ use super::chrome::{Chrome, Tab};
 use super::page_query::PageQuery;
 use super::problem::PageError;
 use super::queries::{FRAME, Frame, run_query};
-use crate::http::html::{PAGE_POLICY, respond};
+use crate::http::html_response::{PAGE_POLICY, respond};
 use crate::http::state::HttpState;
 
 /// An error, with links to retry and to the start page.

@@ -1,7 +1,7 @@
 //! What every import does: how it starts, ends and reports progress.
 
 use super::error::ImportError;
-use super::names;
+use super::full_names;
 use super::summary::Nominees;
 use crate::clock::Clock;
 use crate::store::{Import, KnownNames, Store};
@@ -11,7 +11,7 @@ use crate::store::{Import, KnownNames, Store};
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
 pub(super) const NAMES: KnownNames =
-    KnownNames { lists: &names::LISTS, organizations: &names::ORGANIZATIONS, genres: &names::GENRES };
+    KnownNames { lists: &full_names::LISTS, organizations: &full_names::ORGANIZATIONS, genres: &full_names::GENRES };
 
 /// Progress of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
