@@ -201,14 +201,16 @@ async fn holds_no_more_than_at_first(stage: &mut Stage, number: Number) -> Optio
     }
 }
 
-/// Stops one instance after the other; the last must be able to work alone. Reads the logs.
+/// Each instance must be able to work alone, and to stop. Reads the logs.
 pub(super) async fn finish(stage: &mut Stage) {
     let shared = Arc::clone(&stage.shared);
     let _no_changes = shared.changes.write().await;
-    for number in [1, 0] {
-        if number == 0 {
-            does_all_work_alone(stage, number).await;
-        }
+    for number in [0, 1] {
+        stage.instances[1 - number].signal("STOP");
+        does_all_work_alone(stage, number).await;
+        stage.instances[1 - number].signal("CONT");
+    }
+    for number in [0, 1] {
         stage.stop(number).await;
         let log = fs::read_to_string(&stage.instances[number].log).unwrap_or_default();
         let mut levels: HashMap<String, u32> = HashMap::new();
@@ -226,7 +228,7 @@ pub(super) async fn finish(stage: &mut Stage) {
     }
 }
 
-/// Without the other instance, this one must process a change.
+/// While the other instance is silent, this one must process a change.
 async fn does_all_work_alone(stage: &Stage, number: Number) {
     const CHANGE: &str = "UPDATE external_metrics SET value = value * 0.9 + 0.4 WHERE id = (
         SELECT min(metric.id) FROM external_metrics AS metric JOIN movies AS movie ON movie.id = metric.movie_id
