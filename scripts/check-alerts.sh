@@ -19,3 +19,12 @@ promtool test rules alerts/tests/*.yml
 amtool check-config config/alertmanager.yml
 # A page in the night names a section that is there, and the section names panels that are there.
 scripts/check-runbooks.py
+
+# Grafana's types come from PyPI. Without a network this check is left out, and says so.
+types=target/tools/grafana-$(sed -n 's/^grafana-foundation-sdk==\([0-9.]*\).*/\1/p' scripts/monitoring/requirements.txt)
+if [[ -d $types ]] || python3 -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+    --root-user-action ignore --target "$types" --requirement scripts/monitoring/requirements.txt; then
+    scripts/check-dashboard-types.py "$types"
+else
+    echo "check-alerts: dashboards are not checked against Grafana's types: pip could not install them" >&2
+fi

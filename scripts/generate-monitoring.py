@@ -2,7 +2,8 @@
 """Generates alerts/*.yml and dashboards/*.json from scripts/monitoring/.
 
 Without a command it writes them in place. --check: fails if they are not current. --names FILE: fails if they use a
-metric that FILE (src/telemetry/catalogue.rs) does not define. --rules DIR: writes the rules there.
+metric that FILE (src/telemetry/catalogue.rs) does not define. --rules DIR: writes the rules there. --mixin DIR: writes
+a mixin for jsonnet there, and a ServiceMonitor and a PrometheusRule for the operator of Prometheus.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from monitoring import dashboards, rules, yaml_text
+from monitoring import dashboards, panels, rules, yaml_text
 from monitoring.variables import Variables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +28,34 @@ def rule_files(variables):
 def all_files(variables):
     """Paths below the repository and texts of everything that is generated in place."""
     return {f"alerts/{name}": text for name, text in rule_files(variables).items()} | {
-        f"dashboards/{uid}.json": json.dumps(dashboards.dashboard(uid), indent=2) + "\n" for uid in dashboards.PANELS
+        f"dashboards/{uid}.json": json.dumps(dashboards.dashboard(uid, variables), indent=2) + "\n" for uid in dashboards.PANELS
+    }
+
+
+def mixin_files(variables):
+    """Names and texts of the mixin, whose JSON is jsonnet too, and of the resources of Kubernetes."""
+    recorded, alerts = rules.recording_rules(variables), rules.alert_rules(variables)
+    mixin = {
+        "grafanaDashboards": {f"{uid}.json": dashboards.dashboard(uid, variables) for uid in dashboards.PANELS},
+        "prometheusRules": recorded,
+        "prometheusAlerts": alerts,
+    }
+    labels = {"app.kubernetes.io/name": "cinegraph"}
+    monitor = {
+        "selector": {"matchLabels": labels},
+        # The job is the value of this label of the Service: cinegraph, whatever the Service is called.
+        "jobLabel": "app.kubernetes.io/name",
+        "endpoints": [{"port": "admin", "path": "/metrics", "interval": "15s"}],
+    }
+
+    def resource(kind, spec):
+        head = {"apiVersion": "monitoring.coreos.com/v1", "kind": kind, "metadata": {"name": "cinegraph", "labels": labels}}
+        return "\n".join(yaml_text.dump(head | {"spec": spec})) + "\n"
+
+    return {
+        "mixin.libsonnet": json.dumps(mixin, indent=2) + "\n",
+        "prometheus-rule.yaml": resource("PrometheusRule", {"groups": recorded["groups"] + alerts["groups"]}),
+        "service-monitor.yaml": resource("ServiceMonitor", monitor),
     }
 
 
@@ -54,7 +82,7 @@ def unknown_names(definitions, variables):
     expressions = [expression for _, expression in recorded]
     expressions += [alert.expression for _, group in rules.alert_groups(variables) for alert in group]
     expressions += dashboards.expressions()
-    used = {match[1] for text in expressions for match in dashboards.SERIES.finditer(text) if match[1]}
+    used = {match[1] for text in expressions for match in panels.SERIES.finditer(text) if match[1]}
     known = {record for record, _ in recorded} | set(re.findall(r"[\w:]+", definitions))
     return sorted(name for name in used if name not in known and re.sub("_(bucket|count|sum)$", "", name) not in known)
 
@@ -65,6 +93,7 @@ def main():
     command.add_argument("--check", action="store_true")
     command.add_argument("--names", type=Path, metavar="FILE")
     command.add_argument("--rules", type=Path, metavar="DIR")
+    command.add_argument("--mixin", type=Path, metavar="DIR")
     parser.add_argument("--job", help="name of the job, or a selector such as 'job=~\".+/cinegraph\"'")
     parser.add_argument("--runbooks", metavar="URL", help="where docs/runbooks.md is published")
     parser.add_argument("--faster", type=int, metavar="N", help="divide all durations of the rules, for drills")
@@ -75,6 +104,8 @@ def main():
         return f"not in {arguments.names}: {', '.join(unknown)}" if unknown else None
     if arguments.rules:
         return write(rule_files(variables), arguments.rules)
+    if arguments.mixin:
+        return write(mixin_files(variables), arguments.mixin)
     texts = all_files(variables)
     if arguments.check:
         stray = sorted(differences(texts))
