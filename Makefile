@@ -33,6 +33,10 @@ chaos: ## Let servers, links and clocks fail at random for ten minutes, and judg
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} \
 		scripts/test.sh --test it chaos:: -- --nocapture --ignored
 
+drills: ## Let a fault happen under a real Prometheus, and report which alert fires when; takes an hour. DRILL=…: those of this name
+	@scripts/install.sh test
+	@scripts/test.sh --test it drills::scenarios::$(DRILL) -- --nocapture --ignored --test-threads=1
+
 soak: ## Run under load for an hour while servers fail in turn, and report. SOAK_SECONDS=…, SOAK_RATE=…, FAULT_EVERY=…
 	@scripts/install.sh test
 	cargo build --release --bin cinegraph
@@ -64,7 +68,7 @@ bench: ## Measure against the budgets and the query that we replace; takes an ho
 	@scripts/install.sh bench
 	@scripts/bench.sh
 
-observe: ## Start the demo under Prometheus and Alertmanager with the shipped rules, and drive load. FILMS=N
+observe: ## Start the demo under Prometheus and Alertmanager with the shipped rules, and drive load. FAULT=redis|database|invalidate|starve, FASTER=N, FILMS=N
 	@scripts/install.sh observe
 	cargo build --release --bin cinegraph
 	@scripts/observe.sh

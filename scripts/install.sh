@@ -71,13 +71,11 @@ has_postgres || missing+=(postgresql)
 command -v cc >/dev/null || missing+=(build-essential)
 command -v make >/dev/null || missing+=(make)
 if [[ ${1:-} == test ]]; then
-    command -v redis-server >/dev/null || missing+=(redis-server)
     PATH=$PATH:/usr/sbin command -v haproxy >/dev/null || missing+=(haproxy)
     command -v openssl >/dev/null || missing+=(openssl)
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
     command -v chromium >/dev/null || missing+=(chromium)
-    command -v python3 >/dev/null || missing+=(python3)
     PATH=$PATH:/usr/sbin:/sbin command -v ip >/dev/null || missing+=(iproute2)
     compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
 fi
@@ -85,6 +83,9 @@ if [[ ${1:-} == test || ${1:-} == observe ]]; then
     command -v promtool >/dev/null || missing+=(prometheus)
     command -v prometheus-alertmanager >/dev/null || missing+=(prometheus-alertmanager)
     command -v curl >/dev/null || missing+=(curl)
+    command -v redis-server >/dev/null || missing+=(redis-server)
+    command -v python3 >/dev/null || missing+=(python3)
+    command -v pgrep >/dev/null || missing+=(procps)
 fi
 if [[ ${1:-} == bench ]]; then
     command -v wrk >/dev/null || missing+=(wrk)

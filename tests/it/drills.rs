@@ -1,81 +1,31 @@
 //! Monitoring: every expression of dashboards and rules in a real Prometheus, and drills: a fault of a real server fires
 //! its alert, which resolves after the fault.
 
+mod instance;
+mod prometheus;
+mod scenarios;
+
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::fs;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
-use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::cli::{Server, fetch, get};
+use self::prometheus::{Pace, Prometheus};
+use super::cli::{Server, get};
 use super::faults::{TURN, catalogue};
 use super::support::{LoadGenerator, RedisServer, Socket, until};
 
-/// Divisor of all durations of the shipped rules. Thresholds are unchanged.
-const FASTER: u64 = 60;
-
-/// An alert waits for its window and its `for`, at most 15 minutes each here, both divided by [`FASTER`].
+/// An alert waits for its window and its `for`, at most 15 minutes each here, both divided by sixty.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A Prometheus that scrapes one service every second, with the shipped rules.
-struct Prometheus {
-    process: Child,
-    address: String,
-    _files: TempDir,
-}
-
 impl Prometheus {
-    async fn start(target: &str) -> Self {
-        let files = TempDir::new().unwrap();
-        let path = |name: &str| files.path().join(name);
-        for name in ["recording-rules.yml", "alert-rules.yml"] {
-            let rules = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("alerts").join(name)).unwrap();
-            fs::write(path(name), faster(&rules)).unwrap();
-        }
-        let settings = json!({
-            "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
-            "rule_files": ["recording-rules.yml", "alert-rules.yml"],
-            "scrape_configs": [{ "job_name": "cinegraph", "static_configs": [{ "targets": [target] }] }],
-        });
-        fs::write(path("prometheus.yml"), settings.to_string()).unwrap();
-        // The kernel does not hand out the port again soon.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let process = Command::new("prometheus")
-            .arg(format!("--config.file={}", path("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", path("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("prometheus is installed: scripts/install.sh test");
-        let prometheus = Self { process, address, _files: files };
-        until("Prometheus is ready", async || prometheus.is_ready().await).await;
-        prometheus
-    }
-
-    async fn is_ready(&self) -> bool {
-        TcpStream::connect(&self.address).await.is_ok() && fetch(&self.address, "/-/ready").0 == 200
-    }
-
-    fn api(&self, path: &str) -> Value {
-        serde_json::from_str::<Value>(&fetch(&self.address, &format!("/api/v1/{path}")).1).unwrap()["data"].take()
-    }
-
-    /// The names of the alerts that fire.
-    fn firing(&self) -> BTreeSet<String> {
-        let alerts = self.api("alerts")["alerts"].take();
-        let fire = alerts.as_array().unwrap().iter().filter(|alert| alert["state"] == "firing");
-        fire.map(|alert| alert["labels"]["alertname"].as_str().unwrap().to_owned()).collect()
-    }
-
     /// Waits until all of these fire; returns all that do.
     async fn fires(&self, alerts: &[&str], mut meanwhile: impl AsyncFnMut()) -> BTreeSet<String> {
         let began = Instant::now();
@@ -99,46 +49,6 @@ impl Prometheus {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Rules with every duration divided by [`FASTER`], and nothing else changed.
-fn faster(rules: &str) -> String {
-    const BEFORE: [&str; 4] = ["[", "offset ", "for: ", "interval: "];
-    let (mut text, mut rest) = (String::new(), rules);
-    while let Some((at, mark)) = BEFORE.iter().filter_map(|mark| Some((rest.find(mark)?, mark.len()))).min() {
-        let (before, after) = rest.split_at(at + mark);
-        text.push_str(before);
-        rest = after;
-        let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let seconds = match after[digits..].chars().next() {
-            Some('s') => 1,
-            Some('m') => 60,
-            Some('h') => 3_600,
-            Some('d') => 86_400,
-            _ => continue,
-        };
-        if let Ok(number) = after[..digits].parse::<u64>() {
-            let _ = write!(text, "{}ms", number * seconds * 1_000 / FASTER);
-            rest = &after[digits + 1..];
-        }
-    }
-    text + rest
-}
-
-#[test]
-fn only_durations_are_divided() {
-    let rules =
-        "interval: 30s\nrecord: cinegraph:cache_misses:rate5m\nfor: 2m\nrate(x{a=~\"[b]\"}[5m] offset 1h) > 120";
-    let faster = faster(rules);
-    let expected = "interval: 500ms\nrecord: cinegraph:cache_misses:rate5m\nfor: 2000ms\nrate(x{a=~\"[b]\"}[5000ms] offset 60000ms) > 120";
-    assert_eq!(faster, expected);
 }
 
 fn address(of: &str) -> SocketAddr {
@@ -247,7 +157,7 @@ async fn every_dashboard_and_rule_expression_has_data_and_metric_invariants_hold
     let settings = [("CINEGRAPH_REDIS_URL", redis.url()), ("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "1".to_owned())];
     let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
     let server = Server::with(&database.url("postgres"), &settings);
-    let prometheus = Prometheus::start(&server.admin).await;
+    let prometheus = Prometheus::start(&[&server.admin], Pace::SIXTIETH, None).await;
 
     let clients = LoadGenerator::start(address(&server.public), 4, everything);
     let mut socket = Socket::open(address(&server.public)).await;
@@ -309,13 +219,12 @@ async fn each_fault_fires_its_alert_and_the_alert_resolves_with_it() {
     let settings = [("CINEGRAPH_REDIS_URL", redis.url()), ("CINEGRAPH_DATABASE_MAX_CONNECTIONS", "6".to_owned())];
     let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
     let server = Server::with(&database.url("postgres"), &settings);
-    let prometheus = Prometheus::start(&server.admin).await;
+    let prometheus = Prometheus::start(&[&server.admin], Pace::SIXTIETH, None).await;
     let nothing = async || ();
 
     let readers = LoadGenerator::start(address(&server.public), 2, cached_page);
     until("the baseline of cache misses has data", async || {
-        let past = prometheus.api("query?query=avg_over_time(cinegraph:cache_misses:rate5m%5B6m%5D%20offset%2010s)");
-        past["result"].as_array().is_some_and(|result| !result.is_empty())
+        prometheus.series("avg_over_time(cinegraph:cache_misses:rate5m%5B6m%5D%20offset%2010s)") > 0
     })
     .await;
     let spike = ["CinegraphCacheMissSpike"];
