@@ -108,31 +108,6 @@ scrape_configs:
       - targets: [$ADMIN]
 END
 
-if [[ $FAULT == redis ]]; then
-    port=$(free_port 6379)
-    start redis redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --dir "$work"
-    redis=$started
-    export CINEGRAPH_REDIS_URL=redis://127.0.0.1:$port/
-fi
-echo 'observe: starting the service' >&2
-start service "$PROGRAM" demo ${FILMS:+--films "$FILMS"}
-service=$started
-wait_for service "http://$PUBLIC/health/ready" "$START_SECONDS"
-start alertmanager prometheus-alertmanager --config.file=config/alertmanager.yml --storage.path="$work/alertmanager" \
-    --web.listen-address="$ALERTMANAGER" --cluster.listen-address=
-wait_for alertmanager "http://$ALERTMANAGER/-/ready" 30
-start prometheus prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/prometheus" \
-    --web.listen-address="$PROMETHEUS"
-wait_for prometheus "http://$PROMETHEUS/-/ready" 30
-
-cat <<END
-service       http://$PUBLIC/graphiql
-metrics       http://$ADMIN/metrics
-Prometheus    http://$PROMETHEUS/alerts
-Alertmanager  http://$ALERTMANAGER
-logs          $work
-END
-
 ask() {
     curl --silent --output /dev/null --max-time 15 --header 'content-type: application/json' \
         --data "{\"query\":\"$1\"}" "http://$PUBLIC/graphql" || true
@@ -166,6 +141,36 @@ pages() {
         done
     done
 }
+
+if [[ $FAULT == redis ]]; then
+    port=$(free_port 6379)
+    start redis redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --dir "$work"
+    redis=$started
+    export CINEGRAPH_REDIS_URL=redis://127.0.0.1:$port/
+fi
+echo 'observe: starting the service' >&2
+start service "$PROGRAM" demo ${FILMS:+--films "$FILMS"}
+service=$started
+wait_for service "http://$PUBLIC/health/ready" "$START_SECONDS"
+if [[ -n $FAULT ]]; then
+    # Before Prometheus looks, or the averages of the past would contain it.
+    echo 'observe: filling the caches' >&2
+    pages
+fi
+start alertmanager prometheus-alertmanager --config.file=config/alertmanager.yml --storage.path="$work/alertmanager" \
+    --web.listen-address="$ALERTMANAGER" --cluster.listen-address=
+wait_for alertmanager "http://$ALERTMANAGER/-/ready" 30
+start prometheus prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/prometheus" \
+    --web.listen-address="$PROMETHEUS"
+wait_for prometheus "http://$PROMETHEUS/-/ready" 30
+
+cat <<END
+service       http://$PUBLIC/graphiql
+metrics       http://$ADMIN/metrics
+Prometheus    http://$PROMETHEUS/alerts
+Alertmanager  http://$ALERTMANAGER
+logs          $work
+END
 
 clients=()
 drive() {
@@ -227,15 +232,18 @@ firing() {
         sed -n 's/^ALERTS{.*alertname="\([^"]*\)".*/\1/p' | sort -u
 }
 
-echo 'observe: filling the caches, and waiting for the averages of the past that alerts compare with' >&2
-pages
+echo 'observe: waiting for the averages of the past that alerts compare with' >&2
 drive
 sleep $((FASTER == 1 ? 690 : 690 / FASTER + 5))
 
 echo "observe: fault: $FAULT$( ((FASTER == 1)) || echo "; all durations are divided by $FASTER, FASTER=1 keeps them")" >&2
+declare -A seen=()
+for alert in $(firing); do
+    seen[$alert]=0
+    echo "observe: $alert fires already" >&2
+done
 since=$SECONDS
 make_fault
-declare -A seen=()
 # A while longer than the first alert, for those that follow from it.
 until=$((SECONDS + PATIENCE))
 while ((SECONDS < until)); do
@@ -247,7 +255,7 @@ while ((SECONDS < until)); do
     done
     sleep 1
 done
-silenced=$(amtool alert query --silenced=false --inhibited --alertmanager.url="http://$ALERTMANAGER" --output=simple 2>/dev/null |
+silenced=$(amtool alert query --inhibited --alertmanager.url="http://$ALERTMANAGER" --output=simple |
     awk 'NR > 1 { print $1 }' | sort -u | paste -sd ' ')
 [[ -z $silenced ]] || echo "observe: silenced by another alert: $silenced" >&2
 [[ -n ${seen[$expected]:-} ]] || fail "$expected did not fire within $PATIENCE s"
