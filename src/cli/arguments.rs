@@ -11,7 +11,7 @@ use crate::services::profiles::{WeightSelection, selection};
 /// Which ranking is meant.
 #[derive(Debug, Args)]
 pub(super) struct RankingArgs {
-    /// Name of a weight profile [default: the default profile]
+    /// Name of an active weight profile [default: the default profile]
     #[arg(long, conflicts_with = "weights")]
     profile: Option<String>,
     /// Five weights on any scale, separated by commas: popular opinion, critical acclaim, industry recognition, cultural impact and people quality

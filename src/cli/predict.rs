@@ -9,15 +9,15 @@ use super::arguments::{RankingArgs, decade};
 use super::output::{print, print_data, print_json};
 use super::table::table;
 use crate::app::App;
-use crate::scoring::{Decade, Filter, MovieId, likelihood};
+use crate::scoring::{Decade, MovieId, likelihood};
 use crate::services::Services;
-use crate::services::predictions::{ListStatus, PageRequest, ScoredMovie};
+use crate::services::predictions::ScoredMovie;
 use crate::services::profiles::WeightSelection;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a separate flag")]
 pub(super) struct PredictArgs {
-    /// First year of the decade
+    /// First year of the decade, such as 1990
     #[arg(long, value_parser = decade, default_value = "2020")]
     decade: Decade,
     /// How many movies
@@ -31,10 +31,10 @@ pub(super) struct PredictArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Print every fully imported movie of the decade, listed ones last
+    /// Print all fully imported movies of the decade: the candidates, then those on the list
     #[arg(long, conflicts_with_all = ["first", "confirmed"])]
     all: bool,
-    /// Print CSV with the raw inputs of each criterion
+    /// With --all: print CSV with the raw inputs of each criterion
     #[arg(long, conflicts_with = "json", requires = "all")]
     csv: bool,
 }
@@ -62,7 +62,11 @@ struct Row {
 pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
     let services = app.services().await?;
     let selection = args.ranking.selection(&services).await?;
-    if args.all { print_all(&services, &args, &selection).await } else { print_page(&services, &args, selection).await }
+    if args.all {
+        print_all(&services, &args, &selection).await
+    } else {
+        print_first(&services, &args, selection).await
+    }
 }
 
 async fn print_all(services: &Services, args: &PredictArgs, selection: &WeightSelection) -> anyhow::Result<()> {
@@ -75,30 +79,22 @@ async fn print_all(services: &Services, args: &PredictArgs, selection: &WeightSe
     }
 }
 
-async fn print_page(services: &Services, args: &PredictArgs, selection: WeightSelection) -> anyhow::Result<()> {
-    let request = PageRequest {
-        list: args.ranking.list.clone(),
-        // Results for custom weights are not stored in the shared cache. A page that is printed once should not be
-        // stored there either, even if its weights are those of a profile.
-        custom: true,
-        decade: args.decade,
-        weights: selection.weights,
-        status: if args.confirmed { ListStatus::Listed } else { ListStatus::Candidates },
-        filter: Filter::default(),
-        after: None,
-        first: args.first,
-    };
-    let page = services.predictions.page(request).await?;
-    let rows = rows(services, &page.movies).await?;
+async fn print_first(services: &Services, args: &PredictArgs, selection: WeightSelection) -> anyhow::Result<()> {
+    // Not `predictions.page`, whose pages have at most 100 movies while results are cached.
+    let mut movies = services.predictions.all(&args.ranking.list, args.decade, selection.weights).await?;
+    movies.retain(|movie| movie.listed == args.confirmed);
+    let total = movies.len();
+    movies.truncate(args.first);
+    let rows = rows(services, &movies).await?;
     if args.json {
         return print_json(&rows);
     }
     let kind = if args.confirmed { "movies on the list" } else { "candidates" };
-    let selection = selection.profile.map_or_else(|| "weights of your own".to_owned(), |profile| profile.name.clone());
+    let selection = selection.profile.map_or_else(|| "custom weights".to_owned(), |profile| profile.name.clone());
     print(&format!(
         "{} of {} {kind} of the {} for {}, by {selection}\n\n{}\n",
         rows.len(),
-        page.total,
+        total,
         args.decade,
         args.ranking.list,
         printed(&rows)

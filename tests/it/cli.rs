@@ -239,6 +239,16 @@ async fn predict_prints_what_graphql_serves(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn predict_prints_more_movies_than_a_page_of_the_api_has(pool: PgPool) {
+    let url = url(&pool);
+    printed(&url, &["migrate"]);
+    printed(&url, &["generate", "--films", "2000"]);
+    let predicted = json(&url, &["predict", "--json", "--first", "130"]);
+    let ranks: Vec<_> = predicted.as_array().unwrap().iter().map(|movie| movie["rank"].as_u64().unwrap()).collect();
+    assert_eq!(ranks, (1..=130).collect::<Vec<_>>());
+}
+
+#[sqlx::test(migrations = false)]
 async fn validate_prints_what_graphql_serves(pool: PgPool) {
     const TOTAL: &str =
         "listed population hits accuracy interval { low high } expectedHits lift baselineAccuracy unhittable";
