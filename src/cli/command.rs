@@ -23,13 +23,13 @@ pub(super) struct Cli {
 /// Settings that beat the configuration file and the environment.
 #[derive(Debug, Args)]
 pub(super) struct GlobalArgs {
-    /// The configuration file [default: cinegraph.toml, if it exists]
+    /// The configuration file [default: that of CINEGRAPH_CONFIG, or cinegraph.toml if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Use this PostgreSQL instead of the embedded one (visible in the process list; prefer CINEGRAPH_DATABASE_URL)
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
-    /// Data directory of the embedded PostgreSQL
+    /// Directory of the embedded PostgreSQL, and of the last result of `cinegraph prove`
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
     /// Format of log lines: json, pretty, or auto (pretty on a terminal, json otherwise)
@@ -70,7 +70,7 @@ pub(super) enum Command {
     /// Print the reference of all metrics as Markdown: docs/METRICS.md
     #[command(hide = true)]
     Metrics,
-    /// Print every setting with its meaning, value and origin; secrets are hidden
+    /// Print every setting with its meaning, value and origin; passwords are masked
     Config(config::ConfigArgs),
     /// Run a command against the embedded PostgreSQL, such as `cinegraph postgres -- psql`
     Postgres(postgres::PostgresArgs),
@@ -83,15 +83,15 @@ pub(super) enum DatabaseCommand {
     Demo(demo::DemoArgs),
     /// Serve page and API, and run background jobs
     Serve(serve::ServeArgs),
-    /// Run background jobs only: scores, snapshots
+    /// Run background jobs only: person quality, scores, snapshots
     Worker(worker::WorkerArgs),
     /// Create or update the schema, or attach to the database of a host application
     Migrate(migrate::MigrateArgs),
-    /// Import movies from files
+    /// Import movies from files, and compute their scores
     Import(import::ImportArgs),
-    /// Fill the database with generated movies, in place of earlier generated ones
+    /// Generate movies, in place of earlier generated ones, and compute their scores
     Generate(generate::GenerateArgs),
-    /// Recompute person quality, scores and the validation snapshot
+    /// Recompute scores, person quality or the validation snapshot, or all of them
     Refresh(refresh::RefreshArgs),
     /// Print the movies of a decade that are most likely to join the list
     Predict(predict::PredictArgs),
@@ -99,7 +99,7 @@ pub(super) enum DatabaseCommand {
     Validate(validate::ValidateArgs),
     /// Compare the speed of this service with the SQL query that it replaces, on the loaded data, which stays unchanged
     Prove(prove::ProveArgs),
-    /// Show scores, snapshot, queue and jobs, and the caches of a running instance
+    /// Show scores, snapshot, queue and jobs, and the caches, connections and circuit breakers of a running instance
     Status(status::StatusArgs),
     /// Invalidate cached responses on every instance; the next request recomputes them
     Invalidate(invalidate::InvalidateArgs),

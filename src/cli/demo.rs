@@ -29,10 +29,11 @@ const FIRST_QUERY: &str = "{predictions(first:3){nodes{rank score movie{title ye
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// How many movies to generate [default: 20000 if there are none; existing movies stay]
+    /// Generate this many movies, in place of earlier generated ones [default: 20000 if the database has no movies,
+    /// otherwise none]
     #[arg(long = "films", value_name = "FILMS", conflicts_with = "data")]
     movies: Option<u32>,
-    /// Import this directory of CSV files instead; generated movies are replaced
+    /// Import this directory of CSV files, in place of generated movies
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(flatten)]

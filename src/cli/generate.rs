@@ -8,7 +8,7 @@ use crate::services::generate::{GenerateRequest, generate};
 
 #[derive(Debug, Args)]
 pub(super) struct GenerateArgs {
-    /// How many movies
+    /// How many movies, 1 to 5000000
     #[arg(long = "films", value_name = "FILMS", default_value_t = 20_000)]
     movies: u32,
     /// Seed of the generator: the same seed gives the same movies

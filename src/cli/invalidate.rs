@@ -15,13 +15,13 @@ pub(super) struct InvalidateArgs {
     /// All cached responses
     #[arg(long, conflicts_with_all = ["list", "decade", "profile"])]
     all: bool,
-    /// Responses about a list; needs --decade
+    /// Rankings and validations of this list in --decade, and the responses that contain them
     #[arg(long, requires = "decade", conflicts_with = "profile", value_name = "KEY")]
     list: Option<String>,
-    /// First year of the decade
+    /// First year of the decade of --list
     #[arg(long, requires = "list", value_parser = decade)]
     decade: Option<Decade>,
-    /// Responses ranked by the weights of this profile
+    /// Results under the weights of this profile, and the responses that contain them
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
 }

@@ -28,7 +28,7 @@ enum What {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct RetryArgs {
-    /// The job's number
+    /// Number of the job, as `cinegraph jobs list` prints it
     id: Option<i64>,
     /// All failed jobs
     #[arg(long)]

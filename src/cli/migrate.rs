@@ -8,11 +8,12 @@ use crate::store::SchemaVariant;
 
 #[derive(Debug, Args)]
 pub(super) struct MigrateArgs {
-    /// Remove everything that Cinegraph added to the database of a host application; the movie tables stay
+    /// Remove everything that Cinegraph added; the movie tables stay, and from then on count as those of a host
+    /// application
     #[arg(long)]
     detach: bool,
-    /// Give the database an identity of its own: for a copy, such as a restored backup or a clone for staging, so that
-    /// nothing cached of the original is used with it
+    /// Also give the database a new identity. For a copy, such as a restored backup or a clone for staging, so that
+    /// nothing that was cached from the original is used with it
     #[arg(long, conflicts_with = "detach")]
     new_identity: bool,
 }

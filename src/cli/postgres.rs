@@ -19,11 +19,11 @@ const DATABASE: &str = "cinegraph";
 /// The command finds the database in `DATABASE_URL`, and `psql` without arguments.
 #[derive(Debug, Args)]
 pub(super) struct PostgresArgs {
-    /// Use a new, fast database cluster that is removed afterwards
+    /// Use a new cluster without durability, which is removed afterwards
     #[arg(long)]
     temporary: bool,
 
-    /// The command and its arguments, after `--`
+    /// The command and its arguments, after `--`. It finds the database in DATABASE_URL, and psql needs no arguments
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }

@@ -12,7 +12,7 @@ use crate::app::{Addresses, App, ServeOptions};
 pub(super) struct ServeArgs {
     #[command(flatten)]
     pub(super) addresses: AddressArgs,
-    /// Leave background work (scores, snapshots) to other instances or to `cinegraph worker`
+    /// Leave background work (person quality, scores, snapshots) to other instances or to `cinegraph worker`
     #[arg(long)]
     no_jobs: bool,
 }
@@ -22,7 +22,7 @@ pub(super) struct AddressArgs {
     /// Where to serve page and API [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR")]
     pub(super) http_addr: Option<String>,
-    /// Where to serve metrics and health to operators [default: 127.0.0.1:9464]
+    /// Where to serve metrics, status and health to operators [default: 127.0.0.1:9464]
     #[arg(long, value_name = "ADDR")]
     pub(super) admin_addr: Option<String>,
 }

@@ -24,7 +24,7 @@ pub(super) struct StatusArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Where the instance serves metrics and health to operators [default: 127.0.0.1:9464]
+    /// Admin address of the running instance [default: 127.0.0.1:9464]
     #[arg(long, value_name = "ADDR")]
     pub(super) admin_addr: Option<String>,
 }

@@ -10,7 +10,7 @@ use crate::app::App;
 
 #[derive(Debug, Args)]
 pub(super) struct WorkerArgs {
-    /// Where to serve metrics and health to operators [default: 127.0.0.1:9464]
+    /// Where to serve metrics, status and health to operators [default: 127.0.0.1:9464]
     #[arg(long, value_name = "ADDR")]
     pub(super) admin_addr: Option<String>,
 }
