@@ -150,7 +150,7 @@ impl fmt::Display for Kind {
             Self::DatabaseUrl => "a URL such as postgres://user:password@host:5432/database",
             Self::RedisUrl => "a URL such as redis://user:password@host:6379/0, or rediss:// for TLS",
             Self::Path => "a path",
-            Self::Address => "an IP address and a port such as 127.0.0.1:8080",
+            Self::Address => "an IP address and a port such as 10.0.0.5:9000",
             Self::Bool => "true or false",
             Self::Integer { unit, min, max } => return write!(f, "a whole number of {unit}, {min} to {max}"),
             Self::Seconds => return write!(f, "seconds, {} to {}", SECONDS.start(), SECONDS.end()),

@@ -28,49 +28,56 @@ pub const SETTINGS: &[Setting] = &[
         key: "database_url",
         kind: Kind::DatabaseUrl,
         default: None,
-        description: "The database. When not set, the program runs an embedded PostgreSQL in data_dir.",
+        description: "URL of the PostgreSQL database. When not set, the program runs an embedded PostgreSQL in \
+                      data_dir.",
     },
     Setting {
         key: "data_dir",
         kind: Kind::Path,
         default: None,
-        description: "Directory of the embedded PostgreSQL and of the last result of `cinegraph prove`.",
+        description: "Directory of the embedded PostgreSQL and of the last result of `cinegraph prove`. When not set: \
+                      /var/lib/cinegraph for root, otherwise $XDG_DATA_HOME/cinegraph or ~/.local/share/cinegraph.",
     },
     Setting {
         key: "database_max_connections",
         kind: Kind::Integer { unit: "connections", min: 1, max: 1000 },
         default: Some("10"),
-        description: "Maximum number of connections for requests. Direct queries (direct_query_concurrency) and background work (up to 6) have their own, and a replica as many as this again.",
+        description: "Maximum number of connections for requests. An instance also opens direct_query_concurrency \
+                      connections for direct queries, up to 7 for background work, and 2 to follow changes and to \
+                      ping the server. To a replica it opens as many as this, and 1 to ping it.",
     },
     Setting {
         key: "database_acquire_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("2"),
-        description: "How long a request waits for a free connection of the pool.",
+        description: "How long a request waits for a free database connection.",
     },
     Setting {
         key: "database_statement_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("2"),
-        description: "How long a statement may run while a request waits for it.",
+        description: "Time limit of a statement of a request. Direct queries and background work have limits of their \
+                      own.",
     },
     Setting {
         key: "direct_query_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("15"),
-        description: "How long a direct query may run. It computes scores when the score table cannot serve them.",
+        description: "Time limit of a direct query, which computes the scores of a decade from the movie tables when \
+                      the score table cannot serve them.",
     },
     Setting {
         key: "direct_query_concurrency",
         kind: Kind::Integer { unit: "statements", min: 1, max: 100 },
         default: Some("2"),
-        description: "Concurrent direct queries. They have their own connections.",
+        description: "Maximum number of concurrent direct queries, and of the connections that are reserved for them.",
     },
     Setting {
         key: "replica_url",
         kind: Kind::DatabaseUrl,
         default: None,
-        description: "A streaming replica of the database. The scores of whole decades and the validation snapshot are read from it.",
+        description: "A streaming replica of the database. The scores of whole decades and the validation snapshot \
+                      are read from it while it is current.",
     },
     Setting {
         key: "replica_max_lag_seconds",
@@ -82,7 +89,9 @@ pub const SETTINGS: &[Setting] = &[
         key: "redis_url",
         kind: Kind::RedisUrl,
         default: None,
-        description: "A Redis in which instances share cached results (L2). When not set, each instance caches for itself.",
+        description: "A Redis in which instances share rankings and validations by profile (L2). Responses, movie \
+                      details and results for custom weights stay in the memory of each instance. When not set, \
+                      nothing is shared.",
     },
     Setting {
         key: "redis_timeout_seconds",
@@ -94,48 +103,53 @@ pub const SETTINGS: &[Setting] = &[
         key: "cache_enabled",
         kind: Kind::Bool,
         default: Some("true"),
-        description: "Whether responses and results are cached. When off, only score columns, profiles, lists, genres \
-                      and countries stay in memory.",
+        description: "Whether responses, rankings, validations and movie details are cached. When off, only the data \
+                      that rankings are computed from (cache_columns_bytes), profiles, lists, genres and countries \
+                      stay in memory.",
     },
     Setting {
         key: "cache_columns_bytes",
         kind: Kind::Integer { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
         // 256 MiB: a choice, enough for the columns of a million movies and of their validation.
         default: Some("268435456"),
-        description: "Memory for the score columns of decades: about 100 bytes per movie, and another 100 for \
-                      validation.",
+        description: "Memory for the data that rankings and validations are computed from (the score columns of each \
+                      decade). Allow 270 bytes per movie, half of it for validations. With less, decades are loaded \
+                      from the database again.",
     },
     Setting {
         key: "cache_answers_bytes",
         kind: Kind::Integer { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
         // 48 MiB: a choice. docs/runbooks.md says when to change it.
         default: Some("50331648"),
-        description: "Memory for cached responses, results and movie details.",
+        description: "Memory for all other caches: responses, rankings, validations, movie details, profiles and \
+                      lists.",
     },
     Setting {
         key: "cache_current_ttl_seconds",
         kind: Kind::Seconds,
         default: Some("300"),
-        description: "How long predictions of the current decade stay fresh if nothing changes. After that they \
-                      may be served as stale for the same time.",
+        description: "TTL of predictions of the current decade (the 2020s). For as long again, they may be served as \
+                      stale while they are refreshed. Detected changes do not wait for a TTL.",
     },
     Setting {
         key: "cache_profiles_ttl_seconds",
         kind: Kind::Seconds,
         default: Some("600"),
-        description: "TTL of profiles, their comparison and movie details.",
+        description: "TTL of profiles, lists, genres, countries and movie details, and so of every response that \
+                      contains them.",
     },
     Setting {
         key: "cache_past_ttl_seconds",
         kind: Kind::Seconds,
         default: Some("3600"),
-        description: "TTL of predictions of past decades and of validations.",
+        description: "TTL of predictions of past decades, of validations, and of the data that both are computed from.",
     },
     Setting {
         key: "target_lists",
         kind: Kind::List,
         default: Some("1001_movies"),
-        description: "Keys of the lists that have blind scores.",
+        description: "Keys of the target lists: those that can be validated on the basis BLIND, and whose results are \
+                      loaded into the caches at start.",
     },
     Setting {
         key: "person_quality_enabled",
@@ -154,46 +168,51 @@ pub const SETTINGS: &[Setting] = &[
         key: "admin_addr",
         kind: Kind::Address,
         default: Some("127.0.0.1:9464"),
-        description: "Address of the admin listener: metrics, health.",
+        description: "Address of the admin listener: metrics, status, health. It asks for no token, so keep it \
+                      private.",
     },
     Setting {
         key: "admin_tokens_file",
         kind: Kind::Path,
         default: None,
-        description: "File of admin tokens, one a line: token or label=token, at least 32 bytes each.",
+        description: "File of admin tokens, one per line: token or label=token, at least 32 bytes each. When not set, \
+                      mutations are disabled.",
     },
     Setting {
         key: "http_connections_limit",
         kind: Kind::Integer { unit: "connections", min: 1, max: 1_000_000 },
         default: Some("10000"),
-        description: "Concurrent connections of the public listener; further ones wait.",
+        description: "Maximum number of concurrent connections of the public listener; further ones wait.",
     },
     Setting {
         key: "http_head_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("5"),
-        description: "How long the head of a request may take to arrive. Also closes connections that send no request.",
+        description: "How long the head of a request may take to arrive. A connection on which no further request \
+                      arrives for as long is closed.",
     },
     Setting {
         key: "http_write_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("30"),
-        description: "How long a client may read nothing of what is sent to it, by HTTP or WebSocket; then its \
+        description: "How long a client may read nothing of what is sent to it, over HTTP or WebSocket, before its \
                       connection is closed.",
     },
     Setting {
         key: "http_concurrency_limit",
         kind: Kind::Integer { unit: "operations", min: 1, max: 1_000_000 },
         default: Some("1024"),
-        description: "Concurrent HTTP operations, including those of pages; further requests get 503 (load shedding).",
+        description: "Maximum number of concurrent operations over HTTP, those of pages included; further requests \
+                      get 503 (load shedding). A repeated request whose response is cached and fresh does not count.",
     },
     Setting {
         key: "allowed_hosts",
         kind: Kind::Hosts,
         default: None,
-        description: "Hosts by which clients may address both listeners, beside localhost, loopback addresses and names \
-                      without a dot; others get 421. When not set: no others on a loopback address, which protects it \
-                      from DNS rebinding, and all on any other address.",
+        description: "Hosts by which clients may address both listeners; others get 421. localhost, its subdomains, \
+                      loopback addresses and names without a dot are always allowed. When not set, a listener on a \
+                      loopback address allows only these, which protects it from DNS rebinding, and any other \
+                      listener allows all hosts.",
     },
     Setting {
         key: "cors_allowed_origins",
@@ -213,65 +232,71 @@ pub const SETTINGS: &[Setting] = &[
         key: "trusted_peers",
         kind: Kind::Networks,
         default: Some("127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7"),
-        description: "Networks whose headers about their clients are trusted: `traceparent`, its sampling flag included, \
-                      which a proxy in one of them must drop from its clients' requests; `X-Forwarded-Host`, the page's \
-                      host for WebSockets; `X-Forwarded-For`, to which a proxy must append its client's address.",
+        description: "Networks of proxies whose headers are trusted: `traceparent` with its sampling flag, \
+                      `X-Forwarded-Host` (to check the origin of WebSockets) and `X-Forwarded-For` (the client's \
+                      address, for the limit on invalid admin tokens). Such a proxy must remove the `traceparent` of \
+                      its clients, and append their address to `X-Forwarded-For`.",
     },
     Setting {
         key: "request_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("10"),
-        description: "Time limit of an operation.",
+        description: "Time limit of a query or mutation; after it the client gets the error TIMEOUT.",
     },
     Setting {
         key: "shutdown_delay_seconds",
         kind: Kind::Seconds,
         default: None,
-        description: "How long the program goes on serving after SIGTERM while /health/ready returns 503, so that a proxy \
-                      sends no new requests. When not set, it stops at once.",
+        description: "How long the program goes on serving after SIGTERM while /health/ready returns 503, so that a \
+                      proxy sends no new requests. When not set, it accepts no more connections at once; running \
+                      requests still have shutdown_timeout_seconds.",
     },
     Setting {
         key: "shutdown_timeout_seconds",
         kind: Kind::Seconds,
         default: Some("10"),
-        description: "How long running requests may take to finish when the program stops. Running jobs have half of it.",
+        description: "How long running requests may take to finish when the program stops accepting connections. \
+                      Running jobs have half of it, from SIGTERM on.",
     },
     Setting {
         key: "trusted_documents_file",
         kind: Kind::Path,
         default: None,
-        description: "File with a JSON object of trusted documents by id, for clients that send documentId or a hash.",
+        description: "File with a JSON object of trusted documents by ID. Clients send the ID (documentId), the hash \
+                      or the text of a document.",
     },
     Setting {
         key: "trusted_documents_only",
         kind: Kind::Bool,
         default: Some("false"),
-        description: "Whether operations that are not trusted documents are rejected.",
+        description: "Whether only the documents of trusted_documents_file are executed; others get FORBIDDEN, those \
+                      of GraphiQL included.",
     },
     Setting {
         key: "query_tokens_limit",
         kind: Kind::Integer { unit: "tokens", min: 1, max: 1_000_000 },
         default: Some("2000"),
-        description: "Tokens of a document, checked before parsing.",
+        description: "Maximum number of tokens of a document, checked before parsing.",
     },
     Setting {
         key: "query_depth_limit",
         kind: Kind::Integer { unit: "levels", min: 1, max: 1000 },
         default: Some("20"),
-        description: "Nesting of fields in an operation; introspection does not count.",
+        description: "Maximum nesting of fields in an operation; introspection does not count.",
     },
     Setting {
         key: "query_complexity_limit",
         kind: Kind::Integer { unit: "points", min: 1, max: 1_000_000_000 },
         default: Some("50000"),
-        description: "Cost of an operation: one point per field, times the sizes of the pages that the field is in. 100 \
-                      movies with all fields, 10 people and 10 credits each cost about 25,000.",
+        description: "Maximum cost of an operation, in points: one per field, more for a field that takes much work \
+                      (10 for a ranking, 100 for a validation), all times the sizes of the pages that the field is in.",
     },
     Setting {
         key: "websocket_connections_limit",
         kind: Kind::Integer { unit: "connections", min: 1, max: 100_000 },
         default: Some("2000"),
-        description: "Concurrent WebSocket connections; further ones get 503.",
+        description: "Maximum number of concurrent WebSocket connections and multipart subscriptions together; \
+                      further ones get 503.",
     },
     Setting {
         key: "graphiql_enabled",
@@ -310,7 +335,7 @@ pub const SETTINGS: &[Setting] = &[
         default: Some(
             "info,sqlx::query=off,sqlx::postgres::notice=warn,graphile_worker=warn,graphile_worker::runner::release=off",
         ),
-        description: "Which log lines are written: a level, then levels per module.",
+        description: "Which log lines are written: a level, then the levels of single modules, separated by commas.",
     },
 ];
 
@@ -337,7 +362,7 @@ Later sources override earlier ones: defaults, the file `cinegraph.toml` (or the
 names), environment variables, flags. `cinegraph config` prints the value and the source of each setting.
 
 The variable of a setting is `CINEGRAPH_` and its name in upper case, such as `CINEGRAPH_HTTP_ADDR`. URLs of databases and \
-of Redis can be secret: their variables with `_FILE` appended name a file that contains the URL.
+of Redis may contain passwords: with `_FILE` appended, their variables name a file that contains the URL.
 
 In the file, an unknown name is an error. An environment variable that looks like a misspelt setting is an error. \
 Other unknown `CINEGRAPH_` variables cause a warning in the log, because Kubernetes and other programs set variables \

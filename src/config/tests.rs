@@ -189,7 +189,7 @@ fn a_bad_value_is_named_with_its_origin_and_what_fits() {
             "HTTP_ADDR",
             "localhost",
             "http_addr is \"localhost\" (from CINEGRAPH_HTTP_ADDR), \
-             expected an IP address and a port such as 127.0.0.1:8080",
+             expected an IP address and a port such as 10.0.0.5:9000",
         ),
         ("LOG_FORMAT", "xml", "log_format is \"xml\" (from CINEGRAPH_LOG_FORMAT), expected one of auto, json, pretty"),
         (
