@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -14,7 +14,7 @@ use crate::jobs::warming::Warming;
 use crate::jobs::{Jobs, PollIntervals};
 use crate::services::{Services, refresh};
 use crate::store::Store;
-use crate::telemetry::Recorder;
+use crate::telemetry::{OutageLog, Recorder};
 use crate::versions::Versions;
 
 /// How often histogram samples are aggregated, the pool is measured and Redis is pinged. A choice: samples use memory
@@ -82,12 +82,18 @@ impl App {
 /// Keeps the data versions current. While the connection of the version listener is lost, the versions are marked as
 /// unknown. Never returns.
 pub(super) async fn follow_versions(store: Store, versions: Versions) {
+    let logged = OutageLog::default();
     loop {
         let followed = async { store.listen().await?.follow(&versions).await };
         if let Err(error) = followed.await {
             versions.mark_unknown();
             let cause = error.source().map(ToString::to_string);
-            tracing::warn!(%error, cause, "version listener lost; reconnecting");
+            // Once per outage, whatever the errors of its attempts: the reason is logged where the connection is opened.
+            if logged.is_new("", Instant::now()) {
+                tracing::warn!(%error, cause, "version listener lost; reconnecting");
+            } else {
+                tracing::debug!(%error, cause, "version listener lost; reconnecting");
+            }
         }
         sleep(LISTEN_RETRY_DELAY).await;
     }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{AsyncCommands, Client, ExistenceCheck, IntoConnectionInfo, RedisError, SetExpiry, SetOptions};
+use redis::{
+    AsyncCommands, Client, ConnectionAddr, ExistenceCheck, IntoConnectionInfo, RedisError, SetExpiry, SetOptions,
+};
 use tracing::Instrument;
 
 use super::codec::Stored;
@@ -54,6 +56,9 @@ pub struct Redis {
     breaker: Breaker,
     metrics: CacheMetrics,
     errors: Arc<RedisErrorLog>,
+    /// Host, or path of a socket.
+    address: Arc<str>,
+    port: Option<i64>,
 }
 
 /// The connection in use.
@@ -76,7 +81,13 @@ impl Redis {
         metrics.l2_enabled(true);
         let breaker = Breaker::new(BreakerName::CacheL2, breakers);
         let errors = Arc::new(RedisErrorLog::new(&client));
-        Ok(Self { client, current, timeout: settings.timeout, breaker, metrics, errors })
+        let (address, port) = match client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                (host.as_str().into(), Some(i64::from(*port)))
+            }
+            socket => (socket.to_string().into(), None),
+        };
+        Ok(Self { client, current, timeout: settings.timeout, breaker, metrics, errors, address, port })
     }
 
     fn connection(&self) -> ConnectionManager {
@@ -191,6 +202,8 @@ impl Redis {
             otel.kind = "client",
             db.system.name = "redis",
             db.operation.name = command,
+            server.address = &*self.address,
+            server.port = self.port,
             error.r#type = tracing::field::Empty,
         );
         // `call` already has its connection. If that is replaced before this line and `call` fails, its replacement is
@@ -202,11 +215,12 @@ impl Redis {
         let result = match result {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if error.is_timeout() => {
+                self.errors.record(command, "no response within the time limit", Instant::now());
                 self.reconnect(generation);
                 Err(Failure::TimedOut)
             }
             Ok(Err(error)) => {
-                self.errors.record(command, &error, Instant::now());
+                self.errors.record(command, &error.to_string(), Instant::now());
                 // After an I/O error, the library has reconnected already.
                 if !error.is_io_error() {
                     self.reconnect(generation);
@@ -214,6 +228,7 @@ impl Redis {
                 Err(Failure::Failed)
             }
             Err(_) => {
+                self.errors.record(command, "no response within the time limit", Instant::now());
                 self.reconnect(generation);
                 Err(Failure::TimedOut)
             }

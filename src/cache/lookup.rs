@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use tracing::{Instrument, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::codec::{Codec, SharedValue};
 use super::context::{CacheContext, CacheSettings, Key, LoadError};
@@ -255,6 +256,11 @@ where
         let mut outcomes = Vec::with_capacity(keys.len());
         for attempt in 1..=LOADS_MAX {
             let joined = self.0.join_or_start(keys, loader, reader.write_reason(), reader.is_request());
+            for joined in
+                joined.iter().filter(|joined| joined.role == FlightRole::Follower && joined.leader.is_sampled())
+            {
+                reader.span.add_link(joined.leader.clone());
+            }
             // A lookup counts once, however many loads it waits for.
             if attempt == 1 && reader.is_request() {
                 let counted = |joined: &Joined<K, _>| (joined.role, Selection::of(joined.key.is_custom()));

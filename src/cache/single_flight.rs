@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tokio::sync::oneshot;
 
 use super::labels::FlightRole;
@@ -23,8 +25,8 @@ use super::labels::FlightRole;
 /// A load in flight, with a result of type `R`.
 pub(super) type InFlight<R> = Shared<BoxFuture<'static, R>>;
 
-/// The loads in flight, by key.
-type Loads<K, R> = HashMap<K, InFlight<R>>;
+/// The loads in flight, by key, each with the span of its leader.
+type Loads<K, R> = HashMap<K, (InFlight<R>, SpanContext)>;
 
 /// Joins and starts loads. Clones share the loads in flight.
 pub(super) struct SingleFlight<K, R>(Arc<Mutex<Loads<K, R>>>);
@@ -36,6 +38,8 @@ pub(super) struct Joined<K, R> {
     pub(super) role: FlightRole,
     /// Resolves to the result of the load; panics if the load panicked.
     pub(super) load: InFlight<R>,
+    /// The span of the leader.
+    pub(super) leader: SpanContext,
 }
 
 impl<K, R> SingleFlight<K, R>
@@ -54,7 +58,10 @@ where
         // therefore never load a key at the same time.
         let mut loads = lock(&self.0);
         let (in_flight, new): (Vec<K>, Vec<K>) = keys.into_iter().partition(|key| loads.contains_key(key));
-        let follow = |key: K| loads.get(&key).cloned().map(|load| Joined { key, role: FlightRole::Follower, load });
+        let follow = |key: K| {
+            let (load, leader) = loads.get(&key).cloned()?;
+            Some(Joined { key, role: FlightRole::Follower, load, leader })
+        };
         let mut joined: Vec<_> = in_flight.into_iter().filter_map(follow).collect();
         if new.is_empty() {
             return joined;
@@ -62,10 +69,11 @@ where
         // If the load panics, its task drops the sender, and every caller that waits for the result panics too.
         let (sender, receiver) = oneshot::channel();
         let load = async { receiver.await.unwrap_or_else(|_| std::panic::panic_any("cache load did not complete")) };
-        let load = load.boxed().shared();
+        let (load, leader) = (load.boxed().shared(), Context::current().span().span_context().clone());
         for key in &new {
-            loads.insert(key.clone(), load.clone());
-            joined.push(Joined { key: key.clone(), role: FlightRole::Leader, load: load.clone() });
+            loads.insert(key.clone(), (load.clone(), leader.clone()));
+            let (key, load, leader) = (key.clone(), load.clone(), leader.clone());
+            joined.push(Joined { key, role: FlightRole::Leader, load, leader });
         }
         // The lock is released before the task is spawned: a runtime that is shutting down drops the task at once, and
         // with it the registration, which locks the map.

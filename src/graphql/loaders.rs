@@ -13,6 +13,7 @@ use crate::scoring::MovieId;
 use crate::services::Services;
 use crate::services::movies::DetailKey;
 use crate::store::{Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, Person, PersonId, PersonQuality};
+use crate::telemetry::integer;
 
 /// Names of all loaders, as metric labels. Must contain the name of every `loader!` below: batches of other names are
 /// counted as `other`.
@@ -78,7 +79,7 @@ fn batch_span(loader: &'static str, keys: usize) -> Span {
         otel.name = format!("dataloader {loader}"),
         graphql.processing.r#type = "dataloader_batch",
         graphql.dataloader.name = loader,
-        graphql.dataloader.batch.size = keys,
+        graphql.dataloader.batch.size = integer(keys),
     )
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_graphql::ServerError;
 use opentelemetry::Context;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -18,7 +18,7 @@ use super::metrics::{GraphqlMetrics, OperationGuard, OperationType, Outcome, Pha
 use super::response::{ExecutionStatus, OperationResponse};
 use crate::cache::Dependencies;
 use crate::digest::sha256_hex;
-use crate::telemetry::{Label, OperationUsage};
+use crate::telemetry::{Label, OperationUsage, integer};
 
 /// Operations that take longer are logged as slow. A choice: the first query of a decade takes 0.3 to 0.4 s with a
 /// million movies, and is no reason for a warning.
@@ -95,6 +95,12 @@ impl Operation {
         }
     }
 
+    /// Links the span to that of the connection that the operation was received on. The operation is in a trace of its own,
+    /// because a connection may last for days.
+    pub(super) fn link_to(&self, connection: &SpanContext) {
+        self.span.add_link(connection.clone());
+    }
+
     pub(super) fn span(&self) -> Span {
         self.span.clone()
     }
@@ -113,7 +119,7 @@ impl Operation {
     pub(super) fn record_limits(&self, query: &str, size: Size) {
         self.metrics.depth(size.depth);
         if !self.span.is_disabled() {
-            self.span.record("cinegraph.graphql.depth", size.depth);
+            self.span.record("cinegraph.graphql.depth", integer(size.depth));
             self.span.record("graphql.document", redact_literals(query));
             self.span.record("graphql.document.hash", sha256_hex(query));
         }
@@ -185,7 +191,7 @@ impl Drop for Operation {
         self.span.record("graphql.operation.name", name.as_deref());
         self.span.record("cinegraph.graphql.outcome", outcome.as_str());
         let complexity = self.cost.points();
-        self.span.record("cinegraph.graphql.complexity", complexity);
+        self.span.record("cinegraph.graphql.complexity", complexity.map(integer));
         if self.usage.is_trace_truncated() {
             self.span.record("cinegraph.trace.truncated", true);
         }

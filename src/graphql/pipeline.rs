@@ -283,7 +283,8 @@ impl<E: Executor> OperationPipeline<E> {
             Ok(Ok(response)) => response,
             Ok(Err(panic)) => {
                 status = ExecutionStatus::Panicked;
-                tracing::error!(reason = panic_text(panic.as_ref()), "operation panicked");
+                let message = panic_text(panic.as_ref());
+                tracing::error!(exception.r#type = "panic", exception.message = message, "operation panicked");
                 Response::from_errors(vec![error_with_code(ErrorCode::Internal, "internal server error")])
             }
             Err(_) => {

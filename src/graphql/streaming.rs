@@ -6,6 +6,7 @@ use async_graphql::futures_util::stream::{BoxStream, StreamExt};
 use async_graphql::parser::types::Selection;
 use async_graphql::{Executor, PathSegment, Request, Response, Value};
 use bytes::Bytes;
+use opentelemetry::trace::SpanContext;
 use tracing::Instrument;
 
 use super::document::selected_operation;
@@ -47,8 +48,10 @@ pub struct SubscriptionStream {
 
 impl<E: Executor> OperationPipeline<E> {
     /// Executes a query or mutation, or starts a subscription.
-    pub async fn subscribe(&self, mut request: Request) -> Execution {
+    /// `connection` is the span of the WebSocket, if the operation came over one.
+    pub async fn subscribe(&self, mut request: Request, connection: Option<&SpanContext>) -> Execution {
         let mut operation = Operation::start(&self.metrics, None);
+        connection.into_iter().for_each(|connection| operation.link_to(connection));
         let span = operation.span();
         let resolved = self
             .documents

@@ -53,7 +53,7 @@ pub(super) async fn subscribe<E: Executor>(
     let Some(permit) = state.websocket_limiter.try_acquire() else {
         return no_connection(&state.metrics.graphql);
     };
-    match state.pipeline.subscribe(request).await {
+    match state.pipeline.subscribe(request, None).await {
         Execution::Response(response) => respond(response),
         Execution::Stream(events) => {
             let headers = [(CONTENT_TYPE, CONTENT), (CACHE_CONTROL, "no-store"), UNBUFFERED];

@@ -63,11 +63,12 @@ impl RequestObserver {
 
     /// Starts measuring a request. `route` is the template of its route, such as `/films/{id}`.
     pub(super) fn begin(&self, request: &Request, route: Cow<'static, str>) -> RequestGuard {
+        let is_measured = !UNMEASURED.contains(&&*route);
         RequestGuard {
-            trace: self.start_span(request, &route),
+            // Probes and scrapes are polls: a trace of each would hide those of clients.
+            trace: if is_measured { self.start_span(request, &route) } else { telemetry::trace_without_spans() },
             request_id: request_id(request.headers()).and_then(|id| HeaderValue::from_str(id).ok()),
-            guard: (!UNMEASURED.contains(&&*route))
-                .then(|| self.metrics.http_request(method_label(request.method()), route)),
+            guard: is_measured.then(|| self.metrics.http_request(method_label(request.method()), route)),
         }
     }
 
@@ -176,11 +177,15 @@ fn describe_request(span: &SpanRef<'_>, request: &Request, route: &str) {
     let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
     let port = host.as_ref().and_then(Authority::port_u16);
     let attribute = |name, value: Option<&str>| value.map(|value| KeyValue::new(name, value.to_owned()));
-    span.update_name(format!("{} {route}", method_label(request.method()).as_str()));
+    let method = known_method(request.method());
+    let route = Some(route).filter(|route| *route != UNMATCHED);
+    let name = method.unwrap_or("HTTP");
+    span.update_name(route.map_or_else(|| name.to_owned(), |route| format!("{name} {route}")));
     span.set_attributes(
         [
-            attribute("http.request.method", Some(request.method().as_str())),
-            attribute("http.route", Some(route)),
+            attribute("http.request.method", Some(method.unwrap_or(metrics::Method::Other.as_str()))),
+            attribute("http.request.method_original", method.is_none().then(|| request.method().as_str())),
+            attribute("http.route", route),
             attribute("url.path", Some(request.uri().path())),
             // The listener has no TLS. If a proxy is in front of it, the scheme that the client used is unknown.
             attribute("url.scheme", Some("http")),
@@ -201,6 +206,12 @@ fn method_label(method: &Method) -> metrics::Method {
         Method::OPTIONS => metrics::Method::Options,
         _ => metrics::Method::Other,
     }
+}
+
+/// The method, if it is one that the semantic conventions know: a client could send any other text.
+fn known_method(method: &Method) -> Option<&'static str> {
+    const KNOWN: [&str; 9] = ["GET", "POST", "OPTIONS", "HEAD", "PUT", "PATCH", "DELETE", "CONNECT", "TRACE"];
+    KNOWN.into_iter().find(|known| method.as_str() == *known)
 }
 
 fn protocol_version(version: Version) -> Option<&'static str> {

@@ -158,7 +158,7 @@ fn after_panic(observer: &RequestObserver, panic: &(dyn Any + Send)) -> Response
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&'static str>().copied())
         .unwrap_or("unknown");
-    tracing::error!(reason, "request handler panicked");
+    tracing::error!(exception.r#type = "panic", exception.message = reason, "request handler panicked");
     observer.metrics.graphql.error(ErrorCode::Internal);
     error_response(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error")
 }

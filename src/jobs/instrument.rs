@@ -11,7 +11,7 @@ use super::metrics::{TaskMetrics, TaskOutcome};
 use crate::clock::Clock;
 use crate::services::ServiceError;
 use crate::store::Task;
-use crate::telemetry::{Label as _, Status};
+use crate::telemetry::{Label as _, Status, integer};
 
 /// Runs of the drain that take less time are logged only at debug level, because the drain may run several times a
 /// second.
@@ -81,7 +81,7 @@ pub(super) async fn run(
         }
         let span = tracing::Span::current();
         span.record("cinegraph.task.outcome", outcome.as_str());
-        span.record("cinegraph.task.items", items);
+        span.record("cinegraph.task.items", integer(items));
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let outcome = outcome.as_str();
         match result {

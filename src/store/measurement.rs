@@ -31,6 +31,7 @@ impl Measurement {
     /// Records the SQL text.
     pub(super) fn sends(&self, sql: &str) {
         self.guard.sends(sql);
+        tracing::debug!(query_name = self.name.as_str(), sql, "statement");
     }
 
     /// Finishes a statement that was not sent because it got no connection.

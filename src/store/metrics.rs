@@ -13,9 +13,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::error::FailureKind;
 use super::query_name::QueryName;
+use super::sql_text;
 use crate::telemetry::{
-    self, ByLabel, Counter, Gauge, Histogram, Label as _, OperationUsage, ReadableGauge, Recorder, catalogue, label,
-    number,
+    self, ByLabel, Counter, Gauge, Histogram, Label as _, OperationUsage, ReadableGauge, Recorder, catalogue, integer,
+    label, number,
 };
 
 /// A wait for a connection gets a span if it takes longer. A choice: getting a free connection takes less.
@@ -105,6 +106,7 @@ impl StoreMetrics {
             db.system.name = "postgresql",
             db.namespace = Empty,
             db.operation.name = Empty,
+            db.collection.name = Empty,
             db.query.summary = Empty,
             db.query.text = Empty,
             cinegraph.db.query_name = query_name.as_str(),
@@ -202,7 +204,7 @@ impl StatementGuard {
     /// Adds the server's address to the span.
     pub fn sent_to(&self, host: &str, port: u16, database: Option<&str>) {
         self.span.record("server.address", host);
-        self.span.record("server.port", port);
+        self.span.record("server.port", i64::from(port));
         self.span.record("db.namespace", database);
     }
 
@@ -211,15 +213,10 @@ impl StatementGuard {
         if self.span.is_disabled() {
             return;
         }
-        // Statements in files begin with a comment.
-        let code = sql.lines().find(|line| !line.starts_with("--")).unwrap_or_default();
-        let operation = match code.trim_start_matches('(').split_whitespace().next().unwrap_or_default() {
-            // Most statements with common table expressions read.
-            "WITH" => "SELECT",
-            word => word,
-        };
+        let operation = sql_text::operation(sql);
         let summary = format!("{operation} {}", self.query_name);
         self.span.record("db.operation.name", operation);
+        self.span.record("db.collection.name", sql_text::collection(sql));
         self.span.record("db.query.summary", &summary);
         self.span.record("db.query.text", sql);
         // The semantic conventions of OpenTelemetry name a database span by its summary.
@@ -229,7 +226,7 @@ impl StatementGuard {
     /// Records that all rows are read, and returns the time since the start.
     #[must_use = "slow statements are logged"]
     pub fn finish_ok(self, rows: usize) -> Duration {
-        self.span.record("db.response.returned_rows", rows);
+        self.span.record("db.response.returned_rows", integer(rows));
         self.metrics.0.queries.at(self.query_name).rows.record(number(rows));
         self.started.elapsed()
     }

@@ -42,6 +42,7 @@ mod refresh;
 mod replica;
 mod replica_reads;
 mod snapshot;
+mod sql_text;
 mod statement;
 mod statement_text;
 mod task;

@@ -4,6 +4,7 @@ use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
 use tracing::subscriber::SetGlobalDefaultError;
 use tracing_subscriber::filter::{FilterExt, ParseError, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
@@ -117,10 +118,14 @@ where
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
-        .with_filter(sampled_spans::traced());
+        .with_filter(sampled_spans::exported());
     let enabled = !exports.is_disabled();
-    // The log layer needs no spans: a line takes their ids from the OpenTelemetry context.
-    let filter = filter_fn(|metadata| !metadata.is_span()).and(filter).and(RateLimitFilter::default());
+    // The log layer needs no spans: a line takes their ids from the OpenTelemetry context. Every filter tells the level of
+    // its most verbose lines: without one hint, that of the spans would count for lines, too.
+    let filter = filter_fn(|metadata| !metadata.is_span())
+        .with_max_level_hint(LevelFilter::TRACE)
+        .and(filter)
+        .and(RateLimitFilter::default());
     // What is written is also what is exported, so that a line counts once for the rate limit.
     let exported = exports.logs().map(OpenTelemetryTracingBridge::new);
     let lines = LineLayer { format, writer }.and_then(exported).with_filter(filter);
@@ -197,7 +202,34 @@ mod tests {
         assert_eq!(line["done"], true);
         assert_eq!(line["list"], "a \"b\"\nc");
         assert!(chrono::DateTime::parse_from_rfc3339(line["timestamp"].as_str().unwrap()).is_ok());
-        assert_eq!(line.get("trace_id"), None);
+        assert_eq!((line.get("trace_id"), line.get("sampled")), (None, None));
+    }
+
+    #[test]
+    fn debug_lines_can_be_switched_on() {
+        let filter = format!("info,{}=debug", module_path!());
+        let captured = capture(LogFormat::Json, &filter, || {
+            tracing::debug!("wanted");
+            tracing::trace!("too verbose");
+            tracing::debug!(target: "elsewhere", "not wanted");
+        });
+
+        let messages: Vec<_> = captured.lines().iter().map(|line| line["message"].clone()).collect();
+        assert_eq!(messages, ["wanted"]);
+        let captured = capture(LogFormat::Json, "info", || tracing::debug!("not wanted"));
+        assert_eq!(captured.text(), "");
+    }
+
+    #[test]
+    fn lines_without_a_message_have_the_name_of_their_event() {
+        let captured = capture(LogFormat::Json, "info", || {
+            tracing::info!(target: "sqlx::query", rows = 3);
+            tracing::info!(name: "Exporter.Failed", target: "opentelemetry", reason = "refused");
+        });
+
+        let [unnamed, named] = captured.lines().try_into().unwrap();
+        assert_eq!((&unnamed["message"], &unnamed["rows"]), (&"sqlx::query".into(), &3.into()));
+        assert_eq!(named["message"], "Exporter.Failed");
     }
 
     #[test]
@@ -211,7 +243,7 @@ mod tests {
     fn lines_of_a_trace_share_its_id_even_in_spawned_tasks() {
         let captured = capture(LogFormat::Json, "info", || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let request = tracing::info_span!("request");
+            let request = tracing::info_span!("operation");
             runtime.block_on(
                 async {
                     tracing::info!("outside");
@@ -241,6 +273,7 @@ mod tests {
         });
 
         let [outside, inside, apart] = captured.lines().try_into().unwrap();
+        assert!([&outside, &inside, &apart].iter().all(|line| line["sampled"] == false));
         assert_eq!(outside["span_id"], inside["span_id"]);
         assert_ne!(outside["trace_id"], apart["trace_id"]);
     }
@@ -289,7 +322,7 @@ mod tests {
     #[test]
     fn warnings_have_a_trace_id_when_info_is_off() {
         let captured = capture(LogFormat::Json, "warn", || {
-            tracing::info_span!("request").in_scope(|| tracing::warn!("slow"));
+            tracing::info_span!("operation").in_scope(|| tracing::warn!("slow"));
         });
 
         assert!(captured.lines()[0]["trace_id"].is_string());
@@ -298,7 +331,7 @@ mod tests {
     #[test]
     fn pretty_lines_end_with_the_trace_id() {
         let captured = capture(LogFormat::Pretty, "info", || {
-            tracing::info_span!("request").in_scope(|| tracing::info!(movies = 3, "scored"));
+            tracing::info_span!("operation").in_scope(|| tracing::info!(movies = 3, "scored"));
         });
 
         let text = captured.text();

@@ -9,7 +9,7 @@ use opentelemetry::trace::{SpanContext, TraceContextExt};
 use serde::Serializer as _;
 use serde::ser::SerializeMap;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer};
@@ -29,7 +29,7 @@ pub enum LogFormat {
 }
 
 /// Keys that a line always has. Fields of an event with these names are left out, so that no key occurs twice.
-const RESERVED: [&str; 7] = ["timestamp", "level", "target", "service", "version", "trace_id", "span_id"];
+const RESERVED: [&str; 8] = ["timestamp", "level", "target", "service", "version", "trace_id", "span_id", "sampled"];
 
 /// The trace and span id of the current span; `None` outside a span. They come from the current OpenTelemetry context,
 /// which spawned tasks have too if they are instrumented with a span.
@@ -86,15 +86,29 @@ fn json(event: &Event<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let mut fields = Fields { map: &mut map, result: Ok(()) };
     event.record(&mut fields);
     fields.result?;
+    if !has_message(event.metadata()) {
+        map.serialize_entry("message", name_of(event.metadata()))?;
+    }
     map.serialize_entry("service", SERVICE)?;
     map.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
     if let Some(span) = current_span() {
         map.serialize_entry("trace_id", &format_args!("{}", span.trace_id()))?;
         map.serialize_entry("span_id", &format_args!("{}", span.span_id()))?;
+        map.serialize_entry("sampled", &span.is_sampled())?;
     }
     map.end()?;
     line.push(b'\n');
     Ok(line)
+}
+
+fn has_message(metadata: &Metadata<'_>) -> bool {
+    metadata.fields().field("message").is_some()
+}
+
+/// What stands for the message of a line without one, as some libraries write them: the name of the event, or its target
+/// if it has no name but its place in the source.
+fn name_of(metadata: &Metadata<'static>) -> &'static str {
+    if metadata.name().starts_with("event ") { metadata.target() } else { metadata.name() }
 }
 
 /// Serialises the fields of an event, including its message. Stops at the first error and keeps it in `result`, because

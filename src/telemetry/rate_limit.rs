@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use tracing::callsite::Identifier;
+use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Filter};
@@ -38,6 +39,11 @@ impl<S: Subscriber> Filter<S> for RateLimitFilter {
     /// Always true: it is also called without an event (`tracing::enabled!`), so lines are counted in `event_enabled`.
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         true
+    }
+
+    /// Without a hint, the lines would be as verbose as the spans at most.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {

@@ -121,6 +121,11 @@ pub(crate) fn number(value: impl TryInto<u64>) -> f64 {
     value.try_into().unwrap_or(u64::MAX) as f64
 }
 
+/// Converts a count to the `i64` that attributes of spans take: other integers would be sent as text.
+pub(crate) fn integer(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}
+
 /// One instrument for each value of a label.
 #[derive(Debug)]
 pub(crate) struct ByLabel<L, T> {

@@ -1,11 +1,14 @@
 //! Which spans are recorded: those of sampled traces, up to a limit per operation.
 
-use opentelemetry::trace::TraceContextExt;
+use std::sync::LazyLock;
+
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
+use tracing_subscriber::layer::{Context, Filter, Layer};
 
 use super::usage::OperationUsage;
 
@@ -13,13 +16,40 @@ use super::usage::OperationUsage;
 /// tasks.
 const NEW_TRACES: [&str; 2] = ["revalidate", "task"];
 
+/// Name of the spans that are in the trace of their request, or start one of their own where no request is: operations
+/// over WebSocket.
+const OPERATION: &str = "operation";
+
+/// Filter of what is exported as traces. No log line becomes an event of its span: exceptions are recorded in logs, as the
+/// semantic conventions of OpenTelemetry say, and lines have the ids of their span.
+pub(super) fn exported<S: Subscriber>() -> impl Filter<S> {
+    filter_fn(|metadata| metadata.is_span()).with_max_level_hint(LevelFilter::INFO).and(traced())
+}
+
 /// Filter of the spans that are recorded in sampled traces.
 pub(super) fn traced() -> Targets {
     // The job library opens a span for every poll of its tables. The `task` spans of Cinegraph show what a job does.
     Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF)
 }
 
-/// Disables spans below an unsampled span, so that they cost nothing, and spans above the limit of [`OperationUsage`].
+/// The ids of a trace without spans: for responses and log lines of what is not traced. Without ids if traces are
+/// disabled.
+pub(crate) fn trace_without_spans() -> opentelemetry::Context {
+    static DISABLED: LazyLock<bool> =
+        LazyLock::new(|| std::env::var("OTEL_SDK_DISABLED").is_ok_and(|text| text.eq_ignore_ascii_case("true")));
+    let context = opentelemetry::Context::new();
+    if *DISABLED {
+        return context;
+    }
+    let ids = RandomIdGenerator::default();
+    let (trace, span) = (ids.new_trace_id(), ids.new_span_id());
+    let unsampled = SpanContext::new(trace, span, TraceFlags::NOT_SAMPLED, false, TraceState::NONE);
+    context.with_remote_span_context(unsampled)
+}
+
+/// Disables spans below an unsampled span, so that they cost nothing, spans above the limit of [`OperationUsage`], and
+/// spans outside of requests and tasks: polls of the queue, of the versions and of servers, which find nothing nearly
+/// always.
 ///
 /// This is a layer and not a filter of the trace layer, because the registry creates a span even if the filters of all
 /// layers reject it.
@@ -44,10 +74,12 @@ impl<S: Subscriber> Layer<S> for SampledSpanFilter {
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         // `count_span_within_limit` counts the span, so it comes last: only spans that are recorded count.
-        let starts_trace = || NEW_TRACES.contains(&metadata.name());
-        !metadata.is_span()
-            || self.is_recorded(metadata)
-                && (starts_trace() || !is_unsampled() && OperationUsage::count_span_within_limit())
+        let belongs_to_trace = || match is_sampled() {
+            _ if NEW_TRACES.contains(&metadata.name()) => true,
+            None => metadata.name() == OPERATION,
+            Some(is_sampled) => is_sampled && OperationUsage::count_span_within_limit(),
+        };
+        !metadata.is_span() || self.is_recorded(metadata) && belongs_to_trace()
     }
 
     /// The level of the most verbose spans. Log lines may be more verbose, since the most verbose hint of all layers
@@ -57,11 +89,11 @@ impl<S: Subscriber> Layer<S> for SampledSpanFilter {
     }
 }
 
-/// Whether the current span belongs to a trace that is not sampled.
-fn is_unsampled() -> bool {
+/// Whether the current span belongs to a trace that is sampled; `None` outside of a span.
+fn is_sampled() -> Option<bool> {
     opentelemetry::Context::map_current(|context| {
         let span = context.span();
         let span = span.span_context();
-        span.is_valid() && !span.is_sampled()
+        span.is_valid().then(|| span.is_sampled())
     })
 }

@@ -560,6 +560,20 @@ impl Server {
         self.log.lock().unwrap().iter().filter(|line| line["message"] == message).cloned().collect()
     }
 
+    /// The lines that it has logged.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Sends a request by a method without a body; returns the status.
+    pub(crate) fn request(&self, method: &str, path: &str) -> u16 {
+        exchange(
+            &self.public,
+            &format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.public),
+        )
+        .0
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

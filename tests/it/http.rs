@@ -561,7 +561,7 @@ async fn operation_is_one_log_line_in_its_callers_trace() {
     let [mut line] = log.operations().try_into().unwrap();
     assert!(!line.to_string().contains("1985"), "variables are not logged: {line}");
     assert!(line["duration_ms"].is_f64());
-    for volatile in ["duration_ms", "timestamp", "span_id", "version"] {
+    for volatile in ["duration_ms", "timestamp", "span_id", "sampled", "version"] {
         assert!(line.as_object_mut().unwrap().remove(volatile).is_some(), "{volatile}");
     }
     assert_eq!(

@@ -31,6 +31,7 @@ mod incremental;
 mod jobs;
 mod limits;
 mod live_list;
+mod logs;
 mod mutations;
 mod otlp;
 mod page;

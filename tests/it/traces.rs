@@ -1,5 +1,6 @@
 //! The traces of the running program, as a collector receives them.
 
+use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -8,7 +9,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 
 use super::cli::{Server, get};
-use super::support::{Collector, Movie, TestService, attributes, until, url};
+use super::support::{Collector, Movie, RedisServer, Socket, TestService, attributes, until, url};
 
 /// Names and kinds as an indented tree, in order of start. Without waits for a connection: only those above a
 /// millisecond have a span, so they depend on the load of the machine.
@@ -37,6 +38,15 @@ fn one<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     let span = found.next().unwrap_or_else(|| panic!("no {name} in\n{}", tree(spans)));
     assert!(found.next().is_none(), "several {name} in\n{}", tree(spans));
     span
+}
+
+#[track_caller]
+fn assert_integers(span: &Span, names: &[&str]) {
+    for name in names {
+        let attribute = span.attributes.iter().find(|attribute| attribute.key == *name);
+        let value = attribute.and_then(|attribute| attribute.value.as_ref()?.value.as_ref());
+        assert!(matches!(value, Some(any_value::Value::IntValue(_))), "{name} of {}: {value:?}", span.name);
+    }
 }
 
 fn is_error(span: &Span) -> bool {
@@ -97,6 +107,9 @@ async fn request_is_exported_as_a_tree_of_spans(pool: PgPool) {
         collector.whole(&execute(&server, "{ movies(titleContains: \"Love\") { nodes { title } } }").0).await;
     insta::assert_snapshot!("a query of the database", tree(&searched));
     let statement = searched.iter().find(|span| span.kind() == SpanKind::Client).unwrap();
+    assert_integers(statement, &["server.port", "db.response.returned_rows"]);
+    assert_integers(one(&searched, "POST /graphql"), &["http.response.status_code", "server.port"]);
+    assert_integers(one(&searched, "query"), &["cinegraph.graphql.complexity", "cinegraph.graphql.depth"]);
     let statement = attributes(&statement.attributes);
     for name in ["db.system.name", "db.namespace", "cinegraph.db.query_name"] {
         assert!(statement.get(name).is_some_and(|value| !value.is_empty()), "{name} in {statement:?}");
@@ -153,8 +166,11 @@ async fn request_is_exported_as_a_tree_of_spans(pool: PgPool) {
     assert_eq!(truncated.len(), 100);
     assert_eq!(attributes(&one(&truncated, "query").attributes)["cinegraph.trace.truncated"], "true");
 
+    let loader = collector.starting("dataloader ").unwrap();
+    assert_integers(&loader, &["graphql.dataloader.batch.size"]);
     let task = collector.named("task cache_warm").unwrap();
     assert!(task.parent_span_id.is_empty());
+    assert_integers(&task, &["cinegraph.task.items"]);
     let task = attributes(&task.attributes);
     for name in ["cinegraph.task.name", "cinegraph.task.run_id", "cinegraph.task.outcome", "cinegraph.task.items"] {
         assert!(task.contains_key(name), "{name} in {task:?}");
@@ -187,4 +203,111 @@ async fn unresponsive_collector_slows_no_request(pool: PgPool) {
         lost(&get(&server.admin, "/metrics").1)
     })
     .await;
+}
+
+/// A server whose spans all arrive at `collector`.
+fn traced(pool: &PgPool, collector: &Collector, settings: &[(&str, &str)]) -> Server {
+    let endpoint = format!("http://{}", collector.address);
+    let traces = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_TRACES_SAMPLER", "always_on"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    Server::with(&url(pool), &[&traces, settings].concat())
+}
+
+#[sqlx::test(migrations = false)]
+async fn polls_make_no_spans_and_lines_no_events(pool: PgPool) {
+    let service = TestService::on(pool.clone()).await;
+    Movie::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
+    service.refresh().await;
+    let collector = Collector::start().await;
+    let server = traced(&pool, &collector, &[]);
+    let polls = || sum_of(&get(&server.admin, "/metrics").1, "db_client_operation_duration_seconds_count");
+    until("the caches are warm", async || collector.named("task cache_warm").is_some()).await;
+
+    // The queue, the versions and the servers are polled meanwhile.
+    let before = polls();
+    until("polls have run", async || polls() > before + 8.0).await;
+    for path in ["/health/live", "/health/ready"] {
+        assert_eq!(get(&server.public, path).0, 200);
+    }
+    let _ = get(&server.admin, "/status");
+    assert_eq!(server.request("GET", "/nowhere"), 404);
+    assert_eq!(server.request("BREW", "/additions"), 405);
+    let (last, _) = execute(&server, "{ profiles { name } }");
+    collector.whole(&last).await;
+
+    let spans = collector.spans();
+    for root in spans.iter().filter(|span| span.parent_span_id.is_empty()) {
+        let known = ["task ", "cache revalidate ", "POST /graphql", "GET", "HTTP /additions"];
+        let is_known =
+            known.iter().any(|name| if *name == "GET" { root.name == *name } else { root.name.starts_with(name) });
+        assert!(is_known, "{} is a trace of its own", root.name);
+    }
+    assert!(spans.iter().all(|span| span.events.is_empty()), "lines are not events of spans");
+
+    let unmatched = spans.iter().find(|span| span.name == "GET").unwrap();
+    assert!(!attributes(&unmatched.attributes).contains_key("http.route"));
+    let unknown = attributes(&spans.iter().find(|span| span.name == "HTTP /additions").unwrap().attributes);
+    assert_eq!((&*unknown["http.request.method"], &*unknown["http.request.method_original"]), ("_OTHER", "BREW"));
+    assert_eq!(unknown["http.route"], "/additions");
+    let metrics = get(&server.admin, "/metrics").1;
+    let counted =
+        "http_server_request_duration_seconds_count{http_request_method=\"_OTHER\",http_route=\"/additions\",";
+    assert!(metrics.contains(counted), "the method is `_OTHER` in the metric, too");
+}
+
+/// The sum of all series of one name.
+fn sum_of(metrics: &str, name: &str) -> f64 {
+    let of_it = metrics.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+    of_it.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
+#[sqlx::test(migrations = false)]
+async fn spans_of_redis_name_the_server(pool: PgPool) {
+    let (service, redis) = (TestService::on(pool.clone()).await, RedisServer::start().await);
+    Movie::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
+    service.refresh().await;
+    let collector = Collector::start().await;
+    let server = traced(&pool, &collector, &[("CINEGRAPH_REDIS_URL", &redis.url())]);
+    execute(&server, "{ predictions(decade: 1990, first: 3) { nodes { rank } } }");
+    until("a span of Redis has arrived", async || collector.named("GET").is_some()).await;
+
+    let span = collector.named("GET").unwrap();
+    assert_eq!(span.kind(), SpanKind::Client);
+    assert!(!span.parent_span_id.is_empty());
+    assert_integers(&span, &["server.port"]);
+    let span = attributes(&span.attributes);
+    let expected = [
+        ("db.system.name", "redis"),
+        ("db.operation.name", "GET"),
+        ("server.address", "127.0.0.1"),
+        ("server.port", &redis.port().to_string()),
+    ];
+    for (name, value) in expected {
+        assert_eq!(span[name], value, "{name}");
+    }
+    assert!(collector.named("PING").is_none(), "a ping is no trace");
+}
+
+#[sqlx::test(migrations = false)]
+async fn subscriptions_are_linked_to_their_connection(pool: PgPool) {
+    let service = TestService::on(pool.clone()).await;
+    Movie::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
+    service.refresh().await;
+    let collector = Collector::start().await;
+    let server = traced(&pool, &collector, &[]);
+
+    let mut socket = Socket::open(server.public.parse().unwrap()).await;
+    socket.subscribe("1", "subscription { predictionStream(decade: 1990, limit: 1) { __typename } }").await;
+    socket.next("1").await;
+    until("the subscription has arrived", async || collector.named("subscription").is_some()).await;
+
+    let handshake = collector.named("GET /graphql/ws").unwrap();
+    let subscription = collector.named("subscription").unwrap();
+    assert!(subscription.parent_span_id.is_empty());
+    assert_ne!(subscription.trace_id, handshake.trace_id);
+    let links: Vec<_> = subscription.links.iter().map(|link| (&link.trace_id, &link.span_id)).collect();
+    assert_eq!(links, [(&handshake.trace_id, &handshake.span_id)]);
 }

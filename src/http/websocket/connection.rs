@@ -13,6 +13,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::future::{AbortHandle, AbortRegistration, Abortable};
 use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use opentelemetry::trace::SpanContext;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -31,11 +32,12 @@ pub(super) async fn handle_connection<E: Executor>(
     pipeline: OperationPipeline<E>,
     metrics: GraphqlMetrics,
     permit: ConnectionPermit,
+    span: SpanContext,
 ) {
     let (mut sink, mut stream) = socket.split();
     let limits = permit.limits();
     let (send_queue, queued) = send_queue(limits.queue_bytes, limits.slow_after);
-    let connection = Connection { pipeline, send_queue, limits, metrics, running: Mutex::default() };
+    let connection = Connection { pipeline, send_queue, limits, metrics, span, running: Mutex::default() };
     let close_reason = tokio::select! {
         reason = connection.read_loop(&mut stream) => reason,
         // A write fails only when the client has disconnected.
@@ -68,6 +70,8 @@ struct Connection<E> {
     send_queue: SendQueue,
     limits: WebSocketLimits,
     metrics: GraphqlMetrics,
+    /// The span of the handshake.
+    span: SpanContext,
     /// Operations in progress, with their ids as keys. One task runs the connection, so the lock is always free; it is
     /// there because the future of that task must be `Send`.
     running: Mutex<HashMap<String, Running>>,
@@ -239,7 +243,7 @@ impl<E: Executor> Connection<E> {
 
     /// Executes an operation and sends its results. Returns the final message.
     async fn send_results(&self, id: &str, request: Request) -> String {
-        let last = match self.pipeline.subscribe(request).await {
+        let last = match self.pipeline.subscribe(request, Some(&self.span)).await {
             Execution::Response(response) => self.send_event(id, response.event()).await,
             Execution::Stream(events) => self.send_events(id, events).await,
         };

@@ -16,6 +16,8 @@ use axum::http::header::{CONNECTION, HOST, HeaderName, ORIGIN, RETRY_AFTER, UPGR
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt;
 
 use self::connection::handle_connection;
 use self::protocol::SUBPROTOCOL;
@@ -64,13 +66,14 @@ pub(super) async fn upgrade<E: Executor>(
         return reject(StatusCode::BAD_REQUEST, ErrorCode::BadUserInput, problem, &[]);
     }
     let Some(permit) = state.websocket_limiter.try_acquire() else { return no_connection(&state.metrics.graphql) };
+    let span = Context::current().span().span_context().clone();
     let (pipeline, metrics, message_bytes) =
         (state.pipeline.clone(), state.metrics.graphql.clone(), permit.limits().message_bytes);
     upgrade
         .max_message_size(message_bytes)
         .max_frame_size(message_bytes)
         .read_buffer_size(READ_BUFFER_BYTES)
-        .on_upgrade(move |socket| handle_connection(socket, pipeline, metrics, permit))
+        .on_upgrade(move |socket| handle_connection(socket, pipeline, metrics, permit, span))
 }
 
 /// The response if the limiter has no permit for a connection or stream.

@@ -152,6 +152,16 @@ impl Collector {
         self.trace(id)
     }
 
+    /// All spans.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        self.received.0.lock().unwrap().spans.clone()
+    }
+
+    /// A received span whose name starts like this.
+    pub(crate) fn starting(&self, name: &str) -> Option<Span> {
+        self.spans().into_iter().find(|span| span.name.starts_with(name))
+    }
+
     /// A received span of this name.
     pub(crate) fn named(&self, name: &str) -> Option<Span> {
         self.received.0.lock().unwrap().spans.iter().find(|span| span.name == name).cloned()
