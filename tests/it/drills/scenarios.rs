@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, PgConnection};
 
 use super::instance::Instance;
-use super::prometheus::{Alertmanager, Pace, Prometheus};
+use super::prometheus::{Alertmanager, Pace, Prometheus, STARVED};
 use crate::faults::catalogue;
 use crate::support::{PostgresServer, send_once, until};
 
@@ -54,7 +54,8 @@ async fn invalidate_everything(database: &PostgresServer) {
 
 /// Waits until the averages of the past that the miss spike compares with have values.
 async fn baseline(prometheus: &Prometheus, pace: Pace) {
-    tokio::time::sleep(pace.minutes(10)).await;
+    // Ten minutes, and two scrapes and an evaluation before.
+    tokio::time::sleep(pace.minutes(12)).await;
     let average = format!(
         "avg_over_time(cinegraph:cache_misses:rate5m%5B{}ms%5D%20offset%20{}ms)",
         pace.minutes(360).as_millis(),
@@ -70,7 +71,7 @@ fn assert_first(seen: &BTreeMap<String, Duration>, alert: &str, within: Duration
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes 14 minutes: make drills"]
+#[ignore = "takes 15 minutes: make drills"]
 async fn real_mass_invalidation() {
     let database = catalogue().await;
     let instance = Instance::start("mass-invalidation", &database.url("postgres"), &[]).await;
@@ -127,15 +128,14 @@ async fn real_starved_process() {
             }
         }
     };
-    let alert = "CinegraphRuntimeStarved";
-    let expected = [alert];
+    let expected = [STARVED];
     let seen = tokio::select! {
         () = starve => unreachable!("it goes on"),
         seen = prometheus.observe("starved process", &expected, since, Duration::from_mins(11)) => seen,
     };
     instance.signal("CONT");
     load.abort();
-    assert_first(&seen, alert, Duration::from_mins(7));
+    assert_first(&seen, STARVED, Duration::from_mins(8));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -241,7 +241,7 @@ async fn scaled_growth_of_custom_weights() {
     baseline(&prometheus, Pace::TWENTIETH).await;
 
     let since = Instant::now();
-    let custom = instance.load(Duration::from_millis(50), custom_weights);
+    let custom = instance.load(Duration::from_millis(200), custom_weights);
     let seen = prometheus.observe("growth of custom weights", &[], since, Pace::TWENTIETH.minutes(60)).await;
     pages.abort();
     custom.abort();
@@ -289,8 +289,9 @@ async fn scaled_one_failure_at_one_request_a_minute() {
     let database = catalogue().await;
     let settings = [("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "1")];
     let instance = Instance::start("one-failure", &database.url("postgres"), &settings).await;
+    instance.request(10, few_pages).await;
     let prometheus = Prometheus::start(&[&instance.admin], Pace::TWENTIETH, None).await;
-    let load = instance.load(Pace::TWENTIETH.minutes(1), search);
+    let load = instance.load(Pace::TWENTIETH.minutes(1), few_pages);
     tokio::time::sleep(Pace::TWENTIETH.minutes(10)).await;
 
     let mut lock = PgConnection::connect(&database.url("postgres")).await.unwrap();
@@ -313,8 +314,9 @@ async fn scaled_collector_dead() {
     let nobody = format!("http://{}", crate::support::free_address());
     let settings = [("OTEL_EXPORTER_OTLP_ENDPOINT", nobody.as_str()), ("OTEL_TRACES_SAMPLER", "always_on")];
     let instance = Instance::start("collector-dead", &database.url("postgres"), &settings).await;
+    instance.request(10, few_pages).await;
     let prometheus = Prometheus::start(&[&instance.admin], Pace::TWENTIETH, None).await;
-    let load = instance.load(Duration::from_millis(50), mixed);
+    let load = instance.load(Duration::from_millis(50), few_pages);
     let alert = "CinegraphTelemetryDropped";
     let seen = prometheus.observe("collector dead", &[alert], Instant::now(), Pace::TWENTIETH.minutes(60)).await;
     load.abort();
