@@ -114,12 +114,16 @@ pub struct Titles {
 }
 
 impl Titles {
-    /// Follows each title in the text, so that a search text without it cannot match across two titles. In a title, a
-    /// space replaces it.
+    /// Follows each title in the text, so that no search text matches across two titles.
     const SEPARATOR: char = '\n';
 
+    /// Folds a title or a search text, and replaces each separator in it by a space.
+    fn searchable(text: &str) -> String {
+        fold_title(text).replace(Self::SEPARATOR, " ")
+    }
+
     fn push(&mut self, title: &str) {
-        self.text.extend(fold_title(title).chars().map(|c| if c == Self::SEPARATOR { ' ' } else { c }));
+        self.text.push_str(&Self::searchable(title));
         self.text.push(Self::SEPARATOR);
         self.ends.push(offset(self.text.len()));
     }
@@ -132,7 +136,7 @@ impl Titles {
     /// Rows whose titles contain `wanted`, in ascending order; all rows if `wanted` is empty. Both texts are folded.
     #[must_use]
     pub fn containing(&self, wanted: &str) -> Vec<usize> {
-        let wanted = fold_title(wanted);
+        let wanted = Self::searchable(wanted);
         if wanted.is_empty() {
             return (0..self.ends.len()).collect();
         }
@@ -394,5 +398,16 @@ mod tests {
         assert_eq!(titles.containing("a"), [0, 1, 2]);
         assert_eq!(titles.containing("amélie la"), [0; 0]);
         assert_eq!(titles.containing(""), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn line_breaks_in_search_texts_match_only_within_a_title() {
+        let mut titles = Titles::default();
+        for title in ["Alpha", "Beta", "Gamma\nDelta"] {
+            titles.push(title);
+        }
+        assert_eq!(titles.containing("\n"), [2]);
+        assert_eq!(titles.containing("a\nb"), [0; 0]);
+        assert_eq!(titles.containing("a\nd"), [2]);
     }
 }
