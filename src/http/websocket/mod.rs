@@ -26,7 +26,7 @@ use super::error::error_response;
 use super::peer::{FORWARDED_HOST, Peer, peer_address};
 use super::state::HttpState;
 use crate::config::AllowedOrigins;
-use crate::graphql::{ErrorCode, GraphqlMetrics};
+use crate::graphql::{ErrorCode, GraphqlMetrics, RETRY_AFTER_SECONDS};
 
 pub(super) use limiter::ConnectionPermit;
 pub use limiter::{ConnectionLimiter, WebSocketLimits};
@@ -83,7 +83,8 @@ pub(super) fn no_connection(metrics: &GraphqlMetrics) -> Response {
         "no connection is available: too many are open, or the service is stopping; retry later",
     );
     metrics.error(code);
-    ([(RETRY_AFTER, "1")], error_response(StatusCode::SERVICE_UNAVAILABLE, code, problem)).into_response()
+    let retry_after = [(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))];
+    (retry_after, error_response(StatusCode::SERVICE_UNAVAILABLE, code, problem)).into_response()
 }
 
 /// Whether pages of the request's origin may connect: an allowed origin, or that of the service itself. A request
