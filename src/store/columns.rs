@@ -50,10 +50,9 @@ pub struct LiveScore {
     pub computed_at: DateTime<Utc>,
 }
 
-/// Converts the coverage of movie `id`. Fails if it is negative or above 255.
+/// Converts the coverage of movie `id` in the view `movie_scores_live`. Fails if it is negative or above 255.
 fn coverage(value: i16, id: i64) -> Result<u8, StoreError> {
-    let row =
-        |_| StoreError::Row { table: "movie_discovery_scores", column: "coverage", id, problem: value.to_string() };
+    let row = |_| StoreError::Row { table: "movie_scores_live", column: "coverage", id, problem: value.to_string() };
     u8::try_from(value).map_err(row)
 }
 
@@ -82,11 +81,11 @@ impl Store {
         Ok(ScoreTable { movies: usize::try_from(row.films).unwrap_or_default(), newest: row.newest })
     }
 
-    /// Columns of a decade's full movies from the score table.
+    /// Columns of a decade's fully imported movies from the score table.
     ///
     /// # Errors
-    /// [`StoreError::ScoreTable`] if the table has no movie of the decade, scores of another formula, or unreadable
-    /// records; [`StoreError`] if the database is unavailable.
+    /// [`StoreError::ScoreTable`] if the table has no movie of the decade, or has scores of another formula or
+    /// unreadable records; [`StoreError`] if the database is unavailable.
     pub async fn columns_from_table(&self, decade: Decade) -> Result<LoadedColumns, StoreError> {
         let (columns, checked) = self.read(InTable(decade)).await?;
         if columns.scores.is_empty() {
@@ -97,8 +96,8 @@ impl Store {
         Ok(LoadedColumns { columns, source: ColumnsSource::ScoreTable })
     }
 
-    /// Columns of a decade's full movies, with scores computed from the movie tables. This takes seconds if there are a
-    /// million movies, so it has a time limit of its own.
+    /// Columns of a decade's fully imported movies, with scores computed from the movie tables. This takes seconds if
+    /// there are a million movies, so it has a time limit of its own.
     ///
     /// # Errors
     /// [`StoreError::TooManyDirectQueries`] if no permit becomes available, [`StoreError`] if the database is
