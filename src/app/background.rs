@@ -35,8 +35,8 @@ const POOL_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// statement succeeds until a new port is found.
 const LOCATE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Pause before the version listener reconnects. A choice: cache entries are served as stale until then, and an
-/// unavailable database is not flooded with attempts.
+/// Pause before the version listener reconnects. A choice: short, since cache entries are served as stale until then, but
+/// long enough not to flood an unavailable database with attempts.
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Connections for background work, one for each of these: two jobs that run at a time, the lock that one of them may

@@ -99,7 +99,8 @@ impl App {
     }
 
     fn explorer(&self) -> Explorer {
-        // The page that says how to install GraphiQL shows the schema, so it must not where introspection is disabled.
+        // Without GraphiQL's files, the explorer shows the schema instead. Where introspection is disabled, the schema must
+        // not be shown.
         let schema = self.config.introspection_enabled.then(graphql::sdl);
         Explorer::new(self.config.graphiql_dir.clone(), schema)
     }

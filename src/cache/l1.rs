@@ -27,8 +27,8 @@ pub struct Capacity {
 
 impl Capacity {
     fn share(self, percent: usize) -> Self {
-        // Entries are multiplied first, since fewer than 100 would become 0. There is at least one, because an
-        // `LruCache` cannot be built with a size of 0.
+        // Entries are multiplied first, since fewer than 100 would become 0; bytes are divided first, so that no number
+        // of them overflows. There is at least one entry, because an `LruCache` cannot be built with a size of 0.
         Self { entries: (self.entries * percent / 100).max(1), bytes: self.bytes / 100 * percent }
     }
 }

@@ -206,8 +206,9 @@ impl Redis {
             server.port = self.port,
             error.r#type = tracing::field::Empty,
         );
-        // `call` already has its connection. If that is replaced before this line and `call` fails, its replacement is
-        // replaced once more, which does no harm.
+        // `call` was given its connection before this line. If another command has replaced that connection in between,
+        // `generation` is the number of the new one, and a failure of `call` replaces the new one needlessly, which does
+        // no harm.
         let (started, generation) = (Instant::now(), self.current().generation);
         // The client limits connecting and the response separately; this limits both together.
         let result = tokio::time::timeout(self.timeout, call).instrument(span.clone()).await;

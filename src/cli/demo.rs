@@ -55,8 +55,8 @@ pub(super) fn announce(config: &Config, output: Output) -> anyhow::Result<()> {
     if config.database_url.is_some() { Ok(()) } else { output.report("Starting the embedded PostgreSQL") }
 }
 
-/// Runs the demo. `program` is the beginning of a command line for the same database, as [`GlobalArgs::program`]
-/// returns it, for the welcome text.
+/// Runs the demo. `program` is the beginning of a command line for the same database, such as `cinegraph --data-dir DIR`,
+/// as [`GlobalArgs::program`] returns it, for the welcome text.
 ///
 /// [`GlobalArgs::program`]: super::command::GlobalArgs::program
 pub(super) async fn run(app: &App, output: Output, program: &str, args: DemoArgs) -> anyhow::Result<ExitCode> {

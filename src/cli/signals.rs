@@ -34,8 +34,8 @@ async fn received(count: usize) {
     let _ = RECEIVED.subscribe().wait_for(|received| *received >= count).await;
 }
 
-/// Runs a service, and cancels `stop` when a signal arrives, which must make `work` end. An end by the first signal is
-/// a success; a second signal drops `work` and gives the exit code [`INTERRUPTED`].
+/// Runs `work`, and cancels `stop` when a signal arrives, which must make `work` end. If it then ends without an error,
+/// that is a success. A second signal drops `work` and gives the exit code [`INTERRUPTED`].
 pub(super) async fn stop_on_signal(
     stop: &CancellationToken,
     work: impl Future<Output = anyhow::Result<()>>,

@@ -71,7 +71,7 @@ pub struct OperationEnd {
 /// Where the result of a prediction comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PredictionSource {
-    /// The slowest source used.
+    /// The slowest source used; [`DataSource::Memory`] if none was.
     pub source: DataSource,
     /// Whether the weights are those of a profile.
     pub selection: Selection,

@@ -193,8 +193,9 @@ impl EncodedResponse {
         Self { body, hash, status, outcome, codes, info, read, delivered: AtomicBool::new(false) }
     }
 
-    /// The response to one request. `source` is the slowest data source used for this request; an unknown one counts as
-    /// the database in the metrics of predictions.
+    /// The response to one request. `source` is the slowest data source used for this request. It is `None` if the
+    /// operation failed before it read anything, for example because of an invalid argument. The metrics of predictions
+    /// then count it as computed from memory, since no statement ran.
     pub(super) fn response(&self, source: Option<DataSource>, cache: Option<CacheMetadata>) -> OperationResponse {
         OperationResponse {
             body: self.body.clone(),

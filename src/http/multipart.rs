@@ -96,7 +96,7 @@ impl PartSender {
     /// Sends all events and then the end of the response. Sends a heartbeat whenever no event has come for a while, and
     /// an error in place of further events on shutdown.
     async fn send_all(&self, events: SubscriptionStream, permit: &ConnectionPermit) -> Result<(), Disconnected> {
-        // Half of the time after which an idle WebSocket is pinged, by default 10 s: proxies often end a response after
+        // By default 10 s, half of the time after which an idle WebSocket is pinged: proxies often end a response after
         // 15 s of silence.
         let heartbeat = permit.limits().idle_timeout / 2;
         // `unfold` keeps the future of the next event. Without it, `select!` would drop that future, and with it the

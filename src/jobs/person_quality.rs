@@ -1,4 +1,5 @@
-//! `person_quality`: recomputes the quality of all people every night, unless the host application computes it.
+//! `person_quality`: recomputes the quality of all people every night, unless the host application computes it, which
+//! `worker` checks.
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};

@@ -168,8 +168,8 @@ async fn load_state(services: &Services, params: &UpdateParams, before: &[Scored
     Ok(State { top, selection, version_set: dependencies.snapshot().version_set })
 }
 
-/// Compares two states of the best, both sorted by rank. `others` has the current state of movies that have left the
-/// best; a movie that is missing there has left the decade too.
+/// Compares two states of the best movies (the top of the ranking), both sorted by rank. `others` has the current state
+/// of movies that are in `before` but not in `after`. One that is missing there has left the decade, too.
 ///
 /// A client that applies the updates to `before` gets `after`: it removes the movies that left, inserts those that
 /// entered, replaces those that moved or were rescored, and sorts by rank.

@@ -54,8 +54,8 @@ impl Installation {
 }
 
 impl Store {
-    /// Gives the schema a new random identity, so that cached data of this database, and of the original if it is a
-    /// copy, is no longer used. Notifies all instances.
+    /// Gives the schema a new random identity, so that no instance uses what it has cached. A copy of a database needs one
+    /// too: with the same identity, it would share cached data in Redis with the original. Notifies all instances.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

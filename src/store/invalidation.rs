@@ -63,8 +63,8 @@ pub(super) async fn invalidate_reference(connection: &mut Connection) -> sqlx::R
     Ok(())
 }
 
-/// A scope as the columns `scope`, `list_key` and `decade`; an empty key or decade 0 if the scope has none. The
-/// database uses `taste`, a former term, for weights.
+/// A scope as the columns `scope`, `list_key` and `decade`; an empty key or decade 0 if the scope has none. For weights,
+/// the database uses the former term `taste`, and `list_key` is their fingerprint.
 fn row(scope: &Scope) -> (&'static str, &str, i32) {
     match scope {
         Scope::Scores(decade) => ("scores", "", decade.year()),

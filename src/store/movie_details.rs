@@ -18,7 +18,7 @@ use crate::scoring::MovieId;
 pub struct Genre {
     /// Database id.
     pub id: i64,
-    /// `TMDb` id; `None` for a genre that TMDb does not have.
+    /// `TMDb` id; `None` for a genre that `TMDb` does not have.
     pub tmdb_id: Option<i32>,
     /// Name.
     pub name: String,

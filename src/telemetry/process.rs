@@ -57,8 +57,8 @@ pub(super) fn sample_allocator(recorder: &Recorder) {
     }
 }
 
-/// From this number of bytes (one exbibyte) a limit means no limit: version 1 of control groups reports a number near
-/// 2^63 in this case.
+/// A limit of at least this many bytes (one exbibyte) counts as none: without a limit, version 1 of control groups reports
+/// a number near 2^63.
 const UNLIMITED: u64 = 1 << 60;
 
 /// Memory limit of this process's control group in bytes; 0 if unlimited.

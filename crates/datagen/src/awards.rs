@@ -372,6 +372,7 @@ fn shortlist(
         }
     }
     // Two nominees are drawn, and the better one wins, so that good movies win more often but not always.
+    // Without a nominee, for example because no contender has a credited director, `below` returns 0 and nobody wins.
     let count = u32::try_from(chosen.len()).unwrap_or(u32::MAX);
     let winner = rng.below(count).min(rng.below(count));
     let nominated = (0..).zip(chosen).map(|(rank, ((position, name), person))| Nomination {

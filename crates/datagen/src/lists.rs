@@ -21,7 +21,8 @@ pub(super) struct List {
     pub(super) category: &'static str,
     pub(super) source_type: &'static str,
     pub(super) url: &'static str,
-    /// Number of members in a catalogue of ten thousand movies.
+    /// Number of members in a catalogue of ten thousand movies, if the list had members in all decades. The share of the
+    /// decades after `until` is left out.
     size: u32,
     /// If set, only movies of this country can be listed.
     country: Option<&'static str>,
@@ -75,6 +76,9 @@ pub(super) const LISTS: [List; 7] = [
 const TARGET_SIZE: u32 = 842;
 /// At most one in this many movies of a decade is on a list, so that small catalogues have candidates left.
 const LIST_DIVISOR: u32 = 8;
+/// By how much lists grow with each doubling of the catalogue beyond ten thousand movies, in percent. A choice: real
+/// lists have a fixed length, so they hardly grow, but a larger catalogue has more of their members.
+const GROWTH_PERCENT: u32 = 3;
 /// Maximum number of contenders per year. A choice: the awards of a year have about 250 nominations, so a contender
 /// gets four on average.
 const CONTENDERS_MAX: u32 = 60;
@@ -113,8 +117,7 @@ impl<'a> Selector<'a> {
     pub(super) fn of(catalogue: &'a Catalogue) -> Self {
         let members = LISTS.iter().enumerate().flat_map(|(index, list)| {
             catalogue.timeline.decades().map(move |(decade, movies)| {
-                // Lists grow by 3 % with each doubling of the catalogue beyond ten thousand movies.
-                let size_percent = 100 + 3 * (catalogue.movies / 10_000).checked_ilog2().unwrap_or(0);
+                let size_percent = 100 + GROWTH_PERCENT * (catalogue.movies / 10_000).checked_ilog2().unwrap_or(0);
                 // Every list is distributed over the decades as the target list is.
                 let limit = if decade.start() <= list.until {
                     decade.listed * list.size * size_percent / TARGET_SIZE / 100

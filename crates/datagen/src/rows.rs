@@ -146,21 +146,28 @@ impl MovieRows {
     }
 
     fn add_movie(&mut self, selection: &Selection, movie: &Movie, details: &Details) {
+        // Differs from our id for the reason given in `people_rows`.
+        let tmdb_id = 2 * movie.id;
         let imdb_id = details.imdb_number.map(|number| format!("tt{number:07}"));
         let release_date = movie.is_dated.then(|| movie.release.date.to_string());
-        let sources = selection.sources.get(&movie.id).map_or_else(|| "{}".to_owned(), ToString::to_string);
+        // An array literal of PostgreSQL.
+        let origin_country = format!("{{{}}}", movie.country);
+        let import_status = if movie.is_full { "full" } else { "soft" };
+        // JSON.
+        let canonical_sources = selection.sources.get(&movie.id).map_or_else(|| "{}".to_owned(), ToString::to_string);
+        // In the order of `Table::value_columns`.
         self.movies.push([
             movie.id.into(),
-            (2 * movie.id).into(),
+            tmdb_id.into(),
             imdb_id.as_deref().into(),
             details.title.as_str().into(),
             "Released".into(),
             movie.language.code.into(),
             release_date.as_deref().into(),
             details.runtime.into(),
-            format!("{{{}}}", movie.country).as_str().into(),
-            if movie.is_full { "full" } else { "soft" }.into(),
-            sources.as_str().into(),
+            origin_country.as_str().into(),
+            import_status.into(),
+            canonical_sources.as_str().into(),
         ]);
     }
 

@@ -50,7 +50,7 @@ impl SeededRng {
         self.uniform() < p
     }
 
-    /// A uniformly distributed whole number below `end`, which must be at least 1.
+    /// A uniformly distributed whole number below `end`; 0 if `end` is 0.
     pub(super) fn below(&mut self, end: u32) -> u32 {
         scale(self.u32(), end)
     }

@@ -34,14 +34,18 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// Finds the newest release, or with `major` that major version: PostgreSQL opens a cluster only with the major
-    /// version that created it.
+    /// Finds the programs of the version `major`, or of the newest installed version if it is `None`. PostgreSQL opens a
+    /// cluster only with the major version that created it.
     ///
     /// # Errors
     /// If no release, or none of this major version, is installed.
     pub(super) fn find(major: Option<u32>, data_dir: &DataDir) -> Result<Self, EmbeddedPostgresError> {
         let mut found: Vec<(u32, PathBuf)> = directories().into_iter().filter_map(with_major).collect();
-        found.retain(|(found, _)| major.map_or(*found >= OLDEST_MAJOR, |major| *found == major));
+        found.retain(|&(installed, _)| match major {
+            // The version of an existing cluster is not compared with the minimum: that was done when it was created.
+            Some(wanted) => installed == wanted,
+            None => installed >= OLDEST_MAJOR,
+        });
         // If a release is installed twice, the directory that comes first in `directories` is chosen.
         let chosen = found.into_iter().reduce(|best, other| if other.0 > best.0 { other } else { best });
         let missing = || match major {

@@ -31,7 +31,7 @@ pub(super) struct Mix {
     validations: Vec<String>,
     /// For each decade in the order of `decades`, one query for each profile.
     predictions: Vec<Vec<String>>,
-    /// Users request the first decades most often.
+    /// The decades, most requested first.
     decades: Vec<Decade>,
 }
 

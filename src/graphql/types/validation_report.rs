@@ -89,6 +89,7 @@ impl EraValidation {
 
 /// Comparison of all active profiles by the accuracy of their rankings.
 pub(in crate::graphql) struct ProfileComparison {
+    /// Highest overall accuracy first, ties by name.
     pub(in crate::graphql) reports: Vec<ProfileReport>,
     pub(in crate::graphql) list: String,
     pub(in crate::graphql) basis: ScoreBasis,
@@ -110,7 +111,6 @@ impl ProfileComparison {
 
     /// The profile with the highest overall accuracy. Null if there is no active profile or no listed movie.
     async fn best(&self) -> Option<Profile> {
-        // The reports are in the order of `profiles`: highest accuracy first.
         let best = self.reports.first().filter(|one| one.report.overall().accuracy.listed > 0)?;
         Some(Profile(Arc::clone(&best.profile)))
     }

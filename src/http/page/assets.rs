@@ -60,8 +60,8 @@ pub(super) fn scripts() -> impl Iterator<Item = String> {
 /// `GET /assets/{version}/{name}`.
 pub(super) async fn get(Path((version, name)): Path<(String, String)>) -> Response {
     let asset = ASSETS.iter().find(|(known, ..)| *known == name).filter(|_| version == *VERSION);
-    // A path of another version gets no content: the browser of an older page would cache it under that path
-    // indefinitely.
+    // A path of another version gets no content: the browser of an older page would cache the content of this version
+    // under that path indefinitely.
     let Some((_, kind, content)) = asset else {
         return error_response(
             StatusCode::NOT_FOUND,

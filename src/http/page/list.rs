@@ -111,12 +111,7 @@ impl Prediction {
     }
 }
 
-/// A prediction without content, but with all parts that a row can have: a rank, and one segment per criterion.
+/// A prediction without content, but with all parts that a row can have: one segment per criterion.
 fn placeholder_row() -> Prediction {
-    let part = || Part::default();
-    Prediction {
-        rank: Some(0),
-        breakdown: std::iter::repeat_with(part).take(CRITERIA.len()).collect(),
-        ..Prediction::default()
-    }
+    Prediction { breakdown: CRITERIA.map(|_| Part::default()).into(), ..Prediction::default() }
 }

@@ -10,8 +10,8 @@ use futures_util::{Sink, SinkExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
-/// Smallest size that a message counts with, in bytes. It stands for the memory that a message needs beside its text,
-/// and so bounds the number of short messages.
+/// A message shorter than this counts as this many bytes, to allow for the memory that it needs besides its text. So the
+/// number of queued messages is bounded, too. A choice: about the size of the message and its permit without the text.
 const MESSAGE_MIN: usize = 64;
 
 /// A queued message, and the capacity of the queue that it occupies until it is dropped.

@@ -30,8 +30,8 @@ struct Dump {
     plain_name: &'static str,
     staging: Staging,
     columns: &'static [&'static str],
-    /// The reason that is reported for lines that were staged but not merged.
-    unmerged: SkipReason,
+    /// The reason that is reported for lines that were staged but not merged. `None` if all staged lines are merged.
+    unmerged: Option<SkipReason>,
 }
 
 const RATINGS: Dump = Dump {
@@ -39,28 +39,28 @@ const RATINGS: Dump = Dump {
     plain_name: "title.ratings.tsv",
     staging: Staging::ImdbRatings,
     columns: &rows::RATING_COLUMNS,
-    unmerged: SkipReason::MovieNotImported,
+    unmerged: Some(SkipReason::MovieNotImported),
 };
 const TITLES: Dump = Dump {
     name: "title.basics.tsv.gz",
     plain_name: "title.basics.tsv",
     staging: Staging::ImdbMovies,
     columns: &rows::TITLE_COLUMNS,
-    unmerged: SkipReason::Repeated,
+    unmerged: None,
 };
 const PRINCIPALS: Dump = Dump {
     name: "title.principals.tsv.gz",
     plain_name: "title.principals.tsv",
     staging: Staging::Credits,
     columns: &rows::PRINCIPAL_COLUMNS,
-    unmerged: SkipReason::UnknownPerson,
+    unmerged: Some(SkipReason::UnknownPerson),
 };
 const PEOPLE: Dump = Dump {
     name: "name.basics.tsv.gz",
     plain_name: "name.basics.tsv",
     staging: Staging::ImdbPeople,
     columns: &rows::NAME_COLUMNS,
-    unmerged: SkipReason::Repeated,
+    unmerged: None,
 };
 
 /// Imports the dumps in a directory: non-adult movies with a year and at least `min_votes` votes, with ratings, genres,
@@ -201,8 +201,8 @@ impl Dump {
 impl Staged {
     fn summary(mut self, dump: &Dump, merged: MergeCounts) -> FileSummary {
         let unmerged = self.rows - self.skipped.values().sum::<u64>() - merged.rows;
-        if unmerged > 0 {
-            *self.skipped.entry(dump.unmerged).or_default() += unmerged;
+        if let Some(reason) = dump.unmerged.filter(|_| unmerged > 0) {
+            *self.skipped.entry(reason).or_default() += unmerged;
         }
         let name = self.file;
         FileSummary { rows: self.rows, skipped: self.skipped.into_iter().collect(), ..counts(name, merged) }
