@@ -1,4 +1,4 @@
-//! Invalidation of cached responses.
+//! Invalidation of cached responses and results.
 
 use async_graphql::{Context, InputObject, Object, OneofObject, SimpleObject};
 
@@ -8,13 +8,13 @@ use crate::graphql::types::profile::Profile;
 use crate::services::invalidation::{self, Target};
 use crate::versions::Scope;
 
-/// The mutation that invalidates cached responses.
+/// The mutation that invalidates cached responses and results.
 #[derive(Default)]
 pub(super) struct CacheMutations;
 
 #[Object]
 impl CacheMutations {
-    /// Invalidates cached responses on all instances; the next request recomputes them.
+    /// Invalidates cached responses and results on all instances; the next requests recompute them.
     async fn invalidate_cache(
         &self,
         ctx: &Context<'_>,

@@ -34,7 +34,7 @@ impl ProfileMutations {
         #[graphql(desc = "Global ID of the profile")] id: ID,
         #[graphql(desc = "New state of the profile")] input: ProfileInput,
         #[graphql(
-            desc = "The profile's `updatedAt` as last read. The update fails with `CONFLICT` if it has changed since. \
+            desc = "The profile's `updatedAt` as last read. The update fails with `CONFLICT` if it has changed since.\n\
                     Null updates unconditionally"
         )]
         expected_updated_at: Option<Timestamp>,

@@ -32,7 +32,7 @@ impl ListQueries {
         query_field(ctx, async { Ok(context.reference().await?.genres.iter().map(Into::into).collect()) }).await
     }
 
-    /// All countries that produced a movie, ordered by code. The filter of `predictions` takes their codes.
+    /// All production countries, ordered by code. The filter of `predictions` takes their codes.
     #[graphql(complexity = "20 * child_complexity")]
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
         let context = context(ctx);
@@ -51,7 +51,7 @@ pub(super) struct MovieList {
     films: usize,
     /// Movies on the list without a release date. They belong to no decade.
     undated: usize,
-    /// Decades that have movies, in ascending order.
+    /// Decades with listed movies or candidates, in ascending order.
     decades: Vec<ListDecade>,
 }
 

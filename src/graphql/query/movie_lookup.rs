@@ -59,13 +59,14 @@ impl MovieQueries {
         query_field(ctx, by.find(context(ctx))).await.transpose()
     }
 
-    /// Movies whose title contains a text, ordered by title without case and accents.
+    /// Movies whose title contains a text, ordered by title; case and accents do not matter.
     #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     async fn movies(
         &self,
         ctx: &Context<'_>,
         #[graphql(
-            desc = "Text that the title contains, 1 to 200 characters. Case, accents and the form of characters do not matter"
+            desc = "Text that the title contains, 1 to 200 characters. Case, accents and the Unicode form, such as\n\
+                    full-width letters, do not matter"
         )]
         title_contains: String,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
@@ -89,7 +90,10 @@ async fn search(
     check_text("titleContains", Some(contains))?;
     let folded = fold_title(contains);
     if folded.is_empty() {
-        return Err(ApiError::bad_input("titleContains", "is empty, or has only accents and invisible characters"));
+        return Err(ApiError::bad_input(
+            "titleContains",
+            "has no visible characters: pass at least one letter, digit or sign",
+        ));
     }
     let (first, cursors) = (page_size(first)?, context.cursors(&["folded titles", &folded]));
     let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;

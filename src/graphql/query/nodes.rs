@@ -59,7 +59,7 @@ impl NodeQueries {
             if ids.len() > MAX_NODE_IDS {
                 return Err(ApiError::bad_input(
                     "ids",
-                    format!("has {} ids, expected {MAX_NODE_IDS} at most", ids.len()),
+                    format!("has {} IDs, expected {MAX_NODE_IDS} at most", ids.len()),
                 ));
             }
             futures_util::future::try_join_all(ids.iter().map(|id| Node::find(context(ctx), id))).await

@@ -24,8 +24,7 @@ pub(super) struct RankingQueries;
 #[Object]
 impl RankingQueries {
     /// Candidates of a decade, highest score first: the movies most likely to join the target list. A candidate is a
-    /// fully imported movie that is not on the list. Fully imported means that its data is complete enough to be ranked
-    /// (`import_status` is `full`).
+    /// fully imported movie that is not on the list. Fully imported means that its data is complete enough to be ranked.
     #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn predictions(
@@ -39,7 +38,10 @@ impl RankingQueries {
         #[graphql(desc = "Returns only matching movies. Their ranks stay the same")] filter: Option<PredictionFilter>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
-        #[graphql(desc = "Lowest `dataVersion` that the response may have. Null: any")] at_least: Option<i64>,
+        #[graphql(
+            desc = "Lowest `dataVersion` that the response may have; `CONFLICT` if the data has not reached it. Null: any"
+        )]
+        at_least: Option<i64>,
     ) -> Result<PredictionConnection, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
@@ -88,7 +90,10 @@ impl RankingQueries {
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
-        #[graphql(desc = "Lowest `dataVersion` that the response may have. Null: any")] at_least: Option<i64>,
+        #[graphql(
+            desc = "Lowest `dataVersion` that the response may have; `CONFLICT` if the data has not reached it. Null: any"
+        )]
+        at_least: Option<i64>,
     ) -> Result<PredictionConnection, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {

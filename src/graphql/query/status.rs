@@ -55,7 +55,7 @@ pub(super) struct ServiceStatus {
     scored_at: Option<Timestamp>,
     /// When the scores were copied to the snapshot that validations read. Null if there is none yet.
     snapshot_at: Option<Timestamp>,
-    /// Keys of the lists that can be validated on the basis `BLIND`.
+    /// Keys of the lists that can be validated on the basis `BLIND`. Empty if there is no snapshot yet.
     target_lists: Vec<String>,
 }
 

@@ -27,7 +27,7 @@ impl ProfileQueries {
         .await
     }
 
-    /// The weight profile with this name. Null if it does not exist.
+    /// The weight profile with this name, active or not. Null if it does not exist.
     async fn profile(
         &self,
         ctx: &Context<'_>,

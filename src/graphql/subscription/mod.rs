@@ -6,7 +6,7 @@ mod prediction_updates;
 
 use async_graphql::MergedSubscription;
 
-/// Live results over WebSocket.
+/// Live results, over WebSocket or as a multipart response to a POST.
 #[derive(MergedSubscription, Default)]
 pub struct Subscription(
     prediction_stream::PredictionStreamSubscription,

@@ -40,7 +40,8 @@ pub(super) enum UpdateKind {
 pub(super) struct PredictionUpdate {
     /// How the movie's position in the top changed.
     kind: UpdateKind,
-    /// Current prediction of the movie. A movie that left the top still has a rank if it remains a candidate.
+    /// Current prediction of the movie. A movie that left the top still has a rank if it remains a candidate. Of a movie
+    /// that left the decade, the last prediction in it, without a rank.
     prediction: Prediction,
     /// Previous rank. Null if the movie was not in the top.
     previous_rank: Option<usize>,
@@ -54,8 +55,8 @@ pub(super) struct PredictionUpdatesSubscription;
 
 #[async_graphql::Subscription]
 impl PredictionUpdatesSubscription {
-    /// Changes among the `top` best candidates of a decade. They are sent within a second of each change of the data,
-    /// until the client completes the subscription.
+    /// Changes among the `top` best candidates of a decade. They are usually sent within a second of each change of the
+    /// data, until the client completes the subscription. It fails if the profile is deleted or deactivated.
     #[graphql(complexity = "10 + child_complexity")]
     async fn prediction_updates(
         &self,
@@ -66,7 +67,7 @@ impl PredictionUpdatesSubscription {
         #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
         #[graphql(desc = "How many of the best candidates to follow, 1 to 500", default = 100)] top: i32,
         #[graphql(
-            desc = "Whether to send the current top first: an update of kind ENTERED for each of its movies, best first, \
+            desc = "Whether to send the current top first: an update of kind `ENTERED` for each of its movies, best first,\n\
                     all with one `dataVersion`. The changes that follow are those since then",
             default = false
         )]

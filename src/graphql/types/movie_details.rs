@@ -106,13 +106,13 @@ impl FestivalRecord {
 /// An award nomination.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct FestivalEntry {
-    /// Abbreviation of the organization, such as AMPAS for the Academy Awards.
+    /// Abbreviation of the organization, such as AMPAS for the Academy Awards; its name if it has none.
     organization: String,
     /// Year of the awards ceremony.
     year: i32,
     /// Award category.
     category: String,
-    /// Nominated person. Null if the nomination names none.
+    /// Name of the nominated person, or several names separated by commas. Null if the nomination names none.
     person_name: Option<String>,
     /// Whether the nomination won.
     won: bool,

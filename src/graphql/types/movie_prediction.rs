@@ -184,7 +184,7 @@ impl Movie {
         Ok(connection)
     }
 
-    /// Score and rank of the movie for a target list.
+    /// Score and rank of the movie for a target list. Null only if an entry of `errors` says why.
     #[graphql(complexity = "2 + child_complexity")]
     async fn prediction(
         &self,
@@ -216,7 +216,7 @@ pub(in crate::graphql) type PredictionConnection = Connection<Prediction, Rankin
 /// Fields of a page of predictions in addition to its movies.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct RankingFields {
-    /// Number of movies that match the filter, on all pages.
+    /// Number of movies on all pages: of those that match the filter, if there is one.
     pub(in crate::graphql) total_count: usize,
     /// Version of the decade's data, a number that every change raises. If two pages have different versions, scores
     /// have changed in between. Comparable for the same decade only, and as long as the database is the same: after a
@@ -229,7 +229,8 @@ pub(in crate::graphql) struct RankingFields {
 /// Score and rank of one movie for one list under one set of weights.
 pub(in crate::graphql) struct Prediction {
     scored: ScoredMovie,
-    /// Why the movie has no rank. `None` if it has one, or if the cached columns of its decade do not contain it yet.
+    /// Why the movie has no rank. `None` if it has one, if the cached columns of its decade do not contain it yet, or if it
+    /// has left the decade, in a live update.
     unranked: Option<UnrankedReason>,
     params: Arc<RankingParams>,
 }
@@ -281,7 +282,7 @@ impl Prediction {
     }
 }
 
-/// How likely one movie is to join a target list, under one set of weights.
+/// Score and rank of one movie for a target list, under one set of weights.
 #[Object]
 impl Prediction {
     /// ID for the caches of clients: the same for the same movie, list and weights. `node` does not accept it.
@@ -289,13 +290,14 @@ impl Prediction {
         opaque(format!("Prediction:{}:{}", self.scored.id, self.params.key()).as_bytes())
     }
 
-    /// Rank among all candidates of the decade, starting at 1. A filter does not change it. Null if the movie is not a
-    /// candidate.
+    /// Rank among all candidates of the decade, starting at 1. A filter does not change it. Null if the movie has no
+    /// rank: `unranked` says why.
     async fn rank(&self) -> Option<usize> {
         self.scored.rank
     }
 
-    /// Why the movie has no rank. Null if it has one.
+    /// Why the movie has no rank. Null if it has one. Also null if the movie is so new in the decade that the cached
+    /// ranking does not contain it yet, and in an update of kind `LEFT` about a movie that left the decade.
     async fn unranked(&self) -> Option<UnrankedReason> {
         self.unranked
     }
@@ -305,7 +307,7 @@ impl Prediction {
         context(ctx).movie(self.scored.id).await
     }
 
-    /// Score from 0 to 100, unrounded: the sum of the contributions in `breakdown`.
+    /// Score from 0 to 100, unrounded: the sum of the contributions in `breakdown`, up to rounding errors.
     async fn score(&self) -> f64 {
         self.scored.score
     }
@@ -326,7 +328,7 @@ impl Prediction {
     }
 
     /// How many of the four ratings are known, 0 to 4: TMDb, IMDb, Metacritic, Rotten Tomatoes. The score counts a
-    /// missing rating as 0.
+    /// missing rating as 0, and a rating of 0 counts as missing here.
     async fn coverage(&self) -> u8 {
         self.scored.coverage
     }

@@ -17,7 +17,7 @@ use crate::store::{self, PersonId};
 pub(in crate::graphql) struct CreditedPerson {
     /// The person.
     person: Person,
-    /// Jobs and characters of the person in this movie.
+    /// Jobs and characters of the person in this movie. For an unknown one: "Cast", the department or "Crew".
     roles: Vec<String>,
 }
 
@@ -76,12 +76,12 @@ impl Credit {
         self.credit.department.as_deref().or(self.credit.cast.then_some("Acting"))
     }
 
-    /// Job. Null for the cast.
+    /// Job. Null for the cast, and if unknown.
     async fn job(&self) -> Option<&str> {
         self.credit.job.as_deref()
     }
 
-    /// Character. Null for the crew.
+    /// Character. Null for the crew, and if unknown.
     async fn character(&self) -> Option<&str> {
         self.credit.character.as_deref()
     }

@@ -19,13 +19,16 @@ const TEXT_MAX: usize = 200;
 pub(in crate::graphql) struct PredictionFilter {
     /// Matches movies with at least this score, 0 to 100.
     min_score: Option<f64>,
-    /// Matches movies with any of these genres, by name; case and accents do not matter. An empty list matches all movies.
+    /// Matches movies with any of these genres, at most 50. Names are those of the query `genres`; case and accents do not
+    /// matter. An empty list matches all movies, a list of unknown names none.
     genres: Option<Vec<String>>,
-    /// Matches movies produced in any of these countries, by ISO 3166-1 alpha-2 code. An empty list matches all movies.
+    /// Matches movies produced in any of these countries, at most 50, by ISO 3166-1 alpha-2 code; case does not matter. An
+    /// empty list matches all movies, a list of unknown codes none.
     countries: Option<Vec<String>>,
-    /// Matches movies with this original language, an ISO 639-1 code such as "en".
+    /// Matches movies with this original language, an ISO 639-1 code such as "en"; case does not matter.
     original_language: Option<String>,
-    /// Matches movies whose title contains this text. Case, accents and the form of characters do not matter.
+    /// Matches movies whose title contains this text of at most 200 characters. Case, accents and the Unicode form, such
+    /// as full-width letters, do not matter.
     title_contains: Option<String>,
     /// Matches movies released on this day or later.
     released_from: Option<Date>,

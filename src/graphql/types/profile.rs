@@ -38,8 +38,7 @@ impl Profile {
     }
 
     /// The weights by category, such as ratings, awards or people, from which `weights` were derived. Other applications
-    /// on the same database use them.
-    /// Null if the weights were set directly.
+    /// on the same database use them. Null if the weights were set directly.
     async fn category_weights(&self) -> Option<Json<Value>> {
         self.0.category_weights.clone().map(Json)
     }
@@ -70,7 +69,7 @@ impl Profile {
 pub(in crate::graphql) struct ProfileInput {
     /// Unique name, 1 to 255 characters.
     name: String,
-    /// Purpose of the profile, at most 2,000 characters.
+    /// Purpose of the profile, at most 2,000 characters. Null: no description.
     description: Option<String>,
     /// Weights of the profile, on any scale.
     weights: WeightsInput,

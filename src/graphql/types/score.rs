@@ -9,7 +9,7 @@ use crate::store::ColumnsSource;
 /// Whether a movie is on the target list.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub(in crate::graphql) enum PredictionStatus {
-    /// Not on the target list.
+    /// Not on the target list. It has a rank if it is fully imported and has a release date.
     Candidate,
     /// On the target list.
     Listed,
@@ -21,7 +21,7 @@ pub(in crate::graphql) enum PredictionStatus {
 pub(in crate::graphql) enum ScoreSource {
     /// Read from the score table: computed earlier and stored.
     ScoreTable,
-    /// Computed from the base tables for this request, because no stored score was available.
+    /// Computed on demand from the base tables, because the score table has no current score or could not be read.
     DirectQuery,
 }
 
@@ -30,7 +30,7 @@ pub(in crate::graphql) enum ScoreSource {
 pub(in crate::graphql) enum UnrankedReason {
     /// The movie has no release date, so it belongs to no decade.
     NoReleaseDate,
-    /// The movie is not fully imported: its data is not complete enough to be ranked (`import_status` is not `full`).
+    /// The movie is not fully imported: its data is not complete enough to be ranked.
     NotFull,
     /// The movie is already on the target list.
     Listed,

@@ -65,7 +65,7 @@ pub(in crate::graphql) struct EraValidation {
     name: &'static str,
     /// First years of the era's decades.
     decades: Vec<i32>,
-    /// Number of movies on the list, fully imported or not.
+    /// Number of movies of these decades that are on the list, fully imported or not.
     listed: usize,
     /// Number of hits: listed movies in the top N of their decade's ranking.
     hits: usize,

@@ -7,9 +7,9 @@ use crate::scoring::{self, Totals};
 /// Result of a validation over one or more decades: counts are summed, and ratios are computed from the sums.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct ValidationTotal {
-    /// Number of movies on the list, fully imported or not.
+    /// Number of movies of these decades that are on the list, fully imported or not.
     pub(super) listed: usize,
-    /// Number of fully imported movies. The rankings contain all of them.
+    /// Number of fully imported movies of these decades. The rankings contain all of them.
     pub(super) population: usize,
     /// Number of hits: listed movies in the top N of their decade's ranking.
     pub(super) hits: usize,
