@@ -219,8 +219,10 @@ impl MoviePage {
         match (self.explained.rank, self.explained.unranked.as_deref()) {
             (Some(rank), _) => format!("Rank {rank} of the {decade}s"),
             (None, Some("LISTED")) => "Already on the list".to_owned(),
-            (None, Some("NOT_FULL")) => "No rank (not fully imported)".to_owned(),
-            (None, _) => "No rank (release date unknown)".to_owned(),
+            (None, Some("NOT_FULL")) => "No rank, because the data is incomplete".to_owned(),
+            (None, Some("NO_RELEASE_DATE")) => "No rank, because the release date is unknown".to_owned(),
+            // The cached ranking does not contain the movie yet.
+            (None, _) => "Not ranked yet".to_owned(),
         }
     }
 
