@@ -74,7 +74,7 @@ catalogue! {
         ["http_request_method", "http_route", "http_response_status_code"],
         "Time until the last body byte is ready; status 499 if the client disconnected first. Without probes and scrapes.";
     HTTP_ACTIVE: Gauge, "http_server_active_requests", ["http_request_method"],
-        "HTTP requests being served. Without probes and scrapes.";
+        "HTTP requests being served. Without probes, scrapes and open subscriptions.";
     HTTP_BODY_SIZE: Histogram(SIZE), "http_server_response_body_size_bytes", ["http_route"],
         "Response body size before compression.";
     SLO_REQUESTS: Counter, "cinegraph_slo_requests_total", ["surface", "result"],
@@ -115,7 +115,7 @@ catalogue! {
     CACHE_LOOKUPS: Counter, "cinegraph_cache_lookups_total", ["cache", "selection", "result"],
         "Cache lookups by requests; custom: values for weights that equal no profile's.";
     CACHE_LAYER_REQUESTS: Counter, "cinegraph_cache_layer_requests_total", ["cache", "layer", "result"],
-        "Lookups of requests in one cache layer: l1 (memory) or l2 (Redis).";
+        "Cache lookups by requests in each layer: l1 (memory) or l2 (Redis); finding a stale entry is a hit.";
     CACHE_OPERATION_DURATION: Histogram(CACHE), "cinegraph_cache_operation_duration_seconds", ["layer", "op"],
         "Duration of one operation on a cache layer: l1 (memory) or l2 (Redis).";
     CACHE_LOAD_DURATION: Histogram(FAST), "cinegraph_cache_load_duration_seconds", ["cache", "outcome"],
