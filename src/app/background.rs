@@ -90,7 +90,7 @@ pub(super) async fn follow_versions(store: Store, versions: Versions) {
             let cause = error.source().map(ToString::to_string);
             // Once per outage, whatever the errors of its attempts: the reason is logged where the connection is opened.
             if logged.is_new("", Instant::now()) {
-                tracing::warn!(%error, cause, "version listener lost; reconnecting");
+                tracing::warn!(%error, cause, "version listener lost; serving cached entries as stale, and reconnecting");
             } else {
                 tracing::debug!(%error, cause, "version listener lost; reconnecting");
             }

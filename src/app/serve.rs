@@ -96,7 +96,7 @@ impl App {
             websocket_limiter.closed().await;
             served.await
         };
-        let served = finish(self.config.shutdown_timeout, "requests were still in flight", in_flight).await;
+        let served = finish(self.config.shutdown_timeout, "requests or jobs were still running", in_flight).await;
         // An error means that the task of the public listener has panicked. A timeout has been logged and is no error.
         served.transpose().context("serving")?;
         Ok(())

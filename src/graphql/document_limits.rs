@@ -67,12 +67,14 @@ impl LimitExceeded {
 impl From<LimitExceeded> for ServerError {
     fn from(LimitExceeded { what, requested, allowed }: LimitExceeded) -> Self {
         let (problem, figure) = match what {
-            "depth" => (format!("fields are nested {requested} deep, {allowed} are allowed: split the query"), what),
+            "depth" => {
+                (format!("fields are nested {requested} levels deep, {allowed} are allowed: split the query"), what)
+            }
             "root fields" => {
                 (format!("the operation has {requested} root fields, {allowed} are allowed"), "rootFields")
             }
             // Counting stops at these limits, so the true figure is not known.
-            "nesting" => (format!("brackets are nested more than {allowed} deep, the maximum"), what),
+            "nesting" => (format!("brackets are nested more than {allowed} levels deep, the maximum"), what),
             "tokens" => (format!("the document has more than {allowed} tokens, the maximum"), what),
             _ => (format!("the operation has {requested} {what}, {allowed} are allowed"), what),
         };

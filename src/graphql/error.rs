@@ -64,9 +64,10 @@ impl From<ServiceError> for ApiError {
             ServiceError::Store(error) => {
                 let cause = chain(&error);
                 // The failure of a background load reaches no client and is counted in the cache metrics, so it is not
-                // logged as an error. Outside of a dependency scope, a request is served.
+                // logged as an error. Outside of a dependency scope, a request is served. It need not fail: its other
+                // fields may be served, or an outdated response instead.
                 if DependencyScope::current().is_none_or(|reading| reading.mode() == ReadMode::Request) {
-                    tracing::error!(error = cause, "request failed");
+                    tracing::error!(error = cause, "a field could not be resolved");
                 } else {
                     tracing::debug!(error = cause, "background refresh failed");
                 }
@@ -78,7 +79,7 @@ impl From<ServiceError> for ApiError {
                     error if error.is_conflict() => {
                         Self::new(ErrorCode::ServiceUnavailable, "the service is temporarily unavailable; retry later")
                     }
-                    StoreError::TimedOut { .. } => Self::new(ErrorCode::Timeout, "the request timed out"),
+                    StoreError::TimedOut { .. } => Self::new(ErrorCode::Timeout, "the request timed out; retry later"),
                     _ => Self::new(ErrorCode::Internal, "internal server error"),
                 }
             }

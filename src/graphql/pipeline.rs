@@ -207,9 +207,17 @@ impl<E: Executor> OperationPipeline<E> {
         if transport == Transport::Get && !is_query {
             let error = error_with_code(
                 ErrorCode::BadUserInput,
-                "only queries may be sent by GET: send mutations by POST, subscriptions by WebSocket",
+                "only queries may be sent by GET: send mutations by POST, and subscriptions by WebSocket or by POST with \
+                 Accept: multipart/mixed;subscriptionSpec=1.0",
             );
             return Err(operation.reject(error, ExecutionStatus::QueriesOnly).into());
+        }
+        if transport == Transport::Post && operation.info.kind == OperationType::Subscription {
+            let error = error_with_code(
+                ErrorCode::ValidationFailed,
+                "a subscription needs a stream: send it by WebSocket, or with Accept: multipart/mixed;subscriptionSpec=1.0",
+            );
+            return Err(operation.reject(error, ExecutionStatus::Rejected).into());
         }
         request.data.insert(operation.cost());
         Ok(())

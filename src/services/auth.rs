@@ -94,7 +94,10 @@ impl Authenticator {
         let client_address = client.map_or_else(|| "unknown".to_owned(), |client| client.to_canonical().to_string());
         tracing::warn!(client_address, "invalid admin token");
         if client.is_some_and(|client| self.invalid_tokens.record(client)) {
-            tracing::warn!(client_address, "too many invalid admin tokens, its tokens are not checked for a minute");
+            tracing::warn!(
+                client_address,
+                "too many invalid admin tokens; tokens of this client are rejected for a minute"
+            );
         }
         ServiceError::InvalidToken
     }

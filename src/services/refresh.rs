@@ -238,7 +238,7 @@ impl Services {
             return Err(ServiceError::invalid("movieIds", "is empty: leave it out to rescore all movies"));
         }
         if ids.len() > REQUESTED_MOVIES_MAX {
-            let problem = format!("has {} ids, expected {REQUESTED_MOVIES_MAX} at most", ids.len());
+            let problem = format!("has {} IDs, expected {REQUESTED_MOVIES_MAX} at most", ids.len());
             return Err(ServiceError::invalid("movieIds", problem));
         }
         let existing: HashSet<_> = self.store.existing_movies(ids).await?.into_iter().collect();

@@ -127,7 +127,8 @@ impl Validation {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for the blind basis of a list that is not a target list, [`ServiceError::NotReady`] if
-    /// no snapshot was taken yet with the current formula, [`ServiceError::Store`] if it cannot be loaded.
+    /// no snapshot was taken yet with the current formula or if it has no list, [`ServiceError::Store`] if it cannot be
+    /// loaded.
     pub async fn of_all(&self, list: &str, weights: TestedWeights, basis: Basis) -> Result<Report, ServiceError> {
         let snapshot = self.snapshot().await?;
         let mut decades = Vec::with_capacity(snapshot.decades.len());
@@ -192,10 +193,15 @@ impl Validation {
             Basis::AsPublished => target_lists.iter().find(|key| *key == list).or(target_lists.first()),
             Basis::Blind => target_lists.iter().find(|key| *key == list),
         };
-        let snapshot_list = snapshot_list.ok_or_else(|| {
-            let known = target_lists.join(", ");
-            let problem = format!("blind scores exist only for {known}: use AS_PUBLISHED for {list}");
-            ServiceError::invalid("basis", problem)
+        let snapshot_list = snapshot_list.ok_or_else(|| match target_lists.as_slice() {
+            [] => ServiceError::NotReady(
+                "the validation snapshot contains no list: the operator must name one in target_lists and run `cinegraph \
+                 refresh snapshot`",
+            ),
+            known => {
+                let known = known.join(", ");
+                ServiceError::invalid("basis", format!("blind scores exist only for {known}: use AS_PUBLISHED for {list}"))
+            }
         })?;
         let (this, snapshot_list, list) = (self.clone(), snapshot_list.clone(), list.to_owned());
         let TestedWeights { weights, custom } = weights;

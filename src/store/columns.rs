@@ -52,8 +52,12 @@ pub struct LiveScore {
 
 /// Converts the coverage of movie `id` in the view `movie_scores_live`. Fails if it is negative or above 255.
 fn coverage(value: i16, id: i64) -> Result<u8, StoreError> {
-    let row = |_| StoreError::Row { table: "movie_scores_live", column: "coverage", id, problem: value.to_string() };
-    u8::try_from(value).map_err(row)
+    u8::try_from(value).map_err(|_| StoreError::Row {
+        table: "movie_scores_live",
+        column: "coverage",
+        id,
+        problem: format!("{value} is no number of ratings"),
+    })
 }
 
 /// Summary of the score table.

@@ -44,7 +44,7 @@ pub enum StoreError {
         source: SharedError,
     },
     /// A row has an invalid value.
-    #[error("{table}.{column} of row {id} is {problem}")]
+    #[error("{table}.{column} of row {id} is invalid: {problem}")]
     Row {
         /// The table.
         table: &'static str,
@@ -52,7 +52,7 @@ pub enum StoreError {
         column: &'static str,
         /// The row's id.
         id: i64,
-        /// The invalid value.
+        /// What is wrong with the value.
         problem: String,
     },
     /// The records that a statement returned cannot be decoded.
@@ -62,7 +62,7 @@ pub enum StoreError {
     #[error("the score table cannot serve this decade: {0}")]
     ScoreTable(#[from] ScoreTableFault),
     /// The data versions could not be read in time. Other statements without a response are [`Self::Unavailable`].
-    #[error("{0}: no response from the database")]
+    #[error("{0}: not read in time")]
     Unresponsive(QueryName),
     /// The limit of concurrent direct queries is reached.
     #[error("{0}: too many concurrent direct queries")]

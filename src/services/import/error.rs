@@ -78,7 +78,9 @@ pub enum Problem {
     BadGzip,
     #[error("the line is longer than 1 MiB: this is not an IMDb dump")]
     LineTooLong,
-    #[error("the row is longer than 1 MiB, of which value {value} is the last: a quote before it may never be closed")]
+    #[error(
+        "the row is longer than 1 MiB, which value {value} exceeds: check whether a quote before it is never closed"
+    )]
     RowTooLong { value: usize },
     #[error("the header has {found} columns, expected {max} at most: this is a file of another kind")]
     TooManyColumns { found: usize, max: usize },

@@ -74,7 +74,7 @@ pub(super) async fn finish(
     progress(Progress::Analyzing);
     if let Err(error) = store.analyze_imported().await {
         // The import is committed; autovacuum analyzes the tables later.
-        tracing::warn!(%error, "cannot analyze the imported tables");
+        tracing::warn!(%error, "cannot analyze the imported tables; queries may be slow until autovacuum has done it");
     }
     Ok(Nominees { linked: links.linked, unlinked: links.unlinked, changed: links.changed })
 }

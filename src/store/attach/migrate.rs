@@ -117,7 +117,7 @@ impl Store {
             self.run_concurrently(indexes::removal(index)).await?;
         }
         let schemas = "DROP SCHEMA IF EXISTS cinegraph, cinegraph_jobs CASCADE";
-        run_locking(&mut connection, "our schemas", schemas.to_owned()).await?;
+        run_locking(&mut connection, "the schema cinegraph or cinegraph_jobs", schemas.to_owned()).await?;
         Ok(Detached { found, indexes, triggers })
     }
 
@@ -143,7 +143,7 @@ impl Store {
                 tokio::time::sleep(POLL_EVERY).await;
             }
         });
-        acquired.await.map_err(|_| SchemaError::Locked("the migration lock"))?.map_err(StoreError::of_setup)
+        acquired.await.map_err(|_| SchemaError::Locked("the lock for migrations"))?.map_err(StoreError::of_setup)
     }
 
     /// Runs a `CONCURRENTLY` statement on a connection without a lock timeout. It may wait long for running
