@@ -316,6 +316,14 @@ async fn variables_are_read_as_json_from_the_query_string() {
 }
 
 #[tokio::test]
+async fn a_subscription_by_plain_post_is_told_how_to_get_a_stream() {
+    let response = Shell::new().query("subscription { film }").await;
+
+    assert_eq!(response.code(), "GRAPHQL_VALIDATION_FAILED");
+    assert!(response.text.contains("Accept: multipart/mixed;subscriptionSpec=1.0"), "{}", response.text);
+}
+
+#[tokio::test]
 async fn every_outcome_has_its_code_and_counts_once() {
     let cases = [
         ("{ film }", "", "ok", [1, 0, 0]),
