@@ -329,9 +329,9 @@ async fn validation_page_links_to_the_movies_of_a_decade(pool: PgPool) {
     for part in ["Eras", "Profiles compared", "The winner of each decade", "The scores here are blind"] {
         assert!(all.text.contains(part), "{part} is missing");
     }
-    assert!(decade.text.contains("Of the 14 films on"));
+    assert!(decade.text.contains("Of this decade’s 14 films on"));
     assert_eq!(other.status, StatusCode::OK);
-    assert!(other.text.contains("cannot be hidden from its own scores"));
+    assert!(other.text.contains("only published scores, which partly use it"));
 }
 
 #[sqlx::test(migrations = false)]
