@@ -22,6 +22,11 @@ fn page(number: u64) -> String {
     format!("{{ predictions(decade: {decade}, first: {first}) {{ nodes {{ {fields} }} }} }}")
 }
 
+/// The same, with much of each movie.
+fn large_page(number: u64) -> String {
+    page(number).replace("rank", "rank movie { title genres { name } credits { id } }")
+}
+
 /// Ten of them.
 fn few_pages(number: u64) -> String {
     page(number % 10)
@@ -252,13 +257,10 @@ async fn scaled_growth_of_custom_weights() {
 #[ignore = "takes minutes: make drills"]
 async fn scaled_cache_too_small() {
     let database = catalogue().await;
-    let small = [("CINEGRAPH_CACHE_ANSWERS_BYTES", "1048576")];
+    let small = [("CINEGRAPH_CACHE_ANSWERS_BYTES", "1000000")];
     let instance = Instance::start("small-cache", &database.url("postgres"), &small).await;
     let prometheus = Prometheus::start(&[&instance.admin], Pace::TWENTIETH, None).await;
-    let load = instance.load(Duration::from_millis(20), |number| {
-        page(number)
-            .replace("rank", "rank movie { title originalTitle genres { name } credits { job person { name } } }")
-    });
+    let load = instance.load(Duration::from_millis(20), large_page);
     let expected = ["CinegraphCacheEvictionPressure", "CinegraphHitRatioLow"];
     let seen = prometheus.observe("cache too small", &expected, Instant::now(), Pace::TWENTIETH.minutes(75)).await;
     load.abort();
