@@ -18,13 +18,16 @@ pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, movies: u32)
     let (sent, sampler) =
         (("OTEL_EXPORTER_OTLP_ENDPOINT", collector.as_str()), ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"));
     let sampled = |share| [sent, sampler, ("OTEL_TRACES_SAMPLER_ARG", share)];
-    let kinds: [(&str, Vec<(&str, &str)>); 6] = [
+    let otlp =
+        [("OTEL_METRICS_EXPORTER", "otlp"), ("OTEL_METRIC_EXPORT_INTERVAL", "2000"), ("OTEL_LOGS_EXPORTER", "otlp")];
+    let kinds: [(&str, Vec<(&str, &str)>); 7] = [
         ("off", vec![unmeasured, untraced, quiet]),
         ("metrics", vec![untraced, quiet]),
         ("metrics, traces of 1 %", [&sampled("0.01")[..], &[quiet]].concat()),
         ("metrics, log", vec![untraced]),
         ("metrics, log, traces of 1 %", sampled("0.01").to_vec()),
         ("metrics, log, traces of 100 %", sampled("1").to_vec()),
+        ("metrics, log, traces of 1 %, all of it by OTLP", [&sampled("0.01")[..], &otlp].concat()),
     ];
     let (mut servers, mut requests) = (Vec::new(), Vec::new());
     for (name, settings) in kinds {
@@ -50,7 +53,7 @@ pub(crate) fn measure(runtime: &tokio::runtime::Runtime, url: &str, movies: u32)
     Ok(())
 }
 
-/// Accepts all traces and discards them.
+/// Accepts all telemetry and discards it.
 async fn collector() -> Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -128,7 +128,8 @@ where
         .and(RateLimitFilter::default());
     // What is written is also what is exported, so that a line counts once for the rate limit.
     let exported = exports.logs().map(OpenTelemetryTracingBridge::new);
-    let lines = LineLayer { format, writer }.and_then(exported).with_filter(filter);
+    let lines =
+        LineLayer { format, service: exports.service().to_owned(), writer }.and_then(exported).with_filter(filter);
     let spans = SampledSpanFilter(enabled.then(sampled_spans::traced));
     Ok((
         Registry::default().with(enabled.then_some(traces)).with(lines).with(spans),

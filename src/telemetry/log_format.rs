@@ -16,7 +16,7 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use super::dropped::{self, DropReason, Signal};
 
-/// Name of the service in log lines and traces.
+/// Name of the service in log lines and traces, unless the `OTEL_*` variables set another.
 pub(super) const SERVICE: &str = "cinegraph";
 
 /// Format of log lines.
@@ -49,13 +49,15 @@ fn now() -> String {
 /// Writes each event as a line with a single `write`, so that the lines of several threads do not mix.
 pub(super) struct LineLayer<W> {
     pub(super) format: LogFormat,
+    /// Name of the service in JSON lines.
+    pub(super) service: String,
     pub(super) writer: W,
 }
 
 impl<S: Subscriber, W: for<'a> MakeWriter<'a> + 'static> Layer<S> for LineLayer<W> {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let line = match self.format {
-            LogFormat::Json => json(event).map_err(io::Error::from),
+            LogFormat::Json => json(event, &self.service).map_err(io::Error::from),
             LogFormat::Pretty => pretty(event).map_err(io::Error::other),
         };
         let written = line.and_then(|line| self.writer.make_writer_for(event.metadata()).write_all(&line));
@@ -76,7 +78,7 @@ fn pretty(event: &Event<'_>) -> Result<Vec<u8>, fmt::Error> {
     Ok(line.into_bytes())
 }
 
-fn json(event: &Event<'_>) -> Result<Vec<u8>, serde_json::Error> {
+fn json(event: &Event<'_>, service: &str) -> Result<Vec<u8>, serde_json::Error> {
     let mut line = Vec::with_capacity(LINE_BYTES);
     let mut serializer = serde_json::Serializer::new(&mut line);
     let mut map = serializer.serialize_map(None)?;
@@ -89,7 +91,7 @@ fn json(event: &Event<'_>) -> Result<Vec<u8>, serde_json::Error> {
     if !has_message(event.metadata()) {
         map.serialize_entry("message", name_of(event.metadata()))?;
     }
-    map.serialize_entry("service", SERVICE)?;
+    map.serialize_entry("service", service)?;
     map.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
     if let Some(span) = current_span() {
         map.serialize_entry("trace_id", &format_args!("{}", span.trace_id()))?;

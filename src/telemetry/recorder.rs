@@ -28,6 +28,8 @@ pub struct Recorder(Arc<Inner>);
 struct Inner {
     registry: Box<dyn metrics::Recorder + Send + Sync>,
     exporter: PrometheusHandle,
+    /// Whether `exporter` renders what is in `registry`.
+    is_exported: bool,
 }
 
 impl Recorder {
@@ -41,7 +43,7 @@ impl Recorder {
             Kind::Counter | Kind::Gauge => Ok(builder),
         })?;
         let registry = builder.build_recorder();
-        Ok(Self::exporting(registry.handle(), registry))
+        Ok(Self::describing(registry.handle(), registry, true))
     }
 
     /// A recorder whose instruments discard everything, to measure the cost of metrics.
@@ -53,11 +55,15 @@ impl Recorder {
     /// A recorder that creates its instruments in `registry`. Nothing of it is exported: the exporter has another,
     /// empty registry.
     pub(super) fn with_registry(registry: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        Self::exporting(PrometheusBuilder::new().build_recorder().handle(), registry)
+        Self::describing(PrometheusBuilder::new().build_recorder().handle(), registry, false)
     }
 
     /// Describes all metrics of the catalogue to `registry`, of which `exporter` renders the values.
-    fn exporting(exporter: PrometheusHandle, registry: impl metrics::Recorder + Send + Sync + 'static) -> Self {
+    fn describing(
+        exporter: PrometheusHandle,
+        registry: impl metrics::Recorder + Send + Sync + 'static,
+        is_exported: bool,
+    ) -> Self {
         for Definition { name, help, kind, .. } in CATALOGUE {
             match kind {
                 Kind::Counter => registry.describe_counter((*name).into(), None, (*help).into()),
@@ -65,7 +71,12 @@ impl Recorder {
                 Kind::Histogram(_) => registry.describe_histogram((*name).into(), None, (*help).into()),
             }
         }
-        Self(Arc::new(Inner { registry: Box::new(registry), exporter }))
+        Self(Arc::new(Inner { registry: Box::new(registry), exporter, is_exported }))
+    }
+
+    /// Whether what is recorded can be exported. False for a recorder that is off.
+    pub(super) fn is_exported(&self) -> bool {
+        self.0.is_exported
     }
 
     /// Moves histogram samples into their buckets. Call it every few seconds, because samples use memory until then.

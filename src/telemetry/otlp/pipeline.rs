@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use opentelemetry::Key;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
@@ -29,6 +30,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The exports of this process.
 #[derive(Debug)]
 pub(in super::super) struct Pipeline {
+    service: String,
     traces: SdkTracerProvider,
     logs: Option<SdkLoggerProvider>,
     metrics: Option<MetricExport>,
@@ -76,7 +78,9 @@ impl Pipeline {
             Some(MetricExport::new(client(Signal::Metrics, target)?, interval, &resource))
         });
         READS_TRACE_CONTEXT.store(settings.reads_trace_context, Ordering::Relaxed);
+        let name = resource.get(&Key::from_static_str("service.name"));
         Ok(Self {
+            service: name.map(|name| name.to_string()).unwrap_or_default(),
             traces: traces.build(),
             logs,
             metrics,
@@ -85,6 +89,11 @@ impl Pipeline {
             warnings: settings.warnings,
             thread,
         })
+    }
+
+    /// The name of the service, which the variables may set.
+    pub(in super::super) fn service(&self) -> &str {
+        &self.service
     }
 
     pub(in super::super) fn traces(&self) -> &SdkTracerProvider {
@@ -113,6 +122,10 @@ impl Pipeline {
     /// which is measured too.
     pub(in super::super) fn export_metrics(&self, recorder: &Recorder) {
         if let (Some(metrics), Some(thread), Ok(service)) = (&self.metrics, &self.thread, Handle::try_current()) {
+            if !recorder.is_exported() {
+                tracing::warn!("OTEL_METRICS_EXPORTER has no effect, since the setting metrics_enabled is false");
+                return;
+            }
             let guard = metrics.start(recorder.clone(), service, thread.runtime());
             *self.exporting_metrics.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
         }

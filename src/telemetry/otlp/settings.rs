@@ -59,6 +59,11 @@ impl Settings {
     /// Reads the variables. `service` is the name of the service, unless they contain another.
     pub(super) fn read(variables: Variables, service: &'static str) -> Self {
         let is_disabled = variables.switch("OTEL_SDK_DISABLED").unwrap_or(false);
+        // First, since they warn about what has not been read.
+        let (spans, metrics, logs) = (spans(&variables), metrics(&variables), logs(&variables));
+        if spans.is_none() && metrics.is_none() && logs.is_none() {
+            variables.warn_of_unused(&["OTEL_EXPORTER_OTLP_"], "nothing is exported");
+        }
         let general_count = variables.limit("OTEL_ATTRIBUTE_COUNT_LIMIT").unwrap_or(ATTRIBUTES);
         let general_length = variables.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
         let attributes = |prefix: &str| AttributeLimits {
@@ -74,17 +79,14 @@ impl Settings {
             span_limits: span_limits(&variables, span_attributes.count),
             span_attributes,
             log_attributes,
-            spans: spans(&variables),
-            metrics: metrics(&variables),
-            logs: logs(&variables),
+            spans,
+            metrics,
+            logs,
             warnings: Vec::new(),
         };
         if is_disabled {
             // Whoever disables everything knows that nothing else has an effect.
             return Self { spans: None, metrics: None, logs: None, ..settings };
-        }
-        if settings.spans.is_none() && settings.metrics.is_none() && settings.logs.is_none() {
-            variables.warn_of_unused(&["OTEL_EXPORTER_OTLP_"], "nothing is exported");
         }
         settings.warnings = variables.into_warnings();
         settings
@@ -236,4 +238,195 @@ fn batch(variables: &Variables, prefix: &str) -> (BatchSettings, Option<Duration
     let delay = variables.milliseconds(&format!("{prefix}_SCHEDULE_DELAY")).unwrap_or(BATCH_DELAY);
     let settings = BatchSettings { queue_items, batch_items: batch_items.min(queue_items), delay };
     (settings, variables.milliseconds(&format!("{prefix}_EXPORT_TIMEOUT")))
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::Key;
+
+    use super::*;
+
+    /// A variable, a value that the service honours, and one that it does not; empty if every value is valid.
+    const VARIABLES: [(&str, &str, &str); 35] = [
+        ("OTEL_SERVICE_NAME", "films-eu", ""),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=eu%2Cwest", "eu"),
+        ("OTEL_PROPAGATORS", "baggage", "b3"),
+        ("OTEL_TRACES_EXPORTER", "otlp", "zipkin"),
+        ("OTEL_METRICS_EXPORTER", "otlp,prometheus", "statsd"),
+        ("OTEL_LOGS_EXPORTER", "otlp,console", "file"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio", "sometimes"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25", "2"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:1", "c"),
+        ("OTEL_EXPORTER_OTLP_*_ENDPOINT", "http://c:1", "c"),
+        ("OTEL_EXPORTER_OTLP_*PROTOCOL", "http/protobuf", "http/json"),
+        ("OTEL_EXPORTER_OTLP_*HEADERS", "a=b", "a"),
+        ("OTEL_EXPORTER_OTLP_*TIMEOUT", "7", "soon"),
+        ("OTEL_EXPORTER_OTLP_*COMPRESSION", "gzip", "zstd"),
+        ("OTEL_EXPORTER_OTLP_*CERTIFICATE", "/no/such/file", ""),
+        ("OTEL_EXPORTER_OTLP_*CLIENT_CERTIFICATE", "", "/only/one"),
+        ("OTEL_EXPORTER_OTLP_*INSECURE", "true", "maybe"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative", "delta"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "explicit_bucket_histogram",
+            "base2_exponential_bucket_histogram",
+        ),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off", "trace_based"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "5", "0"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "5", "0"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "5", "-1"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "5", "-1"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "600", "0"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "600", "0"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5", "5000"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "5", "5000"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "5", "x"),
+        ("OTEL_BLRP_EXPORT_TIMEOUT", "5", "x"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "5", "x"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5", "x"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "5", "x"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "5", "x"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "5", "x"),
+    ];
+
+    fn read(pairs: &[(&str, &str)]) -> Settings {
+        let owned = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        Settings::read(Variables::of(owned), "cinegraph")
+    }
+
+    /// With all signals exported; a later value replaces an earlier one.
+    fn exporting(more: &[(&str, &str)]) -> Settings {
+        let all = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
+            ("OTEL_METRICS_EXPORTER", "otlp"),
+            ("OTEL_LOGS_EXPORTER", "otlp"),
+            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ];
+        read(&[&all[..], more].concat())
+    }
+
+    /// The names that a name with `*` stands for.
+    fn names(name: &str) -> Vec<String> {
+        match name.split_once('*') {
+            None => vec![name.to_owned()],
+            Some((_, rest)) if rest.starts_with('_') => {
+                ["TRACES", "METRICS", "LOGS"].map(|signal| name.replace('*', signal)).into()
+            }
+            Some(_) => ["", "TRACES_", "METRICS_", "LOGS_"].map(|signal| name.replace('*', signal)).into(),
+        }
+    }
+
+    #[test]
+    fn each_variable_is_honoured_or_named_in_a_warning() {
+        for (pattern, honoured, rejected) in VARIABLES {
+            for name in names(pattern) {
+                let warnings = exporting(&[(&name, honoured)]).warnings;
+                assert!(warnings.is_empty(), "{name}={honoured}: {warnings:?}");
+                if !rejected.is_empty() {
+                    let warnings = exporting(&[(&name, rejected)]).warnings;
+                    assert!(warnings.iter().any(|warning| warning.starts_with(&name)), "{name}: {warnings:?}");
+                }
+            }
+        }
+    }
+
+    /// The reference for users names every variable above.
+    #[test]
+    fn the_operations_guide_describes_each_variable() {
+        let guide = include_str!("../../../docs/OPERATIONS.md");
+        for (pattern, ..) in VARIABLES {
+            // Written as `OTEL_EXPORTER_OTLP_`[*SIGNAL*`_`]`TIMEOUT`.
+            let written = pattern.split('*').next_back().unwrap_or_default();
+            assert!(guide.contains(&format!("{written}`")), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn variables_of_a_signal_that_is_not_exported_are_warnings() {
+        for (name, value) in [
+            ("OTEL_METRIC_EXPORT_INTERVAL", "5"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c"),
+            ("OTEL_BLRP_MAX_QUEUE_SIZE", "5"),
+            ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "a=b"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "5"),
+            ("OTEL_TRACES_SAMPLER", "always_on"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=b"),
+        ] {
+            let [warning] = read(&[(name, value)]).warnings.try_into().unwrap();
+            assert!(warning.starts_with(&format!("{name} has no effect, since ")), "{warning}");
+        }
+    }
+
+    #[test]
+    fn traces_are_exported_once_there_is_an_endpoint_and_others_on_demand() {
+        let exported = |pairs: &[(&str, &str)]| {
+            let settings = read(pairs);
+            [settings.spans.is_some(), settings.metrics.is_some(), settings.logs.is_some()]
+        };
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c");
+
+        assert_eq!(exported(&[]), [false, false, false]);
+        assert_eq!(exported(&[endpoint]), [true, false, false]);
+        assert_eq!(exported(&[endpoint, ("OTEL_TRACES_EXPORTER", "none")]), [false, false, false]);
+        assert_eq!(exported(&[("OTEL_TRACES_EXPORTER", "otlp")]), [true, false, false]);
+        assert_eq!(exported(&[("OTEL_LOGS_EXPORTER", "otlp")]), [false, false, true]);
+        assert_eq!(exported(&[("OTEL_METRICS_EXPORTER", "otlp")]), [false, true, false]);
+        let disabled = [endpoint, ("OTEL_METRICS_EXPORTER", "otlp"), ("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_X", "1")];
+        assert_eq!(exported(&disabled), [false, false, false]);
+        assert!(read(&disabled).warnings.is_empty());
+    }
+
+    #[test]
+    fn the_resource_is_that_of_the_variables() {
+        let pairs = [
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,service.instance.id=i,deployment.environment.name=eu%2Cwest"),
+            ("OTEL_SERVICE_NAME", "films-eu"),
+        ];
+        let resource = read(&pairs).resource;
+        let value = |resource: &Resource, name: &'static str| {
+            resource.get(&Key::from_static_str(name)).map(|value| value.to_string())
+        };
+
+        assert_eq!(value(&resource, "service.name").as_deref(), Some("films-eu"));
+        assert_eq!(value(&resource, "service.instance.id").as_deref(), Some("i"));
+        assert_eq!(value(&resource, "deployment.environment.name").as_deref(), Some("eu,west"));
+        assert_eq!(value(&resource, "telemetry.sdk.language").as_deref(), Some("rust"));
+        let own = read(&[]).resource;
+        assert_eq!(value(&own, "service.name").as_deref(), Some("cinegraph"));
+        assert_eq!(value(&own, "deployment.environment.name"), None);
+    }
+
+    #[test]
+    fn limits_and_queues_are_those_of_the_variables() {
+        let settings = exporting(&[
+            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "7"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "70"),
+            ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "8"),
+            ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "9"),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "0"),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "3"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "2000"),
+            ("OTEL_METRIC_EXPORT_TIMEOUT", "50000"),
+        ]);
+
+        assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
+        assert_eq!((settings.span_limits.max_attributes_per_span, settings.log_attributes.count), (7, 8));
+        assert_eq!(settings.span_attributes.value_length, Some(9));
+        assert_eq!(settings.log_attributes.value_length, Some(70));
+        assert_eq!((settings.span_limits.max_links_per_span, settings.span_limits.max_attributes_per_link), (0, 3));
+        let (target, batch) = settings.spans.unwrap();
+        assert_eq!((batch.queue_items, batch.batch_items), (100, 100));
+        assert_eq!(target.timeout, Duration::from_secs(2));
+        // The time limit of OTLP is lower.
+        assert_eq!(settings.metrics.unwrap().0.timeout, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn the_trace_context_is_read_unless_the_propagators_lack_it() {
+        assert!(read(&[]).reads_trace_context);
+        assert!(read(&[("OTEL_PROPAGATORS", "baggage, tracecontext")]).reads_trace_context);
+        assert!(!read(&[("OTEL_PROPAGATORS", "none")]).reads_trace_context);
+        assert!(!read(&[("OTEL_PROPAGATORS", "baggage")]).reads_trace_context);
+    }
 }

@@ -114,6 +114,11 @@ pub(super) fn read(variables: &Variables, signal: Signal) -> Option<Target> {
     let is_insecure = variables.switch(&insecure).or_else(|| variables.switch("OTEL_EXPORTER_OTLP_INSECURE"));
     let (variable, uri) = uri(variables, signal, protocol, is_insecure == Some(true));
 
+    if certificate.is_some() != key.is_some() {
+        for (name, _) in certificate.iter().chain(&key) {
+            variables.warn(format!("{name} has no effect, since a certificate and its key must both be set"));
+        }
+    }
     let identity = certificate.zip(key).map(|((_, certificate), (_, key))| (Path::new(certificate), Path::new(key)));
     let files = TlsFiles { authorities: authorities.map(|(_, path)| Path::new(path)), identity };
     let target = uri.and_then(|uri| {

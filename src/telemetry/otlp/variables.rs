@@ -98,15 +98,21 @@ impl Variables {
         self.warn(format!("{name}={value:?} is not {expected} and has no effect"));
     }
 
+    /// Adds a warning, unless another signal has added the same.
     pub(super) fn warn(&self, warning: String) {
-        self.warnings.borrow_mut().push(warning);
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
     }
 
-    /// Warns about the variables with one of these prefixes, since what they configure is not used, and why.
+    /// Warns about the unread variables with one of these prefixes, since what they configure is not used, and says why.
     pub(super) fn warn_of_unused(&self, prefixes: &[&str], why: &str) {
         for name in self.values.keys().filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))) {
-            self.read.borrow_mut().insert(name.clone());
-            self.warn(format!("{name} has no effect, since {why}"));
+            let is_unread = self.read.borrow_mut().insert(name.clone());
+            if is_unread {
+                self.warn(format!("{name} has no effect, since {why}"));
+            }
         }
     }
 
