@@ -24,7 +24,7 @@ fn page(number: u64) -> String {
 
 /// The same, with much of each movie.
 fn large_page(number: u64) -> String {
-    page(number).replace("rank", "rank movie { title genres { name } credits { id } }")
+    page(number).replace("rank", "rank movie { title year genres { name } }")
 }
 
 /// Ten of them.
