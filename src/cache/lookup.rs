@@ -242,7 +242,7 @@ where
     }
 
     /// Waits for the loads of `missing`, and for further loads of keys whose load was overtaken by a hard invalidation.
-    /// Adds the role of each key to `waiting`, which counts the lookups if they are cancelled.
+    /// Adds the role of each key to `waiting`, which counts the lookups if a load fails or the request is cancelled.
     async fn wait_for_loads(
         &self,
         missing: Vec<(K, Option<Arc<Entry<V>>>)>,
@@ -255,33 +255,34 @@ where
             missing.into_iter().filter_map(|(key, entry)| Some((key, entry?))).collect();
         let mut outcomes = Vec::with_capacity(keys.len());
         for attempt in 1..=LOADS_MAX {
-            let joined = self.0.join_or_start(keys, loader, reader.write_reason(), reader.is_request());
-            for joined in
-                joined.iter().filter(|joined| joined.role == FlightRole::Follower && joined.leader.is_sampled())
-            {
-                reader.span.add_link(joined.leader.clone());
+            let joins = self.0.join_or_start(keys, loader, reader.write_reason(), reader.is_request());
+            for join in &joins {
+                if join.role == FlightRole::Follower && join.leader.is_sampled() {
+                    reader.span.add_link(join.leader.clone());
+                }
             }
             // A lookup counts once, however many loads it waits for.
             if attempt == 1 && reader.is_request() {
-                let counted = |joined: &Joined<K, _>| (joined.role, Selection::of(joined.key.is_custom()));
-                waiting.misses.extend(joined.iter().map(counted));
+                let counted = |join: &Joined<K, _>| (join.role, Selection::of(join.key.is_custom()));
+                waiting.misses.extend(joins.iter().map(counted));
             }
-            let loads = join_all(joined.iter().map(|joined| joined.load.clone())).await;
+            let loads = join_all(joins.iter().map(|join| join.load.clone())).await;
             keys = Vec::new();
-            for (joined, load) in joined.into_iter().zip(loads) {
+            for (join, load) in joins.into_iter().zip(loads) {
                 let outcome = match load {
-                    Ok(loaded) => loaded.get(&joined.key).cloned(),
-                    Err(error) => Some(self.outdated(outdated.remove(&joined.key), error)?),
+                    Ok(loaded) => loaded.get(&join.key).cloned(),
+                    Err(error) => Some(self.outdated_instead_of(error, outdated.remove(&join.key))?),
                 };
+                // The load found no value for this key, which is left out.
                 let Some(outcome) = outcome else { continue };
                 // The load may have read its data before a hard invalidation that this caller has already seen. A
                 // follower therefore waits for another load instead of returning the value. A leader may return it,
                 // since its own load started after its lookup.
-                let is_outdated_follower = joined.role == FlightRole::Follower && self.0.is_invalidated(&outcome.entry);
+                let is_outdated_follower = join.role == FlightRole::Follower && self.0.is_invalidated(&outcome.entry);
                 if is_outdated_follower && attempt < LOADS_MAX {
-                    keys.push(joined.key);
+                    keys.push(join.key);
                 } else {
-                    outcomes.push((joined.key, joined.role, outcome));
+                    outcomes.push((join.key, join.role, outcome));
                 }
             }
             if keys.is_empty() {
@@ -306,7 +307,7 @@ where
 
     /// Returns the outdated entry instead of the error of its load, if an outage caused the error and the entry was not
     /// invalidated while the load ran.
-    fn outdated(&self, entry: Option<Arc<Entry<V>>>, error: E) -> Result<LoadOutcome<V>, E> {
+    fn outdated_instead_of(&self, error: E, entry: Option<Arc<Entry<V>>>) -> Result<LoadOutcome<V>, E> {
         let entry = entry.filter(|entry| error.is_outage() && !self.0.is_invalidated(entry));
         entry.map(LoadOutcome::outdated).ok_or(error)
     }

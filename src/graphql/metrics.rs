@@ -164,7 +164,9 @@ impl GraphqlMetrics {
     #[must_use]
     pub fn subscription(&self, field: &str) -> SubscriptionGuard {
         let open = self.0.subscriptions.get(field).cloned();
-        open.iter().for_each(|open| open.increment(1.0));
+        if let Some(open) = &open {
+            open.increment(1.0);
+        }
         SubscriptionGuard { open }
     }
 
@@ -293,7 +295,9 @@ pub struct SubscriptionGuard {
 
 impl Drop for SubscriptionGuard {
     fn drop(&mut self) {
-        self.open.iter().for_each(|open| open.decrement(1.0));
+        if let Some(open) = &self.open {
+            open.decrement(1.0);
+        }
     }
 }
 

@@ -51,7 +51,9 @@ impl<E: Executor> OperationPipeline<E> {
     /// `connection` is the span of the WebSocket, if the operation came over one.
     pub async fn subscribe(&self, mut request: Request, connection: Option<&SpanContext>) -> Execution {
         let mut operation = Operation::start(&self.metrics, None);
-        connection.into_iter().for_each(|connection| operation.link_to(connection));
+        if let Some(connection) = connection {
+            operation.link_to(connection);
+        }
         let span = operation.span();
         let resolved = self
             .documents

@@ -169,7 +169,7 @@ async fn load_state(services: &Services, params: &UpdateParams, before: &[Scored
 }
 
 /// Compares two states of the best movies (the top of the ranking), both sorted by rank. `others` has the current state
-/// of movies that are in `before` but not in `after`. One that is missing there has left the decade, too.
+/// of movies that are in `before` but not in `after`. A movie of `before` that is in neither `after` nor `others` has left not only the top but the decade.
 ///
 /// A client that applies the updates to `before` gets `after`: it removes the movies that left, inserts those that
 /// entered, replaces those that moved or were rescored, and sorts by rank.

@@ -27,8 +27,8 @@ impl Store {
         }
     }
 
-    /// Since when the pool has been exhausted without a break; `None` if it is not, or if the database does not respond
-    /// either.
+    /// Since when the pool has been exhausted without a break. `None` if it is not exhausted, or if the database itself
+    /// does not respond: then the fault is not in this instance.
     #[must_use]
     pub fn exhausted_since(&self) -> Option<Instant> {
         self.pool_use.exhausted_since()

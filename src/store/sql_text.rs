@@ -66,10 +66,7 @@ impl<'a> Iterator for Tokens<'a> {
             }
             let is_part = |part: char| part.is_alphanumeric() || "_.$".contains(part);
             let length =
-                rest.find(|part| !is_part(part)).filter(|length| *length > 0).unwrap_or(match is_part(first) {
-                    true => rest.len(),
-                    false => first.len_utf8(),
-                });
+                rest.find(|part| !is_part(part)).filter(|length| *length > 0).unwrap_or(if is_part(first) { rest.len() } else { first.len_utf8() });
             let (token, rest) = rest.split_at(length);
             self.0 = rest;
             return Some(token);

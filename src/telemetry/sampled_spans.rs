@@ -23,7 +23,7 @@ const OPERATION: &str = "operation";
 /// Filter of what is exported as traces. No log line becomes an event of its span: exceptions are recorded in logs, as the
 /// semantic conventions of OpenTelemetry say, and lines have the ids of their span.
 pub(super) fn exported<S: Subscriber>() -> impl Filter<S> {
-    filter_fn(|metadata| metadata.is_span()).with_max_level_hint(LevelFilter::INFO).and(traced())
+    filter_fn(tracing::Metadata::is_span).with_max_level_hint(LevelFilter::INFO).and(traced())
 }
 
 /// Filter of the spans that are recorded in sampled traces.

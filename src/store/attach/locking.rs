@@ -47,7 +47,8 @@ impl Attempts {
     }
 }
 
-/// Runs statements that lock `what` in one transaction. Retries them after lock conflicts.
+/// Runs `statements`, which lock `what`, in one transaction, and retries them after lock conflicts. The session of
+/// `connection` must have the lock timeout [`LOCK_TIMEOUT`]: without one, it would wait for as long as the lock is held.
 pub(super) async fn run_locking(
     connection: &mut Connection,
     what: &'static str,
