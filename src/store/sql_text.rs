@@ -65,8 +65,11 @@ impl<'a> Iterator for Tokens<'a> {
                 continue;
             }
             let is_part = |part: char| part.is_alphanumeric() || "_.$".contains(part);
-            let length =
-                rest.find(|part| !is_part(part)).filter(|length| *length > 0).unwrap_or(if is_part(first) { rest.len() } else { first.len_utf8() });
+            let length = rest.find(|part| !is_part(part)).filter(|length| *length > 0).unwrap_or(if is_part(first) {
+                rest.len()
+            } else {
+                first.len_utf8()
+            });
             let (token, rest) = rest.split_at(length);
             self.0 = rest;
             return Some(token);
