@@ -278,8 +278,9 @@ def alert_groups(variables):
             "CinegraphOptionalBreakerOpen", f'max by (job, instance, breaker) ({breaker}!="score_table"}}) == 1',
             "1m", "warning",
             "Circuit breaker of Redis or the replica is open",
-            "The breaker {{ $labels.breaker }} of {{ $labels.instance }} is open (state is {{ $value }}). Responses are "
-            "still complete: watch the load on the primary.",
+            'The breaker of {{ if eq $labels.breaker "cache_l2" }}Redis{{ else }}the replica{{ end }} on '
+            "{{ $labels.instance }} is open (state is {{ $value }}). Responses are still complete: watch the load on the "
+            "primary.",
             "cinegraph-cache",
         ),
         Alert(

@@ -92,7 +92,7 @@ pub(super) async fn follow_versions(store: Store, versions: Versions) {
             if logged.is_new("", Instant::now()) {
                 tracing::warn!(%error, cause, "version listener lost; serving cached entries as stale, and reconnecting");
             } else {
-                tracing::debug!(%error, cause, "version listener lost; reconnecting");
+                tracing::debug!(%error, cause, "version listener still not connected; retrying");
             }
         }
         sleep(LISTEN_RETRY_DELAY).await;

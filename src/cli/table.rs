@@ -11,7 +11,7 @@ const WIDTH_COLUMNS: u16 = 100;
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// The rows under their headers, without a line break at the end. `right_aligned` has the indexes of the columns with
-/// numbers, which are aligned right and never wrapped. Control characters are shown as escapes; the widths include
+/// numbers, which are aligned right. These and the first column, which names the row, are never wrapped. Control characters are shown as escapes; the widths include
 /// those.
 #[must_use]
 pub(super) fn table<const N: usize>(headers: [&str; N], rows: Vec<[String; N]>, right_aligned: &[usize]) -> String {
@@ -21,8 +21,11 @@ pub(super) fn table<const N: usize>(headers: [&str; N], rows: Vec<[String; N]>, 
     table.set_header(headers).add_rows(rows);
     for (place, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 1));
+        if place == 0 || right_aligned.contains(&place) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
         if right_aligned.contains(&place) {
-            column.set_constraint(ColumnConstraint::ContentWidth).set_cell_alignment(CellAlignment::Right);
+            column.set_cell_alignment(CellAlignment::Right);
         }
     }
     table.trim_fmt()

@@ -60,8 +60,8 @@ pub enum UrlFault {
     )]
     UnnamedParameter,
     /// An unsupported value of a parameter: the name of the parameter, and the values that are supported.
-    #[error("has a value of the parameter {0} that is not supported; expected {1}")]
-    Value(&'static str, String),
+    #[error("has an unsupported value for the parameter {0}; expected {1}")]
+    Value(String, String),
     /// The database of a Redis URL is not a number.
     #[error("has a path that is not the number of a Redis database, such as /0")]
     RedisDatabase,
@@ -89,16 +89,14 @@ pub(super) fn check_database_url(text: &str) -> Result<(), UrlFault> {
 
 /// Checks the value of a parameter. Only values whose type sqlx would reject are checked.
 fn check_database_parameter(name: &str, value: &str) -> Result<(), UrlFault> {
-    let fault = |name, expected: &str| Err(UrlFault::Value(name, expected.to_owned()));
+    let fault = |expected: &str| Err(UrlFault::Value(name.to_owned(), expected.to_owned()));
     match name {
         "sslmode" | "ssl-mode" if !SSL_MODES.contains(&value.to_ascii_lowercase().as_str()) => {
-            fault("sslmode", &format!("one of {}", SSL_MODES.join(", ")))
+            fault(&format!("one of {}", SSL_MODES.join(", ")))
         }
-        "port" if value.parse::<u16>().is_err() => fault("port", "the number of a port"),
-        "hostaddr" if value.parse::<IpAddr>().is_err() => fault("hostaddr", "an IP address"),
-        "statement-cache-capacity" if value.parse::<usize>().is_err() => {
-            fault("statement-cache-capacity", "a number of statements")
-        }
+        "port" if value.parse::<u16>().is_err() => fault("the number of a port"),
+        "hostaddr" if value.parse::<IpAddr>().is_err() => fault("an IP address"),
+        "statement-cache-capacity" if value.parse::<usize>().is_err() => fault("a number of statements"),
         _ => Ok(()),
     }
 }
@@ -118,7 +116,7 @@ pub(super) fn check_redis_url(text: &str) -> Result<(), UrlFault> {
             return Err(unknown(&url, &name, &["protocol"]));
         }
         if !REDIS_PROTOCOLS.contains(&value.as_ref()) {
-            return Err(UrlFault::Value("protocol", format!("one of {}", REDIS_PROTOCOLS.join(", "))));
+            return Err(UrlFault::Value("protocol".to_owned(), format!("one of {}", REDIS_PROTOCOLS.join(", "))));
         }
     }
     Ok(())
@@ -184,10 +182,11 @@ mod tests {
             ("ssl%70assword=kestrel", "has the parameter sslpassword, but"),
             ("sslmode=disable&passfile=kestrel", "has the parameter passfile, which is not supported"),
             ("Password=kestrel", "has the parameter Password, which is not supported"),
-            ("sslmode=kestrel", "has a value of the parameter sslmode that is not supported; expected one of disable,"),
-            ("port=kestrel", "has a value of the parameter port"),
-            ("hostaddr=kestrel", "has a value of the parameter hostaddr"),
-            ("statement-cache-capacity=kestrel", "has a value of the parameter statement-cache-capacity"),
+            ("sslmode=kestrel", "has an unsupported value for the parameter sslmode; expected one of disable,"),
+            ("ssl-mode=kestrel", "has an unsupported value for the parameter ssl-mode; expected"),
+            ("port=kestrel", "has an unsupported value for the parameter port"),
+            ("hostaddr=kestrel", "has an unsupported value for the parameter hostaddr"),
+            ("statement-cache-capacity=kestrel", "has an unsupported value for the parameter statement-cache-capacity"),
             ("kestrel", "has a parameter that is not supported"),
             ("kes%74rel=1", "has a parameter that is not supported"),
             ("options[kestrel=1", "has a parameter that is not supported"),
@@ -199,7 +198,7 @@ mod tests {
         }
         for (rest, expected) in [
             ("r?password=kestrel", "has the parameter password, which is not supported; supported are protocol"),
-            ("r?protocol=kestrel", "has a value of the parameter protocol"),
+            ("r?protocol=kestrel", "has an unsupported value for the parameter protocol"),
             ("r/kestrel", "has a path"),
             ("r#kestrel", "has a #"),
             ("/0", "names no host"),

@@ -10,6 +10,7 @@ mod hosts;
 mod kind;
 mod misspelling;
 mod origins;
+mod removed_settings;
 mod secret;
 mod settings;
 mod values;

@@ -155,7 +155,7 @@ fn a_removed_setting_is_an_error_that_says_what_applies_instead() {
     let expected =
         "CINEGRAPH_BREAKER_FAILURES in the environment is no longer a setting: remove it. What applies instead: ";
     assert_eq!(error, format!("{expected}{replacement}"));
-    for (key, _) in settings::REMOVED {
+    for (key, _) in removed_settings::REMOVED_SETTINGS {
         assert!(Setting::named(key).is_none(), "{key}");
     }
 }

@@ -10,7 +10,8 @@ use toml::{Table, Value};
 use super::error::ConfigError;
 use super::kind::Kind;
 use super::misspelling::closest;
-use super::settings::{FILE_VARIABLE, PREFIX, REMOVED, SETTINGS, Setting};
+use super::removed_settings::REMOVED_SETTINGS;
+use super::settings::{FILE_VARIABLE, PREFIX, SETTINGS, Setting};
 
 /// The values of the settings that have one.
 pub(super) struct Values(BTreeMap<&'static str, Given>);
@@ -146,7 +147,7 @@ fn invalid(setting: &Setting, value: &Value, origin: &str, expected: Kind) -> Co
 fn mistake(name: &str, origin: &str, known: impl Iterator<Item = String>) -> Option<ConfigError> {
     let (name, origin) = (name.to_owned(), origin.to_owned());
     let key = name.strip_prefix(PREFIX).unwrap_or(&name).to_lowercase();
-    if let Some((_, replacement)) = REMOVED.iter().find(|(removed, _)| *removed == key) {
+    if let Some((_, replacement)) = REMOVED_SETTINGS.iter().find(|(removed, _)| *removed == key) {
         return Some(ConfigError::Removed { name, origin, replacement });
     }
     let closest = Some(closest(&name, known)?);

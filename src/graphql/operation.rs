@@ -222,7 +222,16 @@ impl Drop for Operation {
             "graphql operation"
         );
         if elapsed > SLOW_OPERATION && *kind != OperationType::Subscription {
-            tracing::warn!(operation_name = name, duration_ms = milliseconds(elapsed), "slow operation");
+            // What the line above says and this one needs too: filters and alerts often keep warnings only.
+            tracing::warn!(
+                operation_name = name,
+                root_fields = root_fields.join(","),
+                request_id = self.request_id,
+                duration_ms = milliseconds(elapsed),
+                db_ms = milliseconds(self.usage.time()),
+                limit_ms = milliseconds(SLOW_OPERATION),
+                "slow operation"
+            );
         }
     }
 }

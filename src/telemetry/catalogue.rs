@@ -90,7 +90,7 @@ catalogue! {
     GRAPHQL_REJECTED: Counter, "cinegraph_graphql_rejected_total", ["reason"],
         "Operations rejected before execution.";
     ADMIN_TOKENS_REJECTED: Counter, "cinegraph_admin_tokens_rejected_total", ["reason"],
-        "Admin tokens of mutations that were unknown, or not checked after too many unknown ones of the same client.";
+        "Rejected admin tokens; invalid: unknown, rate_limit: not checked, since the client had sent too many unknown ones.";
     COMPLEXITY: Histogram(COUNT), "cinegraph_graphql_complexity", [],
         "Static operation cost in points, computed before execution.";
     DEPTH: Histogram(COUNT), "cinegraph_graphql_depth", [],
@@ -110,7 +110,7 @@ catalogue! {
         "Subscriptions ended or rejected by the service.";
 
     PREDICTION_DURATION: Histogram(FAST), "cinegraph_prediction_duration_seconds", ["source", "selection"],
-        "Duration of requests that contain only prediction root fields, by the slowest source used and by whose weights.";
+        "Duration of operations whose root fields are all prediction or predictions; source: the slowest data source used.";
 
     CACHE_LOOKUPS: Counter, "cinegraph_cache_lookups_total", ["cache", "selection", "result"],
         "Cache lookups by requests; custom: values for weights that equal no profile's.";

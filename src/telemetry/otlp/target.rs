@@ -13,7 +13,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use super::super::dropped::Signal;
 use super::super::label::Label as _;
-use super::tls::{TlsError, TlsFiles};
+use super::tls::{PemFile, TlsError, TlsFiles};
 use super::variables::{Variables, pairs};
 
 /// Maximum time of one export, with all its attempts: the default of the specification.
@@ -119,15 +119,25 @@ pub(super) fn read(variables: &Variables, signal: Signal) -> Option<Target> {
             variables.warn(format!("{name} has no effect, since a certificate and its key must both be set"));
         }
     }
-    let identity = certificate.zip(key).map(|((_, certificate), (_, key))| (Path::new(certificate), Path::new(key)));
-    let files = TlsFiles { authorities: authorities.map(|(_, path)| Path::new(path)), identity };
+    let [authorities, certificate, key] = [authorities, certificate, key]
+        .map(|file| file.map(|(variable, path)| PemFile { variable, path: Path::new(path) }));
+    let files = TlsFiles { authorities, identity: certificate.zip(key) };
     let target = uri.and_then(|uri| {
         let application: &[u8] = if protocol == Protocol::Grpc { b"h2" } else { b"http/1.1" };
         let is_secure = uri.scheme() == Some(&Scheme::HTTPS);
         let tls = is_secure.then(|| files.client_config(application)).transpose()?.map(Arc::new);
         Ok(Target { protocol, uri, headers, timeout, is_compressed, tls })
     });
-    target.map_err(|error| variables.warn(format!("{variable}: {error}; {} are not exported", signal.as_str()))).ok()
+    let warn = |error: TargetError| {
+        // The fault of a file names the variable of the file.
+        let named = if matches!(error, TargetError::Tls(TlsError::File { .. })) {
+            String::new()
+        } else {
+            format!("{variable}: ")
+        };
+        variables.warn(format!("{named}{error}; {} are not exported", signal.as_str()));
+    };
+    target.map_err(warn).ok()
 }
 
 /// The URI of a signal, and the variable that names it.

@@ -10,23 +10,63 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    #[error("{} cannot be read as PEM: {source}", path.display())]
-    File { path: PathBuf, source: pem::Error },
-    #[error("{} contains no certificate", .0.display())]
-    Empty(PathBuf),
+    #[error("{variable} names {}, which {fault}", path.display())]
+    File { variable: String, path: PathBuf, fault: PemFault },
     #[error("the system has no trusted certificates")]
     NoRoots,
     #[error("the certificates cannot be used: {0}")]
     Rejected(#[from] rustls::Error),
 }
 
+/// Why a PEM file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PemFault {
+    #[error("cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    #[error("contains no {0}")]
+    Lacks(&'static str),
+    #[error("is not valid PEM")]
+    Invalid,
+}
+
+/// A PEM file, and the variable that names it.
+#[derive(Debug)]
+pub(super) struct PemFile<'a> {
+    pub(super) variable: String,
+    pub(super) path: &'a Path,
+}
+
+impl PemFile<'_> {
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        const KIND: &str = "certificate";
+        let failed = |error| self.failed(KIND, error);
+        let certificates: Vec<_> =
+            CertificateDer::pem_file_iter(self.path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
+        if certificates.is_empty() { Err(self.failed(KIND, pem::Error::NoItemsFound)) } else { Ok(certificates) }
+    }
+
+    fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
+        PrivateKeyDer::from_pem_file(self.path).map_err(|error| self.failed("private key", error))
+    }
+
+    fn failed(&self, kind: &'static str, error: pem::Error) -> TlsError {
+        let fault = match error {
+            pem::Error::Io(error) => PemFault::Unreadable(error),
+            pem::Error::NoItemsFound => PemFault::Lacks(kind),
+            // Its text may contain bytes of the file.
+            _ => PemFault::Invalid,
+        };
+        TlsError::File { variable: self.variable.clone(), path: self.path.to_owned(), fault }
+    }
+}
+
 /// The files that TLS uses, as the variables name them.
 #[derive(Debug, Default)]
 pub(super) struct TlsFiles<'a> {
     /// Authorities that are trusted instead of those of the system.
-    pub(super) authorities: Option<&'a Path>,
+    pub(super) authorities: Option<PemFile<'a>>,
     /// Certificate and private key of this client.
-    pub(super) identity: Option<(&'a Path, &'a Path)>,
+    pub(super) identity: Option<(PemFile<'a>, PemFile<'a>)>,
 }
 
 impl TlsFiles<'_> {
@@ -35,11 +75,9 @@ impl TlsFiles<'_> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         let builder = builder.with_root_certificates(self.roots()?);
-        let mut config = match self.identity {
+        let mut config = match &self.identity {
             Some((certificate, key)) => {
-                let parsed = PrivateKeyDer::from_pem_file(key);
-                let parsed = parsed.map_err(|source| TlsError::File { path: key.to_owned(), source })?;
-                builder.with_client_auth_cert(certificates(certificate)?, parsed)?
+                builder.with_client_auth_cert(certificate.certificates()?, key.private_key()?)?
             }
             None => builder.with_no_client_auth(),
         };
@@ -49,9 +87,9 @@ impl TlsFiles<'_> {
 
     fn roots(&self) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
-        match self.authorities {
-            Some(path) => {
-                for certificate in certificates(path)? {
+        match &self.authorities {
+            Some(file) => {
+                for certificate in file.certificates()? {
                     roots.add(certificate)?;
                 }
             }
@@ -62,11 +100,4 @@ impl TlsFiles<'_> {
         }
         if roots.is_empty() { Err(TlsError::NoRoots) } else { Ok(roots) }
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |source| TlsError::File { path: path.to_owned(), source };
-    let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
-    if certificates.is_empty() { Err(TlsError::Empty(path.to_owned())) } else { Ok(certificates) }
 }
