@@ -1,6 +1,6 @@
 //! OpenTelemetry: traces, metrics and logs by OTLP, configured by the standard `OTEL_*` variables.
 //!
-//! [`Pipeline`] has the providers of the SDK. Their batch processors hand batches to a [`client`](self::client), one for
+//! [`Pipeline`] has the providers of the SDK. Their batch processors hand batches to a [`client`], one for
 //! each signal, which sends them from a thread of its own. Queues are bounded and what they cannot take is counted, so a
 //! slow or unavailable collector delays no request.
 
