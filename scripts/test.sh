@@ -16,8 +16,8 @@ tail -n +1 -f "$output" &
 viewer=$!
 trap 'kill "$viewer"; rm -f "$output"' EXIT
 
-# The random faults need root and a machine of their own: `make chaos` runs them.
-(($# > 0)) || set -- -- --skip chaos::
+# The random faults need root and a machine of their own: `make chaos` runs them. The drills take an hour: `make drills`.
+(($# > 0)) || set -- -- --skip chaos:: --skip drills::scenarios::
 
 cargo build --bin cinegraph &&
     target/debug/cinegraph postgres --temporary -- cargo test --no-fail-fast "$@" >"$output" 2>&1

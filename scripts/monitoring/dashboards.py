@@ -219,7 +219,7 @@ OVERVIEW = [
         "Firing alerts",
         "none",
         "CinegraphErrorBudgetBurnFast",
-        "The alerts of this job, as Prometheus sees them, silenced ones too. Each links to its runbook by its name.",
+        "The alerts of this job, as Prometheus sees them, silenced ones too. The runbook of each has its name.",
         ('max by (alertname, severity) (ALERTS{alertname=~"Cinegraph.+",alertstate="firing",job=~"$job"})', "{{alertname}}"),
         kind="state-timeline", width=12, mappings=shown("red"),
     ),

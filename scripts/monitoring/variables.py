@@ -1,10 +1,9 @@
 """What a site may want to change, in one place: rules, dashboards and mixin are generated from it.
 
-`python3 scripts/monitoring --help` names the arguments that set them without an edit.
+`scripts/generate-monitoring.py --help` names the arguments that set some of them without an edit.
 """
 
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,3 @@ class Variables:
     def runbook(self, alert):
         """The address of the runbook section of an alert, or of all."""
         return f"{self.runbooks}#{alert.lower()}" if alert else self.runbooks
-
-    @property
-    def runbooks_are_published(self):
-        """Whether the runbooks have an address that a browser can open."""
-        return bool(urlsplit(self.runbooks).scheme)

@@ -16,8 +16,7 @@ use super::dependencies::{DependencyScope, ReadMode};
 use super::entry::{Entry, Loaded};
 use super::freshness::EntryState;
 use super::labels::{
-    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Revalidation, Selection,
-    WriteReason,
+    CacheName, CacheOperation, DataSource, Eviction, FlightRole, Layer, LayerResult, Lookup, Selection, WriteReason,
 };
 use super::metrics::CacheMetrics;
 use super::single_flight::Joined;
@@ -151,10 +150,11 @@ where
         self.record_lookup(found, Lookup::HitL1, &self.span(), true)
     }
 
-    /// Whether L1 has an entry of `key`, in any state.
+    /// Whether L1 has an entry of `key` that a request is served without waiting for a load.
     #[must_use]
-    pub fn has(&self, key: &K) -> bool {
-        self.0.memory().get(key).is_some()
+    pub fn can_serve(&self, key: &K) -> bool {
+        let entry = self.0.memory().get(key);
+        entry.is_some_and(|entry| matches!(self.0.state(&entry), EntryState::Fresh | EntryState::Stale))
     }
 
     /// Creates the span of a lookup, with empty fields for its result.
@@ -222,7 +222,8 @@ where
         }
         let loaded = loaded?;
         waiting.release();
-        let serve = |(key, role, LoadOutcome { entry, lookup, source }): (K, FlightRole, LoadOutcome<V>)| {
+        let serve = |(key, role, outcome): (K, FlightRole, LoadOutcome<V>)| {
+            let LoadOutcome { entry, lookup, source, refresh } = outcome;
             match lookup {
                 Lookup::Miss => {
                     reader.span.record("cinegraph.cache.single_flight.role", role.as_str());
@@ -230,9 +231,8 @@ where
                         metrics.single_flight(self.0.name, role);
                     }
                 }
-                // The load failed, and the outdated entry is served in its place. The load counts as a failed refresh.
                 Lookup::Stale if reader.is_request() => {
-                    metrics.revalidation(self.0.name, Revalidation::Error);
+                    metrics.revalidation(self.0.name, refresh);
                 }
                 _ => {}
             }

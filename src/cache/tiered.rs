@@ -37,23 +37,36 @@ pub(super) type Loader<K, V, E> =
 pub(super) type Loading<K, V, E> = Result<Arc<HashMap<K, LoadOutcome<V>>>, E>;
 
 /// What a load found for one key: a fresh entry of L2, a new value, or an outdated entry because the load failed in an
-/// outage.
+/// outage or its value is of older data.
 pub(super) struct LoadOutcome<V> {
     pub(super) entry: Arc<Entry<V>>,
     pub(super) lookup: Lookup,
-    /// The slowest source that the value comes from.
+    /// The slowest source that was used.
     pub(super) source: DataSource,
+    /// As what the load counts if an outdated entry is served in place of its value.
+    pub(super) refresh: Revalidation,
 }
 
 impl<V> LoadOutcome<V> {
+    fn new(entry: Arc<Entry<V>>, lookup: Lookup, source: DataSource) -> Self {
+        Self { entry, lookup, source, refresh: Revalidation::Ok }
+    }
+
+    /// The outdated entry after a load that failed.
     pub(super) fn outdated(entry: Arc<Entry<V>>) -> Self {
-        Self { entry, lookup: Lookup::Stale, source: DataSource::CacheStale }
+        Self { entry, lookup: Lookup::Stale, source: DataSource::CacheStale, refresh: Revalidation::Error }
+    }
+
+    /// The outdated entry after a load from `source` whose value is of even older data.
+    fn newer(entry: Arc<Entry<V>>, source: DataSource) -> Self {
+        let source = source.max(DataSource::CacheStale);
+        Self { entry, lookup: Lookup::Stale, source, refresh: Revalidation::Skipped }
     }
 }
 
 impl<V> Clone for LoadOutcome<V> {
     fn clone(&self) -> Self {
-        Self { entry: Arc::clone(&self.entry), lookup: self.lookup, source: self.source }
+        Self { entry: Arc::clone(&self.entry), ..*self }
     }
 }
 
@@ -185,7 +198,7 @@ where
             match self.state(&entry) {
                 EntryState::Fresh => {
                     self.insert(key.clone(), Arc::clone(&entry));
-                    outcomes.insert(key, LoadOutcome { entry, lookup: Lookup::HitL2, source: DataSource::CacheFresh });
+                    outcomes.insert(key, LoadOutcome::new(entry, Lookup::HitL2, DataSource::CacheFresh));
                 }
                 // Unlike a stale entry of L1, it is not served before the load, but only if the load fails.
                 EntryState::Stale | EntryState::Expired if counted => _ = outdated.insert(key, entry),
@@ -240,11 +253,12 @@ where
         let validity = dependencies.validity.map_or(validity, |parts| validity.min(&parts));
         let custom = key.is_custom() || dependencies.custom;
         let entry = Arc::new(Entry { value: Arc::new(value), version_set, validity, bytes, custom });
+        let source = source.max(dependencies.source.unwrap_or(DataSource::CacheFresh));
         // A value derived from a stale entry is outdated already. A refresh of that entry is running, and the next lookup
         // can use its result.
         let is_outdated = dependencies.stale > 0;
         if is_outdated && let Some(newer) = self.newer_in_memory(&key, &entry) {
-            return LoadOutcome::outdated(newer);
+            return LoadOutcome::newer(newer, source);
         }
         // A value that was invalidated while it was loaded is not stored: no lookup may be served it. If the epoch has
         // changed meanwhile, its rows may even come from either database.
@@ -261,8 +275,7 @@ where
                 self.cache_context.metrics.written(self.name, Layer::L1, reason);
             }
         }
-        let source = source.max(dependencies.source.unwrap_or(DataSource::CacheFresh));
-        LoadOutcome { entry, lookup: Lookup::Miss, source }
+        LoadOutcome::new(entry, Lookup::Miss, source)
     }
 
     /// Replaces the L1 entry of `key`, and counts an expired one as evicted.

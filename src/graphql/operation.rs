@@ -195,10 +195,11 @@ impl Drop for Operation {
         if self.usage.is_trace_truncated() {
             self.span.record("cinegraph.trace.truncated", true);
         }
-        if outcome == Outcome::Error {
+        if matches!(outcome, Outcome::Error | Outcome::Partial) {
             self.span.record("otel.status_code", "ERROR");
             // Only an operation that a panic drops has no code, see `Outcome::abandoned`.
-            self.span.record("error.type", self.codes.first().map_or("panic", |code| code.as_str()));
+            let fault = self.codes.iter().find(|code| code.is_server_fault()).or(self.codes.first());
+            self.span.record("error.type", fault.map_or("panic", |code| code.as_str()));
         }
         // The log line belongs to the trace of the request, wherever the operation is dropped.
         let _attached = self.context.clone().attach();

@@ -245,9 +245,9 @@ impl<E: Executor> OperationPipeline<E> {
         key: ResponseKey,
         cache: &ResponseCache,
     ) -> OperationResponse {
-        // If a response is cached, the operation was parsed and checked when that response was created. That also
-        // suffices if the response is evicted before it is served.
-        if !cache.has(&key) {
+        // If a cached response may be served, the operation was parsed and checked when that response was created. That
+        // also suffices if the response is evicted before it is served.
+        if !cache.can_serve(&key) {
             if let Err(rejected) = self.prepare(&mut request, transport, operation).await {
                 return *rejected;
             }
@@ -259,7 +259,7 @@ impl<E: Executor> OperationPipeline<E> {
         let execute = async move {
             let name = request.operation_name.clone();
             let info = match (info.kind, parsed_query(&mut request)) {
-                // The request was not prepared above, because the cache had an older response.
+                // The request was not prepared above, because the cache had a stale response.
                 (OperationType::Unknown, Ok(document)) => {
                     Arc::new(OperationInfo::of(document, name.as_deref(), &this.metrics))
                 }

@@ -91,9 +91,9 @@ impl ResponseCache {
         self.responses.find_fresh(key)
     }
 
-    /// Whether a response of `key` is cached, fresh or not.
-    pub(super) fn has(&self, key: &ResponseKey) -> bool {
-        self.responses.has(key)
+    /// Whether a response of `key` is cached that may be served without executing the operation.
+    pub(super) fn can_serve(&self, key: &ResponseKey) -> bool {
+        self.responses.can_serve(key)
     }
 
     /// Counts and traces the lookup by [`find`](Self::find) that found `entry`, and returns the response.
@@ -129,9 +129,9 @@ impl ResponseCache {
             let source = encoded.read.source.unwrap_or(DataSource::Memory);
             Ok(Loaded { value: encoded, version_set, ttl, bytes, source })
         };
-        // If no response is cached, the lookup lasts as long as the operation, so its result is recorded on the
+        // If no such response is cached, the lookup lasts as long as the operation, so its result is recorded on the
         // operation's span. A lookup that finds a stale response has a span of its own.
-        let span = if self.has(&key) { self.responses.span() } else { tracing::Span::current() };
+        let span = if self.can_serve(&key) { self.responses.span() } else { tracing::Span::current() };
         let loaded = Arc::clone(&dependencies).of(self.responses.get_traced(span, key, load)).await;
         let read = dependencies.snapshot();
         let (encoded, metadata) = match loaded {

@@ -8,6 +8,7 @@ use super::dependencies::Jobs;
 use super::instrument::{self, JobOutcome};
 use crate::services::drain::{Drain, Step};
 use crate::store::Task;
+use crate::telemetry::Label as _;
 
 /// Polling interval while the queue is empty. A choice: changed movies must be rescored within a second, and a poll is
 /// one cheap statement.
@@ -64,7 +65,7 @@ async fn poll_once(jobs: &Jobs, drain: &mut Drain, runs: &mut u64) -> Result<boo
         Ok(false) => return Ok(false),
         Ok(true) => {}
         Err(error) => {
-            tracing::warn!(%error, "cannot read the score queue; retrying");
+            tracing::warn!(task = Task::ScoreDrain.as_str(), %error, "cannot read the score queue; retrying");
             return Err(());
         }
     }

@@ -98,7 +98,7 @@ fn assert_invariants(metrics: &str) {
         |route: &str| sum(metrics, "http_server_request_duration_seconds_count", &[&format!("http_route=\"{route}\"")]);
     let pages = ["/", "/additions", "/validation", "/validation/{decade}", "/films/{id}"];
     assert_eq!(counted("page"), pages.into_iter().map(of_page).sum::<f64>(), "each page is good, bad or excluded");
-    for cache in ["responses", "predictions", "validation", "films", "columns", "reference"] {
+    for cache in ["responses", "predictions", "validation", "films", "columns", "profiles"] {
         let of = format!("cache=\"{cache}\"");
         let lookups =
             |result: &str| sum(metrics, "cinegraph_cache_lookups_total", &[&of, &format!("result=\"{result}\"")]);

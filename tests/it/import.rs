@@ -465,7 +465,10 @@ async fn rows_and_headers_that_never_end_are_rejected_before_they_fill_the_memor
             "people.csv, line 4, column name: the row is longer than 1 MiB",
         ),
         (format!("{header}{wide}1\n"), "people.csv, line 4: values in this row: 300001, columns in the header: 2"),
-        (format!("{header}{wide}{wide}1\n"), "people.csv, line 4: the row is longer than 1 MiB, of which value 524289"),
+        (
+            format!("{header}{wide}{wide}1\n"),
+            "people.csv, line 4: the row is longer than 1 MiB, which value 524289 exceeds",
+        ),
         (format!("tmdb_id,{}name\n", lines.replace('\n', "")), "people.csv, line 1: the row is longer than 1 MiB"),
         (
             format!("tmdb_id,{}name\n", (0..100_000).map(|n| format!("c{n},")).collect::<String>()),

@@ -69,7 +69,7 @@ impl Client {
     /// Sends a message that contains this many items; counts and logs what is lost. Returns whether all of them were
     /// delivered; the handle may be awaited on any executor.
     pub(super) fn export(&self, message: &impl Message, items: usize) -> JoinHandle<bool> {
-        // Encoded by the caller, so that a large message delays no export of another signal.
+        // Encoded by the caller: batches of spans and log records are encoded by the threads that hold them.
         let body = message::encode(&self.0.target, message);
         let client = self.clone();
         self.0.runtime.spawn(async move {
@@ -96,13 +96,15 @@ impl Client {
         let mut delay = RETRY_FIRST;
         loop {
             let Err(error) = self.attempt(body.clone()).await else { return Ok(()) };
+            // Half to all of the delay, so that instances that lost one collector do not return together.
+            let backoff = delay.mul_f64(0.5 + rand::random::<f64>() / 2.0);
             let wait = match error.retry() {
                 Retry::Never => return Err(error),
-                // Half to all of the delay, so that instances that lost one collector do not return together.
-                Retry::Later => delay.mul_f64(0.5 + rand::random::<f64>() / 2.0),
-                Retry::After(wait) => wait,
+                Retry::Later => backoff,
+                // The collector may ask for no delay at all.
+                Retry::After(wait) => wait.max(backoff),
             };
-            if Instant::now() + wait >= deadline {
+            if wait >= deadline.saturating_duration_since(Instant::now()) {
                 return Err(error);
             }
             sleep(wait).await;

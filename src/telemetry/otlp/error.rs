@@ -1,6 +1,8 @@
 //! Why an export failed, and whether it is worth another attempt.
 
+use std::error::Error as _;
 use std::io;
+use std::iter::successors;
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -10,7 +12,7 @@ use hyper::StatusCode;
 pub(super) enum ExportError {
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
-    #[error("connection failed: {0}")]
+    #[error("connection failed: {}", with_causes(.0))]
     Connection(#[source] hyper::Error),
     #[error("the response cannot be read: {0}")]
     Response(String),
@@ -60,6 +62,12 @@ const CODES: [(i32, &str); 17] = [
     (15, "DATA_LOSS"),
     (16, "UNAUTHENTICATED"),
 ];
+
+/// An error with its causes, which hyper leaves out of its text.
+fn with_causes(error: &hyper::Error) -> String {
+    let causes = successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
 
 fn code_name(code: i32) -> String {
     let name = CODES.iter().find(|(known, _)| *known == code);

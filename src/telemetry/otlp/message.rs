@@ -1,6 +1,7 @@
 //! What is sent to a collector and what it responds: OTLP over HTTP and over gRPC.
 
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, Read, Write};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -8,8 +9,9 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode, Uri};
@@ -20,7 +22,7 @@ use prost::Message;
 use super::error::ExportError;
 use super::target::{Protocol, Target};
 
-/// Maximum size of a response. It contains no more than an error message.
+/// Maximum size of a response. It contains no more than an error message, unless it is the page of a proxy.
 const RESPONSE_BYTES: usize = 64 * 1024;
 
 /// Length of the head of a gRPC message: whether it is compressed, and its length.
@@ -90,10 +92,18 @@ pub(super) struct Received {
 impl Received {
     pub(super) async fn read(response: Response<Incoming>) -> Result<Self, ExportError> {
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, RESPONSE_BYTES).collect().await;
-        let body = body.map_err(|error| ExportError::Response(error.to_string()))?;
-        let trailers = body.trailers().cloned().unwrap_or_default();
-        Ok(Self { status: head.status, headers: head.headers, trailers, body: body.to_bytes() })
+        let (trailers, body) = match Limited::new(body, RESPONSE_BYTES).collect().await {
+            Ok(body) => (body.trailers().cloned().unwrap_or_default(), body.to_bytes()),
+            // The status says what became of the request.
+            Err(error) if error.is::<LengthLimitError>() => Default::default(),
+            // The connection was lost, which another attempt may mend.
+            Err(error) => {
+                let unreadable =
+                    |error: Box<dyn std::error::Error + Send + Sync>| ExportError::Response(error.to_string());
+                return Err(error.downcast().map_or_else(unreadable, |error| ExportError::Connection(*error)));
+            }
+        };
+        Ok(Self { status: head.status, headers: head.headers, trailers, body })
     }
 
     /// Whether the collector accepted everything.
@@ -102,16 +112,17 @@ impl Received {
     /// [`ExportError`] if it did not.
     pub(super) fn check(&self, protocol: Protocol) -> Result<(), ExportError> {
         let message = match protocol {
-            Protocol::Http if self.status.is_success() => &self.body[..],
+            Protocol::Http if self.status.is_success() => Cow::from(&self.body[..]),
             Protocol::Grpc if self.status.is_success() => {
                 self.check_grpc_status()?;
-                self.body.get(GRPC_HEAD..).unwrap_or_default()
+                grpc_message(&self.body)
             }
             _ => return Err(self.http_error()),
         };
         // The responses for metrics and logs have the same fields under the same numbers. A response that cannot be
         // decoded, such as one in JSON, says by its status that the request was accepted.
-        let partial = ExportTraceServiceResponse::decode(message).ok().and_then(|response| response.partial_success);
+        let partial =
+            ExportTraceServiceResponse::decode(&message[..]).ok().and_then(|response| response.partial_success);
         match partial.map(|partial| (usize::try_from(partial.rejected_spans).unwrap_or(0), partial.error_message)) {
             Some((rejected, message)) if rejected > 0 => Err(ExportError::Rejected { rejected, message }),
             _ => Ok(()),
@@ -143,6 +154,21 @@ impl Received {
         let message = text("grpc-message").map(|message| percent_decode_str(message).decode_utf8_lossy().into_owned());
         let retry_after = text("grpc-status-details-bin").and_then(retry_info);
         Err(ExportError::Grpc { code, message: message.unwrap_or_default(), retry_after })
+    }
+}
+
+/// The message of a gRPC response. A collector compresses it as the request was, whatever the request accepts.
+fn grpc_message(body: &[u8]) -> Cow<'_, [u8]> {
+    match body.split_at_checked(GRPC_HEAD) {
+        Some(([1, ..], compressed)) => {
+            let mut plain = Vec::new();
+            // A response that cannot be decompressed says by its status that the request was accepted.
+            let limit = u64::try_from(RESPONSE_BYTES).unwrap_or(u64::MAX);
+            let _ = GzDecoder::new(compressed).take(limit).read_to_end(&mut plain);
+            plain.into()
+        }
+        Some((_, plain)) => plain.into(),
+        None => Cow::default(),
     }
 }
 
@@ -254,9 +280,21 @@ mod tests {
         let partial = ExportTracePartialSuccess { rejected_spans: 3, error_message: "too old".to_owned() };
         let response = ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec();
 
-        let error = received(200, &[], &response).check(Protocol::Http).unwrap_err();
-
-        assert_eq!(error.to_string(), "the collector rejected 3 of them: too old");
-        assert_eq!((error.lost(10), error.retry()), (3, Retry::Never));
+        let framed = |is_compressed: u8, message: &[u8]| {
+            let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+            [&[is_compressed][..], &length, message].concat()
+        };
+        let grpc = [("grpc-status", "0")];
+        for error in [
+            received(200, &[], &response).check(Protocol::Http),
+            received(200, &grpc, &framed(0, &response)).check(Protocol::Grpc),
+            received(200, &grpc, &framed(1, &gzip(&response).unwrap())).check(Protocol::Grpc),
+        ] {
+            let error = error.unwrap_err();
+            assert_eq!(error.to_string(), "the collector rejected 3 of them: too old");
+            assert_eq!((error.lost(10), error.retry()), (3, Retry::Never));
+        }
+        let unreadable = received(200, &grpc, &framed(1, b"not gzip")).check(Protocol::Grpc);
+        assert!(unreadable.is_ok());
     }
 }

@@ -54,10 +54,10 @@ impl MetricExport {
         let mut due = Instant::now();
         loop {
             due += self.interval;
-            tokio::select! {
-                () = sleep_until(due) => {}
-                () = last.cancelled() => {}
-            }
+            let is_last = tokio::select! {
+                () = sleep_until(due) => false,
+                () = last.cancelled() => true,
+            };
             // In a function, so that the runtime of the service is not entered while this task waits.
             let text = render(&recorder, &service);
             let request = self.request(&text);
@@ -65,7 +65,8 @@ impl MetricExport {
             let points = metrics.flat_map(|scope| &scope.metrics).map(exposition::points).sum();
             // A failure is logged by the client, and the next export contains the same values or later ones.
             let _ = self.client.export(&request, points).await;
-            if last.is_cancelled() {
+            // Not whether `last` is cancelled now: what has happened since the snapshot would never be exported.
+            if is_last {
                 return;
             }
             // An export may take longer than the interval. The missed ones would contain the same values.

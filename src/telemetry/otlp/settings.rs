@@ -62,7 +62,7 @@ impl Settings {
         // First, since they warn about what has not been read.
         let (spans, metrics, logs) = (spans(&variables), metrics(&variables), logs(&variables));
         if spans.is_none() && metrics.is_none() && logs.is_none() {
-            variables.warn_of_unused(&["OTEL_EXPORTER_OTLP_"], "nothing is exported");
+            variables.warn_of_unused(&["OTEL_EXPORTER_OTLP_", "OTEL_ATTRIBUTE_"], "nothing is exported");
         }
         let general_count = variables.limit("OTEL_ATTRIBUTE_COUNT_LIMIT").unwrap_or(ATTRIBUTES);
         let general_length = variables.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
@@ -183,7 +183,14 @@ fn spans(variables: &Variables) -> Option<(Target, BatchSettings)> {
     let has_endpoint = endpoints.iter().any(|name| variables.is_set(name));
     let is_exported = is_exported(variables, Signal::Spans, has_endpoint, &[]);
     if !is_exported {
-        let prefixes = ["OTEL_BSP_", "OTEL_EXPORTER_OTLP_TRACES_", "OTEL_TRACES_SAMPLER", "OTEL_SPAN_"];
+        let prefixes = [
+            "OTEL_BSP_",
+            "OTEL_EXPORTER_OTLP_TRACES_",
+            "OTEL_TRACES_SAMPLER",
+            "OTEL_SPAN_",
+            "OTEL_EVENT_",
+            "OTEL_LINK_",
+        ];
         variables.warn_of_unused(&prefixes, "traces are not exported");
         return None;
     }
@@ -262,7 +269,8 @@ mod tests {
         ("OTEL_EXPORTER_OTLP_*HEADERS", "a=b", "a"),
         ("OTEL_EXPORTER_OTLP_*TIMEOUT", "7", "soon"),
         ("OTEL_EXPORTER_OTLP_*COMPRESSION", "gzip", "zstd"),
-        ("OTEL_EXPORTER_OTLP_*CERTIFICATE", "/no/such/file", ""),
+        // It has no effect on the endpoint above, which is not https.
+        ("OTEL_EXPORTER_OTLP_*CERTIFICATE", "", "/no/such/file"),
         ("OTEL_EXPORTER_OTLP_*CLIENT_CERTIFICATE", "", "/only/one"),
         ("OTEL_EXPORTER_OTLP_*INSECURE", "true", "maybe"),
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative", "delta"),

@@ -119,6 +119,11 @@ pub(super) fn read(variables: &Variables, signal: Signal) -> Option<Target> {
             variables.warn(format!("{name} has no effect, since a certificate and its key must both be set"));
         }
     }
+    if uri.as_ref().is_ok_and(|uri| uri.scheme() == Some(&Scheme::HTTP)) {
+        for (name, _) in [&authorities, &certificate, &key].into_iter().flatten() {
+            variables.warn(format!("{name} has no effect on {}, since {variable} is not https", signal.as_str()));
+        }
+    }
     let [authorities, certificate, key] = [authorities, certificate, key]
         .map(|file| file.map(|(variable, path)| PemFile { variable, path: Path::new(path) }));
     let files = TlsFiles { authorities, identity: certificate.zip(key) };
@@ -130,7 +135,7 @@ pub(super) fn read(variables: &Variables, signal: Signal) -> Option<Target> {
     });
     let warn = |error: TargetError| {
         // The fault of a file names the variable of the file.
-        let named = if matches!(error, TargetError::Tls(TlsError::File { .. })) {
+        let named = if matches!(error, TargetError::Tls(TlsError::File { .. } | TlsError::Content(_))) {
             String::new()
         } else {
             format!("{variable}: ")
@@ -159,14 +164,17 @@ fn uri(
             Protocol::Grpc => signal.grpc_path().to_owned(),
             // The endpoint of one signal is used as it is.
             Protocol::Http if is_own => path,
-            Protocol::Http => format!("{}{}", path.trim_end_matches('/'), signal.http_path()),
+            Protocol::Http => {
+                let (path, query) = path.find('?').map_or((&*path, ""), |at| path.split_at(at));
+                format!("{}{}{query}", path.trim_end_matches('/'), signal.http_path())
+            }
         };
         Ok(Uri::from_str(&format!("{scheme}://{authority}{path}"))?)
     });
     (if is_own { own } else { general.to_owned() }, uri)
 }
 
-/// Scheme, authority and path of an endpoint.
+/// Scheme, authority, and path with query of an endpoint.
 fn endpoint(text: &str, protocol: Protocol, is_insecure: bool) -> Result<(Scheme, String, String), TargetError> {
     let assumed = if is_insecure { "http" } else { "https" };
     let uri = match text.contains("://") {
@@ -283,6 +291,35 @@ mod tests {
         assert!(target.is_none());
         let expected = "OTEL_EXPORTER_OTLP_CERTIFICATE names /no/such.pem, which cannot be read: ";
         assert!(warnings[0].starts_with(expected), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_key_in_place_of_its_path_is_not_shown() {
+        let key = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----";
+        let (target, warnings) = read(Signal::Spans, &[("ENDPOINT", "https://c"), ("CERTIFICATE", key)]);
+
+        assert!(target.is_none());
+        assert!(
+            warnings[0].starts_with("OTEL_EXPORTER_OTLP_CERTIFICATE has a certificate or a key itself"),
+            "{warnings:?}"
+        );
+        assert!(!warnings[0].contains("hunter2"));
+    }
+
+    #[test]
+    fn a_certificate_without_https_is_a_warning() {
+        let (target, warnings) = read(Signal::Logs, &[("ENDPOINT", "http://c"), ("CERTIFICATE", "/no/such.pem")]);
+
+        assert!(target.is_some());
+        let expected =
+            "OTEL_EXPORTER_OTLP_CERTIFICATE has no effect on logs, since OTEL_EXPORTER_OTLP_ENDPOINT is not https";
+        assert_eq!(warnings, [expected]);
+    }
+
+    #[test]
+    fn the_path_of_a_signal_comes_before_the_query() {
+        let (target, _) = read(Signal::Spans, &[("ENDPOINT", "https://c/otlp/?key=a/b")]);
+        assert_eq!(target.unwrap().uri, "https://c/otlp/v1/traces?key=a/b");
     }
 
     #[test]

@@ -30,6 +30,8 @@ impl ExportThread {
             // Log lines about exports are not exported: each would cause the next one.
             let _guard = Context::enter_telemetry_suppressed_scope();
             runtime.block_on(ended.cancelled());
+            // Dropping the runtime would wait for a name that is being resolved, which nothing can interrupt.
+            runtime.shutdown_background();
         })?;
         Ok(Self { runtime: handle, abort: CancellationToken::new(), end, thread: Some(thread) })
     }

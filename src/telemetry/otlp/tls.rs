@@ -12,6 +12,8 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 pub(super) enum TlsError {
     #[error("{variable} names {}, which {fault}", path.display())]
     File { variable: String, path: PathBuf, fault: PemFault },
+    #[error("{0} has a certificate or a key itself as its value, not the path of a file")]
+    Content(String),
     #[error("the system has no trusted certificates")]
     NoRoots,
     #[error("the certificates cannot be used: {0}")]
@@ -50,6 +52,10 @@ impl PemFile<'_> {
     }
 
     fn failed(&self, kind: &'static str, error: pem::Error) -> TlsError {
+        // The value of a variable whose name promises no secret must not be logged if it is one.
+        if self.path.to_string_lossy().contains("-----BEGIN") {
+            return TlsError::Content(self.variable.clone());
+        }
         let fault = match error {
             pem::Error::Io(error) => PemFault::Unreadable(error),
             pem::Error::NoItemsFound => PemFault::Lacks(kind),

@@ -76,7 +76,6 @@ fn assert_first(seen: &BTreeMap<String, Duration>, alert: &str, within: Duration
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes 15 minutes: make drills"]
 async fn real_mass_invalidation() {
     let database = catalogue().await;
     let instance = Instance::start("mass-invalidation", &database.url("postgres"), &[]).await;
@@ -97,7 +96,6 @@ async fn real_mass_invalidation() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes 4 minutes: make drills"]
 async fn real_four_crashes() {
     let database = catalogue().await;
     let mut instance = Instance::start("four-crashes", &database.url("postgres"), &[]).await;
@@ -117,7 +115,6 @@ async fn real_four_crashes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes 12 minutes: make drills"]
 async fn real_starved_process() {
     let database = catalogue().await;
     let instance = Instance::start("starved", &database.url("postgres"), &[]).await;
@@ -144,7 +141,6 @@ async fn real_starved_process() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes 9 minutes: make drills"]
 async fn real_postgres_stopped() {
     let mut database = catalogue().await;
     let instance = Instance::start("postgres-stopped", &database.url("postgres"), &[]).await;
@@ -170,7 +166,6 @@ async fn real_postgres_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes 6 minutes: make drills"]
 async fn real_connections_exhausted() {
     let database = catalogue().await;
     let instance = Instance::start("connections-exhausted", &database.url("postgres"), &[]).await;
@@ -209,7 +204,6 @@ async fn real_connections_exhausted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make drills"]
 async fn scaled_deploy_with_cold_memory() {
     let database = catalogue().await;
     let mut instance = Instance::start("deploy", &database.url("postgres"), &[]).await;
@@ -236,7 +230,6 @@ async fn scaled_deploy_with_cold_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make drills"]
 async fn scaled_growth_of_custom_weights() {
     let database = catalogue().await;
     let instance = Instance::start("custom-weights", &database.url("postgres"), &[]).await;
@@ -254,7 +247,6 @@ async fn scaled_growth_of_custom_weights() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make drills"]
 async fn scaled_cache_too_small() {
     let database = catalogue().await;
     let small = [("CINEGRAPH_CACHE_ANSWERS_BYTES", "1000000")];
@@ -270,7 +262,6 @@ async fn scaled_cache_too_small() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make drills"]
 async fn scaled_cache_off() {
     let database = catalogue().await;
     let off = [("CINEGRAPH_CACHE_ENABLED", "false")];
@@ -286,7 +277,6 @@ async fn scaled_cache_off() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make drills"]
 async fn scaled_one_failure_at_one_request_a_minute() {
     let database = catalogue().await;
     let settings = [("CINEGRAPH_REQUEST_TIMEOUT_SECONDS", "1")];
@@ -310,7 +300,6 @@ async fn scaled_one_failure_at_one_request_a_minute() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make drills"]
 async fn scaled_collector_dead() {
     let database = catalogue().await;
     let nobody = format!("http://{}", crate::support::free_address());
@@ -327,7 +316,6 @@ async fn scaled_collector_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes: make drills"]
 async fn scaled_rollout_with_new_instance_labels() {
     let database = catalogue().await;
     let url = database.url("postgres");
