@@ -43,7 +43,8 @@ label! {
 }
 
 label! {
-    /// Outcome of the refresh of a stale entry; `skipped`: another refresh of the key was running.
+    /// Outcome of the refresh of a stale entry; `skipped`: a refresh of the key, or of a value that
+    /// it is derived from, was running already.
     Revalidation { Ok = "ok", Error = "error", Skipped = "skipped" }
 }
 

@@ -9,7 +9,7 @@ use super::metrics::Outcome;
 use crate::cache::{DependencyScope, ReadMode};
 use crate::services::ServiceError;
 use crate::store::StoreError;
-use crate::telemetry::Label as _;
+use crate::telemetry::{Label as _, with_causes};
 
 /// Seconds after which a client may retry when the service is unavailable (`extensions.retryAfter`, `Retry-After`). A
 /// choice: the smallest whole number, because overload and failovers usually last only moments.
@@ -62,7 +62,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::TooManyInvalidTokens => Self::new(ErrorCode::RateLimited, &error.to_string()),
             ServiceError::NotReady(what) => Self::new(ErrorCode::ServiceUnavailable, what),
             ServiceError::Store(error) => {
-                let cause = chain(&error);
+                let cause = with_causes(&error);
                 // The failure of a background load reaches no client and is counted in the cache metrics, so it is not
                 // logged as an error. Outside of a dependency scope, a request is served. It need not fail: its other
                 // fields may be served, or an outdated response instead.
@@ -85,12 +85,6 @@ impl From<ServiceError> for ApiError {
             }
         }
     }
-}
-
-/// The error and all its causes in one line, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl From<ApiError> for Error {

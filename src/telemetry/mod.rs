@@ -7,6 +7,7 @@
 
 pub mod catalogue;
 mod dropped;
+mod error_causes;
 mod init;
 mod label;
 mod log_format;
@@ -24,6 +25,7 @@ mod scrape;
 mod usage;
 
 pub use dropped::{DropReason, Signal};
+pub(crate) use error_causes::with_causes;
 pub use init::{LogOutput, TelemetryError, TelemetryGuard, init, subscriber, tracer};
 pub(crate) use label::label;
 pub use label::{Label, Status};

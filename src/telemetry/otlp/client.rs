@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use prost::Message;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -66,19 +66,28 @@ impl Client {
         Self(Arc::new(Shared { signal, target, runtime, abort, idle, failures }))
     }
 
-    /// Sends a message that contains this many items; counts and logs what is lost. Returns whether all of them were
-    /// delivered; the handle may be awaited on any executor.
-    pub(super) fn export(&self, message: &impl Message, items: usize) -> JoinHandle<bool> {
+    /// Sends a message that contains this many items; counts and logs what is lost. The export runs whether or not the
+    /// returned future is polled, which any executor may do.
+    pub(super) fn export<M: Message>(
+        &self,
+        message: &M,
+        items: usize,
+    ) -> impl Future<Output = OTelSdkResult> + Send + use<M> {
         // Encoded by the caller: batches of spans and log records are encoded by the threads that hold them.
         let body = message::encode(&self.0.target, message);
         let client = self.clone();
-        self.0.runtime.spawn(async move {
+        let sent = self.0.runtime.spawn(async move {
             let result = client.send(body).await;
             if let Err(error) = &result {
                 client.record_failure(error, items);
             }
             result.is_ok()
-        })
+        });
+        async move {
+            // The cause has been logged above.
+            let failed = || OTelSdkError::InternalFailure("export failed".to_owned());
+            sent.await.unwrap_or(false).then_some(()).ok_or_else(failed)
+        }
     }
 
     async fn send(&self, body: Bytes) -> Result<(), ExportError> {

@@ -1,11 +1,11 @@
 //! Why an export failed, and whether it is worth another attempt.
 
-use std::error::Error as _;
 use std::io;
-use std::iter::successors;
 use std::time::Duration;
 
 use hyper::StatusCode;
+
+use super::super::error_causes::with_causes;
 
 /// Why an export failed.
 #[derive(Debug, thiserror::Error)]
@@ -62,12 +62,6 @@ const CODES: [(i32, &str); 17] = [
     (15, "DATA_LOSS"),
     (16, "UNAUTHENTICATED"),
 ];
-
-/// An error with its causes, which hyper leaves out of its text.
-fn with_causes(error: &hyper::Error) -> String {
-    let causes = successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
 
 fn code_name(code: i32) -> String {
     let name = CODES.iter().find(|(known, _)| *known == code);

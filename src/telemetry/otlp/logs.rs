@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{
     BatchConfigBuilder, BatchLogProcessor, LogBatch, LogExporter, LogProcessor, SdkLogRecord,
 };
@@ -71,14 +71,6 @@ impl LogExporter for Exporter {
         let mut resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
         let scopes = resource_logs.iter_mut().flat_map(|of_resource| &mut of_resource.scope_logs);
         scopes.flat_map(|scope| &mut scope.log_records).for_each(|record| self.limits.apply_to_log(record));
-        let sent = self.client.export(&ExportLogsServiceRequest { resource_logs }, lines);
-        async move {
-            // The client has logged the cause.
-            if sent.await.unwrap_or(false) {
-                Ok(())
-            } else {
-                Err(OTelSdkError::InternalFailure("export failed".to_owned()))
-            }
-        }
+        self.client.export(&ExportLogsServiceRequest { resource_logs }, lines)
     }
 }

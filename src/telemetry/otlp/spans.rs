@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 
 use super::super::dropped::{QueueGate, Signal};
@@ -73,15 +73,7 @@ impl SpanExporter for Exporter {
         let mut resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
         let scopes = resource_spans.iter_mut().flat_map(|of_resource| &mut of_resource.scope_spans);
         scopes.flat_map(|scope| &mut scope.spans).for_each(|span| self.limits.apply_to_span(span));
-        let sent = self.client.export(&ExportTraceServiceRequest { resource_spans }, spans);
-        async move {
-            // The client has logged the cause.
-            if sent.await.unwrap_or(false) {
-                Ok(())
-            } else {
-                Err(OTelSdkError::InternalFailure("export failed".to_owned()))
-            }
-        }
+        self.client.export(&ExportTraceServiceRequest { resource_spans }, spans)
     }
 }
 
