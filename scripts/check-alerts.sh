@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks and tests alerts, recording rules, dashboards, runbooks and the example for Alertmanager.
-# Needs promtool, amtool and python3.
+# Needs promtool, amtool, Alertmanager and python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +17,8 @@ scripts/generate-monitoring.py --names src/telemetry/catalogue.rs
 promtool check rules alerts/recording-rules.yml alerts/alert-rules.yml
 promtool test rules alerts/tests/*.yml
 amtool check-config config/alertmanager.yml
+# No page is hidden by an alert of another cause.
+scripts/check-inhibition.py
 # A page in the night names a section that is there, and the section names panels that are there.
 scripts/check-runbooks.py
 

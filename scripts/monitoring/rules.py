@@ -293,13 +293,23 @@ def alert_groups(variables):
             "cinegraph-cache",
         ),
     ]
+    primary_is_down = 'max by (job) (cinegraph_db_up{pool="primary"}) == 0'
     database = [
-        # It goes on firing while the windows of what it inhibits still contain the outage.
         Alert(
-            "CinegraphDatabaseDown", 'max by (job) (cinegraph_db_up{pool="primary"}) == 0', "30s", "critical",
+            "CinegraphDatabaseDown", primary_is_down, "30s", "critical",
             "No instance reaches the primary database",
             "No instance of {{ $labels.job }} reaches the primary (db_up is {{ $value }}). Cached results are served, "
             "marked stale; everything else fails. Start PostgreSQL, or read the reason in the log.",
+            "cinegraph-database-jobs",
+        ),
+        # It notifies nobody. While it fires, Alertmanager holds back tickets about what an outage causes: the windows of
+        # those alerts contain the outage for minutes after its end. The alert above ends with the outage, and with it
+        # the silence of other pages.
+        Alert(
+            "CinegraphDatabaseRecovering", primary_is_down, "30s", "none",
+            "The primary database is down, or was in the last ten minutes",
+            "Tickets about consequences for {{ $labels.job }} are held back until the windows of their alerts no longer "
+            "contain the outage. Nothing is to be done.",
             "cinegraph-database-jobs", keep="10m",
         ),
         Alert(
