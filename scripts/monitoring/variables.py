@@ -13,11 +13,14 @@ class Thresholds:
     # Service-level objectives, as the share that may fail.
     availability_budget: float = 0.001
     latency_budget: float = 0.01
-    # Failures in the long window below which no burn rate alerts, so that one failure at night wakes nobody.
-    burn_floor: int = 5
+    # Failures up to which no share of failures alerts, so that one failure at night wakes nobody. Of a burn rate, those
+    # in its long window count.
+    least_failures: int = 5
     hit_ratio: float = 0.9
     # Requests or lookups a second below which ratios say nothing.
     least_rate: float = 0.5
+    # Measurements a second below which a p95 says nothing: about twenty in five minutes. That of fewer is the slowest one.
+    least_measured_rate: float = 0.07
     miss_factor: float = 3
     miss_rate: float = 1
     eviction_share: float = 0.5
