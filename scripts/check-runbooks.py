@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Checks docs/runbooks.md: a complete section for each alert, none without an alert, and links that lead somewhere."""
+"""Checks docs/runbooks.md: a complete section for each alert, none without an alert, and links, those of the dashboards
+included, that lead somewhere.
+"""
 
 import re
 import sys
@@ -8,13 +10,38 @@ from pathlib import Path
 from monitoring import dashboards, rules
 from monitoring.variables import Variables
 
-RUNBOOKS = Path(__file__).resolve().parent.parent / "docs/runbooks.md"
+ROOT = Path(__file__).resolve().parent.parent
+RUNBOOKS = ROOT / "docs/runbooks.md"
 PARTS = ("Means", "Users feel", "Confirm", "Do", "Find the cause", "Undo", "Close")
 
 
 def anchor(heading):
     """The address of a heading within the page."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def dead_links():
+    """Links of dashboards that lead nowhere: those that a browser would look for beside the dashboard."""
+    for site in (Variables(), Variables(runbooks="https://wiki.example/runbooks")):
+        for uid in dashboards.PANELS:
+            board = dashboards.dashboard(uid, site)
+            address = next(each["current"]["value"] for each in board["templating"]["list"] if each["name"] == "runbooks")
+            if address not in ("", site.runbooks) or (address and "://" not in address):
+                yield f"the variable runbooks of {uid} is {address}"
+            for item in (board, *board["panels"]):
+                for link in item.get("links", []):
+                    if not re.match(r"/|https?://|\$\{runbooks\}", link["url"]):
+                        yield f"{uid}: {link['title']} leads to {link['url']}"
+
+
+def outdated_tests():
+    """Expressions that are tested as those of panels, which no panel has any more."""
+    drawn = {re.sub(r"\$(job|instance)\b", ".*", each) for each in dashboards.expressions()}
+    # Folded over some lines, as YAML allows.
+    for folded in re.findall(r"- expr: >-\n((?: {10}.*\n)+)", (ROOT / "alerts/tests/panels.yml").read_text()):
+        tested = " ".join(folded.split())
+        if tested not in drawn:
+            yield f"alerts/tests/panels.yml tests {tested}, which no panel draws"
 
 
 def problems(text):
@@ -40,5 +67,5 @@ def problems(text):
 
 
 if __name__ == "__main__":
-    found = list(problems(RUNBOOKS.read_text()))
-    sys.exit("\n".join(f"docs/runbooks.md: {problem}" for problem in found) or None)
+    found = [*dead_links(), *outdated_tests(), *(f"docs/runbooks.md: {each}" for each in problems(RUNBOOKS.read_text()))]
+    sys.exit("\n".join(found) or None)

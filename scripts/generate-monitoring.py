@@ -2,8 +2,9 @@
 """Generates alerts/*.yml and dashboards/*.json from scripts/monitoring/.
 
 Without a command it writes them in place. --check: fails if they are not current. --names FILE: fails if they use a
-metric that FILE (src/telemetry/catalogue.rs) does not define. --rules DIR: writes the rules there. --mixin DIR: writes
-a mixin for jsonnet there, and a ServiceMonitor and a PrometheusRule for the operator of Prometheus.
+metric that FILE (src/telemetry/catalogue.rs) does not define. --rules DIR, --dashboards DIR: writes the rules or the
+dashboards there. --mixin DIR: writes a mixin for jsonnet there, and a ServiceMonitor and a PrometheusRule for the operator
+of Prometheus.
 """
 
 import argparse
@@ -25,11 +26,16 @@ def rule_files(variables):
     return {name: NOTE + "\n".join(yaml_text.dump(of(variables))) + "\n" for name, of in contents.items()}
 
 
+def dashboard_files(variables):
+    """Names and texts of the files with dashboards."""
+    texts = ((uid, json.dumps(dashboards.dashboard(uid, variables), indent=2)) for uid in dashboards.PANELS)
+    return {f"{uid}.json": text + "\n" for uid, text in texts}
+
+
 def all_files(variables):
     """Paths below the repository and texts of everything that is generated in place."""
-    return {f"alerts/{name}": text for name, text in rule_files(variables).items()} | {
-        f"dashboards/{uid}.json": json.dumps(dashboards.dashboard(uid, variables), indent=2) + "\n" for uid in dashboards.PANELS
-    }
+    files = {"alerts": rule_files(variables), "dashboards": dashboard_files(variables)}
+    return {f"{folder}/{name}": text for folder, texts in files.items() for name, text in texts.items()}
 
 
 def mixin_files(variables):
@@ -93,9 +99,10 @@ def main():
     command.add_argument("--check", action="store_true")
     command.add_argument("--names", type=Path, metavar="FILE")
     command.add_argument("--rules", type=Path, metavar="DIR")
+    command.add_argument("--dashboards", type=Path, metavar="DIR")
     command.add_argument("--mixin", type=Path, metavar="DIR")
     parser.add_argument("--job", help="name of the job, or a selector such as 'job=~\".+/cinegraph\"'")
-    parser.add_argument("--runbooks", metavar="URL", help="where docs/runbooks.md is published")
+    parser.add_argument("--runbooks", metavar="URL", help="where docs/runbooks.md is published, https://…")
     parser.add_argument("--faster", type=int, metavar="N", help="divide all durations of the rules, for drills")
     arguments = parser.parse_args()
     variables = Variables().with_(job=arguments.job, runbooks=arguments.runbooks, faster=arguments.faster)
@@ -104,6 +111,8 @@ def main():
         return f"not in {arguments.names}: {', '.join(unknown)}" if unknown else None
     if arguments.rules:
         return write(rule_files(variables), arguments.rules)
+    if arguments.dashboards:
+        return write(dashboard_files(variables), arguments.dashboards)
     if arguments.mixin:
         return write(mixin_files(variables), arguments.mixin)
     texts = all_files(variables)

@@ -431,10 +431,11 @@ DATABASE = [
         "Database responds",
         "none",
         "CinegraphDatabaseDown",
-        "Each instance pings the database every second. no: nothing but cached results is served; look at PostgreSQL, then "
+        "Each instance pings the database every second, and the replica if there is one. no: nothing but cached results is served; look at PostgreSQL, then "
         "at the log of the instance, which has the reason.",
-        ("cinegraph_db_up", "{{pool}} {{instance}}"),
-        kind="state-timeline", mappings=shown("green"),
+        # Without a replica its pool has no connections, and cinegraph_db_up is 0.
+        ("cinegraph_db_up and on (job, instance, pool) (db_client_connection_max > 0)", "{{pool}} {{instance}}"),
+        kind="state-timeline", mappings=shown("green", "red"),
     ),
     panel(
         "Statement errors",
@@ -732,8 +733,8 @@ def dashboard(uid, variables):
         for other, title in TITLES.items()
         if other != uid
     ]
-    runbooks = {"type": "link", "title": "Runbooks", "url": variables.runbooks, "icon": "doc", "targetBlank": True}
-    address = {"text": variables.runbooks, "value": variables.runbooks}
+    runbooks = {"type": "link", "title": "Runbooks", "url": "${runbooks}", "icon": "doc", "targetBlank": True}
+    address = {"text": variables.published_runbooks, "value": variables.published_runbooks}
     return {
         "uid": uid,
         "title": TITLES[uid],
@@ -753,7 +754,11 @@ def dashboard(uid, variables):
                 choice("instance", "Instance", 'label_values(cinegraph_build_info{job=~"$job"}, instance)'),
                 {"type": "datasource", "name": "traces", "label": "Traces", "query": "tempo"},
                 {"type": "datasource", "name": "logs", "label": "Logs", "query": "loki"},
-                {"type": "constant", "name": "runbooks", "query": variables.runbooks, "current": address, "hide": 2},
+                # A text field, so that the links work with dashboards that were generated without an address, too.
+                {
+                    "type": "textbox", "name": "runbooks", "label": "URL of the runbooks",
+                    "query": variables.published_runbooks, "current": address, "options": [address | {"selected": True}],
+                },
             ]
         },
         "panels": list(placed(PANELS[uid])),

@@ -115,7 +115,8 @@ def panel(title, unit, runbook, why, *queries, kind="timeseries", line=None, low
     result = {
         "type": kind,
         "title": title,
-        "description": why,
+        # The link needs the address of the published runbooks, the file is always there.
+        "description": f"{why}\n\nRunbook: {runbook} in docs/runbooks.md.",
         "datasource": DATASOURCE,
         "links": [runbook_link(runbook)],
         "fieldConfig": {"defaults": defaults, "overrides": more.pop("overrides", [])},
@@ -150,9 +151,9 @@ def quantile(share, metric, *labels):
     return f"histogram_quantile({share}, sum by ({by}) (rate({name}_bucket{selector}[$__rate_interval])))"
 
 
-def shown(colour):
-    """Value mappings of a state: 1 in this colour, 0 invisible."""
-    states = {"0": {"text": "no", "color": "transparent"}, "1": {"text": "yes", "color": colour}}
+def shown(colour, otherwise="transparent"):
+    """Value mappings of a state: 1 in this colour, 0 in the other, by default invisible."""
+    states = {"0": {"text": "no", "color": otherwise}, "1": {"text": "yes", "color": colour}}
     return [{"type": "value", "options": states}]
 
 

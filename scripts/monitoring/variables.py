@@ -53,7 +53,7 @@ class Variables:
 
     # Selects the job in series that other programs have as well (`up`, `process_…`). A PodMonitor's job is `namespace/name`.
     job: str = 'job="cinegraph"'
-    # Where docs/runbooks.md is published.
+    # Where docs/runbooks.md is published. A path within the repository leads nowhere from Grafana, see `published_runbooks`.
     runbooks: str = "docs/runbooks.md"
     thresholds: Thresholds = field(default_factory=Thresholds)
     # Divisor of all durations, for drills. Thresholds, most of which are rates, stay as they are.
@@ -78,5 +78,10 @@ class Variables:
         return replace(self, **{name: value for name, value in changes.items() if value})
 
     def runbook(self, alert):
-        """The address of the runbook section of an alert, or of all."""
-        return f"{self.runbooks}#{alert.lower()}" if alert else self.runbooks
+        """The address of the runbook section of an alert."""
+        return f"{self.runbooks}#{alert.lower()}"
+
+    @property
+    def published_runbooks(self):
+        """The address of the runbooks for a browser, empty if none is known."""
+        return self.runbooks if "://" in self.runbooks else ""
