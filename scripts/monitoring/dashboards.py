@@ -479,7 +479,7 @@ DATABASE = [
         "none",
         "CinegraphTaskStale",
         "The task-stale alert: above the line a task has not succeeded for three times its interval. Check whether it "
-        "fails (runs), hangs (running) or is disabled on all instances (--no-jobs).",
+        "fails (runs) or hangs (running). At 0: no instance runs it (all were started with --no-jobs).",
         (
             "(time() - max by (task) (cinegraph_task_last_success_timestamp_seconds)) / min by (task) "
             "(cinegraph_task_interval_seconds > 0)",
@@ -528,8 +528,8 @@ DATABASE = [
         "Age of queue and snapshot",
         "s",
         "CinegraphScoreQueueOld",
-        "Freshness of scores and validation. The queue should be near 0: above two minutes the drain is stuck. The "
-        "snapshot is refreshed every hour.",
+        "Freshness of scores and validation, which every instance reads from the database. The queue should be near 0: "
+        "above two minutes the drain is stuck, or no instance runs it. The snapshot is refreshed every hour.",
         ("cinegraph_score_queue_oldest_age_seconds", "queue {{instance}}"),
         ("cinegraph_snapshot_age_seconds", "snapshot {{instance}}"),
     ),

@@ -11,7 +11,7 @@ use cinegraph_embedded_postgres::Locator;
 use super::App;
 use crate::cache::Redis;
 use crate::jobs::warming::Warming;
-use crate::jobs::{Jobs, PollIntervals};
+use crate::jobs::{FreshnessGauges, Jobs, PollIntervals};
 use crate::services::{Services, refresh};
 use crate::store::Store;
 use crate::telemetry::{OutageLog, Recorder};
@@ -40,9 +40,8 @@ const LOCATE_INTERVAL: Duration = Duration::from_secs(1);
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Connections for background work, one for each of these: two jobs that run at a time, the lock that one of them may
-/// hold, the drain, the worker's own statements, and the gauges. The worker's listener has a connection outside of this
-/// pool.
-const JOB_CONNECTIONS: u32 = 6;
+/// hold, the drain, and the worker's own statements. The worker's listener has a connection outside of this pool.
+const JOB_CONNECTIONS: u32 = 5;
 
 /// How long background work waits for a connection. A choice: longer than a request waits by default (2 s), because no
 /// client waits for background work, and a run that gets no connection fails.
@@ -65,6 +64,15 @@ impl App {
             grace: self.config.shutdown_timeout / 2,
             intervals: PollIntervals::default(),
         })
+    }
+
+    /// The gauges of the freshness of data, with a connection of their own: a long job must not delay them.
+    pub(super) fn freshness_gauges(&self) -> FreshnessGauges {
+        FreshnessGauges {
+            store: self.store.with_dedicated_pool(1, JOB_ACQUIRE_TIMEOUT),
+            metrics: self.metrics.tasks.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// Cache warming.

@@ -187,6 +187,7 @@ impl App {
     /// Starts the loops of every instance that only measure, or follow the database server.
     fn spawn_watchers(&self, background: &TaskTracker, close: &CancellationToken) {
         background.spawn(close.clone().run_until_cancelled_owned(watch_servers(self.store.clone())));
+        background.spawn(close.clone().run_until_cancelled_owned(self.freshness_gauges().run()));
         let delay = self.metrics.schedule_delay.clone().measure();
         background.spawn(close.clone().run_until_cancelled_owned(delay));
         self.spawn_embedded_follower(background, close);

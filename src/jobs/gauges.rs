@@ -1,40 +1,56 @@
-//! Keeps the data-freshness gauges current: queue length, snapshot age, last success of each task.
+//! Keeps the data-freshness gauges current: queue length, snapshot age, last success of each task. Main type:
+//! [`FreshnessGauges`].
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::dependencies::Jobs;
-use crate::services::ServiceError;
+use super::metrics::TaskMetrics;
+use crate::clock::Clock;
+use crate::store::{Store, StoreError};
 
 /// Polling interval. A choice, below the usual interval of scrapes (15 seconds), so that each scrape gets recent
 /// values.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Polls the queue, the snapshot and the tasks, until it is dropped. A failure is logged only at debug level: requests
-/// and tasks report an unavailable database themselves.
-pub(super) async fn run(jobs: Jobs) {
-    let mut every = tokio::time::interval(POLL_INTERVAL);
-    loop {
-        every.tick().await;
-        if let Err(error) = update(&jobs).await {
-            tracing::debug!(%error, "cannot update the metrics of the score queue, the snapshot and the tasks");
-        }
-    }
+/// Reports how fresh the data in the database is. Every instance does, also one without background work: otherwise
+/// nothing would show that no instance of a deployment does it.
+#[derive(Debug)]
+pub struct FreshnessGauges {
+    /// The database. The store has a pool of its own, because background work must not use the connections of requests.
+    pub store: Store,
+    /// Metrics.
+    pub metrics: TaskMetrics,
+    /// Clock.
+    pub clock: Clock,
 }
 
-async fn update(jobs: &Jobs) -> Result<(), ServiceError> {
-    // 0 for a time in the future, which the database may report if its clock is ahead.
-    let age = |at: DateTime<Utc>| (jobs.clock.now() - at).to_std().unwrap_or_default();
-    let queue = jobs.store.queue_length().await?;
-    jobs.metrics.score_queue(queue.movies, queue.oldest.map(age).unwrap_or_default());
-    // The age is 0 if there is no snapshot. The alert on the last success of its task reports a snapshot that is never
-    // taken.
-    let snapshot = jobs.store.snapshot().await?;
-    jobs.metrics.snapshot_age(snapshot.map(|snapshot| age(snapshot.taken_at)).unwrap_or_default());
-    for (task, at) in jobs.store.task_successes().await? {
-        #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
-        jobs.metrics.succeeded(task, at.timestamp_millis() as f64 / 1000.0);
+impl FreshnessGauges {
+    /// Polls the queue, the snapshot and the tasks, until it is dropped. A failure is logged only at debug level:
+    /// requests and tasks report an unavailable database themselves.
+    pub async fn run(self) {
+        let mut every = tokio::time::interval(POLL_INTERVAL);
+        loop {
+            every.tick().await;
+            if let Err(error) = self.update().await {
+                tracing::debug!(%error, "cannot update the metrics of the score queue, the snapshot and the tasks");
+            }
+        }
     }
-    Ok(())
+
+    async fn update(&self) -> Result<(), StoreError> {
+        // 0 for a time in the future, which the database may report if its clock is ahead.
+        let age = |at: DateTime<Utc>| (self.clock.now() - at).to_std().unwrap_or_default();
+        let queue = self.store.queue_length().await?;
+        self.metrics.score_queue(queue.movies, queue.oldest.map(age).unwrap_or_default());
+        // The age is 0 if there is no snapshot. The alert on the last success of its task reports a snapshot that is
+        // never taken.
+        let snapshot = self.store.snapshot().await?;
+        self.metrics.snapshot_age(snapshot.map(|snapshot| age(snapshot.taken_at)).unwrap_or_default());
+        for (task, at) in self.store.task_successes().await? {
+            #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
+            self.metrics.succeeded(task, at.timestamp_millis() as f64 / 1000.0);
+        }
+        Ok(())
+    }
 }

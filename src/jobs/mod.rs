@@ -3,7 +3,7 @@
 //! The work of each task is in `services`. `graphile_worker` stores the jobs of `score_refresh`, `snapshot_refresh` and
 //! `person_quality` in PostgreSQL, so that only one of several instances runs each job, and another instance recovers
 //! the jobs of a dead one. All instances poll for the `drain`, and a lock lets one at a time run it. Each instance runs
-//! `warming` for itself, since only it can fill its memory.
+//! `warming` for itself, since only it can fill its memory, and reports the freshness of the data ([`FreshnessGauges`]).
 
 mod dependencies;
 mod drain;
@@ -21,16 +21,13 @@ mod worker;
 use tokio_util::sync::CancellationToken;
 
 pub use dependencies::{Jobs, PollIntervals};
+pub use gauges::FreshnessGauges;
 pub use metrics::{TaskMetrics, TaskOutcome};
 
 impl Jobs {
     /// Runs the drain and due jobs until `stop`. Jobs that do not finish within the grace period are returned to the
     /// queue.
     pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(
-            drain::run(self.clone(), stop.clone()),
-            stop.clone().run_until_cancelled_owned(gauges::run(self.clone())),
-            worker::run(self, stop),
-        );
+        tokio::join!(drain::run(self.clone(), stop.clone()), worker::run(self, stop),);
     }
 }

@@ -190,13 +190,13 @@ catalogue! {
     TASK_RUNNING: Gauge, "cinegraph_task_running", ["task"],
         "1 while a background task runs on this instance.";
     SCORE_QUEUE_FILMS: Gauge, "cinegraph_score_queue_films", [],
-        "Movies waiting for new scores.";
+        "Movies waiting for new scores; every instance reads it from the database.";
     SCORE_QUEUE_AGE: Gauge, "cinegraph_score_queue_oldest_age_seconds", [],
-        "Waiting time of the oldest queued movie.";
+        "Waiting time of the oldest queued movie; every instance reads it from the database.";
     SNAPSHOT_AGE: Gauge, "cinegraph_snapshot_age_seconds", [],
-        "Age of the validation snapshot; 0 without a snapshot.";
+        "Age of the validation snapshot; 0 without a snapshot. Every instance reads it from the database.";
     RECONCILE_DIFFERENCES: Gauge, "cinegraph_score_reconcile_differences", [],
-        "Movies whose score the last full refresh corrected.";
+        "Movies whose score the last full refresh on this instance corrected.";
 
     PAGE_DURATION: Histogram(HTTP), "cinegraph_page_duration_seconds", ["phase"],
         "Browser timings of the predictions page: first byte, usable list (both since navigation), reranked list.";

@@ -306,6 +306,34 @@ async fn tasks_that_an_instance_does_not_run_are_never_due(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn instances_without_jobs_report_queue_and_snapshot(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    Movie::new("Changed").released("1994-05-01").rated(7.0, 7.0).on(&["1001_movies"]).insert(&service.pool).await;
+    service.refresh().await;
+    let past = "UPDATE cinegraph.snapshot SET taken_at = now() - interval '5 hours';
+                INSERT INTO cinegraph.score_refresh_queue (reason, enqueued_at)
+                VALUES ('movies', now() - interval '10 minutes');
+                UPDATE cinegraph.tasks SET last_success_at = to_timestamp(1234567890) WHERE name = 'snapshot_refresh'";
+    sqlx::raw_sql(past).execute(&service.pool).await.unwrap();
+
+    let arguments = ["serve", "--http-addr", "127.0.0.1:0", "--no-jobs"];
+    let server = Server::running(&url(&service.pool), &arguments, "serving");
+
+    until("the state of the data is reported", async || {
+        let metrics = get(&server.admin, "/metrics").1;
+        let value = |series: &str| -> f64 {
+            let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+            line.unwrap_or_else(|| panic!("{series} is missing")).parse().unwrap()
+        };
+        (600.0..700.0).contains(&value("cinegraph_score_queue_oldest_age_seconds"))
+            && value("cinegraph_score_queue_films") >= 1.0
+            && (18_000.0..18_100.0).contains(&value("cinegraph_snapshot_age_seconds"))
+            && value("cinegraph_task_last_success_timestamp_seconds{task=\"snapshot_refresh\"}") == 1_234_567_890.0
+    })
+    .await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn runtime_and_database_are_watched(pool: PgPool) {
     let service = TestService::on(pool).await;
     let server = Server::start(&url(&service.pool));

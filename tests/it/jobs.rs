@@ -8,7 +8,7 @@ use cinegraph::cache::CacheContext;
 use cinegraph::clock::Clock;
 use cinegraph::config::{Config, Overrides};
 use cinegraph::jobs::warming::Warming;
-use cinegraph::jobs::{Jobs, PollIntervals};
+use cinegraph::jobs::{FreshnessGauges, Jobs, PollIntervals};
 use cinegraph::scoring::{Basis, Decade};
 use cinegraph::services::validation::TestedWeights;
 use cinegraph::services::warming::warm;
@@ -20,6 +20,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener};
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::support::{Movie, TestService, metrics, open};
 
@@ -276,8 +277,6 @@ async fn a_changed_rating_is_scored_and_announced_within_a_second(pool: PgPool) 
 #[sqlx::test(migrations = false)]
 async fn queue_age_and_snapshot_age_are_metrics(pool: PgPool) {
     let service = service(pool).await;
-    // A full refresh blocks every drain.
-    let refreshing = service.store.full_refresh().await.unwrap();
     run(
         &service,
         "INSERT INTO cinegraph.score_refresh_queue (reason, enqueued_at) VALUES ('movies', now() - interval '1 minute')",
@@ -286,19 +285,24 @@ async fn queue_age_and_snapshot_age_are_metrics(pool: PgPool) {
     run(&service, "UPDATE cinegraph.snapshot SET taken_at = now() - interval '1 hour'").await;
     let before = service.store.task_successes().await.unwrap();
 
-    let instance = Instance::start(&service.pool);
+    let metrics = metrics();
+    let gauges = FreshnessGauges {
+        store: open(&service.pool.connect_options(), metrics.clone()).with_dedicated_pool(1, PATIENCE),
+        metrics: metrics.tasks.clone(),
+        clock: Clock::system(),
+    };
+    let running = AbortOnDropHandle::new(tokio::spawn(gauges.run()));
 
-    until("the queue age is reported", async || instance.metric("cinegraph_score_queue_oldest_age_seconds") >= 60.0)
-        .await;
-    assert!(instance.metric("cinegraph_score_queue_films") >= 1.0);
-    until("the snapshot age is reported", async || instance.metric("cinegraph_snapshot_age_seconds") >= 3600.0).await;
+    let reported = |series: &str| metric(&metrics, series);
+    until("the queue age is reported", async || reported("cinegraph_score_queue_oldest_age_seconds") >= 60.0).await;
+    assert!(reported("cinegraph_score_queue_films") >= 1.0);
+    until("the snapshot age is reported", async || reported("cinegraph_snapshot_age_seconds") >= 3600.0).await;
     for (task, at) in before {
         let series = format!("cinegraph_task_last_success_timestamp_seconds{{task=\"{}\"}}", task.as_str());
         let expected = f64::from(u32::try_from(at.timestamp()).unwrap());
-        until(&series, async || instance.metric(&series).floor() == expected).await;
+        until(&series, async || reported(&series).floor() == expected).await;
     }
-    drop(refreshing);
-    instance.stop().await;
+    drop(running);
 }
 
 #[sqlx::test(migrations = false)]
