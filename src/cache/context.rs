@@ -40,11 +40,6 @@ impl Key for () {
 pub trait LoadError: Clone + Send + Sync + 'static {
     /// Whether a dependency is unavailable and the request is valid, so that an outdated value is better than an error.
     fn is_outage(&self) -> bool;
-
-    /// Whether the load that failed was one with custom weights, so far as its key does not tell.
-    fn is_custom(&self) -> bool {
-        false
-    }
 }
 
 /// Name and limits of a cache.

@@ -125,6 +125,11 @@ impl DependencyScope {
         self.recorded().custom = true;
     }
 
+    /// Whether a part of the value is known to be computed with custom weights.
+    pub(super) fn is_custom(&self) -> bool {
+        self.recorded().custom
+    }
+
     /// Counts one lookup by its result.
     pub(super) fn count(&self, lookup: Lookup) {
         let mut recorded = self.recorded();

@@ -20,7 +20,7 @@ use super::labels::{
 };
 use super::metrics::CacheMetrics;
 use super::single_flight::Joined;
-use super::tiered::{LoadOutcome, Loader, Tiers};
+use super::tiered::{FailedLoad, LoadOutcome, Loader, Tiers};
 use crate::telemetry::Label;
 use crate::versions::VersionSet;
 
@@ -216,9 +216,8 @@ where
         let metrics = &self.0.cache_context.metrics;
         let mut waiting = WaitGuard { metrics, cache: self.0.name, misses: Vec::new() };
         let loaded = self.wait_for_loads(missing, loader, reader, &mut waiting).await;
-        if let Err(error) = &loaded {
+        if loaded.is_err() {
             reader.span.record("cinegraph.cache.result", Lookup::Miss.as_str());
-            waiting.failed(error);
         }
         let loaded = loaded?;
         waiting.release();
@@ -263,15 +262,19 @@ where
             }
             // A lookup counts once, however many loads it waits for.
             if attempt == 1 && reader.is_request() {
-                let counted = |join: &Joined<K, _>| (join.role, Selection::of(join.key.is_custom()));
-                waiting.misses.extend(joins.iter().map(counted));
+                let miss = |join: &Joined<K, _>| Miss {
+                    role: join.role,
+                    custom: join.key.is_custom(),
+                    scope: Arc::clone(&join.scope),
+                };
+                waiting.misses.extend(joins.iter().map(miss));
             }
             let loads = join_all(joins.iter().map(|join| join.load.clone())).await;
             keys = Vec::new();
             for (join, load) in joins.into_iter().zip(loads) {
                 let outcome = match load {
                     Ok(loaded) => loaded.get(&join.key).cloned(),
-                    Err(error) => Some(self.outdated_instead_of(error, outdated.remove(&join.key))?),
+                    Err(failed) => Some(self.outdated_instead_of(failed, outdated.remove(&join.key))?),
                 };
                 // The load found no value for this key, which is left out.
                 let Some(outcome) = outcome else { continue };
@@ -307,9 +310,10 @@ where
 
     /// Returns the outdated entry instead of the error of its load, if an outage caused the error and the entry was not
     /// invalidated while the load ran.
-    fn outdated_instead_of(&self, error: E, entry: Option<Arc<Entry<V>>>) -> Result<LoadOutcome<V>, E> {
+    fn outdated_instead_of(&self, failed: FailedLoad<E>, entry: Option<Arc<Entry<V>>>) -> Result<LoadOutcome<V>, E> {
+        let FailedLoad { error, source } = failed;
         let entry = entry.filter(|entry| error.is_outage() && !self.0.is_invalidated(entry));
-        entry.map(LoadOutcome::outdated).ok_or(error)
+        entry.map(|entry| LoadOutcome::outdated(entry, source)).ok_or(error)
     }
 
     fn serve_fresh(&self, entry: &Entry<V>, reader: &Reader) -> Arc<V> {
@@ -438,12 +442,21 @@ impl Reader {
     }
 }
 
-/// The lookups of a request that wait for loads, by their roles. If this is dropped before [`release`](Self::release),
-/// they count as misses: a load failed, or the request was cancelled.
+/// The lookups of a request that wait for loads. If this is dropped before [`release`](Self::release), they count as
+/// misses: a load failed, or the request was cancelled.
 struct WaitGuard<'a> {
     metrics: &'a CacheMetrics,
     cache: CacheName,
-    misses: Vec<(FlightRole, Selection)>,
+    misses: Vec<Miss>,
+}
+
+/// A lookup that waits for a load.
+struct Miss {
+    role: FlightRole,
+    /// Whether the key belongs to custom weights.
+    custom: bool,
+    /// Scope of the load, which knows of custom weights that the key does not tell of: the key of a response is a hash.
+    scope: Arc<DependencyScope>,
 }
 
 impl WaitGuard<'_> {
@@ -451,19 +464,12 @@ impl WaitGuard<'_> {
     fn release(mut self) {
         self.misses.clear();
     }
-
-    /// Counts the misses as those of custom weights if the failed load was one with custom weights.
-    fn failed(&mut self, error: &impl LoadError) {
-        if error.is_custom() {
-            self.misses.iter_mut().for_each(|(_, selection)| *selection = Selection::Custom);
-        }
-    }
 }
 
 impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
-        for (role, selection) in &self.misses {
-            self.metrics.lookup(self.cache, *selection, Lookup::Miss);
+        for Miss { role, custom, scope } in &self.misses {
+            self.metrics.lookup(self.cache, Selection::of(*custom || scope.is_custom()), Lookup::Miss);
             self.metrics.single_flight(self.cache, *role);
         }
     }

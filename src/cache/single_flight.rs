@@ -20,13 +20,21 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tokio::sync::oneshot;
 
+use super::dependencies::DependencyScope;
 use super::labels::FlightRole;
 
 /// A load in flight, with a result of type `R`.
 pub(super) type InFlight<R> = Shared<BoxFuture<'static, R>>;
 
-/// The loads in flight, by key, each with the span of its leader.
-type Loads<K, R> = HashMap<K, (InFlight<R>, SpanContext)>;
+/// The loads in flight, by key.
+type Loads<K, R> = HashMap<K, Registered<R>>;
+
+/// A load in flight, with what its followers need to know of it before it ends.
+struct Registered<R> {
+    load: InFlight<R>,
+    leader: SpanContext,
+    scope: Arc<DependencyScope>,
+}
 
 /// Joins and starts loads. Clones share the loads in flight.
 pub(super) struct SingleFlight<K, R>(Arc<Mutex<Loads<K, R>>>);
@@ -40,6 +48,8 @@ pub(super) struct Joined<K, R> {
     pub(super) load: InFlight<R>,
     /// The span of the leader.
     pub(super) leader: SpanContext,
+    /// What the load has read until now.
+    pub(super) scope: Arc<DependencyScope>,
 }
 
 impl<K, R> SingleFlight<K, R>
@@ -47,10 +57,15 @@ where
     K: Eq + Hash + Clone + Send + Sync + 'static,
     R: Clone + Send + Sync + 'static,
 {
-    /// Returns the load of each key: the one in flight, or the one that `start` makes for all keys that have none.
+    /// Returns the load of each key: the one in flight, or the one that `start` makes for all keys that have none, with
+    /// the scope that it runs in.
     ///
     /// The new load runs in a task of its own, so it completes even if every caller that waits for it is dropped.
-    pub(super) fn join_or_start<F>(&self, keys: Vec<K>, start: impl FnOnce(Vec<K>) -> F) -> Vec<Joined<K, R>>
+    pub(super) fn join_or_start<F>(
+        &self,
+        keys: Vec<K>,
+        start: impl FnOnce(Vec<K>) -> (Arc<DependencyScope>, F),
+    ) -> Vec<Joined<K, R>>
     where
         F: Future<Output = R> + Send + 'static,
     {
@@ -58,9 +73,13 @@ where
         // therefore never load a key at the same time.
         let mut loads = lock(&self.0);
         let (in_flight, new): (Vec<K>, Vec<K>) = keys.into_iter().partition(|key| loads.contains_key(key));
+        let join = |key, role, found: &Registered<R>| {
+            let Registered { load, leader, scope } = found;
+            Joined { key, role, load: load.clone(), leader: leader.clone(), scope: Arc::clone(scope) }
+        };
         let follow = |key: K| {
-            let (load, leader) = loads.get(&key).cloned()?;
-            Some(Joined { key, role: FlightRole::Follower, load, leader })
+            let found = loads.get(&key)?;
+            Some(join(key, FlightRole::Follower, found))
         };
         let mut joined: Vec<_> = in_flight.into_iter().filter_map(follow).collect();
         if new.is_empty() {
@@ -70,16 +89,17 @@ where
         let (sender, receiver) = oneshot::channel();
         let load = async { receiver.await.unwrap_or_else(|_| std::panic::panic_any("cache load did not complete")) };
         let (load, leader) = (load.boxed().shared(), Context::current().span().span_context().clone());
+        // Only makes the future of the load, which runs in the task below.
+        let (scope, loading) = start(new.clone());
         for key in &new {
-            loads.insert(key.clone(), (load.clone(), leader.clone()));
-            let (key, load, leader) = (key.clone(), load.clone(), leader.clone());
-            joined.push(Joined { key, role: FlightRole::Leader, load, leader });
+            let registered = Registered { load: load.clone(), leader: leader.clone(), scope: Arc::clone(&scope) };
+            joined.push(join(key.clone(), FlightRole::Leader, &registered));
+            loads.insert(key.clone(), registered);
         }
         // The lock is released before the task is spawned: a runtime that is shutting down drops the task at once, and
         // with it the registration, which locks the map.
         drop(loads);
-        let registration = Registration { loads: Arc::clone(&self.0), keys: new.clone() };
-        let loading = start(new);
+        let registration = Registration { loads: Arc::clone(&self.0), keys: new };
         tokio::spawn(async move {
             let result = loading.await;
             // Deregistered first: a caller that has the result, and then needs newer data, must start a new load.
@@ -129,6 +149,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::cache::ReadMode;
     use tokio::sync::Notify;
 
     /// Loads that complete when they are released, and count how often each key was loaded.
@@ -142,11 +163,14 @@ mod tests {
     impl Loads {
         fn join(&self, keys: &[&'static str]) -> Vec<Joined<&'static str, usize>> {
             let (started, release) = (Arc::clone(&self.started), Arc::clone(&self.release));
-            self.flight.join_or_start(keys.to_vec(), move |keys| async move {
-                let number = started.fetch_add(1, Ordering::SeqCst) + 1;
-                release.notified().await;
-                assert!(!keys.contains(&"panics"), "this load panics");
-                number
+            self.flight.join_or_start(keys.to_vec(), move |keys| {
+                let load = async move {
+                    let number = started.fetch_add(1, Ordering::SeqCst) + 1;
+                    release.notified().await;
+                    assert!(!keys.contains(&"panics"), "this load panics");
+                    number
+                };
+                (DependencyScope::new(ReadMode::Request), load)
             })
         }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::breaker::BreakerMetrics;
 use crate::clock::{Clock, ClockHand};
-use crate::telemetry::Recorder;
+use crate::telemetry::{OperationUsage, Recorder};
 use crate::versions::{DataVersions, Identity, Scope, Version, VersionSet, Versions};
 
 const TTL: Ttl = Ttl::of(Duration::from_mins(1));
@@ -207,6 +207,61 @@ async fn a_load_completes_though_its_caller_is_dropped() {
     fixture.released.add_permits(1);
     fixture.settle(|fixture| fixture.cache.can_serve(&Name("a"))).await;
     assert_eq!(fixture.lookup("a", Ending::Value).await.unwrap(), Ok(Some(1)));
+}
+
+#[tokio::test]
+async fn a_cancelled_lookup_is_counted_under_the_weights_that_its_load_has_found() {
+    let fixture = Fixture::new();
+    for (name, custom) in [("profile", false), ("custom", true)] {
+        let (cache, load) = (fixture.cache.clone(), fixture.load(Ending::Value));
+        let load = async move {
+            if custom {
+                DependencyScope::current().unwrap().record_custom();
+            }
+            load.await
+        };
+        let leader = tokio::spawn(async move { cache.get(Name(name), load).await });
+        fixture.started(1 + u32::from(custom)).await;
+        let follower = fixture.lookup(name, Ending::Value);
+        fixture.pause().await;
+        leader.abort();
+        follower.abort();
+        assert!(leader.await.unwrap_err().is_cancelled() && follower.await.unwrap_err().is_cancelled());
+    }
+    let misses = |selection: &str| {
+        let labels = format!("{{cache=\"films\",selection=\"{selection}\",result=\"miss\"}} 2");
+        fixture.recorder.render().contains(&format!("cinegraph_cache_lookups_total{labels}"))
+    };
+    assert!(misses("profile") && misses("custom"));
+}
+
+#[tokio::test]
+async fn an_outdated_entry_comes_from_the_database_if_a_statement_has_failed() {
+    let fixture = Fixture::new();
+    fixture.released.add_permits(1);
+    fixture.lookup("a", Ending::Value).await.unwrap().unwrap();
+    fixture.clock.advance(TO_EXPIRED);
+    for (statement, source) in [(false, DataSource::CacheStale), (true, DataSource::Database)] {
+        let lookup = || {
+            let (scope, load) = (DependencyScope::new(ReadMode::Request), fixture.load(Ending::Fail(Failure::Outage)));
+            let load = async move {
+                if statement {
+                    OperationUsage::record_statement(Duration::ZERO);
+                }
+                load.await
+            };
+            let (cache, usage) = (fixture.cache.clone(), Arc::new(OperationUsage::default()));
+            tokio::spawn(usage.scope(Arc::clone(&scope).of(async move {
+                cache.get(Name("a"), load).await.unwrap();
+                DependencyScope::current().unwrap().snapshot().source
+            })))
+        };
+        let (leader, follower) = (lookup(), lookup());
+        fixture.started(2 + u32::from(statement)).await;
+        fixture.pause().await;
+        fixture.released.add_permits(1);
+        assert_eq!((leader.await.unwrap(), follower.await.unwrap()), (Some(source), Some(source)));
+    }
 }
 
 #[tokio::test]

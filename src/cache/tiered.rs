@@ -21,7 +21,7 @@ use super::labels::{CacheName, DataSource, Eviction, Layer, Lookup, Revalidation
 use super::metrics::revalidation_span;
 use super::single_flight::{Joined, SingleFlight};
 use crate::clock::Moment;
-use crate::telemetry::{Status, in_current_operation};
+use crate::telemetry::{OperationUsage, Status, in_current_operation};
 use crate::versions::{Epoch, Staleness};
 
 /// Time limit of a background refresh, after which it counts as failed and releases its claim: while a key is claimed,
@@ -34,7 +34,16 @@ pub(super) type Loader<K, V, E> =
     Arc<dyn Fn(Vec<K>) -> BoxFuture<'static, Result<HashMap<K, Loaded<V>>, E>> + Send + Sync>;
 
 /// Result of a load in flight, by key.
-pub(super) type Loading<K, V, E> = Result<Arc<HashMap<K, LoadOutcome<V>>>, E>;
+pub(super) type Loading<K, V, E> = Result<Arc<HashMap<K, LoadOutcome<V>>>, FailedLoad<E>>;
+
+/// A load that failed.
+#[derive(Debug, Clone)]
+pub(super) struct FailedLoad<E> {
+    pub(super) error: E,
+    /// The source of an outdated entry that is served in place of the value: the database if the load has run a
+    /// statement, although that failed.
+    pub(super) source: DataSource,
+}
 
 /// What a load found for one key: a fresh entry of L2, a new value, or an outdated entry because the load failed in an
 /// outage or its value is of older data.
@@ -52,9 +61,9 @@ impl<V> LoadOutcome<V> {
         Self { entry, lookup, source, refresh: Revalidation::Ok }
     }
 
-    /// The outdated entry after a load that failed.
-    pub(super) fn outdated(entry: Arc<Entry<V>>) -> Self {
-        Self { entry, lookup: Lookup::Stale, source: DataSource::CacheStale, refresh: Revalidation::Error }
+    /// The outdated entry after a load that failed; `source` is that of the failed load.
+    pub(super) fn outdated(entry: Arc<Entry<V>>, source: DataSource) -> Self {
+        Self { entry, lookup: Lookup::Stale, source, refresh: Revalidation::Error }
     }
 
     /// The outdated entry after a load from `source` whose value is of even older data.
@@ -144,8 +153,9 @@ where
             let (tiers, loader) = (Arc::clone(self), Arc::clone(loader));
             // A scope of its own, which records what this load reads and nothing else.
             let mode = if counted { ReadMode::Request } else { ReadMode::Revalidate };
+            let scope = DependencyScope::new(mode);
             let loading = async move { tiers.load(keys, &loader, reason, counted).await.map(Arc::new) };
-            in_current_operation(DependencyScope::new(mode).of(loading))
+            (Arc::clone(&scope), in_current_operation(scope.of(loading)))
         })
     }
 
@@ -192,7 +202,7 @@ where
         loader: &Loader<K, V, E>,
         reason: WriteReason,
         counted: bool,
-    ) -> Result<HashMap<K, LoadOutcome<V>>, E> {
+    ) -> Result<HashMap<K, LoadOutcome<V>>, FailedLoad<E>> {
         let (mut outcomes, mut outdated) = (HashMap::with_capacity(keys.len()), HashMap::new());
         for (key, entry) in self.read_l2(&keys, counted).await {
             match self.state(&entry) {
@@ -212,9 +222,12 @@ where
         // Taken before the load, because the data may change while the load runs: the age of the entry counts from its
         // first read of data.
         let (started, created_at) = (Instant::now(), self.cache_context.clock.moment());
+        let statements = OperationUsage::current_statements();
         let loaded = loader(missing.clone()).await;
         let done = if loaded.is_ok() { Status::Ok } else { Status::Error };
         self.cache_context.metrics.loaded(self.name, started.elapsed(), done);
+        let ran_statement = OperationUsage::current_statements() > statements;
+        let source = if ran_statement { DataSource::Database } else { DataSource::CacheStale };
         let may_serve = |entry: Option<&Arc<Entry<V>>>| entry.is_some_and(|entry| !self.is_invalidated(entry));
         match loaded {
             Ok(loaded) => {
@@ -229,10 +242,10 @@ where
                 // Stored in L1, so that further lookups need not read L2 while the outage lasts.
                 for (key, entry) in outdated {
                     self.memory().set(key.clone(), Arc::clone(&entry));
-                    outcomes.insert(key, LoadOutcome::outdated(entry));
+                    outcomes.insert(key, LoadOutcome::outdated(entry, source));
                 }
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(FailedLoad { error, source }),
         }
         Ok(outcomes)
     }

@@ -311,7 +311,7 @@ impl<E: Executor> OperationPipeline<E> {
         }
         let mut read = DependencyScope::current().map(|scope| scope.snapshot()).unwrap_or_default();
         // Not every statement is a dependency: with caches off, details are read without one.
-        if OperationUsage::has_run_statements() {
+        if OperationUsage::current_statements() > 0 {
             read.source = read.source.max(Some(DataSource::Database));
         }
         EncodedResponse::new(encode(&response), (status, outcome), codes, info, read)

@@ -231,8 +231,4 @@ impl LoadError for FailedResponse {
     fn is_outage(&self) -> bool {
         matches!(self.0.outcome, Outcome::Error | Outcome::Partial)
     }
-
-    fn is_custom(&self) -> bool {
-        self.0.read.custom
-    }
 }

@@ -55,10 +55,10 @@ impl OperationUsage {
         CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) < SPANS_MAX).unwrap_or(true)
     }
 
-    /// Whether the current operation has executed a statement until now. False outside an operation.
+    /// Number of statements that the current operation has executed until now; 0 outside an operation.
     #[must_use]
-    pub fn has_run_statements() -> bool {
-        CURRENT.try_with(|usage| usage.statements() > 0).unwrap_or(false)
+    pub fn current_statements() -> u64 {
+        CURRENT.try_with(|usage| usage.statements()).unwrap_or(0)
     }
 
     /// Counts a statement of the current operation.

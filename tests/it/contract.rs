@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -422,6 +423,22 @@ async fn predictions_count_by_the_slowest_source_and_by_whose_weights(pool: PgPo
 }
 
 #[sqlx::test(migrations = false)]
+async fn an_outdated_response_after_a_failed_statement_came_from_the_database(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    Movie::new("First").released("1994-05-01").rated(8.0, 8.0).insert(&service.pool).await;
+    service.refresh().await;
+    service.data(PAGE).await;
+    sqlx::query("ALTER SCHEMA cinegraph RENAME TO away").execute(&service.pool).await.unwrap();
+    service.later(TimeDelta::days(30));
+    let statements = service.statements();
+
+    service.data(PAGE).await;
+
+    assert!(service.statements() > statements);
+    assert_eq!(predictions(&service), BTreeMap::from([(("database", "profile"), 2)]));
+}
+
+#[sqlx::test(migrations = false)]
 async fn lookups_of_custom_weights_are_counted_apart(pool: PgPool) {
     let service = TestService::on(pool).await;
     Movie::new("First").released("1994-05-01").rated(8.0, 8.0).insert(&service.pool).await;
@@ -449,12 +466,30 @@ async fn lookups_of_custom_weights_are_counted_apart(pool: PgPool) {
     }
     assert_eq!(lookups("responses", "profile", "hit_l1"), 1);
 
+    // A client that leaves while it waits for custom weights has missed theirs, although their response has no key that
+    // tells.
+    let details = "{ predictions(decade: 1990, weights: {popularOpinion: 6, criticalAcclaim: 1, industryRecognition: 2, \
+                   culturalImpact: 3, peopleQuality: 4}) { nodes { movie { genres { name } } } } }";
+    let mut lock = service.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE movie_genres").execute(&mut *lock).await.unwrap();
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+                 AND wait_event_type = 'Lock' AND query LIKE '%movie_genres%')";
+    tokio::select! {
+        response = service.execute(details, json!({})) => panic!("{response:#}"),
+        () = until("the statement waits", async || {
+            sqlx::query_scalar::<_, bool>(waits).fetch_one(&service.pool).await.unwrap()
+        }) => {}
+    }
+    until("the lookup is counted", async || lookups("responses", "custom", "miss") == 4).await;
+    assert_eq!(lookups("responses", "profile", "miss"), 1);
+    lock.rollback().await.unwrap();
+
     // A failed load of custom weights is one of theirs, too.
     sqlx::query("ALTER TABLE movie_genres RENAME TO gone").execute(&service.pool).await.unwrap();
     let failing = "{ predictions(decade: 1990, weights: {popularOpinion: 7, criticalAcclaim: 1, industryRecognition: 2, \
                    culturalImpact: 3, peopleQuality: 4}) { nodes { movie { genres { name } } } } }";
     assert!(service.execute(failing, json!({})).await["errors"].is_array());
-    assert_eq!([lookups("responses", "custom", "miss"), lookups("responses", "profile", "miss")], [4, 1]);
+    assert_eq!([lookups("responses", "custom", "miss"), lookups("responses", "profile", "miss")], [5, 1]);
 }
 
 #[sqlx::test(migrations = false)]
