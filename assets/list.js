@@ -14,10 +14,13 @@ const BUSY_DELAY = 150; // Milliseconds until a loading list is dimmed; for fast
 const MARGIN = 800; // Pixels below the viewport in which the next page is loaded.
 const byId = (id) => document.getElementById(id);
 
+// An observer reports only what differs between two frames. If rows are appended and the end is scrolled into view
+// within one frame, it was and is in view, and nothing is reported: hence `watchEnd`.
+const end = new IntersectionObserver((entries) => entries.at(-1).isIntersecting && more(), { rootMargin: `${MARGIN}px` });
+
 let films, kind, cursor, total, shown;
 let current = null; // The latest request for the list; earlier ones are aborted.
 let growing = false;
-let failed; // The request whose list could not be extended.
 let stopStream = null;
 let baseline = new Map(); // Ranks before the first slider move.
 const rows = new Map();
@@ -32,7 +35,7 @@ export function startList() {
   updateControls();
   byId("more").addEventListener("click", more);
   byId("all").addEventListener("click", stream);
-  new IntersectionObserver(([end]) => end.isIntersecting && more(), { rootMargin: `${MARGIN}px` }).observe(byId("pager"));
+  watchEnd();
   startTools(go);
   addEventListener("popstate", () => {
     if (location.pathname.startsWith("/films/") || address.read().toString() === shown) return;
@@ -76,6 +79,7 @@ async function rank({ marks = false }) {
     byId("stale").hidden = !stale;
     showProblem("");
     updateControls();
+    watchEnd();
     if (!marks) follow();
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -117,10 +121,16 @@ function append(predictions) {
   return added.length;
 }
 
+// Loads on if the end of the list is in view now, and otherwise once it is.
+function watchEnd() {
+  end.unobserve(byId("pager"));
+  end.observe(byId("pager"));
+}
+
 async function more() {
   if (growing || !cursor) return;
   growing = true;
-  failed = undefined;
+  let failed = false;
   const request = current;
   byId("more").ariaBusy = "true";
   try {
@@ -134,14 +144,13 @@ async function more() {
     }
     showProblem("");
   } catch (error) {
-    failed = request;
-    if (error.name !== "AbortError") showProblem("Can’t load more films. Try again.");
+    failed = error.name !== "AbortError";
+    if (failed) showProblem("Can’t load more films. Try again.");
   } finally {
     growing = false;
     byId("more").ariaBusy = null;
     updateControls();
-    // The observer reports only changes: if the end is still in view, load on.
-    if (failed !== request && byId("pager").getBoundingClientRect().top < innerHeight + MARGIN) setTimeout(more);
+    if (!failed) watchEnd();
   }
 }
 

@@ -122,6 +122,21 @@ test("scrolling through 520 movies skips and repeats none", async () => {
   await close();
 });
 
+test("the list grows even if its end is scrolled into view in the frame that extended it", async () => {
+  const { page, close } = await opened("/?decade=2020");
+  await page.evaluate(() => {
+    const end = document.getElementById("pager");
+    new MutationObserver(async () => {
+      // Later than what follows the extension, yet before the next frame.
+      for (let task = 0; task < 20; task += 1) await null;
+      end.scrollIntoView();
+    }).observe(document.getElementById("films"), { childList: true });
+    end.scrollIntoView();
+  });
+  await page.waitForFunction(() => document.getElementById("films").children.length === 520);
+  await close();
+});
+
 test("the top 500 load at once, the rest by scrolling", async () => {
   const { page, close } = await opened("/");
   await page.click("#all");
