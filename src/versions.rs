@@ -9,6 +9,7 @@ mod epoch;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -16,6 +17,13 @@ use tokio::sync::watch;
 use crate::scoring::Decade;
 
 pub use epoch::{Epoch, Identity};
+
+/// How long after the start of a read the versions that it showed count as known, in a process whose version listener
+/// reads them all the time. It reads them once a second, and a read may take another second.
+///
+/// A limit and not only a message from the listener: a process that was frozen, or has no CPU time for the listener,
+/// serves requests before the listener notices that changes were missed.
+const KNOWN_FOR: Duration = Duration::from_secs(2);
 
 /// The part of the data whose changes a version counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,10 +88,15 @@ struct Known {
     versions: VersionMap,
 }
 
-/// Start of a read of the database: the number of reads that had been applied by then. If that number has changed when
-/// the read ends, the read overlapped another one.
+/// Start of a read of the database.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ReadStart(u64);
+pub(crate) struct ReadStart {
+    /// The number of reads that had been applied by then. If that number has changed when the read ends, the read
+    /// overlapped another one.
+    applied: u64,
+    /// The read shows every change that was committed until then.
+    at: Instant,
+}
 
 /// What became of a read of the database, see [`Versions::update`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +117,7 @@ pub(crate) enum Update {
 #[derive(Debug, Clone, Default)]
 pub struct Versions(Arc<SharedVersions>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct SharedVersions {
     /// What the reads that were applied have shown.
     known: watch::Sender<Known>,
@@ -114,8 +127,33 @@ struct SharedVersions {
     generation: AtomicU64,
     /// Number of reads that were applied. It changes only under the write lock of `known`.
     applied: AtomicU64,
-    /// Whether changes may have been missed since the last read.
-    unknown: AtomicBool,
+    /// Whether the versions count as known only for [`KNOWN_FOR`].
+    expires: AtomicBool,
+    /// When the read started that shows the latest state, of those that were applied: nanoseconds since `created`, 0 for
+    /// none.
+    read_at: AtomicU64,
+    created: Instant,
+}
+
+impl Default for SharedVersions {
+    fn default() -> Self {
+        Self {
+            known: watch::Sender::default(),
+            epoch: AtomicU64::default(),
+            generation: AtomicU64::default(),
+            applied: AtomicU64::default(),
+            expires: AtomicBool::default(),
+            read_at: AtomicU64::default(),
+            created: Instant::now(),
+        }
+    }
+}
+
+impl SharedVersions {
+    /// The time since these versions were created, in nanoseconds.
+    fn nanos_at(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.created).as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Versions {
@@ -152,9 +190,9 @@ impl Versions {
     /// How a value that carries `set` compares with the versions known now.
     #[must_use]
     pub fn staleness(&self, set: &VersionSet) -> Staleness {
-        // Loaded first, because an update clears it last: a caller that finds it cleared also sees the versions that
-        // the update has stored.
-        let unknown = self.0.unknown.load(Ordering::Acquire);
+        // Called first, because an update stores its time last: a caller that finds the versions known also sees those
+        // that the update has stored.
+        let unknown = self.are_unknown();
         // The generation is loaded before the versions. If an update comes between the two, the result is stored under
         // the old generation and the next call compares again. The reverse order could store an old result under the
         // new generation, and the update would never be noticed. `current_in` publishes no other data, so relaxed
@@ -170,9 +208,24 @@ impl Versions {
         if unknown { staleness.max(Staleness::Unknown) } else { staleness }
     }
 
+    /// From now on, the versions count as known only for 2 seconds after the start of a read: a version listener reads
+    /// them more often. Without this call, what was read counts as known until the process ends, which is right for a
+    /// command.
+    pub(crate) fn expire_without_reads(&self) {
+        self.0.expires.store(true, Ordering::Release);
+    }
+
     /// Records that changes may have been missed. Nothing counts as current until the versions are read again.
     pub fn mark_unknown(&self) {
-        self.0.unknown.store(true, Ordering::Release);
+        self.0.read_at.store(0, Ordering::Release);
+        self.expire_without_reads();
+    }
+
+    /// Whether changes may have been missed since the last read.
+    fn are_unknown(&self) -> bool {
+        let limit = u64::try_from(KNOWN_FOR.as_nanos()).unwrap_or(u64::MAX);
+        let is_old = |read_at: u64| read_at == 0 || self.0.nanos_at(Instant::now()).saturating_sub(read_at) > limit;
+        self.0.expires.load(Ordering::Acquire) && is_old(self.0.read_at.load(Ordering::Acquire))
     }
 
     /// Waits until a scope of `set`, or the epoch, has changed; returns at once if that has happened already.
@@ -193,11 +246,12 @@ impl Versions {
     /// Marks the start of a read of the database. The caller passes what this returns to [`update`](Self::update), with
     /// the result of the read.
     pub(crate) fn start_read(&self) -> ReadStart {
-        ReadStart(self.0.applied.load(Ordering::Acquire))
+        ReadStart { applied: self.0.applied.load(Ordering::Acquire), at: Instant::now() }
     }
 
-    /// Applies what was read from the database, and ends the unknown state. The result says if the read was not
-    /// applied, which leaves everything as it was.
+    /// Applies what was read from the database. The result says if the read was not applied, which leaves everything as
+    /// it was. The versions are then known as of the start of the read: the reply to an old read does not end the unknown
+    /// state.
     ///
     /// Reads may overlap, and the one that started first may complete last. Within an epoch that does no harm: versions
     /// only grow, so the larger version of each scope is the later one. Between epochs no such order exists. Only a
@@ -211,7 +265,7 @@ impl Versions {
                 None => read.identity,
             };
             let read = DataVersions { identity, ..read };
-            let overlapped = started.0 != self.0.applied.load(Ordering::Relaxed);
+            let overlapped = started.applied != self.0.applied.load(Ordering::Relaxed);
             update = known.outcome_of(&read, overlapped);
             if matches!(update, Update::Overlapped | Update::WentBack) {
                 return false;
@@ -224,9 +278,9 @@ impl Versions {
                 self.0.generation.fetch_add(1, Ordering::Release);
             }
             self.0.applied.fetch_add(1, Ordering::Release);
-            // Cleared last: until the new versions are visible, a value whose change was missed must not count as
+            // Stored last: until the new versions are visible, a value whose change was missed must not count as
             // current.
-            self.0.unknown.store(false, Ordering::Release);
+            self.0.read_at.fetch_max(self.0.nanos_at(started.at).max(1), Ordering::Release);
             changed
         });
         update
@@ -315,7 +369,8 @@ pub enum Staleness {
     Current,
     /// The data has changed. The value may be served while it is refreshed (soft invalidation).
     Stale,
-    /// The version listener is disconnected, so changes may have been missed. The value may be served as stale.
+    /// The versions have not been read for some seconds, so changes may have been missed. The value may be served as
+    /// stale.
     Unknown,
     /// The version of the value is below the minimum valid one (hard invalidation), belongs to another epoch, or is
     /// higher than the version that this process has read. The value must not be served.

@@ -13,8 +13,8 @@
 //! 3. A load completes and replaces the entry. A request is served the stale entry and starts the load in the
 //!    background (stale-while-revalidate). It waits for the load of an expired entry, and is served the expired entry
 //!    only if the load fails because of an outage.
-//! 4. The version listener cannot read the versions, so changes may be missed. The entry is treated as stale, whatever
-//!    its times are.
+//! 4. The version listener has not read the versions for 2 seconds, or cannot read them, so changes may be missed. The
+//!    entry is treated as stale, whatever its times are.
 //! 5. The versions are read again.
 //! 6. A hard invalidation raises a minimum valid version above the entry's version, or the database turns out to have
 //!    another history (another epoch). INVALIDATED outranks every other state.

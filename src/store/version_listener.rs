@@ -129,12 +129,14 @@ pub(super) async fn versions_of(connection: impl PgExecutor<'_>) -> Result<DataV
 }
 
 impl VersionsListener {
-    /// Keeps `versions` current: reads them now, after each notification, and at least once a second. A lost connection
-    /// is replaced. Returns only after an error.
+    /// Keeps `versions` current: reads them now, after each notification, and at least once a second. From now on they
+    /// are unknown whenever this has not succeeded for 2 seconds. A lost connection is replaced. Returns only after an
+    /// error.
     ///
     /// # Errors
     /// [`StoreError`] if the versions cannot be read within a second, or if a lost connection cannot be replaced.
     pub async fn follow(mut self, versions: &Versions) -> Result<(), StoreError> {
+        versions.expire_without_reads();
         loop {
             // During a slower read, the instance would serve cached values as current without knowing what has changed.
             // After this error, the caller marks the versions as unknown.

@@ -77,6 +77,49 @@ fn nothing_is_current_in_the_unknown_state_until_versions_are_read() {
     assert_eq!(versions.staleness(&set), Staleness::Current);
 }
 
+/// Versions of a process that has read them this long ago, and has read nothing since: it was frozen, for example.
+fn read_before(age: Duration) -> (Versions, VersionSet) {
+    let versions = Versions::default();
+    versions.expire_without_reads();
+    let created = Instant::now().checked_sub(age * 2).unwrap();
+    let versions = Versions(Arc::new(SharedVersions { created, ..Arc::into_inner(versions.0).unwrap() }));
+    publish_read_of(&versions, age, 3);
+    let set = versions.set_of([Scope::Snapshot]);
+    (versions, set)
+}
+
+/// Applies the reply to a read that started this long ago.
+fn publish_read_of(versions: &Versions, age: Duration, snapshot: i64) {
+    let started = ReadStart { at: Instant::now().checked_sub(age).unwrap(), ..versions.start_read() };
+    versions.update(started, read(identity(1), &[(Scope::Snapshot, snapshot, 0)]));
+}
+
+#[test]
+fn versions_are_unknown_two_seconds_after_the_start_of_the_last_read() {
+    for (seconds, expected) in [(1, Staleness::Current), (3, Staleness::Unknown), (86_400, Staleness::Unknown)] {
+        let (versions, set) = read_before(Duration::from_secs(seconds));
+        assert_eq!(versions.staleness(&set), expected, "{seconds} s after the read");
+    }
+    let without_listener = versions(&[(Scope::Snapshot, 3, 1)]);
+    publish_read_of(&without_listener, Duration::from_hours(1), 3);
+    let set = without_listener.set_of([Scope::Snapshot]);
+    assert_eq!(without_listener.staleness(&set), Staleness::Current);
+}
+
+#[test]
+fn a_late_reply_to_an_old_read_does_not_end_the_unknown_state() {
+    let (versions, set) = read_before(Duration::from_mins(1));
+    publish_read_of(&versions, Duration::from_secs(30), 3);
+    assert_eq!(versions.staleness(&set), Staleness::Unknown);
+    publish_read_of(&versions, Duration::ZERO, 3);
+    assert_eq!(versions.staleness(&set), Staleness::Current);
+    // Nor does it make versions unknown that a later read has shown.
+    publish_read_of(&versions, Duration::from_secs(30), 3);
+    assert_eq!(versions.staleness(&set), Staleness::Current);
+    publish_read_of(&versions, Duration::from_secs(30), 4);
+    assert_eq!(versions.staleness(&set), Staleness::Stale, "a change counts however late it is heard of");
+}
+
 #[test]
 fn a_set_found_current_is_compared_again_after_an_update() {
     let versions = versions(&[(Scope::Snapshot, 3, 1), (Scope::Profiles, 1, 1)]);
