@@ -136,6 +136,17 @@ def alert_groups(variables):
         )
         return burn("cinegraph:availability_errors:ratio_rate", limit.availability_budget, factor, long, short, floor)
 
+    def open_breaker(which):
+        # While a probe hangs, the breaker is half-open for as long as it is open between two probes, and scrapes see
+        # either state by chance. Half-open alone is no reason: a breaker stays so if no call comes.
+        labels, state = "(job, instance, breaker)", "cinegraph_circuit_breaker_state"
+        opened = f'cinegraph_circuit_breaker_transitions_total{{to="open",breaker{which}}}[{w("5m")}]'
+        return (
+            f'max by {labels} ({state}{{state="open",breaker{which}}}) == 1\n'
+            f'or (max by {labels} ({state}{{state="half_open",breaker{which}}}) == 1\n'
+            f"and sum by {labels} (increase({opened})) > 0)"
+        )
+
     def slow(factor, long, short):
         name = "cinegraph_prediction_duration_seconds"
         floor = (
@@ -158,7 +169,7 @@ def alert_groups(variables):
         return f"and on ({by}) sum by ({by}) (rate({series}[{w('5m')}])) > {limit.least_measured_rate:g}"
 
     revalidations, fallbacks = "cinegraph_cache_revalidations_total", "cinegraph_fallback_requests_total"
-    lookups, breaker = "cinegraph_cache_lookups_total", 'cinegraph_circuit_breaker_state{state="open",breaker'
+    lookups = "cinegraph_cache_lookups_total"
     writes = f'sum by (job, cache) (rate(cinegraph_cache_writes_total{{layer="l1"}}[{w("15m")}]))'
     p95 = "cinegraph:graphql_request_duration_seconds:p95_rate5m"
     page = "cinegraph_page_duration_seconds"
@@ -283,16 +294,14 @@ def alert_groups(variables):
             "cinegraph-cache",
         ),
         Alert(
-            "CinegraphCircuitBreakerOpen", f'max by (job, instance, breaker) ({breaker}="score_table"}}) == 1',
-            "1m", "critical",
+            "CinegraphCircuitBreakerOpen", open_breaker('="score_table"'), "1m", "critical",
             "Circuit breaker of the score table is open",
             "The breaker {{ $labels.breaker }} of {{ $labels.instance }} is open (state is {{ $value }}): requests use the "
             "direct query. Watch the pool, then find out why the score table fails.",
             "cinegraph-cache",
         ),
         Alert(
-            "CinegraphOptionalBreakerOpen", f'max by (job, instance, breaker) ({breaker}!="score_table"}}) == 1',
-            "1m", "warning",
+            "CinegraphOptionalBreakerOpen", open_breaker('!="score_table"'), "1m", "warning",
             "Circuit breaker of Redis or the replica is open",
             'The breaker of {{ if eq $labels.breaker "cache_l2" }}Redis{{ else }}the replica{{ end }} on '
             "{{ $labels.instance }} is open (state is {{ $value }}). Responses are still complete: watch the load on the "
