@@ -4,12 +4,12 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
 
+use super::connection::Connection;
 use super::error::{ScoreTableFault, StoreError};
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::records::{DecodeError, RowDecoder};
 use super::replica_reads::ReplicaQuery;
-use super::statement_text::InstrumentedExecutor;
 use super::transaction::TABLE_LIMIT;
 use crate::scoring::{
     Decade, DecadeColumns, DecadeColumnsBuilder, FORMULA_VERSION, Inputs, MovieId, MovieRow, ScoreVector,
@@ -206,7 +206,7 @@ impl ReplicaQuery for InTable {
         self.0
     }
 
-    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Output, sqlx::Error> {
+    async fn run(&self, connection: &mut Connection) -> Result<Self::Output, sqlx::Error> {
         let (from, until) = (self.0.first_day(), self.0.end());
         let mut columns = DecadeColumnsBuilder::default();
         let mut checked = Ok(());

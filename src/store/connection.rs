@@ -24,6 +24,7 @@ use url::{Host, Url};
 
 use super::error::StoreError;
 use super::metrics::StoreMetrics;
+use super::statement_text::{StatementTexts, record_text};
 
 /// How much longer the client waits than the server's statement timeout, so that a server that still responds can
 /// report its own, more specific error. A choice: longer than the error takes to arrive.
@@ -180,6 +181,8 @@ pub(super) struct Connection {
     progress: Progress,
     in_transaction: bool,
     server: ServerState,
+    /// Receives the text of each statement; `None` if the statements are not measured.
+    texts: Option<Arc<StatementTexts>>,
 }
 
 #[derive(Debug)]
@@ -209,7 +212,12 @@ impl Connection {
     }
 
     fn of(raw: Raw, limit: Duration, server: &ServerState) -> Self {
-        Self { raw, limit, progress: Progress::Idle, in_transaction: false, server: server.clone() }
+        Self { raw, limit, progress: Progress::Idle, in_transaction: false, server: server.clone(), texts: None }
+    }
+
+    /// Passes the text of the statements that follow to `texts`.
+    pub(super) fn record_texts(&mut self, texts: Arc<StatementTexts>) {
+        self.texts = Some(texts);
     }
 
     /// Sets the client-side limit of the statements that follow.
@@ -250,10 +258,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Runs statements without parameters. They must consist of names and constants only, so that nothing can be
-    /// injected.
+    /// Runs statements without parameters, whose text is not recorded: the span of a transaction tells what it does and
+    /// not how it begins. They must consist of names and constants only, so that nothing can be injected.
     pub(super) async fn run(&mut self, statements: String) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(AssertSqlSafe(statements)).execute(self).await.map(|_| ())
+        let (raw, response) = self.send();
+        response.complete(sqlx::raw_sql(AssertSqlSafe(statements)).execute(raw)).await.map(|_| ())
     }
 
     /// Checks that the server responds. Sends a protocol message (`Sync`) instead of a statement, so that no snapshot
@@ -265,6 +274,9 @@ impl Connection {
 
     /// Starts the `COPY … FROM STDIN` that is `statement`.
     pub(super) async fn copy_in(&mut self, statement: &str) -> Result<CopyIn<'_>, sqlx::Error> {
+        if let Some(texts) = &self.texts {
+            texts.add(statement);
+        }
         let (raw, mut response) = self.send();
         let copy = response.part(raw.copy_in_raw(statement)).await?;
         Ok(CopyIn { copy, response })
@@ -409,6 +421,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
+        let query = record_text(query, self.texts.as_deref());
         let (raw, response) = self.send();
         response.rows(raw.fetch_many(query))
     }
@@ -418,6 +431,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
+        let query = record_text(query, self.texts.as_deref());
         let (raw, response) = self.send();
         Box::pin(response.complete(raw.fetch_optional(query)))
     }

@@ -70,8 +70,7 @@ impl Store {
             Ok(connection) => Connection::pooled(connection, POLL_TIMEOUT, &replica.server),
             Err(error) => return Err(StoreError::of(name, self.with_reason(replica.pool(), error).await)),
         };
-        let mut statement =
-            Statement { connection, measurement: Measurement::start(&self.metrics, name, replica.pool()) };
+        let mut statement = Statement::start(connection, Measurement::start(&self.metrics, name, replica.pool()));
         // NULL if the server is not a replica, or was promoted.
         let position = sqlx::query_scalar!(
             r#"SELECT CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END"#

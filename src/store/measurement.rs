@@ -1,5 +1,6 @@
 //! Measurement of a named statement: duration, rows, errors, and the log line of a slow one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgPool;
@@ -7,6 +8,7 @@ use sqlx::postgres::PgPool;
 use super::error::{FailureKind, StoreError};
 use super::metrics::{StatementGuard, StoreMetrics};
 use super::query_name::QueryName;
+use super::statement_text::StatementTexts;
 use crate::telemetry::Label as _;
 
 /// Statements of requests that take longer are logged as slow. A choice: with a million movies, only the first load of
@@ -28,15 +30,14 @@ impl Measurement {
         Self { name, guard }
     }
 
-    /// Records the SQL text.
-    pub(super) fn sends(&self, sql: &str) {
-        self.guard.sends(sql);
-        tracing::debug!(query_name = self.name.as_str(), sql, "statement");
+    /// Receives the SQL texts of what is measured.
+    pub(super) fn texts(&self) -> Arc<StatementTexts> {
+        self.guard.texts()
     }
 
     /// Finishes a statement that was not sent because it got no connection.
     pub(super) fn finish_unsent(self, error: sqlx::Error) -> StoreError {
-        self.guard.finish_err(FailureKind::Connection, None);
+        self.guard.finish_unsent();
         StoreError::of(self.name, error)
     }
 

@@ -13,7 +13,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::error::FailureKind;
 use super::query_name::QueryName;
-use super::sql_text;
+use super::statement_text::{StatementTexts, TextSummary};
 use crate::telemetry::{
     self, ByLabel, Counter, Gauge, Histogram, Label as _, OperationUsage, ReadableGauge, Recorder, catalogue, integer,
     label, number,
@@ -50,7 +50,7 @@ pub struct StoreMetrics(Arc<Instruments>);
 #[derive(Debug)]
 struct Instruments {
     queries: ByLabel<QueryName, StatementInstruments>,
-    /// Number of statements that have ended, cancelled ones included.
+    /// Number of statements that were sent and have ended, cancelled ones included.
     count: AtomicU64,
     pools: ByLabel<Pool, PoolInstruments>,
     replica_lag: Gauge,
@@ -116,7 +116,8 @@ impl StoreMetrics {
             server.address = Empty,
             server.port = Empty,
         );
-        StatementGuard { metrics: self.clone(), started: Instant::now(), query_name, span }
+        let texts = Arc::new(StatementTexts::new(query_name, !span.is_disabled()));
+        StatementGuard { metrics: self.clone(), started: Instant::now(), query_name, span, texts, sent: true }
     }
 
     /// Starts measuring a wait for a connection of `pool`.
@@ -198,6 +199,9 @@ pub struct StatementGuard {
     started: Instant,
     query_name: QueryName,
     span: Span,
+    texts: Arc<StatementTexts>,
+    /// Whether the statement is sent to the server.
+    sent: bool,
 }
 
 impl StatementGuard {
@@ -208,17 +212,18 @@ impl StatementGuard {
         self.span.record("db.namespace", database);
     }
 
-    /// Adds the SQL text, which has placeholders instead of values, to the span.
-    pub fn sends(&self, sql: &str) {
-        if self.span.is_disabled() {
-            return;
-        }
-        let operation = sql_text::operation(sql);
+    /// Receives the SQL texts of the statements, which the span tells.
+    pub(super) fn texts(&self) -> Arc<StatementTexts> {
+        Arc::clone(&self.texts)
+    }
+
+    fn trace_texts(&self) {
+        let Some(TextSummary { operation, collection, text }) = self.texts.summary() else { return };
         let summary = format!("{operation} {}", self.query_name);
         self.span.record("db.operation.name", operation);
-        self.span.record("db.collection.name", sql_text::collection(sql));
+        self.span.record("db.collection.name", collection);
         self.span.record("db.query.summary", &summary);
-        self.span.record("db.query.text", sql);
+        self.span.record("db.query.text", text);
         // The semantic conventions of OpenTelemetry name a database span by its summary.
         self.span.context().span().update_name(summary);
     }
@@ -238,11 +243,22 @@ impl StatementGuard {
         self.span.record("db.response.status_code", sqlstate);
         self.metrics.0.queries.at(self.query_name).errors.at(error).increment(1);
     }
+
+    /// Records that the statement failed because it got no connection. It counts as failed, but has no duration: many
+    /// failures in no time would make the statements of an outage look fast.
+    pub fn finish_unsent(mut self) {
+        self.sent = false;
+        self.finish_err(FailureKind::Connection, None);
+    }
 }
 
 impl Drop for StatementGuard {
     fn drop(&mut self) {
         let took = self.started.elapsed();
+        self.trace_texts();
+        if !self.sent {
+            return;
+        }
         self.metrics.0.count.fetch_add(1, Ordering::Relaxed);
         self.metrics.0.queries.at(self.query_name).duration.record(took);
         OperationUsage::record_statement(took);
@@ -319,6 +335,24 @@ mod tests {
                 r#"db_client_response_returned_rows_sum{query_name="lists"} 25"#,
                 r#"db_client_operation_duration_seconds_count{query_name="lists"} 1"#,
                 r#"cinegraph_db_errors_total{query_name="snapshot",error_type="timeout"} 1"#,
+            ],
+        );
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_is_not_sent_is_an_error_without_a_duration() {
+        let (metrics, recorder) = metrics();
+        let usage = Arc::new(OperationUsage::default());
+
+        let fail = async { metrics.statement(QueryName::Lists).finish_unsent() };
+        Arc::clone(&usage).scope(fail).await;
+
+        assert_eq!((metrics.statements(), usage.statements()), (0, 0));
+        assert_has(
+            &recorder,
+            &[
+                r#"db_client_operation_duration_seconds_count{query_name="lists"} 0"#,
+                r#"cinegraph_db_errors_total{query_name="lists",error_type="connection"} 1"#,
             ],
         );
     }

@@ -3,13 +3,12 @@
 //! A result of the replica is used if the replica has every change that this instance knows of. Otherwise the primary
 //! runs the query: a cache entry must not carry a version whose changes its data lack.
 
+use super::connection::Connection;
 use super::error::StoreError;
 use super::metrics::Pool;
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::replica::Replica;
-use super::statement::Statement;
-use super::statement_text::InstrumentedExecutor;
 use super::version_listener::versions_of;
 use crate::breaker::Fallback;
 use crate::scoring::Decade;
@@ -25,10 +24,7 @@ pub(super) trait ReplicaQuery: Sync {
     /// The decade that the query reads. The replica may lack changes of other decades.
     fn decade(&self) -> Decade;
 
-    fn run(
-        &self,
-        connection: InstrumentedExecutor<'_>,
-    ) -> impl Future<Output = Result<Self::Output, sqlx::Error>> + Send;
+    fn run(&self, connection: &mut Connection) -> impl Future<Output = Result<Self::Output, sqlx::Error>> + Send;
 
     /// Number of rows or movies in a result, for metrics.
     fn rows(output: &Self::Output) -> usize;
@@ -73,18 +69,14 @@ impl Store {
     ) -> Result<Option<Q::Output>, StoreError> {
         let mut statement =
             self.statement_on(replica.pool(), &replica.server, Pool::Replica, self.limits.request, Q::NAME).await?;
-        let Statement { connection, measurement } = &mut statement;
+        let connection = statement.connection();
         // If a step fails, nothing is rolled back: the connection is dropped in its transaction, and so closed.
         let read = async {
             // Both statements see the same snapshot of the database, so that the versions are those of the rows.
             connection.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()).await?;
             let shown = versions_of(&mut *connection).await?;
             let is_current = replica.known.covers(&shown, query.decade());
-            let output = if is_current {
-                Some(query.run(InstrumentedExecutor { connection: &mut *connection, measurement }).await?)
-            } else {
-                None
-            };
+            let output = if is_current { Some(query.run(connection).await?) } else { None };
             connection.commit().await?;
             Ok(output)
         };

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 
+use super::connection::Connection;
 use super::error::StoreError;
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::records::{DecodeError, RowDecoder};
 use super::replica_reads::ReplicaQuery;
-use super::statement_text::InstrumentedExecutor;
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
 /// Metadata of the snapshot.
@@ -89,7 +89,7 @@ impl ReplicaQuery for SnapshotMovies<'_> {
         self.decade
     }
 
-    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Output, sqlx::Error> {
+    async fn run(&self, connection: &mut Connection) -> Result<Self::Output, sqlx::Error> {
         let (from, until) = (self.decade.first_day(), self.decade.end());
         let mut columns = SnapshotColumnsBuilder::default();
         let mut decoded = Ok(0);
@@ -122,7 +122,7 @@ impl ReplicaQuery for UnhittableMovies<'_> {
         self.decade
     }
 
-    async fn run(&self, connection: InstrumentedExecutor<'_>) -> Result<Self::Output, sqlx::Error> {
+    async fn run(&self, connection: &mut Connection) -> Result<Self::Output, sqlx::Error> {
         let (from, until) = (self.decade.first_day(), self.decade.end());
         sqlx::query_file_scalar!("src/store/sql/unhittable_movies.sql", self.list, from, until)
             .fetch_all(connection)

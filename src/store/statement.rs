@@ -13,7 +13,6 @@ use super::measurement::Measurement;
 use super::metrics::Pool;
 use super::pool::Store;
 use super::query_name::QueryName;
-use super::statement_text::InstrumentedExecutor;
 
 /// How long to wait for the server's reason to refuse connections, in addition to the timeout of the pool. A choice: a
 /// server that refuses does so at once, and a request that has failed already must not wait much longer.
@@ -60,7 +59,7 @@ impl Store {
             Ok(connection) => {
                 wait.acquired();
                 let connection = Connection::pooled(connection, limit, server);
-                Ok(Statement { connection, measurement: Measurement::start(&self.metrics, name, pool) })
+                Ok(Statement::start(connection, Measurement::start(&self.metrics, name, pool)))
             }
             Err(error) => {
                 if matches!(error, sqlx::Error::PoolTimedOut) {
@@ -102,9 +101,15 @@ impl Store {
 }
 
 impl Statement {
+    /// A statement on `connection`, whose text becomes part of the measurement.
+    pub(super) fn start(mut connection: Connection, measurement: Measurement) -> Self {
+        connection.record_texts(measurement.texts());
+        Self { connection, measurement }
+    }
+
     /// Executor for the statement.
-    pub(super) fn connection(&mut self) -> InstrumentedExecutor<'_> {
-        InstrumentedExecutor { connection: &mut self.connection, measurement: &self.measurement }
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 
     /// Finishes a statement that returns rows.

@@ -157,9 +157,9 @@ catalogue! {
     DB_UP: Gauge, "cinegraph_db_up", ["pool"],
         "1 if a dedicated connection got a response to its ping, which is sent every second; 0 without a replica.";
     STATEMENT_DURATION: Histogram(DB), "db_client_operation_duration_seconds", ["query_name"],
-        "Statement duration until the last row, excluding the wait for a connection.";
+        "Statement duration until the last row, excluding the wait for a connection. Statements that got none are not counted.";
     STATEMENT_ERRORS: Counter, "cinegraph_db_errors_total", ["query_name", "error_type"],
-        "Failed statements.";
+        "Failed statements, those that got no connection included.";
     STATEMENT_ROWS: Histogram(COUNT), "db_client_response_returned_rows", ["query_name"],
         "Rows per statement.";
     CONNECTIONS: Gauge, "db_client_connections", ["state", "pool"],

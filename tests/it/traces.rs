@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 
 use super::cli::{Server, get};
-use super::support::{Collector, Movie, RedisServer, Socket, TestService, attributes, until, url};
+use super::support::{Collector, Movie, RedisServer, Socket, TestService, attributes, hex, until, url};
 
 /// Names and kinds as an indented tree, in order of start. Without waits for a connection: only those above a
 /// millisecond have a span, so they depend on the load of the machine.
@@ -256,6 +256,48 @@ async fn polls_make_no_spans_and_lines_no_events(pool: PgPool) {
     let counted =
         "http_server_request_duration_seconds_count{http_request_method=\"_OTHER\",http_route=\"/additions\",";
     assert!(metrics.contains(counted), "the method is `_OTHER` in the metric, too");
+}
+
+#[sqlx::test(migrations = false)]
+async fn statements_in_transactions_tell_their_text(pool: PgPool) {
+    let service = TestService::on(pool.clone()).await;
+    Movie::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
+    service.refresh().await;
+    let collector = Collector::start().await;
+    let server = traced(&pool, &collector, &[("CINEGRAPH_LOG_FILTER", "debug")]);
+    // A job, whose request and work are transactions.
+    sqlx::query("SELECT cinegraph.request_task('score_refresh', '0 seconds')").execute(&pool).await.unwrap();
+    sqlx::query("UPDATE external_metrics SET value = 5").execute(&pool).await.unwrap();
+    until("the tasks have run", async || {
+        ["task score_drain", "task score_refresh"].iter().all(|name| collector.named(name).is_some())
+    })
+    .await;
+
+    let statements = |task: &str| {
+        let task = collector.named(task).unwrap();
+        let spans = collector.trace(&hex(&task.trace_id)).into_iter();
+        spans.filter(|span| span.kind() == SpanKind::Client).collect::<Vec<_>>()
+    };
+    for task in ["task score_drain", "task score_refresh"] {
+        let spans = statements(task);
+        assert!(!spans.is_empty(), "{task}");
+        for span in spans {
+            let told = attributes(&span.attributes);
+            let [operation, text] = ["db.operation.name", "db.query.text"]
+                .map(|name| told.get(name).unwrap_or_else(|| panic!("no {name} in {} of {task}: {told:?}", span.name)));
+            assert_eq!(span.name, format!("{operation} {}", told["cinegraph.db.query_name"]));
+            assert!(operation.starts_with(|first: char| first.is_ascii_uppercase()), "{operation}");
+            assert!(!text.is_empty() && !text.starts_with("BEGIN"), "{text}");
+        }
+    }
+    let drained = |text: &str| text.contains("DELETE FROM cinegraph.score_refresh_queue");
+    let span = statements("task score_drain").into_iter().map(|span| attributes(&span.attributes));
+    let span = span.into_iter().find(|span| drained(&span["db.query.text"])).expect("the queue is read");
+    assert_eq!(span["cinegraph.db.query_name"], "task_scores");
+    let is_logged = |line: &serde_json::Value| {
+        line["level"] == "DEBUG" && line["query_name"] == "task_scores" && drained(line["sql"].as_str().unwrap_or(""))
+    };
+    assert!(server.log().iter().any(is_logged), "the text is in the log");
 }
 
 /// The sum of all series of one name.
