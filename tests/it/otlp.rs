@@ -289,6 +289,60 @@ async fn a_collector_that_was_unreachable_is_found_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_connection_that_goes_silent_costs_nothing(pool: PgPool) {
+    let _service = movies(&pool).await;
+    for protocol in ["http/protobuf", "grpc"] {
+        let collector = Collector::start().await;
+        let link = Link::to(collector.address.port()).await;
+        let endpoint = format!("http://{}", link.address);
+        let settings = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "4000"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ];
+        let server = Server::with(&url(&pool), &settings);
+        let (before, _) = execute(&server, "{ genres { name } }");
+        collector.whole(&before).await;
+
+        // The connection in use is lost without notice, as by a firewall that forgets it. A new one works.
+        link.cut();
+        link.restore();
+        let (after, _) = execute(&server, "{ genres { name } }");
+        collector.whole(&after).await;
+
+        assert_eq!(dropped(&server, "spans", "export_failed"), 0);
+        assert_eq!(failure(&server, "spans"), None);
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_collector_that_asks_for_time_gets_it(pool: PgPool) {
+    let _service = movies(&pool).await;
+    let collector = Collector::start().await;
+    let endpoint = format!("http://{}", collector.address);
+    let settings = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        // Less than the collector asks for, so that the export ends before the time is over.
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "500"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ];
+    let server = Server::with(&url(&pool), &settings);
+    collector.fail(&[Fault::RetryAfter(3)]);
+    execute(&server, "{ genres { name } }");
+    until("the failure is logged", async || failure(&server, "spans").is_some()).await;
+    assert_eq!(failure(&server, "spans").unwrap(), "response status 429 Too Many Requests");
+    let lost = dropped(&server, "spans", "export_failed");
+
+    let (trace, _) = execute(&server, "{ genres { name } }");
+    collector.whole(&trace).await;
+
+    let sent: Vec<_> = collector.sent().iter().map(|sent| sent.at).collect();
+    assert!(sent[1] - sent[0] >= Duration::from_millis(2_900), "the next one came after {:?}", sent[1] - sent[0]);
+    assert_eq!(dropped(&server, "spans", "export_failed"), lost);
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_silent_collector_delays_the_end_by_seconds_only(pool: PgPool) {
     let _service = movies(&pool).await;
     // It accepts connections and never responds.

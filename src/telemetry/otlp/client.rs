@@ -1,14 +1,16 @@
 //! Sends the telemetry of one signal: with retries, within a time limit, and with a warning when it fails.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use prost::Message;
 use tokio::runtime::Handle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::super::dropped::{self, DropReason, Signal};
@@ -22,6 +24,10 @@ use super::target::Target;
 /// collector are over within the time limit of an export, and it gets no more than a few requests in that time.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Maximum time for which a collector may ask to send nothing. A choice: collectors ask for seconds, and a wrong value must
+/// not end the telemetry of a day.
+const THROTTLE_MAX: Duration = Duration::from_mins(5);
 
 /// How often a failure of one signal is logged. While the collector is down, each export fails.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
@@ -37,6 +43,8 @@ struct Shared {
     abort: CancellationToken,
     /// The connection, while no request uses it. Exports of one signal do not overlap, so one suffices.
     idle: Mutex<Option<Connection>>,
+    /// Before this time the collector wants no request.
+    not_before: Mutex<Option<Instant>>,
     failures: Mutex<Failures>,
 }
 
@@ -62,8 +70,8 @@ impl Failures {
 impl Client {
     /// A client whose requests are executed by `runtime`, and fail as soon as `abort` is cancelled.
     pub(super) fn new(signal: Signal, target: Target, runtime: Handle, abort: CancellationToken) -> Self {
-        let (idle, failures) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { signal, target, runtime, abort, idle, failures }))
+        let (idle, not_before, failures) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Shared { signal, target, runtime, abort, idle, not_before, failures }))
     }
 
     /// Sends a message that contains this many items; counts and logs what is lost. The export runs whether or not the
@@ -92,10 +100,17 @@ impl Client {
 
     async fn send(&self, body: Bytes) -> Result<(), ExportError> {
         let limit = self.0.target.timeout;
-        tokio::select! {
-            done = timeout(limit, self.attempt_until(Instant::now() + limit, body)) => {
-                done.unwrap_or(Err(ExportError::Timeout(limit)))
+        let exported = async {
+            // The collector has asked for this time, which is no part of the limit. What comes meanwhile waits in the queue.
+            let not_before = *self.0.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(time) = not_before {
+                sleep_until(time.into()).await;
             }
+            let attempts = self.attempt_until(Instant::now() + limit, body);
+            timeout(limit, attempts).await.unwrap_or(Err(ExportError::Timeout(limit)))
+        };
+        tokio::select! {
+            done = exported => done,
             () = self.0.abort.cancelled() => Err(ExportError::Stopped),
         }
     }
@@ -104,14 +119,19 @@ impl Client {
     async fn attempt_until(&self, deadline: Instant, body: Bytes) -> Result<(), ExportError> {
         let mut delay = RETRY_FIRST;
         loop {
-            let Err(error) = self.attempt(body.clone()).await else { return Ok(()) };
+            // In a box, since it contains the TLS handshakes of two connections.
+            let Err(error) = Box::pin(self.attempt(body.clone())).await else { return Ok(()) };
             // Half to all of the delay, so that instances that lost one collector do not return together.
             let backoff = delay.mul_f64(0.5 + rand::random::<f64>() / 2.0);
             let wait = match error.retry() {
                 Retry::Never => return Err(error),
                 Retry::Later => backoff,
-                // The collector may ask for no delay at all.
-                Retry::After(wait) => wait.max(backoff),
+                Retry::After(wait) => {
+                    // The collector may ask for no delay at all.
+                    let wait = wait.max(backoff).min(THROTTLE_MAX);
+                    self.throttle(wait);
+                    wait
+                }
             };
             if wait >= deadline.saturating_duration_since(Instant::now()) {
                 return Err(error);
@@ -121,20 +141,40 @@ impl Client {
         }
     }
 
+    /// Sends nothing for this time, as the collector asks: not this export, nor, if this one ends before, the next ones.
+    fn throttle(&self, wait: Duration) {
+        *self.0.not_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + wait);
+    }
+
+    /// Sends the request once, by the connection of the last export if there is one.
     async fn attempt(&self, body: Bytes) -> Result<(), ExportError> {
-        let target = &self.0.target;
         // Taken out: if this future is dropped by a time-out, so is the connection, with its unfinished request.
-        let idle = self.idle().take().filter(|connection| !connection.is_closed());
-        let (mut connection, is_used) = match idle {
-            Some(connection) => (connection, true),
-            None => (Connection::open(target).await?, false),
+        let Some(used) = self.idle().take().filter(|connection| !connection.is_closed()) else {
+            return self.attempt_anew(body).await;
         };
-        let mut response = connection.send(message::request(target, body.clone())?).await;
-        if response.is_err() && is_used {
+        let mut first = pin!(self.attempt_on(used, body.clone()));
+        match timeout(self.0.target.timeout / 2, &mut first).await {
             // The collector may have closed it since the last export, which is no failure.
-            connection = Connection::open(target).await?;
-            response = connection.send(message::request(target, body)?).await;
+            Ok(Err(ExportError::Connection(_))) => return self.attempt_anew(body).await,
+            Ok(done) => return done,
+            Err(_) => {}
         }
+        // The collector is slow, or the network has lost the connection without telling anybody. Whichever of the two
+        // connections responds decides. The collector may get the items twice, as OTLP permits, rather than never.
+        match select(first, pin!(self.attempt_anew(body))).await {
+            Either::Left((Err(ExportError::Connection(_)), second)) => second.await,
+            Either::Right((Err(ExportError::Connect(_) | ExportError::Connection(_)), first)) => first.await,
+            Either::Left((done, _)) | Either::Right((done, _)) => done,
+        }
+    }
+
+    async fn attempt_anew(&self, body: Bytes) -> Result<(), ExportError> {
+        self.attempt_on(Connection::open(&self.0.target).await?, body).await
+    }
+
+    async fn attempt_on(&self, mut connection: Connection, body: Bytes) -> Result<(), ExportError> {
+        let target = &self.0.target;
+        let response = connection.send(message::request(target, body)?).await;
         let received = Received::read(response.map_err(ExportError::Connection)?).await?;
         *self.idle() = Some(connection);
         received.check(target.protocol)

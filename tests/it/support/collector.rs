@@ -5,6 +5,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -51,6 +52,7 @@ pub(crate) type Attributes = BTreeMap<String, String>;
 /// How an export was sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
+    pub(crate) at: Instant,
     pub(crate) path: String,
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
@@ -249,8 +251,12 @@ fn router(received: &Shared) -> Router {
 
 /// Notes how an export was sent, and responds with the next fault.
 async fn intercept(State(received): State<Shared>, request: Request, next: Next) -> Response {
-    let sent =
-        Sent { path: request.uri().path().to_owned(), version: request.version(), headers: request.headers().clone() };
+    let sent = Sent {
+        at: Instant::now(),
+        path: request.uri().path().to_owned(),
+        version: request.version(),
+        headers: request.headers().clone(),
+    };
     let fault = {
         let mut received = received.0.lock().unwrap();
         received.sent.push(sent);
