@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from monitoring import dashboards, rules
+from monitoring.panels import SERIES
 from monitoring.variables import Variables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +45,29 @@ def outdated_tests():
             yield f"alerts/tests/panels.yml tests {tested}, which no panel draws"
 
 
+def read(expression):
+    """The metrics that an expression reads, by recorded series too."""
+    recorded = {record: each for _, group in rules.recording_groups(Variables()) for record, each in group}
+    for match in SERIES.finditer(expression):
+        if match[1] in recorded:
+            yield from read(recorded[match[1]])
+        elif match[1]:
+            yield re.sub("_(bucket|count|sum)$", "", match[1])
+
+
+def undrawn():
+    """Alerts whose dashboard does not draw what they read, and panels that may be empty and do not say why."""
+    marks = {name for each in dashboards.ANNOTATIONS for name in read(each["expr"])}
+    for alert in (alert for _, group in rules.alert_groups(Variables()) for alert in group):
+        drawn = {name for each in dashboards.PANELS[alert.dashboard] for target in each.get("targets", []) for name in read(target["expr"])}
+        for name in sorted(set(read(alert.expression)) - drawn - marks - {"up"}):
+            yield f"{alert.dashboard} does not draw {name}, which {alert.name} reads"
+    for item in dashboards.all_panels():
+        divides = any(re.search(r"quantile| / (?!0)|:ratio|:p95", target["expr"]) for target in item["targets"])
+        if divides and "Empty: " not in item["description"] and item["title"] != "Runtime busy":
+            yield f"*{item['title']}* does not say why it may be empty"
+
+
 def problems(text):
     """What is missing, as sentences."""
     sections = dict(re.findall(r"^## (Cinegraph\w+)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
@@ -67,5 +91,5 @@ def problems(text):
 
 
 if __name__ == "__main__":
-    found = [*dead_links(), *outdated_tests(), *(f"docs/runbooks.md: {each}" for each in problems(RUNBOOKS.read_text()))]
+    found = [*dead_links(), *outdated_tests(), *undrawn(), *(f"docs/runbooks.md: {each}" for each in problems(RUNBOOKS.read_text()))]
     sys.exit("\n".join(found) or None)

@@ -40,6 +40,7 @@ def fields_table():
         ('sum by (field) (rate(cinegraph_graphql_field_requests_total{outcome="error"}[$__rate_interval]))', "{{field}}"),
         kind="table",
         width=16,
+        empty="no field, or no p95 of a field, in five minutes",
         links=[
             traces('span.graphql.field.schema_coordinate=~".+[.]${__data.fields.Field}" && duration>100ms'),
             logs('root_fields=~".*${__data.fields.Field}.*"'),
@@ -57,6 +58,17 @@ BAD = 'sum(increase(cinegraph_slo_requests_total{result="bad"}[30d]))'
 COUNTED = 'sum(increase(cinegraph_slo_requests_total{result=~"good|bad"}[30d]))'
 GRAPHQL_SECONDS = 'http_server_request_duration_seconds{http_route="/graphql"}'
 
+HIT_RATIO = panel(
+    "Hit ratio of requests",
+    "percentunit",
+    "CinegraphHitRatioLow",
+    "Objective: 90 % of predictions requests under a profile's weights are served from a cache. Below the line: the cache "
+    "dashboard shows which cache misses; low just after a start is normal.",
+    ("cinegraph:cached_requests:ratio_rate5m", "{{job}}"),
+    line=0.9, low=True, near_one=0.9, links=REQUESTS,
+    empty="no such request in five minutes",
+)
+
 OVERVIEW = [
     row("Do we keep our promises?"),
     panel(
@@ -69,7 +81,7 @@ OVERVIEW = [
             f"1 - {BAD.replace('sum(', 'sum by (surface) (')} / {COUNTED.replace('sum(', 'sum by (surface) (')}",
             "{{surface}}",
         ),
-        kind="stat", line=0.999, low=True,
+        kind="stat", line=0.999, low=True, empty="no request of that surface has been counted",
     ),
     panel(
         "Error budget left",
@@ -77,7 +89,7 @@ OVERVIEW = [
         "CinegraphErrorBudgetBurnSlow",
         "Share of the allowed failures of 30 days that is left. Below 0: release only fixes.",
         (f"1 - ({BAD} / {COUNTED}) / 0.001", "budget left"),
-        kind="stat", line=0, low=True,
+        kind="stat", line=0, low=True, empty="no request has been counted",
     ),
     panel(
         "Build",
@@ -95,7 +107,7 @@ OVERVIEW = [
         "failing error code in the GraphQL dashboard, then what changed when it began.",
         ("cinegraph:availability_errors:ratio_rate1h / 0.001", "1 h {{job}} {{surface}}"),
         ("cinegraph:availability_errors:ratio_rate6h / 0.001", "6 h {{job}} {{surface}}"),
-        line=14.4,
+        line=14.4, empty="no request of that surface in that time",
     ),
     panel(
         "Cached predictions under 50 ms",
@@ -104,17 +116,9 @@ OVERVIEW = [
         "Objective: 99 %. Below the line: look at Runtime busy and CPU here, then at the time in layer l2 in the cache "
         "dashboard.",
         ("1 - cinegraph:cached_latency_slow:ratio_rate1h", "{{job}}"),
-        line=0.99, low=True, near_one=0.9,
+        line=0.99, low=True, near_one=0.9, empty="no cached prediction in an hour",
     ),
-    panel(
-        "Hit ratio of requests",
-        "percentunit",
-        "CinegraphHitRatioLow",
-        "Objective: 90 % of predictions requests under a profile's weights are served from a cache. Below the line: the cache dashboard shows "
-        "which cache misses; low just after a start is normal.",
-        ("cinegraph:cached_requests:ratio_rate5m", "{{job}}"),
-        line=0.9, low=True, near_one=0.9, links=REQUESTS,
-    ),
+    HIT_RATIO,
     row("What do clients see?"),
     panel(
         "Requests by outcome",
@@ -163,7 +167,7 @@ OVERVIEW = [
         "Page timings measured by browsers. ttfb high: the service is slow. first_list high with a low ttfb: the "
         "network or the browser. Above the line for 15 minutes an alert creates a ticket.",
         (quantile(0.95, "cinegraph_page_duration_seconds", "phase"), "{{phase}}"),
-        line=0.5, links=REQUESTS,
+        line=0.5, links=REQUESTS, empty="nobody has opened the page",
     ),
     row("Is there enough of the machine?"),
     panel(
@@ -221,12 +225,13 @@ OVERVIEW = [
         "CinegraphErrorBudgetBurnFast",
         "The alerts of this job, as Prometheus sees them, silenced ones too. The runbook of each has its name.",
         ('max by (alertname, severity) (ALERTS{alertname=~"Cinegraph.+",alertstate="firing",job=~"$job"})', "{{alertname}}"),
-        kind="state-timeline", width=12, mappings=shown("red"),
+        kind="state-timeline", width=12, mappings=shown("red"), empty="no alert fires",
     ),
 ]
 
 CACHE = [
     row("Do the caches hit?"),
+    HIT_RATIO,
     panel(
         "Hit ratio by cache",
         "percentunit",
@@ -234,7 +239,7 @@ CACHE = [
         "Below the line: look at evictions (too small), at writes (not warmed) and at misses (keys or versions "
         "changed). responses may be low: other caches are behind it.",
         ("cinegraph:cache_hits:ratio_rate5m", "{{cache}}"),
-        line=0.9, low=True, near_one=0.9, links=CACHES,
+        line=0.9, low=True, near_one=0.9, links=CACHES, empty="no request has asked that cache in five minutes",
     ),
     panel(
         "Lookups by result",
@@ -262,7 +267,7 @@ CACHE = [
         "ops",
         "CinegraphCacheL2Down",
         "Benefit of L2: an l2 hit is a load that another instance has done. l2 errors and timeouts, which count as "
-        "misses: Redis fails or is slow.",
+        "misses: Redis fails or is slow. l2 is 0 without Redis.",
         (
             "sum by (layer, result) (rate(cinegraph_cache_layer_requests_total[$__rate_interval]))",
             "{{layer}} {{result}}",
@@ -274,7 +279,16 @@ CACHE = [
         "CinegraphCacheL2Down",
         "l2: Redis calls end at redis_timeout_seconds. l1 above a millisecond: the process lacks CPU time.",
         (quantile(0.99, "cinegraph_cache_operation_duration_seconds", "layer", "op"), "{{layer}} {{op}}"),
-        line=0.05,
+        line=0.05, empty="no such operation, as of l2 without Redis",
+    ),
+    panel(
+        "Redis responds",
+        "none",
+        "CinegraphCacheL2Down",
+        "Each instance pings Redis every five seconds. no: it uses only its own memory and the database; look at Redis.",
+        # 2 if it is not configured.
+        ("cinegraph_cache_l2_up + 2 * (1 - cinegraph_cache_l2_enabled)", "{{instance}}"),
+        kind="state-timeline", mappings=shown("green", "red", absent="not configured"),
     ),
     row("What does a miss cost?"),
     panel(
@@ -311,10 +325,19 @@ CACHE = [
         "Fill",
         "percentunit",
         "CinegraphCacheEvictionPressure",
-        "At 1 each write evicts an entry. Full with a good hit ratio is fine; full with evictions and misses: raise "
-        "cache_answers_bytes or cache_columns_bytes.",
+        "Entries of the limit of entries. At 1 each write evicts one. Full with a good hit ratio is fine. Fill in bytes "
+        "beside it is the other limit.",
         ("cinegraph_cache_entries / cinegraph_cache_capacity_entries", "{{cache}} {{instance}}"),
-        many=True,
+        many=True, empty="the cache has no limit, as when it is off",
+    ),
+    panel(
+        "Fill in bytes",
+        "percentunit",
+        "CinegraphCacheEvictionPressure",
+        "Bytes of the limit of bytes. Near 1 each write evicts an entry, however few there are: with evictions and misses, "
+        "raise cache_answers_bytes or cache_columns_bytes.",
+        ("cinegraph_cache_estimated_bytes / cinegraph_cache_capacity_bytes", "{{cache}} {{instance}}"),
+        many=True, empty="the cache has no limit, as when it is off",
     ),
     panel(
         "Evictions",
@@ -397,7 +420,7 @@ DATABASE = [
         "then at the query plan. Names that begin with task_ may be slow.",
         ("cinegraph:db_operation_duration_seconds:p95_rate5m", "{{query_name}}"),
         line=0.1, links=STATEMENTS,
-        many=True,
+        many=True, empty="that statement has not run in five minutes",
     ),
     panel(
         "Statement rate",
@@ -457,6 +480,23 @@ DATABASE = [
         ("sum(db_client_connection_pending_requests)", "pending"),
     ),
     panel(
+        "Pool use by instance",
+        "percentunit",
+        "CinegraphDbPoolSaturated",
+        "Connections in use of the limit of each instance. The sums beside it hide one full pool among idle ones.",
+        ("cinegraph:db_pool_used:ratio", "{{instance}}"),
+        line=0.9, empty="no instance has a pool, or the recording rules are not loaded",
+    ),
+    panel(
+        "Pool exhausted",
+        "none",
+        "CinegraphDbPoolExhausted",
+        "yes: no statement of this instance gets a connection although the database responds. Restart it unless its "
+        "sessions wait for a lock.",
+        ("cinegraph_db_pool_exhausted", "{{instance}}"),
+        kind="state-timeline", mappings=shown("red"),
+    ),
+    panel(
         "Wait for a connection p99",
         "s",
         "CinegraphDbPoolSaturated",
@@ -485,7 +525,7 @@ DATABASE = [
             "(cinegraph_task_interval_seconds > 0)",
             "{{task}}",
         ),
-        line=3, links=TASKS,
+        line=3, links=TASKS, empty="no instance has reported an interval",
     ),
     panel(
         "Runs in an hour",
@@ -512,7 +552,7 @@ DATABASE = [
         "A task whose runs take longer than its period runs all the time. Rising with the catalogue is normal.",
         ("histogram_quantile(0.95, sum by (le, task) (rate(cinegraph_task_duration_seconds_bucket[1h])))", "{{task}}"),
         links=TASKS,
-        many=True,
+        many=True, empty="that task has not run in an hour",
     ),
     panel(
         "Running",
@@ -587,7 +627,7 @@ GRAPHQL = [
         "CinegraphQueryTimeRise",
         "Query-time alert: fires at twice yesterday's p95 and above the line. The table of fields shows which one.",
         ("cinegraph:graphql_request_duration_seconds:p95_rate5m", "{{job}}"),
-        line=0.1, links=OPERATIONS,
+        line=0.1, links=OPERATIONS, empty="no operation in five minutes",
     ),
     panel(
         "Phases p95",
@@ -652,6 +692,15 @@ GRAPHQL = [
         "Operations rejected before execution. complexity or depth after a client's release: its query is too large; "
         "contact its developers, or raise query_complexity_limit.",
         ("sum by (reason) (rate(cinegraph_graphql_rejected_total[$__rate_interval]))", "{{reason}}"),
+    ),
+    panel(
+        "Rejected admin tokens",
+        "ops",
+        "CinegraphInvalidAdminTokens",
+        "invalid: a client with an outdated token, or somebody guesses; the log has the addresses. rate_limit: not "
+        "checked, since that client had sent too many invalid ones.",
+        ("sum by (reason) (rate(cinegraph_admin_tokens_rejected_total[$__rate_interval]))", "{{reason}}"),
+        links=[logs('level="WARN"')],
     ),
     row("How large are the operations?"),
     panel(

@@ -82,8 +82,12 @@ def panel(title, unit, runbook, why, *queries, kind="timeseries", line=None, low
 
     `runbook`: the alert whose section helps; `queries`: pairs of expression and legend; `line`: threshold, red above it,
     or below if `low`; `links`: data links; `many`: the legend is a table beside the graph, for more than eight entries;
-    `near_one`: a ratio whose interesting part begins at this value.
+    `near_one`: a ratio whose interesting part begins at this value; `empty`: what it means if there is nothing to see, for
+    panels that divide or take a quantile.
     """
+    # A share or a quantile of nothing has no value, which is not a fault.
+    if empty := more.pop("empty", "nothing was measured" if any("quantile" in each for each, _ in queries) else ""):
+        why = f"{why} Empty: {empty}."
     instant = kind in ("stat", "table")
     colours = ("red", "green") if low else ("green", "red")
     steps = [{"color": "green" if line is None else colours[0], "value": None}]
@@ -151,9 +155,11 @@ def quantile(share, metric, *labels):
     return f"histogram_quantile({share}, sum by ({by}) (rate({name}_bucket{selector}[$__rate_interval])))"
 
 
-def shown(colour, otherwise="transparent"):
-    """Value mappings of a state: 1 in this colour, 0 in the other, by default invisible."""
+def shown(colour, otherwise="transparent", absent=None):
+    """Value mappings of a state: 1 in this colour, 0 in the other, by default invisible, and 2 if it is `absent`."""
     states = {"0": {"text": "no", "color": otherwise}, "1": {"text": "yes", "color": colour}}
+    if absent:
+        states["2"] = {"text": absent, "color": "transparent"}
     return [{"type": "value", "options": states}]
 
 

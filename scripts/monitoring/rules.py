@@ -490,7 +490,7 @@ def alert_groups(variables):
             "Mutations with invalid admin tokens",
             "{{ $value | humanize }} mutations in ten minutes had an invalid admin token: a client with an outdated token, "
             "or somebody guesses. The log has the clients' addresses.",
-            "cinegraph-overview",
+            "cinegraph-graphql",
         ),
         # Repeated log lines are left out on purpose, which is no fault.
         Alert(
