@@ -1,11 +1,10 @@
 //! Two instances, Redis and a PostgreSQL with a standby under random faults, judged by clients that trust the
 //! documentation.
 //!
-//! `make chaos` runs it for ten minutes. It is not part of CI until every seed passes: after a pause of an instance, or of
-//! its connections, it finds responses that are too old and not marked stale. It is not part of `make test`, because it
-//! needs root and judges by time limits, which a machine that runs other tests would exceed. CHAOS_SECONDS is the
-//! duration, CHAOS_SEED decides which faults occur in which order, CHAOS_BINARY is another program to test. The output of
-//! a failed run has the seed, every action with its time and the path of the logs.
+//! `make chaos` runs it for ten minutes, CI for one. It is not part of `make test`, because it needs root and judges by
+//! time limits, which a machine that runs other tests would exceed. CHAOS_SECONDS is the duration, CHAOS_SEED decides
+//! which faults occur in which order, CHAOS_BINARY is another program to test. The output of a failed run has the seed,
+//! every action with its time and the path of the logs.
 
 mod actors;
 mod client;
