@@ -8,12 +8,13 @@ mod epoch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::clock::Moment;
 use crate::scoring::Decade;
 
 pub use epoch::{Epoch, Identity};
@@ -24,6 +25,9 @@ pub use epoch::{Epoch, Identity};
 /// A limit and not only a message from the listener: a process that was frozen, or has no CPU time for the listener,
 /// serves requests before the listener notices that changes were missed.
 const KNOWN_FOR: Duration = Duration::from_secs(2);
+
+/// Earlier than every time since the start of the process.
+const NEVER: i64 = i64::MIN;
 
 /// The part of the data whose changes a version counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -129,9 +133,10 @@ struct SharedVersions {
     applied: AtomicU64,
     /// Whether the versions count as known only for [`KNOWN_FOR`].
     expires: AtomicBool,
-    /// When the read started that shows the latest state, of those that were applied: nanoseconds since `created`, 0 for
-    /// none.
-    read_at: AtomicU64,
+    /// When the read started that shows the latest state, of those that were applied; see [`Self::nanos_at`].
+    read_at: AtomicI64,
+    /// When changes may last have been missed.
+    missed_at: AtomicI64,
     created: Instant,
 }
 
@@ -143,16 +148,24 @@ impl Default for SharedVersions {
             generation: AtomicU64::default(),
             applied: AtomicU64::default(),
             expires: AtomicBool::default(),
-            read_at: AtomicU64::default(),
+            read_at: AtomicI64::new(NEVER),
+            missed_at: AtomicI64::new(NEVER),
             created: Instant::now(),
         }
     }
 }
 
 impl SharedVersions {
-    /// The time since these versions were created, in nanoseconds.
-    fn nanos_at(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.created).as_nanos()).unwrap_or(u64::MAX)
+    /// The time from the creation of these versions to `at`, in nanoseconds: an atomic cannot hold an `Instant`.
+    fn nanos_at(&self, at: Instant) -> i64 {
+        let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+        nanos(at.saturating_duration_since(self.created)) - nanos(self.created.saturating_duration_since(at))
+    }
+
+    /// The time since the last read started; very long if there was none.
+    fn age(&self) -> Duration {
+        let age = self.nanos_at(Instant::now()).saturating_sub(self.read_at.load(Ordering::Acquire));
+        Duration::from_nanos(age.try_into().unwrap_or_default())
     }
 }
 
@@ -217,15 +230,21 @@ impl Versions {
 
     /// Records that changes may have been missed. Nothing counts as current until the versions are read again.
     pub fn mark_unknown(&self) {
-        self.0.read_at.store(0, Ordering::Release);
+        self.0.missed_at.store(self.0.nanos_at(Instant::now()), Ordering::Release);
         self.expire_without_reads();
+    }
+
+    /// The moment of the state of the data that the versions show, given the moment `now`: `now` itself while the
+    /// versions are known, otherwise when the last read of them started.
+    #[must_use]
+    pub fn as_of(&self, now: Moment) -> Moment {
+        if self.are_unknown() { now - self.0.age() } else { now }
     }
 
     /// Whether changes may have been missed since the last read.
     fn are_unknown(&self) -> bool {
-        let limit = u64::try_from(KNOWN_FOR.as_nanos()).unwrap_or(u64::MAX);
-        let is_old = |read_at: u64| read_at == 0 || self.0.nanos_at(Instant::now()).saturating_sub(read_at) > limit;
-        self.0.expires.load(Ordering::Acquire) && is_old(self.0.read_at.load(Ordering::Acquire))
+        let was_missed = || self.0.read_at.load(Ordering::Acquire) <= self.0.missed_at.load(Ordering::Acquire);
+        self.0.expires.load(Ordering::Acquire) && (was_missed() || self.0.age() > KNOWN_FOR)
     }
 
     /// Waits until a scope of `set`, or the epoch, has changed; returns at once if that has happened already.
@@ -247,6 +266,12 @@ impl Versions {
     /// the result of the read.
     pub(crate) fn start_read(&self) -> ReadStart {
         ReadStart { applied: self.0.applied.load(Ordering::Acquire), at: Instant::now() }
+    }
+
+    /// A read that started some time ago.
+    #[cfg(test)]
+    pub(crate) fn start_read_before(&self, age: Duration) -> ReadStart {
+        ReadStart { at: Instant::now().checked_sub(age).unwrap(), ..self.start_read() }
     }
 
     /// Applies what was read from the database. The result says if the read was not applied, which leaves everything as
@@ -280,7 +305,7 @@ impl Versions {
             self.0.applied.fetch_add(1, Ordering::Release);
             // Stored last: until the new versions are visible, a value whose change was missed must not count as
             // current.
-            self.0.read_at.fetch_max(self.0.nanos_at(started.at).max(1), Ordering::Release);
+            self.0.read_at.fetch_max(self.0.nanos_at(started.at), Ordering::Release);
             changed
         });
         update

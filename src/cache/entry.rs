@@ -73,7 +73,9 @@ pub struct Entry<V> {
 pub struct Validity {
     /// When the load of the value started.
     pub created_at: Moment,
-    /// When the load of the oldest value started, among this value and those that it is derived from.
+    /// When the load of the oldest value started, among this value and those that it is derived from. If a load started
+    /// while the versions were unknown, the moment of the state that they show counts: the value carries them, so nothing
+    /// tells which later changes it has.
     pub oldest_part: Moment,
     /// End of the fresh window.
     pub fresh_until: Moment,
@@ -87,6 +89,12 @@ impl Validity {
     pub fn new(created_at: Moment, ttl: Ttl) -> Self {
         let fresh_until = created_at + ttl.fresh;
         Self { created_at, oldest_part: created_at, fresh_until, stale_until: fresh_until + ttl.stale }
+    }
+
+    /// Counts the value as no younger than `as_of`, the moment of the state that its versions show.
+    #[must_use]
+    pub fn with_versions_as_of(self, as_of: Moment) -> Self {
+        Self { oldest_part: self.oldest_part.min(as_of), ..self }
     }
 
     /// Shortens both windows so that they end no later than those of `part`, a value that this one is derived from.

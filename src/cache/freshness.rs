@@ -28,7 +28,9 @@ use crate::versions::{Staleness, VersionSet, Versions};
 
 /// Soft invalidations make an entry stale only when it is at least this old; until then it counts as fresh. Without
 /// this limit, every lookup of data that changes all day would find a stale entry and start a refresh. The age is that
-/// of the oldest part of the entry: otherwise, the windows of values that are derived from each other would add up.
+/// of the oldest part of the entry: otherwise, the windows of values that are derived from each other would add up. A
+/// part that was loaded while the versions were unknown is as old as these: otherwise, it would count as fresh for five
+/// more seconds after a change that it may lack.
 /// Five seconds are a choice between the number of refreshes and how late requests see a change of scores.
 const SOFT_WINDOW: Duration = Duration::from_secs(5);
 

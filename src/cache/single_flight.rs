@@ -11,7 +11,9 @@
 //! ```
 
 use std::collections::HashMap;
+use std::future::pending;
 use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -85,9 +87,17 @@ where
         if new.is_empty() {
             return joined;
         }
-        // If the load panics, its task drops the sender, and every caller that waits for the result panics too.
         let (sender, receiver) = oneshot::channel();
-        let load = async { receiver.await.unwrap_or_else(|_| std::panic::panic_any("cache load did not complete")) };
+        let load = async {
+            match receiver.await {
+                Ok(Some(result)) => result,
+                // The load has panicked: every caller that waits for the result panics too.
+                Ok(None) => std::panic::panic_any("cache load did not complete"),
+                // The task of the load was dropped, which only a runtime that is shutting down does. It drops the callers
+                // too.
+                Err(_) => pending().await,
+            }
+        };
         let (load, leader) = (load.boxed().shared(), Context::current().span().span_context().clone());
         // Only makes the future of the load, which runs in the task below.
         let (scope, loading) = start(new.clone());
@@ -101,7 +111,8 @@ where
         drop(loads);
         let registration = Registration { loads: Arc::clone(&self.0), keys: new };
         tokio::spawn(async move {
-            let result = loading.await;
+            // What a load shares is valid at every step, so a panic leaves nothing half-changed.
+            let result = AssertUnwindSafe(loading).catch_unwind().await.ok();
             // Deregistered first: a caller that has the result, and then needs newer data, must start a new load.
             drop(registration);
             // The send fails if no caller waits any more.
@@ -221,6 +232,21 @@ mod tests {
             loads.release.notify_one();
             let [joined] = loads.join(&["a"]).try_into().ok().unwrap();
             assert_eq!((joined.role, joined.load.await), (FlightRole::Leader, number));
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_runtime_is_no_panic_of_its_loads() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let loads = Loads::default();
+        let callers = {
+            let _entered = runtime.enter();
+            loads.join(&["a"]).into_iter().chain(loads.join(&["a"])).collect::<Vec<_>>()
+        };
+        // Waits until the task of the load is dropped.
+        drop(runtime);
+        for caller in callers {
+            assert!(caller.load.now_or_never().is_none());
         }
     }
 

@@ -14,7 +14,7 @@ use super::*;
 use crate::breaker::BreakerMetrics;
 use crate::clock::{Clock, ClockHand};
 use crate::telemetry::{OperationUsage, Recorder};
-use crate::versions::{DataVersions, Identity, Scope, Version, VersionSet, Versions};
+use crate::versions::{DataVersions, Identity, ReadStart, Scope, Version, VersionSet, Versions};
 
 const TTL: Ttl = Ttl::of(Duration::from_mins(1));
 
@@ -75,6 +75,13 @@ impl Fixture {
     }
 
     fn with(entries: usize, redis: impl FnOnce(&Recorder) -> Option<Redis>) -> Self {
+        let fixture = Self::without_versions(entries, redis);
+        fixture.publish(1, 0);
+        fixture
+    }
+
+    /// A fixture that has read no versions yet.
+    fn without_versions(entries: usize, redis: impl FnOnce(&Recorder) -> Option<Redis>) -> Self {
         let (clock, hand) = Clock::manual(DateTime::UNIX_EPOCH);
         let recorder = Recorder::new().unwrap();
         let metrics = CacheMetrics::new(&recorder);
@@ -83,16 +90,7 @@ impl Fixture {
         let context = CacheContext { versions: versions.clone(), clock, metrics, redis };
         let capacity = Capacity { entries, bytes: 1_000_000 };
         let cache = Cache::shared(CacheSettings { name: CacheName::Films, capacity }, &context);
-        let fixture = Self {
-            cache,
-            versions,
-            clock: hand,
-            recorder,
-            started: Arc::default(),
-            released: Semaphore::new(0).into(),
-        };
-        fixture.publish(1, 0);
-        fixture
+        Self { cache, versions, clock: hand, recorder, started: Arc::default(), released: Semaphore::new(0).into() }
     }
 
     /// Publishes the version of the data that every value depends on.
@@ -102,6 +100,10 @@ impl Fixture {
 
     /// Publishes the version as if it were read from a database whose schema has this identity.
     fn publish_of(&self, schema: &str, current: i64, min_valid: i64) {
+        self.publish_read(self.versions.start_read(), schema, current, min_valid);
+    }
+
+    fn publish_read(&self, started: ReadStart, schema: &str, current: i64, min_valid: i64) {
         let identity = Identity {
             schema: schema.to_owned(),
             objects: "5/16400".to_owned(),
@@ -110,7 +112,7 @@ impl Fixture {
             is_standby: false,
         };
         let versions = HashMap::from([(Scope::Snapshot, Version { current, min_valid })]);
-        self.versions.update(self.versions.start_read(), DataVersions { identity, versions });
+        self.versions.update(started, DataVersions { identity, versions });
     }
 
     fn load(&self, ending: Ending) -> impl Future<Output = Result<Loaded<Option<u32>>, Failure>> + Send + 'static {
@@ -368,6 +370,22 @@ async fn a_refresh_that_panics_is_tried_again() {
     assert_eq!(fixture.lookup("a", Ending::Value).await.unwrap(), Ok(Some(1)));
     fixture.refreshed("ok", 1).await;
     assert_eq!(fixture.lookup("a", Ending::Value).await.unwrap(), Ok(Some(3)));
+}
+
+#[tokio::test]
+async fn a_value_loaded_while_the_versions_are_unknown_is_as_old_as_they_are() {
+    for (age, refreshes) in [(1, 0), (10, 1)] {
+        let fixture = Fixture::without_versions(1_000, |_| None);
+        fixture.released.add_permits(2);
+        fixture.versions.expire_without_reads();
+        fixture.publish_read(fixture.versions.start_read_before(Duration::from_secs(age)), "a", 2, 0);
+        assert_eq!(fixture.lookup("a", Ending::Value).await.unwrap(), Ok(Some(1)));
+        // The change may have been made before the load, so the five seconds in which it need not show may be over.
+        fixture.publish(3, 0);
+        assert_eq!(fixture.lookup("a", Ending::Value).await.unwrap(), Ok(Some(1)));
+        fixture.started(1 + refreshes).await;
+        assert_eq!(fixture.counter("lookups", "result", "stale"), u64::from(refreshes), "versions read {age} s ago");
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,20 @@ pub(super) type Loader<K, V, E> =
 /// Result of a load in flight, by key.
 pub(super) type Loading<K, V, E> = Result<Arc<HashMap<K, LoadOutcome<V>>>, FailedLoad<E>>;
 
+/// When a load started.
+#[derive(Debug, Clone, Copy)]
+struct LoadStart {
+    created_at: Moment,
+    versions_as_of: Moment,
+}
+
+impl LoadStart {
+    fn now(context: &CacheContext) -> Self {
+        let created_at = context.clock.moment();
+        Self { created_at, versions_as_of: context.versions.as_of(created_at) }
+    }
+}
+
 /// A load that failed.
 #[derive(Debug, Clone)]
 pub(super) struct FailedLoad<E> {
@@ -221,7 +235,8 @@ where
         }
         // Taken before the load, because the data may change while the load runs: the age of the entry counts from its
         // first read of data.
-        let (started, created_at) = (Instant::now(), self.cache_context.clock.moment());
+        let started = Instant::now();
+        let start = LoadStart::now(&self.cache_context);
         let statements = OperationUsage::current_statements();
         let loaded = loader(missing.clone()).await;
         let done = if loaded.is_ok() { Status::Ok } else { Status::Error };
@@ -233,7 +248,7 @@ where
             Ok(loaded) => {
                 let dependencies = DependencyScope::current().map(|scope| scope.snapshot()).unwrap_or_default();
                 let store =
-                    |(key, loaded): (K, _)| (key.clone(), self.store(key, loaded, created_at, &dependencies, reason));
+                    |(key, loaded): (K, _)| (key.clone(), self.store(key, loaded, start, &dependencies, reason));
                 outcomes.extend(loaded.into_iter().map(store));
             }
             // Only if every key has an entry that may be served. The result must not leave out the others, because it
@@ -256,13 +271,13 @@ where
         &self,
         key: K,
         loaded: Loaded<V>,
-        created_at: Moment,
+        LoadStart { created_at, versions_as_of }: LoadStart,
         dependencies: &Dependencies,
         reason: WriteReason,
     ) -> LoadOutcome<V> {
         let Loaded { value, mut version_set, ttl, bytes, source } = loaded;
         version_set.add(&dependencies.version_set);
-        let validity = Validity::new(created_at, ttl.jittered(rand::random()));
+        let validity = Validity::new(created_at, ttl.jittered(rand::random())).with_versions_as_of(versions_as_of);
         let validity = dependencies.validity.map_or(validity, |parts| validity.min(&parts));
         let custom = key.is_custom() || dependencies.custom;
         let entry = Arc::new(Entry { value: Arc::new(value), version_set, validity, bytes, custom });

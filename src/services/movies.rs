@@ -278,7 +278,8 @@ impl Movies {
     /// Its result may be that something does not exist, so it is valid no longer than a negative entry.
     fn record_read(&self) {
         if let Some(dependencies) = DependencyScope::current() {
-            let validity = Validity::new(self.clock.moment(), self.limits.negative());
+            let now = self.clock.moment();
+            let validity = Validity::new(now, self.limits.negative()).with_versions_as_of(self.versions.as_of(now));
             dependencies.record(&self.versions.set_of_all(), validity, DataSource::Database);
         }
     }

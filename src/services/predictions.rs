@@ -299,7 +299,9 @@ impl Predictions {
     /// [`ReadMode::Latest`]. Neither reads nor stores windows: cached ones may lack changes for some seconds.
     async fn latest_page(&self, request: &PageRequest) -> Result<RankingPage, ServiceError> {
         if let Some(dependencies) = DependencyScope::current() {
-            let validity = Validity::new(self.clock.moment(), self.limits.ranking(request.decade));
+            let now = self.clock.moment();
+            let validity = Validity::new(now, self.limits.ranking(request.decade));
+            let validity = validity.with_versions_as_of(self.versions.as_of(now));
             dependencies.record(&self.version_set_of(request), validity, DataSource::Memory);
         }
         self.rank(request, request.first).await

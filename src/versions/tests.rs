@@ -1,6 +1,8 @@
+use chrono::DateTime;
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::Clock;
 
 /// An identity of a primary on this timeline. Its other parts are always the same.
 fn identity(timeline: i32) -> Identity {
@@ -81,8 +83,6 @@ fn nothing_is_current_in_the_unknown_state_until_versions_are_read() {
 fn read_before(age: Duration) -> (Versions, VersionSet) {
     let versions = Versions::default();
     versions.expire_without_reads();
-    let created = Instant::now().checked_sub(age * 2).unwrap();
-    let versions = Versions(Arc::new(SharedVersions { created, ..Arc::into_inner(versions.0).unwrap() }));
     publish_read_of(&versions, age, 3);
     let set = versions.set_of([Scope::Snapshot]);
     (versions, set)
@@ -90,8 +90,7 @@ fn read_before(age: Duration) -> (Versions, VersionSet) {
 
 /// Applies the reply to a read that started this long ago.
 fn publish_read_of(versions: &Versions, age: Duration, snapshot: i64) {
-    let started = ReadStart { at: Instant::now().checked_sub(age).unwrap(), ..versions.start_read() };
-    versions.update(started, read(identity(1), &[(Scope::Snapshot, snapshot, 0)]));
+    versions.update(versions.start_read_before(age), read(identity(1), &[(Scope::Snapshot, snapshot, 0)]));
 }
 
 #[test]
@@ -104,6 +103,18 @@ fn versions_are_unknown_two_seconds_after_the_start_of_the_last_read() {
     publish_read_of(&without_listener, Duration::from_hours(1), 3);
     let set = without_listener.set_of([Scope::Snapshot]);
     assert_eq!(without_listener.staleness(&set), Staleness::Current);
+}
+
+#[test]
+fn versions_show_the_state_of_their_last_read_while_they_are_unknown() {
+    let now = Clock::manual(DateTime::UNIX_EPOCH).0.moment() + Duration::from_hours(1);
+    let (versions, _) = read_before(Duration::from_mins(1));
+    let age = now.since(versions.as_of(now));
+    assert!((Duration::from_mins(1)..Duration::from_secs(90)).contains(&age), "{age:?}");
+    publish_read_of(&versions, Duration::from_secs(1), 3);
+    assert_eq!(versions.as_of(now), now);
+    versions.mark_unknown();
+    assert!(versions.as_of(now) < now);
 }
 
 #[test]
