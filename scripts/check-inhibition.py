@@ -48,8 +48,7 @@ HIDDEN = {
     "CinegraphDatabaseDown": {"CinegraphCircuitBreakerOpen", "CinegraphFallbackShedding", *TICKETS},
     "CinegraphDatabaseRecovering": TICKETS,
     "CinegraphRuntimeStarved": {"CinegraphDbPoolSaturated", "CinegraphDbPoolTimeouts"},
-    # Both count the failures of one surface.
-    "CinegraphErrorBudgetBurnFast": {"CinegraphErrorBudgetBurnMedium", "CinegraphErrorBudgetBurnSlow"},
+    "CinegraphErrorBudgetBurnFast": {"CinegraphErrorBudgetBurnSlow"},
     "CinegraphErrorBudgetBurnMedium": {"CinegraphErrorBudgetBurnSlow"},
     "CinegraphCachedLatencyBurnFast": {"CinegraphCachedLatencyBurnSlow"},
     "CinegraphDown": {"CinegraphRestarting"},
