@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::future::pending;
 use std::hash::Hash;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -91,8 +91,9 @@ where
         let load = async {
             match receiver.await {
                 Ok(Some(result)) => result,
-                // The load has panicked: every caller that waits for the result panics too.
-                Ok(None) => std::panic::panic_any("cache load did not complete"),
+                // The load has panicked: every caller that waits for the result panics too. Resumed, because only the panic
+                // of the load itself must be logged.
+                Ok(None) => resume_unwind(Box::new("cache load did not complete")),
                 // The task of the load was dropped, which only a runtime that is shutting down does. It drops the callers
                 // too.
                 Err(_) => pending().await,

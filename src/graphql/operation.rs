@@ -43,7 +43,7 @@ impl Cost {
 pub(super) struct Operation {
     metrics: GraphqlMetrics,
     guard: OperationGuard,
-    /// The request's trace context, for the log line of an operation that is dropped outside of it.
+    /// The request's trace context, for the log lines of an operation that continues or is dropped outside of it.
     context: Context,
     span: Span,
     pub(super) info: Arc<OperationInfo>,
@@ -103,6 +103,11 @@ impl Operation {
 
     pub(super) fn span(&self) -> Span {
         self.span.clone()
+    }
+
+    /// The trace context of the request.
+    pub(super) fn context(&self) -> Context {
+        self.context.clone()
     }
 
     /// The counters of the SQL statements that the operation runs.

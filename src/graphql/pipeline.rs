@@ -1,7 +1,6 @@
 //! The operation pipeline of HTTP and WebSocket: admission, response cache, parsing, validation, execution, encoding.
 //! Every operation is measured and logged once, however it ends. Main type: [`OperationPipeline`].
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -289,10 +288,9 @@ impl<E: Executor> OperationPipeline<E> {
         let limit = self.limits.timeout;
         let mut response = match tokio::time::timeout(limit, Box::pin(executed)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(panic)) => {
+            // The panic is logged where it happened, see `telemetry::log_panics`.
+            Ok(Err(_)) => {
                 status = ExecutionStatus::Panicked;
-                let message = panic_text(panic.as_ref());
-                tracing::error!(exception.r#type = "panic", exception.message = message, "operation panicked");
                 Response::from_errors(vec![error_with_code(ErrorCode::Internal, "internal server error")])
             }
             Err(_) => {
@@ -334,10 +332,4 @@ impl<E: Executor> OperationPipeline<E> {
             self.metrics.field(field).finish(Status::Ok);
         }
     }
-}
-
-/// The panic message.
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&'static str>().copied()).unwrap_or("unknown")
 }

@@ -6,6 +6,7 @@ use async_graphql::futures_util::stream::{BoxStream, StreamExt};
 use async_graphql::parser::types::Selection;
 use async_graphql::{Executor, PathSegment, Request, Response, Value};
 use bytes::Bytes;
+use opentelemetry::context::FutureExt;
 use opentelemetry::trace::SpanContext;
 use tracing::Instrument;
 
@@ -106,7 +107,10 @@ impl SubscriptionStream {
         let dependencies = DependencyScope::new(ReadMode::Request);
         let usage = self.operation.usage();
         let next = usage.scope(Arc::clone(&dependencies).of(self.responses.next()));
-        let Some(mut response) = next.instrument(self.operation.span()).await else {
+        // The span alone is not enough: it is disabled if the trace is not sampled, and the events of a response in parts
+        // are computed by a task of their own.
+        let next = next.instrument(self.operation.span()).with_context(self.operation.context());
+        let Some(mut response) = next.await else {
             self.done = true;
             return None;
         };

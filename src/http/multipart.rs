@@ -71,8 +71,8 @@ fn body(events: SubscriptionStream, permit: ConnectionPermit, metrics: GraphqlMe
     let (sender, parts) = mpsc::channel(1);
     let task = AbortOnDropHandle::new(tokio::spawn(async move {
         let parts = PartSender { sender, slow_after: permit.limits().slow_after, metrics };
+        // A panic is logged where it happened.
         if AssertUnwindSafe(parts.send_all(events, &permit)).catch_unwind().await.is_err() {
-            tracing::error!("operation panicked");
             parts.metrics.error(ErrorCode::Internal);
             let _ = parts.send(fatal(ErrorCode::Internal, "internal error") + END).await;
         }

@@ -147,18 +147,10 @@ fn with_method_fallback(routes: Router) -> Router {
     })
 }
 
-/// Responds with 500 if a handler panics, and logs the panic.
+/// Responds with 500 if a handler panics. The panic is logged where it happened, see [`crate::telemetry::log_panics`].
 fn catch_panic_layer(observer: RequestObserver) -> CatchPanicLayer<impl ResponseForPanic<ResponseBody = Body>> {
-    CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| after_panic(&observer, panic.as_ref()))
-}
-
-fn after_panic(observer: &RequestObserver, panic: &(dyn Any + Send)) -> Response {
-    let reason = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&'static str>().copied())
-        .unwrap_or("unknown");
-    tracing::error!(exception.r#type = "panic", exception.message = reason, "request handler panicked");
-    observer.metrics.graphql.error(ErrorCode::Internal);
-    error_response(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error")
+    CatchPanicLayer::custom(move |_: Box<dyn Any + Send>| {
+        observer.metrics.graphql.error(ErrorCode::Internal);
+        error_response(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, "internal error")
+    })
 }

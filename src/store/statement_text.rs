@@ -118,7 +118,9 @@ mod tests {
 
     fn summary(sent: &[&str]) -> Option<(String, Option<String>, String)> {
         let texts = StatementTexts::new(QueryName::Profiles, true);
-        sent.iter().for_each(|sql| texts.add(sql));
+        for sql in sent {
+            texts.add(sql);
+        }
         texts.summary().map(|TextSummary { operation, collection, text }| (operation, collection, text))
     }
 

@@ -15,6 +15,7 @@ use tracing_subscriber::registry::Registry;
 use super::log_format::{LineLayer, LogFormat, SERVICE};
 use super::log_writer::{BufferedWriter, FlushGuard};
 use super::otlp::Pipeline;
+use super::panics::log_panics;
 use super::rate_limit::RateLimitFilter;
 use super::recorder::Recorder;
 use super::sampled_spans::{self, SampledSpanFilter};
@@ -74,7 +75,7 @@ impl Drop for TelemetryGuard {
     }
 }
 
-/// Starts logs and traces for the whole process. `filter` is what `RUST_LOG` would hold, e.g. `info,sqlx::query=off`.
+/// Starts logs and traces for the whole process, and logs its panics. `filter` is what `RUST_LOG` would hold, e.g. `info,sqlx::query=off`.
 ///
 /// # Errors
 /// [`TelemetryError`] if the filter is invalid, a thread cannot be started, or telemetry is running already.
@@ -89,6 +90,7 @@ pub fn init(format: LogFormat, filter: &str, output: LogOutput) -> Result<Teleme
     };
     let (subscriber, mut guard) = subscriber(format, filter, writer)?;
     tracing::subscriber::set_global_default(subscriber)?;
+    log_panics();
     guard.lines = lines;
     if !guard.exports.is_disabled() {
         opentelemetry::global::set_tracer_provider(guard.exports.traces().clone());
@@ -327,6 +329,33 @@ mod tests {
         });
 
         assert!(captured.lines()[0]["trace_id"].is_string());
+    }
+
+    #[test]
+    fn a_panic_is_a_line_in_both_formats() {
+        log_panics();
+        let panicking = |text: &'static str| {
+            let operation = tracing::info_span!("operation");
+            let panic = move || operation.in_scope(|| panic!("{text} \"{}\"", 7));
+            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panic)).is_err());
+        };
+
+        let captured = capture(LogFormat::Json, "info", || panicking("of JSON"));
+        let [line] = captured.lines().try_into().unwrap();
+        assert_eq!((&line["level"], &line["message"]), (&"ERROR".into(), &"panicked".into()));
+        assert_eq!((&line["exception.type"], &line["exception.message"]), (&"panic".into(), &"of JSON \"7\"".into()));
+        assert!(line["location"].as_str().unwrap().starts_with("src/telemetry/init.rs:"), "{line}");
+        assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
+
+        let captured = capture(LogFormat::Pretty, "info", || panicking("of pretty lines"));
+        let text = captured.text();
+        assert!(text.contains("ERROR cinegraph::telemetry::panics: panicked exception.type=\"panic\""), "{text}");
+        assert!(
+            text.contains("exception.message=\"of pretty lines \\\"7\\\"\"") && text.contains(" trace_id="),
+            "{text}"
+        );
+
+        assert_eq!(capture(LogFormat::Json, "off", || panicking("printed instead")).text(), "");
     }
 
     #[test]

@@ -589,9 +589,18 @@ impl Server {
         self.posted("/graphql", body)
     }
 
+    /// The same, with this `traceparent`.
+    pub(crate) fn execute_in_trace(&self, traceparent: &str, body: &str) -> (u16, String, String) {
+        self.posted_with("/graphql", &format!("traceparent: {traceparent}\r\n"), body)
+    }
+
     fn posted(&self, path: &str, body: &str) -> (u16, String, String) {
+        self.posted_with(path, "", body)
+    }
+
+    fn posted_with(&self, path: &str, headers: &str, body: &str) -> (u16, String, String) {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}\
              Content-Length: {}\r\n\r\n",
             self.public,
             body.len()

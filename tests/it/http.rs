@@ -19,7 +19,7 @@ use cinegraph::http::{
     ConnectionLimiter, ConnectionLimits, Explorer, HttpLimits, HttpMetrics, HttpState, PerCoreRuntimes, Probe,
     Readiness, TrustedPeers, WebSocketLimits, admin, public, serve,
 };
-use cinegraph::telemetry::{LogFormat, Recorder, TelemetryGuard, subscriber};
+use cinegraph::telemetry::{LogFormat, Recorder, TelemetryGuard, log_panics, subscriber};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -611,6 +611,7 @@ async fn untrusted_peer_does_not_choose_the_trace_id() {
 
 #[tokio::test]
 async fn panic_is_one_log_line() {
+    log_panics();
     let log = Log::start();
     let shell = Shell::new();
 
@@ -622,6 +623,11 @@ async fn panic_is_one_log_line() {
         (line["outcome"].as_str(), line["trace_id"].as_str()),
         (Some("error"), Some(response.header("x-trace-id")))
     );
+    let panics: Vec<Value> = log.lines().into_iter().filter(|line| line["level"] == "ERROR").collect();
+    let [panic] = panics.try_into().unwrap();
+    assert_eq!((&panic["message"], &panic["exception.message"]), (&json!("panicked"), &json!("hunter2")));
+    assert_eq!(panic["trace_id"], line["trace_id"]);
+    assert!(!response.text.contains("hunter2"));
 }
 
 #[tokio::test]

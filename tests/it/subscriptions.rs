@@ -16,7 +16,7 @@ use cinegraph::http::{
     ConnectionLimiter, ConnectionLimits, HttpLimits, HttpMetrics, HttpState, Probe, Readiness, TrustedPeers,
     WebSocketLimits, public, serve,
 };
-use cinegraph::telemetry::Recorder;
+use cinegraph::telemetry::{Recorder, log_panics};
 use futures_util::StreamExt;
 use futures_util::stream::{self, Stream};
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Server, get};
+use crate::http::Log;
 use crate::support::{Movie, NodeClient, Socket, TestService, until, url};
 
 struct Toy;

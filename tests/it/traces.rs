@@ -259,6 +259,28 @@ async fn polls_make_no_spans_and_lines_no_events(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn propagators_decide_whether_a_caller_is_followed(pool: PgPool) {
+    let _service = TestService::on(pool.clone()).await;
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    for (propagators, is_followed) in
+        [("tracecontext", true), ("baggage,tracecontext", true), ("baggage", false), ("none", false)]
+    {
+        let collector = Collector::start().await;
+        let server = traced(&pool, &collector, &[("OTEL_PROPAGATORS", propagators)]);
+
+        let body = json!({ "query": "{ profiles { name } }" }).to_string();
+        let (status, head, _) = server.execute_in_trace(&format!("00-{trace}-{parent}-01"), &body);
+
+        until("the request has arrived", async || collector.named("POST /graphql").is_some()).await;
+        let span = collector.named("POST /graphql").unwrap();
+        assert_eq!((status, hex(&span.trace_id) == trace), (200, is_followed), "{propagators}");
+        assert_eq!(hex(&span.parent_span_id), if is_followed { parent } else { "" }, "{propagators}");
+        assert_eq!(head.contains(trace), is_followed, "{propagators}: {head}");
+        assert!(span.links.is_empty(), "{propagators}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
 async fn statements_in_transactions_tell_their_text(pool: PgPool) {
     let service = TestService::on(pool.clone()).await;
     Movie::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;

@@ -230,8 +230,8 @@ impl<E: Executor> Connection<E> {
     /// Executes an operation, sends its results and its final message, and unregisters it.
     async fn execute(&self, id: String, request: Request) {
         let results = AssertUnwindSafe(self.send_results(&id, request)).catch_unwind();
+        // A panic is logged where it happened.
         let last = results.await.unwrap_or_else(|_| {
-            tracing::error!("operation panicked");
             self.metrics.error(ErrorCode::Internal);
             protocol::error_with_code(&id, ErrorCode::Internal, "internal error")
         });

@@ -188,9 +188,18 @@ async fn a_stream_that_is_not_read_is_dropped() {
 
 #[tokio::test]
 async fn a_panic_ends_the_stream_with_an_error() {
+    log_panics();
+    let log = Log::start();
     let shell = Shell::new().await;
-    let (_, body) = Response::subscribed(&shell, "subscription { breaking }").await.whole().await;
+    let (head, body) = Response::subscribed(&shell, "subscription { breaking }").await.whole().await;
     let [last] = parts(&body).try_into().unwrap();
     assert_eq!(last["errors"][0]["extensions"]["code"], "INTERNAL");
     assert!(!body.contains("hunter2"), "{body}");
+
+    // The trace is not sampled, but its id is in the response and in the log.
+    let trace = head.lines().find_map(|line| line.strip_prefix("x-trace-id: ")).unwrap();
+    let errors: Vec<Value> = log.lines().into_iter().filter(|line| line["level"] == "ERROR").collect();
+    let [line] = errors.try_into().unwrap();
+    assert_eq!((&line["exception.message"], &line["trace_id"]), (&json!("hunter2"), &json!(trace)));
+    assert_eq!(line["sampled"], false);
 }
