@@ -327,8 +327,8 @@ async fn a_collector_that_asks_for_time_gets_it(pool: PgPool) {
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
-    let server = Server::with(&url(&pool), &settings);
     collector.fail(&[Fault::RetryAfter(6)]);
+    let server = Server::with(&url(&pool), &settings);
     execute(&server, "{ genres { name } }");
     until("the failure is logged", async || failure(&server, "spans").is_some()).await;
     assert_eq!(failure(&server, "spans").unwrap(), "response status 429 Too Many Requests");
