@@ -1,6 +1,7 @@
 //! `cinegraph predict`
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use clap::Args;
 use serde::Serialize;
@@ -9,16 +10,20 @@ use super::arguments::{RankingArgs, decade};
 use super::output::{print, print_data, print_json};
 use super::table::table;
 use crate::app::App;
+use crate::graphql;
 use crate::scoring::{Decade, MovieId, likelihood};
 use crate::services::Services;
 use crate::services::predictions::ScoredMovie;
 use crate::services::profiles::WeightSelection;
 
+/// Text of the default decade, in the form of the argument.
+static DEFAULT_DECADE: LazyLock<String> = LazyLock::new(|| graphql::DEFAULT_DECADE.to_string());
+
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a separate flag")]
 pub(super) struct PredictArgs {
     /// First year of the decade, such as 1990
-    #[arg(long, value_parser = decade, default_value = "2020")]
+    #[arg(long, value_parser = decade, default_value = DEFAULT_DECADE.as_str())]
     decade: Decade,
     /// How many movies
     #[arg(long, default_value_t = 25)]

@@ -4,7 +4,9 @@
 //! Main types: [`OperationPipeline`] and [`Api`].
 
 mod batch_scheduler;
+mod complexity;
 mod context;
+mod default_arguments;
 mod document;
 mod document_limits;
 mod error;
@@ -32,6 +34,7 @@ mod variables;
 
 pub use crate::cache::Lookup;
 pub use crate::services::Bearer;
+pub use default_arguments::{DEFAULT_DECADE, DEFAULT_LIST};
 pub use document_limits::DocumentLimits;
 pub use error::RETRY_AFTER_SECONDS;
 pub use error_code::ErrorCode;

@@ -10,9 +10,8 @@ use super::error::ApiError;
 use crate::scoring::{MovieId, Standing};
 use crate::versions::Epoch;
 
-/// Maximum page size. A choice. The `complexity` attributes of the schema repeat the number, and a cached page of
-/// `services::predictions` has as many movies.
-const PAGE_MAX: i32 = 100;
+/// Maximum page size. A choice. A cached page of `services::predictions` has as many movies.
+pub(super) const PAGE_MAX: i32 = 100;
 
 /// Error text for a cursor that cannot be decoded.
 const INVALID_CURSOR: &str = "is not a valid cursor";

@@ -36,7 +36,7 @@ pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 #[derive(Debug, Clone, Copy)]
 pub struct QueryLimits {
     /// Maximum cost in points: one point per field, multiplied by the sizes of the pages that contain the field, plus
-    /// the constants of expensive fields.
+    /// the constants of expensive fields in `graphql::complexity`.
     pub max_complexity: usize,
     /// Whether introspection is allowed.
     pub introspection: bool,

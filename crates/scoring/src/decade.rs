@@ -35,7 +35,7 @@ impl Decade {
 
     /// First year.
     #[must_use]
-    pub fn year(self) -> i32 {
+    pub const fn year(self) -> i32 {
         self.0
     }
 

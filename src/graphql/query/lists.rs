@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Object, SimpleObject};
 
+use crate::graphql::complexity;
 use crate::graphql::context::context;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
@@ -15,7 +16,7 @@ pub(super) struct ListQueries;
 #[Object]
 impl ListQueries {
     /// All lists, ordered by key, with movie counts by decade.
-    #[graphql(complexity = "50 + 10 * child_complexity")]
+    #[graphql(complexity = "complexity::LIST_COUNTS + complexity::LISTS * child_complexity")]
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<MovieList>, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
@@ -26,14 +27,14 @@ impl ListQueries {
     }
 
     /// All genres, ordered by name. The filter of `predictions` takes their names.
-    #[graphql(complexity = "20 * child_complexity")]
+    #[graphql(complexity = "complexity::FILTER_VALUES * child_complexity")]
     async fn genres(&self, ctx: &Context<'_>) -> Result<Vec<Genre>, ApiError> {
         let context = context(ctx);
         query_field(ctx, async { Ok(context.reference().await?.genres.iter().map(Into::into).collect()) }).await
     }
 
     /// All production countries, ordered by code. The filter of `predictions` takes their codes.
-    #[graphql(complexity = "20 * child_complexity")]
+    #[graphql(complexity = "complexity::FILTER_VALUES * child_complexity")]
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
         let context = context(ctx);
         query_field(ctx, async { Ok(context.reference().await?.countries.iter().map(Into::into).collect()) }).await

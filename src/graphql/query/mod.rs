@@ -1,10 +1,5 @@
-//! The query root: one file per subject, merged into one type.
-//!
-//! The complexity of a field is a rough estimate in points, in two parts. A constant stands for the work that the field
-//! causes whatever it selects, such as ranking a decade (10) or validating all decades (100). To it is added the
-//! complexity of the selected fields, multiplied by the number of items. That number is the requested page size, of
-//! which at most 100 count because larger ones are rejected later, or a typical number for a field without a page size
-//! (10 profiles or lists, 20 genres or countries).
+//! The query root: one file per subject, merged into one type. [`complexity`](super::complexity) says what each field
+//! costs.
 
 mod lists;
 mod movie_lookup;

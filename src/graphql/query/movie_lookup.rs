@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, Object, OneofObject, connection};
 
+use crate::graphql::complexity;
 use crate::graphql::context::{RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
@@ -60,7 +61,7 @@ impl MovieQueries {
     }
 
     /// Movies whose title contains a text, ordered by title; case and accents do not matter.
-    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[graphql(complexity = "complexity::RANKING + complexity::items(first) * child_complexity")]
     async fn movies(
         &self,
         ctx: &Context<'_>,

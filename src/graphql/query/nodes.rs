@@ -10,7 +10,7 @@ use crate::graphql::types::movie_prediction::Movie;
 use crate::graphql::types::people::Person;
 use crate::graphql::types::profile::Profile;
 
-/// Maximum number of IDs in `nodes`: the maximum page size. The complexity of `nodes` assumes it.
+/// Maximum number of IDs in `nodes`: the maximum page size.
 const MAX_NODE_IDS: usize = 100;
 
 /// An object with a global ID, which `node` and `nodes` can load.
@@ -49,7 +49,7 @@ impl NodeQueries {
     }
 
     /// Movies, people and profiles by global ID, in the order of `ids`. An entry is null if its object does not exist.
-    #[graphql(complexity = "ids.len().min(100) * child_complexity")]
+    #[graphql(complexity = "ids.len().min(MAX_NODE_IDS) * child_complexity")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_graphql::{Context, Object};
 
 use super::movie_lookup::MovieBy;
+use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, RequestContext, context};
+use crate::graphql::default_arguments::{DEFAULT_DECADE, DEFAULT_LIST};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::{Edge, page_size};
 use crate::graphql::root_fields::query_field;
@@ -25,16 +27,19 @@ pub(super) struct RankingQueries;
 impl RankingQueries {
     /// Candidates of a decade, highest score first: the movies most likely to join the target list. A candidate is a
     /// fully imported movie that is not on the list. Fully imported means that its data is complete enough to be ranked.
-    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[graphql(complexity = "complexity::RANKING + complexity::items(first) * child_complexity")]
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn predictions(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        #[graphql(
+            desc = "Key of the target list. The query `lists` returns all keys",
+            default_with = "DEFAULT_LIST.to_owned()"
+        )]
         list: String,
-        #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
+        #[graphql(desc = "First year of the decade, such as 1990", default_with = "DEFAULT_DECADE")] decade: i32,
         #[graphql(desc = "Returns only matching movies. Their ranks stay the same")] filter: Option<PredictionFilter>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
@@ -54,14 +59,17 @@ impl RankingQueries {
     }
 
     /// Score and rank of one movie, whether on the target list or not. Null if the movie does not exist.
-    #[graphql(complexity = "5 + child_complexity")]
+    #[graphql(complexity = "complexity::MOVIE_RANK + child_complexity")]
     async fn prediction(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Identifies the movie")] by: MovieBy,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        #[graphql(
+            desc = "Key of the target list. The query `lists` returns all keys",
+            default_with = "DEFAULT_LIST.to_owned()"
+        )]
         list: String,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);
@@ -78,16 +86,19 @@ impl RankingQueries {
 
     /// Confirmed additions of a decade, highest score first. A confirmed addition is a fully imported movie that is
     /// already on the target list.
-    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[graphql(complexity = "complexity::RANKING + complexity::items(first) * child_complexity")]
     #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn confirmed_additions(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        #[graphql(
+            desc = "Key of the target list. The query `lists` returns all keys",
+            default_with = "DEFAULT_LIST.to_owned()"
+        )]
         list: String,
-        #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
+        #[graphql(desc = "First year of the decade, such as 1990", default_with = "DEFAULT_DECADE")] decade: i32,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
         #[graphql(

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object};
 
+use crate::graphql::complexity;
 use crate::graphql::context::context;
+use crate::graphql::default_arguments::DEFAULT_LIST;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::decade_validation::{DecadeValidation, ScoreBasis, ValidationParams};
@@ -21,13 +23,16 @@ pub(super) struct ValidationQueries;
 impl ValidationQueries {
     /// How accurately a ranking predicts the target list, in all decades before the 2020s. If N movies of a decade are
     /// on the list, the accuracy is the share of them that are in the top N of the ranking.
-    #[graphql(complexity = "100 + child_complexity")]
+    #[graphql(complexity = "complexity::ALL_VALIDATIONS + child_complexity")]
     async fn validation(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        #[graphql(
+            desc = "Key of the target list. The query `lists` returns all keys",
+            default_with = "DEFAULT_LIST.to_owned()"
+        )]
         list: String,
         #[graphql(
             desc = "Which scores to rank by: `BLIND` ones ignore the target list, `AS_PUBLISHED` ones depend on it",
@@ -46,13 +51,16 @@ impl ValidationQueries {
     }
 
     /// How accurately a ranking predicts the target list in one decade.
-    #[graphql(complexity = "20 + child_complexity")]
+    #[graphql(complexity = "complexity::VALIDATION + child_complexity")]
     async fn decade_validation(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        #[graphql(
+            desc = "Key of the target list. The query `lists` returns all keys",
+            default_with = "DEFAULT_LIST.to_owned()"
+        )]
         list: String,
         #[graphql(desc = "First year of the decade, such as 1990")] decade: i32,
         #[graphql(
@@ -73,11 +81,14 @@ impl ValidationQueries {
     }
 
     /// The accuracy of the rankings under all active profiles, to find the best one.
-    #[graphql(complexity = "400 + 10 * child_complexity")]
+    #[graphql(complexity = "complexity::PROFILE_COMPARISON + complexity::PROFILES * child_complexity")]
     async fn profile_comparison(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        #[graphql(
+            desc = "Key of the target list. The query `lists` returns all keys",
+            default_with = "DEFAULT_LIST.to_owned()"
+        )]
         list: String,
         #[graphql(
             desc = "Which scores to rank by: `BLIND` ones ignore the target list, `AS_PUBLISHED` ones depend on it",

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Object};
 
+use crate::graphql::complexity;
 use crate::graphql::context::context;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
@@ -14,11 +15,11 @@ pub(super) struct ProfileQueries;
 #[Object]
 impl ProfileQueries {
     /// Weight profiles, ordered by name.
-    #[graphql(complexity = "10 * child_complexity")]
+    #[graphql(complexity = "complexity::PROFILES * child_complexity")]
     async fn profiles(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Whether to omit inactive profiles", default = true)] active_only: bool,
+        #[graphql(desc = "Whether to return only active profiles", default = true)] active_only: bool,
     ) -> Result<Vec<Profile>, ApiError> {
         query_field(ctx, async {
             let profiles = context(ctx).profiles().await?.iter();

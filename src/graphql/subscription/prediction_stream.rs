@@ -7,7 +7,9 @@ use async_graphql::{Context, SimpleObject};
 
 use super::open_subscription::count_open;
 use crate::cache::DependencyScope;
+use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, context};
+use crate::graphql::default_arguments::{DEFAULT_DECADE, DEFAULT_LIST};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::bounded;
 use crate::graphql::root_fields::instrument_field;
@@ -46,16 +48,19 @@ pub(super) struct PredictionStreamSubscription;
 impl PredictionStreamSubscription {
     /// The best candidates of a decade in batches, all from one state of the data. The first batch is sent at once; the
     /// subscription completes after the last one.
-    #[graphql(complexity = "10 + usize::try_from(batch_size).unwrap_or(0).min(100) * child_complexity")]
+    #[graphql(complexity = "complexity::RANKING + complexity::items(batch_size) * child_complexity")]
     #[expect(clippy::too_many_arguments, reason = "the arguments of the field in the schema")]
     async fn prediction_stream(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        #[graphql(
+            desc = "Key of the target list. The query `lists` returns all keys",
+            default_with = "DEFAULT_LIST.to_owned()"
+        )]
         list: String,
-        #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
+        #[graphql(desc = "First year of the decade, such as 1990", default_with = "DEFAULT_DECADE")] decade: i32,
         #[graphql(desc = "Maximum number of movies, 1 to 2,000", default = 500)] limit: i32,
         #[graphql(desc = "Movies per batch, 1 to 100", default = 25)] batch_size: i32,
     ) -> Result<BoxStream<'static, PredictionBatch>, ApiError> {

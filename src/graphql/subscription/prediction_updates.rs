@@ -6,7 +6,9 @@ use async_graphql::futures_util::stream::{BoxStream, Stream, StreamExt, iter, un
 use async_graphql::{Context, Enum, SimpleObject};
 
 use super::open_subscription::count_open;
+use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, context};
+use crate::graphql::default_arguments::{DEFAULT_DECADE, DEFAULT_LIST};
 use crate::graphql::error::ApiError;
 use crate::graphql::metrics::{Dropped, GraphqlMetrics};
 use crate::graphql::pagination::bounded;
@@ -57,14 +59,17 @@ pub(super) struct PredictionUpdatesSubscription;
 impl PredictionUpdatesSubscription {
     /// Changes among the `top` best candidates of a decade. They are usually sent within a second of each change of the
     /// data, until the client completes the subscription. It fails if the profile is deleted or deactivated.
-    #[graphql(complexity = "10 + child_complexity")]
+    #[graphql(complexity = "complexity::RANKING + child_complexity")]
     async fn prediction_updates(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name. Null follows the default profile as it changes")] profile: Option<String>,
-        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        #[graphql(
+            desc = "Key of the target list. The query `lists` returns all keys",
+            default_with = "DEFAULT_LIST.to_owned()"
+        )]
         list: String,
-        #[graphql(desc = "First year of the decade, such as 1990", default = 2020)] decade: i32,
+        #[graphql(desc = "First year of the decade, such as 1990", default_with = "DEFAULT_DECADE")] decade: i32,
         #[graphql(desc = "How many of the best candidates to follow, 1 to 500", default = 100)] top: i32,
         #[graphql(
             desc = "Whether to send the current top first: an update of kind `ENTERED` for each of its movies, best first,\n\

@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, Object};
 
 use super::movie_prediction::Movie;
 use super::validation_total::{Interval, ValidationTotal};
+use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::{Connection, CountFields, CursorScope, Edge, page_size};
@@ -114,7 +115,7 @@ impl DecadeValidation {
     }
 
     /// The hits: listed movies in the top N, highest score first.
-    #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[graphql(complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity")]
     async fn hit_films(
         &self,
         ctx: &Context<'_>,
@@ -127,7 +128,7 @@ impl DecadeValidation {
 
     /// The misses: listed movies that are not in the top N, highest score first. Movies that are not fully imported come
     /// last.
-    #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[graphql(complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity")]
     async fn missed_films(
         &self,
         ctx: &Context<'_>,
@@ -141,7 +142,7 @@ impl DecadeValidation {
     }
 
     /// The false positives: movies in the top N that are not on the list, highest score first.
-    #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[graphql(complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity")]
     async fn false_positives(
         &self,
         ctx: &Context<'_>,

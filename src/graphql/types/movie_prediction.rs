@@ -12,7 +12,9 @@ use super::people::{Credit, CreditedPerson, in_department};
 use super::profile::Profile;
 use super::score::{PredictionStatus, ScoreContribution, ScoreSource, UnrankedReason};
 use super::weights::WeightsInput;
+use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, RequestContext, context};
+use crate::graphql::default_arguments::DEFAULT_LIST;
 use crate::graphql::error::ApiError;
 use crate::graphql::error_code::ErrorCode;
 use crate::graphql::id::{NodeId, opaque};
@@ -141,7 +143,7 @@ impl Movie {
     }
 
     /// Credited people, each once: directors, then the cast in billing order, then the rest of the crew.
-    #[graphql(complexity = "usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[graphql(complexity = "complexity::items(first) * child_complexity")]
     async fn people(
         &self,
         ctx: &Context<'_>,
@@ -154,7 +156,7 @@ impl Movie {
     }
 
     /// Cast and crew credits: directors, then the cast in billing order, then the rest of the crew.
-    #[graphql(complexity = "5 + usize::try_from(first).unwrap_or(0).min(100) * child_complexity")]
+    #[graphql(complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity")]
     async fn credits(
         &self,
         ctx: &Context<'_>,
@@ -185,13 +187,16 @@ impl Movie {
     }
 
     /// Score and rank of the movie for a target list. Null only if an entry of `errors` says why.
-    #[graphql(complexity = "2 + child_complexity")]
+    #[graphql(complexity = "complexity::RANK + child_complexity")]
     async fn prediction(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(desc = "Key of the target list. The query `lists` returns all keys", default = "1001_movies")]
+        #[graphql(
+            desc = "Key of the target list. The query `lists` returns all keys",
+            default_with = "DEFAULT_LIST.to_owned()"
+        )]
         list: String,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);

@@ -8,14 +8,11 @@ use super::date::Timestamp;
 use super::decade_validation::{DecadeValidation, ScoreBasis, ValidationParams};
 use super::profile::Profile;
 use super::validation_total::ValidationTotal;
+use crate::graphql::complexity;
 use crate::graphql::context::RankingParams;
 use crate::scoring::{DecadeReport, Era, Totals};
 use crate::services::profiles::WeightSelection;
 use crate::services::validation::{ProfileReport, Report};
-
-/// Assumed number of decades of a validation, for the cost of queries that select all of them: from the 1890s, when the
-/// first movies were made, to the present one.
-const DECADES: usize = 14;
 
 /// Accuracy of a ranking in past decades.
 pub(in crate::graphql) struct Validation {
@@ -27,7 +24,7 @@ pub(in crate::graphql) struct Validation {
 #[Object]
 impl Validation {
     /// All decades before the 2020s that have movies, in ascending order.
-    #[graphql(complexity = "DECADES * child_complexity")]
+    #[graphql(complexity = "complexity::DECADES * child_complexity")]
     async fn decades(&self) -> Vec<DecadeValidation> {
         decades(&self.report, &self.params)
     }
@@ -137,7 +134,7 @@ impl ProfileValidation {
     }
 
     /// All decades before the 2020s that have movies, in ascending order.
-    #[graphql(complexity = "DECADES * child_complexity")]
+    #[graphql(complexity = "complexity::DECADES * child_complexity")]
     async fn decades(&self) -> Vec<DecadeValidation> {
         decades(&self.report, &self.params)
     }

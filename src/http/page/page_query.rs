@@ -4,12 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::problem::PageError;
-
-/// Target list if the URL names none.
-const DEFAULT_LIST: &str = "1001_movies";
-
-/// Decade if the URL names none.
-const DEFAULT_DECADE: i32 = 2020;
+use crate::graphql::{DEFAULT_DECADE, DEFAULT_LIST};
 
 /// Separates the cursors in [`PageQuery::trail`]. Cursors are base64url, so they do not contain it.
 const CURSOR_SEPARATOR: char = '.';
