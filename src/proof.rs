@@ -1,10 +1,13 @@
 //! Result of `cinegraph prove`: measurements for its five success criteria, and the file that stores them for the page
 //! `/proof`. The measuring itself belongs to the command.
 
-use std::io::{self, Write as _};
+use std::fs::OpenOptions;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 /// Name of the file with the last result, in the data directory.
@@ -225,14 +228,21 @@ impl Proof {
     /// # Errors
     /// If the file cannot be read, is not a regular file, or was written by a version of the program with other fields.
     pub fn read(data_dir: &Path) -> io::Result<Option<Self>> {
-        match path(data_dir).symlink_metadata() {
-            // The directory may belong to another user, who could put a link or a FIFO here: reading it could show
-            // another file, or wait for ever.
-            Ok(metadata) if !metadata.is_file() => Err(io::Error::other("the last result is not a regular file")),
-            Ok(_) => Ok(Some(serde_json::from_slice(&std::fs::read(path(data_dir))?)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        // The directory may belong to another user, who could put a link or a FIFO here: reading it could show another
+        // file, or wait for ever. The flags let opening fail for a link and not wait for a FIFO, and the check of the open
+        // file cannot be outrun by a swap.
+        let without_waiting = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+        let mut file = match OpenOptions::new().read(true).custom_flags(without_waiting).open(path(data_dir)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("the last result is not a regular file"));
         }
+        let mut json = Vec::new();
+        file.read_to_end(&mut json)?;
+        Ok(Some(serde_json::from_slice(&json)?))
     }
 
     /// Replaces the last result.
@@ -284,6 +294,8 @@ fn percent(share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     fn proof() -> Proof {
@@ -354,6 +366,19 @@ mod tests {
         proof().write(&dir.path().join("new")).unwrap();
         assert_eq!(Proof::read(&dir.path().join("new")).unwrap(), Some(proof()));
         std::fs::write(dir.path().join(FILE), "{}").unwrap();
+        assert!(Proof::read(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_link_or_a_fifo_in_place_of_the_last_result_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        proof().write(dir.path()).unwrap();
+        std::fs::rename(path(dir.path()), dir.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", path(dir.path())).unwrap();
+        assert!(Proof::read(dir.path()).is_err());
+
+        std::fs::remove_file(path(dir.path())).unwrap();
+        assert!(Command::new("mkfifo").arg(path(dir.path())).status().unwrap().success());
         assert!(Proof::read(dir.path()).is_err());
     }
 }
