@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use crate::graphql::DEFAULT_LIST;
 use crate::scoring::{Criterion, Decade, Weights};
 use crate::services::Services;
 use crate::services::profiles::{WeightSelection, selection};
@@ -18,7 +19,7 @@ pub(super) struct RankingArgs {
     #[arg(long, value_name = "W,W,W,W,W")]
     weights: Option<WeightsArg>,
     /// Key of the target list
-    #[arg(long, default_value = "1001_movies")]
+    #[arg(long, default_value = DEFAULT_LIST)]
     pub(super) list: String,
 }
 
@@ -31,7 +32,12 @@ impl RankingArgs {
         require_list(services, &self.list).await?;
         match &self.weights {
             Some(WeightsArg(weights)) => Ok(WeightSelection { weights: *weights, profile: None }),
-            None => Ok(selection(&services.profiles.all().await?, self.profile.as_deref())?),
+            None => {
+                if let Some(name) = &self.profile {
+                    require_profile(services, name).await?;
+                }
+                Ok(selection(&services.profiles.all().await?, self.profile.as_deref())?)
+            }
         }
     }
 }
@@ -45,6 +51,16 @@ pub(super) async fn require_list(services: &Services, key: &str) -> anyhow::Resu
     }
     let known: Vec<_> = lists.iter().map(|list| list.key.as_str()).collect();
     anyhow::bail!("unknown list \"{key}\"; known lists: {}", known.join(", "))
+}
+
+/// Fails if no profile has this name; the error names the profiles that exist, inactive ones too.
+pub(super) async fn require_profile(services: &Services, name: &str) -> anyhow::Result<()> {
+    let profiles = services.profiles.all().await?;
+    if profiles.iter().any(|profile| profile.name == name) {
+        return Ok(());
+    }
+    let known: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
+    anyhow::bail!("unknown profile \"{name}\"; known profiles: {}", known.join(", "))
 }
 
 /// Five weights, separated by commas.

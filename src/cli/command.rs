@@ -101,7 +101,7 @@ pub(super) enum DatabaseCommand {
     Prove(prove::ProveArgs),
     /// Show scores, snapshot, queue and jobs, and the caches, connections and circuit breakers of a running instance
     Status(status::StatusArgs),
-    /// Invalidate cached responses on every instance; the next request recomputes them
+    /// Invalidate cached results and responses on every instance; the next requests recompute them
     Invalidate(invalidate::InvalidateArgs),
     /// Print background jobs, or retry failed ones
     Jobs(jobs::JobsArgs),

@@ -9,7 +9,7 @@ use crate::config::{Config, markdown};
 
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgs {
-    /// Print the reference of all settings as Markdown (docs/SETTINGS.md), without values
+    /// Print the reference of all settings as Markdown (docs/SETTINGS.md), without their current values
     #[arg(long)]
     pub(super) markdown: bool,
 }

@@ -128,7 +128,8 @@ impl Links {
     }
 }
 
-/// Says where the demo can be reached. `quiet`: whether requests are not logged, which the text mentions.
+/// Prints or logs the addresses of the demo. If `quiet`, requests are not logged, and the printed text says how to log
+/// them.
 fn welcome(output: Output, links: &Links, program: &str, data_origin: DataOrigin, quiet: bool) {
     match output {
         Output::Text => {
@@ -136,8 +137,8 @@ fn welcome(output: Output, links: &Links, program: &str, data_origin: DataOrigin
             let _ = print(&welcome_text(links, program, data_origin, quiet));
         }
         Output::Log => tracing::info!(
-            public = %links.addresses.public,
-            admin = %links.addresses.admin,
+            public_addr = %links.addresses.public,
+            admin_addr = %links.addresses.admin,
             page = links.page,
             api = links.api,
             explorer = links.explorer,

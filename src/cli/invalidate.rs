@@ -1,18 +1,17 @@
 //! `cinegraph invalidate`
 
-use anyhow::Context;
 use clap::Args;
 
-use super::arguments::{decade, require_list};
+use super::arguments::{decade, require_list, require_profile};
 use super::output::print;
 use crate::app::App;
 use crate::scoring::Decade;
-use crate::versions::Scope;
+use crate::services::invalidation::Target;
 
 #[derive(Debug, Args)]
 #[group(required = true)]
 pub(super) struct InvalidateArgs {
-    /// All cached responses
+    /// All cached results and responses
     #[arg(long, conflicts_with_all = ["list", "decade", "profile"])]
     all: bool,
     /// Rankings and validations of this list in --decade, and the responses that contain them
@@ -27,30 +26,25 @@ pub(super) struct InvalidateArgs {
 }
 
 pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
-    if args.all {
-        // Fails if migrations are missing.
-        app.store.installation().await?;
-        let counted = app.store.invalidate_all().await?;
-        return print(&format!("Invalidated all cached responses ({counted} data versions).\n"));
-    }
     let services = app.services().await?;
-    let (scope, what) = match (args.list, args.decade, args.profile) {
+    let (target, what) = match (args.list, args.decade, args.profile) {
+        _ if args.all => (Target::All, None),
         (Some(list), Some(decade), _) => {
             require_list(&services, &list).await?;
             let what = format!("about the list {list} in the {decade}");
-            (Scope::List(list, decade), what)
+            (Target::Decade { list, decade: decade.year() }, Some(what))
         }
         (_, _, Some(name)) => {
-            let profiles = services.profiles.all().await?;
-            let profile = profiles.iter().find(|profile| profile.name == name).with_context(|| {
-                let known: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-                format!("unknown profile \"{name}\"; known profiles: {}", known.join(", "))
-            })?;
-            (Scope::Weights(profile.weights.fingerprint()), format!("under the weights of {name}"))
+            require_profile(&services, &name).await?;
+            let what = format!("under the weights of {name}");
+            (Target::Profile(name), Some(what))
         }
         // clap has rejected all other combinations; the types do not show that.
         _ => anyhow::bail!("say what to invalidate: --all, --list with --decade, or --profile"),
     };
-    app.store.invalidate(&scope).await?;
-    print(&format!("Invalidated cached responses {what}.\n"))
+    let versions = services.invalidate_by_command(target).await?.versions;
+    print(&match what {
+        Some(what) => format!("Invalidated cached results and responses {what}.\n"),
+        None => format!("Invalidated all cached results and responses ({versions} data versions).\n"),
+    })
 }

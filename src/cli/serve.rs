@@ -29,7 +29,7 @@ pub(super) struct AddressArgs {
 
 pub(super) async fn run(app: &App, args: ServeArgs) -> anyhow::Result<ExitCode> {
     let ready = |addresses: Addresses| {
-        tracing::info!(public = %addresses.public, admin = %addresses.admin, "serving");
+        tracing::info!(public_addr = %addresses.public, admin_addr = %addresses.admin, "serving");
     };
     let stop = CancellationToken::new();
     stop_on_signal(&stop, app.serve(&stop, ServeOptions { jobs: !args.no_jobs, warming: true }, ready)).await

@@ -17,6 +17,6 @@ pub(super) struct WorkerArgs {
 
 pub(super) async fn run(app: &App) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
-    let ready = |admin| tracing::info!(%admin, "doing background work");
+    let ready = |admin_addr| tracing::info!(%admin_addr, "worker started");
     stop_on_signal(&stop, app.run_worker(&stop, ready)).await
 }

@@ -119,7 +119,8 @@ impl RequestContext {
         if self.reference().await?.lists.iter().any(|list| list.key == key) {
             Ok(key)
         } else {
-            Err(ServiceError::not_found("list", format!("unknown list \"{key}\"")).into())
+            Err(ServiceError::not_found("list", format!("unknown list \"{key}\"; the query `lists` returns all keys"))
+                .into())
         }
     }
 

@@ -38,12 +38,25 @@ pub struct Invalidation {
 }
 
 impl Services {
-    /// Invalidates results on all instances; the next request recomputes them.
+    /// Invalidates results on all instances for an administrator; the next requests recompute them.
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for an invalid decade, [`ServiceError::NotFound`] for an unknown list or profile,
     /// [`ServiceError::Store`] if the database is unavailable. Nothing is invalidated then.
     pub async fn invalidate(&self, by: &Administrator, target: Target) -> Result<Invalidation, ServiceError> {
+        self.invalidate_target(Some(by.label()), target).await
+    }
+
+    /// Invalidates results on all instances for the command line, whose user has the credentials of the database.
+    ///
+    /// # Errors
+    /// As [`Services::invalidate`].
+    pub async fn invalidate_by_command(&self, target: Target) -> Result<Invalidation, ServiceError> {
+        self.invalidate_target(None, target).await
+    }
+
+    /// Invalidates `target`, and logs it with the label of the administrator, if one asked for it.
+    async fn invalidate_target(&self, admin: Option<&str>, target: Target) -> Result<Invalidation, ServiceError> {
         let (scope, profile) = self.resolve_target(target).await?;
         let versions = match &scope {
             Some(scope) => self.store.invalidate(scope).await.map(|()| 1),
@@ -58,7 +71,7 @@ impl Services {
         };
         let (all, profile_name) = (scope.is_none(), profile.as_ref().map(|profile| profile.name.as_str()));
         tracing::info!(
-            admin = by.label(),
+            admin,
             all,
             list,
             decade,
@@ -81,13 +94,20 @@ impl Services {
                 if self.store.list_names().await?.iter().any(|known| known.key == list) {
                     Ok((Some(Scope::List(list, decade)), None))
                 } else {
-                    Err(ServiceError::not_found("scope.decade.list", format!("unknown list \"{list}\"")))
+                    Err(ServiceError::not_found(
+                        "scope.decade.list",
+                        format!("unknown list \"{list}\"; the query `lists` returns all keys"),
+                    ))
                 }
             }
             Target::Profile(name) => {
                 let profile = self.store.profiles().await?.into_iter().find(|profile| profile.name == name);
-                let profile = profile
-                    .ok_or_else(|| ServiceError::not_found("scope.profile", format!("unknown profile \"{name}\"")))?;
+                let profile = profile.ok_or_else(|| {
+                    let problem = format!(
+                        "unknown profile \"{name}\"; the query `profiles(activeOnly: false)` returns all names"
+                    );
+                    ServiceError::not_found("scope.profile", problem)
+                })?;
                 Ok((Some(Scope::Weights(profile.weights.fingerprint())), Some(Arc::new(profile))))
             }
         }

@@ -123,7 +123,10 @@ impl Profiles {
         let mut changes = self.store.change_profiles().await?;
         let before = existing(&mut changes, id).await?;
         if expected.is_some_and(|expected| expected != before.updated_at) {
-            let problem = format!("the profile has changed at {}: read it again", before.updated_at.to_rfc3339());
+            let problem = format!(
+                "the profile was changed at {}: read it again and repeat the change",
+                before.updated_at.to_rfc3339()
+            );
             return Err(ServiceError::conflict("expectedUpdatedAt", problem));
         }
         if before.is_default && !draft.active {
@@ -133,11 +136,11 @@ impl Profiles {
             ));
         }
         let now = self.clock.now();
-        changes.describe(id, draft, now).await.map_err(refused)?;
+        changes.update(id, draft, now).await.map_err(refused)?;
         // Writing the weights would replace the category weights of the host application, which they may have been
         // computed from, by others that only map back to the same weights.
         if draft.weights != before.weights {
-            changes.weigh(id, draft.weights, now).await?;
+            changes.set_weights(id, draft.weights, now).await?;
         }
         let after = existing(&mut changes, id).await?;
         self.commit(changes).await?;
@@ -217,7 +220,12 @@ fn is_conflict(error: &ServiceError) -> bool {
 
 /// Reads a profile, which stays locked until the end of the transaction.
 async fn existing(changes: &mut ProfileChanges, id: ProfileId) -> Result<Profile, ServiceError> {
-    changes.profile(id).await?.ok_or_else(|| ServiceError::not_found("id", "there is no such profile"))
+    changes.profile(id).await?.ok_or_else(|| {
+        ServiceError::not_found(
+            "id",
+            "there is no such profile; the query `profiles(activeOnly: false)` returns all IDs",
+        )
+    })
 }
 
 fn check(draft: &ProfileDraft) -> Result<(), ServiceError> {
@@ -251,14 +259,13 @@ fn refused(error: StoreError) -> ServiceError {
     }
 }
 
-/// The fields that differ, with both values, for the log.
+/// The fields that differ, for the log: with both values, except for the description, which may be long.
 fn differences(before: &Profile, after: &Profile) -> String {
     let mut found = Vec::new();
     if before.name != after.name {
         found.push(format!("name: {:?} -> {:?}", before.name, after.name));
     }
     if before.description != after.description {
-        // Without its text, which may have thousands of characters.
         found.push("description".to_owned());
     }
     if before.weights != after.weights {
@@ -279,8 +286,14 @@ pub fn selection(profiles: &[Arc<Profile>], name: Option<&str>) -> Result<Weight
     let found = match name {
         Some(name) => match profiles.iter().find(|profile| profile.name == name) {
             Some(profile) if profile.active => Ok(profile),
-            Some(_) => Err(ServiceError::not_found("profile", format!("the profile \"{name}\" is not active"))),
-            None => Err(ServiceError::not_found("profile", format!("unknown profile \"{name}\""))),
+            Some(_) => Err(ServiceError::not_found(
+                "profile",
+                format!("the profile \"{name}\" is not active; the query `profiles` returns the active ones"),
+            )),
+            None => Err(ServiceError::not_found(
+                "profile",
+                format!("unknown profile \"{name}\"; the query `profiles` returns all names"),
+            )),
         },
         None => profiles.iter().find(|profile| profile.is_default && profile.active).ok_or(ServiceError::NotReady(
             "no active profile is the default: set is_default on one row of metric_weight_profiles, or name a profile \

@@ -167,7 +167,7 @@ impl ProfileChanges {
         .fetch_one(self.transaction.connection())
         .await;
         let id = ProfileId(self.transaction.checked(inserted)?);
-        self.weigh(id, draft.weights, now).await?;
+        self.set_weights(id, draft.weights, now).await?;
         Ok(id)
     }
 
@@ -176,13 +176,8 @@ impl ProfileChanges {
     ///
     /// # Errors
     /// As [`ProfileChanges::insert`].
-    pub async fn describe(
-        &mut self,
-        id: ProfileId,
-        draft: &ProfileDraft,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let described = sqlx::query!(
+    pub async fn update(&mut self, id: ProfileId, draft: &ProfileDraft, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let updated = sqlx::query!(
             "UPDATE public.metric_weight_profiles
              SET name = $2, description = $3, active = $4,
                  updated_at = greatest($5::timestamptz AT TIME ZONE 'UTC', updated_at + interval '1 second')
@@ -195,18 +190,18 @@ impl ProfileChanges {
         )
         .execute(self.transaction.connection())
         .await;
-        self.transaction.checked(described).map(|_| ())
+        self.transaction.checked(updated).map(|_| ())
     }
 
-    /// Stores the weights of a profile: the exact shares for Cinegraph, and category weights for other applications,
-    /// with the keys that the other profiles have (those of 2025 or of 2026). Does not set `updated_at`;
-    /// [`Self::describe`] does.
+    /// Stores the weights of a profile: the exact shares for Cinegraph, and category weights for other applications. The
+    /// host application renamed the keys of `category_weights` in March 2026 ([`Weights::to_lenses`]); the keys written
+    /// are those that the other profiles use. Does not set `updated_at`; [`Self::update`] does.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn weigh(&mut self, id: ProfileId, weights: Weights, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let weighed = sqlx::query_file!(
-            "src/store/sql/weigh_profile.sql",
+    pub async fn set_weights(&mut self, id: ProfileId, weights: Weights, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let stored = sqlx::query_file!(
+            "src/store/sql/set_profile_weights.sql",
             id.0,
             weights.to_categories(),
             weights.to_lenses(),
@@ -215,7 +210,7 @@ impl ProfileChanges {
         )
         .execute(self.transaction.connection())
         .await;
-        self.transaction.checked(weighed).map(|_| ())
+        self.transaction.checked(stored).map(|_| ())
     }
 
     /// Makes a profile the only default.

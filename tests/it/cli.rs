@@ -308,8 +308,8 @@ async fn unknown_names_in_arguments_are_errors(pool: PgPool) {
         (&["predict", "--list", "nope"][..], 1, "unknown list \"nope\"; known lists: 1001_movies"),
         (&["validate", "--list", "nope"], 1, "unknown list \"nope\"; known lists: 1001_movies"),
         (&["validate", "--profiles", "--list", "nope"], 1, "unknown list \"nope\"; known lists: 1001_movies"),
-        (&["predict", "--profile", "Missing"], 1, "unknown profile \"Missing\""),
-        (&["validate", "--profile", "Missing"], 1, "unknown profile \"Missing\""),
+        (&["predict", "--profile", "Missing"], 1, "unknown profile \"Missing\"; known profiles: Award Winner"),
+        (&["validate", "--profile", "Missing"], 1, "unknown profile \"Missing\"; known profiles: Award Winner"),
         (&["predict", "--decade", "1995"], 2, "1995 is not the first year of a decade"),
         (&["predict", "--decade", "nineties"], 2, "nineties is not a year"),
         (&["predict", "--weights", "1,2,3"], 2, "3 weights, expected 5"),
@@ -398,7 +398,7 @@ async fn jobs_run_unless_disabled_and_failed_jobs_are_retried(pool: PgPool) {
     .unwrap();
     let states = || json(&url, &["jobs", "list", "--json"]);
     let mut idle = Server::running(&url, &["serve", "--no-jobs", "--http-addr", "127.0.0.1:0"], "serving");
-    let mut worker = Server::running(&url, &["worker"], "doing background work");
+    let mut worker = Server::running(&url, &["worker"], "worker started");
     wait_for("the job has failed", || states()[0]["state"] == "failed");
 
     let failed = states();
@@ -462,13 +462,15 @@ async fn invalidate_raises_minimum_valid_versions_and_prints_their_scope(pool: P
         "SELECT scope, list_key, decade, floor = version FROM cinegraph.data_versions ORDER BY changed_at DESC LIMIT 1";
 
     let list = printed(&url, &["invalidate", "--list", "1001_movies", "--decade", "1990"]);
-    assert_eq!(list, "Invalidated cached responses about the list 1001_movies in the 1990s.\n");
+    assert_eq!(list, "Invalidated cached results and responses about the list 1001_movies in the 1990s.\n");
     assert_eq!(rows(raised).await, [("list".into(), "1001_movies".into(), 1990, true)]);
-    let profile = printed(&url, &["invalidate", "--profile", "Balanced"]);
-    assert_eq!(profile, "Invalidated cached responses under the weights of Balanced.\n");
+    let output = run(&url, &["invalidate", "--profile", "Balanced"]);
+    let profile = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(profile, "Invalidated cached results and responses under the weights of Balanced.\n");
+    assert!(stderr_of(&output).contains("cached results invalidated"), "{}", stderr_of(&output));
     let weights = rows(raised).await.remove(0);
     assert_eq!((weights.0.as_str(), weights.1.len(), weights.3), ("taste", 16, true));
-    assert!(printed(&url, &["invalidate", "--all"]).starts_with("Invalidated all cached responses ("));
+    assert!(printed(&url, &["invalidate", "--all"]).starts_with("Invalidated all cached results and responses ("));
     let old = "SELECT scope, list_key, decade, true FROM cinegraph.data_versions WHERE floor < version";
     assert_eq!(rows(old).await, []);
 
@@ -552,7 +554,7 @@ impl Server {
         // Keep reading, or the server blocks on a full pipe when it logs.
         std::thread::spawn(move || while logged().is_some() {});
         let address = |listener: &str| serving[listener].as_str().unwrap_or_default().to_owned();
-        Self { child, log, public: address("public"), admin: address("admin") }
+        Self { child, log, public: address("public_addr"), admin: address("admin_addr") }
     }
 
     /// The lines that it has logged with this message.

@@ -148,7 +148,7 @@ async fn work_of_a_frozen_instance_is_done_by_another_within_a_minute() {
         .await
         .unwrap()
     };
-    let first = Server::running(&url, &["worker"], "doing background work");
+    let first = Server::running(&url, &["worker"], "worker started");
     until("nothing is due", async || done(&pool).await).await;
 
     // Stops writers of the score table in the middle of their transactions.
@@ -162,7 +162,7 @@ async fn work_of_a_frozen_instance_is_done_by_another_within_a_minute() {
     held.rollback().await.unwrap();
     let frozen_at = Instant::now();
 
-    let second = Server::running(&url, &["worker"], "doing background work");
+    let second = Server::running(&url, &["worker"], "worker started");
     within(TAKEOVER, "the drain goes on", async || is_drained(&pool, changed).await).await;
     within(TAKEOVER, "the job is done", async || done(&pool).await).await;
     assert!(frozen_at.elapsed() < TAKEOVER, "{:?}", frozen_at.elapsed());

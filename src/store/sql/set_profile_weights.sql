@@ -1,5 +1,6 @@
--- The names that category weights are written by are those that the other profiles have: a reader of 2026 knows only the
--- lenses.
+-- The host application renamed the keys of category_weights in March 2026, and since then reads only the new ones ('mob'
+-- and others). So the keys written are those that the profiles in the table use: the new ones ($3) if any has 'mob',
+-- otherwise the old ones ($2).
 WITH written AS (
     UPDATE public.metric_weight_profiles AS p
     SET category_weights = CASE
