@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::dependencies::Jobs;
-use super::instrument::{self, JobOutcome};
+use super::task_telemetry::{self, JobOutcome};
 use crate::services::drain::{Drain, Step};
 use crate::store::Task;
 use crate::telemetry::Label as _;
@@ -41,7 +41,7 @@ async fn run_loop(jobs: Jobs) {
             Ok(true) => pause = FIRST_PAUSE,
             Ok(false) => {
                 pause = FIRST_PAUSE;
-                instrument::succeeded(Task::ScoreDrain, &jobs.metrics, &jobs.clock);
+                task_telemetry::succeeded(Task::ScoreDrain, &jobs.metrics, &jobs.clock);
                 if recorded_at.is_none_or(|at| at.elapsed() > RECORD_INTERVAL)
                     && jobs.store.record_success(Task::ScoreDrain).await.is_ok()
                 {
@@ -77,7 +77,7 @@ async fn poll_once(jobs: &Jobs, drain: &mut Drain, runs: &mut u64) -> Result<boo
             Step::Elsewhere => JobOutcome::Skipped,
         })
     };
-    let ended = instrument::run(Task::ScoreDrain, &runs.to_string(), &jobs.metrics, &jobs.clock, step).await;
+    let ended = task_telemetry::run(Task::ScoreDrain, &runs.to_string(), &jobs.metrics, &jobs.clock, step).await;
     match ended {
         Ok(ended) => Ok(ended != JobOutcome::Skipped),
         Err(_) => Err(()),

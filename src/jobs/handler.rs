@@ -3,7 +3,7 @@
 use graphile_worker::WorkerContext;
 
 use super::dependencies::Jobs;
-use super::instrument::{self, JobError, JobOutcome};
+use super::task_telemetry::{self, JobError, JobOutcome};
 use crate::services::ServiceError;
 use crate::store::Task;
 
@@ -16,5 +16,5 @@ pub(super) async fn run_job(
     let Some(jobs) = context.get_ext::<Jobs>() else { return Err(JobError::from("the worker has no Jobs extension")) };
     let job = context.job();
     let run_id = format!("{}.{}", job.id(), job.attempts());
-    instrument::run(task, &run_id, &jobs.metrics, &jobs.clock, work(jobs)).await.map(drop)
+    task_telemetry::run(task, &run_id, &jobs.metrics, &jobs.clock, work(jobs)).await.map(drop)
 }

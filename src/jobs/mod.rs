@@ -9,12 +9,12 @@ mod dependencies;
 mod drain;
 mod gauges;
 mod handler;
-mod instrument;
 mod metrics;
 mod person_quality;
 mod schedule;
 mod score_refresh;
 mod snapshot_refresh;
+mod task_telemetry;
 pub mod warming;
 mod worker;
 

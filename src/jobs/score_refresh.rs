@@ -4,7 +4,7 @@ use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
 
 use super::handler::run_job;
-use super::instrument::JobOutcome;
+use super::task_telemetry::JobOutcome;
 use crate::services::refresh;
 use crate::store::Task;
 

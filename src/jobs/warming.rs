@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::instrument::{self, JobOutcome};
 use super::metrics::TaskMetrics;
+use super::task_telemetry::{self, JobOutcome};
 use crate::clock::Clock;
 use crate::services::warming::{warm, warm_first};
 use crate::services::{ServiceError, Services};
@@ -53,11 +53,14 @@ impl Warming {
             // `NotReady` means that the data is incomplete, for example that there is no default profile. It is not
             // logged here, because clients get this error, which says what is missing.
             Ok(Ok(Ok(()) | Err(ServiceError::NotReady(_)))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "cannot load the first page before the start"),
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "cannot load the first page of predictions before the start"),
             Ok(Err(panicked)) => {
-                tracing::error!(error = %panicked, "cannot load the first page before the start");
+                tracing::error!(error = %panicked, "cannot load the first page of predictions before the start");
             }
-            Err(_) => tracing::warn!("the first page is not loaded yet; the first request may have to wait"),
+            Err(_) => {
+                let waited_seconds = FIRST_LIMIT.as_secs();
+                tracing::warn!(waited_seconds, "first page of predictions not loaded in time; starting while it loads");
+            }
         }
     }
 
@@ -80,7 +83,7 @@ impl Warming {
                     None => Ok(JobOutcome::Done(warmed.ready)),
                 }
             };
-            if instrument::run(Task::CacheWarm, &round.to_string(), &self.metrics, &self.clock, work).await.is_ok()
+            if task_telemetry::run(Task::CacheWarm, &round.to_string(), &self.metrics, &self.clock, work).await.is_ok()
                 && let Err(error) = self.store.record_success(Task::CacheWarm).await
             {
                 tracing::debug!(%error, "cannot record job success");

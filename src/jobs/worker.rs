@@ -7,11 +7,11 @@ use graphile_worker::{CrontabTimerError, WorkerBuildError, WorkerRecoveryConfig}
 use tokio_util::sync::CancellationToken;
 
 use super::dependencies::Jobs;
-use super::instrument::with_causes;
 use super::person_quality::PersonQuality;
 use super::schedule;
 use super::score_refresh::ScoreRefresh;
 use super::snapshot_refresh::SnapshotRefresh;
+use super::task_telemetry::with_causes;
 use crate::services::ServiceError;
 
 /// Number of jobs that run concurrently. A choice: a long job must not delay all others, and more jobs would slow down

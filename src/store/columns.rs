@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::error::{ScoreTableFault, StoreError};
 use super::pool::Store;
 use super::query_name::QueryName;
-use super::records::{DecodeError, RowDecoder};
+use super::record_decoder::{DecodeError, RecordDecoder};
 use super::replica_reads::ReplicaQuery;
 use super::transaction::TABLE_LIMIT;
 use crate::scoring::{
@@ -232,7 +232,7 @@ impl ReplicaQuery for InTable {
 /// Adds the movies whose records are concatenated in `records`. Decodes the values in the order in which the SQL
 /// function `cinegraph.film_record` writes them.
 fn add_movies(columns: &mut DecadeColumnsBuilder, records: &[u8]) -> Result<(), DecodeError> {
-    let mut reader = RowDecoder::new(records);
+    let mut reader = RecordDecoder::new(records);
     while !reader.is_at_end() {
         let (id, release_day) = (MovieId(reader.i64()?), reader.day()?);
         let vector = ScoreVector(reader.f64s()?);

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::measurement::Measurement;
 use super::pool::Store;
 use super::query_name::QueryName;
-use super::replica::Replica;
+use super::replica_lag::Replica;
 use super::statement::Statement;
 
 /// Time limit of each statement of a poll, and of getting a connection to the replica. A choice: as long as the

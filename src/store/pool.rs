@@ -11,14 +11,14 @@ use super::connection::{ServerState, options, with_statement_timeout};
 use super::error::{StatementLimits, StoreError};
 use super::metrics::{Pool, StoreMetrics};
 use super::pool_use::PoolUse;
-use super::replica::{Replica, ReplicaSettings};
+use super::replica_lag::{Replica, ReplicaSettings};
 use crate::breaker::BreakerMetrics;
 use crate::versions::Versions;
 
-/// Connection settings.
-#[derive(Debug, Clone)]
+/// Connection settings. Not `Debug`, so that the URL cannot be logged with them.
+#[derive(Clone)]
 pub struct DatabaseSettings {
-    /// `postgres://…`; may hold a password, so it is never logged.
+    /// `postgres://…`; may hold a password.
     pub url: String,
     /// Maximum number of connections.
     pub max_connections: u32,

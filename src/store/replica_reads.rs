@@ -1,4 +1,4 @@
-//! Queries that run on the replica if it is current enough.
+//! Queries that run on the replica if it is usable, which `replica_lag` decides, and has the changes that they need.
 //!
 //! A result of the replica is used if the replica has every change that this instance knows of. Otherwise the primary
 //! runs the query: a cache entry must not carry a version whose changes its data lack.
@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::metrics::Pool;
 use super::pool::Store;
 use super::query_name::QueryName;
-use super::replica::Replica;
+use super::replica_lag::Replica;
 use super::version_listener::versions_of;
 use crate::breaker::Fallback;
 use crate::scoring::Decade;

@@ -7,7 +7,7 @@ use super::connection::Connection;
 use super::error::StoreError;
 use super::pool::Store;
 use super::query_name::QueryName;
-use super::records::{DecodeError, RowDecoder};
+use super::record_decoder::{DecodeError, RecordDecoder};
 use super::replica_reads::ReplicaQuery;
 use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
 
@@ -136,7 +136,7 @@ impl ReplicaQuery for UnhittableMovies<'_> {
 
 /// Adds the movies whose records are concatenated in `records`; returns their number.
 fn add_movies(columns: &mut SnapshotColumnsBuilder, records: &[u8]) -> Result<usize, DecodeError> {
-    let mut reader = RowDecoder::new(records);
+    let mut reader = RecordDecoder::new(records);
     let mut movies = 0;
     while !reader.is_at_end() {
         columns.push(SnapshotRow {

@@ -1,14 +1,12 @@
 //! Telemetry: metrics, logs and traces.
 //!
 //! [`catalogue`] defines every metric; a [`Recorder`] creates the instruments that each area of the crate records in;
-//! [`init()`] starts logs and traces,
-//! and what is exported by OTLP. This module knows no domain: it imports no other module of Cinegraph, and every
-//! layer except `scoring` may use it.
+//! [`init()`] starts logs and traces, and what is exported by OTLP. This module knows no domain: it imports no other
+//! module of Cinegraph, and every layer except `scoring` may use it.
 
 pub mod catalogue;
 mod dropped;
 mod error_causes;
-mod init;
 mod label;
 mod log_format;
 mod log_writer;
@@ -23,11 +21,11 @@ mod reference;
 mod sampled_spans;
 mod schedule_delay;
 mod scrape;
+mod subscriber;
 mod usage;
 
 pub use dropped::{DropReason, Signal};
 pub(crate) use error_causes::with_causes;
-pub use init::{LogOutput, TelemetryError, TelemetryGuard, init, subscriber, tracer};
 pub(crate) use label::label;
 pub use label::{Label, Status};
 pub use log_format::LogFormat;
@@ -41,4 +39,5 @@ pub(crate) use recorder::{ByLabel, ByName, integer, number};
 pub use reference::markdown;
 pub(crate) use sampled_spans::trace_without_spans;
 pub use schedule_delay::ScheduleDelay;
+pub use subscriber::{LogOutput, TelemetryError, TelemetryGuard, init, subscriber, tracer};
 pub use usage::{OperationUsage, in_current_operation};

@@ -28,7 +28,7 @@ pub struct Recorder(Arc<Inner>);
 struct Inner {
     registry: Box<dyn metrics::Recorder + Send + Sync>,
     exporter: PrometheusHandle,
-    /// Whether `exporter` renders what is in `registry`.
+    /// Whether `exporter` renders the values of `registry`. If not, it renders nothing.
     is_exported: bool,
 }
 
@@ -58,7 +58,8 @@ impl Recorder {
         Self::describing(PrometheusBuilder::new().build_recorder().handle(), registry, false)
     }
 
-    /// Describes all metrics of the catalogue to `registry`, of which `exporter` renders the values.
+    /// A recorder on `registry`, to which it describes all metrics of the catalogue. `is_exported`: whether `exporter`
+    /// renders the values of `registry`; otherwise it belongs to an empty registry and renders nothing.
     fn describing(
         exporter: PrometheusHandle,
         registry: impl metrics::Recorder + Send + Sync + 'static,

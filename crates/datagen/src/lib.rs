@@ -12,12 +12,14 @@ mod movie;
 mod people;
 mod rows;
 mod seeded_rng;
+mod tables;
 mod timeline;
 mod words;
 
 use std::ops::{ControlFlow, RangeInclusive};
 
-pub use copy_rows::{CopyRows, Table};
+pub use copy_rows::CopyRows;
+pub use tables::Table;
 
 /// Allowed number of movies. The maximum is a choice: several times as many as TMDb has.
 pub const MOVIES: RangeInclusive<u32> = 1..=5_000_000;

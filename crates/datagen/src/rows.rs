@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use super::awards::{self, Ceremony, Nominee, ORGANIZATIONS};
 use super::catalogue::Catalogue;
-use super::copy_rows::{Cell, CopyRows, Table};
+use super::copy_rows::{Cell, CopyRows};
 use super::lists::{LISTS, Selection, Selector};
 use super::movie::{Credit, Details, Movie, credits, details};
 use super::people::{Department, People};
+use super::tables::Table;
 use super::words::{COUNTRIES, GENRES};
 use super::{Batch, Part};
 

@@ -1,8 +1,10 @@
 //! Files of the cluster: their location, creation, and the locks that processes take on them.
 
+mod server_log;
+
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -18,9 +20,6 @@ use super::{EmbeddedPostgresError, ROLE};
 
 /// Random bytes of the password, which has two hexadecimal digits for each: 256 bits cannot be guessed.
 const PASSWORD_BYTES: usize = 32;
-
-/// Lines of the server's log in an error message. The value is a choice: the server reports its error in the last few.
-const LAST_LOG_LINES: usize = 20;
 
 /// Maximum number of bytes that are read of a file, whatever the owner has put in its place. Far more than PG_VERSION,
 /// postmaster.pid, the password or the last lines of the log have.
@@ -235,35 +234,6 @@ impl DataDir {
         }
     }
 
-    pub(super) fn log_path(&self) -> PathBuf {
-        self.path.join("server.log")
-    }
-
-    /// Renames the log of the previous run, which replaces the log of the run before it. So a crash can be analysed
-    /// after the next start, and old logs do not fill the disk.
-    pub(super) fn rotate_log(&self) -> Result<(), EmbeddedPostgresError> {
-        let log = self.log_path();
-        self.account.run(|| match fs::rename(&log, self.path.join("server.log.1")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(EmbeddedPostgresError::io("rename", &log)(error))
-            }
-            _ => Ok(()),
-        })
-    }
-
-    pub(super) fn open_log(&self) -> Result<File, EmbeddedPostgresError> {
-        self.account.run(|| open_private(&self.log_path(), OpenOptions::new().append(true)))
-    }
-
-    /// The last lines of the log, for an error message. Empty if the log cannot be read.
-    pub(super) fn last_log_lines(&self) -> String {
-        let path = self.log_path();
-        let read = self.account.run(|| read_end(&path).map_err(EmbeddedPostgresError::io("read", &path)));
-        let log = read.unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(LAST_LOG_LINES)..].join("\n")
-    }
-
     /// Removes the cluster, and the data directory if it is then empty.
     pub(super) fn remove(&self) -> Result<(), EmbeddedPostgresError> {
         let io = EmbeddedPostgresError::io;
@@ -305,16 +275,6 @@ fn read_small(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open_regular(path, OpenOptions::new().read(true))?.take(READ_MAX).read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// The end of a text file: its last [`READ_MAX`] bytes.
-fn read_end(path: &Path) -> io::Result<String> {
-    let mut file = open_regular(path, OpenOptions::new().read(true))?;
-    let start = file.metadata()?.len().saturating_sub(READ_MAX);
-    file.seek(SeekFrom::Start(start))?;
-    let mut end = Vec::new();
-    file.take(READ_MAX).read_to_end(&mut end)?;
-    Ok(String::from_utf8_lossy(&end).into_owned())
 }
 
 /// Removes everything in a directory, but not the directory.

@@ -1,3 +1,5 @@
+//! Why the embedded PostgreSQL is unavailable.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::recorder::Recorder;
 use super::client::Client;
-use super::exposition::{self, Period};
+use super::metric_conversion::{self, Period};
 
 /// Exports the metrics of a recorder.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ impl MetricExport {
             let text = render(&recorder, &service);
             let request = self.request(&text);
             let metrics = request.resource_metrics.iter().flat_map(|of_resource| &of_resource.scope_metrics);
-            let points = metrics.flat_map(|scope| &scope.metrics).map(exposition::points).sum();
+            let points = metrics.flat_map(|scope| &scope.metrics).map(metric_conversion::points).sum();
             // A failure is logged by the client, and the next export contains the same values or later ones.
             let _ = self.client.export(&request, points).await;
             // Not whether `last` is cancelled now: what has happened since the snapshot would never be exported.
@@ -81,7 +81,7 @@ impl MetricExport {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..InstrumentationScope::default()
         };
-        let metrics = exposition::read(text, period);
+        let metrics = metric_conversion::read(text, period);
         let scope_metrics = vec![ScopeMetrics { scope: Some(scope), metrics, schema_url: String::new() }];
         let resource = Some(self.resource.clone());
         let of_resource = ResourceMetrics { resource, scope_metrics, schema_url: String::new() };

@@ -215,6 +215,7 @@ fn metrics(variables: &Variables) -> Option<(Target, Duration)> {
         variables.warn_of_unused(&prefixes, "metrics are not exported (OTEL_METRICS_EXPORTER=otlp exports them)");
         return None;
     }
+    // The export is read from the text of `/metrics`, which has cumulative values, explicit buckets and no exemplars.
     for (name, only) in [
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative"),
         ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram"),

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_of_one_signal_precedes_that_of_all() {
+    fn a_variable_of_one_signal_overrides_that_of_all() {
         let set = variables(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "1"), ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "2")]);
 
         assert_eq!(set.of_signal("LOGS", "TIMEOUT").unwrap().1, "2");

@@ -1,4 +1,5 @@
-//! The read replica: its pool, its lag, and whether it is usable.
+//! The read replica: its pool, and whether its lag allows reads at all. Whether it has the changes that one read needs
+//! is decided in `replica_reads`.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -21,10 +22,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
 /// value of `replica_max_lag_seconds`.
 const MAX_SAMPLES: usize = 3_600;
 
-/// Connection and maximum lag of the replica.
-#[derive(Debug, Clone)]
+/// Connection and maximum lag of the replica. Not `Debug`, so that the URL cannot be logged with it.
+#[derive(Clone)]
 pub struct ReplicaSettings {
-    /// `postgres://…`; may hold a password, so it is never logged.
+    /// `postgres://…`; may hold a password.
     pub url: String,
     /// Maximum lag at which queries run on the replica.
     pub max_lag: Duration,

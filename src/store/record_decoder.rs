@@ -1,4 +1,4 @@
-//! Binary records of movies, concatenated in one value, as `cinegraph.film_record` and the snapshot write them.
+//! Decodes binary records of movies, concatenated in one value, as `cinegraph.film_record` and the snapshot write them.
 //!
 //! A decade has tens of thousands of movies. With one row per movie and one column per attribute, most of the time to
 //! read it would go to the messages of PostgreSQL's protocol; concatenated records cost a tenth of that. Values use
@@ -15,11 +15,11 @@ pub(super) struct DecodeError;
 
 /// Decodes the values of concatenated records one after the other.
 #[derive(Debug)]
-pub(super) struct RowDecoder<'a> {
+pub(super) struct RecordDecoder<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> RowDecoder<'a> {
+impl<'a> RecordDecoder<'a> {
     pub(super) fn new(records: &'a [u8]) -> Self {
         Self { rest: records }
     }

@@ -1,4 +1,4 @@
-//! Instruments one run of a task: trace, metrics and log line.
+//! The telemetry of one run of a task: its trace, its metrics and its log line.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};

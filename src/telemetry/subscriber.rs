@@ -1,4 +1,4 @@
-//! Starts logs and traces.
+//! The subscriber of `tracing`, which combines the layers and filters of logs and traces, and the start of both.
 
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::TracerProvider;
@@ -365,7 +365,7 @@ mod tests {
         });
 
         let text = captured.text();
-        assert!(text.contains(" INFO cinegraph::telemetry::init::tests: scored movies=3 trace_id="), "{text}");
+        assert!(text.contains(" INFO cinegraph::telemetry::subscriber::tests: scored movies=3 trace_id="), "{text}");
     }
 
     #[test]
