@@ -410,7 +410,7 @@ def alert_groups(variables):
             "0m", "warning",
             "A background task failed three times in an hour",
             'The task {{ $labels.task }} failed about {{ $value | printf "%.0f" }} times in an hour. Read its last error: '
-            "cinegraph jobs list.",
+            "cinegraph jobs list, or for score_drain and cache_warm the log lines \"task failed\".",
             "cinegraph-database-jobs",
         ),
         # An instance that does not run the task reports +Inf, which min ignores as long as another one runs it.

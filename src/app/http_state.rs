@@ -37,6 +37,7 @@ impl App {
             trusted_peers: TrustedPeers::new(&self.config.trusted_peers),
             data_dir: self.data_dir(),
             explorer: self.config.graphiql_enabled.then(|| self.explorer()),
+            // The runtime of the service. Handlers run on the single-threaded runtimes of connections.
             runtime: Handle::current(),
         })
     }

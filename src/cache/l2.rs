@@ -38,10 +38,10 @@ const KEEPALIVE_RETRIES: u32 = 4;
 #[cfg(target_os = "linux")]
 const USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Address and limits of the shared cache.
-#[derive(Debug, Clone)]
+/// Address and limits of the shared cache. Not `Debug`, so that the URL cannot be logged with them.
+#[derive(Clone)]
 pub struct L2Settings {
-    /// `redis://…` or `rediss://…`; may hold a password, so it is never logged.
+    /// `redis://…` or `rediss://…`; may hold a password.
     pub url: String,
     /// Time limit of a command. A lookup that takes longer finds nothing.
     pub timeout: Duration,

@@ -11,14 +11,21 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// How long a response may take. Longer than the default of `request_timeout_seconds` (10 s), so that the service
 /// reports its own timeout first.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long connecting to an instance and its response to `GET /status` may take, each. Longer than the 1 s for which the
+/// instance waits for its database.
+pub(super) const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// One connection that is reused for every request, as browsers do.
 pub(super) struct Client {
     address: SocketAddr,
+    /// Time limit of a response.
+    limit: Duration,
     sender: SendRequest<Full<Bytes>>,
 }
 
@@ -29,13 +36,14 @@ pub(super) struct Reply {
 }
 
 impl Client {
-    pub(super) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    /// Connects to an instance. `limit` is the time limit of connecting, and of each response.
+    pub(super) async fn connect(address: SocketAddr, limit: Duration) -> anyhow::Result<Self> {
+        let stream = timeout(limit, TcpStream::connect(address)).await.context("no connection in time")??;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // Not awaited: the task ends when the sender is dropped, and the request in progress reports its errors.
         tokio::spawn(connection);
-        Ok(Self { address, sender })
+        Ok(Self { address, limit, sender })
     }
 
     pub(super) async fn get(&mut self, path: &str) -> anyhow::Result<Reply> {
@@ -60,6 +68,6 @@ impl Client {
             ensure!(head.status.is_success(), "status {}", head.status);
             Ok(Reply { headers: head.headers, body: body.collect().await?.to_bytes() })
         };
-        tokio::time::timeout(RESPONSE_TIMEOUT, exchange).await.context("no response in time")?
+        timeout(self.limit, exchange).await.context("no response in time")?
     }
 }

@@ -106,7 +106,7 @@ async fn run_on_database(
         _ => {}
     }
     let telemetry = start_logs(&config, log_format, log_output)?;
-    // Only of services: a command that ends by itself would leave series of its own.
+    // Only services export metrics: each short-lived command would leave behind time series under a new instance id.
     let exports = command.is_service().then_some(&telemetry);
     match execute(command, config, output, program, exports).await {
         // A service that logs JSON logs its last error as well, so that every line of its output is JSON.
@@ -138,8 +138,6 @@ fn log_format(config: &Config, output: LogOutput) -> LogFormat {
 
 /// Runs a command with an application. Services handle signals themselves, because they shut down in steps; any other
 /// command is dropped at the first signal.
-///
-/// `exports` exports the metrics of the application, as [`with_app`] says.
 async fn execute(
     command: DatabaseCommand,
     config: Config,
@@ -180,7 +178,7 @@ async fn run_to_end(config: Config, command: impl AsyncFnOnce(&App) -> anyhow::R
 /// Starts the application, runs the command, and stops the application with its embedded PostgreSQL even if the command
 /// fails. An error of the command takes precedence over one of stopping.
 ///
-/// Its metrics are exported by `exports`.
+/// `exports`: exports the metrics of the application by OTLP; `None` for commands that end by themselves.
 async fn with_app(
     config: Config,
     exports: Option<&TelemetryGuard>,

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use self::load::Mix;
-use super::http_client::Client;
+use super::http_client::{Client, RESPONSE_TIMEOUT};
 use super::output::{Output, log_quietly, print, print_json};
 use super::progress::Steps;
 use super::table::table;
@@ -203,7 +203,7 @@ impl Subject {
         load_time: Duration,
         steps: &mut Steps,
     ) -> anyhow::Result<Proof> {
-        let mut client = Client::connect(address).await?;
+        let mut client = Client::connect(address, RESPONSE_TIMEOUT).await?;
         // Makes the service open connections to the database, so that their opening is not measured.
         client.query("{ profiles { name } lists { key } }").await?;
         steps.at("page loads", 0, 1);

@@ -1,23 +1,19 @@
 //! `cinegraph status`: the state of the database, and of a running instance.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::http_client::Client;
+use super::http_client::{Client, STATUS_TIMEOUT};
 use super::jobs;
 use super::output::{print, print_json};
 use super::table::table;
 use crate::app::{App, DataStatus, InstanceStatus, QueueStatus};
 use crate::cache::CacheStatus;
 use crate::store::PoolStatus;
-
-/// How long the instance may take to respond. Longer than the 1 s for which it waits for its database.
-const INSTANCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -63,8 +59,7 @@ async fn report(app: &App) -> anyhow::Result<Report> {
 
 /// The status of an instance, from its admin listener.
 async fn instance(address: SocketAddr) -> anyhow::Result<InstanceStatus> {
-    let request = async { Client::connect(address).await?.get("/status").await };
-    let reply = tokio::time::timeout(INSTANCE_TIMEOUT, request).await.context("no response in time")??;
+    let reply = Client::connect(address, STATUS_TIMEOUT).await?.get("/status").await?;
     let Response { instance } = serde_json::from_slice(&reply.body).context("not a status")?;
     Ok(instance)
 }

@@ -1,3 +1,5 @@
+//! Tests of settings: their sources, their errors and how they are printed.
+
 use std::{fs, iter};
 
 use super::*;

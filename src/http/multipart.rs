@@ -67,7 +67,8 @@ pub(super) async fn subscribe<E: Executor>(
 /// A body of the events. A task on the current runtime, which is that of the service, computes them: on the thread of
 /// the connection they would delay other connections. The task is aborted when the body is dropped.
 fn body(events: SubscriptionStream, permit: ConnectionPermit, metrics: GraphqlMetrics) -> Body {
-    // One part waits here for the client while the next event is computed. No event is computed further in advance.
+    // One part waits here for the connection to take it while the next event is computed. No event is computed further in
+    // advance.
     let (sender, parts) = mpsc::channel(1);
     let task = AbortOnDropHandle::new(tokio::spawn(async move {
         let parts = PartSender { sender, slow_after: permit.limits().slow_after, metrics };
@@ -84,7 +85,7 @@ fn body(events: SubscriptionStream, permit: ConnectionPermit, metrics: GraphqlMe
 /// Sends the parts of a response.
 struct PartSender {
     sender: mpsc::Sender<Bytes>,
-    /// How long to wait for a client that reads nothing.
+    /// How long to wait for the connection to take a part.
     slow_after: Duration,
     metrics: GraphqlMetrics,
 }
@@ -124,10 +125,12 @@ impl PartSender {
         }
     }
 
-    /// Puts text into the channel as soon as that is empty, which means that the client has read all text before.
+    /// Puts text into the channel. Waits until the channel is free: the connection has then taken the previous text.
+    /// Text that a client does not read first fills the buffers of hyper and of the socket, so a client counts as slow
+    /// only when these are full and the connection has taken nothing for `slow_after`.
     ///
     /// # Errors
-    /// If the client has left, or has read nothing for `slow_after`.
+    /// If the client has left, or the connection has taken nothing for `slow_after`.
     async fn send(&self, text: String) -> Result<(), Disconnected> {
         match timeout(self.slow_after, self.sender.send(text.into())).await {
             Ok(sent) => sent.map_err(|_| Disconnected),

@@ -57,8 +57,8 @@ impl Reference {
     }
 }
 
-/// Sorts the ids and removes duplicates. Leaves out ids beyond 32 bits, which no movie in the columns can have: loading
-/// such columns fails.
+/// Sorts the ids and removes duplicates. Leaves out ids that do not fit in a `u32`. No loaded movie can have such a genre
+/// or country: the columns store these ids as `u32`, and loading a decade with a larger one fails.
 fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
     let mut ids: Vec<u32> = found.filter_map(|id| u32::try_from(id).ok()).collect();
     ids.sort_unstable();

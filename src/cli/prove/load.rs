@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
 
-use crate::cli::http_client::Client;
+use crate::cli::http_client::{Client, RESPONSE_TIMEOUT};
 use crate::proof::{HitRatio, Load, Statements};
 use crate::scoring::Decade;
 
@@ -200,7 +200,7 @@ async fn user(address: SocketAddr, plan: Vec<Planned>, until: Instant) -> Measur
         let sent = Instant::now();
         let reply = match &mut client {
             Some(client) => Client::query(client, &query).await,
-            None => match Client::connect(address).await {
+            None => match Client::connect(address, RESPONSE_TIMEOUT).await {
                 Ok(connected) => client.insert(connected).query(&query).await,
                 Err(error) => Err(error),
             },

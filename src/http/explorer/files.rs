@@ -56,9 +56,9 @@ pub(super) struct File {
 /// Why a file cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
-    #[error("{name} cannot be read")]
+    #[error("{name} cannot be read: check its permissions, or fetch the files again with scripts/graphiql.sh")]
     Read { name: &'static str, source: io::Error },
-    #[error("{name} has an unexpected checksum")]
+    #[error("{name} has an unexpected checksum: fetch the files again with scripts/graphiql.sh")]
     Checksum { name: &'static str },
     #[error("reading the files was interrupted")]
     Interrupted,

@@ -26,7 +26,8 @@ pub struct WebSocketLimits {
     pub message_bytes: usize,
     /// Maximum total size of the messages queued for a client, in bytes.
     pub queue_bytes: usize,
-    /// How long a message may wait for space in the queue before the connection is closed.
+    /// How long a message may wait for space in the queue of a WebSocket, or a part of a multipart stream for the
+    /// connection to take the previous one, before the client is disconnected as too slow.
     pub slow_after: Duration,
     /// Maximum time from the handshake until the client's `connection_init`.
     pub init_timeout: Duration,
