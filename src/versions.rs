@@ -4,7 +4,7 @@
 //! this process last read, and so decides whether the value is current. Counters can be compared only within one
 //! [`Epoch`], which stands for one history of the data: a value of another epoch is invalid.
 
-mod epoch;
+mod identity;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::clock::Moment;
 use crate::scoring::Decade;
 
-pub use epoch::{Epoch, Identity};
+pub use identity::{Epoch, Identity};
 
 /// How long after the start of a read the versions that it showed count as known, in a process whose version listener
 /// reads them all the time. It reads them once a second, and a read may take another second.

@@ -531,7 +531,8 @@ DATABASE = [
         "Runs in an hour",
         "short",
         "CinegraphTaskFailing",
-        "error: read the last error with cinegraph jobs list. skipped: another instance ran it, which is fine.",
+        "error: read the last error with cinegraph jobs list, of score_drain and cache_warm in the log. skipped: another "
+        "instance ran it, which is fine.",
         ("sum by (task, outcome) (increase(cinegraph_task_runs_total[1h]))", "{{task}} {{outcome}}"),
         links=TASKS,
         many=True,

@@ -145,9 +145,10 @@ impl ResponseCache {
         (encoded, response)
     }
 
-    /// How the response cache served this request. `own_lookup` contains the one lookup of this request in the response
-    /// cache; `encoded.read` contains the lookups of the execution in other caches. `None` if the lookup has recorded
-    /// no validity.
+    /// How the response cache served this request, from two records: `own_lookup` is that of this request, with its one
+    /// lookup in the response cache; `encoded.read` is that of the execution, which another request may have started,
+    /// with its lookups in other caches. `None` only without a validity in `own_lookup`, which every successful lookup
+    /// records.
     fn metadata(&self, encoded: &EncodedResponse, own_lookup: &Dependencies) -> Option<CacheMetadata> {
         let lookup = match (own_lookup.hits, own_lookup.stale) {
             // Another request has stored the response after `find` returned `None` to this one.

@@ -55,7 +55,7 @@ impl Services {
         self.invalidate_target(None, target).await
     }
 
-    /// Invalidates `target`, and logs it with the label of the administrator, if one asked for it.
+    /// Invalidates `target`, and logs it, with the label of the administrator if there is one.
     async fn invalidate_target(&self, admin: Option<&str>, target: Target) -> Result<Invalidation, ServiceError> {
         let (scope, profile) = self.resolve_target(target).await?;
         let versions = match &scope {

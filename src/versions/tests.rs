@@ -1,3 +1,5 @@
+//! Tests of versions and epochs: reads of them in any order, and what they make of cached values.
+
 use chrono::DateTime;
 use proptest::prelude::*;
 

@@ -1,8 +1,8 @@
-//! Epochs: each stands for one history of the data, whose changes the versions count.
+//! The identity of a database, and the epoch of its data versions, which is derived from it.
 //!
-//! Equal counters of two databases, or of two histories of one database, do not mean equal data. After a failover that
-//! lost changes, a restore, or a detach and attach, the counters run over the same numbers a second time, for other
-//! data.
+//! An epoch stands for one history of the data, whose changes the versions count. Equal counters of two databases, or of
+//! two histories of one database, do not mean equal data. After a failover that lost changes, a restore, or a detach and
+//! attach, the counters run over the same numbers a second time, for other data.
 
 use std::fmt;
 
