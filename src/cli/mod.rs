@@ -37,7 +37,7 @@ use self::signals::{INTERRUPTED, interrupted, run_until_interrupted};
 use self::visible::visible;
 use crate::app::{App, data_dir, metrics_reference};
 use crate::config::{Config, Overrides};
-use crate::telemetry::{self, LogFormat, LogOutput, TelemetryGuard};
+use crate::telemetry::{self, LogFormat, LogOutput, TelemetryGuard, with_causes};
 
 /// Stack of each worker thread. Tokio's default of 2 MiB is too little for the nested futures of a GraphQL operation in
 /// a build without optimisation; unused stack takes no memory.
@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
 
 /// Prints an error with its causes to standard error; returns the exit code of a failure.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    let text = format!("error: {error:#}");
+    let text = format!("error: {}", with_causes(&**error));
     // If standard error is closed, there is no place left to report that.
     let _ = writeln!(std::io::stderr(), "{}", visible(&text));
     ExitCode::FAILURE
@@ -111,7 +111,7 @@ async fn run_on_database(
     match execute(command, config, output, program, exports).await {
         // A service that logs JSON logs its last error as well, so that every line of its output is JSON.
         Err(error) if output == Output::Log => {
-            tracing::error!(error = format!("{error:#}"), "the program ends");
+            tracing::error!(error = with_causes(&*error), "the program ends");
             Ok(ExitCode::FAILURE)
         }
         done => done,

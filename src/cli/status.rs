@@ -14,6 +14,7 @@ use super::table::table;
 use crate::app::{App, DataStatus, InstanceStatus, QueueStatus};
 use crate::cache::CacheStatus;
 use crate::store::PoolStatus;
+use crate::telemetry::with_causes;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -52,7 +53,7 @@ async fn report(app: &App) -> anyhow::Result<Report> {
     let data = app.data_status().await?;
     let (instance, instance_error) = match instance(app.config.admin_addr).await {
         Ok(instance) => (Some(instance), None),
-        Err(error) => (None, Some(format!("{error:#}"))),
+        Err(error) => (None, Some(with_causes(&*error))),
     };
     Ok(Report { data, instance, instance_error })
 }

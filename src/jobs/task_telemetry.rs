@@ -1,6 +1,5 @@
 //! The telemetry of one run of a task: its trace, its metrics and its log line.
 
-use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::metrics::{TaskMetrics, TaskOutcome};
 use crate::clock::Clock;
 use crate::services::ServiceError;
 use crate::store::Task;
-use crate::telemetry::{Label as _, Status, integer};
+use crate::telemetry::{Label as _, Status, integer, with_causes};
 
 /// Runs of the drain that take less time are logged only at debug level, because the drain may run several times a
 /// second.
@@ -110,13 +109,4 @@ pub(super) fn succeeded(task: Task, metrics: &TaskMetrics, clock: &Clock) {
     #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
     let at_seconds = clock.now().timestamp_millis() as f64 / 1000.0;
     metrics.succeeded(task, at_seconds);
-}
-
-/// An error and its causes, on one line. A cause is left out if the text before already ends with it.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-    causes.fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
-    })
 }

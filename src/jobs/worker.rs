@@ -13,6 +13,7 @@ use super::score_refresh::ScoreRefresh;
 use super::snapshot_refresh::SnapshotRefresh;
 use super::task_telemetry::with_causes;
 use crate::services::ServiceError;
+use crate::telemetry::with_causes;
 
 /// Number of jobs that run concurrently. A choice: a long job must not delay all others, and more jobs would slow down
 /// the requests that read the same database.

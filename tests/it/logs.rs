@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::cli::{Server, get};
+use super::cli::{Server, get, run};
 use super::support::{Movie, PostgresServer, RedisServer, TestService, until, url};
 
 const PAGE: &str = "{ predictions(decade: 1990) { nodes { score movie { title } } } }";
@@ -109,6 +109,40 @@ async fn reason_why_the_database_refuses_is_logged_once() {
     database.start_again().await;
     until("the database is up again", async || is_up()).await;
     assert_eq!(refused(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_is_named_and_not_shown() {
+    let (database, url) = database().await;
+    // Not asked for until the server requires it.
+    let url = url.replace("small@", "small:wr0ng-s3cr3t@");
+    let server = Server::start(&url);
+
+    database.run("ALTER ROLE small PASSWORD 'right'").await;
+    database.require_password("small").await;
+    database.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'small'").await;
+    let reason = "password authentication failed for user \"small\"";
+    let said = || {
+        let lines = warnings(&server, "no connection to the database");
+        lines.iter().filter(|line| line["error"].as_str().unwrap().contains(reason)).count()
+    };
+    until("the reason is logged", async || said() == 1).await;
+    until("readiness reports the database", async || {
+        let (_, checks) = get(&server.public, "/health/ready");
+        let checks: Value = serde_json::from_str(&checks).unwrap();
+        checks["checks"]["database"] != "ok"
+    })
+    .await;
+
+    let refused = run(&url, &["serve", "--http-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"]);
+    let last = String::from_utf8(refused.stdout).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let error: Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
+    assert_eq!(error["error"].as_str().map(|error| error.matches(reason).count()), Some(1), "{last}");
+    let log = server.log().iter().map(Value::to_string).collect::<String>();
+    for text in [log, last, String::from_utf8(refused.stderr).unwrap()] {
+        assert!(!text.contains("wr0ng-s3cr3t"), "{text}");
+    }
 }
 
 #[sqlx::test(migrations = false)]

@@ -130,6 +130,13 @@ impl PostgresServer {
         self.start_again().await;
     }
 
+    /// Lets this role log in only with its password, from now on.
+    pub(crate) async fn require_password(&self, role: &str) {
+        let rules = format!("host all {role} 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n");
+        fs::write(self.data().join("pg_hba.conf"), rules).unwrap();
+        self.run("SELECT pg_reload_conf()").await;
+    }
+
     /// Runs statements as the superuser, in the database `postgres`.
     pub(crate) async fn run(&self, statements: &'static str) {
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
