@@ -38,7 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("digest", &[]),
     ("proof", &[]),
     ("telemetry", &[]),
-    ("versions", &["scoring"]),
+    ("versions", &["clock", "scoring"]),
 ];
 
 /// The crates without I/O, and all that they may depend on.

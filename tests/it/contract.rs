@@ -482,10 +482,11 @@ async fn lookups_of_custom_weights_are_counted_apart(pool: PgPool) {
     }
     until("the lookup is counted", async || lookups("responses", "custom", "miss") == 4).await;
     assert_eq!(lookups("responses", "profile", "miss"), 1);
-    lock.rollback().await.unwrap();
 
-    // A failed load of custom weights is one of theirs, too.
-    sqlx::query("ALTER TABLE movie_genres RENAME TO gone").execute(&service.pool).await.unwrap();
+    // A failed load of custom weights is one of theirs, too. Renamed under the lock, since the load that still waits for it
+    // would cache the genres.
+    sqlx::query("ALTER TABLE movie_genres RENAME TO gone").execute(&mut *lock).await.unwrap();
+    lock.commit().await.unwrap();
     let failing = "{ predictions(decade: 1990, weights: {popularOpinion: 7, criticalAcclaim: 1, industryRecognition: 2, \
                    culturalImpact: 3, peopleQuality: 4}) { nodes { movie { genres { name } } } } }";
     assert!(service.execute(failing, json!({})).await["errors"].is_array());
