@@ -11,7 +11,6 @@ use super::person_quality::PersonQuality;
 use super::schedule;
 use super::score_refresh::ScoreRefresh;
 use super::snapshot_refresh::SnapshotRefresh;
-use super::task_telemetry::with_causes;
 use crate::services::ServiceError;
 use crate::telemetry::with_causes;
 

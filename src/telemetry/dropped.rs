@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::label::{Label, label};
+use super::metric_label::{Label, label};
 
 label! {
     /// A kind of telemetry.

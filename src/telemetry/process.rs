@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::catalogue;
-use super::recorder::{Recorder, number};
+use super::metric_recorder::{Recorder, number};
 
 /// Sets the gauges of the current Tokio runtime. Returns the busy time of all its workers in seconds, 0 outside a
 /// runtime. [`Recorder::render`] writes it, because the counters of the exporter are integers.

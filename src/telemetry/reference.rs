@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 
 use super::catalogue::{CATALOGUE, Definition, Kind};
-use super::recorder::Recorder;
+use super::metric_recorder::Recorder;
 
 const HEAD: &str = "# Metrics
 

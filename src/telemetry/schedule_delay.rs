@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::catalogue;
-use super::recorder::Recorder;
+use super::metric_recorder::Recorder;
 use metrics::Histogram;
 
 /// How long the task sleeps: short enough that a scrape sees many wakes, long enough that they cost nothing.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::catalogue::{self, Definition};
-use super::label::Label as _;
-use super::recorder::Recorder;
+use super::metric_label::Label as _;
+use super::metric_recorder::Recorder;
 use super::{dropped, process};
 
 impl Recorder {

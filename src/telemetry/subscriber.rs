@@ -14,10 +14,10 @@ use tracing_subscriber::registry::Registry;
 
 use super::log_format::{LineLayer, LogFormat, SERVICE};
 use super::log_writer::{BufferedWriter, FlushGuard};
+use super::metric_recorder::Recorder;
 use super::otlp::Pipeline;
 use super::panics::log_panics;
 use super::rate_limit::RateLimitFilter;
-use super::recorder::Recorder;
 use super::sampled_spans::{self, SampledSpanFilter};
 
 /// Where log lines go.

@@ -2,7 +2,7 @@
 //! module `connection` serves accepted connections.
 
 mod connection;
-mod limiter;
+mod connection_limiter;
 mod protocol;
 mod send_queue;
 
@@ -28,8 +28,8 @@ use super::state::HttpState;
 use crate::config::AllowedOrigins;
 use crate::graphql::{ErrorCode, GraphqlMetrics, RETRY_AFTER_SECONDS};
 
-pub(super) use limiter::ConnectionPermit;
-pub use limiter::{ConnectionLimiter, WebSocketLimits};
+pub(super) use connection_limiter::ConnectionPermit;
+pub use connection_limiter::{ConnectionLimiter, WebSocketLimits};
 
 /// Size of the read buffer of a connection. The default of the library, 128 KiB, would take much memory: there may be
 /// thousands of connections, and nearly all messages are far smaller.

@@ -14,7 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::super::dropped::{self, DropReason, Signal};
-use super::super::label::Label as _;
+use super::super::metric_label::Label as _;
 use super::connection::Connection;
 use super::error::{ExportError, Retry};
 use super::message::{self, Received};

@@ -167,7 +167,7 @@ fn attribute((name, value): (&str, String)) -> KeyValue {
 #[cfg(test)]
 mod tests {
     use super::super::super::catalogue::{self, CATALOGUE, Kind};
-    use super::super::super::recorder::Recorder;
+    use super::super::super::metric_recorder::Recorder;
     use super::*;
 
     const PERIOD: Period = Period { start: 1, end: 2 };

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::super::recorder::Recorder;
+use super::super::metric_recorder::Recorder;
 use super::client::Client;
 use super::metric_conversion::{self, Period};
 

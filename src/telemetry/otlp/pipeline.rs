@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tokio::runtime::Handle;
 
 use super::super::dropped::Signal;
-use super::super::recorder::Recorder;
+use super::super::metric_recorder::Recorder;
 use super::client::Client;
 use super::logs::Logs;
 use super::metrics::{MetricExport, MetricExportGuard};

@@ -12,7 +12,7 @@ use hyper::http::uri::{InvalidUri, Scheme};
 use tokio_rustls::rustls::ClientConfig;
 
 use super::super::dropped::Signal;
-use super::super::label::Label as _;
+use super::super::metric_label::Label as _;
 use super::tls::{PemFile, TlsError, TlsFiles};
 use super::variables::{Variables, pairs};
 

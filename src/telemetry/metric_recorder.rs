@@ -10,7 +10,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Level, Metadata, NoopRecorder};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::catalogue::{CATALOGUE, Definition, Kind};
-use super::label::Label;
+use super::metric_label::Label;
 
 /// Label value for all names that a [`ByName`] was not created with.
 const OTHER: &str = "other";
