@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::changes::apply_versions;
 use super::{Administrator, ServiceError, Services};
 use crate::scoring::Decade;
 use crate::store::Profile;
@@ -58,13 +57,12 @@ impl Services {
     /// Invalidates `target`, and logs it, with the label of the administrator if there is one.
     async fn invalidate_target(&self, admin: Option<&str>, target: Target) -> Result<Invalidation, ServiceError> {
         let (scope, profile) = self.resolve_target(target).await?;
-        let versions = match &scope {
-            Some(scope) => self.store.invalidate(scope).await.map(|()| 1),
-            None => self.store.invalidate_all().await,
-        }?;
-        // Counted before the versions are applied here: after that, every lookup of an invalidated entry removes it.
+        // Counted before they are invalidated: after that, every lookup of an invalidated entry removes it.
         let entries = self.count_entries(scope.as_ref());
-        apply_versions(&self.store, &self.versions).await;
+        let versions = match &scope {
+            Some(scope) => self.store.invalidate(scope, &self.versions).await.map(|()| 1),
+            None => self.store.invalidate_all(&self.versions).await,
+        }?;
         let (list, decade) = match &scope {
             Some(Scope::List(list, decade)) => (Some(list), Some(decade.year())),
             _ => (None, None),

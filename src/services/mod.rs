@@ -4,7 +4,6 @@
 
 pub mod auth;
 pub mod cache_policy;
-mod changes;
 mod composition;
 pub mod drain;
 mod error;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::cache_policy::{CacheLimits, estimated_size, share};
-use super::changes::apply_versions;
 use super::{Administrator, ServiceError};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
 use crate::clock::Clock;
@@ -90,7 +89,7 @@ impl Profiles {
         let mut changes = self.store.change_profiles().await?;
         let id = changes.insert(draft, self.clock.now()).await.map_err(refused)?;
         let profile = existing(&mut changes, id).await?;
-        self.commit(changes).await?;
+        changes.commit(&self.versions).await?;
         let (admin, id) = (by.label(), id.0);
         tracing::info!(admin, profile = profile.name, id, weights = ?profile.weights.shares(), "profile created");
         Ok(Arc::new(profile))
@@ -143,7 +142,7 @@ impl Profiles {
             changes.set_weights(id, draft.weights, now).await?;
         }
         let after = existing(&mut changes, id).await?;
-        self.commit(changes).await?;
+        changes.commit(&self.versions).await?;
         tracing::info!(
             admin = by.label(),
             profile = before.name,
@@ -176,7 +175,7 @@ impl Profiles {
             ));
         }
         changes.delete(id).await?;
-        self.commit(changes).await?;
+        changes.commit(&self.versions).await?;
         let weights = before.weights.shares();
         tracing::info!(admin = by.label(), profile = before.name, id = id.0, ?weights, "profile deleted");
         Ok(())
@@ -200,16 +199,9 @@ impl Profiles {
         }
         changes.make_default(id, self.clock.now()).await.map_err(refused)?;
         let after = existing(&mut changes, id).await?;
-        self.commit(changes).await?;
+        changes.commit(&self.versions).await?;
         tracing::info!(admin = by.label(), profile = after.name, id = id.0, "profile made the default");
         Ok(Arc::new(after))
-    }
-
-    /// Commits changes, and lets the next request to this instance see them.
-    async fn commit(&self, changes: ProfileChanges) -> Result<(), ServiceError> {
-        changes.commit().await?;
-        apply_versions(&self.store, &self.versions).await;
-        Ok(())
     }
 }
 

@@ -193,8 +193,11 @@ impl FailureKind {
     /// Classifies an error: by its SQLSTATE (PostgreSQL documentation, appendix A) if it comes from the server.
     pub(super) fn of(error: &sqlx::Error) -> Self {
         match error {
+            // A protocol error: a proxy or a server that ends has cut the connection, or something else responds at its
+            // address. Values that cannot be decoded are other errors.
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Connection,
@@ -308,6 +311,13 @@ mod tests {
             assert_eq!(error.kind(), FailureKind::Connection, "{code}");
             assert_eq!(error.to_string(), "the database is unavailable");
         }
+    }
+
+    #[test]
+    fn a_connection_that_is_cut_in_a_message_is_unavailability() {
+        let error = StoreError::of(QueryName::HealthCheck, sqlx::Error::Protocol("unexpected response: 0x00".into()));
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        assert_eq!(error.to_string(), "the database cannot be reached");
     }
 
     #[test]

@@ -6,39 +6,45 @@ use super::pool::Store;
 use super::query_name::QueryName;
 use super::transaction::retry_conflicts;
 use crate::scoring::Decade;
-use crate::versions::Scope;
+use crate::versions::{Scope, Versions};
 
 impl Store {
-    /// Invalidates all cached results that depend on `scope`, on all instances.
+    /// Invalidates all cached results that depend on `scope`, on all instances: at once in the process of `versions`.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn invalidate(&self, scope: &Scope) -> Result<(), StoreError> {
-        retry_conflicts(StoreError::is_conflict, || self.invalidate_once(scope)).await
+    pub async fn invalidate(&self, scope: &Scope, versions: &Versions) -> Result<(), StoreError> {
+        retry_conflicts(StoreError::is_conflict, || self.invalidate_once(scope, versions)).await
     }
 
-    async fn invalidate_once(&self, scope: &Scope) -> Result<(), StoreError> {
+    async fn invalidate_once(&self, scope: &Scope, versions: &Versions) -> Result<(), StoreError> {
         let (scope, key, decade) = row(scope);
-        let mut statement = self.statement(QueryName::Invalidation).await?;
+        let mut transaction = self.transaction(QueryName::Invalidation).await?;
         let raised = sqlx::query!("SELECT cinegraph.raise_version($1, $2, $3, true)", scope, key, decade)
-            .execute(statement.connection())
+            .execute(transaction.connection())
             .await;
-        statement.finish(raised.map(|_| ()))
+        transaction.checked(raised)?;
+        transaction.commit_and_apply(self, versions).await
     }
 
-    /// Invalidates all cached results on all instances, even in scopes that have no version yet. Returns the number of
-    /// invalidated scopes.
+    /// Invalidates all cached results on all instances, even in scopes that have no version yet: at once in the process
+    /// of `versions`. Returns the number of invalidated scopes.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; nothing is invalidated then.
-    pub async fn invalidate_all(&self) -> Result<usize, StoreError> {
+    pub async fn invalidate_all(&self, versions: &Versions) -> Result<usize, StoreError> {
         let lists: Vec<String> = self.list_names().await?.into_iter().map(|list| list.key).collect();
         // Before the last valid decade, which in effect is no limit.
         let decades = self.decades_with_movies(Decade::LAST).await?;
-        retry_conflicts(StoreError::is_conflict, || self.invalidate_all_once(&lists, &decades)).await
+        retry_conflicts(StoreError::is_conflict, || self.invalidate_all_once(&lists, &decades, versions)).await
     }
 
-    async fn invalidate_all_once(&self, lists: &[String], decades: &[i32]) -> Result<usize, StoreError> {
+    async fn invalidate_all_once(
+        &self,
+        lists: &[String],
+        decades: &[i32],
+        versions: &Versions,
+    ) -> Result<usize, StoreError> {
         let mut transaction = self.transaction(QueryName::Invalidation).await?;
         // A transaction locks the rows of the versions that it raises. Others raise theirs in another order than this
         // one, so they could deadlock with it. This lock on the table waits for those that have begun, and lets later
@@ -51,7 +57,7 @@ impl Store {
             .fetch_one(transaction.connection())
             .await;
         let raised = transaction.checked(raised)?;
-        transaction.commit().await?;
+        transaction.commit_and_apply(self, versions).await?;
         Ok(usize::try_from(raised).unwrap_or_default())
     }
 }

@@ -8,6 +8,7 @@ use super::pool::Store;
 use super::query_name::QueryName;
 use super::transaction::OpenTransaction;
 use crate::scoring::Weights;
+use crate::versions::Versions;
 
 /// Database id of a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,7 +122,7 @@ impl Store {
             .execute(transaction.connection())
             .await;
         transaction.checked(raised)?;
-        Ok(ProfileChanges { transaction })
+        Ok(ProfileChanges { transaction, store: self.clone() })
     }
 }
 
@@ -129,6 +130,7 @@ impl Store {
 #[derive(Debug)]
 pub struct ProfileChanges {
     transaction: OpenTransaction,
+    store: Store,
 }
 
 impl ProfileChanges {
@@ -254,11 +256,11 @@ impl ProfileChanges {
         self.transaction.checked(deleted).map(|_| ())
     }
 
-    /// Commits the changes and notifies all instances.
+    /// Commits the changes, applies them to `versions`, the versions of this process, and notifies all instances.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the outcome of the commit is then unknown.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        self.transaction.commit().await
+    pub async fn commit(self, versions: &Versions) -> Result<(), StoreError> {
+        self.transaction.commit_and_apply(&self.store, versions).await
     }
 }

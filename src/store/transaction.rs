@@ -8,6 +8,8 @@ use super::measurement::Measurement;
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::statement::Statement;
+use super::version_listener::versions_of;
+use crate::versions::Versions;
 
 /// Time limit of a statement that processes a batch of a background task. A batch takes some tenths of a second, but
 /// may first have to wait for the lock of another instance. If that instance is frozen, the server ends its session
@@ -122,6 +124,21 @@ impl OpenTransaction {
     /// Converts the result of a statement. After a failure, which is recorded, the transaction can only be dropped.
     pub(super) fn checked<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
         result.map_err(|error| failure(self.name, self.measurement.take(), error))
+    }
+
+    /// Commits, and applies the versions that the transaction has raised to `versions`, so that the next request to this
+    /// instance sees the change. They are read before the commit: after it, the database may not respond any more, and
+    /// the instance would serve what it had before the change that it acknowledges.
+    pub(super) async fn commit_and_apply(mut self, store: &Store, versions: &Versions) -> Result<(), StoreError> {
+        let started = versions.start_read();
+        let read = versions_of(&mut self.connection).await;
+        let read = self.checked(read)?;
+        self.commit().await?;
+        // Not an error of the change, which is committed: the version listener will apply the versions.
+        if let Err(error) = store.apply_versions(versions, started, read).await {
+            tracing::warn!(%error, "cannot apply the data versions of a change; the version listener will apply them");
+        }
+        Ok(())
     }
 
     pub(super) async fn commit(self) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::listener::Listener;
 use super::pool::Store;
 use super::query_name::QueryName;
-use crate::versions::{DataVersions, Identity, Scope, Update, Version, Versions};
+use crate::versions::{DataVersions, Identity, ReadStart, Scope, Update, Version, Versions};
 
 const CHANNEL: &str = "cinegraph_events";
 
@@ -54,27 +54,41 @@ impl Store {
         for _ in 0..ATTEMPTS {
             let started = versions.start_read();
             let read = self.data_versions().await?;
-            let identity = read.identity.clone();
-            match versions.update(started, read) {
-                Update::Applied => return Ok(()),
-                Update::NewEpoch(before) => {
-                    self.metrics.identity_changed();
-                    tracing::warn!(old = %before, new = %identity, "database identity changed; cached data is discarded");
-                    return Ok(());
-                }
-                // Another read completed first; the next one decides.
-                Update::Overlapped => {}
-                // Cached values have versions from before the database was set back. Once its counters reach these
-                // numbers again, the old values would count as current, on every instance and in Redis; another
-                // identity prevents that. Several instances may notice this, but only the first one replaces the
-                // identity: the statement has no effect if the identity is not the one that was read here.
-                Update::WentBack => {
-                    tracing::warn!(%identity, "data versions went back; the database gets another identity");
-                    self.replace_identity(&identity.schema).await?;
-                }
+            if self.apply_versions(versions, started, read).await? {
+                return Ok(());
             }
         }
         Err(StoreError::Unresponsive(QueryName::DataVersions))
+    }
+
+    /// Applies what was read from the database to `versions`. Returns whether it could be applied; if not, another read
+    /// may succeed.
+    pub(super) async fn apply_versions(
+        &self,
+        versions: &Versions,
+        started: ReadStart,
+        read: DataVersions,
+    ) -> Result<bool, StoreError> {
+        let identity = read.identity.clone();
+        match versions.update(started, read) {
+            Update::Applied => Ok(true),
+            Update::NewEpoch(before) => {
+                self.metrics.identity_changed();
+                tracing::warn!(old = %before, new = %identity, "database identity changed; cached data is discarded");
+                Ok(true)
+            }
+            // Another read completed first; the next one decides.
+            Update::Overlapped => Ok(false),
+            // Cached values have versions from before the database was set back. Once its counters reach these numbers
+            // again, the old values would count as current, on every instance and in Redis; another identity prevents
+            // that. Several instances may notice this, but only the first one replaces the identity: the statement has
+            // no effect if the identity is not the one that was read here.
+            Update::WentBack => {
+                tracing::warn!(%identity, "data versions went back; the database gets another identity");
+                self.replace_identity(&identity.schema).await?;
+                Ok(false)
+            }
+        }
     }
 
     /// The identity of the database.

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::TimeDelta;
 use cinegraph::scoring::Decade;
-use cinegraph::versions::Scope;
+use cinegraph::versions::{Scope, Versions};
 use futures_util::future::join_all;
 use futures_util::stream;
 use serde_json::{Value, json};
@@ -419,7 +419,7 @@ async fn failed_lookups_are_counted(pool: PgPool) {
 async fn hard_invalidated_entries_are_not_served_during_outages(pool: PgPool) {
     let service = nineties(pool, None).await;
     service.data(PAGE).await;
-    service.store.invalidate(&Scope::Scores(Decade::starting(1990).unwrap())).await.unwrap();
+    service.store.invalidate(&Scope::Scores(Decade::starting(1990).unwrap()), &Versions::default()).await.unwrap();
     service.see_changes().await;
     sqlx::query(OUTAGE).execute(&service.pool).await.unwrap();
 

@@ -380,7 +380,7 @@ async fn an_invalidation_is_followed_by_warming(pool: PgPool) {
     let warming = tokio::spawn(warming.run(stop.clone()));
     until("caches are warm", async || metric(&metrics, runs) == 1.0).await;
 
-    service.store.invalidate(&Scope::List("1001_movies".into(), Decade::CURRENT)).await.unwrap();
+    service.store.invalidate(&Scope::List("1001_movies".into(), Decade::CURRENT), &Versions::default()).await.unwrap();
     service.store.read_versions(&services.versions).await.unwrap();
 
     until("caches are warm again", async || metric(&metrics, runs) == 2.0).await;

@@ -3,10 +3,12 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 
 use axum::body::to_bytes;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
+use cinegraph::versions::{Scope, Versions};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -824,4 +826,22 @@ async fn mutation_that_deadlocks_with_the_host_application_is_repeated(pool: PgP
     assert_eq!(changed["setDefaultProfile"]["isDefault"], true);
     let errors = office.service.counted("cinegraph_db_errors_total", &[("error_type", "serialization")]);
     assert_eq!(errors, 1, "it deadlocked");
+}
+
+#[sqlx::test(migrations = false)]
+async fn change_is_known_even_if_the_database_is_gone_after_its_commit(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    let versions = Versions::default();
+    service.store.read_versions(&versions).await.unwrap();
+    let known = versions.of(&Scope::Profiles);
+    let changes = service.store.change_profiles().await.unwrap();
+    // From now on, no further statement gets a connection.
+    let mut closing = pin!(service.store.close());
+    assert!(futures_util::poll!(&mut closing).is_pending());
+
+    changes.commit(&versions).await.unwrap();
+
+    closing.await;
+    assert!(service.store.read_versions(&versions).await.is_err());
+    assert_eq!(versions.of(&Scope::Profiles), known + 1);
 }
