@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -19,6 +20,14 @@ use crate::config::{AdminTokens, AllowedHosts};
 use crate::graphql;
 use crate::http::{self, ConnectionLimits, HttpService, PerCoreRuntimes, Probe};
 use crate::services::Services;
+use crate::store::StoreError;
+
+/// How long an instance waits at its start for a database that is unavailable. After that it ends with an error, so that
+/// whoever started it hears of a database that does not exist. A choice: longer than a restart or a failover takes.
+const DATABASE_WAIT: Duration = Duration::from_mins(1);
+
+/// Pause between two attempts to reach the database at the start. A choice: an attempt may take seconds by itself.
+const DATABASE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Commit of the build, if the build provides it.
 const REVISION: Option<&str> = option_env!("CINEGRAPH_REVISION");
@@ -50,7 +59,7 @@ impl App {
     /// is cached, for at most two seconds.
     ///
     /// # Errors
-    /// If the database is unavailable or not migrated, a file that a setting names is invalid, or an address cannot be
+    /// If the database is not migrated, or unavailable for a minute, a file that a setting names is invalid, or an address cannot be
     /// bound.
     pub async fn serve(
         &self,
@@ -104,13 +113,32 @@ impl App {
 
     /// Checks the database and the file of admin tokens, reads the data versions and creates the services.
     async fn prepare(&self) -> anyhow::Result<(CacheContext, Arc<Services>)> {
-        self.store.installation().await?;
+        self.await_database().await?;
         self.check_admin_tokens()?;
         self.record_build_info();
         let cache_context = self.cache_context()?;
         self.store.read_versions(&cache_context.versions).await?;
         let services = Services::new(&self.store, &cache_context, &self.config, &self.metrics.breakers);
         Ok((cache_context, Arc::new(services)))
+    }
+
+    /// Checks that the database is migrated. Waits for a database that is unavailable: in a rollout or after a power cut,
+    /// it may start later than its instances.
+    async fn await_database(&self) -> Result<(), StoreError> {
+        let started = Instant::now();
+        let mut is_logged = false;
+        loop {
+            match self.store.installation().await {
+                Err(StoreError::Unavailable(error)) if started.elapsed() < DATABASE_WAIT => {
+                    if !is_logged {
+                        tracing::warn!(%error, limit_s = DATABASE_WAIT.as_secs(), "waiting for the database");
+                        is_logged = true;
+                    }
+                    tokio::time::sleep(DATABASE_RETRY_DELAY).await;
+                }
+                checked => return checked.map(|_| ()),
+            }
+        }
     }
 
     /// Runs only background jobs, until `stop` is cancelled; running jobs then have `shutdown_timeout_seconds` to end.
@@ -120,9 +148,13 @@ impl App {
     /// `shutdown_delay_seconds`.
     ///
     /// # Errors
-    /// If the database is unavailable or not migrated, or the address cannot be bound.
+    /// If the database is not migrated, or unavailable for a minute, or the address cannot be bound.
     pub async fn run_worker(&self, stop: &CancellationToken, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
-        let Some(jobs) = stop.run_until_cancelled(Box::pin(self.jobs())).await else { return Ok(()) };
+        let jobs = async {
+            self.await_database().await?;
+            self.jobs().await
+        };
+        let Some(jobs) = stop.run_until_cancelled(Box::pin(jobs)).await else { return Ok(()) };
         let jobs = jobs?;
         self.record_build_info();
         let listener = listen("admin_addr", self.config.admin_addr).await?;

@@ -112,6 +112,21 @@ async fn reason_why_the_database_refuses_is_logged_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn service_and_worker_wait_for_a_database_that_starts_later() {
+    let (mut database, url) = database().await;
+    for (command, done) in [(&["serve", "--http-addr", "127.0.0.1:0"][..], "serving"), (&["worker"], "worker started")]
+    {
+        database.stop();
+        let server = Server::running(&url, command, "waiting for the database");
+        database.start_again().await;
+        until("it has started", async || server.log().iter().any(|line| line["message"] == done)).await;
+        let warned = warnings(&server, "waiting for the database");
+        assert_eq!(warned.len(), 1);
+        assert!(warned[0]["error"].as_str().unwrap().contains("Connection refused"), "{}", warned[0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_named_and_not_shown() {
     let (database, url) = database().await;
     // Not asked for until the server requires it.
