@@ -144,7 +144,7 @@ async function more() {
     }
     showProblem("");
   } catch (error) {
-    failed = error.name !== "AbortError";
+    failed = request === current && error.name !== "AbortError";
     if (failed) showProblem("Can’t load more films. Try again.");
   } finally {
     growing = false;

@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// Name of the file with the last result, in the data directory.
 const FILE: &str = "proof.json";
 
+/// What is read of the file at most. A result has some kilobytes; the owner of the directory may have put anything there.
+const MAX_BYTES: u64 = 1 << 20;
+
 // The limits of the success criteria. The project requires these values, see docs/COMMANDS.md.
 
 /// A page load with empty caches must take less than this.
@@ -232,7 +235,7 @@ impl Proof {
         // file, or wait for ever. The flags let opening fail for a link and not wait for a FIFO, and the check of the open
         // file cannot be outrun by a swap.
         let without_waiting = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let mut file = match OpenOptions::new().read(true).custom_flags(without_waiting).open(path(data_dir)) {
+        let file = match OpenOptions::new().read(true).custom_flags(without_waiting).open(path(data_dir)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -241,7 +244,7 @@ impl Proof {
             return Err(io::Error::other("the last result is not a regular file"));
         }
         let mut json = Vec::new();
-        file.read_to_end(&mut json)?;
+        file.take(MAX_BYTES).read_to_end(&mut json)?;
         Ok(Some(serde_json::from_slice(&json)?))
     }
 

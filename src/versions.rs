@@ -20,7 +20,7 @@ use crate::scoring::Decade;
 pub use identity::{Epoch, Identity};
 
 /// How long after the start of a read the versions that it showed count as known, in a process whose version listener
-/// reads them all the time. It reads them once a second, and a read may take another second.
+/// reads them all the time. It starts a read every second, and a read may take another second.
 ///
 /// A limit and not only a message from the listener: a process that was frozen, or has no CPU time for the listener,
 /// serves requests before the listener notices that changes were missed.

@@ -487,9 +487,10 @@ def alert_groups(variables):
             "CinegraphInvalidAdminTokens",
             f"sum by (job) (increase(cinegraph_admin_tokens_rejected_total[{w('10m')}])) > {limit.invalid_tokens}",
             "0m", "warning",
-            "Mutations with invalid admin tokens",
-            "{{ $value | humanize }} mutations in ten minutes had an invalid admin token: a client with an outdated token, "
-            "or somebody guesses. The log has the clients' addresses.",
+            "Many admin tokens are rejected",
+            "{{ $value | humanize }} admin tokens were rejected in ten minutes, as invalid, or unchecked after too many "
+            "invalid ones from the same address: a client has an outdated token, or somebody guesses. The log has the "
+            "clients' addresses.",
             "cinegraph-graphql",
         ),
         # Repeated log lines are left out on purpose, which is no fault.

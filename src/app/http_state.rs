@@ -37,7 +37,8 @@ impl App {
             trusted_peers: TrustedPeers::new(&self.config.trusted_peers),
             data_dir: self.data_dir(),
             explorer: self.config.graphiql_enabled.then(|| self.explorer()),
-            // The runtime of the service. Handlers run on the single-threaded runtimes of connections.
+            // The runtime of the service, which runs the handlers. The single-threaded runtimes of connections only look
+            // up cached responses.
             runtime: Handle::current(),
         })
     }

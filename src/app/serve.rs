@@ -23,7 +23,7 @@ use crate::services::Services;
 use crate::store::StoreError;
 
 /// How long an instance waits at its start for a database that is unavailable. After that it ends with an error, so that
-/// whoever started it hears of a database that does not exist. A choice: longer than a restart or a failover takes.
+/// whoever started it hears of a server that does not exist. A choice: longer than a restart or a failover takes.
 const DATABASE_WAIT: Duration = Duration::from_mins(1);
 
 /// Pause between two attempts to reach the database at the start. A choice: an attempt may take seconds by itself.
@@ -59,8 +59,8 @@ impl App {
     /// is cached, for at most two seconds.
     ///
     /// # Errors
-    /// If the database is not migrated, or unavailable for a minute, a file that a setting names is invalid, or an address cannot be
-    /// bound.
+    /// If the database is not migrated, or unavailable for a minute, a file that a setting names is invalid, or an
+    /// address cannot be bound.
     pub async fn serve(
         &self,
         stop: &CancellationToken,
@@ -113,10 +113,11 @@ impl App {
 
     /// Checks the database and the file of admin tokens, reads the data versions and creates the services.
     async fn prepare(&self) -> anyhow::Result<(CacheContext, Arc<Services>)> {
-        self.await_database().await?;
+        // Settings first: a wrong one must not be found only after a minute.
         self.check_admin_tokens()?;
-        self.record_build_info();
         let cache_context = self.cache_context()?;
+        self.await_database().await?;
+        self.record_build_info();
         self.store.read_versions(&cache_context.versions).await?;
         let services = Services::new(&self.store, &cache_context, &self.config, &self.metrics.breakers);
         Ok((cache_context, Arc::new(services)))

@@ -269,7 +269,7 @@ where
                 };
                 waiting.misses.extend(joins.iter().map(miss));
             }
-            let loads = join_all(joins.iter().map(|join| join.load.clone())).await;
+            let loads = join_all(joins.iter().map(|join| join.load.clone().wait())).await;
             keys = Vec::new();
             for (join, load) in joins.into_iter().zip(loads) {
                 let outcome = match load {

@@ -25,8 +25,20 @@ use tokio::sync::oneshot;
 use super::dependencies::DependencyScope;
 use super::labels::FlightRole;
 
-/// A load in flight, with a result of type `R`.
-pub(super) type InFlight<R> = Shared<BoxFuture<'static, R>>;
+/// A load in flight, with a result of type `R`; it resolves to `None` if it panicked. The future must not panic itself:
+/// [`Shared`] wakes none of its other callers then.
+#[derive(Clone)]
+pub(super) struct InFlight<R>(Shared<BoxFuture<'static, Option<R>>>);
+
+impl<R: Clone> InFlight<R> {
+    /// Waits for the result.
+    ///
+    /// # Panics
+    /// If the load panicked, without another line in the log.
+    pub(super) async fn wait(self) -> R {
+        self.0.await.unwrap_or_else(|| resume_unwind(Box::new("cache load did not complete")))
+    }
+}
 
 /// The loads in flight, by key.
 type Loads<K, R> = HashMap<K, Registered<R>>;
@@ -46,7 +58,6 @@ pub(super) struct Joined<K, R> {
     pub(super) key: K,
     /// Leader if the caller has started the load, otherwise follower.
     pub(super) role: FlightRole,
-    /// Resolves to the result of the load; panics if the load panicked.
     pub(super) load: InFlight<R>,
     /// The span of the leader.
     pub(super) leader: SpanContext,
@@ -90,16 +101,13 @@ where
         let (sender, receiver) = oneshot::channel();
         let load = async {
             match receiver.await {
-                Ok(Some(result)) => result,
-                // The load has panicked: every caller that waits for the result panics too. Resumed, because only the panic
-                // of the load itself must be logged.
-                Ok(None) => resume_unwind(Box::new("cache load did not complete")),
+                Ok(result) => result,
                 // The task of the load was dropped, which only a runtime that is shutting down does. It drops the callers
                 // too.
                 Err(_) => pending().await,
             }
         };
-        let (load, leader) = (load.boxed().shared(), Context::current().span().span_context().clone());
+        let (load, leader) = (InFlight(load.boxed().shared()), Context::current().span().span_context().clone());
         // Only makes the future of the load, which runs in the task below.
         let (scope, loading) = start(new.clone());
         for key in &new {
@@ -208,7 +216,7 @@ mod tests {
         loads.release.notify_waiters();
         let mut results = Vec::new();
         for joined in first.into_iter().chain(second) {
-            results.push(joined.load.await);
+            results.push(joined.load.wait().await);
         }
         assert_eq!(results[0], results[1]);
         assert_eq!(results[1], results[2]);
@@ -223,7 +231,7 @@ mod tests {
         let [follower] = loads.join(&["a"]).try_into().ok().unwrap();
         assert_eq!(follower.role, FlightRole::Follower);
         loads.release.notify_one();
-        assert_eq!(follower.load.await, 1);
+        assert_eq!(follower.load.wait().await, 1);
     }
 
     #[tokio::test]
@@ -232,7 +240,7 @@ mod tests {
         for number in 1..=3 {
             loads.release.notify_one();
             let [joined] = loads.join(&["a"]).try_into().ok().unwrap();
-            assert_eq!((joined.role, joined.load.await), (FlightRole::Leader, number));
+            assert_eq!((joined.role, joined.load.wait().await), (FlightRole::Leader, number));
         }
     }
 
@@ -247,15 +255,15 @@ mod tests {
         // Waits until the task of the load is dropped.
         drop(runtime);
         for caller in callers {
-            assert!(caller.load.now_or_never().is_none());
+            assert!(caller.load.wait().now_or_never().is_none());
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_panic_reaches_every_caller_and_leaves_no_load_behind() {
         let loads = Loads::default();
-        let callers = loads.join(&["panics"]).into_iter().chain(loads.join(&["panics"]));
-        let callers: Vec<_> = callers.map(|joined| tokio::spawn(joined.load)).collect();
+        let callers = (0..20).flat_map(|_| loads.join(&["panics"])).collect::<Vec<_>>();
+        let callers: Vec<_> = callers.into_iter().map(|joined| tokio::spawn(joined.load.wait())).collect();
         loads.release.notify_one();
         for caller in callers {
             assert!(caller.await.is_err_and(|error| error.is_panic()));

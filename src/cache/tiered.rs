@@ -54,7 +54,7 @@ impl LoadStart {
 #[derive(Debug, Clone)]
 pub(super) struct FailedLoad<E> {
     pub(super) error: E,
-    /// The source of an outdated entry that is served in place of the value: the database if the load has run a
+    /// The source of an outdated entry that is served in place of the value: the database if its operation has run a
     /// statement, although that failed.
     pub(super) source: DataSource,
 }
@@ -188,7 +188,7 @@ where
             let (keys, locked) = tiers.lock_in_l2(keys).await;
             tiers.count_refreshed(Revalidation::Skipped, claims.len() - keys.len());
             let joined = tiers.join_or_start(keys, &loader, WriteReason::Revalidate, false);
-            let loads = join_all(joined.iter().map(|joined| joined.load.clone()));
+            let loads = join_all(joined.iter().map(|joined| joined.load.clone().wait()));
             let results = tokio::time::timeout(REFRESH_LIMIT, loads).await;
             // If the load that this refresh has joined serves a request, it may have returned an outdated entry,
             // because it failed in an outage.

@@ -26,11 +26,11 @@ use crate::telemetry::{OperationUsage, Status};
 /// How an operation is received. It decides which operations are allowed and which limits apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// HTTP POST: any operation.
+    /// HTTP POST: queries and mutations.
     Post,
     /// HTTP GET: queries only, because clients, proxies and crawlers may repeat a GET.
     Get,
-    /// WebSocket: any operation.
+    /// WebSocket, and subscriptions by multipart POST. Mutations fail, because a WebSocket sends no admin token.
     Socket,
     /// The service's own pages. Their documents are trusted, so document limits do not apply.
     Internal,

@@ -208,15 +208,17 @@ impl<'a> Rewriter<'a> {
         }
     }
 
+    /// Rewrites the arguments of a field and its selection set. Removes the arguments that the request leaves out.
     fn field(&mut self, field: &mut Field, parent: Option<&str>) {
         let types = self.types;
-        let known = parent.and_then(|parent| types.field(parent, &field.name.node));
+        let definition = parent.and_then(|parent| types.field(parent, &field.name.node));
         field.arguments.retain_mut(|(name, value)| {
-            let argument = known.and_then(|field| field.arguments.get(name.node.as_str()));
-            let location = argument.map(|of| Location { of: Some(&of.of), has_default: of.has_default });
+            let declared = definition.and_then(|definition| definition.arguments.get(name.node.as_str()));
+            let location =
+                declared.map(|argument| Location { of: Some(&argument.of), has_default: argument.has_default });
             self.rewrite_value(location.unwrap_or_default(), &mut value.node, value.pos)
         });
-        self.set(&mut field.selection_set.node, known.map(|field| field.output.as_str()));
+        self.set(&mut field.selection_set.node, definition.map(|definition| definition.output.as_str()));
     }
 
     fn fragment(&mut self, name: &Name) {

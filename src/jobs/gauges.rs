@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError};
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reports how fresh the data in the database is. Every instance does, also one without background work: otherwise
-/// nothing would show that no instance of a deployment does it.
+/// nothing would show the growing queue of a deployment in which no instance does it.
 #[derive(Debug)]
 pub struct FreshnessGauges {
     /// The database. The store has a pool of its own, because background work must not use the connections of requests.
@@ -43,8 +43,8 @@ impl FreshnessGauges {
         let age = |at: DateTime<Utc>| (self.clock.now() - at).to_std().unwrap_or_default();
         let queue = self.store.queue_length().await?;
         self.metrics.score_queue(queue.movies, queue.oldest.map(age).unwrap_or_default());
-        // The age is 0 if there is no snapshot. The alert on the last success of its task reports a snapshot that is
-        // never taken.
+        // The age is 0 if there is no snapshot. If an instance runs the task but takes none, the alert on its last success
+        // reports that.
         let snapshot = self.store.snapshot().await?;
         self.metrics.snapshot_age(snapshot.map(|snapshot| age(snapshot.taken_at)).unwrap_or_default());
         for (task, at) in self.store.task_successes().await? {

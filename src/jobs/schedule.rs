@@ -10,8 +10,8 @@ use super::snapshot_refresh::SnapshotRefresh;
 use crate::store::Task;
 
 /// Attempts of a scheduled job. The worker waits about 3 seconds after the first failure and 7 after the second; after
-/// the third the job stays in the list as failed until an operator retries it; the next scheduled run is a new job. Jobs that are requested have as many attempts, set by
-/// the SQL function `cinegraph.request_task`. The number is a choice.
+/// the third the job stays in the list as failed until an operator retries it; the next scheduled run is a new job. Jobs
+/// that are requested have as many attempts, set by the SQL function `cinegraph.request_task`. The number is a choice.
 const MAX_ATTEMPTS: u16 = 3;
 
 const HOUR: Duration = Duration::from_hours(1);

@@ -85,7 +85,8 @@ impl Movies {
         }
     }
 
-    /// Id of the movie with this key; `None` if there is none. Not cached.
+    /// Id of the movie with this key; `None` if there is none. Not cached: it is one lookup in an index, and the
+    /// cache of responses serves equal requests.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
@@ -219,7 +220,8 @@ impl Movies {
     }
 
     /// Ids of movies whose folded title contains `folded`, each with this title; sorted by it, then by id. At most
-    /// `limit`, beginning after `after`, the last movie of the previous page. Not cached.
+    /// `limit`, beginning after `after`, the last movie of the previous page. Not
+    /// cached: what is searched for seldom repeats, and the cache of responses serves equal requests.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.

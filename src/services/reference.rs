@@ -27,7 +27,8 @@ pub struct ReferenceData {
     summaries: Cache<(), Vec<ListSummary>, ServiceError>,
 }
 
-/// The names of lists, genres and countries, and the ids that they stand for in queries.
+/// Names of lists, genres and countries. Resolves the genre names and country codes of a filter to the ids of the
+/// database.
 #[derive(Debug)]
 pub struct Reference {
     /// All lists, sorted by key.

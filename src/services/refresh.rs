@@ -58,7 +58,8 @@ pub struct Progress {
 /// Computes the quality of all people; returns the number of computed and of changed rows.
 ///
 /// # Errors
-/// [`ServiceError::Store`] if the database is unavailable. Completed batches stay, and the next run computes the rest.
+/// [`ServiceError::Store`] if the database is unavailable. Completed batches stay; the next run starts from the
+/// first row again, and writes only rows that differ.
 pub async fn person_quality(
     store: &Store,
     progress: &mut (dyn FnMut(Progress) + Send),

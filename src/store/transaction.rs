@@ -134,8 +134,13 @@ impl OpenTransaction {
         let read = versions_of(&mut self.connection).await;
         let read = self.checked(read)?;
         self.commit().await?;
+        let applied = match store.apply_versions(versions, started, read).await {
+            // The identity of the database was replaced meanwhile.
+            Ok(false) => store.read_versions(versions).await,
+            applied => applied.map(|_| ()),
+        };
         // Not an error of the change, which is committed: the version listener will apply the versions.
-        if let Err(error) = store.apply_versions(versions, started, read).await {
+        if let Err(error) = applied {
             tracing::warn!(%error, "cannot apply the data versions of a change; the version listener will apply them");
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Listens for notifications about raised data versions.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgExecutor;
 
@@ -13,8 +13,8 @@ use crate::versions::{DataVersions, Identity, ReadStart, Scope, Update, Version,
 
 const CHANNEL: &str = "cinegraph_events";
 
-/// How often the versions are read without a notification, so that a lost notification delays a change by no more than
-/// this. Also the time limit of one read.
+/// The time from the start of one read of the versions to the next without a notification, so that a lost notification
+/// delays a change by no more than this. Also the time limit of one read.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Maximum number of reads of the versions until one of them can be applied. A choice: the second one usually can,
@@ -152,6 +152,9 @@ impl VersionsListener {
     pub async fn follow(mut self, versions: &Versions) -> Result<(), StoreError> {
         versions.expire_without_reads();
         loop {
+            // Counted from the start of the read, as the time for which the versions are known: a slow read must not
+            // delay the next one beyond that.
+            let next_read = Instant::now() + POLL_INTERVAL;
             // During a slower read, the instance would serve cached values as current without knowing what has changed.
             // After this error, the caller marks the versions as unknown.
             let read = self.store.read_versions(versions);
@@ -161,7 +164,8 @@ impl VersionsListener {
             }
             // Returns at the latest after the interval, and the versions are read even if there was no notification:
             // the server may have sent it to a connection that was lost.
-            if let Err(lost) = self.listener.wait(POLL_INTERVAL).await {
+            let pause = next_read.saturating_duration_since(Instant::now());
+            if let Err(lost) = self.listener.wait(pause).await {
                 tracing::debug!(error = %lost, "version listener lost its connection; reconnecting");
                 // Notifications are missed until the connection is replaced; the read after that covers their changes.
                 let listener = self.store.listener(CHANNEL).await;

@@ -37,7 +37,8 @@ pub enum Kind {
 const HTTP: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// Operations, and the loads of caches that they wait for. Alerts need the bound 0.05 for cached predictions.
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-/// Parts of an operation. Fewer bounds than [`FAST`], because there can be 40 root fields.
+/// Phases and root fields of an operation. Fewer bounds than [`FAST`], because each root field of the schema, of which
+/// there may be 40, has a histogram of its own.
 const FIELD: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 /// Operations of a cache layer: from some microseconds in memory to above the default timeout of Redis, 50 ms.
 const CACHE: &[f64] = &[0.000_01, 0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1];

@@ -6,8 +6,8 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 use std::thread;
 
-/// Logs each panic where it happens, and so with the id of its trace, instead of printing it to standard error. Code that
-/// catches a panic therefore does not log it. Without a log, or if the log filter leaves out errors, panics are printed as
+/// Logs panics where they happen, and so with the ids of their traces, instead of printing them to standard error; as all
+/// lines, at most some a second. Code that catches a panic therefore need not log its text. Without a log, or if the log filter leaves out errors, panics are printed as
 /// before.
 pub fn log_panics() {
     static INSTALLED: Once = Once::new();

@@ -37,8 +37,8 @@ pub(super) fn traced() -> Targets {
     Targets::new().with_default(LevelFilter::INFO).with_target("graphile_worker", LevelFilter::OFF)
 }
 
-/// The ids of a trace without spans: for responses and log lines of what is not traced. Without ids if traces are
-/// disabled.
+/// The ids of a trace without spans, for responses and log lines of what is not traced. No ids if `OTEL_SDK_DISABLED` is
+/// true.
 pub(crate) fn trace_without_spans() -> opentelemetry::Context {
     static DISABLED: LazyLock<bool> =
         LazyLock::new(|| std::env::var("OTEL_SDK_DISABLED").is_ok_and(|text| text.eq_ignore_ascii_case("true")));

@@ -75,7 +75,8 @@ impl Drop for TelemetryGuard {
     }
 }
 
-/// Starts logs and traces for the whole process, and logs its panics. `filter` is what `RUST_LOG` would hold, e.g. `info,sqlx::query=off`.
+/// Starts logs and traces for the whole process, and logs its panics. `filter` is what `RUST_LOG` would hold, e.g.
+/// `info,sqlx::query=off`.
 ///
 /// # Errors
 /// [`TelemetryError`] if the filter is invalid, a thread cannot be started, or telemetry is running already.
@@ -344,7 +345,7 @@ mod tests {
         let [line] = captured.lines().try_into().unwrap();
         assert_eq!((&line["level"], &line["message"]), (&"ERROR".into(), &"panicked".into()));
         assert_eq!((&line["exception.type"], &line["exception.message"]), (&"panic".into(), &"of JSON \"7\"".into()));
-        assert!(line["location"].as_str().unwrap().starts_with("src/telemetry/init.rs:"), "{line}");
+        assert!(line["location"].as_str().unwrap().starts_with(concat!(file!(), ":")), "{line}");
         assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
 
         let captured = capture(LogFormat::Pretty, "info", || panicking("of pretty lines"));

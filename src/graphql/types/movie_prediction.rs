@@ -106,7 +106,8 @@ impl Movie {
         self.0.original_language.as_deref()
     }
 
-    /// Path of the poster on TMDb's image server, to be appended to its base URL. Null if unknown.
+    /// Path of the poster on TMDb's image server. The URL is that of the server, a size and this path, for example
+    /// `https://image.tmdb.org/t/p/w342` and the path. Null if unknown.
     async fn poster_path(&self) -> Option<&str> {
         self.0.poster_path.as_deref()
     }

@@ -236,7 +236,7 @@ impl MoviePage {
         let reason = |((key, name, _), part): ((&'static str, &'static str, _), &Part)| Reason {
             key,
             name,
-            value: format!("{:.3}", part.value),
+            value: one_decimal(part.value * 100.0),
             weight: one_decimal(part.weight * 100.0),
             points: one_decimal(part.contribution),
             facts: self.facts(key),

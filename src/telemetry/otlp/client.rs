@@ -41,7 +41,8 @@ struct Shared {
     target: Target,
     runtime: Handle,
     abort: CancellationToken,
-    /// The connection, while no request uses it. Exports of one signal do not overlap, so one suffices.
+    /// The connection, while no request uses it. Exports of one signal do not overlap, so one is kept; a second one is
+    /// opened only while the first is silent.
     idle: Mutex<Option<Connection>>,
     /// Before this time the collector wants no request.
     not_before: Mutex<Option<Instant>>,
@@ -74,8 +75,8 @@ impl Client {
         Self(Arc::new(Shared { signal, target, runtime, abort, idle, not_before, failures }))
     }
 
-    /// Sends a message that contains this many items; counts and logs what is lost. The export runs whether or not the
-    /// returned future is polled, which any executor may do.
+    /// Sends a message that contains this many items. Counts what is lost, and logs the cause, at most once a minute. The
+    /// export is a task of the client's runtime, because the returned future may be polled outside of Tokio, or dropped.
     pub(super) fn export<M: Message>(
         &self,
         message: &M,
@@ -92,7 +93,7 @@ impl Client {
             result.is_ok()
         });
         async move {
-            // The cause has been logged above.
+            // `record_failure` has counted the loss.
             let failed = || OTelSdkError::InternalFailure("export failed".to_owned());
             sent.await.unwrap_or(false).then_some(()).ok_or_else(failed)
         }
