@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::labels::DataSource;
-use crate::clock::Moment;
-use crate::versions::VersionSet;
+use crate::clock::{Clock, Moment};
+use crate::versions::{VersionSet, Versions};
 
 /// How long a value may be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,29 @@ pub struct Entry<V> {
     pub custom: bool,
 }
 
+/// When a load started. Take it before reading the data, together with the versions.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadStart {
+    at: Moment,
+    /// The moment of the state that the versions showed.
+    versions_as_of: Moment,
+}
+
+impl LoadStart {
+    /// A load that starts now.
+    #[must_use]
+    pub fn now(clock: &Clock, versions: &Versions) -> Self {
+        let at = clock.moment();
+        Self { at, versions_as_of: versions.as_of(at) }
+    }
+
+    /// The windows of the value that the load returns.
+    #[must_use]
+    pub fn validity(self, ttl: Ttl) -> Validity {
+        Validity { oldest_part: self.versions_as_of, ..Validity::new(self.at, ttl) }
+    }
+}
+
 /// When a value was created, and how long it may be served. The times are [`Moment`]s, so that setting the system clock
 /// neither prolongs nor shortens the life of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,12 +112,6 @@ impl Validity {
     pub fn new(created_at: Moment, ttl: Ttl) -> Self {
         let fresh_until = created_at + ttl.fresh;
         Self { created_at, oldest_part: created_at, fresh_until, stale_until: fresh_until + ttl.stale }
-    }
-
-    /// Counts the value as no younger than `as_of`, the moment of the state that its versions show.
-    #[must_use]
-    pub fn with_versions_as_of(self, as_of: Moment) -> Self {
-        Self { oldest_part: self.oldest_part.min(as_of), ..self }
     }
 
     /// Shortens both windows so that they end no later than those of `part`, a value that this one is derived from.

@@ -22,7 +22,7 @@ mod tiered;
 pub use codec::{SharedValue, layout_of};
 pub use context::{CacheContext, CacheSettings, Key, LoadError};
 pub use dependencies::{Dependencies, DependencyScope, ReadMode};
-pub use entry::{Entry, Loaded, Ttl, Validity};
+pub use entry::{Entry, LoadStart, Loaded, Ttl, Validity};
 pub use freshness::{EntryState, state_of};
 pub use l1::{Capacity, Memory};
 pub use l2::{L2Settings, Redis};

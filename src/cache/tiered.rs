@@ -13,14 +13,13 @@ use tracing::Instrument;
 use super::codec::{Codec, Stored};
 use super::context::{CacheContext, CacheSettings, Key, LoadError};
 use super::dependencies::{Dependencies, DependencyScope, ReadMode};
-use super::entry::{Entry, Loaded, Ttl, Validity};
+use super::entry::{Entry, LoadStart, Loaded, Ttl, Validity};
 use super::freshness::{EntryState, state_of};
 use super::l1::Memory;
 use super::l2::Redis;
 use super::labels::{CacheName, DataSource, Eviction, Layer, Lookup, Revalidation, WriteReason};
 use super::metrics::revalidation_span;
 use super::single_flight::{Joined, SingleFlight};
-use crate::clock::Moment;
 use crate::telemetry::{OperationUsage, Status, in_current_operation};
 use crate::versions::{Epoch, Staleness};
 
@@ -35,20 +34,6 @@ pub(super) type Loader<K, V, E> =
 
 /// Result of a load in flight, by key.
 pub(super) type Loading<K, V, E> = Result<Arc<HashMap<K, LoadOutcome<V>>>, FailedLoad<E>>;
-
-/// When a load started.
-#[derive(Debug, Clone, Copy)]
-struct LoadStart {
-    created_at: Moment,
-    versions_as_of: Moment,
-}
-
-impl LoadStart {
-    fn now(context: &CacheContext) -> Self {
-        let created_at = context.clock.moment();
-        Self { created_at, versions_as_of: context.versions.as_of(created_at) }
-    }
-}
 
 /// A load that failed.
 #[derive(Debug, Clone)]
@@ -236,7 +221,7 @@ where
         // Taken before the load, because the data may change while the load runs: the age of the entry counts from its
         // first read of data.
         let started = Instant::now();
-        let start = LoadStart::now(&self.cache_context);
+        let start = LoadStart::now(&self.cache_context.clock, &self.cache_context.versions);
         let statements = OperationUsage::current_statements();
         let loaded = loader(missing.clone()).await;
         let done = if loaded.is_ok() { Status::Ok } else { Status::Error };
@@ -271,13 +256,13 @@ where
         &self,
         key: K,
         loaded: Loaded<V>,
-        LoadStart { created_at, versions_as_of }: LoadStart,
+        start: LoadStart,
         dependencies: &Dependencies,
         reason: WriteReason,
     ) -> LoadOutcome<V> {
         let Loaded { value, mut version_set, ttl, bytes, source } = loaded;
         version_set.add(&dependencies.version_set);
-        let validity = Validity::new(created_at, ttl.jittered(rand::random())).with_versions_as_of(versions_as_of);
+        let validity = start.validity(ttl.jittered(rand::random()));
         let validity = dependencies.validity.map_or(validity, |parts| validity.min(&parts));
         let custom = key.is_custom() || dependencies.custom;
         let entry = Arc::new(Entry { value: Arc::new(value), version_set, validity, bytes, custom });
@@ -294,6 +279,7 @@ where
             if is_outdated {
                 // Expired from the start, so that only an outage makes a lookup use it. Without it, such a lookup could
                 // use an older entry of the key, after clients were served this value.
+                let created_at = entry.validity.created_at;
                 let validity = Validity { fresh_until: created_at, stale_until: created_at, ..entry.validity };
                 let (value, version_set) = (Arc::clone(&entry.value), entry.version_set.clone());
                 self.insert(key, Arc::new(Entry { value, version_set, validity, bytes, custom }));

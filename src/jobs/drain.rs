@@ -41,7 +41,7 @@ async fn run_loop(jobs: Jobs) {
             Ok(true) => pause = FIRST_PAUSE,
             Ok(false) => {
                 pause = FIRST_PAUSE;
-                task_telemetry::succeeded(Task::ScoreDrain, &jobs.metrics, &jobs.clock);
+                jobs.metrics.succeeded(Task::ScoreDrain, jobs.clock.now());
                 if recorded_at.is_none_or(|at| at.elapsed() > RECORD_INTERVAL)
                     && jobs.store.record_success(Task::ScoreDrain).await.is_ok()
                 {

@@ -48,8 +48,7 @@ impl FreshnessGauges {
         let snapshot = self.store.snapshot().await?;
         self.metrics.snapshot_age(snapshot.map(|snapshot| age(snapshot.taken_at)).unwrap_or_default());
         for (task, at) in self.store.task_successes().await? {
-            #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
-            self.metrics.succeeded(task, at.timestamp_millis() as f64 / 1000.0);
+            self.metrics.succeeded(task, at);
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use crate::store::Task;
 use crate::telemetry::{ByLabel, Counter, Gauge, Histogram, Label as _, Recorder, Status, catalogue, label, number};
 
@@ -59,8 +61,10 @@ impl TaskMetrics {
         self.0.tasks.at(task).interval.set(interval.as_secs_f64());
     }
 
-    /// Sets the time of the last success of `task`, in seconds since the Unix epoch.
-    pub fn succeeded(&self, task: Task, at_seconds: f64) {
+    /// Sets the time of the last success of `task`.
+    pub fn succeeded(&self, task: Task, at: DateTime<Utc>) {
+        #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
+        let at_seconds = at.timestamp_millis() as f64 / 1000.0;
         self.0.tasks.at(task).last_success.set(at_seconds);
     }
 

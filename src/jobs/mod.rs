@@ -28,6 +28,6 @@ impl Jobs {
     /// Runs the drain and due jobs until `stop`. Jobs that do not finish within the grace period are returned to the
     /// queue.
     pub async fn run(self, stop: CancellationToken) {
-        tokio::join!(drain::run(self.clone(), stop.clone()), worker::run(self, stop),);
+        tokio::join!(drain::run(self.clone(), stop.clone()), worker::run(self, stop));
     }
 }

@@ -76,7 +76,7 @@ pub(super) async fn run(
         guard.items(Status::Ok, items);
         let duration = guard.finish(outcome);
         if outcome == TaskOutcome::Ok {
-            succeeded(task, metrics, clock);
+            metrics.succeeded(task, clock.now());
         }
         let span = tracing::Span::current();
         span.record("cinegraph.task.outcome", outcome.as_str());
@@ -102,11 +102,4 @@ pub(super) async fn run(
     }
     .instrument(span)
     .await
-}
-
-/// Records that a task has just succeeded.
-pub(super) fn succeeded(task: Task, metrics: &TaskMetrics, clock: &Clock) {
-    #[expect(clippy::cast_precision_loss, reason = "exact to the millisecond for thousands of years")]
-    let at_seconds = clock.now().timestamp_millis() as f64 / 1000.0;
-    metrics.succeeded(task, at_seconds);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
-use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, Validity};
+use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, LoadStart, Loaded};
 use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
 use crate::store::{
@@ -85,8 +85,8 @@ impl Movies {
         }
     }
 
-    /// Id of the movie with this key; `None` if there is none. Not cached: it is one lookup in an index, and the
-    /// cache of responses serves equal requests.
+    /// Id of the movie with this key; `None` if there is none. Not cached: it is one lookup in an index, and the cache of
+    /// responses serves equal requests.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
@@ -220,8 +220,8 @@ impl Movies {
     }
 
     /// Ids of movies whose folded title contains `folded`, each with this title; sorted by it, then by id. At most
-    /// `limit`, beginning after `after`, the last movie of the previous page. Not
-    /// cached: what is searched for seldom repeats, and the cache of responses serves equal requests.
+    /// `limit`, beginning after `after`, the last movie of the previous page. Not cached: what is searched for seldom
+    /// repeats, and the cache of responses serves equal requests.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
@@ -280,8 +280,7 @@ impl Movies {
     /// Its result may be that something does not exist, so it is valid no longer than a negative entry.
     fn record_read(&self) {
         if let Some(dependencies) = DependencyScope::current() {
-            let now = self.clock.moment();
-            let validity = Validity::new(now, self.limits.negative()).with_versions_as_of(self.versions.as_of(now));
+            let validity = LoadStart::now(&self.clock, &self.versions).validity(self.limits.negative());
             dependencies.record(&self.versions.set_of_all(), validity, DataSource::Database);
         }
     }

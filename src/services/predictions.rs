@@ -13,7 +13,7 @@ use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::breaker::{Breaker, Fallback};
 use crate::cache::{
-    Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, ReadMode, SharedValue, Validity,
+    Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, LoadStart, Loaded, ReadMode, SharedValue,
 };
 use crate::clock::Clock;
 use crate::scoring::{
@@ -299,9 +299,8 @@ impl Predictions {
     /// [`ReadMode::Latest`]. Neither reads nor stores windows: cached ones may lack changes for some seconds.
     async fn latest_page(&self, request: &PageRequest) -> Result<RankingPage, ServiceError> {
         if let Some(dependencies) = DependencyScope::current() {
-            let now = self.clock.moment();
-            let validity = Validity::new(now, self.limits.ranking(request.decade));
-            let validity = validity.with_versions_as_of(self.versions.as_of(now));
+            let start = LoadStart::now(&self.clock, &self.versions);
+            let validity = start.validity(self.limits.ranking(request.decade));
             dependencies.record(&self.version_set_of(request), validity, DataSource::Memory);
         }
         self.rank(request, request.first).await
