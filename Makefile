@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install explorer run test faults chaos drills soak lint audit generate mixin bench observe
+.PHONY: help install explorer run test faults chaos fuzz drills soak lint audit generate mixin bench observe
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -32,6 +32,11 @@ chaos: ## Let servers, links and clocks fail at random for ten minutes, and judg
 	@scripts/install.sh test
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} CHAOS_SEED=$${CHAOS_SEED:-$$(date +%s)} \
 		scripts/test.sh --test it chaos:: -- --nocapture
+
+fuzz: ## Damage lists of every format at random, 10,000 times each in the parser and 100 times each on the way to the database
+	@scripts/install.sh test
+	FUZZ_DAMAGES=10000 cargo test --package cinegraph-list-formats damaged
+	@FUZZ_IMPORTS=100 scripts/test.sh --test it list_import::damaged
 
 drills: ## Let a fault happen under a real Prometheus, and report which alert fires when; takes an hour. DRILL=…: those of this name
 	@scripts/install.sh test

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::import_list;
 use super::output::Output;
 use super::progress::Steps;
 use crate::app::App;
@@ -35,6 +36,9 @@ enum Source {
         #[command(flatten)]
         options: ImportOptions,
     },
+    /// Import a list that movies are on: an export of IMDb, Letterboxd or Trakt, a CSV file, or one id, address or
+    /// title with year a line
+    List(import_list::ListArgs),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +69,7 @@ pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
             imdb(app, &dir, min_votes, options.generated()).await?;
             options
         }
+        Source::List(list) => return import_list::run(app, list).await,
     };
     if options.no_refresh { Ok(()) } else { super::refresh::all(app, Output::Text).await }
 }

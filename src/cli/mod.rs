@@ -7,6 +7,7 @@ mod demo;
 mod generate;
 mod http_client;
 mod import;
+mod import_list;
 mod invalidate;
 mod jobs;
 mod migrate;

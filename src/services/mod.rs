@@ -11,6 +11,7 @@ pub mod generate;
 pub mod import;
 mod invalid_tokens;
 pub mod invalidation;
+pub mod list_import;
 pub mod live_updates;
 pub mod movies;
 pub mod predictions;

@@ -29,7 +29,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("http", &["clock", "config", "digest", "graphql", "proof", "telemetry"]),
     ("graphql", &["cache", "clock", "digest", "scoring", "services", "store", "telemetry", "versions"]),
     ("jobs", &["clock", "services", "store", "telemetry", "versions"]),
-    ("services", &["breaker", "cache", "clock", "config", "datagen", "scoring", "store", "telemetry", "versions"]),
+    (
+        "services",
+        &[
+            "breaker",
+            "cache",
+            "clock",
+            "config",
+            "datagen",
+            "list_formats",
+            "scoring",
+            "store",
+            "telemetry",
+            "versions",
+        ],
+    ),
     ("cache", &["breaker", "clock", "telemetry", "versions"]),
     ("store", &["breaker", "clock", "datagen", "scoring", "telemetry", "versions"]),
     ("breaker", &["telemetry"]),
@@ -44,6 +58,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 /// The crates without I/O, and all that they may depend on.
 const PURE_CRATES: &[(&str, &[&str])] = &[
     ("datagen", &["chrono", "rand", "rand_chacha", "serde_json"]),
+    ("list-formats", &["csv", "serde", "serde_json", "thiserror"]),
     ("scoring", &["chrono", "memchr", "serde", "serde_json", "sha2", "thiserror", "unicode-normalization"]),
 ];
 

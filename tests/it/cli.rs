@@ -17,12 +17,13 @@ use crate::support::{TestService, url};
 /// The URL of an unreachable database.
 const NOWHERE: &str = "postgres://nobody:hunter2@127.0.0.1:1/nothing";
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "config",
     "demo",
     "generate",
     "import",
     "import csv",
+    "import list",
     "invalidate",
     "jobs",
     "jobs list",
@@ -457,6 +458,48 @@ async fn status_reports_the_database_and_a_running_instance(pool: PgPool) {
     assert_eq!(server.stop(), Some(0));
     let stopped = status(&server.admin, &["status"]);
     assert!(stopped.contains(&format!("No status from an instance at http://{}/status: ", server.admin)), "{stopped}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn lists_are_imported_reported_and_corrected(pool: PgPool) {
+    let (url, dir) = (imported(&pool), TempDir::new().unwrap());
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (list, report) = (path("list.csv"), path("report.csv"));
+    fs::write(&list, "title,year\nFilm 2,1992\nFILM 4,1994\nFilm 6,\nFilm 99,1990\n").unwrap();
+    let import = ["import", "list", &list, "--key", "mine", "--name", "My films", "--report", &report];
+
+    let dry = printed(&url, &[&import[..], &["--dry-run"]].concat());
+    assert!(dry.contains("the list would be 2 movies long: 2 joined, 0 left"), "{dry}");
+    assert!(!run(&url, &["predict", "--list", "mine"]).status.success(), "a dry run makes no list");
+    insta::assert_snapshot!("import_list", printed(&url, &import).replace(dir.path().to_str().unwrap(), "DIR"));
+    let text = fs::read_to_string(&report).unwrap();
+    assert!(text.contains("4,,Film 6,,without a year,tt0000006 Film 6 (1996),"), "{text}");
+    fs::write(&report, text.replace("(1996),", "(1996),6")).unwrap();
+
+    // The list from standard input, with the corrected report.
+    let arguments = ["import", "list", "-", "--key", "mine", "--resolve", &report, "--no-refresh"];
+    let mut corrected = cinegraph(&url, &arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    corrected.stdin.take().unwrap().write_all(&fs::read(&list).unwrap()).unwrap();
+    let output = corrected.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("the list is 3 movies long: 1 joined, 0 left"), "{text}");
+    let predicted = json(&url, &["predict", "--list", "mine", "--decade", "1990", "--json"]);
+    let listed: Vec<_> = predicted.as_array().unwrap().iter().map(|movie| movie["title"].as_str().unwrap()).collect();
+    assert!(!listed.contains(&"Film 2") && listed.contains(&"Film 8"), "{listed:?}");
+
+    for (arguments, message) in [
+        (&["import", "list", &list][..], "--key"),
+        (&["import", "list", "/nowhere.csv", "--key", "mine"], "cannot read /nowhere.csv"),
+        (&["import", "list", &list, "--key", "mine", "--format", "imdb"], "not a file of the format imdb"),
+        (&["import", "list", &list, "--key", "mine", "--resolve", &list], "expected the columns line, position"),
+    ] {
+        let output = run(&url, arguments);
+        assert!(
+            !output.status.success() && stderr_of(&output).contains(message),
+            "{arguments:?}: {}",
+            stderr_of(&output)
+        );
+    }
 }
 
 #[sqlx::test(migrations = false)]

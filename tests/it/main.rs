@@ -30,6 +30,7 @@ mod import_imdb;
 mod incremental;
 mod jobs;
 mod limits;
+mod list_import;
 mod live_list;
 mod logs;
 mod mutations;

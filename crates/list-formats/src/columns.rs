@@ -1,0 +1,181 @@
+//! Columns of lists: which names they have in which exports, and what their values mean.
+
+use super::error::{ListFileError, RowProblem, shortened};
+use super::format::Format;
+use super::ids::{imdb_id, is_address, is_missing, tmdb_id};
+use super::list_file::{Row, text_value};
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Position,
+    ImdbId,
+    TmdbId,
+    Address,
+    Title,
+    OriginalTitle,
+    Year,
+    Date,
+    Type,
+    Edition,
+    ListKey,
+}
+
+impl Role {
+    const ALL: [Self; 11] = [
+        Self::Position,
+        Self::ImdbId,
+        Self::TmdbId,
+        Self::Address,
+        Self::Title,
+        Self::OriginalTitle,
+        Self::Year,
+        Self::Date,
+        Self::Type,
+        Self::Edition,
+        Self::ListKey,
+    ];
+
+    /// Names in exports and in files of people, in lower case with spaces. Of several columns with one role, the one
+    /// that is named first here counts.
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Position => &["position", "list position", "rank", "#"],
+            Self::ImdbId => &["const", "imdb id", "imdbid", "imdb", "tconst"],
+            Self::TmdbId => &["tmdb id", "tmdbid", "tmdb"],
+            Self::Address => &["url", "link"],
+            Self::Title => &["title", "name", "movie", "film"],
+            Self::OriginalTitle => &["original title"],
+            Self::Year => &["year", "release year"],
+            Self::Date => &["release date", "released", "release date (month/day/year)"],
+            Self::Type => &["title type", "type"],
+            Self::Edition => &["edition"],
+            Self::ListKey => &["list key"],
+        }
+    }
+}
+
+/// The header of a list, once it is found.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    pub(crate) format: Format,
+    pub(crate) width: usize,
+    /// Name in the file and index of the column of each role.
+    places: [Option<(String, usize)>; Role::ALL.len()],
+}
+
+impl Columns {
+    /// Reads a record as the header of a list. `None` if it is something else, such as a line of a preamble.
+    ///
+    /// # Errors
+    /// If the header has a column twice that is used.
+    pub(crate) fn of(header: &[&str], line: u64) -> Result<Option<Self>, ListFileError> {
+        let names: Vec<String> = header.iter().map(|name| simplified(name)).collect();
+        let has = |name: &str| names.iter().any(|known| known == name);
+        let mut places = [const { None }; Role::ALL.len()];
+        for role in Role::ALL {
+            let place = role.names().iter().find_map(|name| names.iter().position(|known| known == name));
+            let Some(place) = place else { continue };
+            if names.iter().filter(|name| **name == names[place]).count() > 1 {
+                let name = header[place].trim().to_owned();
+                return Err(ListFileError::damaged(line, RowProblem::RepeatedColumn { name }));
+            }
+            places[role as usize] = Some((header[place].trim().to_owned(), place));
+        }
+        let found = |role: Role| places[role as usize].is_some();
+        let format = if has("const") {
+            if has("position") { Format::ImdbList } else { Format::ImdbRatings }
+        } else if has("letterboxd uri") && has("name") {
+            match () {
+                () if has("watched date") || has("rewatch") => Format::LetterboxdDiary,
+                () if has("rating") => Format::LetterboxdRatings,
+                () => Format::LetterboxdFilms,
+            }
+        } else if ["position", "name", "year", "url"].iter().all(|name| has(name)) {
+            Format::LetterboxdList
+        } else if has("trakt id") || (has("type") && (has("listed at") || has("rated at") || has("watched at"))) {
+            Format::TraktCsv
+        } else if found(Role::ImdbId) || found(Role::TmdbId) || (found(Role::Title) && found(Role::Year)) {
+            Format::Csv
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Self { format, width: header.len(), places }))
+    }
+
+    /// Reads a record as a row of the list.
+    ///
+    /// # Errors
+    /// If an id or a position is none.
+    pub(crate) fn row(&self, record: &[&str], line: u64) -> Result<ReadRow, ListFileError> {
+        let value = |role: Role| {
+            let value = self.places[role as usize].as_ref().and_then(|(_, place)| record.get(*place)).copied();
+            text_value(value.unwrap_or_default(), line)
+        };
+        let invalid = |role: Role, value: &str, expected| {
+            let column = self.places[role as usize].as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
+            ListFileError::damaged(line, RowProblem::Value { column, value: shortened(value), expected })
+        };
+        let kind = value(Role::Type)?;
+        if is_other_type(&kind) {
+            return Ok(ReadRow::OtherType(shortened(&kind)));
+        }
+        let (imdb, tmdb) = (value(Role::ImdbId)?, value(Role::TmdbId)?);
+        let address = Some(value(Role::Address)?).filter(|address| is_address(address));
+        let imdb_id = match imdb.as_str() {
+            text if is_missing(text) => address.as_deref().and_then(imdb_id),
+            text => Some(imdb_id(text).ok_or_else(|| invalid(Role::ImdbId, text, "an IMDb id such as tt0133093"))?),
+        };
+        let tmdb_id = match tmdb.as_str() {
+            text if is_missing(text) => address.as_deref().and_then(tmdb_id),
+            text => Some(tmdb_id(text).ok_or_else(|| invalid(Role::TmdbId, text, "a TMDb id such as 603"))?),
+        };
+        let position = match value(Role::Position)?.as_str() {
+            text if is_missing(text) => None,
+            text => Some(text.parse().map_err(|_| invalid(Role::Position, text, "a whole number"))?),
+        };
+        let (title, original) = (value(Role::Title)?, value(Role::OriginalTitle)?);
+        let mut titles = vec![title];
+        titles.push(original);
+        titles.retain(|title| !title.is_empty());
+        titles.dedup();
+        let year = [Role::Year, Role::Date].into_iter().find_map(|role| value(role).ok().as_deref().and_then(year));
+        let edition = Some(value(Role::Edition)?).filter(|edition| !edition.is_empty());
+        let is_empty = titles.is_empty() && imdb_id.is_none() && tmdb_id.is_none();
+        let unread = is_empty.then(|| address.unwrap_or_else(|| shortened(&record.join(" "))));
+        let row = Row { line, position, tmdb_id, imdb_id, titles, year, edition, unread };
+        Ok(ReadRow::Movie { row, list_key: Some(value(Role::ListKey)?).filter(|key| !key.is_empty()) })
+    }
+}
+
+/// A record, read.
+pub(crate) enum ReadRow {
+    Movie {
+        row: Row,
+        /// The list that the row belongs to, if the file says so.
+        list_key: Option<String>,
+    },
+    /// A row about something that is no movie: its type.
+    OtherType(String),
+}
+
+/// The name of a column in lower case, with spaces. Old exports of IMDb have lower-case names, and programs write
+/// `imdb_id`, `imdb-id` or `IMDb ID`.
+fn simplified(name: &str) -> String {
+    name.trim().to_lowercase().replace(['_', '-'], " ")
+}
+
+/// Whether a title of this type is no movie. The types of IMDb and Trakt have different spellings in different years
+/// (`tvSeries`, `TV Series`, `Mini-Series`); what is not known here may be a movie, and then matches one or none.
+pub(crate) fn is_other_type(kind: &str) -> bool {
+    const OTHERS: [&str; 8] = ["series", "episode", "season", "show", "game", "podcast", "person", "musicvideo"];
+    let kind: String = kind.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect();
+    OTHERS.iter().any(|other| kind.contains(other))
+}
+
+/// Year at the beginning or the end of a date or a range: `1999`, `1999.0`, `1999-03-31`, `3/31/1999`, `2011–2019`.
+fn year(text: &str) -> Option<i32> {
+    let is_year = |part: &&str| part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = text.split(|c: char| !c.is_ascii_digit());
+    parts.find(is_year)?.parse().ok().filter(|year| *year > 1800)
+}

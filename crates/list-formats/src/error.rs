@@ -1,0 +1,99 @@
+//! Why a file cannot be read as a list.
+
+use super::format::{Family, Format};
+
+/// Why a file cannot be read as a list. The texts name the line and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListFileError {
+    /// The file has no content.
+    #[error("the file is empty")]
+    Empty,
+    /// The file is of a kind that cannot be a list.
+    #[error("this is {kind}, not a list: {remedy}")]
+    NotAList {
+        /// What the file is.
+        kind: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// No header and no id was found.
+    #[error(
+        "this is no known kind of list: the header needs a column of ids (Const, imdb_id or tmdb_id), or Name and Year \
+         (found: {found:?}); a file without a header needs one IMDb or TMDb id or address a line"
+    )]
+    UnknownKind {
+        /// The first line with content.
+        found: String,
+    },
+    /// The file is of another format than the caller said.
+    #[error("this is {found}, not a file of the format {expected}: leave the format out, or name the right one")]
+    OtherFormat {
+        /// What the caller said.
+        expected: Family,
+        /// What the file is.
+        found: Format,
+    },
+    /// The file has a header only.
+    #[error("{0} without rows")]
+    NoRows(Format),
+    /// The file is longer than any list.
+    #[error("the file has more than {max} rows")]
+    TooManyRows {
+        /// Maximum number of rows.
+        max: usize,
+    },
+    /// A line has invalid content.
+    #[error("line {line}: {problem}")]
+    Damaged {
+        /// Line on which the row starts, from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: RowProblem,
+    },
+    /// The JSON is invalid.
+    #[error("the file is not JSON as Trakt's API returns it: {0}")]
+    Json(String),
+}
+
+/// What is wrong with a row.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum RowProblem {
+    #[error("values in this row: {found}, columns in the header: {expected}; is the file cut off?")]
+    Width { found: usize, expected: usize },
+    #[error("a quote is never closed, or stands within a value: quotes within a quoted value must be doubled")]
+    Quotes,
+    #[error("the header has the column {name:?} twice: remove one")]
+    RepeatedColumn { name: String },
+    #[error("column {column}: {value:?} is not {expected}")]
+    Value { column: String, value: String, expected: &'static str },
+    #[error("the text is not UTF-8, although other lines are: copy the file again")]
+    Encoding,
+    #[error("a value has more than {max} characters: this is not a list of movies")]
+    TooLong { max: usize },
+}
+
+impl ListFileError {
+    pub(crate) fn damaged(line: u64, problem: RowProblem) -> Self {
+        Self::Damaged { line, problem }
+    }
+
+    /// Error for a text that is not recognised, which shows its first line.
+    pub(crate) fn unknown_kind(text: &str) -> Self {
+        match text.lines().map(str::trim).find(|line| !line.is_empty()) {
+            Some(line) => Self::UnknownKind { found: shortened(line) },
+            None => Self::Empty,
+        }
+    }
+}
+
+/// Maximum length of a value in an error, in characters. A choice.
+const SHOWN: usize = 60;
+
+/// Shortens a value for an error.
+pub(crate) fn shortened(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Reads lists of movies as IMDb, Letterboxd, Trakt and people write them.
+//!
+//! Such a file says which movies are on a list, in one of many forms: with ids of IMDb or TMDb, or only with titles and
+//! years; below a preamble or not; in any of several encodings. [`parse`] finds out which, and returns the rows. It
+//! either reads a whole file or returns an error that names the line: a list that is read by half would lose movies
+//! without anybody noticing. Which movie a row means is not decided here, because that needs the movies.
+
+mod columns;
+mod error;
+mod format;
+mod ids;
+mod list_file;
+mod plain;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trakt_json;
+
+use std::collections::BTreeSet;
+
+pub use error::{ListFileError, RowProblem};
+pub use format::{Family, Format};
+pub use ids::{imdb_id, tmdb_id};
+pub use list_file::{About, ListFile, ROWS_MAX, Row};
+pub use text::Encoding;
+
+/// Reads a list. `family` is what the caller knows the file to be; `None` recognises the format by the content.
+/// `list_key` selects a list of a file that holds several.
+///
+/// # Errors
+/// [`ListFileError`] if the file is damaged, of another kind than `family`, or not a list of movies.
+pub fn parse(bytes: &[u8], family: Option<Family>, list_key: &str) -> Result<ListFile, ListFileError> {
+    let (text, encoding) = text::decode(bytes)?;
+    let content = text.trim_start();
+    let list = if family == Some(Family::Plain) {
+        plain::read(&text)
+    } else if content.starts_with(['[', '{']) {
+        trakt_json::read(&text)
+    } else {
+        match table::read(&text, list_key)? {
+            Some(list) => Ok(list),
+            None if plain::recognises(&text) => plain::read(&text),
+            None => Err(ListFileError::unknown_kind(&text)),
+        }
+    }?;
+    if let Some(expected) = family.filter(|family| *family != list.format.family()) {
+        return Err(ListFileError::OtherFormat { expected, found: list.format });
+    }
+    if list.rows.is_empty() && list.other_types.is_empty() && list.other_lists.is_empty() {
+        return Err(ListFileError::NoRows(list.format));
+    }
+    Ok(ListFile { encoding, missing_positions: missing_positions(&list), ..list })
+}
+
+fn missing_positions(list: &ListFile) -> u64 {
+    let positions: BTreeSet<i64> = list.rows.iter().filter_map(|row| row.position).map(i64::from).collect();
+    let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return 0 };
+    // Skipped rows have positions, too.
+    let skipped: u64 = list.other_types.values().sum();
+    (last - first + 1).unsigned_abs().saturating_sub(positions.len() as u64 + skipped)
+}

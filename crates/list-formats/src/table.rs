@@ -1,0 +1,163 @@
+//! CSV files: finds the separator and the header, and reads the rows below it.
+
+use csv::{ReaderBuilder, StringRecord, Terminator};
+
+use super::columns::{Columns, ReadRow};
+use super::error::{ListFileError, RowProblem};
+use super::format::Format;
+use super::list_file::{About, ListFile, text_value};
+
+/// Number of records in which the header is searched. Letterboxd writes three before it; a choice above that.
+const PREAMBLE_MAX: usize = 20;
+
+/// Separators, in the order in which they are tried. The header has known names under the right one only.
+const SEPARATORS: [u8; 3] = *b",;\t";
+
+/// Reads a CSV file; `None` if no header is found.
+///
+/// # Errors
+/// If a row is damaged. The whole file is read or none of it.
+pub(crate) fn read(text: &str, list_key: &str) -> Result<Option<ListFile>, ListFileError> {
+    for separator in SEPARATORS {
+        let mut records = Records::new(text, separator);
+        if let Some((columns, about)) = find_header(&mut records)? {
+            return rows(records, &columns, about, list_key).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Reads up to the header, and what the preamble says about the list. `None` if there is no header.
+fn find_header(records: &mut Records<'_>) -> Result<Option<(Columns, About)>, ListFileError> {
+    let mut about = About::default();
+    let mut list_header: Option<StringRecord> = None;
+    for _ in 0..PREAMBLE_MAX {
+        // What is damaged here is no header, and may be a preamble or a text of another kind.
+        let Ok(Some(line)) = records.next() else { return Ok(None) };
+        let fields = records.fields();
+        if let Some(columns) = Columns::of(&fields, line)? {
+            // A row that is wrongly read as a header would be lost; a header has more than one column or one known name.
+            return Ok(Some((columns, about)));
+        }
+        if let Some(header) = list_header.take() {
+            let value = |name: &str| {
+                let place = header.iter().position(|known| known.eq_ignore_ascii_case(name))?;
+                text_value(fields.get(place)?, line).ok().filter(|value| !value.is_empty())
+            };
+            about = About { name: value("Name"), url: value("URL") };
+        } else if ["Date", "Name", "Tags", "URL"].iter().all(|name| fields.contains(name)) {
+            list_header = Some(records.record.clone());
+        }
+    }
+    Ok(None)
+}
+
+fn rows(mut records: Records<'_>, columns: &Columns, about: About, list_key: &str) -> Result<ListFile, ListFileError> {
+    let mut list = ListFile { about, ..ListFile::empty(columns.format) };
+    while let Some(line) = records.next()? {
+        let fields = records.fields();
+        if fields.len() != columns.width {
+            let problem = RowProblem::Width { found: fields.len(), expected: columns.width };
+            return Err(ListFileError::damaged(line, problem));
+        }
+        match columns.row(&fields, line)? {
+            ReadRow::Movie { list_key: Some(other), .. } if other != list_key => {
+                *list.other_lists.entry(other).or_default() += 1;
+            }
+            ReadRow::Movie { row, .. } => list.push(row)?,
+            ReadRow::OtherType(kind) => *list.other_types.entry(kind).or_default() += 1,
+        }
+    }
+    if !has_positions(columns.format) {
+        list.rows.iter_mut().for_each(|row| row.position = None);
+    }
+    Ok(list)
+}
+
+/// Whether the rows of a file are in an order that somebody gave them. Ratings and watched movies are in the order in
+/// which they happened.
+fn has_positions(format: Format) -> bool {
+    !matches!(
+        format,
+        Format::ImdbRatings | Format::LetterboxdFilms | Format::LetterboxdRatings | Format::LetterboxdDiary
+    )
+}
+
+/// The records of a text.
+struct Records<'a> {
+    text: &'a str,
+    separator: u8,
+    csv: csv::Reader<&'a [u8]>,
+    record: StringRecord,
+}
+
+impl<'a> Records<'a> {
+    fn new(text: &'a str, separator: u8) -> Self {
+        let csv = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(separator)
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(text.as_bytes());
+        Self { text, separator, csv, record: StringRecord::new() }
+    }
+
+    /// Moves to the next record that is not empty, and returns its line; `None` at the end.
+    ///
+    /// # Errors
+    /// If its quotes are damaged.
+    fn next(&mut self) -> Result<Option<u64>, ListFileError> {
+        loop {
+            let start = self.csv.position().clone();
+            // The text is UTF-8, and memory cannot fail to be read.
+            if !self.csv.read_record(&mut self.record).unwrap_or(false) {
+                return Ok(None);
+            }
+            let end = self.csv.position().byte();
+            let bytes = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+            let raw = self.text.get(bytes(start.byte())..bytes(end)).unwrap_or_default();
+            // The parser skips empty lines before a record, and counts them with it.
+            let content = raw.trim_start_matches('\n');
+            let line = start.line() + (raw.len() - content.len()) as u64;
+            let content = content.trim_end_matches('\n');
+            if !quotes_are_valid(content.as_bytes(), self.separator) {
+                return Err(ListFileError::damaged(line, RowProblem::Quotes));
+            }
+            if self.record.iter().any(|field| !field.trim().is_empty()) {
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    fn fields(&self) -> Vec<&str> {
+        self.record.iter().map(str::trim).collect()
+    }
+}
+
+/// Whether a record is closed and none of its quotes would let the parser join values that are not one. A quote within a
+/// value that does not begin with one is a character like others, as people write `The "Burbs"`.
+fn quotes_are_valid(record: &[u8], separator: u8) -> bool {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        /// Before a value.
+        Start,
+        Plain,
+        Quoted,
+        /// After a quote within a quoted value: its end, or the first of two.
+        Quote,
+    }
+    let mut state = State::Start;
+    for &byte in record {
+        state = match state {
+            State::Start | State::Plain if byte == separator => State::Start,
+            State::Start if byte == b'"' => State::Quoted,
+            State::Start | State::Plain => State::Plain,
+            State::Quoted if byte == b'"' => State::Quote,
+            State::Quoted => State::Quoted,
+            State::Quote if byte == b'"' => State::Quoted,
+            State::Quote if byte == separator => State::Start,
+            State::Quote => return false,
+        };
+    }
+    state != State::Quoted
+}

@@ -1,0 +1,228 @@
+//! Exports in the forms in which they were found, with invented movies; and damaged ones.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::list_file::VALUE_MAX;
+use super::*;
+use std::collections::BTreeMap;
+
+/// The exports in `samples`: name, content, format, rows, rows of other types.
+macro_rules! samples {
+    ($($name:literal, $format:ident, $rows:literal, $others:literal;)*) => {
+        [$(($name, include_bytes!(concat!("../samples/", $name)).as_slice(), Format::$format, $rows, $others)),*]
+    };
+}
+
+const SAMPLES: [(&str, &[u8], Format, usize, u64); 14] = samples! {
+    "letterboxd-list-2021.csv", LetterboxdList, 5, 0;
+    "letterboxd-list-v7.csv", LetterboxdList, 5, 0;
+    "letterboxd-watched.csv", LetterboxdFilms, 4, 0;
+    "letterboxd-ratings.csv", LetterboxdRatings, 2, 0;
+    "letterboxd-diary.csv", LetterboxdDiary, 3, 0;
+    "imdb-list-2020.csv", ImdbList, 3, 1;
+    "imdb-watchlist-2024.csv", ImdbList, 2, 1;
+    "imdb-list-2016.csv", ImdbList, 2, 1;
+    "imdb-ratings.csv", ImdbRatings, 2, 1;
+    "trakt-list.csv", TraktCsv, 3, 1;
+    "trakt-list.json", TraktJson, 2, 1;
+    "plain.txt", Plain, 7, 0;
+    "own-semicolons.csv", Csv, 3, 0;
+    "own-tabs.csv", Csv, 2, 0;
+};
+
+fn sample(name: &str) -> ListFile {
+    let (_, bytes, ..) = SAMPLES.into_iter().find(|sample| sample.0 == name).unwrap();
+    parse(bytes, None, "my-list").unwrap()
+}
+
+#[test]
+fn exports_are_recognised_and_read_whole() {
+    for (name, bytes, format, rows, others) in SAMPLES {
+        let list = parse(bytes, None, "my-list").unwrap_or_else(|error| panic!("{name}: {error}"));
+        let count = list.other_types.values().sum::<u64>();
+        assert_eq!((list.format, list.rows.len(), count, list.missing_positions), (format, rows, others, 0), "{name}");
+        assert_eq!(parse(bytes, Some(format.family()), "my-list"), Ok(list), "{name}");
+    }
+}
+
+#[test]
+fn every_line_ending_and_encoding_gives_the_same_rows() {
+    for (name, bytes, ..) in SAMPLES {
+        let list = parse(bytes, None, "my-list").unwrap();
+        let (text, _) = text::decode(bytes).unwrap();
+        let utf16: Vec<u8> = "\u{FEFF}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        for other in [
+            text.replace('\n', "\r\n").into_bytes(),
+            text.replace('\n', "\r").into_bytes(),
+            format!("\u{FEFF}{text}").into_bytes(),
+            text.trim_end().as_bytes().to_vec(),
+            utf16,
+        ] {
+            assert_eq!(parse(&other, None, "my-list").unwrap().rows, list.rows, "{name}");
+        }
+    }
+}
+
+#[test]
+fn quirks_of_exports_are_read() {
+    let list = sample("letterboxd-list-v7.csv");
+    assert_eq!(list.about.name.as_deref(), Some("Best, of all"));
+    assert_eq!(list.about.url.as_deref(), Some("https://letterboxd.com/somebody/list/best-of-all/"));
+    let titles: Vec<String> = list.rows.iter().map(Row::label).collect();
+    assert_eq!(titles, ["…", "The \"Glass\" Ferry", "copper meridian", "North of Quill", "Sable Crossing"]);
+    assert_eq!(list.rows.iter().map(|row| row.line).collect::<Vec<_>>(), [7, 8, 11, 12, 13]);
+    assert_eq!(sample("letterboxd-list-2021.csv").about.name.as_deref(), Some("Quiet Ones"));
+
+    let latin1 = sample("imdb-list-2020.csv");
+    assert_eq!((latin1.encoding, latin1.rows[0].titles.clone()), (Encoding::Latin1, vec!["Été à Quill".to_owned()]));
+    assert_eq!(latin1.other_types, BTreeMap::from([("tvSeries".to_owned(), 1)]));
+    assert_eq!(sample("imdb-watchlist-2024.csv").rows[0].titles, ["North of Quill", "Nord de Quill"]);
+    assert_eq!(sample("imdb-list-2016.csv").rows[0].imdb_id.as_deref(), Some("tt9100002"));
+
+    let watched = sample("letterboxd-watched.csv");
+    assert!(watched.rows.iter().all(|row| row.position.is_none()));
+    assert_eq!(watched.rows[1].year, None);
+
+    let own = sample("own-semicolons.csv");
+    assert_eq!(own.other_lists, BTreeMap::from([("other".to_owned(), 1)]));
+    assert_eq!(own.rows[1].imdb_id.as_deref(), Some("tt9100002"));
+    assert_eq!((own.rows[2].tmdb_id, own.rows[2].imdb_id.clone(), own.rows[2].edition.clone()), (None, None, None));
+
+    let plain = sample("plain.txt");
+    let ids: Vec<_> = plain.rows.iter().map(|row| (row.imdb_id.as_deref(), row.tmdb_id)).collect();
+    let imdb = |id| (Some(id), None);
+    assert_eq!(ids[..3], [imdb("tt9100001"), imdb("tt9100002"), (None, Some(7008))]);
+    assert_eq!(ids[3..], [(None, Some(7009)), imdb("tt9100003"), (None, None), (None, None)]);
+    assert_eq!((plain.rows[6].label(), plain.rows[6].year), ("Winter Ledger".to_owned(), Some(2014)));
+}
+
+#[test]
+fn ids_are_read_in_every_written_form() {
+    for text in [
+        "tt0133093",
+        "TT0133093",
+        " tt133093 ",
+        "133093",
+        "0133093",
+        "tt00133093",
+        "https://www.imdb.com/title/tt0133093/?ref_=nv_sr_1",
+        "imdb.com/title/tt0133093",
+        "https://m.imdb.com/de/title/tt0133093#cast",
+    ] {
+        assert_eq!(imdb_id(text).as_deref(), Some("tt0133093"), "{text}");
+    }
+    for text in [
+        "",
+        "nm0000206",
+        "tt",
+        "tt12x",
+        "tt0000000",
+        "0",
+        "x133093",
+        "tt12345678901",
+        "٣٣",
+        "https://example.org/tt0133093",
+    ] {
+        assert_eq!(imdb_id(text), None, "{text}");
+    }
+    for text in ["603", " 603 ", "603.0", "https://www.themoviedb.org/movie/603-the-matrix", "themoviedb.org/movie/603"]
+    {
+        assert_eq!(tmdb_id(text), Some(603), "{text}");
+    }
+    for text in ["", "0", "-603", "603.5", "6e2", "99999999999", "https://www.themoviedb.org/tv/603", "tt603"] {
+        assert_eq!(tmdb_id(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_list_is_named() {
+    for (bytes, expected) in [
+        (&b""[..], "the file is empty"),
+        (b" \r\n ", "the file is empty"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"PK\x03\x04rest", "a ZIP archive or a spreadsheet"),
+        (b"\x1f\x8brest", "a gzip file"),
+        (b"Dear all,\nhere is my list", "no known kind of list"),
+        (b"a,b,c\n1,2,3\n", "no known kind of list"),
+        (b"Position,Const,Title\n", "without rows"),
+        (b"{\"rank\": 1}", "not JSON as Trakt's API returns it"),
+        (b"Const,Title\ntt1,A\ntt2\n", "line 3: values in this row: 1, columns in the header: 2"),
+        (b"Const,Title\ntt1,\"A\ntt2,B\n", "line 2: a quote is never closed"),
+        (b"Const,Title\ntt1,\"A\" b\n", "line 2: a quote is never closed"),
+        (b"Const,Const\ntt1,tt2\n", "column \"Const\" twice"),
+        (b"Const,Title\n\n\nxx1,A\n", "line 4: column Const: \"xx1\" is not an IMDb id"),
+        (b"tmdb_id,title\n-5,A\n", "column tmdb_id: \"-5\" is not a TMDb id"),
+        (b"Position,Const\n1.5,tt1\n", "column Position: \"1.5\" is not a whole number"),
+        ("Title,Year\nÉté,1990\nGl\u{fffd}\n".replace('\u{fffd}', "").as_bytes(), "line 3: values in this row"),
+        (b"Title,Year\n\xc3\x89t\xc3\xa9,1990\nGl\xfc,1991\n", "line 3: the text is not UTF-8"),
+    ] {
+        let error = parse(bytes, None, "my-list").unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    let error = parse(b"Const,Title\ntt1,A\n", Some(Family::Letterboxd), "my-list").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "this is ratings of IMDb, not a file of the format letterboxd: leave the format out, or name the right one"
+    );
+}
+
+#[test]
+fn rows_are_bounded() {
+    let ids: String = (1..=ROWS_MAX).map(|id| format!("{id}\n")).collect();
+    assert_eq!(parse(ids.as_bytes(), None, "my-list").unwrap().rows.len(), ROWS_MAX);
+    let error = parse(format!("{ids}1\n").as_bytes(), None, "my-list").unwrap_err();
+    assert_eq!(error, ListFileError::TooManyRows { max: ROWS_MAX });
+    let title = "x".repeat(VALUE_MAX + 1);
+    let error = parse(format!("Title,Year\n{title},1990\n").as_bytes(), None, "my-list").unwrap_err();
+    assert_eq!(error, ListFileError::damaged(2, RowProblem::TooLong { max: VALUE_MAX }));
+}
+
+/// Number of damages of each sample: `FUZZ_DAMAGES`, 300 unless set.
+fn damages() -> u64 {
+    std::env::var("FUZZ_DAMAGES").ok().map_or(300, |number| number.parse().unwrap())
+}
+
+/// Damages a file as transfers, editors and spreadsheets do: cuts it off, removes, doubles or changes a piece, or mixes
+/// two files.
+fn damaged(bytes: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..random.random_range(1..=3) {
+        let start = random.random_range(0..=bytes.len());
+        let end = bytes.len().min(start + random.random_range(0..40));
+        match random.random_range(0..7) {
+            0 => bytes.truncate(start),
+            1 => drop(bytes.drain(start..end)),
+            2 => drop(bytes.splice(start..start, bytes[start..end].to_vec())),
+            3 => bytes.insert(start, b"\",\n\r;\t\0\xff"[random.random_range(0..8)]),
+            4 => bytes.splice(start..end, "\u{202e}é\u{0}".bytes()).for_each(drop),
+            5 => {
+                let (_, other, ..) = SAMPLES[random.random_range(0..SAMPLES.len())];
+                bytes.extend(&other[random.random_range(0..other.len())..]);
+            }
+            _ => bytes.iter_mut().skip(start).take(3).for_each(|byte| *byte = random.random()),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn damaged_files_are_read_whole_or_not_at_all() {
+    for (number, (name, bytes, ..)) in SAMPLES.into_iter().enumerate() {
+        let mut random = ChaCha8Rng::seed_from_u64(number as u64);
+        for _ in 0..damages() {
+            let damaged = damaged(bytes, &mut random);
+            match parse(&damaged, None, "my-list") {
+                Err(error) => assert!(!error.to_string().is_empty()),
+                Ok(list) => {
+                    assert!(list.rows.is_sorted_by(|row, next| row.line < next.line), "{name}");
+                    assert!(list.rows.iter().all(|row| {
+                        let id = row.imdb_id.as_ref().is_none_or(|id| imdb_id(id).as_ref() == Some(id));
+                        id && !row.label().contains(char::is_control)
+                            && row.titles.iter().all(|title| !title.is_empty())
+                    }));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Which movie each row of a list means.
+//!
+//! A row is matched by the first of these that finds a movie: TMDb id, IMDb id, exact title and year, folded title and
+//! year, folded title within a year (the years of IMDb and TMDb differ). If one of them finds several movies, the row is
+//! ambiguous. Nothing is guessed: a wrong movie on a list would be noticed by nobody.
+
+use std::collections::HashMap;
+
+use cinegraph_list_formats::Row;
+
+use super::resolutions::{Resolution, Resolutions};
+use crate::scoring::{MovieId, fold_title};
+use crate::store::ListCandidate;
+
+/// Maximum number of candidates that are kept for a row. A choice: a person chooses among them.
+const CANDIDATES_MAX: usize = 8;
+
+/// How a row was matched, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MatchKind {
+    /// By the corrected report.
+    Resolved,
+    /// By its TMDb id.
+    TmdbId,
+    /// By its IMDb id.
+    ImdbId,
+    /// By exact title and year.
+    Title,
+    /// By title and year, without regard to case, accents and the like.
+    FoldedTitle,
+    /// By such a title, with a year that differs by one.
+    NearYear,
+}
+
+impl MatchKind {
+    /// All kinds, the surest first.
+    pub const ALL: [Self; 6] =
+        [Self::Resolved, Self::TmdbId, Self::ImdbId, Self::Title, Self::FoldedTitle, Self::NearYear];
+
+    /// Description in summaries.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolved => "by the corrected report",
+            Self::TmdbId => "by TMDb id",
+            Self::ImdbId => "by IMDb id",
+            Self::Title => "by exact title and year",
+            Self::FoldedTitle => "by title in another spelling, and year",
+            Self::NearYear => "by title, with a year that differs by one",
+        }
+    }
+}
+
+/// Why a row matches no movie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unmatched {
+    /// Several movies match equally well.
+    Ambiguous,
+    /// The TMDb id and the IMDb id are of different movies.
+    IdsDisagree,
+    /// The row has a title but no year, and so could mean any movie of this title.
+    NoYear,
+    /// The only movie that matches is meant by another row, which matches it better.
+    Taken,
+    /// The movie is not in the database.
+    Absent,
+    /// The row has neither an id nor a title.
+    Unreadable,
+}
+
+impl Unmatched {
+    /// All reasons, those that a person can resolve first.
+    pub const ALL: [Self; 6] =
+        [Self::Ambiguous, Self::IdsDisagree, Self::NoYear, Self::Taken, Self::Absent, Self::Unreadable];
+
+    /// Description in summaries and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ambiguous => "several movies match",
+            Self::IdsDisagree => "its ids are of different movies",
+            Self::NoYear => "without a year",
+            Self::Taken => "its only candidate is another row's movie",
+            Self::Absent => "not in the database",
+            Self::Unreadable => "neither id nor title",
+        }
+    }
+}
+
+/// Outcome of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowMatch {
+    /// The row means this movie.
+    Matched {
+        /// The movie.
+        movie: ListCandidate,
+        /// How it was found.
+        kind: MatchKind,
+    },
+    /// The row repeats the row on this line.
+    Repeated(u64),
+    /// The corrected report leaves it out.
+    LeftOut,
+    /// No movie is certain.
+    Unmatched {
+        /// Why.
+        reason: Unmatched,
+        /// Movies that it may mean.
+        candidates: Vec<ListCandidate>,
+    },
+}
+
+/// Movies among which rows are matched: all those with an id or a folded title of a row.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    pub(super) by_tmdb_id: HashMap<i32, ListCandidate>,
+    /// An IMDb id is not unique in the database.
+    pub(super) by_imdb_id: HashMap<String, Vec<ListCandidate>>,
+    pub(super) by_title: HashMap<String, Vec<ListCandidate>>,
+}
+
+impl Candidates {
+    pub(super) fn new(by_ids: Vec<ListCandidate>, by_title: Vec<(String, ListCandidate)>) -> Self {
+        let mut candidates = Self::default();
+        for movie in by_ids {
+            if let Some(id) = &movie.imdb_id {
+                candidates.by_imdb_id.entry(id.clone()).or_default().push(movie.clone());
+            }
+            if let Some(id) = movie.tmdb_id {
+                candidates.by_tmdb_id.insert(id, movie);
+            }
+        }
+        for (title, movie) in by_title {
+            candidates.by_title.entry(title).or_default().push(movie);
+        }
+        candidates
+    }
+}
+
+/// Matches all rows. The result has one element per row, in their order.
+pub(super) fn match_rows(rows: &[Row], candidates: &Candidates, resolutions: &Resolutions) -> Vec<RowMatch> {
+    let mut matches: Vec<RowMatch> = rows
+        .iter()
+        .map(|row| match resolutions.of(row) {
+            Some(Resolution::LeaveOut) => RowMatch::LeftOut,
+            Some(Resolution::Movie(ids)) => match by_ids(ids, candidates) {
+                RowMatch::Matched { movie, .. } => RowMatch::Matched { movie, kind: MatchKind::Resolved },
+                other => other,
+            },
+            None => one(row, candidates),
+        })
+        .collect();
+    one_row_per_movie(rows, &mut matches);
+    matches
+}
+
+fn one(row: &Row, candidates: &Candidates) -> RowMatch {
+    match by_ids(row, candidates) {
+        RowMatch::Unmatched { reason: Unmatched::Absent, .. } => by_title(row, candidates),
+        found => found,
+    }
+}
+
+fn by_ids(row: &Row, candidates: &Candidates) -> RowMatch {
+    let tmdb = row.tmdb_id.and_then(|id| candidates.by_tmdb_id.get(&id));
+    let imdb = row.imdb_id.as_ref().and_then(|id| candidates.by_imdb_id.get(id)).map_or(&[][..], Vec::as_slice);
+    match (tmdb, imdb) {
+        (Some(movie), movies) if !movies.is_empty() && movies.iter().all(|other| other.id != movie.id) => {
+            unmatched(Unmatched::IdsDisagree, std::iter::once(movie).chain(movies))
+        }
+        (Some(movie), _) => RowMatch::Matched { movie: movie.clone(), kind: MatchKind::TmdbId },
+        (None, [movie]) => RowMatch::Matched { movie: movie.clone(), kind: MatchKind::ImdbId },
+        (None, []) => unmatched(Unmatched::Absent, []),
+        (None, movies) => unmatched(Unmatched::Ambiguous, movies),
+    }
+}
+
+fn by_title(row: &Row, candidates: &Candidates) -> RowMatch {
+    if row.titles.is_empty() {
+        let reason = if row.unread.is_some() { Unmatched::Unreadable } else { Unmatched::Absent };
+        return unmatched(reason, []);
+    }
+    let folded = row.titles.iter().map(|title| fold_title(title));
+    let mut movies: Vec<&ListCandidate> = folded
+        .filter_map(|title| candidates.by_title.get(&title))
+        .flatten()
+        .filter(|movie| may_be(row, movie))
+        .collect();
+    movies.sort_by_key(|movie| movie.id);
+    movies.dedup_by_key(|movie| movie.id);
+    let Some(year) = row.year else {
+        let reason = if movies.is_empty() { Unmatched::Absent } else { Unmatched::NoYear };
+        return unmatched(reason, movies);
+    };
+    let is_exact = |movie: &ListCandidate| row.titles.contains(&movie.title);
+    let distance = |movie: &ListCandidate| movie.year.map_or(u32::MAX, |other| other.abs_diff(year));
+    let steps: [(MatchKind, &dyn Fn(&ListCandidate) -> bool); 3] = [
+        (MatchKind::Title, &|movie| is_exact(movie) && distance(movie) == 0),
+        (MatchKind::FoldedTitle, &|movie| distance(movie) == 0),
+        (MatchKind::NearYear, &|movie| distance(movie) == 1),
+    ];
+    for (kind, fits) in steps {
+        let fitting: Vec<&ListCandidate> = movies.iter().copied().filter(|movie| fits(movie)).collect();
+        match fitting.as_slice() {
+            [] => {}
+            [movie] => return RowMatch::Matched { movie: (*movie).clone(), kind },
+            _ => return unmatched(Unmatched::Ambiguous, fitting),
+        }
+    }
+    // Movies of the same title from other years, the nearest first: perhaps the year of the row is wrong.
+    movies.sort_by_key(|movie| (distance(movie), movie.id));
+    unmatched(Unmatched::Absent, movies)
+}
+
+/// Whether a movie of the same title can be the one of the row: one with another id is not.
+fn may_be(row: &Row, movie: &ListCandidate) -> bool {
+    let agree = |given: bool, same: bool| !given || same;
+    agree(row.tmdb_id.is_some() && movie.tmdb_id.is_some(), row.tmdb_id == movie.tmdb_id)
+        && agree(row.imdb_id.is_some() && movie.imdb_id.is_some(), row.imdb_id == movie.imdb_id)
+}
+
+fn unmatched<'a>(reason: Unmatched, candidates: impl IntoIterator<Item = &'a ListCandidate>) -> RowMatch {
+    RowMatch::Unmatched { reason, candidates: candidates.into_iter().take(CANDIDATES_MAX).cloned().collect() }
+}
+
+/// Lets each movie be meant by one row only: the one that matches it best, and of equal ones the first. Another row
+/// repeats it if it says the same; otherwise it means another movie, which the database lacks.
+fn one_row_per_movie(rows: &[Row], matches: &mut [RowMatch]) {
+    let mut best: HashMap<MovieId, (MatchKind, usize)> = HashMap::new();
+    for (index, found) in matches.iter().enumerate() {
+        if let RowMatch::Matched { movie, kind } = found {
+            let first = best.entry(movie.id).or_insert((*kind, index));
+            *first = (*first).min((*kind, index));
+        }
+    }
+    for (index, found) in matches.iter_mut().enumerate() {
+        let RowMatch::Matched { movie, kind } = found else { continue };
+        let Some(&(best_kind, first)) = best.get(&movie.id) else { continue };
+        if first == index {
+            continue;
+        }
+        // Of two rows with different years, at most one can mean the movie between them.
+        let is_same = *kind <= MatchKind::ImdbId || (*kind == best_kind && rows[index].year == rows[first].year);
+        *found =
+            if is_same { RowMatch::Repeated(rows[first].line) } else { unmatched(Unmatched::Taken, [&movie.clone()]) };
+    }
+}
+
+/// Whether a row was matched by an id although its title and its year are others, so that the id may be wrong.
+pub(super) fn is_doubtful(row: &Row, movie: &ListCandidate, kind: MatchKind) -> bool {
+    let by_id = matches!(kind, MatchKind::TmdbId | MatchKind::ImdbId);
+    let (Some(year), Some(other)) = (row.year, movie.year) else { return false };
+    let folded = fold_title(&movie.title);
+    by_id && year.abs_diff(other) > 1 && !row.titles.is_empty() && row.titles.iter().all(|t| fold_title(t) != folded)
+}

@@ -1,0 +1,93 @@
+//! The summary of an import of a list, as printed.
+
+use std::fmt;
+
+use super::matching::{MatchKind, RowMatch, Unmatched};
+use super::report::titled;
+use super::{ImportedList, is_history};
+use crate::store::{ListMove, ListMoveKind};
+
+/// Maximum number of movies that are named. A choice: a screen.
+const NAMED_MAX: usize = 20;
+
+impl ImportedList {
+    /// Number of rows that were matched in this way.
+    #[must_use]
+    pub fn matched(&self, wanted: MatchKind) -> usize {
+        self.matches.iter().filter(|found| matches!(found, RowMatch::Matched { kind, .. } if *kind == wanted)).count()
+    }
+
+    /// Number of rows that match no movie for this reason.
+    #[must_use]
+    pub fn unmatched(&self, wanted: Unmatched) -> usize {
+        self.matches
+            .iter()
+            .filter(|found| matches!(found, RowMatch::Unmatched { reason, .. } if *reason == wanted))
+            .count()
+    }
+
+    /// Movies that joined, left or changed their place.
+    pub fn moved(&self, kind: ListMoveKind) -> impl Iterator<Item = &ListMove> {
+        self.moves.iter().filter(move |moved| moved.kind == kind)
+    }
+
+    /// Number of rows that a report would name.
+    #[must_use]
+    pub fn reported(&self) -> usize {
+        self.rows().filter(|(_, found, doubtful)| *doubtful || matches!(found, RowMatch::Unmatched { .. })).count()
+    }
+
+    fn count(&self, wanted: impl Fn(&RowMatch) -> bool) -> usize {
+        self.matches.iter().filter(|found| wanted(found)).count()
+    }
+}
+
+impl fmt::Display for ImportedList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = &self.file;
+        writeln!(f, "read: {} ({}), {} rows", file.format, file.encoding, file.rows.len())?;
+        for (kind, rows) in &file.other_types {
+            writeln!(f, "skipped: {rows} of the type {kind:?}")?;
+        }
+        for (key, rows) in &file.other_lists {
+            writeln!(f, "skipped: {rows} of the list {key:?}")?;
+        }
+        if file.missing_positions > 0 {
+            writeln!(f, "note: {} positions are missing between the first and the last", file.missing_positions)?;
+        }
+        if is_history(file.format) {
+            writeln!(f, "note: the file names what somebody has seen, whatever they thought of it")?;
+        }
+        for kind in MatchKind::ALL {
+            line(f, "matched", self.matched(kind), kind.as_str())?;
+        }
+        line(f, "skipped", self.count(|found| matches!(found, RowMatch::Repeated(_))), "that repeat another row")?;
+        line(f, "skipped", self.count(|found| *found == RowMatch::LeftOut), "that the corrected report leaves out")?;
+        for reason in Unmatched::ALL {
+            line(f, "not matched", self.unmatched(reason), reason.as_str())?;
+        }
+        line(f, "doubtful", self.rows().filter(|row| row.2).count(), "by an id, though title and year are others")?;
+        let moved = |kind| self.moved(kind).count();
+        let verb = if self.dry_run { "would be" } else { "is" };
+        write!(
+            f,
+            "the list {verb} {} movies long: {} joined, {} left, {} changed their place",
+            self.movies,
+            moved(ListMoveKind::Joined),
+            moved(ListMoveKind::Left),
+            moved(ListMoveKind::Changed)
+        )?;
+        let left: Vec<String> = self.moved(ListMoveKind::Left).map(|movie| titled(&movie.title, movie.year)).collect();
+        if !left.is_empty() {
+            let more = left.len().saturating_sub(NAMED_MAX);
+            let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+            write!(f, "\nleft: {}{rest}", left.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+/// A line with a count, unless it is zero.
+fn line(f: &mut fmt::Formatter<'_>, what: &str, count: usize, how: &str) -> fmt::Result {
+    if count > 0 { writeln!(f, "{what}: {count} {how}") } else { Ok(()) }
+}
