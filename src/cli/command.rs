@@ -49,7 +49,7 @@ impl GlobalArgs {
     }
 
     /// The settings that these arguments override. The addresses are not among them:
-    /// [`DatabaseCommand::override_addresses`] adds those.
+    /// [`DatabaseCommand::override_settings`] adds those.
     pub(super) fn overrides(self) -> Overrides {
         Overrides {
             config: self.config,
@@ -114,8 +114,8 @@ impl DatabaseCommand {
         matches!(self, Self::Demo(_) | Self::Serve(_) | Self::Worker(_))
     }
 
-    /// Overrides the addresses to listen on with those that the arguments of this command name.
-    pub(super) fn override_addresses(&self, overrides: &mut Overrides) {
+    /// Overrides settings with what the arguments of this command say.
+    pub(super) fn override_settings(&self, overrides: &mut Overrides) {
         match self {
             Self::Demo(demo::DemoArgs { addresses, .. }) | Self::Serve(serve::ServeArgs { addresses, .. }) => {
                 overrides.http_addr.clone_from(&addresses.http_addr);
@@ -124,6 +124,7 @@ impl DatabaseCommand {
             Self::Worker(worker::WorkerArgs { admin_addr }) | Self::Status(status::StatusArgs { admin_addr, .. }) => {
                 overrides.admin_addr.clone_from(admin_addr);
             }
+            Self::Import(args) => overrides.imdb_base_url = args.base_url().cloned(),
             _ => {}
         }
     }

@@ -4,6 +4,7 @@ mod arguments;
 mod command;
 mod config;
 mod demo;
+mod download;
 mod generate;
 mod http_client;
 mod import;
@@ -96,7 +97,7 @@ async fn run_on_database(
     program: &str,
 ) -> anyhow::Result<ExitCode> {
     signals::listen();
-    command.override_addresses(&mut overrides);
+    command.override_settings(&mut overrides);
     let mut config = Config::load(&overrides)?;
     let log_output = if command.is_service() { LogOutput::Stdout } else { LogOutput::Stderr };
     let log_format = log_format(&config, log_output);

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use toml::Value;
 use tracing_subscriber::filter::Targets;
+use url::Url;
 
 use super::connection_url::{UrlFault, check_database_url, check_redis_url};
 use super::hosts::AllowedHosts;
@@ -27,6 +28,8 @@ pub enum Kind {
     DatabaseUrl,
     /// A connection URL of Redis; secret, because it may hold a password.
     RedisUrl,
+    /// The URL of a directory of files, without credentials.
+    HttpUrl,
     /// A file or directory, relative to the working directory.
     Path,
     /// An IP address and a port to listen on.
@@ -78,7 +81,13 @@ impl Kind {
             Self::List | Self::Networks | Self::Origins | Self::Hosts | Self::HeaderNames => {
                 Some(Value::Array(text.split(',').map(|entry| entry.trim().into()).collect()))
             }
-            Self::DatabaseUrl | Self::RedisUrl | Self::Path | Self::Address | Self::OneOf(_) | Self::LogFilter => None,
+            Self::DatabaseUrl
+            | Self::RedisUrl
+            | Self::HttpUrl
+            | Self::Path
+            | Self::Address
+            | Self::OneOf(_)
+            | Self::LogFilter => None,
         };
         parsed.unwrap_or_else(|| text.into())
     }
@@ -104,6 +113,7 @@ impl Kind {
             // Of a URL only the scheme: `check_url` checks the rest, and its errors say which part is wrong.
             Self::DatabaseUrl => text.starts_with("postgres://") || text.starts_with("postgresql://"),
             Self::RedisUrl => text.starts_with("redis://") || text.starts_with("rediss://"),
+            Self::HttpUrl => Url::parse(text).is_ok_and(|url| is_public_directory(&url)),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::OneOf(words) => words.contains(&text),
             Self::LogFilter => !text.is_empty() && text.parse::<Targets>().is_ok(),
@@ -125,7 +135,12 @@ impl Kind {
         // Texts, whole numbers, booleans and lists of them are written in JSON as in TOML.
         let json = |value: &Value| serde_json::to_string(value).unwrap_or_else(|error| error.to_string());
         match value {
-            value if self.is_secret() => json(&without_password(value.as_str().unwrap_or_default()).into()),
+            // A URL of files may have no password, but an error shows the one that has.
+            value
+                if self.is_secret() || self == Self::HttpUrl && value.as_str().is_some_and(|url| url.contains('@')) =>
+            {
+                json(&without_password(value.as_str().unwrap_or_default()).into())
+            }
             // JSON cannot express the infinities and NaN, which TOML allows.
             Value::Float(number) => format!("{number:?}"),
             Value::Datetime(time) => time.to_string(),
@@ -139,6 +154,13 @@ fn fits<T: DeserializeOwned>(value: &Value, condition: impl FnOnce(T) -> bool) -
     value.clone().try_into().is_ok_and(condition)
 }
 
+/// Whether the URL names a directory of a web server, to which the name of a file can be added, and has no credentials,
+/// which listings would show.
+fn is_public_directory(url: &Url) -> bool {
+    let is_http = matches!(url.scheme(), "http" | "https");
+    is_http && url.username().is_empty() && url.password().is_none() && url.query().or(url.fragment()).is_none()
+}
+
 /// Whether `name` is the name of one header. `*` would be a valid name, but CORS takes it for a wildcard.
 fn is_header_name(name: &str) -> bool {
     name != "*" && name.parse::<HeaderName>().is_ok()
@@ -149,6 +171,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::DatabaseUrl => "a URL such as postgres://user:password@host:5432/database",
             Self::RedisUrl => "a URL such as redis://user:password@host:6379/0, or rediss:// for TLS",
+            Self::HttpUrl => "a URL such as https://files.example/imdb, without user, password or query",
             Self::Path => "a path",
             Self::Address => "an IP address and a port such as 10.0.0.5:9000",
             Self::Bool => "true or false",

@@ -70,6 +70,7 @@ pub struct Config {
     pub cache_past_ttl: Duration,
     pub target_lists: Vec<String>,
     pub person_quality_enabled: Option<bool>,
+    pub imdb_base_url: String,
     pub http_addr: SocketAddr,
     pub admin_addr: SocketAddr,
     pub admin_tokens_file: Option<PathBuf>,
@@ -129,6 +130,8 @@ pub struct Overrides {
     pub database_url: Option<Secret>,
     /// `--data-dir`
     pub data_dir: Option<String>,
+    /// `--base-url`
+    pub imdb_base_url: Option<String>,
     /// `--http-addr`
     pub http_addr: Option<String>,
     /// `--admin-addr`
@@ -219,10 +222,11 @@ impl LogFormat {
 
 impl Overrides {
     /// For each flag that sets a setting: the flag, the key of the setting, and the value, if the flag is given.
-    fn flags(&self) -> [(&'static str, &'static str, Option<&str>); 5] {
+    fn flags(&self) -> [(&'static str, &'static str, Option<&str>); 6] {
         [
             ("--database-url", "database_url", self.database_url.as_ref().map(Secret::expose)),
             ("--data-dir", "data_dir", self.data_dir.as_deref()),
+            ("--base-url", "imdb_base_url", self.imdb_base_url.as_deref()),
             ("--http-addr", "http_addr", self.http_addr.as_deref()),
             ("--admin-addr", "admin_addr", self.admin_addr.as_deref()),
             ("--log-format", "log_format", self.log_format.as_deref()),

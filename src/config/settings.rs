@@ -160,6 +160,12 @@ pub const SETTINGS: &[Setting] = &[
                       movie tables, no if it is attached to a host application, which computes its own.",
     },
     Setting {
+        key: "imdb_base_url",
+        kind: Kind::HttpUrl,
+        default: Some("https://datasets.imdbws.com"),
+        description: "Where `cinegraph import imdb --download` fetches IMDb's files from: IMDb, or a mirror of it.",
+    },
+    Setting {
         key: "http_addr",
         kind: Kind::Address,
         default: Some("127.0.0.1:8080"),

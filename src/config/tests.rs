@@ -250,10 +250,15 @@ fn values_outside_their_range_or_type_are_refused() {
         "data_dir = ''",
         "log_filter = 'info,sqlx=loudly'",
         "http_addr = 2026-01-01",
+        "imdb_base_url = 'datasets.imdbws.com'",
+        "imdb_base_url = 'ftp://files.example'",
+        "imdb_base_url = 'https://ann:s3cr3t@files.example'",
+        "imdb_base_url = 'https://files.example/?name='",
     ] {
         let key = line.split(' ').next().unwrap();
         let error = from_file(line).unwrap_err();
         assert!(error.to_string().starts_with(&format!("{key} is ")), "{line}: {error}");
+        assert!(!error.to_string().contains("s3cr3t"), "{error}");
     }
 }
 

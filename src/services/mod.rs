@@ -5,6 +5,8 @@
 pub mod auth;
 pub mod cache_policy;
 mod composition;
+#[cfg(feature = "download")]
+pub mod download;
 pub mod drain;
 mod error;
 pub mod generate;

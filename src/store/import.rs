@@ -77,7 +77,7 @@ pub struct NomineeLinks {
 pub struct Import {
     pub(super) transaction: OpenTransaction,
     /// Current time, as the host tables store it: UTC without time zone.
-    now: NaiveDateTime,
+    pub(super) now: NaiveDateTime,
 }
 
 impl Store {
@@ -190,6 +190,7 @@ impl Import {
             }
             Staging::ImdbRatings => self.run(include_str!("sql/import_imdb_ratings.sql")).await,
             Staging::ImdbPeople => self.run(include_str!("sql/import_imdb_people.sql")).await,
+            Staging::Links | Staging::TmdbIds => unreachable!("merged by link_movies and merge_tmdb_ids"),
         }
     }
 
@@ -238,7 +239,7 @@ impl Import {
     }
 
     /// Runs a statement with the time as `$1` that returns one row of counts.
-    async fn run<T>(&mut self, statement: &'static str) -> Result<T, StoreError>
+    pub(super) async fn run<T>(&mut self, statement: &'static str) -> Result<T, StoreError>
     where
         T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
@@ -248,7 +249,7 @@ impl Import {
     }
 
     /// Runs a statement with the time as `$1`.
-    async fn execute(&mut self, statement: &'static str) -> Result<(), StoreError> {
+    pub(super) async fn execute(&mut self, statement: &'static str) -> Result<(), StoreError> {
         let executed = sqlx::query(statement).bind(self.now).execute(self.transaction.connection()).await;
         self.transaction.checked(executed).map(|_| ())
     }

@@ -14,6 +14,8 @@ pub enum Staging {
     ImdbMovies,
     ImdbRatings,
     ImdbPeople,
+    Links,
+    TmdbIds,
 }
 
 impl Staging {
@@ -29,6 +31,8 @@ impl Staging {
             Self::ImdbMovies => "COPY staged_imdb_films FROM STDIN",
             Self::ImdbRatings => "COPY staged_imdb_ratings FROM STDIN",
             Self::ImdbPeople => "COPY staged_imdb_people FROM STDIN",
+            Self::Links => "COPY staged_links (line, imdb_id, tmdb_id) FROM STDIN",
+            Self::TmdbIds => "COPY staged_tmdb_ids FROM STDIN",
         }
     }
 
@@ -44,12 +48,14 @@ impl Staging {
             Self::ImdbMovies => "ANALYZE staged_imdb_films",
             Self::ImdbRatings => "ANALYZE staged_imdb_ratings",
             Self::ImdbPeople => "ANALYZE staged_imdb_people",
+            Self::Links => "ANALYZE staged_links",
+            Self::TmdbIds => "ANALYZE staged_tmdb_ids",
         }
     }
 
     /// Statement that finds the first row that repeats or contradicts an earlier one. `None` for tables in which no
     /// such row is an error: repeated ids of people are detected when the file is read, equal nominations are merged,
-    /// and the genres of a movie are combined. Repeated `tmdb_id`s of movies are detected when the file is read as
+    /// the genres of a movie are combined, and links that contradict each other are reported. Repeated `tmdb_id`s of movies are detected when the file is read as
     /// well, so the statement for movies looks for repeated `imdb_id`s.
     pub(super) fn repeat_statement(self) -> Option<&'static str> {
         match self {
@@ -60,7 +66,8 @@ impl Staging {
             Self::ImdbMovies => Some(include_str!("sql/import_imdb_repeated_films.sql")),
             Self::ImdbRatings => Some(include_str!("sql/import_imdb_repeated_ratings.sql")),
             Self::ImdbPeople => Some(include_str!("sql/import_imdb_repeated_people.sql")),
-            Self::People | Self::Nominations | Self::Genres => None,
+            Self::TmdbIds => Some(include_str!("sql/tmdb_ids_repeated.sql")),
+            Self::People | Self::Nominations | Self::Genres | Self::Links => None,
         }
     }
 }

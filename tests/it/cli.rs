@@ -17,13 +17,16 @@ use crate::support::{TestService, url};
 /// The URL of an unreachable database.
 const NOWHERE: &str = "postgres://nobody:hunter2@127.0.0.1:1/nothing";
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 23] = [
     "config",
     "demo",
     "generate",
     "import",
     "import csv",
+    "import imdb",
     "import list",
+    "import links",
+    "import tmdb-ids",
     "invalidate",
     "jobs",
     "jobs list",

@@ -21,7 +21,7 @@ const PRINCIPALS: &str = "title.principals.tsv.gz";
 const NAMES: &str = "name.basics.tsv.gz";
 
 /// Small dumps: two movies, and one title of each kind that is not imported.
-const DUMPS: [(&str, &str); 4] = [
+pub(crate) const DUMPS: [(&str, &str); 4] = [
     (
         BASICS,
         "tconst\ttitleType\tprimaryTitle\toriginalTitle\tisAdult\tstartYear\tendYear\truntimeMinutes\tgenres\n\
@@ -100,7 +100,7 @@ impl Dumps {
     }
 }
 
-fn gzip(text: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(text: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(text).unwrap();
     gzip.finish().unwrap()

@@ -15,6 +15,8 @@ mod connections;
 mod contract;
 mod demo;
 mod documents;
+#[cfg(feature = "download")]
+mod download;
 mod drills;
 mod faults;
 mod formula;
@@ -26,6 +28,7 @@ mod hosts;
 mod http;
 mod identity;
 mod import;
+mod import_ids;
 mod import_imdb;
 mod incremental;
 mod jobs;

@@ -52,6 +52,15 @@ pub enum ImportError {
          them, or import into an empty database or data directory"
     )]
     GeneratedCatalogue,
+    /// Generated movies cannot be completed.
+    #[error(
+        "this database holds generated movies, which TMDb does not know; import real ones first, with \
+         --replace-generated"
+    )]
+    OnlyGenerated,
+    /// There are no movies to complete.
+    #[error("the database has no movies to complete; import some first: `cinegraph import imdb` or `import csv`")]
+    NothingToComplete,
     /// The files hold no movie to replace the generated ones with.
     #[error("the files contain no movie that can be imported; the generated movies were not replaced")]
     Empty,
@@ -76,6 +85,10 @@ pub enum Problem {
     CutOff,
     #[error("the file is not gzip, or damaged: download it again")]
     BadGzip,
+    #[error(
+        "this is no movie of TMDb's daily export, like {{\"adult\":false,\"id\":3924,\"original_title\":\"Blondie\",\"popularity\":1.8,\"video\":false}}: {reason}"
+    )]
+    NotAnEntry { reason: String },
     #[error("the line is longer than 1 MiB: this is not an IMDb dump")]
     LineTooLong,
     #[error(

@@ -1,10 +1,12 @@
 //! What every import does: how it starts, ends and reports progress.
 
+use std::path::Path;
+
 use super::error::ImportError;
 use super::full_names;
 use super::summary::Nominees;
 use crate::clock::Clock;
-use crate::store::{Import, KnownNames, Store};
+use crate::store::{CatalogueState, DataOrigin, Import, Installation, KnownNames, Store};
 
 /// Bytes per send and per progress report. Files are read synchronously between two sends, so this is small enough not
 /// to block other tasks of the thread.
@@ -43,6 +45,18 @@ pub enum Generated {
     Replace,
 }
 
+/// Checks what [`begin`] will check, before work that would be in vain.
+///
+/// # Errors
+/// [`ImportError`] if the movie tables are host tables, or hold generated movies that must be kept.
+pub fn check_installation(installation: &Installation, generated: Generated) -> Result<(), ImportError> {
+    match installation.data_origin() {
+        DataOrigin::Host => Err(ImportError::ForeignCatalogue),
+        DataOrigin::Generated if generated == Generated::Refuse => Err(ImportError::GeneratedCatalogue),
+        _ => Ok(()),
+    }
+}
+
 /// Starts an import. Fails if the movie tables are host tables, or hold generated movies that must be kept.
 pub(super) async fn begin(store: &Store, generated: Generated, clock: &Clock) -> Result<Import, ImportError> {
     let (mut import, catalogue) = store.import(clock.now()).await?;
@@ -56,6 +70,24 @@ pub(super) async fn begin(store: &Store, generated: Generated, clock: &Clock) ->
         Generated::Refuse | Generated::Replace => {}
     }
     Ok(import)
+}
+
+/// Starts an import that completes movies of earlier imports. Fails if there are none.
+pub(super) async fn begin_completing(store: &Store, clock: &Clock) -> Result<Import, ImportError> {
+    let (import, catalogue) = store.import(clock.now()).await?;
+    match catalogue {
+        CatalogueState { owns_catalogue: false, .. } => Err(ImportError::ForeignCatalogue),
+        CatalogueState { has_movies: false, .. } => Err(ImportError::NothingToComplete),
+        CatalogueState { origin: Some(origin), .. } if origin == "generated" => Err(ImportError::OnlyGenerated),
+        _ => Ok(import),
+    }
+}
+
+/// The name of a file that the user names, for messages. It is leaked: a command reads one such file, and all others
+/// have names that the program contains.
+pub(super) fn file_name(path: &Path) -> &'static str {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned().leak()
 }
 
 /// Links nominees to credited people, commits, and analyzes the tables. Fails without a commit if generated movies

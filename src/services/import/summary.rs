@@ -61,6 +61,12 @@ pub enum SkipReason {
     NoCredit,
     /// A credit of a person that is missing from the files.
     UnknownPerson,
+    /// A link without a TMDb id.
+    NoTmdbId,
+    /// A movie that the database does not have.
+    NotInDatabase,
+    /// A link that contradicts the database or another row.
+    Conflict,
 }
 
 impl fmt::Display for SkipReason {
@@ -79,6 +85,9 @@ impl fmt::Display for SkipReason {
             Self::MovieNotImported => "of a movie that is not imported",
             Self::NoCredit => "without a credit in an imported movie",
             Self::UnknownPerson => "of a person missing from the files",
+            Self::NoTmdbId => "without a TMDb id",
+            Self::NotInDatabase => "of a movie that is not in the database",
+            Self::Conflict => "in conflict with the database or another row",
         })
     }
 }

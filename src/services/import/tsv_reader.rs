@@ -153,7 +153,7 @@ impl Reader {
 }
 
 /// Opens the file; returns it with a reader of its text.
-fn open(path: &Path) -> io::Result<(File, Box<dyn BufRead + Send>)> {
+pub(super) fn open(path: &Path) -> io::Result<(File, Box<dyn BufRead + Send>)> {
     let file = File::open(path)?;
     let handle = file.try_clone()?;
     let mut bytes = BufReader::with_capacity(BUFFER_BYTES, file);

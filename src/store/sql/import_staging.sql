@@ -31,3 +31,11 @@ CREATE TEMP TABLE staged_imdb_ratings (
     line bigint, tmdb_id integer, imdb_id text, average double precision, votes integer
 ) ON COMMIT DROP;
 CREATE TEMP TABLE staged_imdb_people (line bigint, tmdb_id integer, imdb_id text, name text) ON COMMIT DROP;
+
+-- What completes movies of earlier imports. Of a link, the columns after the second id are filled by the merge.
+CREATE TEMP TABLE staged_links (
+    line bigint, imdb_id text, tmdb_id integer, movie_id bigint, stored_id integer, outcome text
+) ON COMMIT DROP;
+CREATE TEMP TABLE staged_tmdb_ids (
+    line bigint, tmdb_id integer, adult boolean, popularity double precision
+) ON COMMIT DROP;

@@ -2,6 +2,8 @@
 
 mod certificates;
 mod collector;
+#[cfg(feature = "download")]
+mod file_server;
 mod link;
 mod load_generator;
 mod movies;
@@ -47,6 +49,8 @@ use tower::ServiceExt;
 
 pub(crate) use certificates::CertificateAuthority;
 pub(crate) use collector::{Collector, Fault, attributes, hex, text};
+#[cfg(feature = "download")]
+pub(crate) use file_server::{Fault as FileFault, FileServer};
 pub(crate) use link::Link;
 pub(crate) use load_generator::{LoadGenerator, ResponseRecord, ResponseSource, count_by_source, send_once};
 pub(crate) use movies::{Movie, credit, nominee, person, quality};

@@ -63,6 +63,9 @@ const PEOPLE: Dump = Dump {
     unmerged: None,
 };
 
+/// Names of the files that the import reads.
+pub const IMDB_FILES: [&str; 4] = [RATINGS.name, TITLES.name, PRINCIPALS.name, PEOPLE.name];
+
 /// Imports the dumps in a directory: non-adult movies with a year and at least `min_votes` votes, with ratings, genres,
 /// credits and the credited people. The release date is 1 January of the year.
 ///
