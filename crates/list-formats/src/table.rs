@@ -148,15 +148,13 @@ fn quotes_are_valid(record: &[u8], separator: u8) -> bool {
     }
     let mut state = State::Start;
     for &byte in record {
-        state = match state {
-            State::Start | State::Plain if byte == separator => State::Start,
-            State::Start if byte == b'"' => State::Quoted,
-            State::Start | State::Plain => State::Plain,
-            State::Quoted if byte == b'"' => State::Quote,
-            State::Quoted => State::Quoted,
-            State::Quote if byte == b'"' => State::Quoted,
-            State::Quote if byte == separator => State::Start,
-            State::Quote => return false,
+        state = match (state, byte) {
+            (State::Start | State::Plain | State::Quote, byte) if byte == separator => State::Start,
+            (State::Start | State::Quote, b'"') => State::Quoted,
+            (State::Start | State::Plain, _) => State::Plain,
+            (State::Quoted, b'"') => State::Quote,
+            (State::Quoted, _) => State::Quoted,
+            (State::Quote, _) => return false,
         };
     }
     state != State::Quoted

@@ -75,7 +75,7 @@ fn utf8_or_latin1(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding), ListFileErro
             let invalid = bytes.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty()).count();
             let valid = bytes.utf8_chunks().flat_map(|chunk| chunk.valid().chars()).filter(|c| !c.is_ascii()).count();
             if valid > invalid {
-                let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() as u64;
+                let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count() as u64;
                 return Err(ListFileError::damaged(line, RowProblem::Encoding));
             }
             Ok((Cow::Owned(bytes.iter().map(|byte| windows_1252(*byte)).collect()), Encoding::Latin1))

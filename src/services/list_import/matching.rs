@@ -192,15 +192,16 @@ fn by_title(row: &Row, candidates: &Candidates) -> RowMatch {
         let reason = if movies.is_empty() { Unmatched::Absent } else { Unmatched::NoYear };
         return unmatched(reason, movies);
     };
-    let is_exact = |movie: &ListCandidate| row.titles.contains(&movie.title);
     let distance = |movie: &ListCandidate| movie.year.map_or(u32::MAX, |other| other.abs_diff(year));
-    let steps: [(MatchKind, &dyn Fn(&ListCandidate) -> bool); 3] = [
-        (MatchKind::Title, &|movie| is_exact(movie) && distance(movie) == 0),
-        (MatchKind::FoldedTitle, &|movie| distance(movie) == 0),
-        (MatchKind::NearYear, &|movie| distance(movie) == 1),
-    ];
-    for (kind, fits) in steps {
-        let fitting: Vec<&ListCandidate> = movies.iter().copied().filter(|movie| fits(movie)).collect();
+    let kind_of = |movie: &ListCandidate| match distance(movie) {
+        0 if row.titles.contains(&movie.title) => Some(MatchKind::Title),
+        0 => Some(MatchKind::FoldedTitle),
+        1 => Some(MatchKind::NearYear),
+        _ => None,
+    };
+    for kind in [MatchKind::Title, MatchKind::FoldedTitle, MatchKind::NearYear] {
+        let fitting: Vec<&ListCandidate> =
+            movies.iter().copied().filter(|movie| kind_of(movie) == Some(kind)).collect();
         match fitting.as_slice() {
             [] => {}
             [movie] => return RowMatch::Matched { movie: (*movie).clone(), kind },
