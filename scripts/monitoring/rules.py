@@ -289,23 +289,23 @@ def alert_groups(variables):
             "and max by (job, instance) (cinegraph_cache_l2_up) == 0",
             "2m", "warning",
             "Redis does not respond",
-            "The last Redis command of {{ $labels.instance }} failed. Until Redis responds, the instance uses only its own "
-            "memory and the database. Ping Redis from that machine.",
+            "{{ $labels.instance }} has not reached Redis for two minutes. Until it does, it uses only its own memory and "
+            "the database. Ping Redis from that machine.",
             "cinegraph-cache",
         ),
         Alert(
             "CinegraphCircuitBreakerOpen", open_breaker('="score_table"'), "1m", "critical",
             "Circuit breaker of the score table is open",
-            "The breaker {{ $labels.breaker }} of {{ $labels.instance }} is open (state is {{ $value }}): requests use the "
-            "direct query. Watch the pool, then find out why the score table fails.",
+            "The breaker {{ $labels.breaker }} of {{ $labels.instance }} has been open for a minute, apart from probes: "
+            "requests use the direct query. Watch the pool, then find out why the score table fails.",
             "cinegraph-cache",
         ),
         Alert(
             "CinegraphOptionalBreakerOpen", open_breaker('!="score_table"'), "1m", "warning",
             "Circuit breaker of Redis or the replica is open",
             'The breaker of {{ if eq $labels.breaker "cache_l2" }}Redis{{ else }}the replica{{ end }} on '
-            "{{ $labels.instance }} is open (state is {{ $value }}). Responses are still complete: watch the load on the "
-            "primary.",
+            "{{ $labels.instance }} has been open for a minute, apart from probes. Responses are still complete: watch the "
+            "load on the primary.",
             "cinegraph-cache",
         ),
         Alert(
@@ -323,8 +323,8 @@ def alert_groups(variables):
         Alert(
             "CinegraphDatabaseDown", primary_is_down, "30s", "critical",
             "No instance reaches the primary database",
-            "No instance of {{ $labels.job }} reaches the primary (db_up is {{ $value }}). Cached results are served, "
-            "marked stale; everything else fails. Start PostgreSQL, or read the reason in the log.",
+            "No instance of {{ $labels.job }} reaches the primary. Cached results are served, marked stale; everything "
+            "else fails. Start PostgreSQL, or read the reason in the log.",
             "cinegraph-database-jobs",
         ),
         # It notifies nobody. While it fires, Alertmanager holds back tickets about what an outage causes: the windows of
@@ -436,8 +436,8 @@ def alert_groups(variables):
         Alert(
             "CinegraphInstanceDown", f"{up} == 0 and on (job) sum by (job) ({up}) > 0", "5m", "warning",
             "One instance of several cannot be scraped",
-            "{{ $labels.instance }} cannot be scraped (up is {{ $value }}), others of {{ $labels.job }} can. Check that "
-            "it runs and that its admin port responds.",
+            "For five minutes, Prometheus could not scrape {{ $labels.instance }}, but could scrape others of "
+            "{{ $labels.job }}. Check that the instance runs and that its admin port responds.",
             "cinegraph-overview",
         ),
         Alert(
