@@ -173,7 +173,7 @@ impl Versions {
     /// The current version of a scope; 0 if it never changed.
     #[must_use]
     pub fn of(&self, scope: &Scope) -> i64 {
-        self.known().versions.get(scope).map_or(0, |version| version.current)
+        current_version(&self.known().versions, scope)
     }
 
     /// The epoch that the versions belong to now.
@@ -188,9 +188,7 @@ impl Versions {
     #[must_use]
     pub fn set_of(&self, scopes: impl IntoIterator<Item = Scope>) -> VersionSet {
         let known = self.known();
-        let current = |scope: Scope| (known.versions.get(&scope).map_or(0, |version| version.current), scope);
-        let scopes = scopes.into_iter().map(current).map(|(version, scope)| (scope, version)).collect();
-        VersionSet::of(known.epoch, scopes)
+        VersionSet::of(known.epoch, scopes, &known.versions)
     }
 
     /// The version set of a value that may depend on every scope, to be taken before reading the data.
@@ -275,8 +273,8 @@ impl Versions {
     }
 
     /// Applies what was read from the database. The result says if the read was not applied, which leaves everything as
-    /// it was. The versions are then known as of the start of the read: the reply to an old read does not end the unknown
-    /// state.
+    /// it was. The versions are then known as of the start of the read: the reply to an old read does not end the
+    /// unknown state.
     ///
     /// Reads may overlap, and the one that started first may complete last. Within an epoch that does no harm: versions
     /// only grow, so the larger version of each scope is the later one. Between epochs no such order exists. Only a
@@ -319,8 +317,7 @@ impl Versions {
             Scope::Snapshot | Scope::Profiles | Scope::Reference | Scope::Weights(_) => true,
         };
         // A hard invalidation raises the current version too, so the minimum valid version needs no comparison.
-        let shows =
-            |scope, version: &Version| shown.versions.get(scope).map_or(0, |shown| shown.current) >= version.current;
+        let shows = |scope, version: &Version| current_version(&shown.versions, scope) >= version.current;
         let Known { identity, versions, .. } = self.known();
         identity.is_some_and(|identity| identity.is_replicated_by(&shown.identity))
             && versions.iter().all(|(scope, version)| !is_relevant(scope) || shows(scope, version))
@@ -371,6 +368,11 @@ impl Known {
         }
         changed
     }
+}
+
+/// The current version of a scope in `versions`; 0 if the scope never changed.
+fn current_version(versions: &HashMap<Scope, Version>, scope: &Scope) -> i64 {
+    versions.get(scope).map_or(0, |version| version.current)
 }
 
 /// Compares the version of a scope that a value was derived from with the known version of that scope.
@@ -429,8 +431,13 @@ impl Clone for LastCurrentIn {
 }
 
 impl VersionSet {
-    fn of(epoch: Epoch, scopes: Vec<(Scope, i64)>) -> Self {
-        Self { epoch, scopes, ..Self::default() }
+    /// The set of `scopes`, each with its current version in `versions`.
+    fn of(epoch: Epoch, scopes: impl IntoIterator<Item = Scope>, versions: &HashMap<Scope, Version>) -> Self {
+        let with_version = |scope| {
+            let version = current_version(versions, &scope);
+            (scope, version)
+        };
+        Self { epoch, scopes: scopes.into_iter().map(with_version).collect(), ..Self::default() }
     }
 
     /// The epoch of the data that the value was derived from.
@@ -460,7 +467,7 @@ impl VersionSet {
         // While nothing has changed, `all` is the known map itself, and the comparison of all scopes is saved.
         let of_all = self.all.iter().filter(|all| !Arc::ptr_eq(all, known)).flat_map(|all| {
             // A scope that only one of the two maps has is at version 0 in the other.
-            let derived_from = |scope| all.get(scope).map_or(0, |version| version.current);
+            let derived_from = |scope| current_version(all, scope);
             let missing =
                 all.keys().filter(|scope| !known.contains_key(scope)).map(|scope| (scope, Version::default()));
             let versions = known.iter().map(|(scope, version)| (scope, *version)).chain(missing);
@@ -483,13 +490,11 @@ impl VersionSet {
     }
 
     /// The part of a set of all versions ([`Versions::set_of_all`]) that belongs to `scope`, with version 0 if the
-    /// scope never changed; an empty set if `scope` is `None`. For values whose scope is known only after reading the
-    /// data.
+    /// scope never changed; an empty set if `scope` is `None`, for a value that ends only with its TTL, such as a
+    /// negative entry. For values whose scope is known only after reading the data.
     #[must_use]
     pub fn only(&self, scope: Option<Scope>) -> Self {
-        let version = |scope: &Scope| self.all.as_ref()?.get(scope).map(|version| version.current);
-        let scopes = scope.into_iter().map(|scope| (version(&scope).unwrap_or_default(), scope));
-        Self::of(self.epoch, scopes.map(|(version, scope)| (scope, version)).collect())
+        Self::of(self.epoch, scope, &self.all.clone().unwrap_or_default())
     }
 
     /// Adds the dependencies of `other`. Of each scope, the lower version is kept: a value is as old as its oldest

@@ -42,7 +42,7 @@ fn publish_as(versions: &Versions, identity: Identity, rows: &[(Scope, i64, i64)
 
 /// A set with these versions in the epoch that is known now.
 fn set(versions: &Versions, scopes: Vec<(Scope, i64)>) -> VersionSet {
-    VersionSet::of(versions.epoch(), scopes)
+    VersionSet { epoch: versions.epoch(), scopes, ..VersionSet::default() }
 }
 
 #[test]
