@@ -8,12 +8,13 @@ pub(super) fn operation(sql: &str) -> &str {
     Tokens(sql).find(|token| is_name(token)).unwrap_or_default()
 }
 
-/// The table that a statement reads or writes; `None` if there are several, or none. As written, with its schema.
+/// The table that a statement reads or writes, as written, with its schema; `None` if there are several, or none. Finds
+/// only tables that follow one of [`BEFORE_TABLE`], not those that follow a comma or `USING`.
 pub(super) fn collection(sql: &str) -> Option<&str> {
     let tokens: Vec<&str> = Tokens(sql).collect();
     let at = |index: Option<usize>| index.and_then(|index| tokens.get(index)).copied().unwrap_or_default();
     let is = |token: &str, keyword: &str| token.eq_ignore_ascii_case(keyword);
-    // `WITH name AS (…), name (columns) AS (…)`
+    // Names of subqueries: `WITH name AS (…), name (columns) AS (…)`.
     let is_defined = |table: &str| {
         let defines = |(index, token): (usize, &&str)| {
             let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
@@ -26,15 +27,16 @@ pub(super) fn collection(sql: &str) -> Option<&str> {
     let mut tables = (0..tokens.len()).filter_map(|index| {
         let (before, two_before) = (at(index.checked_sub(1)), at(index.checked_sub(2)));
         let keyword = BEFORE_TABLE.iter().find(|keyword| is(tokens[index], keyword))?;
-        // `IS DISTINCT FROM`, `extract(decade FROM …)`, `FOR UPDATE`, `DO UPDATE SET`
-        let is_other = is(before, "DISTINCT")
+        // No table follows in `IS DISTINCT FROM`, `extract(decade FROM …)`, `FOR UPDATE` and `DO UPDATE SET`. One does
+        // in `(SELECT FROM …)`, a subquery without columns, in which FROM is also the second word after a parenthesis.
+        let is_no_table = is(before, "DISTINCT")
             || *keyword == "FROM" && two_before == "(" && !is(before, "SELECT")
             || *keyword == "UPDATE" && (is(before, "FOR") || is(before, "DO"));
         let name = if is(at(Some(index + 1)), "ONLY") { index + 2 } else { index + 1 };
         let table = at(Some(name));
         // A function, such as `FROM unnest(…)`. After INTO, columns follow in parentheses.
         let is_function = at(Some(name + 1)) == "(" && *keyword != "INTO";
-        (!is_other && !is_function && is_name(table) && !is(table, "LATERAL") && !is_defined(table)).then_some(table)
+        (!is_no_table && !is_function && is_name(table) && !is(table, "LATERAL") && !is_defined(table)).then_some(table)
     });
     let first = tables.next()?;
     tables.all(|table| table == first).then_some(first)
