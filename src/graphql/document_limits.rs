@@ -156,7 +156,7 @@ pub(super) fn measure(
 ) -> Result<Size, LimitExceeded> {
     let Some((_, operation)) = selected_operation(document, name) else { return Ok(Size::default()) };
     let mut measuring = Measurer { document, fragments: HashMap::new() };
-    let size = measuring.set(&operation.selection_set.node);
+    let size = measuring.selection_set(&operation.selection_set.node);
     LimitExceeded::check("fields", size.fields, limits.fields)?;
     LimitExceeded::check("aliases", size.aliases, limits.aliases)?;
     LimitExceeded::check("root fields", size.top, limits.root_fields)?;
@@ -172,18 +172,18 @@ struct Measurer<'a> {
 }
 
 impl<'a> Measurer<'a> {
-    fn set(&mut self, set: &'a SelectionSet) -> Size {
+    fn selection_set(&mut self, set: &'a SelectionSet) -> Size {
         set.items.iter().fold(Size::default(), |size, selection| {
             size.add(match &selection.node {
                 Selection::Field(field) => self.field(&field.node),
-                Selection::InlineFragment(fragment) => self.set(&fragment.node.selection_set.node),
+                Selection::InlineFragment(fragment) => self.selection_set(&fragment.node.selection_set.node),
                 Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node),
             })
         })
     }
 
     fn field(&mut self, field: &'a Field) -> Size {
-        let below = self.set(&field.selection_set.node);
+        let below = self.selection_set(&field.selection_set.node);
         let introspects = field.name.node.starts_with("__");
         Size {
             fields: below.fields.saturating_add(1),
@@ -201,7 +201,7 @@ impl<'a> Measurer<'a> {
         }
         let Some(fragment) = self.document.fragments.get(name) else { return Size::default() };
         self.fragments.insert(name, None);
-        let size = self.set(&fragment.node.selection_set.node);
+        let size = self.selection_set(&fragment.node.selection_set.node);
         self.fragments.insert(name, Some(size));
         size
     }

@@ -68,12 +68,12 @@ pub struct OperationEnd {
     pub prediction: Option<PredictionSource>,
 }
 
-/// Where the result of a prediction comes from.
+/// Labels of the metric of predictions: where a result comes from, and whose weights it uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PredictionSource {
     /// The slowest source used; [`DataSource::Memory`] if none was.
     pub source: DataSource,
-    /// Whether the weights are those of a profile.
+    /// Weights of a profile, or custom ones.
     pub selection: Selection,
 }
 
@@ -235,7 +235,7 @@ pub struct OperationGuard {
 impl OperationGuard {
     /// Sets the type of the operation, which is known once the document is parsed. From then on, the operation counts
     /// as active under this type.
-    pub fn kind(&mut self, kind: OperationType) {
+    pub fn set_kind(&mut self, kind: OperationType) {
         let operations = &self.metrics.0.operations;
         operations.at(self.kind).active.decrement(1.0);
         operations.at(kind).active.increment(1.0);
@@ -322,7 +322,7 @@ mod tests {
         let (metrics, recorder) = metrics();
 
         let mut finished = metrics.operation();
-        finished.kind(OperationType::Query);
+        finished.set_kind(OperationType::Query);
         finished.finish(Outcome::Ok);
         drop(finished);
         drop(metrics.operation());

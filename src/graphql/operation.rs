@@ -95,8 +95,8 @@ impl Operation {
         }
     }
 
-    /// Links the span to that of the connection that the operation was received on. The operation is in a trace of its own,
-    /// because a connection may last for days.
+    /// Links the span to that of the connection that the operation was received on. The operation is in a trace of its
+    /// own, because a connection may last for days.
     pub(super) fn link_to(&self, connection: &SpanContext) {
         self.span.add_link(connection.clone());
     }
@@ -137,7 +137,7 @@ impl Operation {
 
     /// Sets the operation's metadata.
     pub(super) fn describe(&mut self, info: Arc<OperationInfo>) {
-        self.guard.kind(info.kind);
+        self.guard.set_kind(info.kind);
         self.info = info;
     }
 

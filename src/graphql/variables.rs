@@ -175,7 +175,7 @@ impl<'a> Rewriter<'a> {
     }
 
     fn operation(&mut self, operation: &mut OperationDefinition) {
-        for definition in &mut operation.variable_definitions {
+        for definition in &operation.variable_definitions {
             let Some(default) = &definition.node.default_value else { continue };
             let location = Location { of: Some(&definition.node.var_type.node), has_default: false };
             // This call only checks enum values: a default has no variables, so there is nothing to rewrite in it.
@@ -187,21 +187,22 @@ impl<'a> Rewriter<'a> {
             OperationType::Mutation => "Mutation",
             OperationType::Subscription => "Subscription",
         };
-        self.set(&mut operation.selection_set.node, Some(root));
+        self.selection_set(&mut operation.selection_set.node, Some(root));
+        // Validation would reject the definition of a variable that is no longer used.
         operation.variable_definitions.retain(|definition| {
             let name = &definition.node.name.node;
             !self.removed.contains(name) || self.kept.contains(name)
         });
     }
 
-    fn set(&mut self, set: &mut SelectionSet, parent: Option<&str>) {
+    fn selection_set(&mut self, set: &mut SelectionSet, parent: Option<&str>) {
         for selection in &mut set.items {
             self.directives(selection.node.directives_mut());
             match &mut selection.node {
                 Selection::Field(field) => self.field(&mut field.node, parent),
                 Selection::InlineFragment(fragment) => {
                     let condition = fragment.node.type_condition.as_ref().map(|on| on.node.on.node.to_string());
-                    self.set(&mut fragment.node.selection_set.node, condition.as_deref().or(parent));
+                    self.selection_set(&mut fragment.node.selection_set.node, condition.as_deref().or(parent));
                 }
                 Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node),
             }
@@ -218,7 +219,7 @@ impl<'a> Rewriter<'a> {
                 declared.map(|argument| Location { of: Some(&argument.of), has_default: argument.has_default });
             self.rewrite_value(location.unwrap_or_default(), &mut value.node, value.pos)
         });
-        self.set(&mut field.selection_set.node, definition.map(|definition| definition.output.as_str()));
+        self.selection_set(&mut field.selection_set.node, definition.map(|definition| definition.output.as_str()));
     }
 
     fn fragment(&mut self, name: &Name) {
@@ -229,7 +230,7 @@ impl<'a> Rewriter<'a> {
         let Some(mut fragment) = self.fragments.remove(name) else { return };
         self.directives(&mut fragment.node.directives);
         let parent = fragment.node.type_condition.node.on.node.to_string();
-        self.set(&mut fragment.node.selection_set.node, Some(&parent));
+        self.selection_set(&mut fragment.node.selection_set.node, Some(&parent));
         self.fragments.insert(name.clone(), fragment);
     }
 
