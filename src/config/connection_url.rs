@@ -38,14 +38,18 @@ const REDIS_PROTOCOLS: [&str; 4] = ["2", "3", "resp2", "resp3"];
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UrlFault {
     /// The URL cannot be parsed, most often because of a special character in the password.
-    #[error("is not a valid URL ({0}); percent-encode special characters in its parts, such as / as %2F")]
+    #[error("is not a valid URL ({0}); percent-encode special characters in each part, such as / as %2F")]
     Malformed(url::ParseError),
     /// The URL ends with a fragment, which sqlx ignores and the client of Redis takes for an option. Most often the `#`
     /// is a part of the password.
     #[error("has a #, after which the rest would be ignored; percent-encode it as %23")]
     Fragment,
-    /// The URL can be parsed, but a special character, such as a `/` in the password, ends a part too early.
-    #[error("has a part with a special character; percent-encode it, such as / as %2F")]
+    /// The URL can be parsed, but a special character, most often a `/` in the password, ends a part too early, so that
+    /// an `@` is in the path.
+    #[error(
+        "has an @ in its path, most often because a / in the password is not encoded; percent-encode special characters \
+         in each part: / as %2F, @ as %40"
+    )]
     Unencoded,
     /// The parameter `sslpassword`: the password of an encrypted key, which sqlx does not support.
     #[error("has the parameter sslpassword, but encrypted keys are not supported: store the key of sslkey unencrypted")]

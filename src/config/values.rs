@@ -150,8 +150,8 @@ fn mistake(name: &str, origin: &str, known: impl Iterator<Item = String>) -> Opt
     if let Some((_, replacement)) = REMOVED_SETTINGS.iter().find(|(removed, _)| *removed == key) {
         return Some(ConfigError::Removed { name, origin, replacement });
     }
-    let closest = Some(closest(&name, known)?);
-    Some(ConfigError::Unknown { name, origin, closest })
+    let closest = closest(&name, known)?;
+    Some(ConfigError::Unknown { name, origin, closest: Some(closest) })
 }
 
 /// The variables that this program reads: those of settings, those that name the file of a secret, and the one that
