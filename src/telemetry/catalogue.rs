@@ -33,7 +33,7 @@ pub enum Kind {
 // and a test allows 500 series per metric.
 
 /// HTTP requests and page loads: the bounds that OpenTelemetry's semantic conventions advise for
-/// `http.server.request.duration`. An alert compares page loads with 0.5.
+/// `http.server.request.duration`. An alert about page loads needs the bound 0.5.
 const HTTP: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// Operations, and the loads of caches that they wait for. Alerts need the bound 0.05 for cached predictions.
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
@@ -51,7 +51,7 @@ const DB: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 const JOB: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
 /// Numbers of things, such as rows or keys.
 const COUNT: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
-/// Delays of wakes: from the resolution of timers to a second. An alert compares them with 0.05.
+/// How late a sleeping task wakes: from the resolution of timers to a second. An alert needs the bound 0.05.
 const DELAY: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
 /// Sizes in bytes: 256 bytes to 4 MiB, each bound four times the one before.
 const SIZE: &[f64] = &[256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];

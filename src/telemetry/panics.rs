@@ -6,9 +6,11 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::Once;
 use std::thread;
 
-/// Logs panics where they happen, and so with the ids of their traces, instead of printing them to standard error; as all
-/// lines, at most some a second. Code that catches a panic therefore need not log its text. Without a log, or if the log filter leaves out errors, panics are printed as
-/// before.
+/// Logs panics where they happen, and so with the ids of their traces, instead of printing them to standard error. Code
+/// that catches a panic therefore need not log its text again. The rate limit of errors applies: of many panics in one
+/// second, only the first are logged, and the others are only counted as dropped log lines.
+///
+/// Without a log, or if the log filter leaves out errors, panics are printed as before.
 pub fn log_panics() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
