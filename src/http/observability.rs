@@ -121,10 +121,11 @@ impl RequestGuard {
         self.trace.clone()
     }
 
-    /// Runs a handler in the request's trace. The response that it returns is then measured.
+    /// Runs a handler in the request's trace, and finishes its response; see [`finish`](Self::finish). The handler
+    /// attaches an [`OperationEnd`] to the response if it ran an operation.
     pub(super) async fn instrument(self, handler: impl Future<Output = Response>) -> Response {
         let mut response = handler.with_context(self.trace()).await;
-        let end = response.extensions_mut().remove();
+        let end = response.extensions_mut().remove::<OperationEnd>();
         self.finish(response, end)
     }
 
