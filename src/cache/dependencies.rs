@@ -52,7 +52,7 @@ pub struct Dependencies {
     pub hits: u32,
     /// Lookups that were served a stale entry.
     pub stale: u32,
-    /// Lookups that missed.
+    /// Lookups that found no entry that may be served.
     pub misses: u32,
 }
 

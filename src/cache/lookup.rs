@@ -75,7 +75,7 @@ where
     /// Otherwise waits for L2 and `load`, which run once for all concurrent lookups of the key. If `load` fails because
     /// of an outage, returns the L1 or L2 entry however old it is, unless it is invalidated.
     ///
-    /// Only requests are served stale and outdated entries; see [`ReadMode`].
+    /// Only a lookup that serves a request ([`ReadMode::Request`]) may return an entry that is not fresh.
     ///
     /// # Errors
     /// Those of `load`. A failed load stores no new value, and the next lookup starts another one.

@@ -25,7 +25,7 @@ pub struct CacheStatus {
     pub hits: f64,
     /// Lookups that were served an entry that was no longer fresh.
     pub stale: f64,
-    /// Lookups that found nothing.
+    /// Lookups that found no entry that may be served.
     pub misses: f64,
 }
 

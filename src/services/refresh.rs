@@ -149,7 +149,8 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
     Ok(Reconciled { changes: run.changes, ..reconciled })
 }
 
-/// Whether Cinegraph computes person quality: as configured, or by default if it owns the movie tables.
+/// Whether Cinegraph computes person quality: `setting` if it is given, otherwise whether Cinegraph owns the movie
+/// tables.
 ///
 /// # Errors
 /// [`ServiceError::Store`] if the database is unavailable, or is not migrated.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct Decade(i32);
 
 impl Decade {
-    /// Decade that is predicted by default.
+    /// The decade in progress, of which lists still gain movies. Validations cover only the decades before it.
     pub const CURRENT: Self = Self(2020);
 
     /// Last decade with four-digit years.
