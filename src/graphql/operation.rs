@@ -18,7 +18,7 @@ use super::metrics::{GraphqlMetrics, OperationGuard, OperationType, Outcome, Pha
 use super::response::{ExecutionStatus, OperationResponse};
 use crate::cache::Dependencies;
 use crate::digest::sha256_hex;
-use crate::telemetry::{Label, OperationUsage, integer};
+use crate::telemetry::{Label, OperationUsage, integer, is_trace_truncated};
 
 /// Operations that take longer are logged as slow. A choice: the first query of a decade takes 0.3 to 0.4 s with a
 /// million movies, and is no reason for a warning.
@@ -197,7 +197,7 @@ impl Drop for Operation {
         self.span.record("cinegraph.graphql.outcome", outcome.as_str());
         let complexity = self.cost.points();
         self.span.record("cinegraph.graphql.complexity", complexity.map(integer));
-        if self.usage.is_trace_truncated() {
+        if is_trace_truncated(&self.usage) {
             self.span.record("cinegraph.trace.truncated", true);
         }
         if matches!(outcome, Outcome::Error | Outcome::Partial) {

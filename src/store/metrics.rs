@@ -298,7 +298,7 @@ impl Drop for WaitGuard {
 /// time at which it began, because only then is it known whether the wait was long.
 fn trace_wait(waited: Duration) {
     let trace = Context::current();
-    if waited > LONG_WAIT && trace.span().is_recording() && OperationUsage::count_span_within_limit() {
+    if waited > LONG_WAIT && trace.span().is_recording() && telemetry::count_span_within_limit() {
         let started = SystemTime::now().checked_sub(waited).unwrap_or_else(SystemTime::now);
         let tracer = telemetry::tracer();
         SpanBuilder::from_name("db pool acquire").with_start_time(started).start_with_context(&tracer, &trace).end();

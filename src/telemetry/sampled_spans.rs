@@ -10,7 +10,12 @@ use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::{Context, Filter, Layer};
 
-use super::usage::OperationUsage;
+use super::operation_usage::OperationUsage;
+
+/// Maximum number of spans below the span of an operation. Together with the span of the operation and that of the
+/// request, a trace has at most 100. That number is a choice: far more than usual operations need, and few enough that
+/// one operation does not fill the export queue.
+const SPANS_MAX: u32 = 98;
 
 /// Names of spans that start a trace of their own, even if the current span is unsampled: background refreshes and
 /// tasks.
@@ -52,7 +57,7 @@ pub(crate) fn trace_without_spans() -> opentelemetry::Context {
     context.with_remote_span_context(unsampled)
 }
 
-/// Disables spans below an unsampled span, so that they cost nothing, spans above the limit of [`OperationUsage`], and
+/// Disables spans below an unsampled span, so that they cost nothing, spans above [`SPANS_MAX`], and
 /// spans outside of requests and tasks: polls of the queue, of the versions and of servers, which find nothing nearly
 /// always.
 ///
@@ -82,7 +87,7 @@ impl<S: Subscriber> Layer<S> for SampledSpanFilter {
         let belongs_to_trace = || match is_sampled() {
             _ if NEW_TRACES.contains(&metadata.name()) => true,
             None => metadata.name() == OPERATION,
-            Some(is_sampled) => is_sampled && OperationUsage::count_span_within_limit(),
+            Some(is_sampled) => is_sampled && count_span_within_limit(),
         };
         !metadata.is_span() || self.is_recorded(metadata) && belongs_to_trace()
     }
@@ -92,6 +97,17 @@ impl<S: Subscriber> Layer<S> for SampledSpanFilter {
     fn max_level_hint(&self) -> Option<LevelFilter> {
         Some(LevelFilter::INFO)
     }
+}
+
+/// Counts one more span of the current operation, and returns whether the limit allows it. Returns true outside an
+/// operation, where there is no limit.
+pub(crate) fn count_span_within_limit() -> bool {
+    OperationUsage::count_span().is_none_or(|spans| spans <= SPANS_MAX)
+}
+
+/// Whether spans of an operation were left out of its trace because the limit was reached.
+pub(crate) fn is_trace_truncated(usage: &OperationUsage) -> bool {
+    usage.spans() > SPANS_MAX
 }
 
 /// Whether the current span belongs to a trace that is sampled; `None` outside of a span.

@@ -1,5 +1,4 @@
-//! Resource usage of a running operation: its statements and their time, which its log line shows, and its spans, whose
-//! number is limited.
+//! Resource usage of a running operation: its statements and their time, which its log line shows, and its spans.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -7,11 +6,6 @@ use std::time::Duration;
 
 use opentelemetry::context::FutureExt;
 use tracing::Instrument;
-
-/// Maximum number of spans below the span of an operation. Together with the span of the operation and that of the
-/// request, a trace has at most 100. That number is a choice: far more than usual operations need, and few enough that
-/// one operation does not fill the export queue.
-const SPANS_MAX: u32 = 98;
 
 tokio::task_local! {
     static CURRENT: Arc<OperationUsage>;
@@ -43,16 +37,14 @@ impl OperationUsage {
         Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
     }
 
-    /// Whether spans were left out of the trace because the limit was reached.
-    #[must_use]
-    pub fn is_trace_truncated(&self) -> bool {
-        self.spans.load(Ordering::Relaxed) > SPANS_MAX
+    /// Number of spans counted until now.
+    pub(super) fn spans(&self) -> u32 {
+        self.spans.load(Ordering::Relaxed)
     }
 
-    /// Counts one more span of the current operation, and returns whether the limit allows it. Returns true outside an
-    /// operation, where there is no limit.
-    pub(crate) fn count_span_within_limit() -> bool {
-        CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) < SPANS_MAX).unwrap_or(true)
+    /// Counts one more span of the current operation, and returns their number with it; `None` outside an operation.
+    pub(super) fn count_span() -> Option<u32> {
+        CURRENT.try_with(|usage| usage.spans.fetch_add(1, Ordering::Relaxed) + 1).ok()
     }
 
     /// Number of statements that the current operation has executed until now; 0 outside an operation.
