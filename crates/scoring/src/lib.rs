@@ -7,6 +7,7 @@ mod accuracy;
 mod columns;
 mod criterion;
 mod decade;
+mod eras;
 mod likelihood;
 mod person_quality;
 mod ranking;
@@ -22,12 +23,13 @@ pub use columns::{
 };
 pub use criterion::Criterion;
 pub use decade::{Decade, DecadeError};
+pub use eras::{Era, pooled_decade};
 pub use likelihood::likelihood;
 pub use person_quality::{PersonRecord, person_quality};
 pub use ranking::{Filter, Membership, Page, Place, Ranking, Standing};
 pub use score_formula::{Contribution, FORMULA_VERSION, Inputs, ScoreVector};
 pub use title_folding::fold_title;
-pub use validation::{DecadeReport, Era, Totals, pooled_decade};
+pub use validation::{DecadeReport, Totals};
 pub use weights::{Weights, WeightsError};
 
 /// Database id of a movie.
