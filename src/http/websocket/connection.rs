@@ -18,7 +18,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 
-use super::connection_limiter::{ConnectionPermit, WebSocketLimits};
+use super::connection_limiter::ConnectionPermit;
+use super::limits::WebSocketLimits;
 use super::protocol::{self, ClientMessage, CloseReason, Subscribe};
 use super::send_queue::{SendQueue, send_queue};
 use crate::graphql::{Dropped, ErrorCode, Event, Execution, GraphqlMetrics, OperationPipeline, SubscriptionStream};

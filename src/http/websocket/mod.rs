@@ -3,6 +3,7 @@
 
 mod connection;
 mod connection_limiter;
+mod limits;
 mod protocol;
 mod send_queue;
 
@@ -28,8 +29,9 @@ use super::state::HttpState;
 use crate::config::AllowedOrigins;
 use crate::graphql::{ErrorCode, GraphqlMetrics, RETRY_AFTER_SECONDS};
 
+pub use connection_limiter::ConnectionLimiter;
 pub(super) use connection_limiter::ConnectionPermit;
-pub use connection_limiter::{ConnectionLimiter, WebSocketLimits};
+pub use limits::WebSocketLimits;
 
 /// Size of the read buffer of a connection. The default of the library, 128 KiB, would take much memory: there may be
 /// thousands of connections, and nearly all messages are far smaller.
