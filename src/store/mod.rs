@@ -34,7 +34,6 @@ mod movies;
 mod original;
 mod people;
 mod pool;
-mod pool_use;
 mod profiles;
 mod query_name;
 mod queue;

@@ -1,7 +1,7 @@
 //! [`Store`]: its connection pools, and how to open and close them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgPool;
 use tokio::sync::Semaphore;
@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use super::connect_errors::ConnectErrors;
 use super::connection::{ServerState, options, with_statement_timeout};
 use super::error::{StatementLimits, StoreError};
+use super::exhaustion::PoolExhaustion;
 use super::metrics::{Pool, StoreMetrics};
-use super::pool_use::PoolUse;
 use super::replica_lag::{Replica, ReplicaSettings};
 use crate::breaker::BreakerMetrics;
 use crate::versions::Versions;
@@ -40,7 +40,8 @@ pub struct Store {
     pub(super) metrics: StoreMetrics,
     pub(super) limits: StatementLimits,
     pub(super) server: ServerState,
-    pub(super) pool_use: PoolUse,
+    /// Whether `pool` is exhausted.
+    pub(super) exhaustion: PoolExhaustion,
     /// All pools of connections to the primary, those of stores with a dedicated pool included.
     primary_pools: Arc<Mutex<Vec<PgPool>>>,
     /// One permit, held while a connection is opened only to learn why the server refuses connections, so that an
@@ -85,19 +86,17 @@ impl Store {
         let pool = pool(settings.max_connections, settings.limits.request);
         let refusal_permit = Arc::new(Semaphore::new(1));
         let primary_pools = Arc::new(Mutex::new(vec![pool.clone(), direct.pool.clone()]));
-        let (limits, pool_use) = (settings.limits, PoolUse::default());
-        let connect_errors = ConnectErrors::default();
         Ok(Self {
             pool,
             direct,
             replica: None,
             metrics,
-            limits,
+            limits: settings.limits,
             server,
-            pool_use,
+            exhaustion: PoolExhaustion::default(),
             primary_pools,
             refusal_permit,
-            connect_errors,
+            connect_errors: ConnectErrors::default(),
         })
     }
 
@@ -129,7 +128,7 @@ impl Store {
         let pool = self.server.pool_options().max_connections(max_connections).acquire_timeout(acquire_timeout);
         let pool = pool.connect_lazy_with(options);
         self.primary_pools().push(pool.clone());
-        Self { pool, pool_use: PoolUse::default(), replica: None, ..self.clone() }
+        Self { pool, exhaustion: PoolExhaustion::default(), replica: None, ..self.clone() }
     }
 
     /// Lets connections to the primary that are opened from now on go to another port, because the server was restarted
@@ -162,6 +161,18 @@ impl Store {
         if let Some(replica) = &self.replica {
             measure(Pool::Replica, replica.pool());
         }
+    }
+
+    /// Checks every `interval` whether the pool is exhausted, and sets the metric. Never returns.
+    pub async fn watch_pool(&self, interval: Duration) {
+        self.exhaustion.watch(&self.pool, &self.server, &self.metrics, interval).await;
+    }
+
+    /// Since when the pool has been exhausted without a break. `None` if it is not exhausted, or if the database itself
+    /// does not respond: then the fault is not in this instance.
+    #[must_use]
+    pub fn exhausted_since(&self) -> Option<Instant> {
+        self.exhaustion.since()
     }
 
     /// Closes the pools of this store, but not those of stores that [`with_dedicated_pool`](Self::with_dedicated_pool)

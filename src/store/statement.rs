@@ -28,7 +28,7 @@ impl Store {
     /// Acquires a connection within the timeout of the pool, and starts to measure a statement of this name.
     pub(super) async fn statement(&self, name: QueryName) -> Result<Statement, StoreError> {
         let statement = self.statement_on(&self.pool, &self.server, Pool::Primary, self.limits.request, name).await?;
-        self.pool_use.acquired();
+        self.exhaustion.count_acquisition();
         Ok(statement)
     }
 
