@@ -473,7 +473,7 @@ impl Drop for Connection {
 
 /// Adds a deadline to steps that have no [`Connection`] yet, such as opening one.
 pub(super) trait WithDeadline: Future {
-    /// Fails if the step takes longer than `limit` and [`GRACE`], so that a limit of the server can take effect first.
+    /// Fails if the step takes longer than `limit` plus [`GRACE`], which lets a limit of the server take effect first.
     fn with_deadline<T>(self, limit: Duration) -> impl Future<Output = Result<T, sqlx::Error>>
     where
         Self: Future<Output = Result<T, sqlx::Error>> + Sized,

@@ -1,5 +1,5 @@
-//! Whether the servers are reachable: each is pinged every second on a connection of its own, which requests that fill
-//! the pool cannot take away.
+//! Whether the servers respond: to a statement on a pooled connection, as requests send it, and to pings every second
+//! on connections of their own, which requests that fill the pool cannot take away.
 
 use std::time::Duration;
 
@@ -8,8 +8,10 @@ use sqlx::{ConnectOptions, Connection as _, PgConnection};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::connection::Failure as _;
+use super::error::StoreError;
 use super::metrics::Pool;
 use super::pool::Store;
+use super::query_name::QueryName;
 
 /// How often each server is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
@@ -18,6 +20,16 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 const PING_LIMIT: Duration = Duration::from_secs(1);
 
 impl Store {
+    /// Checks that the primary responds to a statement.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it does not, or no connection is free.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut statement = self.statement(QueryName::HealthCheck).await?;
+        let pong = sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).await;
+        statement.finish(pong.map(|_| ()))
+    }
+
     /// Pings the primary and the replica every second, and sets the metric of each. Never returns.
     pub async fn watch_servers(&self) {
         let replica = async {
@@ -30,6 +42,7 @@ impl Store {
 
     async fn watch_server(&self, name: Pool, pool: &PgPool) {
         let mut every = interval(PING_INTERVAL);
+        // After a slow ping, the next one waits for a full interval. By default, missed pings would follow at once.
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut open = None;
         loop {

@@ -1,4 +1,4 @@
-//! What a span tells of the text of a statement: its operation, and the table that it is about.
+//! Reads the operation and the table of a statement from its SQL text, for the attributes of its span.
 
 /// Keywords after which a statement names a table.
 const BEFORE_TABLE: [&str; 4] = ["FROM", "JOIN", "INTO", "UPDATE"];

@@ -2,7 +2,7 @@
 //!
 //! [`catalogue`] defines every metric; a [`Recorder`] creates the instruments that each area of the crate records in;
 //! [`init()`] starts logs and traces, and what is exported by OTLP. This module knows no domain: it imports no other
-//! module of Cinegraph, and every layer except `scoring` and `versions` may use it.
+//! module of Cinegraph, and every layer except `versions` may use it.
 
 pub mod catalogue;
 mod dropped;

@@ -1,4 +1,4 @@
-//! Health checks: whether the servers respond, and how far the replica lags behind.
+//! Polls that measure the lag of the replica. `replica_lag` computes it, and decides whether it allows reads.
 
 use std::time::Duration;
 
@@ -15,16 +15,6 @@ use super::statement::Statement;
 const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Store {
-    /// Checks that the server responds.
-    ///
-    /// # Errors
-    /// [`StoreError`] if it does not.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        let mut statement = self.statement(QueryName::HealthCheck).await?;
-        let pong = sqlx::query!("SELECT 1 AS one").fetch_one(statement.connection()).await;
-        statement.finish(pong.map(|_| ()))
-    }
-
     /// Measures the lag of the replica, which decides whether queries run on it; does nothing without a replica. The
     /// caller runs this every second: the lag is only as precise as the interval between two samples of the primary's
     /// WAL position.
