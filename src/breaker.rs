@@ -155,6 +155,8 @@ impl Breaker {
             State::Open { until } if now < until => return None,
             State::Open { .. } => self.change(&mut current, State::HalfOpen { probing: true }),
             State::HalfOpen { probing: true } => return None,
+            // The last probe was dropped without a result, so another call probes. The breaker stays half-open: this is
+            // no transition, which metrics and log would show.
             State::HalfOpen { probing: false } => current.state = State::HalfOpen { probing: true },
         }
         Some(Permit { breaker: self.clone(), epoch: current.epoch })

@@ -28,7 +28,7 @@ use crate::versions::{Epoch, Staleness};
 /// statements that a load runs.
 const REFRESH_LIMIT: Duration = Duration::from_mins(1);
 
-/// Loads the values of a set of keys. Its result may lack keys that have no value.
+/// Loads the values of a set of keys. The result may leave out keys that have no value.
 pub(super) type Loader<K, V, E> =
     Arc<dyn Fn(Vec<K>) -> BoxFuture<'static, Result<HashMap<K, Loaded<V>>, E>> + Send + Sync>;
 
@@ -267,8 +267,8 @@ where
         let custom = key.is_custom() || dependencies.custom;
         let entry = Arc::new(Entry { value: Arc::new(value), version_set, validity, bytes, custom });
         let source = source.max(dependencies.source.unwrap_or(DataSource::CacheFresh));
-        // A value derived from a stale entry is outdated already. A refresh of that entry is running, and the next lookup
-        // can use its result.
+        // A value derived from a stale entry is outdated already. A refresh of that entry is running, and the next
+        // lookup can use its result.
         let is_outdated = dependencies.stale > 0;
         if is_outdated && let Some(newer) = self.newer_in_memory(&key, &entry) {
             return LoadOutcome::newer(newer, source);
@@ -300,9 +300,9 @@ where
         self.memory().set(key, entry);
     }
 
-    /// The L1 entry of `key`, if it is of newer data than `entry` and may be served in an outage. Clients that were served
-    /// the newer data must not see older data again. `entry` may be older because another instance, which had not read
-    /// the latest versions yet, stored it or a value that it is derived from.
+    /// The L1 entry of `key`, if it is of newer data than `entry` and may be served in an outage. Clients that were
+    /// served the newer data must not see older data again. `entry` may be older because another instance, which had
+    /// not read the latest versions yet, stored it or a value that it is derived from.
     fn newer_in_memory(&self, key: &K, entry: &Entry<V>) -> Option<Arc<Entry<V>>> {
         let is_newer = |known: &Arc<Entry<V>>| entry.version_set.is_older_than(&known.version_set);
         self.memory().get(key).filter(|known| is_newer(known) && !self.is_invalidated(known))

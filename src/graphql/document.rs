@@ -122,7 +122,8 @@ pub(super) fn redact_literals(query: &str) -> String {
         if text.len() >= DOCUMENT_LIMIT {
             break;
         }
-        let literal = match character {
+        // Length of the literal that begins here; 0 if none does.
+        let literal_bytes = match character {
             '"' => query.len() - at - skip_string(&query.as_bytes()[at..]).len(),
             '0'..='9' | '-' if !in_word => {
                 let end = query[at..].find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
@@ -130,9 +131,9 @@ pub(super) fn redact_literals(query: &str) -> String {
             }
             _ => 0,
         };
-        if literal > 0 {
+        if literal_bytes > 0 {
             text.push('?');
-            while characters.peek().is_some_and(|(next, _)| *next < at + literal) {
+            while characters.peek().is_some_and(|(next, _)| *next < at + literal_bytes) {
                 characters.next();
             }
         } else {

@@ -65,7 +65,7 @@ impl Warming {
     }
 
     /// Warms the caches now, every ten minutes and after each invalidation, until `stop` is cancelled. A failed round
-    /// is not repeated earlier: until then, requests load what they need.
+    /// is not repeated before the next one is due: meanwhile, requests load what they need.
     pub async fn run(self, stop: CancellationToken) {
         self.metrics.set_interval(Task::CacheWarm, WARM_INTERVAL);
         stop.run_until_cancelled_owned(Box::pin(self.run_loop())).await;

@@ -103,7 +103,7 @@ impl Authenticator {
     }
 }
 
-/// Logs why the tokens cannot be read. The returned error does not say so, because the client cannot help it.
+/// Logs why the tokens cannot be read. The returned error does not say why, because only the operator can mend it.
 fn unreadable(error: &dyn std::error::Error) -> ServiceError {
     let cause = error.source().map(ToString::to_string);
     tracing::error!(%error, cause, "admin tokens file unreadable");

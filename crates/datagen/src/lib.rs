@@ -40,7 +40,8 @@ pub struct GenerateRequest {
 /// Part of a catalogue, in the order of generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Selects the movies of lists and the contenders for awards. Its batches have no rows.
+    /// The selection of the movies on lists and of the contenders for awards. Its batches only report progress, and
+    /// have no rows.
     Lists,
     /// Genres, countries and lists in the first batch, then people.
     People,

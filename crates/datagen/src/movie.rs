@@ -10,7 +10,7 @@ use super::seeded_rng::{SeededRng, Stream, exp};
 use super::timeline::{LAST_YEAR, Release};
 use super::words::{COUNTRIES, GENRES, LANGUAGES, Language};
 
-/// Hidden attributes of a movie. Quality and fame have a mean of about 0 and a deviation of about 1.
+/// Hidden attributes of a movie. Quality and fame have a mean of about 0 and a standard deviation of about 1.
 #[derive(Debug)]
 pub(super) struct Movie {
     pub(super) id: u32,
@@ -35,10 +35,10 @@ impl Movie {
         let language = rng.pick_by(&LANGUAGES, |language| language.share);
         let country = rng.pick_by(&language.countries, |(_, weight)| *weight).0;
         let director = catalogue.people.pick_person(&mut rng, Department::Directing, language, release.date);
-        // The factors of quality and fame are chosen so that their deviations stay at about 1.
+        // The factors of quality and fame are chosen so that their standard deviations stay at about 1.
         let quality = 0.45 * catalogue.people.talent(director) + 0.85 * rng.normal();
         let is_full = rng.chance(0.97);
-        // Movies that a host application's quality filter keeps from being fully imported are little known.
+        // Movies that are not fully imported are little known: the quality filter of a host application rejects them.
         let obscurity = if is_full { 0.0 } else { 1.5 };
         let fame = 0.45 * quality + 0.89 * rng.normal() - obscurity;
         let is_dated = rng.chance(0.98 + 0.01 * fame);
@@ -151,12 +151,16 @@ fn title(rng: &mut SeededRng, language: &Language) -> String {
     }
 }
 
-/// One to four indexes in [`GENRES`].
+/// One to four distinct indexes in [`GENRES`].
 fn genres(rng: &mut SeededRng) -> Vec<usize> {
     let positions: [usize; GENRES.len()] = std::array::from_fn(|position| position);
     let mut genres = Vec::new();
     for _ in 0..=rng.below(4) {
-        let genre = *rng.pick_by(&positions, |position| GENRES[*position].2);
+        let genre = *rng.pick_by(&positions, |position| {
+            let (_, _, share) = GENRES[*position];
+            share
+        });
+        // A genre that is drawn twice counts once.
         if !genres.contains(&genre) {
             genres.push(genre);
         }

@@ -101,8 +101,8 @@ impl People {
         if (id - 1) % GENERATION < DIRECTORS { Department::Directing } else { Department::Acting }
     }
 
-    /// Talent of a director, with mean about 0 and deviation about 1. Directors with more work, that is, with lower
-    /// positions in their generation, are slightly more talented.
+    /// Talent of a director, with mean about 0 and standard deviation about 1. Directors with more work, that is, with
+    /// lower positions in their generation, are slightly more talented.
     pub(super) fn talent(&self, id: u32) -> f64 {
         // For directors the second remainder changes nothing; for actors it keeps the value below 1.
         let position = f64::from((id - 1) % GENERATION % DIRECTORS);

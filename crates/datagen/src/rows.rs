@@ -57,6 +57,7 @@ fn whole(number: usize) -> Cell<'static> {
     i64::try_from(number).map_or(Cell::Null, Cell::Int)
 }
 
+/// The rows of genres, countries and lists.
 fn reference_rows(selection: &Selection) -> Vec<CopyRows> {
     let mut genres = CopyRows::of(Table::Genres);
     for (position, (tmdb_id, name, _)) in GENRES.into_iter().enumerate() {

@@ -81,8 +81,8 @@ impl SeededRng {
         &items[0]
     }
 
-    /// An approximately normal number with mean 0 and deviation 1, within ±6. It is the sum of twelve uniform numbers,
-    /// minus 6.
+    /// An approximately normal number with mean 0 and standard deviation 1, within ±6. It is the sum of twelve uniform
+    /// numbers, minus 6.
     pub(super) fn normal(&mut self) -> f64 {
         let mut sum = 0;
         for _ in 0..6 {

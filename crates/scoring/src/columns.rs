@@ -47,7 +47,7 @@ impl ScoreColumns {
         Some(self.by_id[place] as usize)
     }
 
-    /// The score vector in a row.
+    /// The score vector of the movie in this row.
     #[must_use]
     pub fn vector(&self, row: usize) -> ScoreVector {
         ScoreVector(std::array::from_fn(|criterion| self.criteria[criterion][row]))

@@ -42,7 +42,7 @@ enum Phase {
     Rerank,
 }
 
-/// Limits the reports per second: when the current second started, and its number of reports.
+/// Rate limit of reports. Holds the start of the current second, and the number of reports in it.
 #[derive(Debug, Clone)]
 pub(super) struct RateLimiter(Arc<Mutex<(Instant, u32)>>);
 

@@ -20,8 +20,8 @@ const UTF16_BOMS: [&[u8]; 2] = [&[0xFE, 0xFF], &[0xFF, 0xFE]];
 /// Size of a disk read. A choice.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Maximum length of a row. Far above that of any file of ours; it only protects memory, from a quote that is never closed
-/// and from files of another kind.
+/// Maximum length of a row. Far above that of any file of ours; it only protects memory, from a quote that is never
+/// closed and from files of another kind.
 const ROW_BYTES: usize = 1024 * 1024;
 
 /// Maximum number of columns.
@@ -183,13 +183,13 @@ impl Reader {
         }
     }
 
-    /// Handles a record with NUL. Returns false at the end of a complete file; an invalid character and a truncated file
-    /// are errors.
+    /// Decides what a record with a NUL means. It is [`END`] if the file is complete, for which this returns false.
+    /// Otherwise the file has a NUL of its own, or was cut off within a record, which are errors.
     fn end_or_error_at_nul(&mut self) -> Result<bool, ImportError> {
         let record = self.record.clone();
         if self.read()? {
-            // A record follows, so this NUL is a character of the file, not `END`. A line break ended the record, so the
-            // reader was on the next line.
+            // A record follows, so this NUL is a character of the file, not `END`. A line break ended the record, so
+            // the reader was on the next line.
             self.line -= 1;
             return Err(self.damaged(None, Problem::Nul));
         }

@@ -68,7 +68,7 @@ fn code_name(code: i32) -> String {
     name.map_or_else(|| code.to_string(), |(_, name)| (*name).to_owned())
 }
 
-/// A message as the end of a sentence, shortened, in one line.
+/// The end of an error text: a colon and the message, shortened and in one line; empty if the message is.
 fn detail(message: &str) -> String {
     let printable = message.chars().map(|character| if character.is_control() { ' ' } else { character });
     let text: String = printable.take(MESSAGE_CHARS).collect();

@@ -208,16 +208,17 @@ impl Staged {
             *self.skipped.entry(reason).or_default() += unmerged;
         }
         let name = self.file;
-        FileSummary { rows: self.rows, skipped: self.skipped.into_iter().collect(), ..counts(name, merged) }
+        FileSummary { rows: self.rows, skipped: self.skipped.into_iter().collect(), ..merge_summary(name, merged) }
     }
 }
 
 /// One line names up to three genres, so genres are counted separately.
 fn genres_summary(merged: MergeCounts) -> FileSummary {
-    FileSummary { rows: merged.rows, ..counts("- its genres", merged) }
+    FileSummary { rows: merged.rows, ..merge_summary("- its genres", merged) }
 }
 
-fn counts(name: &'static str, merged: MergeCounts) -> FileSummary {
+/// The summary of rows that were merged, without those that were skipped.
+fn merge_summary(name: &'static str, merged: MergeCounts) -> FileSummary {
     FileSummary {
         name,
         inserted: merged.inserted,
