@@ -26,7 +26,7 @@ const IPV6_PREFIX: u32 = 64;
 #[derive(Debug)]
 pub(super) struct InvalidTokens {
     clock: Clock,
-    /// Windows by [`network`] of the client.
+    /// The window of each client, by its [`network`].
     clients: Mutex<HashMap<IpAddr, Window>>,
 }
 
