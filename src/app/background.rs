@@ -80,7 +80,6 @@ impl App {
         Warming {
             services: Arc::clone(services),
             store: self.store.clone(),
-            target_lists: self.config.target_lists.clone(),
             metrics: self.metrics.tasks.clone(),
             clock: self.clock.clone(),
         }

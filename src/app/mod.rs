@@ -23,7 +23,7 @@ use crate::versions::Versions;
 
 pub use metrics::{Metrics, metrics_reference};
 pub use serve::{Addresses, ServeOptions};
-pub use status::{DataStatus, IdentityStatus, InstanceStatus, JobStatus, QueueStatus};
+pub use status::{DataStatus, IdentityStatus, InstanceStatus, JobStatus, QueueStatus, TargetStatus};
 
 /// Name of the database in the embedded cluster.
 const EMBEDDED_DATABASE: &str = "cinegraph";
@@ -79,7 +79,7 @@ impl App {
     pub async fn data_status(&self) -> anyhow::Result<DataStatus> {
         // Reports missing migrations as such, before a statement fails because a table does not exist.
         self.store.installation().await?;
-        Ok(status::of_data(&self.store).await?)
+        Ok(status::of_data(&self.store, &self.config.target_lists).await?)
     }
 
     /// Number of SQL statements that have ended so far, cancelled ones included.

@@ -247,7 +247,7 @@ impl App {
         probe: Probe,
         close: &CancellationToken,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let status = status::probe(self.store.clone(), self.metrics.clone());
+        let status = status::probe(self.store.clone(), self.config.target_lists.clone(), self.metrics.clone());
         let admin = self.check_hosts(http::admin(self.metrics.http.clone(), probe, status), address);
         // Connections of this listener run on the main runtime, because the per-core runtimes are only for responses
         // that take microseconds.

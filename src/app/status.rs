@@ -13,7 +13,7 @@ use crate::breaker::BreakerName;
 use crate::cache::{CacheName, CacheStatus};
 use crate::http::Probe;
 use crate::services::ServiceError;
-use crate::services::status::StatusReport;
+use crate::services::status::{StatusReport, TargetList};
 use crate::store::{Job, Pool, PoolStatus, Store};
 use crate::telemetry::Label;
 use crate::versions::Identity;
@@ -47,8 +47,10 @@ pub struct DataStatus {
     pub scored_at: Option<DateTime<Utc>>,
     /// When the validation snapshot was taken; `None` if there is none.
     pub snapshot_at: Option<DateTime<Utc>>,
-    /// Lists with blind scores.
+    /// Lists with blind scores in the snapshot.
     pub target_lists: Vec<String>,
+    /// The target lists as they are chosen, with their states.
+    pub targets: Vec<TargetStatus>,
     /// Movies that wait for new scores.
     pub queue: QueueStatus,
     /// Time of the last success of each task.
@@ -75,6 +77,23 @@ impl From<Identity> for IdentityStatus {
         let epoch = identity.epoch().to_string();
         let Identity { schema, system, timeline, .. } = identity;
         Self { epoch, schema, system, timeline }
+    }
+}
+
+/// A target list.
+#[derive(Debug, Serialize)]
+pub struct TargetStatus {
+    /// Key of the list.
+    pub key: String,
+    /// Whether the setting names it; otherwise it was chosen at run time.
+    pub configured: bool,
+    /// State of its blind scores: `ready`, `computing`, `waiting` (for the next snapshot), or `failed`.
+    pub state: &'static str,
+}
+
+impl From<TargetList> for TargetStatus {
+    fn from(target: TargetList) -> Self {
+        Self { key: target.key, configured: target.configured, state: target.state.as_str() }
     }
 }
 
@@ -134,12 +153,12 @@ pub struct InstanceStatus {
     pub pools: BTreeMap<String, PoolStatus>,
 }
 
-/// Reads the status of the data.
+/// Reads the status of the data. `configured` are the target lists of the setting.
 ///
 /// # Errors
 /// [`ServiceError::Store`] if the database is unavailable.
-pub(super) async fn of_data(store: &Store) -> Result<DataStatus, ServiceError> {
-    let status = StatusReport::new(store.clone()).now().await?;
+pub(super) async fn of_data(store: &Store, configured: &[String]) -> Result<DataStatus, ServiceError> {
+    let status = StatusReport::new(store.clone(), configured.to_vec()).now().await?;
     let queue = store.queue_length().await?;
     let successes = store.task_successes().await?.into_iter();
     Ok(DataStatus {
@@ -148,6 +167,7 @@ pub(super) async fn of_data(store: &Store) -> Result<DataStatus, ServiceError> {
         scored_at: status.scored_at,
         snapshot_at: status.snapshot_at,
         target_lists: status.target_lists,
+        targets: status.targets.into_iter().map(TargetStatus::from).collect(),
         queue: QueueStatus { films: queue.movies, oldest_at: queue.oldest },
         last_success: successes.map(|(task, at)| (task.as_str(), at)).collect(),
         jobs: store.jobs().await?.into_iter().map(JobStatus::from).collect(),
@@ -170,11 +190,11 @@ fn of_instance(metrics: &Metrics) -> InstanceStatus {
 }
 
 /// The handler of `/status`: reads the status of the data and of this instance for each request.
-pub(super) fn probe(store: Store, metrics: Metrics) -> Probe<Value> {
+pub(super) fn probe(store: Store, configured: Vec<String>, metrics: Metrics) -> Probe<Value> {
     Probe::new(move || {
-        let (store, metrics) = (store.clone(), metrics.clone());
+        let (store, configured, metrics) = (store.clone(), configured.clone(), metrics.clone());
         async move {
-            let (data, database_error) = match timeout(DATA_TIMEOUT, of_data(&store)).await {
+            let (data, database_error) = match timeout(DATA_TIMEOUT, of_data(&store, &configured)).await {
                 Ok(Ok(data)) => (Some(data), None),
                 Ok(Err(error)) => (None, Some(error.to_string())),
                 Err(_) => (None, Some("no response".to_owned())),

@@ -80,9 +80,9 @@ async fn scores(app: &App, output: Output) -> anyhow::Result<()> {
 
 async fn snapshot(app: &App, output: Output) -> anyhow::Result<()> {
     let mut steps = output.steps();
-    refresh::snapshot(&app.store, &app.config.target_lists, &mut report(&mut steps)).await?;
+    let target_lists = refresh::snapshot(&app.store, &app.config.target_lists, &mut report(&mut steps)).await?;
     steps.finish();
-    output.report(&format!("Validation snapshot taken for {}.", app.config.target_lists.join(", ")))
+    output.report(&format!("Validation snapshot taken for {}.", target_lists.join(", ")))
 }
 
 /// A callback that shows progress in `steps`.

@@ -11,7 +11,7 @@ use super::http_client::{Client, STATUS_TIMEOUT};
 use super::jobs;
 use super::output::{print, print_json};
 use super::table::table;
-use crate::app::{App, DataStatus, InstanceStatus, QueueStatus};
+use crate::app::{App, DataStatus, InstanceStatus, QueueStatus, TargetStatus};
 use crate::cache::CacheStatus;
 use crate::store::PoolStatus;
 use crate::telemetry::with_causes;
@@ -95,12 +95,15 @@ fn facts(data: &DataStatus) -> String {
         QueueStatus { films: 0, .. } => "none".to_owned(),
         QueueStatus { films, oldest_at } => format!("{films}, since {}", time(oldest_at)),
     };
+    let target = |target: &TargetStatus| format!("{} ({})", target.key, target.state);
+    let targets: Vec<_> = data.targets.iter().map(target).collect();
     let identity = &data.database_identity;
     let timeline = identity.timeline.map(|timeline| format!(", timeline {timeline}")).unwrap_or_default();
     let mut rows = vec![
         ["Database identity".to_owned(), format!("{}{timeline}", identity.epoch)],
         ["Movies with scores".to_owned(), format!("{}, the newest of {}", data.scored_films, time(&data.scored_at))],
         ["Snapshot".to_owned(), format!("{} ({})", time(&data.snapshot_at), data.target_lists.join(", "))],
+        ["Target lists".to_owned(), targets.join(", ")],
         ["Movies waiting for scores".to_owned(), waiting],
     ];
     let successes = data.last_success.iter();

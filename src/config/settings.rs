@@ -150,7 +150,7 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::List,
         default: Some("1001_movies"),
         description: "Keys of the target lists: those that can be validated on the basis BLIND, and whose results are \
-                      loaded into the caches at start.",
+                      loaded into the caches. Administrators can choose others, by the mutation setTargetList.",
     },
     Setting {
         key: "person_quality_enabled",

@@ -20,7 +20,7 @@ use crate::services::profiles::{WeightSelection, selection};
 use crate::services::reference::Reference;
 use crate::services::validation::TestedWeights;
 use crate::services::{ServiceError, Services};
-use crate::store::Profile;
+use crate::store::{ListSummary, Profile};
 use crate::versions::Epoch;
 
 /// Maximum number of keys in a batch. Far above the number of keys that an operation can request within the usual limit
@@ -36,6 +36,7 @@ pub(super) struct RequestContext {
     loaders: DataLoader<Loaders, HashMapCache>,
     profiles: OnceCell<Arc<Vec<Arc<Profile>>>>,
     reference: OnceCell<Arc<Reference>>,
+    list_summaries: OnceCell<Arc<Vec<ListSummary>>>,
 }
 
 /// What a ranking depends on: weights and target list.
@@ -74,6 +75,7 @@ impl RequestContext {
             loaders: loaders.max_batch_size(BATCH_MAX),
             profiles: OnceCell::new(),
             reference: OnceCell::new(),
+            list_summaries: OnceCell::new(),
         }
     }
 
@@ -109,6 +111,12 @@ impl RequestContext {
     pub(super) async fn reference(&self) -> Result<&Reference, ApiError> {
         let reference = self.reference.get_or_try_init(|| self.services.reference.names()).await;
         reference.map(AsRef::as_ref).map_err(ApiError::from)
+    }
+
+    /// The movie counts of all lists. Read once per operation.
+    pub(super) async fn list_summaries(&self) -> Result<&[ListSummary], ApiError> {
+        let summaries = self.list_summaries.get_or_try_init(|| self.services.reference.list_summaries()).await;
+        summaries.map(|summaries| summaries.as_slice()).map_err(ApiError::from)
     }
 
     /// Returns `key` if it is the key of a list.

@@ -29,7 +29,7 @@ const CURSOR_OF_OTHER_EPOCH: &str =
 /// being misread.
 ///
 /// Words of 8 bytes follow: the epoch, the fingerprint of the list, and then score and ID in a [`Cursor`], or the ID in
-/// a [`TitleCursor`], whose last part is the title. Numbers are big-endian. The whole is encoded in Base64 for URLs.
+/// an [`OrderedCursor`], whose last part is a text. Numbers are big-endian. The whole is encoded in Base64 for URLs.
 const CURSOR_VERSION: u8 = 2;
 
 pub(super) type Connection<Node, Fields = EmptyFields> = async_graphql::connection::Connection<Cursor, Node, Fields>;
@@ -122,12 +122,12 @@ impl CursorScope {
         Ok(Some(cursor.standing))
     }
 
-    /// The position in title order that the cursor `after` points at.
+    /// The position in a list ordered by a text that the cursor `after` points at.
     ///
     /// # Errors
     /// `BAD_USER_INPUT` if it is not a cursor of this scope.
-    pub(super) fn read_title(self, after: &str) -> Result<TitleCursor, ApiError> {
-        let cursor = TitleCursor::decode_cursor(after).map_err(|problem| ApiError::bad_input("after", problem))?;
+    pub(super) fn read_ordered(self, after: &str) -> Result<OrderedCursor, ApiError> {
+        let cursor = OrderedCursor::decode_cursor(after).map_err(|problem| ApiError::bad_input("after", problem))?;
         self.check(cursor.scope)?;
         Ok(cursor)
     }
@@ -170,40 +170,40 @@ impl CursorType for Cursor {
     }
 }
 
-/// A position in a list of movies that is ordered by folded title, then by ID.
+/// A position in a list of movies that is ordered by a text, such as their folded titles, then by ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TitleCursor {
+pub(super) struct OrderedCursor {
     pub(super) scope: CursorScope,
-    /// Folded title, as [`fold_title`](crate::scoring::fold_title) returns it.
-    pub(super) title: String,
+    /// The text that determines the order.
+    pub(super) order: String,
     pub(super) id: MovieId,
 }
 
-impl CursorType for TitleCursor {
+impl CursorType for OrderedCursor {
     type Error = &'static str;
 
     fn decode_cursor(text: &str) -> Result<Self, Self::Error> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| INVALID_CURSOR)?;
-        let (&[epoch, list, id], title) = bytes
+        let (&[epoch, list, id], order) = bytes
             .strip_prefix(&[CURSOR_VERSION])
             .and_then(|rest| {
-                let (words, title) = rest.split_at_checked(size_of::<[[u8; 8]; 3]>())?;
-                Some((<&[[u8; 8]; 3]>::try_from(words.as_chunks().0).ok()?, title))
+                let (words, order) = rest.split_at_checked(size_of::<[[u8; 8]; 3]>())?;
+                Some((<&[[u8; 8]; 3]>::try_from(words.as_chunks().0).ok()?, order))
             })
             .ok_or(INVALID_CURSOR)?;
-        let title = String::from_utf8(title.to_vec()).map_err(|_| INVALID_CURSOR)?;
+        let order = String::from_utf8(order.to_vec()).map_err(|_| INVALID_CURSOR)?;
         // PostgreSQL texts cannot contain NUL: the query would fail with an internal error.
-        if title.contains('\0') {
+        if order.contains('\0') {
             return Err(INVALID_CURSOR);
         }
-        Ok(Self { scope: CursorScope::from_words([epoch, list]), title, id: MovieId(i64::from_be_bytes(id)) })
+        Ok(Self { scope: CursorScope::from_words([epoch, list]), order, id: MovieId(i64::from_be_bytes(id)) })
     }
 
     fn encode_cursor(&self) -> String {
         let mut bytes = vec![CURSOR_VERSION];
         bytes.extend(self.scope.to_words().as_flattened());
         bytes.extend(self.id.0.to_be_bytes());
-        bytes.extend(self.title.as_bytes());
+        bytes.extend(self.order.as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 }
@@ -215,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cursors_round_trip_and_are_bound_to_their_scope(score: f64, id: i64, epochs: [u64; 2], title in "[^\0]{0,9}") {
+        fn cursors_round_trip_and_are_bound_to_their_scope(score: f64, id: i64, epochs: [u64; 2], order in "[^\0]{0,9}") {
             prop_assume!(!score.is_nan());
             let [epoch, other] = epochs.map(Epoch::from_bits);
             let scope = CursorScope::of(epoch, &["a", "list"]);
@@ -224,10 +224,10 @@ mod tests {
             prop_assert_eq!(scope.read(Some(&text)).unwrap(), Some(standing));
             prop_assert!(CursorScope::of(epoch, &["al", "ist"]).read(Some(&text)).is_err());
             prop_assert_eq!(CursorScope::of(other, &["a", "list"]).read(Some(&text)).is_ok(), epoch == other);
-            let cursor = TitleCursor { scope, title, id: MovieId(id) };
+            let cursor = OrderedCursor { scope, order, id: MovieId(id) };
             let text = cursor.encode_cursor();
-            prop_assert_eq!(CursorScope::of(other, &["a", "list"]).read_title(&text).is_ok(), epoch == other);
-            prop_assert_eq!(scope.read_title(&text).unwrap(), cursor);
+            prop_assert_eq!(CursorScope::of(other, &["a", "list"]).read_ordered(&text).is_ok(), epoch == other);
+            prop_assert_eq!(scope.read_ordered(&text).unwrap(), cursor);
         }
 
         #[test]

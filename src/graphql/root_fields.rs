@@ -21,15 +21,17 @@ enum Caching {
 }
 
 /// Every root field, by name. A unit test compares them with the schema.
-const FIELDS: [(&str, Caching); 25] = [
+const FIELDS: [(&str, Caching); 28] = [
     ("confirmedAdditions", Prediction),
     ("countries", Cacheable),
     ("createProfile", Uncacheable),
     ("dataOrigin", Cacheable),
     ("decadeValidation", Cacheable),
+    ("deleteList", Uncacheable),
     ("deleteProfile", Uncacheable),
     ("genres", Cacheable),
     ("invalidateCache", Uncacheable),
+    ("list", Cacheable),
     ("lists", Cacheable),
     ("movie", Cacheable),
     ("movies", Cacheable),
@@ -44,6 +46,7 @@ const FIELDS: [(&str, Caching); 25] = [
     ("profiles", Cacheable),
     ("refreshScores", Uncacheable),
     ("setDefaultProfile", Uncacheable),
+    ("setTargetList", Uncacheable),
     ("status", Uncacheable),
     ("updateProfile", Uncacheable),
     ("validation", Cacheable),

@@ -15,7 +15,7 @@ pub struct Jobs {
     pub metrics: TaskMetrics,
     /// Clock.
     pub clock: Clock,
-    /// Keys of the lists that snapshots contain blind scores for.
+    /// The target lists of the setting. Snapshots also have those that were chosen at run time.
     pub target_lists: Vec<String>,
     /// Whether Cinegraph computes the person quality in this database, and not the host application.
     pub person_quality: bool,

@@ -1,4 +1,4 @@
-//! `snapshot_refresh`: takes a new validation snapshot every hour and after list changes.
+//! `snapshot_refresh`: takes a new validation snapshot every hour, and after changes of lists and of the target lists.
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,8 @@ impl TaskHandler for SnapshotRefresh {
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
         run_job(&context, Task::SnapshotRefresh, async |jobs| {
-            refresh::snapshot(&jobs.store, &jobs.target_lists, &mut |_| ()).await?;
-            Ok(JobOutcome::Done(jobs.target_lists.len() as u64))
+            let target_lists = refresh::snapshot(&jobs.store, &jobs.target_lists, &mut |_| ()).await?;
+            Ok(JobOutcome::Done(target_lists.len() as u64))
         })
         .await
     }

@@ -34,8 +34,6 @@ pub struct Warming {
     pub services: Arc<Services>,
     /// The database in which successful runs are recorded.
     pub store: Store,
-    /// The target lists to warm.
-    pub target_lists: Vec<String>,
     /// Metrics.
     pub metrics: TaskMetrics,
     /// Clock.
@@ -47,8 +45,8 @@ impl Warming {
     /// two seconds at the latest, while loading continues in the background. Failures are only logged, because the
     /// instance can serve without them.
     pub async fn first_page(&self) {
-        let (services, target_lists) = (Arc::clone(&self.services), self.target_lists.clone());
-        let first = tokio::spawn(async move { warm_first(&services, &target_lists).await });
+        let services = Arc::clone(&self.services);
+        let first = tokio::spawn(async move { warm_first(&services).await });
         match tokio::time::timeout(FIRST_LIMIT, first).await {
             // `NotReady` means that the data is incomplete, for example that there is no default profile. It is not
             // logged here, because clients get this error, which says what is missing.
@@ -77,7 +75,7 @@ impl Warming {
             let seen = self.invalidations();
             let began = Instant::now();
             let work = async {
-                let warmed = Box::pin(warm(&self.services, &self.target_lists)).await?;
+                let warmed = Box::pin(warm(&self.services)).await?;
                 match warmed.error {
                     Some(error) => Err(error),
                     None => Ok(JobOutcome::Done(warmed.ready)),

@@ -1,5 +1,7 @@
 //! [`Services`]: the use cases of requests, over one store.
 
+use std::sync::Arc;
+
 use super::auth::Authenticator;
 use super::cache_policy::CacheLimits;
 use super::movies::Movies;
@@ -10,6 +12,7 @@ use super::status::StatusReport;
 use super::validation::Validation;
 use crate::breaker::{Breaker, BreakerMetrics, BreakerName};
 use crate::cache::CacheContext;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::Store;
 use crate::versions::{Scope, Versions};
@@ -26,7 +29,7 @@ pub struct Services {
     /// Weight profiles.
     pub profiles: Profiles,
     /// Lists, genres, countries and the data origin.
-    pub reference: ReferenceData,
+    pub reference: Arc<ReferenceData>,
     /// Service status.
     pub status: StatusReport,
     /// Validations.
@@ -34,6 +37,9 @@ pub struct Services {
     /// Current data versions.
     pub versions: Versions,
     pub(super) store: Store,
+    pub(super) clock: Clock,
+    /// Whether Cinegraph computes the quality of people if it owns the movie tables.
+    pub(super) person_quality: bool,
 }
 
 impl Services {
@@ -42,16 +48,20 @@ impl Services {
     #[must_use]
     pub fn new(store: &Store, cache_context: &CacheContext, config: &Config, breakers: &BreakerMetrics) -> Self {
         let (limits, cache_enabled) = (&CacheLimits::from(config), config.cache_enabled);
+        let targets = &config.target_lists;
+        let reference = Arc::new(ReferenceData::new(store.clone(), targets.clone(), cache_context, limits));
         let score_table = Breaker::new(BreakerName::ScoreTable, breakers.clone());
         Self {
             auth: Authenticator::new(config.admin_tokens_file.clone(), cache_context.clock.clone()),
             movies: Movies::new(store.clone(), cache_context, limits, cache_enabled),
             predictions: Predictions::new(store.clone(), cache_context, limits, cache_enabled, score_table),
             profiles: Profiles::new(store.clone(), cache_context, limits),
-            reference: ReferenceData::new(store.clone(), cache_context, limits),
+            status: StatusReport::new(store.clone(), targets.clone()),
+            validation: Validation::new(store.clone(), Arc::clone(&reference), cache_context, limits, cache_enabled),
+            reference,
             store: store.clone(),
-            status: StatusReport::new(store.clone()),
-            validation: Validation::new(store.clone(), cache_context, limits, cache_enabled),
+            clock: cache_context.clock.clone(),
+            person_quality: config.person_quality_enabled.unwrap_or(true),
             versions: cache_context.versions.clone(),
         }
     }

@@ -74,6 +74,11 @@ impl ServiceError {
         Self::Forbidden { field: Some(field), problem: problem.to_string() }
     }
 
+    /// Whether a change failed because of another transaction, so that it can be repeated from its start.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_conflict())
+    }
+
     /// Error for an argument that conflicts with the state of the data.
     pub fn conflict(field: &'static str, problem: impl ToString) -> Self {
         Self::Conflict { field, problem: problem.to_string() }

@@ -61,7 +61,7 @@ impl Services {
         let entries = self.count_entries(scope.as_ref());
         let versions = match &scope {
             Some(scope) => self.store.invalidate(scope, &self.versions).await.map(|()| 1),
-            None => self.store.invalidate_all(&self.versions).await,
+            None => self.store.invalidate_all(self.reference.configured_targets(), &self.versions).await,
         }?;
         let (list, decade) = match &scope {
             Some(Scope::List(list, decade)) => (Some(list), Some(decade.year())),
@@ -89,7 +89,8 @@ impl Services {
             Target::Decade { list, decade } => {
                 let decade = Decade::starting(decade)
                     .map_err(|problem| ServiceError::invalid("scope.decade.decade", problem))?;
-                if self.store.list_names().await?.iter().any(|known| known.key == list) {
+                let known = self.store.list_names(self.reference.configured_targets()).await?;
+                if known.iter().any(|known| known.key == list) {
                     Ok((Some(Scope::List(list, decade)), None))
                 } else {
                     Err(ServiceError::not_found(

@@ -82,7 +82,7 @@ impl Profiles {
     /// [`ServiceError::Store`] if the database is unavailable.
     pub async fn create(&self, by: &Administrator, draft: ProfileDraft) -> Result<Arc<Profile>, ServiceError> {
         check(&draft)?;
-        retry_conflicts(is_conflict, || self.create_once(by, &draft)).await
+        retry_conflicts(ServiceError::is_conflict, || self.create_once(by, &draft)).await
     }
 
     async fn create_once(&self, by: &Administrator, draft: &ProfileDraft) -> Result<Arc<Profile>, ServiceError> {
@@ -109,7 +109,7 @@ impl Profiles {
         expected: Option<DateTime<Utc>>,
     ) -> Result<Arc<Profile>, ServiceError> {
         check(&draft)?;
-        retry_conflicts(is_conflict, || self.update_once(by, id, &draft, expected)).await
+        retry_conflicts(ServiceError::is_conflict, || self.update_once(by, id, &draft, expected)).await
     }
 
     async fn update_once(
@@ -159,7 +159,7 @@ impl Profiles {
     /// [`ServiceError::NotFound`] for an unknown profile, [`ServiceError::Forbidden`] for a system profile or the
     /// default, [`ServiceError::Store`] if the database is unavailable.
     pub async fn delete(&self, by: &Administrator, id: ProfileId) -> Result<(), ServiceError> {
-        retry_conflicts(is_conflict, || self.delete_once(by, id)).await
+        retry_conflicts(ServiceError::is_conflict, || self.delete_once(by, id)).await
     }
 
     async fn delete_once(&self, by: &Administrator, id: ProfileId) -> Result<(), ServiceError> {
@@ -188,7 +188,7 @@ impl Profiles {
     /// [`ServiceError::Conflict`] if another application changes the default at the same time, [`ServiceError::Store`]
     /// if the database is unavailable.
     pub async fn make_default(&self, by: &Administrator, id: ProfileId) -> Result<Arc<Profile>, ServiceError> {
-        retry_conflicts(is_conflict, || self.make_default_once(by, id)).await
+        retry_conflicts(ServiceError::is_conflict, || self.make_default_once(by, id)).await
     }
 
     async fn make_default_once(&self, by: &Administrator, id: ProfileId) -> Result<Arc<Profile>, ServiceError> {
@@ -203,11 +203,6 @@ impl Profiles {
         tracing::info!(admin = by.label(), profile = after.name, id = id.0, "profile made the default");
         Ok(Arc::new(after))
     }
-}
-
-/// Whether a change failed because of another transaction, so that it can be repeated from its start.
-fn is_conflict(error: &ServiceError) -> bool {
-    matches!(error, ServiceError::Store(error) if error.is_conflict())
 }
 
 /// Reads a profile, which stays locked until the end of the transaction.

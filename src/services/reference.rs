@@ -1,13 +1,13 @@
-//! Reference data: lists, genres, countries and the data origin.
+//! Reference data: lists and their movies, genres, countries and the data origin.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
-use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
+use crate::cache::{Cache, CacheContext, CacheName, DataSource, Key, Loaded};
 use crate::scoring::fold_title;
-use crate::store::{Country, DataOrigin, Genre, ListName, ListSummary, Store};
+use crate::store::{Country, DataOrigin, Genre, ListMember, ListName, ListSummary, Store};
 use crate::versions::{Scope, Versions};
 
 /// Estimated memory of a list with its counts per decade.
@@ -16,15 +16,44 @@ const SUMMARY_BYTES: usize = 1_000;
 /// Estimated memory of the names of all lists, genres and countries.
 const NAMES_BYTES: usize = 50_000;
 
+/// Estimated memory of a movie of a list.
+const MEMBER_BYTES: usize = 250;
+
 /// Cached reference data.
 #[derive(Debug)]
 pub struct ReferenceData {
     store: Store,
+    /// The target lists of the setting.
+    configured: Vec<String>,
     versions: Versions,
     limits: CacheLimits,
     names: Cache<(), Reference, ServiceError>,
     origin: Cache<(), DataOrigin, ServiceError>,
     summaries: Cache<(), Vec<ListSummary>, ServiceError>,
+    /// By key of the list.
+    members: Cache<String, Vec<OrderedMember>, ServiceError>,
+}
+
+impl Key for String {}
+
+/// A movie of a list, with the text by which the list is ordered.
+#[derive(Debug)]
+pub struct OrderedMember {
+    /// Position and folded title. Movies without a position come last.
+    pub order: String,
+    /// The movie.
+    pub member: ListMember,
+}
+
+impl From<ListMember> for OrderedMember {
+    fn from(member: ListMember) -> Self {
+        // As text, positions are in the order of their numbers: the sign bit is inverted, so that negative ones come first.
+        let position =
+            member.membership.position.map(|position| format!("{:08x}", position.cast_unsigned() ^ (1 << 31)));
+        // `x` comes after every hexadecimal digit.
+        let order = format!("{} {}", position.as_deref().unwrap_or("x"), fold_title(&member.title));
+        Self { order, member }
+    }
 }
 
 /// Names of lists, genres and countries. Resolves the genre names and country codes of a filter to the ids of the
@@ -68,28 +97,70 @@ fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
 }
 
 impl ReferenceData {
-    pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits) -> Self {
-        let [names, origin, summaries] = share::REFERENCE.map(|share| limits.settings(CacheName::Profiles, share));
+    pub(super) fn new(
+        store: Store,
+        configured: Vec<String>,
+        cache_context: &CacheContext,
+        limits: &CacheLimits,
+    ) -> Self {
+        let [names, origin, summaries, members] =
+            share::REFERENCE.map(|share| limits.settings(CacheName::Profiles, share));
         Self {
             store,
+            configured,
             versions: cache_context.versions.clone(),
             limits: *limits,
             names: Cache::new(names, cache_context),
             origin: Cache::new(origin, cache_context),
             summaries: Cache::new(summaries, cache_context),
+            members: Cache::new(members, cache_context),
         }
     }
 
-    /// All lists, with the number of their movies per decade.
+    /// The target lists of the setting, which stay target lists until it is changed.
+    #[must_use]
+    pub fn configured_targets(&self) -> &[String] {
+        &self.configured
+    }
+
+    /// Keys of all target lists: those of the setting, and those chosen at run time.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
+    pub async fn target_lists(&self) -> Result<Vec<String>, ServiceError> {
+        let names = self.names().await?;
+        Ok(names.lists.iter().filter(|list| list.is_target).map(|list| list.key.clone()).collect())
+    }
+
+    /// The movies of a list in the order of the list: by position, then by title, then by id.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
+    pub async fn list_members(&self, list: String) -> Result<Arc<Vec<OrderedMember>>, ServiceError> {
+        let (store, versions, limits, key) = (self.store.clone(), self.versions.clone(), self.limits, list.clone());
+        let load = async move {
+            // The movies may be of any decade, or undated.
+            let version_set = versions.set_of_all();
+            let members = store.list_members(&key).await?;
+            let mut value: Vec<_> = members.into_iter().map(OrderedMember::from).collect();
+            value.sort_unstable_by(|a, b| (&a.order, a.member.id).cmp(&(&b.order, b.member.id)));
+            let bytes = estimated_size(&value, value.len() * MEMBER_BYTES);
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
+        };
+        self.members.get(list, load).await
+    }
+
+    /// The number of movies of each list, per decade.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
     pub async fn list_summaries(&self) -> Result<Arc<Vec<ListSummary>>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let configured = self.configured.clone();
         let load = async move {
             // The numbers depend on every list in every decade.
             let version_set = versions.set_of_all();
-            let value = store.list_summaries().await?;
+            let value = store.list_summaries(&configured).await?;
             let bytes = estimated_size(&value, value.len() * SUMMARY_BYTES);
             Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };
@@ -117,12 +188,13 @@ impl ReferenceData {
     /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
     pub async fn names(&self) -> Result<Arc<Reference>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let configured = self.configured.clone();
         let load = async move {
             let version_set = versions.set_of([Scope::Reference]);
             let countries = store.countries().await?;
             let country_ids = countries.iter().map(|(id, country)| (country.code.to_lowercase(), *id)).collect();
             let countries = countries.into_iter().map(|(_, country)| country).collect();
-            let (lists, genres) = (store.list_names().await?, store.genres().await?);
+            let (lists, genres) = (store.list_names(&configured).await?, store.genres().await?);
             let value = Reference { lists, genres, countries, country_ids };
             let bytes = estimated_size(&value, NAMES_BYTES);
             Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })

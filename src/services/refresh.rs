@@ -172,20 +172,21 @@ async fn cluster(store: &Store) -> Result<(), ServiceError> {
     }
 }
 
-/// Recomputes blind scores and takes a new snapshot for validations.
+/// Recomputes blind scores and takes a new snapshot for validations. `configured` are the target lists of the setting.
+/// Returns all target lists.
 ///
 /// # Errors
 /// [`ServiceError::Store`] if the database is unavailable; the previous snapshot then stays.
 pub async fn snapshot(
     store: &Store,
-    target_lists: &[String],
+    configured: &[String],
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<(), ServiceError> {
+) -> Result<Vec<String>, ServiceError> {
     progress(Progress { step: Step::Snapshot, done: 0, total: 1 });
-    store.refresh_snapshot(target_lists).await?;
+    let target_lists = store.refresh_snapshot(configured).await?;
     store.record_success(Task::SnapshotRefresh).await?;
     progress(Progress { step: Step::Snapshot, done: 1, total: 1 });
-    Ok(())
+    Ok(target_lists)
 }
 
 /// One pass over all rows, in batches of ascending ids.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
+use super::{ReferenceData, ServiceError};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, SharedValue};
 use crate::scoring::{
     Basis, Decade, DecadeReport, FORMULA_VERSION, Place, SnapshotColumns, Totals, Weights, pooled_decade,
@@ -20,6 +20,7 @@ const COLUMN_BYTES: usize = 100;
 #[derive(Debug, Clone)]
 pub struct Validation {
     store: Store,
+    reference: Arc<ReferenceData>,
     versions: Versions,
     limits: CacheLimits,
     snapshots: Cache<(), SnapshotInfo, ServiceError>,
@@ -105,9 +106,16 @@ pub struct ProfileReport {
 }
 
 impl Validation {
-    pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits, cache_enabled: bool) -> Self {
+    pub(super) fn new(
+        store: Store,
+        reference: Arc<ReferenceData>,
+        cache_context: &CacheContext,
+        limits: &CacheLimits,
+        cache_enabled: bool,
+    ) -> Self {
         Self {
             store,
+            reference,
             versions: cache_context.versions.clone(),
             limits: *limits,
             snapshots: Cache::new(limits.settings(CacheName::Columns, share::SNAPSHOT), cache_context),
@@ -127,8 +135,8 @@ impl Validation {
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for the blind basis of a list that is not a target list, [`ServiceError::NotReady`] if
-    /// no snapshot was taken yet with the current formula or if it has no list, [`ServiceError::Store`] if it cannot be
-    /// loaded.
+    /// no snapshot was taken yet with the current formula or with this target list, [`ServiceError::Store`] if it cannot
+    /// be loaded.
     pub async fn of_all(&self, list: &str, weights: TestedWeights, basis: Basis) -> Result<Report, ServiceError> {
         let snapshot = self.snapshot().await?;
         let mut decades = Vec::with_capacity(snapshot.decades.len());
@@ -193,16 +201,9 @@ impl Validation {
             Basis::AsPublished => target_lists.iter().find(|key| *key == list).or(target_lists.first()),
             Basis::Blind => target_lists.iter().find(|key| *key == list),
         };
-        let snapshot_list = snapshot_list.ok_or_else(|| match target_lists.as_slice() {
-            [] => ServiceError::NotReady(
-                "the validation snapshot contains no list: the operator must name one in target_lists and run `cinegraph \
-                 refresh snapshot`",
-            ),
-            known => {
-                let known = known.join(", ");
-                ServiceError::invalid("basis", format!("blind scores exist only for {known}: use AS_PUBLISHED for {list}"))
-            }
-        })?;
+        let Some(snapshot_list) = snapshot_list else {
+            return Err(Box::pin(self.without_snapshot(target_lists, list)).await?);
+        };
         let (this, snapshot_list, list) = (self.clone(), snapshot_list.clone(), list.to_owned());
         let TestedWeights { weights, custom } = weights;
         let Some(reports) = &self.reports else {
@@ -221,6 +222,30 @@ impl Validation {
             Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: DataSource::CacheFresh })
         };
         Ok((*reports.get(key, load).await?).clone())
+    }
+
+    /// Why there are no scores for the basis of a validation of `list`. `target_lists` are those of the snapshot.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the target lists cannot be loaded.
+    async fn without_snapshot(&self, target_lists: &[String], list: &str) -> Result<ServiceError, ServiceError> {
+        if target_lists.is_empty() {
+            return Ok(ServiceError::NotReady(
+                "the validation snapshot contains no list: the operator must name one in target_lists and run `cinegraph \
+                 refresh snapshot`",
+            ));
+        }
+        if self.reference.target_lists().await?.iter().any(|target| target == list) {
+            return Ok(ServiceError::NotReady(
+                "the blind scores of this target list are being computed; the query `status { targets { key state } }` \
+                 shows the progress. Retry later, or use the basis AS_PUBLISHED",
+            ));
+        }
+        let known = target_lists.join(", ");
+        let problem = format!(
+            "blind scores exist only for {known}: use AS_PUBLISHED for {list}, or make it a target list by setTargetList"
+        );
+        Ok(ServiceError::invalid("basis", problem))
     }
 
     /// The columns of a decade in the snapshot: published scores, blind scores of the target list `snapshot_list`, and

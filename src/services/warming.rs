@@ -35,30 +35,31 @@ enum WarmTarget {
     Validation(String, Weights),
 }
 
-/// Loads the first page of the site: the current decade under the default profile.
+/// Loads the first page of the site: the current decade under the default profile, for every target list.
 ///
 /// # Errors
-/// As [`selection`], and as the requests for predictions.
-pub async fn warm_first(services: &Services, target_lists: &[String]) -> Result<(), ServiceError> {
+/// As [`selection`], and as the requests for lists and predictions.
+pub async fn warm_first(services: &Services) -> Result<(), ServiceError> {
     let profiles = services.profiles.all().await?;
     let weights = selection(&profiles, None)?.weights;
-    for list in target_lists {
-        load(services, WarmTarget::Predictions(list.clone(), weights)).await?;
+    for list in services.reference.target_lists().await? {
+        load(services, WarmTarget::Predictions(list, weights)).await?;
     }
     Ok(())
 }
 
-/// Loads the predictions of the current decade under every active profile, then the validations of all decades. Fresh
-/// entries cost one lookup.
+/// Loads the predictions of the current decade for every target list under every active profile, then the validations of
+/// all decades. Fresh entries cost one lookup.
 ///
 /// # Errors
-/// [`ServiceError::Store`] if the profiles cannot be read; later failures are counted.
-pub async fn warm(services: &Services, target_lists: &[String]) -> Result<Warmed, ServiceError> {
+/// [`ServiceError::Store`] if the target lists or the profiles cannot be read; later failures are counted.
+pub async fn warm(services: &Services) -> Result<Warmed, ServiceError> {
+    let target_lists = services.reference.target_lists().await?;
     let profiles = services.profiles.all().await?;
     let weights: Vec<_> = profiles.iter().filter(|profile| profile.active).map(|profile| profile.weights).collect();
     // A target for each pair of a list and weights.
     let each = |target: fn(String, Weights) -> WarmTarget| {
-        let weights = &weights;
+        let (weights, target_lists) = (&weights, &target_lists);
         target_lists.iter().flat_map(move |list| weights.iter().map(move |weights| target(list.clone(), *weights)))
     };
     let targets: Vec<_> = each(WarmTarget::Predictions).chain(each(WarmTarget::Validation)).collect();

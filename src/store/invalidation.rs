@@ -28,12 +28,12 @@ impl Store {
     }
 
     /// Invalidates all cached results on all instances, even in scopes that have no version yet: at once in the process
-    /// of `versions`. Returns the number of invalidated scopes.
+    /// of `versions`. Returns the number of invalidated scopes. `configured` are the target lists of the setting.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; nothing is invalidated then.
-    pub async fn invalidate_all(&self, versions: &Versions) -> Result<usize, StoreError> {
-        let lists: Vec<String> = self.list_names().await?.into_iter().map(|list| list.key).collect();
+    pub async fn invalidate_all(&self, configured: &[String], versions: &Versions) -> Result<usize, StoreError> {
+        let lists: Vec<String> = self.list_names(configured).await?.into_iter().map(|list| list.key).collect();
         // Before the last valid decade, which in effect is no limit.
         let decades = self.decades_with_movies(Decade::LAST).await?;
         retry_conflicts(StoreError::is_conflict, || self.invalidate_all_once(&lists, &decades, versions)).await

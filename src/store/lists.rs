@@ -1,12 +1,16 @@
-//! The names of lists, genres and countries, and the movie counts of lists.
+//! Lists, with their movies and movie counts; the names of genres and countries.
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
+
+use super::connection::Connection;
 use super::error::StoreError;
 use super::movie_details::{Country, Genre};
-use super::movies::real_tmdb_id;
+use super::movies::{Membership, membership, real_tmdb_id};
 use super::pool::Store;
 use super::query_name::QueryName;
+use crate::scoring::MovieId;
 
 /// A canonical list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,15 +19,28 @@ pub struct ListName {
     pub key: String,
     /// Name.
     pub name: String,
+    /// When the list was last changed; `None` if the list has no row of its own.
+    pub updated_at: Option<DateTime<Utc>>,
+    /// Whether it is a target list.
+    pub is_target: bool,
 }
 
-/// A list with its movie counts.
+/// A movie of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListMember {
+    /// The movie.
+    pub id: MovieId,
+    /// Its title.
+    pub title: String,
+    /// Its place on the list.
+    pub membership: Membership,
+}
+
+/// The movie counts of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListSummary {
     /// Key.
     pub key: String,
-    /// Name.
-    pub name: String,
     /// Movies on the list.
     pub movies: usize,
     /// Movies on the list without a release date.
@@ -45,35 +62,50 @@ pub struct ListDecade {
 
 impl Store {
     /// All lists, sorted by key. A list that has no name, because it is only known from movies that are on it or as a
-    /// target list, is named by its key.
+    /// target list, is named by its key. `configured` are the target lists of the setting.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn list_names(&self) -> Result<Vec<ListName>, StoreError> {
+    pub async fn list_names(&self, configured: &[String]) -> Result<Vec<ListName>, StoreError> {
         let mut statement = self.statement(QueryName::Lists).await?;
-        let rows = sqlx::query_as!(
-            ListName,
-            r#"WITH named AS MATERIALIZED (SELECT list_key, name FROM cinegraph.list_names())
-               SELECT list_key AS "key!", name AS "name!" FROM named
-               UNION ALL
-               SELECT list_key, list_key
-               FROM (SELECT list_key FROM cinegraph.data_versions WHERE scope = 'list'
-                     UNION SELECT list_key FROM cinegraph.target_lists) AS known
-               WHERE list_key NOT IN (SELECT list_key FROM named)
-               ORDER BY 1"#
-        )
-        .fetch_all(statement.connection())
-        .await;
+        let rows = list_names(statement.connection(), configured).await;
         statement.rows(rows)
     }
 
-    /// All lists with their movie counts by decade, sorted by key. Reads every listed movie, so callers cache the
-    /// result.
+    /// The target lists, sorted by key: those of the setting, `configured`, and those chosen at run time.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn list_summaries(&self) -> Result<Vec<ListSummary>, StoreError> {
-        let names = self.list_names().await?;
+    pub async fn target_lists(&self, configured: &[String]) -> Result<Vec<String>, StoreError> {
+        let mut statement = self.statement(QueryName::TaskStatus).await?;
+        let lists = target_lists(statement.connection(), configured).await;
+        statement.rows(lists)
+    }
+
+    /// The movies of a list, in no particular order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn list_members(&self, list_key: &str) -> Result<Vec<ListMember>, StoreError> {
+        let mut statement = self.statement(QueryName::Lists).await?;
+        let rows =
+            sqlx::query_file!("src/store/sql/list_members.sql", list_key).fetch_all(statement.connection()).await;
+        let rows = statement.rows(rows)?.into_iter();
+        let members = rows.map(|row| ListMember {
+            id: MovieId(row.id),
+            title: row.title,
+            membership: membership(list_key, &row.entry),
+        });
+        Ok(members.collect())
+    }
+
+    /// All lists with their movie counts by decade, sorted by key. Reads every listed movie, so callers cache the
+    /// result. `configured` are the target lists of the setting.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn list_summaries(&self, configured: &[String]) -> Result<Vec<ListSummary>, StoreError> {
+        let names = self.list_names(configured).await?;
         let mut statement = self.statement(QueryName::Lists).await?;
         let counts = sqlx::query_file!("src/store/sql/list_counts.sql").fetch_all(statement.connection()).await;
         let counts = statement.rows(counts)?;
@@ -95,7 +127,7 @@ impl Store {
             let decades: Vec<_> = decades.collect();
             let undated = numbers(Some(&list.key), None).0;
             let movies = undated + decades.iter().map(|decade| decade.listed).sum::<usize>();
-            ListSummary { key: list.key, name: list.name, movies, undated, decades }
+            ListSummary { key: list.key, movies, undated, decades }
         };
         Ok(names.into_iter().map(summary).collect())
     }
@@ -125,4 +157,25 @@ impl Store {
         let rows = statement.rows(rows)?.into_iter();
         Ok(rows.map(|row| (row.id, Country { code: row.iso_3166_1, name: row.name })).collect())
     }
+}
+
+/// As [`Store::list_names`], on a connection.
+pub(super) async fn list_names(
+    connection: &mut Connection,
+    configured: &[String],
+) -> Result<Vec<ListName>, sqlx::Error> {
+    sqlx::query_file_as!(ListName, "src/store/sql/list_names.sql", configured).fetch_all(connection).await
+}
+
+/// As [`Store::target_lists`], on a connection.
+pub(super) async fn target_lists(
+    connection: &mut Connection,
+    configured: &[String],
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT unnest($1::text[]) AS "list_key!" UNION SELECT list_key FROM cinegraph.chosen_target_lists ORDER BY 1"#,
+        configured
+    )
+    .fetch_all(connection)
+    .await
 }

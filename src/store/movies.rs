@@ -133,14 +133,18 @@ pub(super) fn real_tmdb_id(tmdb_id: i32) -> Option<i32> {
 /// Memberships, sorted by key; empty if the column is not a JSON object.
 fn memberships(sources: Option<&Value>) -> Vec<Membership> {
     let Some(Value::Object(sources)) = sources else { return Vec::new() };
-    let membership = |(key, value): (&String, &Value)| Membership {
-        list_key: key.clone(),
-        position: value.get("list_position").and_then(Value::as_i64).and_then(|position| i32::try_from(position).ok()),
-        edition: value.get("edition").and_then(|edition| match edition {
+    sources.iter().map(|(key, entry)| membership(key, entry)).collect()
+}
+
+/// The membership in a list, from the list's entry in `canonical_sources`.
+pub(super) fn membership(list_key: &str, entry: &Value) -> Membership {
+    Membership {
+        list_key: list_key.to_owned(),
+        position: entry.get("list_position").and_then(Value::as_i64).and_then(|position| i32::try_from(position).ok()),
+        edition: entry.get("edition").and_then(|edition| match edition {
             Value::String(edition) => Some(edition.clone()),
             Value::Number(edition) => Some(edition.to_string()),
             _ => None,
         }),
-    };
-    sources.iter().map(membership).collect()
+    }
 }

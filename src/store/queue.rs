@@ -27,7 +27,7 @@ const NEWER_MAX: i64 = 100;
 
 /// Delay of the snapshot after a list change, so that one snapshot covers several changes. A choice: validations use
 /// the previous snapshot meanwhile.
-const SNAPSHOT_AFTER: &str = "10 seconds";
+pub(super) const SNAPSHOT_AFTER: &str = "10 seconds";
 
 /// Outcome of one batch of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::error::StoreError;
 use super::folded_titles::fold_titles;
 use super::lease::Lease;
+use super::lists::target_lists;
 use super::pool::Store;
 use super::query_name::QueryName;
 use super::statement::Statement;
@@ -160,10 +161,11 @@ impl Store {
     }
 
     /// Recomputes the blind scores of the target lists and takes a new snapshot, both from one state of the database.
+    /// Returns the target lists: those of the setting, `configured`, and those chosen by then.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the previous snapshot then stays.
-    pub async fn refresh_snapshot(&self, target_lists: &[String]) -> Result<(), StoreError> {
+    pub async fn refresh_snapshot(&self, configured: &[String]) -> Result<Vec<String>, StoreError> {
         let begin = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = {}; \
              LOCK TABLE cinegraph.target_lists IN SHARE ROW EXCLUSIVE MODE",
@@ -173,7 +175,9 @@ impl Store {
             TABLE_LIMIT.as_millis()
         );
         self.run_in(QueryName::TaskSnapshot, TABLE_LIMIT, &begin, async |connection| {
-            take_snapshot(connection, target_lists).await
+            let target_lists = target_lists(connection, configured).await?;
+            take_snapshot(connection, &target_lists).await?;
+            Ok(target_lists)
         })
         .await
     }
@@ -181,12 +185,18 @@ impl Store {
 
 /// Stores the target lists, recomputes the blind scores, and fills the view from which validations read.
 async fn take_snapshot(connection: &mut Connection, target_lists: &[String]) -> Result<(), sqlx::Error> {
-    sqlx::query!("DELETE FROM cinegraph.target_lists WHERE list_key <> ALL ($1)", target_lists)
+    let removed = sqlx::query!("DELETE FROM cinegraph.target_lists WHERE list_key <> ALL ($1)", target_lists)
         .execute(&mut *connection)
         .await?;
-    sqlx::query!("INSERT INTO cinegraph.target_lists SELECT unnest($1::text[]) ON CONFLICT DO NOTHING", target_lists)
-        .execute(&mut *connection)
-        .await?;
+    let added = sqlx::query!(
+        "INSERT INTO cinegraph.target_lists SELECT unnest($1::text[]) ON CONFLICT DO NOTHING",
+        target_lists
+    )
+    .execute(&mut *connection)
+    .await?;
+    // A list that has become a target can be validated at once, and one that is no target any more cannot. Otherwise,
+    // validations of the previous snapshot may be served while those of this one are loaded.
+    let targets_changed = removed.rows_affected() + added.rows_affected() > 0;
     sqlx::query!("DELETE FROM cinegraph.movie_blind_scores").execute(&mut *connection).await?;
     for list_key in target_lists {
         sqlx::query_file!("src/store/sql/refresh_blind_scores.sql", list_key).execute(&mut *connection).await?;
@@ -201,7 +211,10 @@ async fn take_snapshot(connection: &mut Connection, target_lists: &[String]) -> 
         "REFRESH MATERIALIZED VIEW cinegraph.movie_scores"
     };
     sqlx::query(refresh).execute(&mut *connection).await?;
-    sqlx::query_file!("src/store/sql/record_snapshot.sql", FORMULA_VERSION).execute(connection).await.map(|_| ())
+    sqlx::query_file!("src/store/sql/record_snapshot.sql", FORMULA_VERSION, targets_changed)
+        .execute(connection)
+        .await
+        .map(|_| ())
 }
 
 /// Takes the lock of the score table, waiting for its holder. Must run before the statement that reads the inputs of

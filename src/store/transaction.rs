@@ -49,6 +49,13 @@ impl Store {
         self.transaction_with(name, "BEGIN".to_owned()).await
     }
 
+    /// Begins a transaction of a request that may write as many rows as a batch of a background task.
+    pub(super) async fn batch_transaction(&self, name: QueryName) -> Result<OpenTransaction, StoreError> {
+        let mut transaction = self.transaction_with(name, begin_sql(BATCH_LIMIT)).await?;
+        transaction.connection.set_limit(BATCH_LIMIT);
+        Ok(transaction)
+    }
+
     /// Begins a transaction of a command, whose statements take at most [`SETUP_LIMIT`]. It may be idle for ten minutes
     /// instead of the 20 s of other transactions, because imports read files between two statements.
     pub(super) async fn setup_transaction(&self, name: QueryName) -> Result<OpenTransaction, StoreError> {

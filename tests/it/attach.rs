@@ -590,7 +590,7 @@ async fn lists_without_a_table_go_by_their_keys(pool: PgPool) {
     let service = TestService::on(pool).await;
     service.refresh_scores().await;
 
-    let names = service.store.list_names().await.unwrap();
+    let names = service.store.list_names(&[]).await.unwrap();
 
     let keys: Vec<_> = names.iter().map(|list| (list.key.as_str(), list.name.as_str())).collect();
     assert_eq!(keys, [("1001_movies", "1001_movies"), ("criterion", "criterion")]);

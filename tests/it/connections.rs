@@ -44,7 +44,7 @@ const PREDICTION: &str = "id rank movie { id title }";
 const RANKED: &str = "rank movie { id title }";
 const CREDIT: &str = "creditId cast person { id name }";
 
-const CASES: [ConnectionCase; 9] = [
+const CASES: [ConnectionCase; 10] = [
     ConnectionCase {
         field: "Query.predictions",
         query: "predictions(decade: 1990, PAGE) { totalCount CONNECTION }",
@@ -86,6 +86,12 @@ const CASES: [ConnectionCase; 9] = [
         query: "movie(by: { tmdbId: 2 }) { id credits(PAGE) { totalCount CONNECTION } }",
         path: "/movie/credits",
         node: CREDIT,
+    },
+    ConnectionCase {
+        field: "MovieList.movies",
+        query: "list(key: \"1001_movies\") { key movies(PAGE) { totalCount CONNECTION } }",
+        path: "/list/movies",
+        node: "position movie { id title }",
     },
     // Further lists of the same movies, in another order or with a filter.
     ConnectionCase {

@@ -190,8 +190,14 @@ fn argument(parent: &str, argument: &InputValueDefinition) -> String {
 }
 
 /// Types of async-graphql, which offers no way to describe them.
-const UNDESCRIBED_BY_THE_LIBRARY: [&str; 5] =
-    ["CreditConnection", "ID", "MovieConnection", "PredictionConnection", "RankedMovieConnection"];
+const UNDESCRIBED_BY_THE_LIBRARY: [&str; 6] = [
+    "CreditConnection",
+    "ID",
+    "ListedMovieConnection",
+    "MovieConnection",
+    "PredictionConnection",
+    "RankedMovieConnection",
+];
 
 const INTROSPECTION: &str = "{ __schema { types {
     name description

@@ -35,7 +35,7 @@ const QUICK: PollIntervals = PollIntervals {
 };
 
 /// An instance that runs background jobs.
-struct Instance {
+pub(crate) struct Instance {
     metrics: Metrics,
     stop: CancellationToken,
     running: JoinHandle<()>,
@@ -54,19 +54,23 @@ fn jobs(options: &PgConnectOptions, metrics: &Metrics) -> Jobs {
 }
 
 impl Instance {
-    fn start(pool: &PgPool) -> Self {
+    pub(crate) fn start(pool: &PgPool) -> Self {
         let metrics = metrics();
         let (jobs, stop) = (jobs(&pool.connect_options(), &metrics), CancellationToken::new());
         Self { metrics, running: tokio::spawn(jobs.run(stop.clone())), stop }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.running).await.expect("it stops in time").unwrap();
     }
 
     fn metric(&self, series: &str) -> f64 {
         metric(&self.metrics, series)
+    }
+
+    pub(crate) fn is_running(&self, task: &str) -> bool {
+        self.metric(&format!("cinegraph_task_running{{task=\"{task}\"}}")) > 0.0
     }
 
     /// Number of runs of a task with this outcome.
@@ -109,7 +113,7 @@ async fn only_job(service: &TestService) -> Job {
 }
 
 /// Blocks snapshot refreshes until dropped.
-async fn held(pool: &PgPool) -> Transaction<'static, Postgres> {
+pub(crate) async fn held(pool: &PgPool) -> Transaction<'static, Postgres> {
     let mut held = pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE cinegraph.movie_blind_scores").execute(&mut *held).await.unwrap();
     held
@@ -331,15 +335,12 @@ async fn cold(service: &TestService) -> (Arc<Services>, Metrics) {
     (Arc::new(Services::new(&store, &cache_context, &config, &metrics.breakers)), metrics)
 }
 
-const TARGET_LISTS: [&str; 1] = ["1001_movies"];
-
 #[sqlx::test(migrations = false)]
 async fn warmed_queries_need_no_database(pool: PgPool) {
     let service = service(pool).await;
     let (services, metrics) = cold(&service).await;
-    let target_lists = TARGET_LISTS.map(str::to_owned);
 
-    let warmed = warm(&services, &target_lists).await.unwrap();
+    let warmed = warm(&services).await.unwrap();
 
     let profiles = services.profiles.all().await.unwrap();
     assert_eq!((profiles.len(), warmed.ready, warmed.failed), (5, 10, 0));
@@ -360,7 +361,7 @@ async fn warmed_queries_need_no_database(pool: PgPool) {
         Box::pin(services.validation.of_decade("1001_movies", decade, weights, Basis::Blind)).await.unwrap();
     }
     assert_eq!(statements(), before);
-    assert_eq!(warm(&services, &target_lists).await.unwrap().ready, warmed.ready);
+    assert_eq!(warm(&services).await.unwrap().ready, warmed.ready);
     assert_eq!(stored("predictions"), 5.0, "what is fresh is not made again");
 }
 
@@ -371,7 +372,6 @@ async fn an_invalidation_is_followed_by_warming(pool: PgPool) {
     let warming = Warming {
         services: Arc::clone(&services),
         store: service.store.clone(),
-        target_lists: TARGET_LISTS.map(str::to_owned).to_vec(),
         metrics: metrics.tasks.clone(),
         clock: Clock::system(),
     };

@@ -45,6 +45,7 @@ mod refresh;
 mod rolling;
 mod subscriptions;
 mod support;
+mod target_lists;
 mod titles;
 mod tls;
 mod traces;

@@ -29,19 +29,23 @@ const DELETE: &str = "mutation ($id: ID!) { deleteProfile(id: $id) }";
 const SET_DEFAULT: &str = "mutation ($id: ID!) { setDefaultProfile(id: $id) { id isDefault } }";
 const INVALIDATE: &str = "mutation ($scope: InvalidateScope!) {
     invalidateCache(scope: $scope) { all list decade profile { name } versions entries } }";
+pub(crate) const SET_TARGET: &str = "mutation ($key: String!, $target: Boolean!) {
+    setTargetList(key: $key, target: $target) { key isTarget } }";
+pub(crate) const DELETE_LIST: &str = "mutation ($key: String!, $expected: DateTime) {
+    deleteList(key: $key, expectedUpdatedAt: $expected) }";
 const REFRESH: &str = "mutation ($ids: [ID!]) { refreshScores(movieIds: $ids) { id films all queuedAt } }";
 
 const STATE_A: &[&str] = &[include_str!("fixtures/state_a.sql")];
 const STATE_H: &[&str] = &[include_str!("fixtures/state_a.sql"), include_str!("fixtures/state_h.sql")];
 
 /// A service with an administrator.
-struct Office {
-    service: TestService,
+pub(crate) struct Office {
+    pub(crate) service: TestService,
     folder: TempDir,
 }
 
 impl Office {
-    async fn on(pool: PgPool) -> Self {
+    pub(crate) async fn on(pool: PgPool) -> Self {
         Self::sharing(pool, None).await
     }
 
@@ -54,7 +58,7 @@ impl Office {
     }
 
     /// A second instance on the same database.
-    async fn twin(&self) -> Self {
+    pub(crate) async fn twin(&self) -> Self {
         Self::on(self.service.pool.clone()).await
     }
 
@@ -62,19 +66,19 @@ impl Office {
         self.folder.path().join("tokens")
     }
 
-    async fn execute(&self, query: &str, variables: Value) -> Value {
+    pub(crate) async fn execute(&self, query: &str, variables: Value) -> Value {
         execute_as(&self.service, Some(&format!("Bearer {TOKEN}")), query, variables).await
     }
 
     /// Executes a mutation that must succeed; returns its data.
-    async fn change(&self, query: &str, variables: Value) -> Value {
+    pub(crate) async fn change(&self, query: &str, variables: Value) -> Value {
         let mut response = self.execute(query, variables).await;
         assert_eq!(response.get("errors"), None, "{response:#}");
         response["data"].take()
     }
 
     /// Executes a mutation that must be rejected; returns the code and field of the error.
-    async fn refusal(&self, query: &str, variables: Value) -> (String, String) {
+    pub(crate) async fn refusal(&self, query: &str, variables: Value) -> (String, String) {
         refusal(&self.execute(query, variables).await)
     }
 
@@ -116,7 +120,7 @@ fn refusal(response: &Value) -> (String, String) {
     (text("code"), text("field"))
 }
 
-fn pair(code: &str, field: &str) -> (String, String) {
+pub(crate) fn pair(code: &str, field: &str) -> (String, String) {
     (code.to_owned(), field.to_owned())
 }
 
@@ -134,6 +138,8 @@ fn profile(name: &str) -> Value {
 /// Each mutation, with valid variables.
 async fn every_change(office: &Office) -> Vec<(&'static str, Value)> {
     let (system, other) = (office.id("Cult Classic").await, office.create("Mine").await);
+    Movie::new("Film").on(&["criterion"]).insert(&office.service.pool).await;
+    office.service.refresh().await;
     vec![
         (CREATE, json!({ "input": profile("Another") })),
         (UPDATE, json!({ "id": other, "input": profile("Renamed") })),
@@ -141,6 +147,8 @@ async fn every_change(office: &Office) -> Vec<(&'static str, Value)> {
         (DELETE, json!({ "id": other })),
         (INVALIDATE, json!({ "scope": { "all": true } })),
         (REFRESH, json!({})),
+        (SET_TARGET, json!({ "key": "criterion", "target": true })),
+        (DELETE_LIST, json!({ "key": "criterion" })),
     ]
 }
 

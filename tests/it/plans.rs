@@ -84,6 +84,7 @@ async fn no_statement_of_a_request_reads_a_whole_table(pool: PgPool) {
         reads!("credits_of_movies.sql", some),
         reads!("movies_by_title.sql", |s| s.bind("%stangate%").bind(None::<String>).bind(None::<i64>).bind(25_i64)),
         reads!("festival_entries_of_movies.sql", some),
+        reads!("list_members.sql", |s| s.bind("criterion")),
     ];
 
     for (file, reads) in plans {

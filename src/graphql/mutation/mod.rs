@@ -3,6 +3,7 @@
 
 mod admin_field;
 mod invalidate_cache;
+mod list_changes;
 mod profile_changes;
 mod refresh_scores;
 
@@ -12,6 +13,7 @@ use async_graphql::MergedObject;
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     profile_changes::ProfileMutations,
+    list_changes::ListMutations,
     invalidate_cache::CacheMutations,
     refresh_scores::RefreshMutations,
 );

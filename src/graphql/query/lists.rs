@@ -1,13 +1,13 @@
 //! The values of arguments: canonical lists with their counts, genres and countries.
 
-use async_graphql::{Context, Object, SimpleObject};
+use async_graphql::{Context, Object};
 
 use crate::graphql::complexity;
 use crate::graphql::context::context;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::movie_details::{Country, Genre};
-use crate::store;
+use crate::graphql::types::movie_list::MovieList;
 
 /// Queries for lists, genres and countries.
 #[derive(Default)]
@@ -19,11 +19,22 @@ impl ListQueries {
     #[graphql(complexity = "complexity::LIST_COUNTS + complexity::LISTS * child_complexity")]
     async fn lists(&self, ctx: &Context<'_>) -> Result<Vec<MovieList>, ApiError> {
         let context = context(ctx);
+        query_field(ctx, async { Ok(context.reference().await?.lists.iter().cloned().map(MovieList).collect()) }).await
+    }
+
+    /// One list. Null if it does not exist.
+    #[graphql(complexity = "complexity::LIST_COUNTS + child_complexity")]
+    async fn list(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Key of the list")] key: String,
+    ) -> Option<Result<MovieList, ApiError>> {
         query_field(ctx, async {
-            let lists = context.services().reference.list_summaries().await?;
-            Ok(lists.iter().map(Into::into).collect())
+            let lists = &context(ctx).reference().await?.lists;
+            Ok(lists.iter().find(|list| list.key == key).cloned().map(MovieList))
         })
         .await
+        .transpose()
     }
 
     /// All genres, ordered by name. The filter of `predictions` takes their names.
@@ -38,48 +49,5 @@ impl ListQueries {
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
         let context = context(ctx);
         query_field(ctx, async { Ok(context.reference().await?.countries.iter().map(Into::into).collect()) }).await
-    }
-}
-
-/// A canonical list of movies, such as "1001 Movies", with counts by decade.
-#[derive(SimpleObject)]
-pub(super) struct MovieList {
-    /// Key of the list, the value of the argument `list`.
-    key: String,
-    /// Display name.
-    name: String,
-    /// Movies on the list, including those that are not fully imported or have no release date.
-    films: usize,
-    /// Movies on the list without a release date. They belong to no decade.
-    undated: usize,
-    /// Decades with listed movies or candidates, in ascending order.
-    decades: Vec<ListDecade>,
-}
-
-/// Number of listed movies and of candidates in one decade.
-#[derive(SimpleObject)]
-pub(super) struct ListDecade {
-    /// First year of the decade.
-    decade: i32,
-    /// Movies of the decade that are on the list, fully imported or not.
-    listed: usize,
-    /// Candidates: fully imported movies of the decade that are not on the list.
-    candidates: usize,
-}
-
-impl From<&store::ListSummary> for MovieList {
-    fn from(list: &store::ListSummary) -> Self {
-        let decades = list.decades.iter().map(|decade| ListDecade {
-            decade: decade.decade,
-            listed: decade.listed,
-            candidates: decade.candidates,
-        });
-        Self {
-            key: list.key.clone(),
-            name: list.name.clone(),
-            films: list.movies,
-            undated: list.undated,
-            decades: decades.collect(),
-        }
     }
 }

@@ -6,7 +6,7 @@ use crate::graphql::complexity;
 use crate::graphql::context::{RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
-use crate::graphql::pagination::{TitleCursor, page_size};
+use crate::graphql::pagination::{OrderedCursor, page_size};
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::movie_prediction::{Movie, MovieConnection};
 use crate::graphql::types::prediction_filter::check_text;
@@ -97,9 +97,9 @@ async fn search(
         ));
     }
     let (first, cursors) = (page_size(first)?, context.cursors(&["folded titles", &folded]));
-    let after: Option<TitleCursor> = after.map(|after| cursors.read_title(after)).transpose()?;
+    let after: Option<OrderedCursor> = after.map(|after| cursors.read_ordered(after)).transpose()?;
     let has_previous = after.is_some();
-    let after = after.map(|after| (after.title, after.id));
+    let after = after.map(|after| (after.order, after.id));
     // One movie more than the page has, to know whether another page follows.
     let mut found = context.services().movies.titled(&folded, after.as_ref(), first + 1).await?;
     let has_next = found.len() > first;
@@ -107,7 +107,7 @@ async fn search(
     let mut connection = MovieConnection::new(has_previous, has_next);
     let movies = found.into_iter().map(|(title, id)| async move {
         let movie = context.movie(id).await?;
-        Ok::<_, ApiError>(connection::Edge::new(TitleCursor { scope: cursors, title, id }, movie))
+        Ok::<_, ApiError>(connection::Edge::new(OrderedCursor { scope: cursors, order: title, id }, movie))
     });
     connection.edges = futures_util::future::try_join_all(movies).await?;
     Ok(connection)

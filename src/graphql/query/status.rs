@@ -6,7 +6,7 @@ use crate::graphql::context::context;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::date::Timestamp;
-use crate::services::status::Status;
+use crate::services::status::{self, Status};
 use crate::store;
 
 /// Queries for the state of the service.
@@ -57,6 +57,34 @@ pub(super) struct ServiceStatus {
     snapshot_at: Option<Timestamp>,
     /// Keys of the lists that can be validated on the basis `BLIND`. Empty if there is no snapshot yet.
     target_lists: Vec<String>,
+    /// The target lists as they are chosen now, ordered by key, and whether they can be validated already.
+    targets: Vec<TargetList>,
+}
+
+/// A target list.
+#[derive(SimpleObject)]
+pub(super) struct TargetList {
+    /// Key of the list.
+    key: String,
+    /// Whether the setting `target_lists` of the service names the list. Other target lists were chosen by
+    /// `setTargetList`.
+    configured: bool,
+    /// Whether the list can be validated on the basis `BLIND`.
+    state: TargetState,
+}
+
+/// Whether a target list can be validated on the basis `BLIND`, which needs scores that do not know the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "status::TargetState")]
+pub(super) enum TargetState {
+    /// It can be validated.
+    Ready,
+    /// Its blind scores are being computed.
+    Computing,
+    /// Its blind scores wait for a background task.
+    Waiting,
+    /// The background task has failed repeatedly. It runs again within the hour.
+    Failed,
 }
 
 impl From<Status> for ServiceStatus {
@@ -68,6 +96,13 @@ impl From<Status> for ServiceStatus {
             scored_at: status.scored_at.map(Timestamp),
             snapshot_at: status.snapshot_at.map(Timestamp),
             target_lists: status.target_lists,
+            targets: status.targets.into_iter().map(TargetList::from).collect(),
         }
+    }
+}
+
+impl From<status::TargetList> for TargetList {
+    fn from(target: status::TargetList) -> Self {
+        Self { key: target.key, configured: target.configured, state: target.state.into() }
     }
 }

@@ -6,6 +6,7 @@
 pub(in crate::graphql) mod date;
 pub(in crate::graphql) mod decade_validation;
 pub(in crate::graphql) mod movie_details;
+pub(in crate::graphql) mod movie_list;
 pub(in crate::graphql) mod movie_prediction;
 pub(in crate::graphql) mod people;
 pub(in crate::graphql) mod prediction_filter;

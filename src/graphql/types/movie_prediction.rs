@@ -19,7 +19,7 @@ use crate::graphql::error::ApiError;
 use crate::graphql::error_code::ErrorCode;
 use crate::graphql::id::{NodeId, opaque};
 use crate::graphql::loaders::{LiveScoreOf, MovieCountries, MovieCredits, MovieFestivals, MovieGenres, MovieMetrics};
-use crate::graphql::pagination::{Connection, CountFields, Edge, TitleCursor, page_size};
+use crate::graphql::pagination::{Connection, CountFields, Edge, OrderedCursor, page_size};
 use crate::scoring::{Decade, MovieId, Standing, likelihood};
 use crate::services::movies::DetailKey;
 use crate::services::predictions::ScoredMovie;
@@ -45,7 +45,7 @@ impl RequestContext {
 }
 
 /// A page of movies, ordered by title.
-pub(in crate::graphql) type MovieConnection = async_graphql::connection::Connection<TitleCursor, Movie>;
+pub(in crate::graphql) type MovieConnection = async_graphql::connection::Connection<OrderedCursor, Movie>;
 
 /// `NOT_FOUND` for a movie that existed earlier in the same operation.
 fn movie_deleted() -> ApiError {

@@ -17,5 +17,6 @@ TRUNCATE public.movies,
          cinegraph.movie_discovery_scores,
          cinegraph.folded_titles,
          cinegraph.movie_blind_scores,
-         cinegraph.snapshot
+         cinegraph.snapshot,
+         cinegraph.chosen_target_lists
     RESTART IDENTITY

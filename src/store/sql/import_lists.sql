@@ -10,6 +10,11 @@ WITH membership AS MATERIALIZED (
     FROM membership
     WHERE stored IS DISTINCT FROM entry
     GROUP BY movie_id
+), touched AS (
+    -- Later for each state of a list, so that clients detect a change by others.
+    UPDATE public.movie_lists
+    SET updated_at = greatest($1, updated_at + interval '1 second')
+    WHERE source_key IN (SELECT list_key FROM membership WHERE stored IS DISTINCT FROM entry)
 ), written AS (
     UPDATE public.movies AS m
     SET canonical_sources =
