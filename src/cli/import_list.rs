@@ -12,6 +12,8 @@ use clap::{Args, value_parser};
 use super::output::Output;
 use crate::app::App;
 use crate::services::list_import::{ImportedList, ListRequest, Resolutions, import_list, write_report};
+use crate::services::lists::set_target;
+use crate::versions::Versions;
 
 /// Maximum size of the file. Far above that of a list with the maximum number of rows; it protects memory from a file of
 /// another kind.
@@ -36,6 +38,9 @@ pub(super) struct ListArgs {
     /// Format of the file; `auto` recognises it
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(formats()))]
     format: String,
+    /// Make it a target list: one that can be validated by scores that do not know it
+    #[arg(long)]
+    target: bool,
     /// Say what would change, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -77,10 +82,13 @@ pub(super) async fn run(app: &App, args: ListArgs) -> anyhow::Result<()> {
     } else if list.reported() > 0 {
         Output::Text.report("--report FILE writes the rows that need attention, with candidates, for --resolve")?;
     }
-    if !list.has_changed {
-        return Output::Text.report("The list was already like this; nothing was changed.");
+    if args.target && !args.dry_run {
+        set_target(&app.store, &Versions::default(), &app.config.target_lists, &args.key, true).await?;
     }
-    if args.dry_run || args.no_refresh {
+    if !list.has_changed {
+        Output::Text.report("The list was already like this; nothing was changed.")?;
+    }
+    if args.dry_run || args.no_refresh || !(list.has_changed || args.target) {
         return Ok(());
     }
     super::refresh::all(app, Output::Text).await

@@ -21,7 +21,7 @@ enum Caching {
 }
 
 /// Every root field, by name. A unit test compares them with the schema.
-const FIELDS: [(&str, Caching); 28] = [
+const FIELDS: [(&str, Caching); 29] = [
     ("confirmedAdditions", Prediction),
     ("countries", Cacheable),
     ("createProfile", Uncacheable),
@@ -30,6 +30,7 @@ const FIELDS: [(&str, Caching); 28] = [
     ("deleteList", Uncacheable),
     ("deleteProfile", Uncacheable),
     ("genres", Cacheable),
+    ("importList", Uncacheable),
     ("invalidateCache", Uncacheable),
     ("list", Cacheable),
     ("lists", Cacheable),

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use async_graphql::{Executor, Request};
 use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Query, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Query, RawQuery, State};
 use axum::http::header::{ACCEPT_ENCODING, ALLOW, AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::Full;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::content_negotiation::{accepts_subscription_stream, is_json, negotiate, prefers_html, unsupported_codings};
 use super::error::{JSON, error_response};
@@ -34,7 +35,7 @@ pub(super) async fn post<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
     peer: Peer,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: axum::extract::Request,
 ) -> Response {
     let streams = accepts_subscription_stream(&headers);
     // If a client accepts only a subscription stream and its operation is rejected, it still gets the errors, in this
@@ -49,11 +50,12 @@ pub(super) async fn post<E: Executor>(
     if !codings.is_empty() {
         return unsupported_coding(&state, &codings);
     }
+    let (body, limit, _permit) = read_body(&state, request).await;
     let body = match body {
         Ok(body) => body,
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
             state.metrics.graphql.rejected(Rejection::TooLarge);
-            let problem = format!("the request body exceeds {} bytes", state.limits.body_bytes);
+            let problem = format!("the request body exceeds {limit} bytes");
             return bad_request(&state, StatusCode::PAYLOAD_TOO_LARGE, &problem);
         }
         Err(rejection) if is_incomplete(&rejection) => {
@@ -113,6 +115,25 @@ pub(super) async fn get<E: Executor>(
              extensions must be JSON objects",
         ),
     }
+}
+
+/// Reads the body of a request, and returns it with its maximum size. Few bodies above the usual size are in memory at a
+/// time, since anybody can send a bearer token: the returned permit counts them, and is held until the response.
+async fn read_body<E>(
+    state: &HttpState<E>,
+    mut request: axum::extract::Request,
+) -> (Result<Bytes, BytesRejection>, usize, Option<SemaphorePermit<'static>>) {
+    // A choice: 16 MiB together.
+    static LARGE_BODIES: Semaphore = Semaphore::const_new(4);
+    let limits = &state.limits;
+    let mut limit = limits.body_bytes;
+    let mut permit = None;
+    if request.body().size_hint().lower() > limit as u64 && bearer(request.headers()).is_some() {
+        limit = limits.admin_body_bytes;
+        DefaultBodyLimit::max(limit).apply(&mut request);
+        permit = LARGE_BODIES.acquire().await.ok();
+    }
+    (Bytes::from_request(request, &()).await, limit, permit)
 }
 
 /// Whether the body could not be read because the client closed its sending side before the end of the body.

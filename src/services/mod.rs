@@ -14,6 +14,7 @@ pub mod import;
 mod invalid_tokens;
 pub mod invalidation;
 pub mod list_import;
+pub mod list_upload;
 pub mod lists;
 pub mod live_updates;
 pub mod movies;

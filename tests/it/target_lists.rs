@@ -321,3 +321,68 @@ async fn movies_of_a_list_are_in_its_order(pool: PgPool) {
     let (titles, _, _) = movies(&format!("after: \"{}\"", cursor.unwrap())).await;
     assert_eq!(titles, ["eb", "Tenth", "After All", "Last"]);
 }
+
+const IMPORT: &str = "mutation ($input: ListInput!) { importList(input: $input) {
+    list { key name isTarget updatedAt films } changed format rows films joined moved left leftFilms { title }
+    matched { kind rows } unmatched { reason rows } report
+    unmatchedRows { line title year reason candidates { tmdbId title year } } } }";
+
+#[sqlx::test(migrations = false)]
+async fn a_list_is_imported_as_a_target_and_replaced(pool: PgPool) {
+    let office = Office::with_lists(pool).await;
+    Movie::new("Film 1").released("1984-09-09").insert(&office.service.pool).await;
+    let text = "Film 0 (1984)\nFilm 1 (1984)\nFilm 13 (1995)\nFilm 99 (1984)\n";
+    let input = |text: &str, more: Value| {
+        let mut input = json!({ "key": "mine", "name": "My List", "text": text, "edition": "2026" });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "input": input })
+    };
+    let before = office.lists().await;
+    let dry = office.change(IMPORT, input(text, json!({ "dryRun": true, "target": true }))).await["importList"].take();
+    assert_eq!((&dry["list"], &dry["changed"], &dry["joined"]), (&Value::Null, &json!(true), &json!(2)));
+    assert_eq!(office.lists().await, before);
+
+    let mut done = office.change(IMPORT, input(text, json!({ "target": true }))).await["importList"].take();
+    let updated_at = done["list"]["updatedAt"].take();
+    let list = json!({ "key": "mine", "name": "My List", "isTarget": true, "updatedAt": null, "films": 2 });
+    assert_eq!(done["list"], list);
+    assert_eq!(done["unmatched"], json!([{ "reason": "AMBIGUOUS", "rows": 1 }, { "reason": "ABSENT", "rows": 1 }]));
+    let rows = &done["unmatchedRows"];
+    assert_eq!((&rows[0]["line"], &rows[0]["candidates"][1]["title"]), (&json!(2), &json!("Film 1")));
+    assert_eq!(office.state("mine").await, "WAITING");
+
+    // The report with a correction.
+    let second = rows[0]["candidates"][1]["tmdbId"].to_string();
+    let mut report: Vec<_> = done["report"].as_str().unwrap().lines().map(str::to_owned).collect();
+    assert!(report[1].starts_with("2,"), "{report:?}");
+    report[1].push_str(&second);
+    let corrected = json!({ "corrections": report.join("\n"), "expectedUpdatedAt": updated_at });
+    let done = office.change(IMPORT, input(text, corrected)).await["importList"].take();
+    assert_eq!((&done["joined"], &done["films"], &done["list"]["isTarget"]), (&json!(1), &json!(3), &json!(true)));
+    assert_ne!(done["list"]["updatedAt"], updated_at);
+
+    // Another client has changed the list, and what is wrong.
+    let before = office.lists().await;
+    let stale = json!({ "expectedUpdatedAt": updated_at });
+    for (text, more, code, field) in [
+        (text, stale, "CONFLICT", "input.expectedUpdatedAt"),
+        ("Film 99 (1984)", json!({}), "BAD_USER_INPUT", "input.text"),
+        ("", json!({}), "BAD_USER_INPUT", "input.text"),
+        (text, json!({ "key": " mine" }), "BAD_USER_INPUT", "input.key"),
+        (text, json!({ "name": "a\0b" }), "BAD_USER_INPUT", "input.name"),
+        (text, json!({ "edition": "" }), "BAD_USER_INPUT", "input.edition"),
+        (text, json!({ "year": 12 }), "BAD_USER_INPUT", "input.year"),
+        (text, json!({ "corrections": "nonsense" }), "BAD_USER_INPUT", "input.corrections"),
+    ] {
+        assert_eq!(office.refusal(IMPORT, input(text, more)).await, pair(code, field), "{text}");
+    }
+    assert_eq!(office.lists().await, before);
+
+    // An administrator may send a larger text than others; the movies that it does not name leave the list.
+    let large = format!("Film 0 (1984)\n{}", "Unknown Film (1901)\n".repeat(20_000));
+    let done = office.change(IMPORT, input(&large, json!({}))).await["importList"].take();
+    assert_eq!((&done["left"], &done["films"]), (&json!(2), &json!(1)));
+    let body = json!({ "query": IMPORT, "variables": input(&large, json!({})) }).to_string();
+    let refused = office.service.post(body.into(), &[("content-type", "application/json")]).await;
+    assert_eq!(refused.status(), 413);
+}

@@ -2,6 +2,7 @@
 //! administrator.
 
 mod admin_field;
+mod import_list;
 mod invalidate_cache;
 mod list_changes;
 mod profile_changes;
@@ -14,6 +15,7 @@ use async_graphql::MergedObject;
 pub struct Mutation(
     profile_changes::ProfileMutations,
     list_changes::ListMutations,
+    import_list::ImportMutations,
     invalidate_cache::CacheMutations,
     refresh_scores::RefreshMutations,
 );

@@ -12,7 +12,8 @@ mod summary;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use cinegraph_list_formats::{Family, Format, ListFile, Row, parse};
+pub use cinegraph_list_formats::{Family, Row};
+use cinegraph_list_formats::{Format, ListFile, parse};
 use serde_json::{Map, Value};
 
 pub use error::ListImportError;

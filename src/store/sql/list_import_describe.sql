@@ -13,7 +13,8 @@ ON CONFLICT (source_key) DO UPDATE
         last_import_at = excluded.last_import_at,
         last_import_status = excluded.last_import_status,
         total_imports = coalesce(stored.total_imports, 0) + 1,
-        updated_at = excluded.updated_at
+        -- Later for each state, although the column has seconds: clients detect by it that others have changed the list.
+        updated_at = greatest(excluded.updated_at, stored.updated_at + interval '1 second')
     WHERE $8::boolean
        OR (stored.name, stored.source_type, stored.source_url, stored.last_movie_count)
           IS DISTINCT FROM
