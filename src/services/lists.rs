@@ -34,6 +34,8 @@ async fn set_target_once(
     key: &str,
     target: bool,
 ) -> Result<ListName, ServiceError> {
+    // While movies wait for new scores, as after an import, so does the snapshot: it would have the list without them.
+    let at_once = !store.is_anything_queued().await?;
     let mut changes = store.change_target_lists().await?;
     let lists = changes.lists(configured).await?;
     let targets = lists.iter().filter(|list| list.is_target).count();
@@ -54,7 +56,7 @@ async fn set_target_once(
     }
     changes.choose_target(key, target).await?;
     // Also if nothing changes: the administrator may repeat the request because a snapshot has failed.
-    changes.request_task(Task::SnapshotRefresh, true).await?;
+    changes.request_task(Task::SnapshotRefresh, at_once).await?;
     changes.commit(versions).await?;
     Ok(ListName { is_target: target, ..list })
 }
