@@ -97,7 +97,8 @@ async fn log(current: Arc<Mutex<Option<Step>>>) {
         if let Some(Step { name, bar }) = &*lock(&current)
             && bar.is_hidden()
         {
-            let (done, total, seconds) = (bar.position(), bar.length(), bar.elapsed().as_secs());
+            let (done, seconds) = (bar.position(), bar.elapsed().as_secs());
+            let total = bar.length().filter(|total| *total > 0);
             tracing::info!(step = name, done, total, seconds, "progress");
         }
     }

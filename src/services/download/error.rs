@@ -1,10 +1,12 @@
 //! Errors of a download: what failed, and what to do.
 
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use tokio_rustls::rustls;
 
 /// Why a download failed.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,9 @@ pub enum Fault {
     /// The server cannot be reached.
     #[error("the server cannot be reached")]
     Connect(#[source] reqwest::Error),
+    /// The certificate of the server is not accepted, or it speaks no TLS.
+    #[error("there is no secure connection to the server")]
+    Tls(#[source] reqwest::Error),
     /// The server sent nothing for longer than the read timeout.
     #[error("the server sends nothing")]
     Timeout,
@@ -120,7 +125,7 @@ impl Fault {
                     || matches!(*status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
             }
             Self::Damaged { in_parts, .. } => *in_parts,
-            Self::Redirect(_) | Self::NotGzip { .. } => false,
+            Self::Tls(_) | Self::Redirect(_) | Self::NotGzip { .. } => false,
         }
     }
 }
@@ -131,6 +136,8 @@ impl From<reqwest::Error> for Fault {
         let error = error.without_url();
         if error.is_redirect() {
             Self::Redirect(error)
+        } else if error.is_connect() && is_of_tls(&error) {
+            Self::Tls(error)
         } else if error.is_timeout() && !error.is_connect() {
             Self::Timeout
         } else if error.is_connect() {
@@ -139,4 +146,13 @@ impl From<reqwest::Error> for Fault {
             Self::Broken(error)
         }
     }
+}
+
+/// Whether an error of rustls is among the causes. The connector wraps it in I/O errors, whose sources are not what they
+/// wrap, but the source of that.
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || wrapped.is_some_and(|wrapped| is_of_tls(wrapped))
+        || error.source().is_some_and(is_of_tls)
 }
