@@ -14,7 +14,7 @@ use crate::cache::{CacheName, CacheStatus};
 use crate::http::Probe;
 use crate::services::ServiceError;
 use crate::services::status::{StatusReport, TargetList};
-use crate::store::{Job, Pool, PoolStatus, Store};
+use crate::store::{Job, MetricSource, Pool, PoolStatus, Store};
 use crate::telemetry::Label;
 use crate::versions::Identity;
 
@@ -51,6 +51,8 @@ pub struct DataStatus {
     pub target_lists: Vec<String>,
     /// The target lists as they are chosen, with their states.
     pub targets: Vec<TargetStatus>,
+    /// Sources of metrics as of the snapshot.
+    pub metric_sources: Vec<SourceStatus>,
     /// Movies that wait for new scores.
     pub queue: QueueStatus,
     /// Time of the last success of each task.
@@ -94,6 +96,23 @@ pub struct TargetStatus {
 impl From<TargetList> for TargetStatus {
     fn from(target: TargetList) -> Self {
         Self { key: target.key, configured: target.configured, state: target.state.as_str() }
+    }
+}
+
+/// A source of metrics.
+#[derive(Debug, Serialize)]
+pub struct SourceStatus {
+    /// Name.
+    pub source: String,
+    /// Movies with a metric of this source.
+    pub films: i64,
+    /// When the newest metric was fetched.
+    pub newest_at: DateTime<Utc>,
+}
+
+impl From<MetricSource> for SourceStatus {
+    fn from(MetricSource { source, movies, newest }: MetricSource) -> Self {
+        Self { source, films: movies, newest_at: newest }
     }
 }
 
@@ -168,6 +187,7 @@ pub(super) async fn of_data(store: &Store, configured: &[String]) -> Result<Data
         snapshot_at: status.snapshot_at,
         target_lists: status.target_lists,
         targets: status.targets.into_iter().map(TargetStatus::from).collect(),
+        metric_sources: status.metric_sources.into_iter().map(SourceStatus::from).collect(),
         queue: QueueStatus { films: queue.movies, oldest_at: queue.oldest },
         last_success: successes.map(|(task, at)| (task.as_str(), at)).collect(),
         jobs: store.jobs().await?.into_iter().map(JobStatus::from).collect(),

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::progress::Steps;
 use crate::app::App;
 use crate::services::import::{
-    Generated, Progress, check_installation, import_csv, import_imdb, import_links, import_tmdb_ids,
+    self, Generated, Progress, check_installation, import_csv, import_imdb, import_links, import_tmdb_ids,
 };
 
 #[derive(Debug, Args)]
@@ -65,6 +65,9 @@ struct ImportOptions {
     /// Replace generated movies (those of `cinegraph demo`), which otherwise prevent the import
     #[arg(long)]
     replace_generated: bool,
+    /// Refuse files with values that the import would change or ignore, and list them
+    #[arg(long)]
+    strict: bool,
     /// Do not compute scores; run `cinegraph refresh all` later
     #[arg(long)]
     no_refresh: bool,
@@ -81,17 +84,22 @@ impl ImportArgs {
 }
 
 impl ImportOptions {
-    fn generated(&self) -> Generated {
-        if self.replace_generated { Generated::Replace } else { Generated::Refuse }
+    fn of_import(&self) -> import::ImportOptions {
+        let generated = if self.replace_generated { Generated::Replace } else { Generated::Refuse };
+        import::ImportOptions { generated, strict: self.strict }
     }
 }
 
 pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
+    // The embedded PostgreSQL is of this program alone; another one is migrated when its operator says so.
+    if app.config.database_url.is_none() {
+        app.store.migrate().await?;
+    }
     // Fails if migrations are missing, before the files are read.
     let installation = app.store.installation().await?;
     let no_refresh = match args.source {
         Source::Csv { dir, options } => {
-            csv(app, Output::Text, &dir, options.generated()).await?;
+            csv(app, Output::Text, &dir, options.of_import()).await?;
             options.no_refresh
         }
         Source::Imdb { dir, download, min_votes, options } => {
@@ -99,11 +107,11 @@ pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
                 Some(dir) if !download.download => dir,
                 dir => {
                     // Before a gigabyte is downloaded in vain.
-                    check_installation(&installation, options.generated())?;
+                    check_installation(&installation, options.of_import().generated)?;
                     download::imdb(app, &download, dir).await?
                 }
             };
-            imdb(app, &dir, min_votes, options.generated()).await?;
+            imdb(app, &dir, min_votes, options.of_import()).await?;
             options.no_refresh
         }
         Source::Links { file } => {
@@ -121,18 +129,23 @@ pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
 }
 
 /// Imports a directory of CSV files.
-pub(super) async fn csv(app: &App, output: Output, dir: &Path, generated: Generated) -> anyhow::Result<()> {
+pub(super) async fn csv(
+    app: &App,
+    output: Output,
+    dir: &Path,
+    options: impl Into<import::ImportOptions>,
+) -> anyhow::Result<()> {
     let mut steps = output.steps();
     let mut show = |progress| show(&mut steps, progress);
-    let summary = import_csv(&app.store, dir, generated, &app.clock, &mut show).await?;
+    let summary = import_csv(&app.store, dir, options, &app.clock, &mut show).await?;
     steps.finish();
     output.report(&summary.to_string())
 }
 
-async fn imdb(app: &App, dir: &Path, min_votes: u32, generated: Generated) -> anyhow::Result<()> {
+async fn imdb(app: &App, dir: &Path, min_votes: u32, options: import::ImportOptions) -> anyhow::Result<()> {
     let mut steps = Output::Text.steps();
     let mut show = |progress| show(&mut steps, progress);
-    let summary = import_imdb(&app.store, dir, min_votes, generated, &app.clock, &mut show).await?;
+    let summary = import_imdb(&app.store, dir, min_votes, options, &app.clock, &mut show).await?;
     steps.finish();
     Output::Text.report(&summary.to_string())
 }

@@ -106,6 +106,11 @@ fn facts(data: &DataStatus) -> String {
         ["Target lists".to_owned(), targets.join(", ")],
         ["Movies waiting for scores".to_owned(), waiting],
     ];
+    let sources = data.metric_sources.iter();
+    rows.extend(sources.map(|source| {
+        let newest = time(&Some(source.newest_at));
+        [format!("Metrics of {}", source.source), format!("{} movies, the newest of {newest}", source.films)]
+    }));
     let successes = data.last_success.iter();
     rows.extend(successes.map(|(task, at)| [format!("Last {task}"), time(&Some(*at))]));
     table(["", "State"], rows, &[])

@@ -21,7 +21,7 @@ enum Caching {
 }
 
 /// Every root field, by name. A unit test compares them with the schema.
-const FIELDS: [(&str, Caching); 29] = [
+const FIELDS: [(&str, Caching); 30] = [
     ("confirmedAdditions", Prediction),
     ("countries", Cacheable),
     ("createProfile", Uncacheable),
@@ -34,6 +34,7 @@ const FIELDS: [(&str, Caching); 29] = [
     ("invalidateCache", Uncacheable),
     ("list", Cacheable),
     ("lists", Cacheable),
+    ("metricSources", Cacheable),
     ("movie", Cacheable),
     ("movies", Cacheable),
     ("node", Cacheable),

@@ -56,8 +56,8 @@ pub mod share {
     /// Movies, genres, countries, metrics, festivals, credits, people, qualities of people: a movie has many credits
     /// and few genres.
     pub const DETAILS: [usize; 8] = [5, 2, 2, 3, 3, 6, 2, 1];
-    /// Names, origin, summaries of lists, movies of lists.
-    pub const REFERENCE: [usize; 4] = [1, 1, 1, 2];
+    /// Names, origin, summaries of lists, movies of lists, sources of metrics.
+    pub const REFERENCE: [usize; 5] = [1, 1, 1, 1, 1];
     /// Profiles.
     pub const PROFILES: usize = 1;
 

@@ -1,4 +1,4 @@
-//! Reference data: lists and their movies, genres, countries and the data origin.
+//! Reference data: lists and their movies, genres, countries, sources of metrics and the data origin.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,11 +7,14 @@ use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Key, Loaded};
 use crate::scoring::fold_title;
-use crate::store::{Country, DataOrigin, Genre, ListMember, ListName, ListSummary, Store};
+use crate::store::{Country, DataOrigin, Genre, ListMember, ListName, ListSummary, MetricSource, Store};
 use crate::versions::{Scope, Versions};
 
 /// Estimated memory of a list with its counts per decade.
 const SUMMARY_BYTES: usize = 1_000;
+
+/// Estimated memory of a source with its name.
+const SOURCE_BYTES: usize = 100;
 
 /// Estimated memory of the names of all lists, genres and countries.
 const NAMES_BYTES: usize = 50_000;
@@ -32,6 +35,7 @@ pub struct ReferenceData {
     summaries: Cache<(), Vec<ListSummary>, ServiceError>,
     /// By key of the list.
     members: Cache<String, Vec<OrderedMember>, ServiceError>,
+    sources: Cache<(), Vec<MetricSource>, ServiceError>,
 }
 
 impl Key for String {}
@@ -103,7 +107,7 @@ impl ReferenceData {
         cache_context: &CacheContext,
         limits: &CacheLimits,
     ) -> Self {
-        let [names, origin, summaries, members] =
+        let [names, origin, summaries, members, sources] =
             share::REFERENCE.map(|share| limits.settings(CacheName::Profiles, share));
         Self {
             store,
@@ -114,6 +118,7 @@ impl ReferenceData {
             origin: Cache::new(origin, cache_context),
             summaries: Cache::new(summaries, cache_context),
             members: Cache::new(members, cache_context),
+            sources: Cache::new(sources, cache_context),
         }
     }
 
@@ -165,6 +170,21 @@ impl ReferenceData {
             Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };
         self.summaries.get((), load).await
+    }
+
+    /// Sources of metrics as of the snapshot, those of the most movies first.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
+    pub async fn metric_sources(&self) -> Result<Arc<Vec<MetricSource>>, ServiceError> {
+        let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let load = async move {
+            let version_set = versions.set_of([Scope::Snapshot]);
+            let value = store.metric_sources().await?;
+            let bytes = estimated_size(&value, value.len() * SOURCE_BYTES);
+            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
+        };
+        self.sources.get((), load).await
     }
 
     /// Where the movies come from.

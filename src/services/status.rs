@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::ServiceError;
 use crate::scoring::FORMULA_VERSION;
-use crate::store::{Job, Store, Task};
+use crate::store::{Job, MetricSource, Store, Task};
 use crate::telemetry::{Label as _, label};
 
 /// Reads the status from the database.
@@ -28,6 +28,8 @@ pub struct Status {
     pub target_lists: Vec<String>,
     /// The target lists as they are chosen, sorted by key. The next snapshot has exactly these.
     pub targets: Vec<TargetList>,
+    /// Sources of metrics as of the snapshot, those of the most movies first.
+    pub metric_sources: Vec<MetricSource>,
 }
 
 /// A target list and its state.
@@ -82,12 +84,14 @@ impl StatusReport {
             key,
         };
         let targets = targets.into_iter().map(target).collect();
+        let metric_sources = self.store.metric_sources().await?;
         Ok(Status {
             scored_movies: scores.movies,
             scored_at: scores.newest,
             snapshot_at: snapshot.as_ref().map(|snapshot| snapshot.taken_at),
             target_lists: snapshot.map(|snapshot| snapshot.target_lists).unwrap_or_default(),
             targets,
+            metric_sources,
         })
     }
 }

@@ -58,6 +58,29 @@ pub struct MergeCounts {
     pub updated: u64,
 }
 
+/// A movie that the database had under another TMDb id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct MergedMovie {
+    /// Line of the movie in the file.
+    #[sqlx(try_from = "i64")]
+    pub line: u64,
+    /// Its id before; negative if it came from IMDb's dumps.
+    pub former: i32,
+    /// Its id now.
+    pub tmdb_id: i32,
+}
+
+/// Names that the database has, in the order in which they were added.
+#[derive(Debug, Default)]
+pub struct StoredNames {
+    /// Names of genres.
+    pub genres: Vec<String>,
+    /// Names and abbreviations of award organizations.
+    pub organizations: Vec<String>,
+    /// Keys of lists.
+    pub lists: Vec<String>,
+}
+
 /// Counts of those nominations of the imported movies that name a nominee.
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
 pub struct NomineeLinks {
@@ -153,14 +176,7 @@ impl Import {
     /// [`StoreError`] if the database is unavailable, or rejects a row.
     pub async fn merge(&mut self, staging: Staging, names: &KnownNames) -> Result<MergeCounts, StoreError> {
         match staging {
-            Staging::Movies => {
-                // Before the merge, which otherwise would insert these movies again under their new ids.
-                let mapped = self.map_movies().await?;
-                let merged: MergeCounts = self.run(include_str!("sql/import_movies.sql")).await?;
-                // If both sources had the movie already, one of its two rows is removed.
-                self.execute(include_str!("sql/import_doubled_movies.sql")).await?;
-                Ok(MergeCounts { updated: merged.updated + mapped, ..merged })
-            }
+            Staging::Movies => self.merge_movies(&[]).await.map(|(counts, _)| counts),
             Staging::People => self.run(include_str!("sql/import_people.sql")).await,
             Staging::Metrics => self.run(include_str!("sql/import_metrics.sql")).await,
             Staging::Lists => {
@@ -186,7 +202,7 @@ impl Import {
             // Needs no mapping: movies that another source has already mapped (`known_movies`) are not staged.
             Staging::ImdbMovies => {
                 self.execute(include_str!("sql/import_imdb_films.sql")).await?;
-                self.run(include_str!("sql/import_movies.sql")).await
+                self.add_movies(&[]).await
             }
             Staging::ImdbRatings => self.run(include_str!("sql/import_imdb_ratings.sql")).await,
             Staging::ImdbPeople => self.run(include_str!("sql/import_imdb_people.sql")).await,
@@ -194,12 +210,54 @@ impl Import {
         }
     }
 
-    /// Gives movies that came from IMDb's dumps, and so have a negative `tmdb_id`, the `tmdb_id` and the attributes of
-    /// the staged movie with the same `imdb_id`. Returns the number of these movies.
-    async fn map_movies(&mut self) -> Result<u64, StoreError> {
-        let statement = sqlx::query_scalar(include_str!("sql/import_mapped_movies.sql"));
-        let mapped = statement.bind(self.now).fetch_one(self.transaction.connection()).await;
-        self.transaction.checked(mapped).map(i64::unsigned_abs)
+    /// Merges the staged movies. `columns`: the optional columns that they have; the others keep their values. Also
+    /// returns the movies that the database had under another TMDb id.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable, or rejects a row.
+    pub async fn merge_movies(&mut self, columns: &[&str]) -> Result<(MergeCounts, Vec<MergedMovie>), StoreError> {
+        // Before the merge, which otherwise would insert these movies again under their new ids.
+        let mapped = sqlx::query_as(include_str!("sql/import_mapped_movies.sql")).bind(self.now).bind(columns);
+        let mapped = mapped.fetch_all(self.transaction.connection()).await;
+        let mapped: Vec<MergedMovie> = self.transaction.checked(mapped)?;
+        let counts = self.add_movies(columns).await?;
+        // If the database had the movie under both ids, one of its two rows is removed.
+        let doubled = sqlx::query_as(include_str!("sql/import_doubled_movies.sql")).bind(self.now);
+        let doubled = doubled.fetch_all(self.transaction.connection()).await;
+        let doubled: Vec<MergedMovie> = self.transaction.checked(doubled)?;
+        let current = "DELETE FROM cinegraph.former_tmdb_ids AS f USING staged_movies AS s WHERE f.tmdb_id = s.tmdb_id";
+        self.execute(current).await?;
+        let updated = counts.updated + mapped.len() as u64;
+        let merged = mapped.into_iter().filter(|movie| movie.former > 0).chain(doubled).collect();
+        Ok((MergeCounts { updated, ..counts }, merged))
+    }
+
+    async fn add_movies(&mut self, columns: &[&str]) -> Result<MergeCounts, StoreError> {
+        let merge = sqlx::query_as(include_str!("sql/import_movies.sql")).bind(self.now).bind(columns);
+        let counts = merge.fetch_one(self.transaction.connection()).await;
+        self.transaction.checked(counts)
+    }
+
+    /// The names of genres, organizations and lists in the database.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn stored_names(&mut self) -> Result<StoredNames, StoreError> {
+        let genres = sqlx::query_scalar!("SELECT name FROM public.genres ORDER BY id")
+            .fetch_all(self.transaction.connection())
+            .await;
+        let genres = self.transaction.checked(genres)?;
+        let organizations = sqlx::query_scalar!(
+            r#"SELECT given AS "given!" FROM public.festival_organizations, unnest(ARRAY[abbreviation, name]) AS given
+               WHERE given IS NOT NULL ORDER BY id"#
+        )
+        .fetch_all(self.transaction.connection())
+        .await;
+        let organizations = self.transaction.checked(organizations)?;
+        let lists = sqlx::query_scalar!("SELECT source_key FROM public.movie_lists ORDER BY id")
+            .fetch_all(self.transaction.connection())
+            .await;
+        Ok(StoredNames { genres, organizations, lists: self.transaction.checked(lists)? })
     }
 
     /// Links the nominations of the imported movies to credited people.

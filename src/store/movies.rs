@@ -96,7 +96,8 @@ impl Store {
             .collect())
     }
 
-    /// Id of the movie with a key; `None` if there is none, the lowest id if several movies have the same `IMDb` id.
+    /// Id of the movie with a key; `None` if there is none, the lowest id if several movies have the same `IMDb` id. A
+    /// `TMDb` id that a movie has had before finds this movie, unless another one has it now.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -109,7 +110,10 @@ impl Store {
         };
         let mut statement = self.statement(QueryName::MovieId).await?;
         let row = sqlx::query_scalar!(
-            "SELECT id FROM public.movies WHERE id = $1 OR tmdb_id = $2 OR imdb_id = $3 ORDER BY id LIMIT 1",
+            "SELECT id FROM public.movies
+             WHERE id = $1 OR tmdb_id = $2 OR imdb_id = $3
+                OR id = (SELECT movie_id FROM cinegraph.former_tmdb_ids WHERE tmdb_id = $2)
+             ORDER BY tmdb_id IS NOT DISTINCT FROM $2 DESC, id LIMIT 1",
             id,
             tmdb,
             imdb

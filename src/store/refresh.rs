@@ -211,6 +211,7 @@ async fn take_snapshot(connection: &mut Connection, target_lists: &[String]) -> 
         "REFRESH MATERIALIZED VIEW cinegraph.movie_scores"
     };
     sqlx::query(refresh).execute(&mut *connection).await?;
+    sqlx::query_file!("src/store/sql/record_metric_sources.sql").execute(&mut *connection).await?;
     sqlx::query_file!("src/store/sql/record_snapshot.sql", FORMULA_VERSION, targets_changed)
         .execute(connection)
         .await

@@ -22,7 +22,33 @@ pub struct Snapshot {
     pub target_lists: Vec<String>,
 }
 
+/// A source of metrics, as of the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricSource {
+    /// Name, such as `imdb`.
+    pub source: String,
+    /// Movies with a metric of this source.
+    pub movies: i64,
+    /// When the newest metric was fetched.
+    pub newest: DateTime<Utc>,
+}
+
 impl Store {
+    /// The sources of metrics as of the snapshot, those of the most movies first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn metric_sources(&self) -> Result<Vec<MetricSource>, StoreError> {
+        let mut statement = self.statement(QueryName::Snapshot).await?;
+        let rows = sqlx::query_as!(
+            MetricSource,
+            "SELECT source, movies, newest FROM cinegraph.metric_sources ORDER BY movies DESC, source"
+        )
+        .fetch_all(statement.connection())
+        .await;
+        statement.rows(rows)
+    }
+
     /// Metadata of the snapshot; `None` before the first one.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::fs;
 
 use cinegraph::clock::Clock;
 use cinegraph::services::import::{
-    FileSummary, Generated, ImportError, ImportSummary, Nominees, SkipReason, import_csv,
+    FileSummary, Generated, ImportError, ImportOptions, ImportSummary, Nominees, SkipReason, import_csv,
 };
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -27,10 +27,10 @@ const CATALOGUE: [(&str, &str); 7] = [
         "external_metrics.csv",
         "tmdb_id,source,metric_type,value\n\
          1,tmdb,rating_average,7.5\n\
-         1,imdb,rating_average,nan\n\
+         1,imdb,rating_average,8.25\n\
          2,tmdb,budget,1e7\n\
          2,tmdb,popularity_score,\n\
-         3,tmdb,rating_average,-inf\n",
+         3,tmdb,rating_average,0\n",
     ),
     (
         "movie_lists.csv",
@@ -62,10 +62,10 @@ const CATALOGUE: [(&str, &str); 7] = [
 ];
 
 /// The catalogue in a directory, for tests to damage.
-struct Files(TempDir);
+pub(crate) struct Files(TempDir);
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let files = Self(tempfile::tempdir().unwrap());
         for (name, text) in CATALOGUE {
             files.write(name, text);
@@ -73,37 +73,45 @@ impl Files {
         files
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.0.path().join(name), bytes).unwrap();
     }
 
-    fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.0.path().join(name)).unwrap();
     }
 
     /// Replaces the only occurrence of `from`.
-    fn replace(&self, name: &str, from: &str, to: &str) {
+    pub(crate) fn replace(&self, name: &str, from: &str, to: &str) {
         let text = fs::read_to_string(self.0.path().join(name)).unwrap();
         assert_eq!(text.matches(from).count(), 1, "{from:?} in {name}");
         self.write(name, text.replacen(from, to, 1));
     }
 
-    fn append(&self, name: &str, rows: &str) {
+    pub(crate) fn append(&self, name: &str, rows: &str) {
         let text = fs::read_to_string(self.0.path().join(name)).unwrap();
         self.write(name, text + rows);
     }
 
-    async fn import(&self, pool: &PgPool) -> Result<ImportSummary, ImportError> {
-        import_csv(&store_of(pool), self.0.path(), Generated::Refuse, &Clock::system(), &mut |_| ()).await
+    pub(crate) async fn import(&self, pool: &PgPool) -> Result<ImportSummary, ImportError> {
+        self.import_with(pool, Generated::Refuse).await
+    }
+
+    pub(crate) async fn import_with(
+        &self,
+        pool: &PgPool,
+        options: impl Into<ImportOptions>,
+    ) -> Result<ImportSummary, ImportError> {
+        import_csv(&store_of(pool), self.0.path(), options, &Clock::system(), &mut |_| ()).await
     }
 }
 
-fn of<'a>(summary: &'a ImportSummary, name: &str) -> &'a FileSummary {
+pub(crate) fn of<'a>(summary: &'a ImportSummary, name: &str) -> &'a FileSummary {
     summary.files.iter().find(|file| file.name == name).unwrap()
 }
 
 /// All rows of the movie tables, with the transaction that wrote each.
-async fn contents(pool: &PgPool) -> Vec<String> {
+pub(crate) async fn contents(pool: &PgPool) -> Vec<String> {
     let mut rows = Vec::new();
     for table in [
         "cinegraph.installation",
@@ -125,7 +133,7 @@ async fn contents(pool: &PgPool) -> Vec<String> {
     rows
 }
 
-async fn strings(pool: &PgPool, statement: &'static str) -> Vec<String> {
+pub(crate) async fn strings(pool: &PgPool, statement: &'static str) -> Vec<String> {
     sqlx::query_scalar(statement).fetch_all(pool).await.unwrap()
 }
 
@@ -151,9 +159,9 @@ async fn values_arrive_as_given(pool: PgPool) {
         strings(&pool, metrics).await,
         [
             "1|tmdb|rating_average|7.5",
-            "1|imdb|rating_average|NaN",
+            "1|imdb|rating_average|8.25",
             "2|tmdb|budget|10000000",
-            "3|tmdb|rating_average|-Infinity"
+            "3|tmdb|rating_average|0"
         ]
     );
     let credits =
@@ -236,7 +244,7 @@ async fn changed_rows_are_updated_and_absent_ones_kept(pool: PgPool) {
     files.import(&pool).await.unwrap();
     files.replace("external_metrics.csv", "rating_average,7.5", "rating_average,7.6");
     files.replace("movies.csv", "3,,Tab\tand \\backslash,,false,soft,\n", "");
-    files.replace("external_metrics.csv", "3,tmdb,rating_average,-inf\n", "");
+    files.replace("external_metrics.csv", "3,tmdb,rating_average,0\n", "");
     files.replace("movie_genres.csv", "3,Noir\n", "");
     files.replace("festival_nominations.csv", "BEST PICTURE,1,,false", "BEST PICTURE,1,,true");
 
@@ -408,10 +416,9 @@ const DAMAGES: &[Damage] = &[
     Damage { file: "movies.csv", from: "\n3,", to: "\n3,tt0000001", says: "movies.csv, line 5, column imdb_id: tt0000001 is on line 2 already" },
     Damage { file: "people.csv", from: "14,", to: "11,", says: "people.csv, line 5, column tmdb_id: 11 is on line 2 already" },
     Damage { file: "movie_credits.csv", from: "c4", to: "c2", says: "movie_credits.csv, line 5, column credit_id: c2 is on line 3 already" },
-    Damage { file: "external_metrics.csv", from: "3,tmdb,rating_average,-inf", to: "1,tmdb,rating_average,8", says: "external_metrics.csv, line 6: tmdb rating_average of film 1 is on line 2 already, with other values" },
+    Damage { file: "external_metrics.csv", from: "3,tmdb,rating_average,0", to: "1,tmdb,rating_average,8", says: "external_metrics.csv, line 6: tmdb rating_average of film 1 is on line 2 already, with other values" },
     Damage { file: "movie_lists.csv", from: "1001_movies,2,8,", to: "1001_movies,1,8,", says: "movie_lists.csv, line 4: film 1 of list 1001_movies is on line 2 already, with other values" },
     // The file as a whole.
-    Damage { file: "movies.csv", from: "false,soft,\n", to: "false,soft,", says: "movies.csv, line 5: the file is cut off" },
     Damage { file: "movies.csv", from: "false,soft,\n", to: "fal", says: "movies.csv, line 5: the file is cut off" },
     Damage { file: "movies.csv", from: "Tab", to: "\"Tab", says: "movies.csv, line 5: the file is cut off" },
     Damage { file: "people.csv", from: "tmdb_id,name\n11,Ann Lee\n12,Bo Lee\n13,Cy Lee\n14,Cy Lee\n", to: "tmdb_id,na", says: "people.csv, line 1: the file is cut off" },

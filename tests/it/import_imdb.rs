@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use cinegraph::clock::Clock;
 use cinegraph::services::import::{
-    FileSummary, Generated, ImportError, ImportSummary, SkipReason, import_csv, import_imdb,
+    Change, FileSummary, Generated, ImportError, ImportOptions, ImportSummary, SkipReason, import_csv, import_imdb,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -400,8 +400,10 @@ const DAMAGES: &[Damage] = &[
     Damage { file: BASICS, from: "0\t2001", to: "0\tMMI", says: "title.basics.tsv.gz, line 4, column startYear: \"MMI\" is not a whole number" },
     Damage { file: BASICS, from: "0\t2001", to: "2\t2001", says: "title.basics.tsv.gz, line 4, column isAdult: \"2\" is not one of 0, 1" },
     Damage { file: BASICS, from: "No \\ Genre", to: "N\0l", says: "title.basics.tsv.gz, line 4: a NUL character" },
-    Damage { file: BASICS, from: "Musical,Music\n", to: "Musical", says: "title.basics.tsv.gz, line 9: the file is cut off" },
+    Damage { file: BASICS, from: "\t1999\t\\N\t\\N\tFilm-Noir,Musical,Music\n", to: "\t1999\t\\N", says: "title.basics.tsv.gz, line 9: the file is cut off" },
     Damage { file: RATINGS, from: "6.0", to: "good", says: "title.ratings.tsv.gz, line 4, column averageRating: \"good\" is not a number" },
+    Damage { file: RATINGS, from: "6.0", to: "60", says: "title.ratings.tsv.gz, line 4, column averageRating: 60 is off the scale of imdb rating_average: expected 0 to 10" },
+    Damage { file: RATINGS, from: "6.0", to: "NaN", says: "line 4, column averageRating: \"NaN\" is not a number" },
     Damage { file: RATINGS, from: "\t99\n", to: "\t-1\n", says: "title.ratings.tsv.gz, line 5, column numVotes: -1 is out of range" },
     Damage { file: RATINGS, from: "tt0000006", to: "tt0000003", says: "title.ratings.tsv.gz, line 5: tt0000003 is on line 4 already" },
     Damage { file: PRINCIPALS, from: "5\tnm0000009", to: "5\t9", says: "title.principals.tsv.gz, line 6, column nconst: \"9\" is not an id like nm0000151" },
@@ -438,6 +440,8 @@ async fn damaged_archives_are_rejected(pool: PgPool) {
     for (bytes, says) in [
         (whole[..whole.len() - 1].to_vec(), "the file is cut off"),
         (whole[..whole.len() / 2].to_vec(), "the file is cut off"),
+        (gzip(b"<html><body>404"), "the file is an HTML or XML page"),
+        (b"{\"error\": 404}".to_vec(), "the file is JSON"),
         (flipped, "the file is not gzip, or damaged"),
         (Vec::new(), "name.basics.tsv.gz, line 1: the file is empty"),
         (gzip(b""), "name.basics.tsv.gz, line 1: the file is empty"),
@@ -451,6 +455,41 @@ async fn damaged_archives_are_rejected(pool: PgPool) {
         assert!(error.starts_with("name.basics.tsv.gz, line ") && error.contains(says), "{error:?}, expected {says:?}");
     }
     assert!(strings(&pool, MOVIES).await.is_empty());
+}
+
+#[sqlx::test]
+async fn unpacked_dumps_with_crlf_and_without_a_last_line_break_are_read(pool: PgPool) {
+    Dumps::new().import(&pool).await.unwrap();
+    let dumps = Dumps::new();
+    for (name, text) in DUMPS {
+        dumps.remove(name);
+        let plain = name.strip_suffix(".gz").unwrap();
+        let text = format!("\u{feff}{}", text.trim_end().replace('\n', "\r\n"));
+        fs::write(dumps.path(plain), text).unwrap();
+    }
+
+    let summary = dumps.import(&pool).await.unwrap();
+
+    assert!(summary.is_unchanged(), "{summary}");
+    assert_eq!(of(&summary, "title.ratings.tsv").changes.of(Change::NoLineBreak), 1);
+}
+
+#[sqlx::test]
+async fn texts_of_dumps_are_cleaned_and_counted(pool: PgPool) {
+    let dumps = Dumps::new();
+    dumps.replace(BASICS, "No \\ Genre", &format!("\x1b[2J{}", "x".repeat(300)));
+    dumps.replace(NAMES, "Dé Lee", "\x07");
+
+    let summary = dumps.import(&pool).await.unwrap();
+
+    let titles = "SELECT title FROM movies WHERE imdb_id = 'tt0000003'";
+    assert_eq!(strings(&pool, titles).await, [format!("[2J{}", "x".repeat(252))]);
+    let changes = &of(&summary, BASICS).changes;
+    assert_eq!([Change::ControlCharacters, Change::Shortened].map(|change| changes.of(change)), [1, 1]);
+    assert!(of(&summary, NAMES).skipped.contains(&(SkipReason::NoName, 1)));
+    let strict = ImportOptions { generated: Generated::Refuse, strict: true };
+    let refused = import_imdb(&store_of(&pool), dumps.0.path(), 100, strict, &Clock::system(), &mut |_| ()).await;
+    assert!(matches!(refused, Err(ImportError::Changes(_))), "{refused:?}");
 }
 
 #[sqlx::test]

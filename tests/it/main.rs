@@ -28,6 +28,7 @@ mod hosts;
 mod http;
 mod identity;
 mod import;
+mod import_faults;
 mod import_ids;
 mod import_imdb;
 mod incremental;

@@ -1,15 +1,17 @@
-//! The values of arguments: canonical lists with their counts, genres and countries.
+//! Reference data: canonical lists with their counts, genres, countries, and sources of metrics.
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, Object, SimpleObject};
 
 use crate::graphql::complexity;
 use crate::graphql::context::context;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
+use crate::graphql::types::date::Timestamp;
 use crate::graphql::types::movie_details::{Country, Genre};
 use crate::graphql::types::movie_list::MovieList;
+use crate::store;
 
-/// Queries for lists, genres and countries.
+/// Queries for reference data.
 #[derive(Default)]
 pub(super) struct ListQueries;
 
@@ -49,5 +51,34 @@ impl ListQueries {
     async fn countries(&self, ctx: &Context<'_>) -> Result<Vec<Country>, ApiError> {
         let context = context(ctx);
         query_field(ctx, async { Ok(context.reference().await?.countries.iter().map(Into::into).collect()) }).await
+    }
+
+    /// Sources of metrics as of the latest snapshot, those of the most movies first: how much they cover, and how new
+    /// their data are.
+    #[graphql(complexity = "complexity::FILTER_VALUES * child_complexity")]
+    async fn metric_sources(&self, ctx: &Context<'_>) -> Result<Vec<MetricSource>, ApiError> {
+        let context = context(ctx);
+        query_field(ctx, async {
+            let sources = context.services().reference.metric_sources().await?;
+            Ok(sources.iter().map(Into::into).collect())
+        })
+        .await
+    }
+}
+
+/// A source of metrics, as of the latest snapshot.
+#[derive(SimpleObject)]
+pub(super) struct MetricSource {
+    /// Name, such as "imdb".
+    source: String,
+    /// Movies with a metric of this source.
+    films: i64,
+    /// When the newest metric was fetched from the source.
+    newest_at: Timestamp,
+}
+
+impl From<&store::MetricSource> for MetricSource {
+    fn from(source: &store::MetricSource) -> Self {
+        Self { source: source.source.clone(), films: source.movies, newest_at: Timestamp(source.newest) }
     }
 }

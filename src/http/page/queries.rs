@@ -66,12 +66,30 @@ pub(super) struct Frame {
     pub(super) lists: Vec<List>,
     pub(super) genres: Vec<Named>,
     pub(super) countries: Vec<Country>,
+    metric_sources: Vec<MetricSource>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MetricSource {
+    source: String,
+    films: i64,
+    newest_at: String,
 }
 
 impl Frame {
     /// Whether the movies are generated, which the page must state.
     pub(super) fn is_generated(&self) -> bool {
         self.data_origin == "GENERATED"
+    }
+
+    /// How new the data of each source are; empty if no source is known.
+    pub(super) fn data_age(&self) -> String {
+        let source = |MetricSource { source, films, newest_at }: &MetricSource| {
+            let day = newest_at.split('T').next().unwrap_or_default();
+            format!("{source} {day} ({films} films)")
+        };
+        self.metric_sources.iter().map(source).collect::<Vec<_>>().join(" · ")
     }
 }
 

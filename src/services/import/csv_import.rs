@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use super::csv_columns::{FILES, FileSpec, Ids};
+use super::changes::{Change, Changes};
+use super::checks::Checks;
+use super::csv_columns::{FILES, FileSpec};
 use super::csv_reader::Reader;
 use super::error::ImportError;
-use super::session::{CHUNK_BYTES, Generated, NAMES, Progress, begin, finish};
+use super::session::{CHUNK_BYTES, ImportOptions, NAMES, Progress, begin, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
 use crate::clock::Clock;
 use crate::store::{Import, MergeCounts, Staging, Store};
@@ -20,7 +22,7 @@ use crate::store::{Import, MergeCounts, Staging, Store};
 pub async fn import_csv(
     store: &Store,
     dir: &Path,
-    generated: Generated,
+    options: impl Into<ImportOptions>,
     clock: &Clock,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<ImportSummary, ImportError> {
@@ -31,29 +33,39 @@ pub async fn import_csv(
     if missing.iter().any(|file| file.staging == Staging::Movies) {
         return Err(ImportError::NoMovies(dir.to_owned()));
     }
-    let mut import = begin(store, generated, clock).await?;
-    let mut ids = Ids::default();
+    let options = options.into();
+    let mut import = begin(store, options.generated, clock).await?;
+    let mut checks = Checks::new(&import.stored_names().await?);
     let mut staged = Vec::new();
     for file in present {
-        staged.push((file, stage(&mut import, file, dir, &mut ids, progress).await?));
+        staged.push((file, stage(&mut import, file, dir, &mut checks, progress).await?));
     }
     let missing_files = missing.iter().map(|file| file.name).collect();
     let mut summary = ImportSummary { missing_files, ..ImportSummary::default() };
     for (file, rows) in staged {
         progress(Progress::Merging { file: file.name });
-        let merged = import.merge(file.staging, &NAMES).await?;
-        summary.files.push(rows.summary(file, merged));
+        let (counts, merged) = match file.staging {
+            Staging::Movies => import.merge_movies(&rows.optional_columns).await?,
+            staging => (import.merge(staging, &NAMES).await?, Vec::new()),
+        };
+        summary.files.push(FileSummary { merged, ..rows.summary(file, counts) });
     }
-    summary.nominees = finish(import, generated, store, progress).await?;
+    summary.nominees = finish(import, options, &summary, store, progress).await?;
     Ok(summary)
 }
 
 /// Counts of a staged file.
+#[derive(Default)]
 struct Staged {
     rows: u64,
+    /// Rows that were skipped because they have no value at all.
+    blank: u64,
     /// Rows that were skipped because their metric has no value.
     without_value: u64,
     ignored_columns: Vec<String>,
+    /// The optional columns that the file has.
+    optional_columns: Vec<&'static str>,
+    changes: Changes,
 }
 
 /// Validates a file and copies it into its staging table.
@@ -61,22 +73,32 @@ async fn stage(
     import: &mut Import,
     file: &FileSpec,
     dir: &Path,
-    ids: &mut Ids,
+    checks: &mut Checks,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Staged, ImportError> {
     let path = dir.join(file.name);
     let unreadable = |source| ImportError::Unreadable { file: file.name, source };
     let total_bytes = path.metadata().map_err(unreadable)?.len();
-    let mut reader = Reader::open(&path, file.name, &file.column_names())?;
-    let mut staged = Staged { rows: 0, without_value: 0, ignored_columns: reader.ignored_columns().to_vec() };
+    let names = |columns: &'static [(&'static str, _)]| columns.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    let (required, optional) = (names(file.columns), names(file.optional));
+    let mut reader = Reader::open(&path, file.name, &required, &optional)?;
+    let mut staged = Staged { ignored_columns: reader.ignored_columns().to_vec(), ..Staged::default() };
+    let present = optional.iter().enumerate().filter(|(place, _)| reader.has_column(required.len() + place));
+    staged.optional_columns = present.map(|(_, name)| *name).collect();
+    let mut unended = None;
     let copied = import.copy(file.staging, |rows| {
         while rows.bytes().len() < CHUNK_BYTES {
             if !reader.next_row()? {
                 return Ok(false);
             }
             staged.rows += 1;
-            if !file.append(&reader, ids, rows)? {
+            if reader.is_blank() {
+                staged.blank += 1;
+            } else if !file.append(&reader, checks, rows)? {
                 staged.without_value += 1;
+            }
+            if reader.is_unended() {
+                unended = Some(reader.line());
             }
         }
         // The reader counts one byte more, which it appends to mark the end of the file.
@@ -85,6 +107,10 @@ async fn stage(
     });
     copied.await?;
     progress(Progress::Reading { file: file.name, bytes: total_bytes, total_bytes });
+    staged.changes = checks.take_changes();
+    if let Some(line) = unended {
+        staged.changes.count(Change::NoLineBreak, line, "");
+    }
     match import.first_repeat(file.staging).await? {
         Some(repeat) => Err(file.repeated(repeat)),
         None => Ok(staged),
@@ -97,8 +123,8 @@ impl Staged {
             Staging::Nominations => SkipReason::SameNomination,
             _ => SkipReason::Repeated,
         };
-        let repeats = self.rows - self.without_value - merged.rows;
-        let skipped = [(SkipReason::NoValue, self.without_value), (repeated, repeats)];
+        let repeats = self.rows - self.blank - self.without_value - merged.rows;
+        let skipped = [(SkipReason::Blank, self.blank), (SkipReason::NoValue, self.without_value), (repeated, repeats)];
         FileSummary {
             name: file.name,
             rows: self.rows,
@@ -107,6 +133,8 @@ impl Staged {
             unchanged: merged.rows - merged.inserted - merged.updated,
             skipped: skipped.into_iter().filter(|(_, rows)| *rows > 0).collect(),
             ignored_columns: self.ignored_columns,
+            changes: self.changes,
+            merged: Vec::new(),
         }
     }
 }

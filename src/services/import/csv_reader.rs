@@ -1,4 +1,5 @@
-//! Reads one CSV file (RFC 4180) record by record, tracks line numbers, and detects truncation.
+//! Reads one CSV file (RFC 4180) record by record, tracks line numbers, and detects truncation. Recognises files of
+//! other separators, and names files of other kinds.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -8,14 +9,19 @@ use std::path::{Path, PathBuf};
 use csv::{ByteRecord, Position, ReaderBuilder, Terminator};
 
 use super::error::{ImportError, Problem};
+use super::file_kind::{UTF8_MARK, not_a_table};
 use super::values::shown;
 
-/// Appended to the file, to detect that the file is truncated. A complete file ends with a line break outside quotes,
-/// so this NUL then forms a record of its own. No valid value contains a NUL, because PostgreSQL cannot store one.
+/// Appended to the file, to detect that the file is truncated. If the file ends with a line break outside quotes, this
+/// NUL forms a record of its own; otherwise it ends the last value. No valid value contains a NUL, because PostgreSQL
+/// cannot store one.
 const END: &[u8] = &[0];
 
-const UTF8_BOM: &[u8] = &[0xEF, 0xBB, 0xBF];
-const UTF16_BOMS: [&[u8]; 2] = [&[0xFE, 0xFF], &[0xFF, 0xFE]];
+/// Characters that separate values. Spreadsheets write semicolons where the decimal separator is a comma.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Bytes at the start of the file in which the header ends; only its line break and delimiters are looked for.
+const START_BYTES: u64 = 64 * 1024;
 
 /// Size of a disk read. A choice.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -30,8 +36,19 @@ const COLUMNS_MAX: usize = 1_000;
 /// The text of a file, of which the parser gets at most one row's worth of bytes at a time.
 struct Source {
     text: Chain<Chain<Cursor<Vec<u8>>, File>, &'static [u8]>,
+    form: Form,
     /// Bytes that the parser may still read for the current row.
     left: usize,
+}
+
+/// How a file separates values and lines.
+#[derive(Clone, Copy)]
+struct Form {
+    delimiter: u8,
+    /// Lines end in CR alone, as those of old spreadsheets.
+    ends_in_cr: bool,
+    /// The first line is `sep=;`, which tells spreadsheets the delimiter.
+    has_separator_line: bool,
 }
 
 impl Read for Source {
@@ -42,6 +59,9 @@ impl Read for Source {
         let length = buffer.len().min(self.left);
         let read = self.text.read(&mut buffer[..length])?;
         self.left -= read;
+        if self.form.ends_in_cr {
+            buffer[..read].iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
+        }
         Ok(read)
     }
 }
@@ -59,37 +79,62 @@ pub(super) struct Reader {
     header: Vec<String>,
     /// The file once more, to find the value that makes a row too long.
     path: PathBuf,
-    /// Index in the file of each requested column.
-    places: Vec<usize>,
+    /// Index in the file of each requested column; `None` for an optional one that is absent.
+    places: Vec<Option<usize>>,
     ignored: Vec<String>,
+    form: Form,
+    /// Whether the current row ends with the file, without a line break.
+    is_unended: bool,
 }
 
 impl Reader {
-    /// Opens a file and finds the requested columns, in any order.
+    /// Opens a file and finds the requested columns, in any order; their values have the index of the column among the
+    /// required and then the optional ones.
     ///
     /// # Errors
-    /// [`ImportError`] if the file cannot be read, or its header is damaged or lacks a column.
-    pub(super) fn open(path: &Path, file: &'static str, columns: &[&str]) -> Result<Self, ImportError> {
-        let csv = source(path).map_err(|source| ImportError::Unreadable { file, source })?;
+    /// [`ImportError`] if the file cannot be read, or its header is damaged or lacks a required column.
+    pub(super) fn open(
+        path: &Path,
+        file: &'static str,
+        required: &[&str],
+        optional: &[&str],
+    ) -> Result<Self, ImportError> {
+        let opened = source(path).map_err(|source| ImportError::Unreadable { file, source })?;
         let damaged = |problem| ImportError::Damaged { file, line: 1, column: None, problem };
-        let csv = csv.ok_or_else(|| damaged(Problem::Utf16))?;
+        let source = opened.map_err(damaged)?;
+        let form = source.form;
         let csv = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            .delimiter(form.delimiter)
             // Not CRLF: records would then end before their line break, and line numbers would be one too low.
             .terminator(Terminator::Any(b'\n'))
             .buffer_capacity(BUFFER_BYTES)
-            .from_reader(csv);
-        let (record, places, ignored, path) = (ByteRecord::new(), Vec::new(), Vec::new(), path.to_owned());
-        let mut reader = Self { file, csv, record, line: 1, width: 0, header: Vec::new(), path, places, ignored };
+            .from_reader(source);
+        let mut reader = Self {
+            file,
+            csv,
+            record: ByteRecord::new(),
+            line: 1,
+            width: 0,
+            header: Vec::new(),
+            path: path.to_owned(),
+            places: Vec::new(),
+            ignored: Vec::new(),
+            form,
+            is_unended: false,
+        };
+        if form.has_separator_line {
+            reader.next_record()?;
+        }
         if !reader.next_record()? {
             return Err(damaged(Problem::EmptyFile));
         }
-        reader.read_header(columns)?;
+        reader.read_header(required, optional)?;
         Ok(reader)
     }
 
-    fn read_header(&mut self, columns: &[&str]) -> Result<(), ImportError> {
+    fn read_header(&mut self, required: &[&str], optional: &[&str]) -> Result<(), ImportError> {
         self.width = self.record.len();
         if self.width > COLUMNS_MAX {
             let column = self.field(COLUMNS_MAX).ok().map(shown);
@@ -97,21 +142,27 @@ impl Reader {
                 self.damaged(column.as_deref(), Problem::TooManyColumns { found: self.width, max: COLUMNS_MAX })
             );
         }
-        let header: Vec<&str> = (0..self.width)
-            .map(|place| self.field(place))
+        let header: Vec<String> = (0..self.width)
+            .map(|place| self.field(place).map(|name| name.trim().to_owned()))
             .collect::<Result<_, _>>()
             .map_err(|problem| self.damaged(None, problem))?;
         let mut names = HashSet::new();
-        if let Some(name) = header.iter().find(|name| !names.insert(**name)) {
+        // A spreadsheet may write columns without a name and without values.
+        if let Some(name) = header.iter().find(|name| !name.is_empty() && !names.insert(*name)) {
             return Err(self.damaged(Some(name), Problem::RepeatedColumn));
         }
-        let place = |column: &&str| {
-            let place = header.iter().position(|name| name == column);
-            place.ok_or_else(|| self.damaged(Some(column), Problem::MissingColumn))
+        let place = |column: &&str| header.iter().position(|name| name.eq_ignore_ascii_case(column));
+        let required_place = |column: &&str| {
+            let missing = || Problem::MissingColumn { found: shown(&header.join(", ")) };
+            place(column).map(Some).ok_or_else(|| self.damaged(Some(column), missing()))
         };
-        let places = columns.iter().map(place).collect::<Result<_, _>>()?;
-        let ignored = header.iter().filter(|name| !columns.contains(name)).map(ToString::to_string).collect();
-        (self.header, self.places, self.ignored) = (header.iter().map(ToString::to_string).collect(), places, ignored);
+        let places = required.iter().map(required_place).chain(optional.iter().map(|column| Ok(place(column))));
+        let places = places.collect::<Result<_, _>>()?;
+        let is_requested =
+            |name: &String| required.iter().chain(optional).any(|column| name.eq_ignore_ascii_case(column));
+        let named = |name: &String| if name.is_empty() { "(without a name)".to_owned() } else { name.clone() };
+        let ignored = header.iter().filter(|name| !is_requested(name)).map(named).collect();
+        (self.header, self.places, self.ignored) = (header, places, ignored);
         Ok(())
     }
 
@@ -130,9 +181,29 @@ impl Reader {
         Ok(true)
     }
 
-    /// Value of the current row in the requested column with this index; empty if missing.
+    /// Value of the current row in the requested column with this index; empty if it is missing or the column absent.
     pub(super) fn value(&self, column: usize) -> Result<&str, Problem> {
-        self.field(self.places[column])
+        self.places[column].map_or(Ok(""), |place| self.field(place))
+    }
+
+    /// Whether the file has the requested column with this index.
+    pub(super) fn has_column(&self, column: usize) -> bool {
+        self.places[column].is_some()
+    }
+
+    /// Whether the current row has no value in any column. Spreadsheets write such rows after the last one.
+    pub(super) fn is_blank(&self) -> bool {
+        self.record.iter().all(|value| value.trim_ascii().is_empty())
+    }
+
+    /// Whether numbers may have a decimal comma, because commas separate no values.
+    pub(super) fn has_decimal_commas(&self) -> bool {
+        self.form.delimiter == b';'
+    }
+
+    /// Whether the current row ends with the file, without a line break.
+    pub(super) fn is_unended(&self) -> bool {
+        self.is_unended
     }
 
     /// Line on which the current row starts, from 1.
@@ -166,7 +237,8 @@ impl Reader {
             let line_breaks = count(self.record.as_slice(), b'\n');
             if self.record.as_slice().contains(&0) {
                 self.line = end.line() - line_breaks;
-                return self.end_or_error_at_nul();
+                let empty_lines = self.line - start.line();
+                return self.end_or_error_at_nul(end.byte() - start.byte() - empty_lines);
             }
             // The record ended with its line break, so the reader is on the next line.
             self.line = end.line() - line_breaks - 1;
@@ -183,9 +255,9 @@ impl Reader {
         }
     }
 
-    /// Decides what a record with a NUL means. It is [`END`] if the file is complete, for which this returns false.
-    /// Otherwise the file has a NUL of its own, or was cut off within a record, which are errors.
-    fn end_or_error_at_nul(&mut self) -> Result<bool, ImportError> {
+    /// Handles a record of `bytes` bytes with NUL. Returns false at the end of a complete file, and true for a complete
+    /// last row without a line break; an invalid character and a truncated file are errors.
+    fn end_or_error_at_nul(&mut self, bytes: u64) -> Result<bool, ImportError> {
         let record = self.record.clone();
         if self.read()? {
             // A record follows, so this NUL is a character of the file, not `END`. A line break ended the record, so
@@ -193,11 +265,20 @@ impl Reader {
             self.line -= 1;
             return Err(self.damaged(None, Problem::Nul));
         }
-        // Nothing follows: either `END` is a record of its own, or it was appended to a record that is cut off.
-        match record.as_slice() {
-            END if record.len() == 1 => Ok(false),
-            _ => Err(self.damaged(None, Problem::CutOff)),
+        // Nothing follows: either `END` is a record of its own, or it ends the last value.
+        if record.len() == 1 && record.as_slice() == END {
+            return Ok(false);
         }
+        if count(record.as_slice(), 0) > 1 {
+            return Err(self.damaged(None, Problem::Nul));
+        }
+        self.record = record.iter().map(|value| value.strip_suffix(END).unwrap_or(value)).collect();
+        // `END` takes the place of the line break.
+        if self.record.len() != self.width || !self.quotes_fit(bytes) {
+            return Err(self.damaged(None, Problem::CutOff));
+        }
+        self.is_unended = true;
+        Ok(true)
     }
 
     fn read(&mut self) -> Result<bool, ImportError> {
@@ -219,9 +300,8 @@ impl Reader {
 
     /// Line of the row after `start` that is too long, and the index of the value in which it passes the limit.
     fn long_value(&self, start: &Position) -> io::Result<(u64, usize)> {
-        let mut text = source(&self.path)?.map(|source| source.text).into_iter();
         let mut row = Vec::with_capacity(ROW_BYTES);
-        if let Some(mut text) = text.next() {
+        if let Ok(Source { mut text, .. }) = source(&self.path)? {
             io::copy(&mut text.by_ref().take(start.byte()), &mut io::sink())?;
             text.take(ROW_BYTES as u64).read_to_end(&mut row)?;
         }
@@ -232,7 +312,7 @@ impl Reader {
             match byte {
                 // Of a doubled quote, the first ends a part of the value and the second begins another.
                 b'"' => quoted = !quoted,
-                b',' if !quoted => place += 1,
+                byte if byte == self.form.delimiter && !quoted => place += 1,
                 _ => {}
             }
         }
@@ -241,13 +321,14 @@ impl Reader {
 
     /// Whether the quotes of a record with `bytes` bytes follow RFC 4180. The parser accepts a quote anywhere, and may
     /// then read all lines up to the next quote as one value. The number of bytes reveals such a quote: a value that
-    /// contains a quote, comma or line break has two quotes around it and its own quotes doubled, and any other value
+    /// contains a quote, delimiter or line break has two quotes around it and its own quotes doubled, and any other value
     /// has two quotes around it or none.
     fn quotes_fit(&self, bytes: u64) -> bool {
         let (fields, text) = (self.record.len() as u64, self.record.as_slice());
-        let is_special = |value: &&[u8]| value.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n'));
+        let delimiter = self.form.delimiter;
+        let is_special = |value: &&[u8]| value.iter().any(|byte| matches!(byte, b'"' | b'\n') || *byte == delimiter);
         let special = self.record.iter().filter(is_special).count() as u64;
-        // The bytes without optional quotes. Each value is followed by a comma or the line break.
+        // The bytes without optional quotes. Each value is followed by a delimiter or the line break.
         let needed = text.len() as u64 + fields + 2 * special + count(text, b'"');
         // The remaining bytes must be pairs of quotes, at most one around each value that needs none.
         bytes.checked_sub(needed).is_some_and(|spare| spare % 2 == 0 && spare / 2 <= fields - special)
@@ -263,18 +344,53 @@ impl Reader {
     }
 }
 
-/// The file without its byte order mark, followed by [`END`]. `None` for UTF-16.
-fn source(path: &Path) -> io::Result<Option<Source>> {
+/// The file without its byte order mark, followed by [`END`]. The inner error is that of a file of another kind.
+fn source(path: &Path) -> io::Result<Result<Source, Problem>> {
     let mut file = File::open(path)?;
     let mut start = Vec::new();
-    file.by_ref().take(UTF8_BOM.len() as u64).read_to_end(&mut start)?;
-    if UTF16_BOMS.iter().any(|mark| start.starts_with(mark)) {
-        return Ok(None);
+    file.by_ref().take(START_BYTES).read_to_end(&mut start)?;
+    if let Some(problem) = not_a_table(&start) {
+        return Ok(Err(problem));
     }
-    if start == UTF8_BOM {
-        start.clear();
+    if start.starts_with(UTF8_MARK) {
+        start.drain(..UTF8_MARK.len());
     }
-    Ok(Some(Source { text: Cursor::new(start).chain(file).chain(END), left: ROW_BYTES }))
+    let form = Form::of(&start);
+    Ok(Ok(Source { text: Cursor::new(start).chain(file).chain(END), form, left: ROW_BYTES }))
+}
+
+impl Form {
+    /// The form of a file that starts with these bytes: its header tells it.
+    fn of(start: &[u8]) -> Self {
+        let mut counts = [0_u64; DELIMITERS.len()];
+        let (mut quoted, mut ends_in_cr) = (false, false);
+        let header = start.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(0);
+        let header = &start[header..];
+        if let Some([delimiter, b'\r' | b'\n']) = header.strip_prefix(b"sep=").and_then(|line| line.first_chunk()) {
+            let ends_in_cr = header[5] == b'\r' && header.get(6) != Some(&b'\n');
+            return Self { delimiter: *delimiter, ends_in_cr, has_separator_line: true };
+        }
+        for (place, byte) in header.iter().enumerate() {
+            match byte {
+                b'"' => quoted = !quoted,
+                b'\n' if !quoted => break,
+                b'\r' if !quoted => {
+                    ends_in_cr = header.get(place + 1) != Some(&b'\n');
+                    break;
+                }
+                byte if !quoted => {
+                    if let Some(delimiter) = DELIMITERS.iter().position(|delimiter| delimiter == byte) {
+                        counts[delimiter] += 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        // The first of several with the most: the comma, if there is none.
+        let most = counts.iter().copied().max().unwrap_or_default();
+        let delimiter = counts.iter().position(|count| *count == most).map_or(b',', |place| DELIMITERS[place]);
+        Self { delimiter, ends_in_cr, has_separator_line: false }
+    }
 }
 
 fn count(bytes: &[u8], wanted: u8) -> u64 {

@@ -61,6 +61,9 @@ pub enum ImportError {
     /// There are no movies to complete.
     #[error("the database has no movies to complete; import some first: `cinegraph import imdb` or `import csv`")]
     NothingToComplete,
+    /// `--strict`: the files have values that the import would change or ignore.
+    #[error("nothing was imported, because --strict allows no changes:\n{}", .0.join("\n"))]
+    Changes(Vec<String>),
     /// The files hold no movie to replace the generated ones with.
     #[error("the files contain no movie that can be imported; the generated movies were not replaced")]
     Empty,
@@ -83,6 +86,8 @@ pub enum Problem {
     Nul,
     #[error("the file is cut off: it ends without a line break, or inside quotes; copy it again")]
     CutOff,
+    #[error("the file is {kind}")]
+    OtherKind { kind: &'static str },
     #[error("the file is not gzip, or damaged: download it again")]
     BadGzip,
     #[error(
@@ -102,8 +107,8 @@ pub enum Problem {
          doubled"
     )]
     StrayQuote,
-    #[error("the header lacks this column: add it")]
-    MissingColumn,
+    #[error("the header lacks this column: add it. It has {found}")]
+    MissingColumn { found: String },
     #[error("the header has this column twice: remove one")]
     RepeatedColumn,
     #[error("values in this row: {found}, columns in the header: {expected}")]
@@ -118,10 +123,16 @@ pub enum Problem {
     NotANumber { value: String },
     #[error("{value} is out of range: the largest number is about 1.8e308")]
     NumberOutOfRange { value: String },
+    #[error("{value} is off the scale of {metric}: expected {scale}")]
+    OffScale { value: String, metric: String, scale: String },
     #[error("{value:?} is not an id like {example}")]
     NotAnId { value: String, example: &'static str },
     #[error("{value:?} is not a date: write it like 1994-10-14")]
     NotADate { value: String },
+    #[error("{value:?} is not a time: write it like 1994-10-14 or 1994-10-14T12:00:00Z")]
+    NotATime { value: String },
+    #[error("{value:?} is not a language: write its code of two letters (ISO 639-1), like en")]
+    NotALanguage { value: String },
     #[error("{value:?} is not one of {}", allowed.join(", "))]
     NotOneOf { value: String, allowed: &'static [&'static str] },
     #[error("the text has {length} characters, expected {max} at most: shorten it")]

@@ -58,7 +58,7 @@ pub async fn import_links(
 ) -> Result<LinksSummary, ImportError> {
     let file = file_name(path);
     let total_bytes = path.metadata().map_err(|source| ImportError::Unreadable { file, source })?.len();
-    let mut reader = Reader::open(path, file, &COLUMNS)?;
+    let mut reader = Reader::open(path, file, &COLUMNS, &[])?;
     let mut import = begin_completing(store, clock).await?;
     let (mut rows, mut without_id) = (0, 0);
     let copied = import.copy(Staging::Links, |staged| {
@@ -76,7 +76,7 @@ pub async fn import_links(
     progress(Progress::Merging { file });
     let counts = import.link_movies().await?;
     let conflicts = import.link_conflicts(CONFLICTS_SHOWN).await?;
-    let nominees = finish(import, Generated::Refuse, store, progress).await?;
+    let nominees = finish(import, Generated::Refuse.into(), &ImportSummary::default(), store, progress).await?;
     let skipped = [
         (SkipReason::NoTmdbId, without_id),
         (SkipReason::Repeated, counts.repeated),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::ImportError;
 use super::full_names;
-use super::summary::Nominees;
+use super::summary::{ImportSummary, Nominees};
 use crate::clock::Clock;
 use crate::store::{CatalogueState, DataOrigin, Import, Installation, KnownNames, Store};
 
@@ -57,6 +57,21 @@ pub fn check_installation(installation: &Installation, generated: Generated) -> 
     }
 }
 
+/// What an import does beside reading the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// How to handle generated movies.
+    pub generated: Generated,
+    /// Whether values that would be changed or ignored are an error.
+    pub strict: bool,
+}
+
+impl From<Generated> for ImportOptions {
+    fn from(generated: Generated) -> Self {
+        Self { generated, strict: false }
+    }
+}
+
 /// Starts an import. Fails if the movie tables are host tables, or hold generated movies that must be kept.
 pub(super) async fn begin(store: &Store, generated: Generated, clock: &Clock) -> Result<Import, ImportError> {
     let (mut import, catalogue) = store.import(clock.now()).await?;
@@ -91,14 +106,19 @@ pub(super) fn file_name(path: &Path) -> &'static str {
 }
 
 /// Links nominees to credited people, commits, and analyzes the tables. Fails without a commit if generated movies
-/// would be replaced by none.
+/// would be replaced by none, or if the import is strict and the files have changes.
 pub(super) async fn finish(
     mut import: Import,
-    generated: Generated,
+    options: ImportOptions,
+    summary: &ImportSummary,
     store: &Store,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Nominees, ImportError> {
-    if generated == Generated::Replace && import.leaves_no_movie().await? {
+    let changes = summary.changes();
+    if options.strict && !changes.is_empty() {
+        return Err(ImportError::Changes(changes));
+    }
+    if options.generated == Generated::Replace && import.leaves_no_movie().await? {
         return Err(ImportError::Empty);
     }
     let links = import.link_nominees().await?;

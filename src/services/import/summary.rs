@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::changes::Changes;
+use crate::store::MergedMovie;
+
 /// Summary of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportSummary {
@@ -30,11 +33,17 @@ pub struct FileSummary {
     pub skipped: Vec<(SkipReason, u64)>,
     /// Columns that the import does not use.
     pub ignored_columns: Vec<String>,
+    /// What was changed or ignored in the values.
+    pub changes: Changes,
+    /// Movies that the database had under another TMDb id.
+    pub merged: Vec<MergedMovie>,
 }
 
 /// Why a row was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SkipReason {
+    /// A row without any value.
+    Blank,
     /// A metric without a value.
     NoValue,
     /// The file repeats the row.
@@ -72,6 +81,7 @@ pub enum SkipReason {
 impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Blank => "empty",
             Self::NoValue => "without a value",
             Self::Repeated => "the same as an earlier row",
             Self::SameNomination => "merged with an earlier row of the same nomination",
@@ -109,9 +119,21 @@ impl ImportSummary {
     pub fn is_unchanged(&self) -> bool {
         self.nominees.changed == 0 && self.files.iter().all(|file| file.inserted == 0 && file.updated == 0)
     }
+
+    /// What was changed or ignored in the files, a line each.
+    #[must_use]
+    pub fn changes(&self) -> Vec<String> {
+        self.files.iter().flat_map(FileSummary::change_lines).collect()
+    }
 }
 
 impl FileSummary {
+    fn change_lines(&self) -> Vec<String> {
+        let ignored = Some(&self.ignored_columns).filter(|columns| !columns.is_empty());
+        let ignored = ignored.map(|columns| format!("columns ignored in {}: {}", self.name, columns.join(", ")));
+        self.changes.lines(self.name).into_iter().chain(ignored).collect()
+    }
+
     /// Number of skipped rows.
     #[must_use]
     pub fn skipped_rows(&self) -> u64 {
@@ -133,8 +155,18 @@ impl fmt::Display for ImportSummary {
                 writeln!(f, "skipped in {}: {rows} {reason}", file.name)?;
             }
         }
-        for file in self.files.iter().filter(|file| !file.ignored_columns.is_empty()) {
-            writeln!(f, "columns ignored in {}: {}", file.name, file.ignored_columns.join(", "))?;
+        for line in self.changes() {
+            writeln!(f, "{line}")?;
+        }
+        for file in &self.files {
+            if let Some(MergedMovie { line, former, tmdb_id }) = file.merged.first() {
+                let count = file.merged.len();
+                writeln!(
+                    f,
+                    "merged in {}: {count} movies that had another TMDb id (line {line}: {former} is now {tmdb_id})",
+                    file.name
+                )?;
+            }
         }
         if !self.missing_files.is_empty() {
             writeln!(f, "missing (optional): {}", self.missing_files.join(", "))?;

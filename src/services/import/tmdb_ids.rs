@@ -61,7 +61,7 @@ pub async fn import_tmdb_ids(
     }
     progress(Progress::Merging { file });
     let merged = import.merge_tmdb_ids(date_in(file)).await?;
-    let nominees = finish(import, Generated::Refuse, store, progress).await?;
+    let nominees = finish(import, Generated::Refuse.into(), &ImportSummary::default(), store, progress).await?;
     let rows = lines.movies;
     let absent = (SkipReason::NotInDatabase, rows - merged.rows);
     let summary = FileSummary {

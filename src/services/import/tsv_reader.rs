@@ -9,6 +9,8 @@ use flate2::bufread::MultiGzDecoder;
 use memchr::{memchr, memchr_iter};
 
 use super::error::{ImportError, Problem};
+use super::file_kind::{UTF8_MARK, not_a_table};
+use super::values::shown;
 
 const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
 const NO_VALUE: &[u8] = br"\N";
@@ -35,6 +37,8 @@ pub(super) struct Reader {
     columns: &'static [&'static str],
     /// Index in the row of each requested column.
     places: Vec<usize>,
+    /// Whether the current row ends with the file, without a line break.
+    is_unended: bool,
 }
 
 impl Reader {
@@ -45,15 +49,24 @@ impl Reader {
     pub(super) fn open(path: &Path, file: &'static str, columns: &'static [&'static str]) -> Result<Self, ImportError> {
         let (handle, lines) = open(path).map_err(|source| ImportError::Unreadable { file, source })?;
         let (row, ends, places) = (Vec::new(), Vec::new(), Vec::new());
-        let mut reader = Self { file, lines, handle, row, ends, line: 0, width: 0, columns, places };
+        let mut reader = Self { file, lines, handle, row, ends, line: 0, width: 0, columns, places, is_unended: false };
+        // Read ahead; an error is that of the line that is read next.
+        if let Ok(Some(problem)) = reader.lines.fill_buf().map(not_a_table) {
+            return Err(ImportError::Damaged { file, line: 1, column: None, problem });
+        }
         if !reader.next_line()? {
             return Err(reader.damaged(None, Problem::EmptyFile));
         }
+        if reader.is_unended {
+            return Err(reader.damaged(None, Problem::CutOff));
+        }
         reader.width = reader.ends.len();
-        let header: Vec<&[u8]> = (0..reader.width).map(|place| reader.bytes(place)).collect();
+        let mut header: Vec<&[u8]> = (0..reader.width).map(|place| reader.bytes(place)).collect();
+        header[0] = header[0].strip_prefix(UTF8_MARK).unwrap_or(header[0]);
         let place = |column: &&str| {
             let place = header.iter().position(|name| *name == column.as_bytes());
-            place.ok_or_else(|| reader.damaged(Some(column), Problem::MissingColumn))
+            let found = || shown(&String::from_utf8_lossy(&header.join(&b", "[..])));
+            place.ok_or_else(|| reader.damaged(Some(column), Problem::MissingColumn { found: found() }))
         };
         reader.places = columns.iter().map(place).collect::<Result<_, _>>()?;
         Ok(reader)
@@ -68,6 +81,9 @@ impl Reader {
             return Ok(false);
         }
         if self.ends.len() != self.width {
+            if self.is_unended {
+                return Err(self.damaged(None, Problem::CutOff));
+            }
             let problem = Problem::Width { found: self.ends.len(), expected: self.width };
             return Err(self.damaged(None, problem));
         }
@@ -102,6 +118,11 @@ impl Reader {
         self.line
     }
 
+    /// Whether the current row ends with the file, without a line break.
+    pub(super) fn is_unended(&self) -> bool {
+        self.is_unended
+    }
+
     /// Bytes read from disk so far.
     pub(super) fn bytes_read(&mut self) -> io::Result<u64> {
         self.handle.stream_position()
@@ -126,7 +147,13 @@ impl Reader {
             None => return Ok(false),
             Some(b'\n') => {}
             Some(_) if self.row.len() as u64 + 1 == LINE_BYTES => return Err(self.damaged(None, Problem::LineTooLong)),
-            Some(_) => return Err(self.damaged(None, Problem::CutOff)),
+            Some(last) => {
+                self.row.push(last);
+                self.is_unended = true;
+            }
+        }
+        if self.row.last() == Some(&b'\r') {
+            self.row.pop();
         }
         if memchr(0, &self.row).is_some() {
             return Err(self.damaged(None, Problem::Nul));

@@ -16,6 +16,8 @@ TRUNCATE public.movies,
          public.movie_lists,
          cinegraph.movie_discovery_scores,
          cinegraph.folded_titles,
+         cinegraph.former_tmdb_ids,
+         cinegraph.metric_sources,
          cinegraph.movie_blind_scores,
          cinegraph.snapshot,
          cinegraph.chosen_target_lists

@@ -1,11 +1,11 @@
 -- What the files say, row by row, checked but not merged. Columns in the order in which they are copied.
 CREATE TEMP TABLE staged_movies (
     line bigint, tmdb_id integer, imdb_id text, title text, release_date date, adult boolean, import_status text,
-    original_language text
+    original_language text, poster_path text, overview text, runtime integer, fetched_at timestamp
 ) ON COMMIT DROP;
 CREATE TEMP TABLE staged_people (line bigint, tmdb_id integer, name text) ON COMMIT DROP;
 CREATE TEMP TABLE staged_metrics (
-    line bigint, tmdb_id integer, source text, metric_type text, value double precision
+    line bigint, tmdb_id integer, source text, metric_type text, value double precision, fetched_at timestamp
 ) ON COMMIT DROP;
 CREATE TEMP TABLE staged_lists (
     line bigint, list_key text, tmdb_id integer, list_position integer, edition text

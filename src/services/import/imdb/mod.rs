@@ -11,8 +11,9 @@ mod rows;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::changes::{Change, Changes};
 use super::error::{ImportError, Problem};
-use super::session::{CHUNK_BYTES, Generated, NAMES, Progress, begin, finish};
+use super::session::{CHUNK_BYTES, ImportOptions, NAMES, Progress, begin, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
 use super::tsv_reader::Reader;
 use crate::clock::Clock;
@@ -80,7 +81,7 @@ pub async fn import_imdb(
     store: &Store,
     dir: &Path,
     min_votes: u32,
-    generated: Generated,
+    options: impl Into<ImportOptions>,
     clock: &Clock,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<ImportSummary, ImportError> {
@@ -93,7 +94,8 @@ pub async fn import_imdb(
     if min_votes > 0 && RATINGS.find(dir).is_none() {
         return Err(ImportError::NoRatings(dir.to_owned()));
     }
-    let mut import = begin(store, generated, clock).await?;
+    let options = options.into();
+    let mut import = begin(store, options.generated, clock).await?;
     let mut summary = ImportSummary::default();
     let staged = stage_all(&mut import, dir, min_votes, &mut summary.missing_files, progress).await?;
     for (dump, staged) in staged {
@@ -105,7 +107,7 @@ pub async fn import_imdb(
             summary.files.push(genres_summary(genres));
         }
     }
-    summary.nominees = finish(import, generated, store, progress).await?;
+    summary.nominees = finish(import, options, &summary, store, progress).await?;
     Ok(summary)
 }
 
@@ -122,18 +124,21 @@ async fn stage_all(
     let mut staged = Vec::new();
     let mut ratings = Ratings::new(&known, min_votes);
     // Ratings are read first, because they select titles, but merged after the titles that they refer to.
-    let read = stage(import, &RATINGS, dir, |reader, rows| ratings.append(reader, rows), progress).await?;
+    let read = stage(import, &RATINGS, dir, |reader, rows, _| ratings.append(reader, rows), progress).await?;
     let ratings_read = (&RATINGS, read);
     let mut movies = Movies::new(&known, ratings.done());
-    let read = stage(import, &TITLES, dir, |reader, rows| movies.append(reader, rows), progress).await?;
+    let read =
+        stage(import, &TITLES, dir, |reader, rows, changes| movies.append(reader, rows, changes), progress).await?;
     staged.push((&TITLES, read));
     staged.push(ratings_read);
     let mut credits = Credits::new(&known, movies.done());
     // In the same way, credits select people, and are merged after the people.
-    let read = stage(import, &PRINCIPALS, dir, |reader, rows| credits.append(reader, rows), progress).await?;
+    let read = stage(import, &PRINCIPALS, dir, |reader, rows, changes| credits.append(reader, rows, changes), progress)
+        .await?;
     let credits_read = (&PRINCIPALS, read);
     let names = Names::new(&known, credits.done());
-    let read = stage(import, &PEOPLE, dir, |reader, rows| names.append(reader, rows), progress).await?;
+    let read =
+        stage(import, &PEOPLE, dir, |reader, rows, changes| names.append(reader, rows, changes), progress).await?;
     staged.push((&PEOPLE, read));
     staged.push(credits_read);
     let mut present = Vec::new();
@@ -151,6 +156,7 @@ struct Staged {
     file: &'static str,
     rows: u64,
     skipped: BTreeMap<SkipReason, u64>,
+    changes: Changes,
 }
 
 /// Copies the lines accepted by `append` into the staging table of a dump. `None` if the file does not exist.
@@ -158,7 +164,7 @@ async fn stage(
     import: &mut Import,
     dump: &Dump,
     dir: &Path,
-    mut append: impl FnMut(&Reader, &mut CopyText) -> Result<Option<SkipReason>, ImportError>,
+    mut append: impl FnMut(&Reader, &mut CopyText, &mut Changes) -> Result<Option<SkipReason>, ImportError>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Option<Staged>, ImportError> {
     let Some(file) = dump.find(dir) else { return Ok(None) };
@@ -166,7 +172,7 @@ async fn stage(
     let unreadable = |source| ImportError::Unreadable { file, source };
     let total_bytes = path.metadata().map_err(unreadable)?.len();
     let mut reader = Reader::open(&path, file, dump.columns)?;
-    let mut staged = Staged { file, rows: 0, skipped: BTreeMap::new() };
+    let mut staged = Staged { file, rows: 0, skipped: BTreeMap::new(), changes: Changes::default() };
     let copied = import.copy(dump.staging, |rows| {
         for _ in 0..CHUNK_LINES {
             if rows.bytes().len() >= CHUNK_BYTES {
@@ -176,7 +182,10 @@ async fn stage(
                 return Ok(false);
             }
             staged.rows += 1;
-            if let Some(reason) = append(&reader, rows)? {
+            if reader.is_unended() {
+                staged.changes.count(Change::NoLineBreak, reader.line(), "");
+            }
+            if let Some(reason) = append(&reader, rows, &mut staged.changes)? {
                 *staged.skipped.entry(reason).or_default() += 1;
             }
         }
@@ -208,7 +217,8 @@ impl Staged {
             *self.skipped.entry(reason).or_default() += unmerged;
         }
         let name = self.file;
-        FileSummary { rows: self.rows, skipped: self.skipped.into_iter().collect(), ..merge_summary(name, merged) }
+        let skipped = self.skipped.into_iter().collect();
+        FileSummary { rows: self.rows, skipped, changes: self.changes, ..merge_summary(name, merged) }
     }
 }
 

@@ -1,17 +1,18 @@
 //! Converts lines of the dumps to rows, or skips them with a reason.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::super::changes::{Change, Changes};
 use super::super::error::{ImportError, Problem};
+use super::super::ids::IMDB_NUMBER_MAX;
+use super::super::metric_names;
 use super::super::summary::SkipReason;
 use super::super::tsv_reader::Reader;
-use super::super::values::{TEXT, integer, number, shown};
+use super::super::values::{cut, integer, number, shown, without_control_characters};
 use crate::store::CopyText;
 use crate::store::{KnownMovie, KnownPerson};
 
-/// Largest number in an id: nine digits, which an `i32` can hold. In 2026, IMDb has reached 40 million for titles and
-/// 18 million for people.
-const NUMBER_MAX: i32 = 999_999_999;
 /// Minimum number of digits in an id. Smaller numbers are zero-padded.
 const ID_DIGITS: usize = 7;
 
@@ -84,7 +85,7 @@ impl<'a> Ratings<'a> {
 
     pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText) -> Outcome {
         let title = title(reader, 0)?;
-        let average = checked(reader, 1, number)?;
+        let average = checked(reader, 1, rating)?;
         let votes = checked(reader, 2, |value| integer(value, 0, i32::MAX))?;
         if votes.unsigned_abs() >= self.min_votes {
             self.voted.push(title);
@@ -121,7 +122,7 @@ impl<'a> Movies<'a> {
         Self { known, voted, taken: Vec::new() }
     }
 
-    pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText) -> Outcome {
+    pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText, changes: &mut Changes) -> Outcome {
         let number = title(reader, 0)?;
         if self.known.movies.contains_key(&number) {
             return Ok(Some(SkipReason::OtherSource));
@@ -132,9 +133,7 @@ impl<'a> Movies<'a> {
         if checked(reader, 3, flag)? {
             return Ok(Some(SkipReason::Adult));
         }
-        let Some(name) = reader.optional(2)?.filter(|name| !name.is_empty()) else {
-            return Ok(Some(SkipReason::NoName));
-        };
+        let Some(name) = text(reader, 2, changes)? else { return Ok(Some(SkipReason::NoName)) };
         let Some(year) = reader.optional(4)? else { return Ok(Some(SkipReason::NoYear)) };
         let year = integer(year, 1, 9999).map_err(|problem| reader.bad(4, problem))?;
         if self.voted.as_ref().is_some_and(|voted| !voted.contains(number)) {
@@ -144,7 +143,7 @@ impl<'a> Movies<'a> {
         rows.begin_row(reader.line());
         rows.text(&(-number).to_string());
         rows.text(reader.required(0)?);
-        rows.text(cut(name));
+        rows.text(&name);
         rows.text(&format!("{year:04}-01-01"));
         match reader.optional(5)? {
             Some(genres) => rows.text(&with_tmdb_names(genres)),
@@ -177,7 +176,7 @@ impl<'a> Credits<'a> {
         Self { known, taken, people: Vec::new() }
     }
 
-    pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText) -> Outcome {
+    pub(super) fn append(&mut self, reader: &Reader, rows: &mut CopyText, changes: &mut Changes) -> Outcome {
         let movie = title(reader, 0)?;
         match self.known.movies.get(&movie) {
             Some(known) if known.has_credits => return Ok(Some(SkipReason::OtherSource)),
@@ -199,7 +198,7 @@ impl<'a> Credits<'a> {
                 rows.text("Acting");
                 rows.null();
                 match reader.optional(4)? {
-                    Some(characters) => rows.text(cut(&roles(characters))),
+                    Some(characters) => rows.text(&stored(roles(characters).into(), reader.line(), changes)),
                     None => rows.null(),
                 }
                 rows.text(&ordering.to_string());
@@ -261,7 +260,7 @@ impl<'a> Names<'a> {
         Self { known, credited }
     }
 
-    pub(super) fn append(&self, reader: &Reader, rows: &mut CopyText) -> Outcome {
+    pub(super) fn append(&self, reader: &Reader, rows: &mut CopyText, changes: &mut Changes) -> Outcome {
         let number = person(reader, 0)?;
         if !self.credited.contains(number) {
             return Ok(Some(SkipReason::NoCredit));
@@ -269,13 +268,11 @@ impl<'a> Names<'a> {
         if self.known.people.contains_key(&number) {
             return Ok(Some(SkipReason::OtherSource));
         }
-        let Some(name) = reader.optional(1)?.filter(|name| !name.is_empty()) else {
-            return Ok(Some(SkipReason::NoName));
-        };
+        let Some(name) = text(reader, 1, changes)? else { return Ok(Some(SkipReason::NoName)) };
         rows.begin_row(reader.line());
         rows.text(&(-number).to_string());
         rows.text(reader.required(0)?);
-        rows.text(cut(name));
+        rows.text(&name);
         rows.end_row();
         Ok(None)
     }
@@ -306,7 +303,7 @@ fn number_of(id: &str, prefix: &str, example: &'static str) -> Result<i32, Probl
         .strip_prefix(prefix)
         .filter(|digits| digits.len() == ID_DIGITS || digits.len() > ID_DIGITS && !digits.starts_with('0'));
     let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| (1..=NUMBER_MAX).contains(number));
+    let number = digits.and_then(|digits| digits.parse().ok()).filter(|number| (1..=IMDB_NUMBER_MAX).contains(number));
     number.ok_or_else(|| Problem::NotAnId { value: shown(id), example })
 }
 
@@ -331,10 +328,37 @@ fn roles(characters: &str) -> String {
     serde_json::from_str::<Vec<String>>(characters).map_or_else(|_| characters.to_owned(), |roles| roles.join(" / "))
 }
 
-/// Truncates a text to the size of its database column. It is not an error, as it is in a CSV file, because nobody can
-/// shorten a text in a dump.
-fn cut(text: &str) -> &str {
-    text.char_indices().nth(TEXT).map_or(text, |(end, _)| &text[..end])
+/// A rating, checked against its scale.
+fn rating(value: &str) -> Result<f64, Problem> {
+    let rating = number(value)?;
+    if let Some(metric) = metric_names::find("imdb", "rating_average") {
+        metric.check(rating, value)?;
+    }
+    Ok(rating)
+}
+
+/// The text in a column as it is stored; `None` if there is none.
+fn text<'a>(reader: &'a Reader, column: usize, changes: &mut Changes) -> Result<Option<Cow<'a, str>>, ImportError> {
+    let text = reader.optional(column)?.map(|text| stored(text.into(), reader.line(), changes));
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// The text without control characters, truncated to the size of its database column. Neither is an error, as a long
+/// text is in a CSV file, because nobody can change a text in a dump.
+fn stored<'a>(text: Cow<'a, str>, line: u64, changes: &mut Changes) -> Cow<'a, str> {
+    let clean = without_control_characters(&text);
+    let is_clean = matches!(clean, Cow::Borrowed(_));
+    let short = cut(clean.trim());
+    if is_clean && short.len() == text.len() {
+        return text;
+    }
+    if !is_clean {
+        changes.count(Change::ControlCharacters, line, &text);
+    }
+    if short.len() < clean.trim().len() {
+        changes.count(Change::Shortened, line, &text);
+    }
+    Cow::Owned(short.to_owned())
 }
 
 #[cfg(test)]
@@ -346,7 +370,7 @@ mod tests {
         let number = |id| number_of(id, "tt", "tt0111161").ok();
         assert_eq!(number("tt0000001"), Some(1));
         assert_eq!(number("tt10000000"), Some(10_000_000));
-        assert_eq!(number("tt999999999"), Some(NUMBER_MAX));
+        assert_eq!(number("tt999999999"), Some(IMDB_NUMBER_MAX));
         for id in ["tt0000000", "tt1", "tt00000001", "tt+000001", "tt1000000000", "nm0000001", "0000001", "tt", ""] {
             assert_eq!(number(id), None, "{id}");
         }
@@ -356,11 +380,5 @@ mod tests {
     fn character_lists_are_joined() {
         assert_eq!(roles(r#"["Jules \"J\" É","Self"]"#), "Jules \"J\" É / Self");
         assert_eq!(roles("no list"), "no list");
-    }
-
-    #[test]
-    fn long_texts_are_truncated_at_character_boundaries() {
-        assert_eq!(cut(&"é".repeat(TEXT + 1)), "é".repeat(TEXT));
-        assert_eq!(cut("short"), "short");
     }
 }

@@ -1,0 +1,455 @@
+//! Importing CSV files as people have them: other forms of values, other separators, files of other kinds. Each is read
+//! and counted, or refused with its line; nothing goes wrong silently.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use cinegraph::scoring::MovieId;
+use cinegraph::services::import::{Change, Generated, ImportError, ImportOptions, SkipReason};
+use cinegraph::store::MovieKey;
+use sqlx::PgPool;
+
+use crate::import::{Files, contents, of, strings};
+use crate::support::store_of;
+
+const MOVIES: &str = "tmdb_id,imdb_id,title,release_date,adult,import_status,original_language\n";
+const METRICS: &str = "tmdb_id,source,metric_type,value\n";
+
+/// Files with these movies, each row after the header, and nothing else.
+fn only_movies(rows: &str) -> Files {
+    let files = Files::new();
+    for name in [
+        "people.csv",
+        "external_metrics.csv",
+        "movie_lists.csv",
+        "movie_credits.csv",
+        "festival_nominations.csv",
+        "movie_genres.csv",
+    ] {
+        files.remove(name);
+    }
+    files.write("movies.csv", format!("{MOVIES}{rows}"));
+    files
+}
+
+fn movie(tmdb_id: &str, imdb_id: &str, language: &str) -> String {
+    format!("{tmdb_id},{imdb_id},A Title,1994-10-14,false,full,{language}\n")
+}
+
+/// The error of importing the catalogue with this metrics file.
+async fn metrics_error(pool: &PgPool, row: &str) -> String {
+    let files = Files::new();
+    files.write("external_metrics.csv", format!("{METRICS}{row}\n"));
+    files.import(pool).await.expect_err(row).to_string()
+}
+
+#[sqlx::test]
+async fn ids_in_other_forms_are_normalised_and_counted(pool: PgPool) {
+    let rows = [
+        movie("1", "55", "en"),
+        movie(" 2 ", "TT0000066", "en"),
+        movie("3.0", "https://www.imdb.com/es/title/tt77/?ref_=fn_al", "en"),
+        movie("https://www.themoviedb.org/movie/4-a-title", "  tt0000088", "en"),
+        movie("5", "tt0000099", "en"),
+    ];
+    let files = only_movies(&rows.concat());
+    files.write("movie_genres.csv", "tmdb_id,genre\n3.0,Drama\n");
+
+    let summary = files.import(&pool).await.unwrap();
+
+    let ids = "SELECT tmdb_id || ' ' || imdb_id FROM movies ORDER BY tmdb_id";
+    assert_eq!(strings(&pool, ids).await, ["1 tt0000055", "2 tt0000066", "3 tt0000077", "4 tt0000088", "5 tt0000099"]);
+    let changes = &of(&summary, "movies.csv").changes;
+    assert_eq!([Change::ImdbId, Change::TmdbId, Change::Spaces].map(|change| changes.of(change)), [3, 2, 2]);
+    let text = summary.to_string();
+    assert!(text.contains("changed in movies.csv: 3 IMDb ids normalised (line 2: \"55\")"), "{text}");
+
+    for (row, says) in [
+        (movie("7", "tt００１２", "en"), "line 2, column imdb_id: \"tt００１２\" is not an id like tt0111161"),
+        (movie("7", "nm0000151", "en"), "line 2, column imdb_id: \"nm0000151\" is not an id"),
+        (
+            movie("7", "tt0000055", "en") + &movie("8", "55", "en"),
+            "line 3, column imdb_id: tt0000055 is on line 2 already",
+        ),
+        (movie("7", "", "en") + &movie("7.00", "", "en"), "line 3, column tmdb_id: 7 is on line 2 already"),
+    ] {
+        let error = only_movies(&row).import(&pool).await.expect_err(says).to_string();
+        assert!(error.contains(says), "{error:?}, expected {says:?}");
+    }
+}
+
+#[sqlx::test]
+async fn placeholders_in_optional_columns_are_no_values(pool: PgPool) {
+    let files = Files::new();
+    files.write(
+        "movies.csv",
+        format!("{MOVIES}1,\\N,Nan,NULL,FALSE,Full,n/a\n2,nan,None,,False,full,None\n3,NaN,x,#N/A,false,soft,\n"),
+    );
+    files.replace("movie_credits.csv", "Directing,Director,,\n1,11,c2", "\\N,NULL,,N/A\n1,11,c2");
+    files.replace("external_metrics.csv", "7.5", "NaN");
+
+    let summary = files.import(&pool).await.unwrap();
+
+    let movies = "SELECT concat_ws('|', title, imdb_id, release_date, original_language) FROM movies ORDER BY id";
+    assert_eq!(strings(&pool, movies).await, ["Nan", "None", "x"]);
+    let changes = &of(&summary, "movies.csv").changes;
+    assert_eq!((changes.of(Change::Placeholder), changes.of(Change::Letters)), (7, 3));
+    assert_eq!(of(&summary, "movie_credits.csv").changes.of(Change::Placeholder), 3);
+    assert!(of(&summary, "external_metrics.csv").skipped.contains(&(SkipReason::NoValue, 2)));
+
+    let error = only_movies(&movie("\\N", "", "en")).import(&pool).await.unwrap_err().to_string();
+    assert!(error.contains("line 2, column tmdb_id: \"\\\\N\" is not a whole number"), "{error}");
+}
+
+#[sqlx::test]
+async fn sources_and_metric_types_are_normalised_and_unknown_ones_reported(pool: PgPool) {
+    let files = Files::new();
+    files.write(
+        "external_metrics.csv",
+        format!(
+            "{METRICS}1,TMDB,Rating Average,7\n1,IMDb.com,rating-average,8\n1,Rotten Tomatoes,TOMATOMETER,90\n\
+             1,Metacritic,metascore,70\n1,tmdb,ratng_average,7\n2,tmdb,ratng_average,7\n2,letterboxd,stars,4\n"
+        ),
+    );
+
+    let summary = files.import(&pool).await.unwrap();
+
+    let metrics = "SELECT source || ' ' || metric_type FROM external_metrics ORDER BY id";
+    assert_eq!(
+        strings(&pool, metrics).await,
+        [
+            "tmdb rating_average",
+            "imdb rating_average",
+            "rotten_tomatoes tomatometer",
+            "metacritic metascore",
+            "tmdb ratng_average",
+            "tmdb ratng_average",
+            "letterboxd stars"
+        ]
+    );
+    assert_eq!(of(&summary, "external_metrics.csv").changes.of(Change::MetricName), 7);
+    let text = summary.to_string();
+    let unknown = "unknown in external_metrics.csv: 2 rows of the metric \"tmdb ratng_average\", which no score uses \
+                   (line 6); the nearest known one is \"tmdb rating_average\"";
+    assert!(text.contains(unknown) && text.contains("1 rows of the metric \"letterboxd stars\""), "{text}");
+
+    // Two names of one metric contradict each other.
+    let error = metrics_error(&pool, "1,TMDB,rating_average,7\n1,tmdb,rating_average,8").await;
+    assert!(error.contains("line 3: tmdb rating_average of film 1 is on line 2 already, with other values"), "{error}");
+}
+
+#[sqlx::test]
+async fn values_off_their_scale_are_refused(pool: PgPool) {
+    for (row, says) in [
+        (
+            "1,imdb,rating_average,75",
+            "line 2, column value: 75 is off the scale of imdb rating_average: expected 0 to 10",
+        ),
+        ("1,TMDb,rating_average,-0.1", "-0.1 is off the scale of tmdb rating_average"),
+        ("1,metacritic,metascore,101", "101 is off the scale of metacritic metascore: expected 0 to 100"),
+        ("1,rotten_tomatoes,tomatometer,1e3", "1e3 is off the scale"),
+        ("1,tmdb,budget,-1", "-1 is off the scale of tmdb budget: expected 0 at least"),
+        ("1,tmdb,popularity_score,-3", "-3 is off the scale"),
+        ("1,imdb,rating_votes,1.234", "1.234 is off the scale of imdb rating_votes: expected a whole number"),
+        ("1,imdb,rating_average,inf", "line 2, column value: \"inf\" is not a number"),
+        ("1,other,anything,-Infinity", "\"-Infinity\" is not a number"),
+        ("1,other,anything,Nan", "\"Nan\" is not a number"),
+        ("1,imdb,rating_average,\"7,5\"", "\"7,5\" is not a number: write it like 7.5"),
+    ] {
+        let error = metrics_error(&pool, row).await;
+        assert!(error.contains(says), "{error:?}, expected {says:?}");
+    }
+}
+
+#[sqlx::test]
+async fn languages_genres_and_organizations_have_one_spelling(pool: PgPool) {
+    let files = Files::new();
+    files.replace("movies.csv", "full,en", "full,English");
+    files.replace("movies.csv", "full,fr", "full, FR ");
+    files.write("movie_genres.csv", "tmdb_id,genre\n1,drama\n1,Sci-Fi\n2,Film-Noir\n2,film noir\n3,SCIENCE FICTION\n");
+    files.append(
+        "festival_nominations.csv",
+        "local,2030,Prize,1,,true\n\" LOC AL\",2030,Prize,3,,true\nampas,1995,BEST PICTURE,2,,true\n",
+    );
+    files.append("movie_lists.csv", "1001_Movies,3,9,\n");
+
+    let summary = files.import(&pool).await.unwrap();
+
+    let languages = "SELECT original_language FROM movies WHERE original_language IS NOT NULL ORDER BY id";
+    assert_eq!(strings(&pool, languages).await, ["en", "fr"]);
+    let genres = "SELECT tmdb_id || ' ' || name FROM genres ORDER BY id";
+    assert_eq!(strings(&pool, genres).await, ["18 Drama", "878 Science Fiction", "-1 Film-Noir"]);
+    let organizations = "SELECT abbreviation FROM festival_organizations ORDER BY id";
+    assert_eq!(strings(&pool, organizations).await, ["AMPAS", "LOCAL"]);
+    let lists = "SELECT source_key FROM movie_lists ORDER BY id";
+    assert_eq!(strings(&pool, lists).await, ["1001_movies", "my_best-films"]);
+    assert_eq!(of(&summary, "movies.csv").changes.of(Change::Language), 2);
+    let names = ["movie_genres.csv", "festival_nominations.csv", "movie_lists.csv"];
+    assert_eq!(names.map(|name| of(&summary, name).changes.of(Change::Name)), [4, 3, 1]);
+
+    // In a later import, the spelling of the database counts.
+    files.write("movie_genres.csv", "tmdb_id,genre\n3,FILM-NOIR\n");
+    files.write(
+        "festival_nominations.csv",
+        "organization,year,category,movie_tmdb_id,person_name,won\nLocal,2031,Prize,1,,true\n",
+    );
+    files.import(&pool).await.unwrap();
+    assert_eq!(strings(&pool, genres).await.len(), 3);
+    assert_eq!(strings(&pool, organizations).await.len(), 2);
+
+    for language in ["Klingon", "qq", "1994"] {
+        let error = only_movies(&movie("1", "", language)).import(&pool).await.unwrap_err().to_string();
+        assert!(
+            error.starts_with("movies.csv, line 2, column original_language: ") && error.contains(language),
+            "{error}"
+        );
+    }
+}
+
+#[sqlx::test]
+async fn control_characters_become_spaces(pool: PgPool) {
+    let files = Files::new();
+    files.replace("people.csv", "Ann Lee", "Ann\x1b[2JLee\x07");
+    files.replace("people.csv", "Bo Lee", "\"Bo\rLee\r\nJr \u{85}\u{202b}x\u{202c}\"");
+
+    let summary = files.import(&pool).await.unwrap();
+
+    let names = "SELECT name FROM people ORDER BY id LIMIT 2";
+    assert_eq!(strings(&pool, names).await, ["Ann [2JLee", "Bo Lee\nJr  \u{202b}x\u{202c}"]);
+    assert_eq!(of(&summary, "people.csv").changes.of(Change::ControlCharacters), 2);
+    assert!(!summary.to_string().contains('\x1b'), "the example is escaped");
+}
+
+#[sqlx::test]
+async fn other_separators_and_line_ends_are_read(pool: PgPool) {
+    Files::new().import(&pool).await.unwrap();
+    let forms: [(&str, fn(&str) -> String); 6] = [
+        ("semicolons and decimal commas", |text| text.replace(',', ";").replace("7.5", "7,5").replace("8.25", "8,25")),
+        ("tabs", |text| text.replace(',', "\t")),
+        ("bars", |text| text.replace(',', "|")),
+        ("CR alone", |text| text.replace('\n', "\r")),
+        ("a line with the separator", |text| format!("sep=;\r\n{}", text.replace(',', ";").replace('\n', "\r\n"))),
+        ("header in other letters", |text| {
+            let (header, rows) = text.split_once('\n').unwrap();
+            format!("{}\n{rows}", header.to_uppercase().replace(',', " , "))
+        }),
+    ];
+    for (form, write) in forms {
+        let files = Files::new();
+        for (name, text) in [
+            (
+                "external_metrics.csv",
+                "tmdb_id,source,metric_type,value\n1,tmdb,rating_average,7.5\n1,imdb,rating_average,8.25\n",
+            ),
+            ("movie_genres.csv", "tmdb_id,genre\n1,Drama\n3,Noir\n"),
+        ] {
+            files.write(name, write(text));
+        }
+        let summary = files.import(&pool).await.unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert!(summary.is_unchanged(), "{form}: {summary}");
+    }
+    let files = Files::new();
+    files.write("movie_genres.csv", "tmdb_id;genre\r1;Drama\rx;Noir\r");
+    let error = files.import(&pool).await.unwrap_err().to_string();
+    assert!(error.starts_with("movie_genres.csv, line 3, column tmdb_id: \"x\""), "{error}");
+}
+
+#[sqlx::test]
+async fn files_of_other_kinds_are_named(pool: PgPool) {
+    for (bytes, says) in [
+        (&b"\x1f\x8b\x08\0"[..], "the file is compressed with gzip"),
+        (b"PK\x03\x04\x14\0", "the file is a ZIP archive, as workbooks of Excel (.xlsx)"),
+        (b"<!DOCTYPE html><html>", "the file is an HTML or XML page"),
+        (b" [{\"tmdb_id\": 1}]", "the file is JSON"),
+        (b"\xff\xfet\0", "the file is UTF-16"),
+        // The file of another name, and one without a header.
+        (
+            b"list_key,tmdb_id\nx,1\n",
+            "line 1, column genre: the header lacks this column: add it. It has list_key, tmdb_id",
+        ),
+        (b"1,Drama\n2,Drama\n", "It has 1, Drama"),
+    ] {
+        let files = Files::new();
+        files.write("movie_genres.csv", bytes);
+        let error = files.import(&pool).await.unwrap_err().to_string();
+        assert!(error.starts_with("movie_genres.csv, line 1") && error.contains(says), "{error:?}, expected {says:?}");
+    }
+    assert!(strings(&pool, "SELECT title FROM movies").await.is_empty());
+}
+
+#[sqlx::test]
+async fn a_complete_last_row_needs_no_line_break(pool: PgPool) {
+    for last in ["3,Essay", "3,\"Essay\"", "3,Essay\r", "3,\"A \"\"B\"\", C\nD\""] {
+        let files = Files::new();
+        files.append("movie_genres.csv", last);
+        let summary = files.import(&pool).await.unwrap();
+        assert_eq!(of(&summary, "movie_genres.csv").changes.of(Change::NoLineBreak), 1, "{last:?}");
+        assert!(summary.to_string().contains("movie_genres.csv: the last row has no line break (line 6)"), "{summary}");
+    }
+    for cut in ["3", "3,\"Essay", "3,\"Essay\"\"", "3,\"Essay, \"\"a\"\", b", "\"3,Essay"] {
+        let files = Files::new();
+        files.append("movie_genres.csv", cut);
+        let error = files.import(&pool).await.expect_err(cut).to_string();
+        assert!(error.starts_with("movie_genres.csv, line 6: the file is cut off"), "{cut:?}: {error}");
+    }
+}
+
+#[sqlx::test]
+async fn rows_of_separators_alone_are_skipped(pool: PgPool) {
+    let files = Files::new();
+    files.append("movie_lists.csv", ",,,\n , ,,\n,,,");
+
+    let summary = files.import(&pool).await.unwrap();
+
+    assert_eq!(of(&summary, "movie_lists.csv").skipped, [(SkipReason::Blank, 3)]);
+}
+
+#[sqlx::test]
+async fn optional_columns_are_stored_and_absent_ones_keep_their_values(pool: PgPool) {
+    let movies = "SELECT concat_ws('|', poster_path, overview, runtime) FROM movies ORDER BY id";
+    let metrics = "SELECT fetched_at::text FROM external_metrics ORDER BY id";
+    let files = only_movies("");
+    let header = MOVIES.trim_end();
+    let rows = [
+        "1,,A,,false,full,en,/a.jpg,\"Two\nlines\",102,2026-11-01T10:00:00+02:00\n",
+        "2,,B,,false,full,en,,,0,2025-01-02\n",
+    ];
+    files.write("movies.csv", format!("{header},poster_path,overview,runtime,fetched_at\n{}", rows.concat()));
+    files.write(
+        "external_metrics.csv",
+        "tmdb_id,source,metric_type,value,fetched_at\n1,imdb,rating_average,7,\n2,imdb,rating_average,7,2024-05-06 07:08:09\n",
+    );
+
+    files.import(&pool).await.unwrap();
+
+    assert_eq!(strings(&pool, movies).await, ["/a.jpg|Two\nlines|102", "0"]);
+    assert_eq!(strings(&pool, metrics).await, ["2026-11-01 08:00:00", "2024-05-06 07:08:09"]);
+    assert!(files.import(&pool).await.unwrap().is_unchanged());
+
+    files.write("movies.csv", format!("{MOVIES}{}{}", movie("1", "", "en"), movie("2", "", "en")));
+    files.write("external_metrics.csv", format!("{METRICS}1,imdb,rating_average,7\n2,imdb,rating_average,7\n"));
+    files.import(&pool).await.unwrap();
+    assert_eq!(strings(&pool, movies).await, ["/a.jpg|Two\nlines|102", "0"]);
+    assert_eq!(strings(&pool, metrics).await, ["2026-11-01 08:00:00", "2024-05-06 07:08:09"]);
+
+    // A column that is there, but empty, empties the value.
+    files.write("movies.csv", format!("{header},overview,runtime\n1,,A,,false,full,en,,90\n2,,B,,false,full,en,,\n"));
+    files.import(&pool).await.unwrap();
+    assert_eq!(strings(&pool, movies).await, ["/a.jpg|90", ""]);
+
+    for (value, says) in
+        [("-1", "column runtime: -1 is out of range: expected 0"), ("1h42", "column runtime: \"1h42\"")]
+    {
+        files.write("movies.csv", format!("{header},runtime\n1,,A,,false,full,en,{value}\n"));
+        let error = files.import(&pool).await.unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+    files.write("movies.csv", format!("{header},fetched_at\n1,,A,,false,full,en,1.11.2026\n"));
+    let error = files.import(&pool).await.unwrap_err().to_string();
+    assert!(error.contains("column fetched_at: \"1.11.2026\" is not a time"), "{error}");
+}
+
+/// The database id of the movie that a TMDb id finds.
+async fn found(pool: &PgPool, tmdb_id: i32) -> Option<MovieId> {
+    store_of(pool).movie_id(&MovieKey::Tmdb(tmdb_id)).await.unwrap()
+}
+
+#[sqlx::test]
+async fn a_movie_with_another_tmdb_id_is_the_same_movie(pool: PgPool) {
+    Files::new().import(&pool).await.unwrap();
+    let movie = found(&pool, 1).await;
+    let renamed = |id: &str| {
+        let files = only_movies(&format!("{id},TT1,Renamed,1994-10-14,false,full,en\n"));
+        files.write("movie_lists.csv", format!("list_key,tmdb_id,list_position,edition\n1001_movies,{id},7,2008\n"));
+        files
+    };
+
+    let summary = renamed("901").import(&pool).await.unwrap();
+
+    assert_eq!((of(&summary, "movies.csv").updated, of(&summary, "movies.csv").merged.len()), (1, 1));
+    assert!(
+        summary.to_string().contains("merged in movies.csv: 1 movies that had another TMDb id (line 2: 1 is now 901)")
+    );
+    assert_eq!(strings(&pool, "SELECT title FROM movies WHERE imdb_id = 'tt0000001'").await, ["Renamed"]);
+    assert_eq!(
+        strings(
+            &pool,
+            "SELECT count(*)::text FROM external_metrics AS e JOIN movies AS m ON m.id = movie_id WHERE m.tmdb_id = 901"
+        )
+        .await,
+        ["2"]
+    );
+    assert!(movie.is_some() && found(&pool, 1).await == movie && found(&pool, 901).await == movie);
+    assert!(renamed("901").import(&pool).await.unwrap().is_unchanged());
+
+    // Once more, and back to the first id.
+    renamed("902").import(&pool).await.unwrap();
+    for id in [1, 901, 902] {
+        assert_eq!(found(&pool, id).await, movie, "{id}");
+    }
+    renamed("1").import(&pool).await.unwrap();
+    for id in [1, 901, 902] {
+        assert_eq!(found(&pool, id).await, movie, "{id}");
+    }
+    assert_eq!(strings(&pool, "SELECT tmdb_id::text FROM cinegraph.former_tmdb_ids ORDER BY 1").await, ["901", "902"]);
+
+    // A former id that another movie gets is this movie's.
+    only_movies("901,tt0000555,Another,1994-10-14,false,full,en\n").import(&pool).await.unwrap();
+    let other = found(&pool, 901).await;
+    assert!(other.is_some() && other != movie);
+}
+
+#[sqlx::test]
+async fn a_movie_stored_twice_becomes_one_with_the_data_of_both(pool: PgPool) {
+    let files = Files::new();
+    files.import(&pool).await.unwrap();
+    // Under the new id without an IMDb id at first, on another list.
+    let new = only_movies("901,,The Film,1994-10-14,false,full,en\n");
+    new.write("movie_lists.csv", "list_key,tmdb_id,list_position,edition\nother,901,1,\n");
+    new.write("external_metrics.csv", format!("{METRICS}901,tmdb,rating_average,7.9\n"));
+    new.import(&pool).await.unwrap();
+    let kept = found(&pool, 901).await;
+
+    new.write("movies.csv", format!("{MOVIES}901,tt0000001,The Film,1994-10-14,false,full,en\n"));
+    let summary = new.import(&pool).await.unwrap();
+
+    assert_eq!(of(&summary, "movies.csv").merged.len(), 1);
+    assert_eq!(found(&pool, 1).await, kept);
+    let one = "SELECT tmdb_id || ' ' || array_to_string(cinegraph.list_keys(canonical_sources), ' ') FROM movies WHERE imdb_id = 'tt0000001'";
+    assert_eq!(strings(&pool, one).await, ["901 1001_movies my_best-films other"]);
+    let metrics = "SELECT source || ' ' || value FROM external_metrics AS e JOIN movies AS m ON m.id = movie_id
+                   WHERE m.tmdb_id = 901 ORDER BY source";
+    assert_eq!(strings(&pool, metrics).await, ["imdb 8.25", "tmdb 7.9"]);
+    let rows = "SELECT concat_ws(' ', (SELECT count(*) FROM movie_credits AS c WHERE c.movie_id = m.id),
+                                      (SELECT count(*) FROM festival_nominations AS n WHERE n.movie_id = m.id),
+                                      (SELECT count(*) FROM movie_genres AS g WHERE g.movie_id = m.id))
+                FROM movies AS m WHERE tmdb_id = 901";
+    assert_eq!(strings(&pool, rows).await, ["4 5 2"]);
+}
+
+#[sqlx::test]
+async fn strict_imports_refuse_what_would_be_changed_or_ignored(pool: PgPool) {
+    let strict = ImportOptions { generated: Generated::Refuse, strict: true };
+    Files::new().import_with(&pool, strict).await.unwrap();
+    let before = contents(&pool).await;
+    let faults: [(&str, &str, &str, &str); 7] = [
+        ("movies.csv", "tt0000001", "1", "IMDb ids normalised (line 2: \"1\")"),
+        ("movies.csv", "full,fr", "full,fra", "languages normalised (line 3: \"fra\")"),
+        ("people.csv", "Bo Lee", "Bo\x07Lee", "texts with control characters"),
+        ("people.csv", "12,Bo Lee", "12, Bo Lee", "values with spaces around them"),
+        ("external_metrics.csv", "2,tmdb,budget", "2,tmdb,buget", "the nearest known one is \"tmdb budget\""),
+        (
+            "movie_genres.csv",
+            "tmdb_id,genre\n1,Drama\n1,Heist\n2,Drama\n3,Noir\n",
+            "tmdb_id,genre,note\n1,Drama,x\n",
+            "columns ignored in movie_genres.csv: note",
+        ),
+        ("movie_genres.csv", "3,Noir\n", "3,Noir", "the last row has no line break"),
+    ];
+    for (file, from, to, says) in faults {
+        let files = Files::new();
+        files.replace(file, from, to);
+        let error = files.import_with(&pool, strict).await.expect_err(says);
+        assert!(matches!(error, ImportError::Changes(_)) && error.to_string().contains(says), "{error}");
+    }
+    assert_eq!(contents(&pool).await, before);
+}
