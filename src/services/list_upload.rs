@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::list_import::{Family, ImportedList, ListImportError, ListRequest, Resolutions, import_list};
 use super::lists::set_target;
 use super::{Administrator, ServiceError, Services};
-use crate::store::{ListMoveKind, ListName};
+use crate::store::{ListMoveKind, ListName, Task};
 
 /// Maximum length of the name and of the edition of a list, in characters: the size of the database column of the name.
 const NAME_MAX: usize = 500;
@@ -68,6 +68,10 @@ impl Services {
             let [joined, left] = [ListMoveKind::Joined, ListMoveKind::Left].map(|kind| imported.moved(kind).count());
             let (admin, list, films) = (by.label(), upload.key.as_str(), imported.movies);
             tracing::info!(admin, list, films, joined, left, is_target = upload.target, "list imported");
+            if imported.has_changed && self.person_quality {
+                // People's quality counts the lists of their movies.
+                self.store.request_task(Task::PersonQuality).await?;
+            }
             if let Some(target) = upload.target {
                 // In a transaction of its own, so that a limit on target lists does not undo the import.
                 let list = set_target(&self.store, &self.versions, configured, &upload.key, target).await?;

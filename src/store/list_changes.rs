@@ -63,11 +63,11 @@ impl ListChanges {
         self.transaction.checked(lists)
     }
 
-    /// Chooses a list as a target list, or no longer. Returns whether that was a change.
+    /// Chooses a list as a target list, or no longer.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn choose_target(&mut self, list_key: &str, target: bool) -> Result<bool, StoreError> {
+    pub async fn choose_target(&mut self, list_key: &str, target: bool) -> Result<(), StoreError> {
         let connection = self.transaction.connection();
         let changed = if target {
             sqlx::query!(
@@ -81,7 +81,7 @@ impl ListChanges {
                 .execute(connection)
                 .await
         };
-        Ok(self.transaction.checked(changed)?.rows_affected() > 0)
+        self.transaction.checked(changed).map(|_| ())
     }
 
     /// Deletes a list: from its movies, from the target lists and by name. Invalidates what was derived from it. Returns
