@@ -403,7 +403,7 @@ async fn failed_lookups_are_counted(pool: PgPool) {
     }
     // Movie details fail. The first root field that fails cancels the others, which wait for the same outage.
     let details = "{ predictions(decade: 1990) { nodes { movie { metrics { source } } } } }";
-    for query in [details, "{ lists { key } profiles { name } genres { name } }"] {
+    for query in [details, "{ lists { films } profiles { name } genres { name } }"] {
         let response = service.execute(query, json!({})).await;
         assert!(response["errors"].is_array(), "{response:#}");
     }
