@@ -58,11 +58,17 @@ impl Services {
             family: upload.family,
             resolutions: resolutions.unwrap_or_default(),
             expected_updated_at: upload.expected_updated_at,
+            // Administrators name the time of the list that they replace.
+            keep_most: false,
             dry_run: upload.dry_run,
         };
         let bytes = upload.text.as_bytes();
         let imported = import_list(&self.store, &self.clock, Some(&self.versions), bytes, request).await;
         let imported = imported.map_err(rejected)?;
+        if imported.movies == 0 {
+            let problem = format!("none of its {} rows matches a movie of this database", imported.matches.len());
+            return Err(ServiceError::invalid("input.text", problem));
+        }
         let configured = self.reference.configured_targets();
         if !upload.dry_run {
             let [joined, left] = [ListMoveKind::Joined, ListMoveKind::Left].map(|kind| imported.moved(kind).count());
@@ -106,8 +112,8 @@ impl ListUpload {
 fn rejected(error: ListImportError) -> ServiceError {
     match error {
         ListImportError::Database(error) => error.into(),
-        ListImportError::Key { .. } => ServiceError::invalid("input.key", error),
-        ListImportError::File(_) | ListImportError::NothingMatches { .. } => ServiceError::invalid("input.text", error),
+        ListImportError::Key { .. } | ListImportError::MostLeave { .. } => ServiceError::invalid("input.key", error),
+        ListImportError::File(_) => ServiceError::invalid("input.text", error),
         ListImportError::Report { .. } | ListImportError::OtherReport { .. } => {
             ServiceError::invalid("input.corrections", error)
         }

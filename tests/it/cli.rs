@@ -479,6 +479,19 @@ async fn lists_are_imported_reported_and_corrected(pool: PgPool) {
     assert!(text.contains("4,,Film 6,,without a year,tt0000006 Film 6 (1996),"), "{text}");
     fs::write(&report, text.replace("(1996),", "(1996),6")).unwrap();
 
+    // Neither corrections nor other files are replaced, and nothing is changed then.
+    for (to, message) in [(&report, "has corrections, which would be lost"), (&list, "exists and is no report")] {
+        let output = run(&url, &["import", "list", &list, "--key", "mine", "--report", to]);
+        assert!(!output.status.success() && stderr_of(&output).contains(message), "{}", stderr_of(&output));
+    }
+    // Rows that cannot be decided are reported even if no row can be.
+    let (undated, all) = (path("undated.csv"), path("all.csv"));
+    fs::write(&undated, "title,year\nFilm 2,\n=Film 4,\n").unwrap();
+    let output = run(&url, &["import", "list", &undated, "--key", "none", "--report", &all]);
+    assert!(!output.status.success() && stderr_of(&output).contains("none of the 2 rows"), "{}", stderr_of(&output));
+    let text = fs::read_to_string(&all).unwrap();
+    assert!(text.contains("2,,Film 2,,without a year,tt0000002 Film 2 (1992),") && text.contains("'=Film 4"), "{text}");
+
     // The list from standard input, with the corrected report.
     let arguments = ["import", "list", "-", "--key", "mine", "--resolve", &report, "--no-refresh"];
     let mut corrected = cinegraph(&url, &arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

@@ -130,10 +130,10 @@ async fn list_is_replaced_and_the_same_file_changes_nothing(pool: PgPool) {
     let store = catalogue(&pool).await;
     let other = "UPDATE movies SET canonical_sources = '{\"other\": {\"included\": true}}'";
     sqlx::query(other).execute(&pool).await.unwrap();
-    let first = import(&store, b"1,x\n7001\n7002\n7003\n", request()).await.unwrap();
+    let first = import(&store, b"7001\n7002\n7003\n", request()).await.unwrap();
     assert_eq!(titles(&first, ListMoveKind::Joined), ["Lantern Weir", "Copper Meridian", "The Salt Orchard"]);
     let before = contents(&pool).await;
-    let again = import(&store, b"1,x\n7001\n7002\n7003\n", request()).await.unwrap();
+    let again = import(&store, b"7001\n7002\n7003\n", request()).await.unwrap();
     assert!(!again.has_changed && again.moves.is_empty());
     assert_eq!(contents(&pool).await, before);
 
@@ -167,6 +167,27 @@ async fn list_is_replaced_and_the_same_file_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_list_that_most_movies_would_leave_is_kept(pool: PgPool) {
+    let store = catalogue(&pool).await;
+    sqlx::query(
+        "INSERT INTO movies (tmdb_id, title, canonical_sources, inserted_at, updated_at)
+         SELECT n, n, '{\"my-list\": {\"included\": true}}', now(), now() FROM generate_series(1, 24) AS n",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let before = contents(&pool).await;
+    let guarded = |dry_run| ListRequest { keep_most: true, dry_run, ..request() };
+    let error = import(&store, b"1\n2\n3\n7001\n", guarded(false)).await.unwrap_err().to_string();
+    assert!(error.starts_with("21 of the 24 movies of this list would leave it"), "{error}");
+    assert_eq!(contents(&pool).await, before);
+    assert_eq!(import(&store, b"1\n7001\n", guarded(true)).await.unwrap().movies, 2);
+    let half: String = (1..=12).map(|id| format!("{id}\n")).collect();
+    assert_eq!(import(&store, half.as_bytes(), guarded(false)).await.unwrap().movies, 12);
+    assert_eq!(import(&store, b"7001\n", request()).await.unwrap().movies, 1);
+}
+
+#[sqlx::test(migrations = false)]
 async fn corrected_reports_resolve_rows(pool: PgPool) {
     let store = catalogue(&pool).await;
     let file = sample("letterboxd-list-v7.csv");
@@ -174,18 +195,24 @@ async fn corrected_reports_resolve_rows(pool: PgPool) {
     let mut report = Vec::new();
     write_report(&mut report, list.rows()).unwrap();
     let report = String::from_utf8(report).unwrap();
-    let expected = "line,position,title,year,problem,candidates,movie\n\
+    let expected = "\u{feff}line,position,title,year,problem,candidates,movie\n\
                     12,4,North of Quill,1994,several movies match,tt9100005 North of Quill (1994) | tt9100006 North of Quill (1994),\n";
     assert_eq!(report, expected);
 
-    for movie in ["tt9100006", "7006", "https://www.imdb.com/title/tt9100006/"] {
+    for movie in
+        ["tt9100006", "7006", "09100006", "tt9100006 North of Quill (1994)", "https://www.imdb.com/title/tt9100006/"]
+    {
         let corrected = report.replace("(1994),\n", &format!("(1994),{movie}\n"));
         // As a spreadsheet saves it.
-        for text in [corrected.clone(), format!("\u{FEFF}{}", corrected.replace(',', ";").replace('\n', "\r\n"))] {
+        for text in [corrected.clone(), corrected.replace(',', ";").replace('\n', ";;\r\n")] {
             let request = ListRequest { resolutions: Resolutions::read(&text).unwrap(), ..request() };
             let list = import(&store, &file, request).await.unwrap();
             assert_eq!((list.matched(MatchKind::Resolved), list.unmatched(Unmatched::Ambiguous)), (1, 0), "{text}");
             assert_eq!(members(&pool).await[3].1, json!({"included": true, "list_position": 4}), "{text}");
+            // The next report has the decision, too.
+            let mut next = Vec::new();
+            write_report(&mut next, list.rows()).unwrap();
+            assert!(String::from_utf8(next).unwrap().contains("12,4,North of Quill,1994,resolved,,tt9100006"));
         }
     }
     let with = |movie: &str| report.replace("(1994),\n", &format!("(1994),{movie}\n"));
@@ -197,6 +224,8 @@ async fn corrected_reports_resolve_rows(pool: PgPool) {
 
     let error = Resolutions::read(&with("the second one")).unwrap_err().to_string();
     assert!(error.starts_with("the corrected report, line 2: column movie"), "{error}");
+    let twice = format!("{}{}", with("-"), with("-").lines().nth(1).unwrap());
+    assert!(Resolutions::read(&twice).unwrap_err().to_string().contains("line 3: column line: 12 is there twice"));
     assert!(Resolutions::read("a,b\n1,2\n").unwrap_err().to_string().contains("expected the columns line, position"));
     let other = ListRequest { resolutions: Resolutions::read(&with("-")).unwrap(), ..request() };
     let error = import(&store, &sample("letterboxd-watched.csv"), other).await.unwrap_err().to_string();
@@ -226,8 +255,11 @@ async fn doubt_is_reported_and_nothing_is_guessed(pool: PgPool) {
             "title,year,imdb_id\nSable Crossing,2010,tt5550000\nWinter Ledger,2014,\n",
             "not matched: 1 not in the database",
         ),
-        ("title,year,tmdb_id\nThe Wrong One,1950,7008\n", "doubtful: 1 by an id, though title and year are others"),
+        ("title,year,tmdb_id\nThe Wrong One,1950,7008\n", "doubtful: 1 by an id, though the title is another"),
         ("title,year,tmdb_id\nAnother Title,2010,7008\n", "matched: 1 by TMDb id"),
+        ("title,tmdb_id\nAnother Title,7008\n", "doubtful: 1 by an id, though the title is another"),
+        ("title,year,tmdb_id\nWinter Ledger,2014,7008\n", "doubtful: 1 by an id, though the title is another"),
+        ("title,year\nSable Crossing,2010\nSABLE crossing,2010\n", "skipped: 1 that repeat another row"),
     ] {
         let list = import(&store, file.as_bytes(), request()).await.unwrap_or_else(|error| panic!("{file}: {error}"));
         assert!(list.to_string().contains(expected), "{file}\n{list}");
@@ -245,10 +277,10 @@ async fn refused_imports_change_nothing(pool: PgPool) {
     let updated_at =
         sqlx::query_scalar!("SELECT updated_at FROM movie_lists").fetch_one(&pool).await.unwrap().and_utc();
     for (file, request) in [
-        ("1\n2\n3\n", request()),
         ("7003\n", ListRequest { key: "", ..request() }),
         ("7003\n", ListRequest { key: " my-list", ..request() }),
         ("7003\n", ListRequest { key: "my\tlist", ..request() }),
+        ("7003\n", ListRequest { key: "my\u{200b}list", ..request() }),
         ("title,year\nA", request()),
         ("7003\n", ListRequest { expected_updated_at: Some(updated_at - TimeDelta::seconds(1)), ..request() }),
         ("7003\n", ListRequest { key: "new", expected_updated_at: Some(updated_at), ..request() }),
@@ -257,6 +289,9 @@ async fn refused_imports_change_nothing(pool: PgPool) {
         assert!(!error.to_string().is_empty());
         assert_eq!(contents(&pool).await, before, "{error}");
     }
+    let nothing = import(&store, b"1\n2\n3\n", request()).await.unwrap();
+    assert_eq!((nothing.movies, nothing.has_changed, nothing.unmatched(Unmatched::Absent)), (0, false, 3));
+    assert_eq!(contents(&pool).await, before);
     import(&store, b"7003\n", ListRequest { expected_updated_at: Some(updated_at), ..request() }).await.unwrap();
 
     sqlx::query("UPDATE cinegraph.installation SET owns_catalogue = false").execute(&pool).await.unwrap();
@@ -286,6 +321,7 @@ async fn damaged_files_never_leave_half_a_list(pool: PgPool) {
             let before = contents(&pool).await;
             match import(&store, &bytes, request()).await {
                 Err(error) => assert_eq!(contents(&pool).await, before, "{name}: {error}"),
+                Ok(list) if list.movies == 0 => assert_eq!(contents(&pool).await, before, "{name}"),
                 Ok(list) => {
                     let stored: BTreeSet<String> = members(&pool).await.into_iter().map(|(title, _)| title).collect();
                     let matched: BTreeSet<String> = list

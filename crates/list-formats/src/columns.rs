@@ -4,6 +4,7 @@ use super::error::{ListFileError, RowProblem, shortened};
 use super::format::Format;
 use super::ids::{imdb_id, is_address, is_missing, tmdb_id};
 use super::list_file::{Row, text_value};
+use super::titles::{title_and_year, without_entities};
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +45,9 @@ impl Role {
             Self::ImdbId => &["const", "imdb id", "imdbid", "imdb", "tconst"],
             Self::TmdbId => &["tmdb id", "tmdbid", "tmdb"],
             Self::Address => &["url", "link"],
-            Self::Title => &["title", "name", "movie", "film"],
+            Self::Title => &["title", "name", "movie", "film", "film name", "titel", "titre", "título", "titulo"],
             Self::OriginalTitle => &["original title"],
-            Self::Year => &["year", "release year"],
+            Self::Year => &["year", "release year", "jahr", "année", "annee", "año", "ano"],
             Self::Date => &["release date", "released", "release date (month/day/year)"],
             Self::Type => &["title type", "type"],
             Self::Edition => &["edition"],
@@ -68,10 +69,13 @@ impl Columns {
     /// Reads a record as the header of a list. `None` if it is something else, such as a line of a preamble.
     ///
     /// # Errors
-    /// If the header has a column twice that is used.
+    /// If the header has a column twice that is used, or is that of a report.
     pub(crate) fn of(header: &[&str], line: u64) -> Result<Option<Self>, ListFileError> {
         let names: Vec<String> = header.iter().map(|name| simplified(name)).collect();
         let has = |name: &str| names.iter().any(|known| known == name);
+        if ["line", "problem", "candidates", "movie"].iter().all(|name| has(name)) {
+            return Err(ListFileError::Report);
+        }
         let mut places = [const { None }; Role::ALL.len()];
         for role in Role::ALL {
             let place = role.names().iter().find_map(|name| names.iter().position(|known| known == name));
@@ -132,14 +136,21 @@ impl Columns {
         };
         let position = match value(Role::Position)?.as_str() {
             text if is_missing(text) => None,
-            text => Some(text.parse().map_err(|_| invalid(Role::Position, text, "a whole number"))?),
+            text => Some(position(text).ok_or_else(|| invalid(Role::Position, text, "a whole number"))?),
         };
-        let (title, original) = (value(Role::Title)?, value(Role::OriginalTitle)?);
-        let mut titles = vec![title];
-        titles.push(original);
+        let mut year = [Role::Year, Role::Date].into_iter().find_map(|role| value(role).ok().as_deref().and_then(year));
+        let mut titles =
+            [value(Role::Title)?, value(Role::OriginalTitle)?].map(|title| without_entities(&title)).to_vec();
+        for title in &mut titles {
+            // The year stands behind the title, too, or only there.
+            if let Some((name, behind)) =
+                title_and_year(title).filter(|(_, behind)| year.is_none_or(|year| year == *behind))
+            {
+                (year, *title) = (Some(behind), name.to_owned());
+            }
+        }
         titles.retain(|title| !title.is_empty());
         titles.dedup();
-        let year = [Role::Year, Role::Date].into_iter().find_map(|role| value(role).ok().as_deref().and_then(year));
         let edition = Some(value(Role::Edition)?).filter(|edition| !edition.is_empty());
         let is_empty = titles.is_empty() && imdb_id.is_none() && tmdb_id.is_none();
         let unread = is_empty.then(|| address.unwrap_or_else(|| shortened(&record.join(" "))));
@@ -168,9 +179,17 @@ fn simplified(name: &str) -> String {
 /// Whether a title of this type is no movie. The types of IMDb and Trakt have different spellings in different years
 /// (`tvSeries`, `TV Series`, `Mini-Series`); what is not known here may be a movie, and then matches one or none.
 pub(crate) fn is_other_type(kind: &str) -> bool {
-    const OTHERS: [&str; 8] = ["series", "episode", "season", "show", "game", "podcast", "person", "musicvideo"];
+    const WORDS: [&str; 10] =
+        ["tv", "show", "tvshow", "anime", "manga", "book", "game", "person", "people", "collection"];
+    const PARTS: [&str; 6] = ["series", "episode", "season", "videogame", "podcast", "musicvideo"];
     let kind: String = kind.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect();
-    OTHERS.iter().any(|other| kind.contains(other))
+    WORDS.contains(&kind.as_str()) || PARTS.iter().any(|part| kind.contains(part))
+}
+
+/// A position: `12`, `#12`, `12.`, or `12.0` as spreadsheets write it.
+fn position(text: &str) -> Option<i32> {
+    let text = text.strip_prefix('#').unwrap_or(text);
+    [".0", ",0", "."].iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text).parse().ok()
 }
 
 /// Year at the beginning or the end of a date or a range: `1999`, `1999.0`, `1999-03-31`, `3/31/1999`, `2011–2019`.

@@ -18,8 +18,8 @@ pub enum ListFileError {
     },
     /// No header and no id was found.
     #[error(
-        "this is no known kind of list: the header needs a column of ids (Const, imdb_id or tmdb_id), or Name and Year \
-         (found: {found:?}); a file without a header needs one IMDb or TMDb id or address a line"
+        "this is no known kind of list: a header needs a column named imdb_id, tmdb_id or Const, or two named title and \
+         year (found: {found:?}); a file without a header needs an id, an address or `Title (Year)` on each line"
     )]
     UnknownKind {
         /// The first line with content.
@@ -36,6 +36,25 @@ pub enum ListFileError {
     /// The file has a header only.
     #[error("{0} without rows")]
     NoRows(Format),
+    /// No row is about a movie of the list.
+    #[error("none of the rows is about a movie of this list: {found}")]
+    OnlyOthers {
+        /// What the rows are about, and the remedy.
+        found: String,
+    },
+    /// The file is a report of rows that match no movie.
+    #[error("this is a report of rows that match no movie: give the list itself, and this file with --resolve")]
+    Report,
+    /// A line names a movie, but stands above the header.
+    #[error(
+        "line {line} names a movie, but stands above the header on line {header}: are these two lists in one file?"
+    )]
+    MovieAboveHeader {
+        /// The line of the movie.
+        line: u64,
+        /// The line of the header.
+        header: u64,
+    },
     /// The file is longer than any list.
     #[error("the file has more than {max} rows")]
     TooManyRows {
@@ -59,7 +78,10 @@ pub enum ListFileError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum RowProblem {
-    #[error("values in this row: {found}, columns in the header: {expected}; is the file cut off?")]
+    #[error(
+        "values in this row: {found}, columns in the header: {expected}; delete the row if it is no movie; if it is the \
+         last one, the file may be cut off"
+    )]
     Width { found: usize, expected: usize },
     #[error("a quote is never closed, or stands within a value: quotes within a quoted value must be doubled")]
     Quotes,
@@ -80,7 +102,7 @@ impl ListFileError {
 
     /// Error for a text that is not recognised, which shows its first line.
     pub(crate) fn unknown_kind(text: &str) -> Self {
-        match text.lines().map(str::trim).find(|line| !line.is_empty()) {
+        match text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#')) {
             Some(line) => Self::UnknownKind { found: shortened(line) },
             None => Self::Empty,
         }

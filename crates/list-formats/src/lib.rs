@@ -15,15 +15,16 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod titles;
 mod trakt_json;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::{ListFileError, RowProblem};
 pub use format::{Family, Format};
-pub use ids::{imdb_id, tmdb_id};
+pub use ids::{any_id, imdb_id, tmdb_id};
 pub use list_file::{About, ListFile, ROWS_MAX, Row};
-pub use text::Encoding;
+pub use text::{Encoding, decode};
 
 /// Reads a list. `family` is what the caller knows the file to be; `None` recognises the format by the content.
 /// `list_key` selects a list of a file that holds several.
@@ -35,7 +36,7 @@ pub fn parse(bytes: &[u8], family: Option<Family>, list_key: &str) -> Result<Lis
     let content = text.trim_start();
     let list = if family == Some(Family::Plain) {
         plain::read(&text)
-    } else if content.starts_with(['[', '{']) {
+    } else if is_json(content) {
         trakt_json::read(&text)
     } else {
         match table::read(&text, list_key)? {
@@ -47,10 +48,30 @@ pub fn parse(bytes: &[u8], family: Option<Family>, list_key: &str) -> Result<Lis
     if let Some(expected) = family.filter(|family| *family != list.format.family()) {
         return Err(ListFileError::OtherFormat { expected, found: list.format });
     }
-    if list.rows.is_empty() && list.other_types.is_empty() && list.other_lists.is_empty() {
-        return Err(ListFileError::NoRows(list.format));
+    if list.rows.is_empty() {
+        return Err(without_rows(&list));
     }
     Ok(ListFile { encoding, missing_positions: missing_positions(&list), ..list })
+}
+
+/// Whether a text is JSON. A title may begin with a bracket, such as `[REC] (2007)`.
+fn is_json(text: &str) -> bool {
+    let after = |start: char| text.strip_prefix(start).map(str::trim_start);
+    after('[').is_some_and(|rest| rest.starts_with(['{', ']']))
+        || after('{').is_some_and(|rest| rest.starts_with(['"', '}']))
+}
+
+fn without_rows(list: &ListFile) -> ListFileError {
+    let counts = |counts: &BTreeMap<String, u64>| {
+        counts.iter().map(|(name, rows)| format!("{name:?}: {rows}")).take(10).collect::<Vec<_>>().join(", ")
+    };
+    match (list.other_lists.is_empty(), list.other_types.is_empty()) {
+        (true, true) => ListFileError::NoRows(list.format),
+        (false, _) => ListFileError::OnlyOthers {
+            found: format!("they are of the lists {}; give one of these as the key", counts(&list.other_lists)),
+        },
+        (true, false) => ListFileError::OnlyOthers { found: format!("their types are {}", counts(&list.other_types)) },
+    }
 }
 
 fn missing_positions(list: &ListFile) -> u64 {
@@ -58,5 +79,7 @@ fn missing_positions(list: &ListFile) -> u64 {
     let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return 0 };
     // Skipped rows have positions, too.
     let skipped: u64 = list.other_types.values().sum();
-    (last - first + 1).unsigned_abs().saturating_sub(positions.len() as u64 + skipped)
+    let missing = (last - first + 1).unsigned_abs().saturating_sub(positions.len() as u64 + skipped);
+    // More are no gaps: then the column holds other numbers than positions.
+    if missing > ROWS_MAX as u64 { 0 } else { missing }
 }

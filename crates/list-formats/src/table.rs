@@ -6,6 +6,8 @@ use super::columns::{Columns, ReadRow};
 use super::error::{ListFileError, RowProblem};
 use super::format::Format;
 use super::list_file::{About, ListFile, text_value};
+use super::plain;
+use super::titles::without_entities;
 
 /// Number of records in which the header is searched. Letterboxd writes three before it; a choice above that.
 const PREAMBLE_MAX: usize = 20;
@@ -31,18 +33,26 @@ pub(crate) fn read(text: &str, list_key: &str) -> Result<Option<ListFile>, ListF
 fn find_header(records: &mut Records<'_>) -> Result<Option<(Columns, About)>, ListFileError> {
     let mut about = About::default();
     let mut list_header: Option<StringRecord> = None;
+    // A line that names a movie, and would be lost as a part of the preamble.
+    let mut movie_above = None;
     for _ in 0..PREAMBLE_MAX {
         // What is damaged here is no header, and may be a preamble or a text of another kind.
         let Ok(Some(line)) = records.next() else { return Ok(None) };
         let fields = records.fields();
         if let Some(columns) = Columns::of(&fields, line)? {
-            // A row that is wrongly read as a header would be lost; a header has more than one column or one known name.
-            return Ok(Some((columns, about)));
+            return match movie_above {
+                Some(movie) => Err(ListFileError::MovieAboveHeader { line: movie, header: line }),
+                None => Ok(Some((columns, about))),
+            };
+        }
+        if fields.len() == 1 && plain::row(fields[0], line).is_ok_and(|row| row.unread.is_none()) {
+            movie_above = movie_above.or(Some(line));
         }
         if let Some(header) = list_header.take() {
             let value = |name: &str| {
                 let place = header.iter().position(|known| known.eq_ignore_ascii_case(name))?;
-                text_value(fields.get(place)?, line).ok().filter(|value| !value.is_empty())
+                let value = text_value(fields.get(place)?, line).ok().map(|value| without_entities(&value));
+                value.filter(|value| !value.is_empty())
             };
             about = About { name: value("Name"), url: value("URL") };
         } else if ["Date", "Name", "Tags", "URL"].iter().all(|name| fields.contains(name)) {
@@ -56,7 +66,9 @@ fn rows(mut records: Records<'_>, columns: &Columns, about: About, list_key: &st
     let mut list = ListFile { about, ..ListFile::empty(columns.format) };
     while let Some(line) = records.next()? {
         let fields = records.fields();
-        if fields.len() != columns.width {
+        // Spreadsheets leave empty values at the ends of rows.
+        let surplus = fields.get(columns.width..);
+        if surplus.is_none_or(|surplus| surplus.iter().any(|value| !value.is_empty())) {
             let problem = RowProblem::Width { found: fields.len(), expected: columns.width };
             return Err(ListFileError::damaged(line, problem));
         }

@@ -102,7 +102,6 @@ fn ids_are_read_in_every_written_form() {
     for text in [
         "tt0133093",
         "TT0133093",
-        " tt133093 ",
         "133093",
         "0133093",
         "tt00133093",
@@ -126,13 +125,58 @@ fn ids_are_read_in_every_written_form() {
     ] {
         assert_eq!(imdb_id(text), None, "{text}");
     }
-    for text in ["603", " 603 ", "603.0", "https://www.themoviedb.org/movie/603-the-matrix", "themoviedb.org/movie/603"]
-    {
+    for text in [
+        "603",
+        " 603 ",
+        "603.0",
+        "603,0",
+        "https://www.themoviedb.org/movie/603-the-matrix",
+        "themoviedb.org/movie/603",
+    ] {
         assert_eq!(tmdb_id(text), Some(603), "{text}");
     }
     for text in ["", "0", "-603", "603.5", "6e2", "99999999999", "https://www.themoviedb.org/tv/603", "tt603"] {
         assert_eq!(tmdb_id(text), None, "{text}");
     }
+}
+
+#[test]
+fn numbers_before_titles_are_no_ids() {
+    for (line, title, year) in [
+        ("12 Angry Men (1957)", "12 Angry Men", 1957),
+        ("300 (2006)", "300", 2006),
+        ("1917 (2019)", "1917", 2019),
+        ("[REC] (2007)", "[REC]", 2007),
+        ("3. 10 (1979)", "10", 1979),
+        ("7) Se7en (1995)", "Se7en", 1995),
+        ("1\tHeat (1995)", "Heat", 1995),
+        ("- 21 Grams (2003)", "21 Grams", 2003),
+        ("2.0 (2018)", "2.0", 2018),
+        ("Ocean&#39;s Eleven &amp; more (2001)", "Ocean's Eleven & more", 2001),
+        ("tt0113277 Heat (1995)", "Heat", 1995),
+    ] {
+        let list = parse(format!("{line}\n{line}\n").as_bytes(), None, "my-list").unwrap();
+        let row = &list.rows[1];
+        assert_eq!(
+            (row.titles.as_slice(), row.year, row.tmdb_id),
+            (&[title.to_owned()][..], Some(year), None),
+            "{line}"
+        );
+    }
+    let list = parse(b"603\n12 Monkeys\n8 1/2\n", None, "my-list").unwrap();
+    assert_eq!(list.rows.iter().map(|row| row.tmdb_id).collect::<Vec<_>>(), [Some(603), None, None]);
+}
+
+#[test]
+fn values_of_spreadsheets_are_read() {
+    let file = "#;Titel;Jahr;tmdb;type\n0;Heat (1995);;949,0;movie;;\n1.0;Alien;1979;;Personal favourite\n#2;A;1990;;tv\n\u{1a}";
+    let list = parse(file.as_bytes(), None, "my-list").unwrap();
+    let rows: Vec<_> = list.rows.iter().map(|row| (row.position, row.label(), row.year, row.tmdb_id)).collect();
+    assert_eq!(
+        rows,
+        [(Some(0), "Heat".to_owned(), Some(1995), Some(949)), (Some(1), "Alien".to_owned(), Some(1979), None)]
+    );
+    assert_eq!(list.other_types, BTreeMap::from([("tv".to_owned(), 1)]));
 }
 
 #[test]
@@ -146,21 +190,27 @@ fn what_is_no_list_is_named() {
         (b"Dear all,\nhere is my list", "no known kind of list"),
         (b"a,b,c\n1,2,3\n", "no known kind of list"),
         (b"Position,Const,Title\n", "without rows"),
+        (b"list_key,tmdb_id\nother,603\n", "they are of the lists \"other\": 1; give one of these as the key"),
+        (b"tmdb_id,type\n1396,tv\n", "their types are \"tv\": 1"),
+        (b"line,position,title,year,problem,candidates,movie\n", "give the list itself, and this file with --resolve"),
+        (b"Heat (1995)\nimdb\ntt0105236\n", "line 1 names a movie, but stands above the header on line 2"),
+        (b"<?xml version=\"1.0\"?>", "an XML file"),
+        (b"# a comment\n", "the file is empty"),
         (b"{\"rank\": 1}", "not JSON as Trakt's API returns it"),
-        (b"Const,Title\ntt1,A\ntt2\n", "line 3: values in this row: 1, columns in the header: 2"),
-        (b"Const,Title\ntt1,\"A\ntt2,B\n", "line 2: a quote is never closed"),
+        (b"Const,Title\ntt0000001,A\ntt0000002\n", "line 3: values in this row: 1, columns in the header: 2"),
+        (b"Const,Title\ntt0000001,\"A\ntt0000002,B\n", "line 2: a quote is never closed"),
         (b"Const,Title\ntt1,\"A\" b\n", "line 2: a quote is never closed"),
         (b"Const,Const\ntt1,tt2\n", "column \"Const\" twice"),
         (b"Const,Title\n\n\nxx1,A\n", "line 4: column Const: \"xx1\" is not an IMDb id"),
         (b"tmdb_id,title\n-5,A\n", "column tmdb_id: \"-5\" is not a TMDb id"),
-        (b"Position,Const\n1.5,tt1\n", "column Position: \"1.5\" is not a whole number"),
+        (b"Position,Const\n1.5,tt0000001\n", "column Position: \"1.5\" is not a whole number"),
         ("Title,Year\nÉté,1990\nGl\u{fffd}\n".replace('\u{fffd}', "").as_bytes(), "line 3: values in this row"),
         (b"Title,Year\n\xc3\x89t\xc3\xa9,1990\nGl\xfc,1991\n", "line 3: the text is not UTF-8"),
     ] {
         let error = parse(bytes, None, "my-list").unwrap_err().to_string();
         assert!(error.contains(expected), "{expected}: {error}");
     }
-    let error = parse(b"Const,Title\ntt1,A\n", Some(Family::Letterboxd), "my-list").unwrap_err().to_string();
+    let error = parse(b"Const,Title\ntt0000001,A\n", Some(Family::Letterboxd), "my-list").unwrap_err().to_string();
     assert_eq!(
         error,
         "this is ratings of IMDb, not a file of the format letterboxd: leave the format out, or name the right one"

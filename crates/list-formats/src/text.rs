@@ -34,8 +34,11 @@ const NO_LISTS: [(&[u8], &str, &str); 5] = [
     (b"SQLite format 3", "a SQLite database", "export the list as CSV"),
 ];
 
-/// Decodes a file. All line breaks of the result are LF.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding), ListFileError> {
+/// Decodes a text file: UTF-8, UTF-16 or Latin-1. All line breaks of the result are LF.
+///
+/// # Errors
+/// [`ListFileError`] if the file is empty, of a kind that is no text, or damaged.
+pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding), ListFileError> {
     if let Some((_, kind, remedy)) = NO_LISTS.iter().find(|(start, ..)| bytes.starts_with(start)) {
         return Err(ListFileError::NotAList { kind, remedy });
     }
@@ -48,6 +51,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding), ListFileE
     let start = text.trim_start();
     if start.is_empty() {
         return Err(ListFileError::Empty);
+    }
+    if start.starts_with("<?xml") {
+        return Err(ListFileError::NotAList { kind: "an XML file", remedy: "export the list as CSV" });
     }
     if start.starts_with('<') {
         let remedy = "download the export itself, not its page; you may have to sign in first";
@@ -97,5 +103,10 @@ fn windows_1252(byte: u8) -> char {
 }
 
 fn unix_line_breaks(text: Cow<'_, str>) -> Cow<'_, str> {
+    // The end sign of DOS.
+    let text = match text.strip_suffix('\u{1a}') {
+        Some(text) => Cow::Owned(text.to_owned()),
+        None => text,
+    };
     if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { text }
 }

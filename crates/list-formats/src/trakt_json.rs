@@ -3,11 +3,12 @@
 //! Shape: <https://trakt.docs.apiary.io/#reference/lists/list-items>.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::columns::is_other_type;
 use super::error::{ListFileError, shortened};
 use super::format::Format;
-use super::ids::imdb_id;
+use super::ids::{imdb_id, tmdb_id};
 use super::list_file::{ListFile, Row, text_value};
 
 #[derive(Deserialize)]
@@ -29,7 +30,8 @@ struct Movie {
 #[derive(Default, Deserialize)]
 struct Ids {
     imdb: Option<String>,
-    tmdb: Option<i32>,
+    /// A number, or its text.
+    tmdb: Option<Value>,
 }
 
 /// Reads the JSON of a list.
@@ -46,7 +48,7 @@ pub(crate) fn read(text: &str) -> Result<ListFile, ListFileError> {
         let row = Row {
             line,
             position: item.rank,
-            tmdb_id: movie.ids.tmdb.filter(|id| *id > 0),
+            tmdb_id: movie.ids.tmdb.and_then(|id| tmdb_id(id.as_str().unwrap_or(&id.to_string()))),
             imdb_id: movie.ids.imdb.as_deref().and_then(imdb_id),
             titles: Some(title).filter(|title| !title.is_empty()).into_iter().collect(),
             year: movie.year,

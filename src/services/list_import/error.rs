@@ -9,7 +9,7 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum ListImportError {
     /// The key cannot be one of a list.
-    #[error("the key {key:?} is not valid: 1 to {max} characters, without control characters and spaces at its ends")]
+    #[error("the key {key:?} is not valid: 1 to {max} characters, without invisible characters and spaces at its ends")]
     Key {
         /// The key.
         key: String,
@@ -25,11 +25,16 @@ pub enum ListImportError {
     /// There is no movie to match.
     #[error("the database holds no movies: import movies first, for example with `cinegraph import imdb`")]
     NoMovies,
-    /// Nothing can be put on the list.
-    #[error("none of the {rows} rows matches a movie of this database; nothing was changed")]
-    NothingMatches {
-        /// Number of rows.
-        rows: usize,
+    /// Most movies of the list would leave it.
+    #[error(
+        "{left} of the {movies} movies of this list would leave it: is it the right list? --dry-run names them, --replace \
+         replaces the list"
+    )]
+    MostLeave {
+        /// Number of movies that would leave.
+        left: usize,
+        /// Number of movies on the list.
+        movies: usize,
     },
     /// The list was changed since the caller read it.
     #[error("the list was changed at {}: read it again and repeat the change", .updated_at.to_rfc3339())]

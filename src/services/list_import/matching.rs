@@ -236,21 +236,32 @@ fn one_row_per_movie(rows: &[Row], matches: &mut [RowMatch]) {
     }
     for (index, found) in matches.iter_mut().enumerate() {
         let RowMatch::Matched { movie, kind } = found else { continue };
-        let Some(&(best_kind, first)) = best.get(&movie.id) else { continue };
+        let Some(&(_, first)) = best.get(&movie.id) else { continue };
         if first == index {
             continue;
         }
-        // Of two rows with different years, at most one can mean the movie between them.
-        let is_same = *kind <= MatchKind::ImdbId || (*kind == best_kind && rows[index].year == rows[first].year);
+        // Of two rows with different years or titles, at most one can mean the movie.
+        let is_same = *kind <= MatchKind::ImdbId || is_same_title(&rows[index], &rows[first]);
         *found =
             if is_same { RowMatch::Repeated(rows[first].line) } else { unmatched(Unmatched::Taken, [&movie.clone()]) };
     }
 }
 
-/// Whether a row was matched by an id although its title and its year are others, so that the id may be wrong.
-pub(super) fn is_doubtful(row: &Row, movie: &ListCandidate, kind: MatchKind) -> bool {
+fn is_same_title(row: &Row, other: &Row) -> bool {
+    let folded = |row: &Row| row.titles.iter().map(|title| fold_title(title)).collect::<Vec<_>>();
+    let titles = folded(other);
+    row.year == other.year && folded(row).iter().any(|title| titles.contains(title))
+}
+
+/// Whether a row was matched by an id that may be wrong: its titles are others than the movie's, and its year is another
+/// one, too, or missing, or there is a movie with its title and year.
+pub(super) fn is_doubtful(row: &Row, movie: &ListCandidate, kind: MatchKind, candidates: &Candidates) -> bool {
     let by_id = matches!(kind, MatchKind::TmdbId | MatchKind::ImdbId);
-    let (Some(year), Some(other)) = (row.year, movie.year) else { return false };
     let folded = fold_title(&movie.title);
-    by_id && year.abs_diff(other) > 1 && !row.titles.is_empty() && row.titles.iter().all(|t| fold_title(t) != folded)
+    if !by_id || row.titles.is_empty() || row.titles.iter().any(|title| fold_title(title) == folded) {
+        return false;
+    }
+    let Some(year) = row.year else { return true };
+    let others = || row.titles.iter().filter_map(|title| candidates.by_title.get(&fold_title(title))).flatten();
+    movie.year.is_some_and(|other| year.abs_diff(other) > 1) || others().any(|other| other.year == Some(year))
 }

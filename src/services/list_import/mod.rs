@@ -16,6 +16,7 @@ pub use cinegraph_list_formats::{Family, Row};
 use cinegraph_list_formats::{Format, ListFile, parse};
 use serde_json::{Map, Value};
 
+pub use cinegraph_list_formats::decode;
 pub use error::ListImportError;
 pub use matching::{MatchKind, RowMatch, Unmatched};
 pub use report::write_report;
@@ -23,7 +24,7 @@ pub use resolutions::Resolutions;
 
 use crate::clock::Clock;
 use crate::scoring::fold_title;
-use crate::store::{ListDescription, ListEntry, ListImport, ListMove, Store};
+use crate::store::{ListDescription, ListEntry, ListImport, ListMove, ListMoveKind, Store};
 use crate::versions::Versions;
 use matching::{Candidates, is_doubtful, match_rows};
 use resolutions::Resolution;
@@ -51,6 +52,8 @@ pub struct ListRequest<'a> {
     pub resolutions: Resolutions,
     /// When the caller knows the list to have been changed last; `None` replaces any state.
     pub expected_updated_at: Option<DateTime<Utc>>,
+    /// Fail if most movies of the list would leave it: perhaps it is another list.
+    pub keep_most: bool,
     /// Find out what would happen, and change nothing.
     pub dry_run: bool,
 }
@@ -62,7 +65,9 @@ pub struct ImportedList {
     pub file: ListFile,
     /// Outcome of each row of the file, in its order.
     pub matches: Vec<RowMatch>,
-    /// Number of movies on the list now.
+    /// Whether the match of each row is doubtful, in the same order.
+    pub doubtful: Vec<bool>,
+    /// Number of movies on the list now; 0 if no row matches one, and the list is unchanged.
     pub movies: usize,
     /// Movies that joined, left or changed their place.
     pub moves: Vec<ListMove>,
@@ -75,10 +80,8 @@ pub struct ImportedList {
 impl ImportedList {
     /// The rows with the outcome of each, and whether a match is doubtful.
     pub fn rows(&self) -> impl Iterator<Item = (&Row, &RowMatch, bool)> {
-        self.file.rows.iter().zip(&self.matches).map(|(row, found)| {
-            let doubtful = matches!(found, RowMatch::Matched { movie, kind } if is_doubtful(row, movie, *kind));
-            (row, found, doubtful)
-        })
+        let rows = self.file.rows.iter().zip(&self.matches).zip(&self.doubtful);
+        rows.map(|((row, found), doubtful)| (row, found, *doubtful))
     }
 }
 
@@ -86,7 +89,7 @@ impl ImportedList {
 /// nothing has none.
 ///
 /// # Errors
-/// [`ListImportError`] if the file is damaged, none of its rows matches, the movies belong to another application, or
+/// [`ListImportError`] if the file is damaged, the movies belong to another application, or
 /// the database fails. The list is then unchanged.
 pub async fn import_list(
     store: &Store,
@@ -115,23 +118,48 @@ pub async fn import_list(
     }
     let candidates = candidates(&mut import, &file.rows, &request.resolutions).await?;
     let matches = match_rows(&file.rows, &candidates, &request.resolutions);
+    let doubtful = file.rows.iter().zip(&matches).map(|(row, found)| {
+        matches!(found, RowMatch::Matched { movie, kind } if is_doubtful(row, movie, *kind, &candidates))
+    });
+    let (doubtful, dry_run) = (doubtful.collect(), request.dry_run);
     let entries = entries(&file.rows, &matches, request.edition);
+    let mut list =
+        ImportedList { movies: entries.len(), file, matches, doubtful, moves: Vec::new(), has_changed: false, dry_run };
     if entries.is_empty() {
-        return Err(ListImportError::NothingMatches { rows: file.rows.len() });
+        return Ok(list);
     }
-    let moves = import.replace(request.key, &entries).await?;
-    let described = describe(&mut import, &file, &request, entries.len(), !moves.is_empty()).await?;
-    let has_changed = described || !moves.is_empty();
-    if has_changed && !request.dry_run {
+    list.moves = import.replace(request.key, &entries).await?;
+    if request.keep_most && !dry_run {
+        check_most_stay(&list)?;
+    }
+    let described = describe(&mut import, &list.file, &request, entries.len(), !list.moves.is_empty()).await?;
+    list.has_changed = described || !list.moves.is_empty();
+    if list.has_changed && !dry_run {
         import.commit(store, versions).await?;
     }
-    Ok(ImportedList { file, matches, movies: entries.len(), moves, has_changed, dry_run: request.dry_run })
+    Ok(list)
+}
+
+/// Fewest movies of a list that is protected from being replaced by another. A choice: a short list is soon imported again.
+const PROTECTED_MIN: usize = 20;
+
+fn check_most_stay(list: &ImportedList) -> Result<(), ListImportError> {
+    let [joined, left] = [ListMoveKind::Joined, ListMoveKind::Left].map(|kind| list.moved(kind).count());
+    let movies = list.movies - joined + left;
+    if movies >= PROTECTED_MIN && left * 2 > movies { Err(ListImportError::MostLeave { left, movies }) } else { Ok(()) }
 }
 
 fn check_key(key: &str) -> Result<(), ListImportError> {
     let length = key.chars().count();
-    let is_valid = (1..=KEY_MAX).contains(&length) && key.trim() == key && !key.contains(char::is_control);
+    let is_valid = (1..=KEY_MAX).contains(&length) && key.trim() == key && !key.contains(is_invisible);
     if is_valid { Ok(()) } else { Err(ListImportError::Key { key: key.to_owned(), max: KEY_MAX }) }
+}
+
+/// Whether a character cannot be seen, so that two keys that differ by it look alike: control characters, and those that
+/// join words or turn their direction.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Reads the movies that the rows may mean.

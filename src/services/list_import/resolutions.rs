@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use cinegraph_list_formats::{Row, imdb_id, tmdb_id};
+use cinegraph_list_formats::{Row, any_id};
 use csv::{ReaderBuilder, StringRecord};
 
 use super::error::ListImportError;
+use crate::scoring::fold_title;
 
 /// Columns of a report.
 pub(super) const COLUMNS: [&str; 7] = ["line", "position", "title", "year", "problem", "candidates", "movie"];
@@ -27,43 +28,35 @@ impl Resolutions {
     /// Reads a corrected report. Rows whose column `movie` is empty are as before.
     ///
     /// # Errors
-    /// [`ListImportError::Report`] if it is no report, or a value is no id.
+    /// [`ListImportError::Report`] if it is no report, names a line twice, or a value is no id.
     pub fn read(text: &str) -> Result<Self, ListImportError> {
         let text = text.trim_start_matches('\u{FEFF}');
         // A spreadsheet may save the report with the separator of its country.
-        let separator = [b',', b';', b'\t'].into_iter().find(|separator| header(text, *separator).is_some());
-        let (Some(separator), invalid) = (separator, |line, problem: &str| ListImportError::report(line, problem))
-        else {
+        let found = [b',', b';', b'\t'].into_iter().find_map(|separator| Some((separator, header(text, separator)?)));
+        let Some((separator, places)) = found else {
             return Err(ListImportError::report(1, &format!("expected the columns {}", COLUMNS.join(", "))));
         };
-        let places = header(text, separator).unwrap_or_default();
         let mut resolutions = HashMap::new();
-        for record in ReaderBuilder::new().delimiter(separator).from_reader(text.as_bytes()).records() {
-            let record = record.map_err(|error| {
-                let line = error.position().map_or(1, csv::Position::line);
-                invalid(line, "the row has more or fewer values than the header has columns")
-            })?;
+        let mut reader = ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(text.as_bytes());
+        for record in reader.records() {
+            // The text is UTF-8, and rows may have any number of values: there is no other error.
+            let Ok(record) = record else { continue };
             let here = record.position().map_or(1, csv::Position::line);
             let [line, title, movie] = places.map(|place| record.get(place).unwrap_or_default().trim());
-            if movie.is_empty() {
-                continue;
+            let Some(resolution) = Resolution::read(movie, here)? else { continue };
+            let line =
+                line.parse().map_err(|_| ListImportError::report(here, "column line: not the number of a line"))?;
+            if resolutions.insert(line, (title.to_owned(), resolution)).is_some() {
+                return Err(ListImportError::report(here, &format!("column line: {line} is there twice")));
             }
-            let line = line.parse().map_err(|_| invalid(here, "column line: not the number of a line"))?;
-            let ids = Row {
-                imdb_id: imdb_id(movie).filter(|_| tmdb_id(movie).is_none()),
-                tmdb_id: tmdb_id(movie),
-                ..Row::default()
-            };
-            let resolution = match movie {
-                "-" => Resolution::LeaveOut,
-                _ if ids.imdb_id.is_some() || ids.tmdb_id.is_some() => Resolution::Movie(ids),
-                _ => {
-                    return Err(invalid(here, "column movie: expected an IMDb id, a TMDb id, an address of one, or -"));
-                }
-            };
-            resolutions.insert(line, (title.to_owned(), resolution));
         }
         Ok(Self(resolutions))
+    }
+
+    /// Whether nothing was decided.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// What was decided about a row.
@@ -76,14 +69,39 @@ impl Resolutions {
     /// # Errors
     /// [`ListImportError::OtherReport`] if a line is about another movie.
     pub(super) fn check(&self, rows: &[Row]) -> Result<(), ListImportError> {
-        let titles: HashMap<u64, String> = rows.iter().map(|row| (row.line, row.label())).collect();
+        let titles: HashMap<u64, String> = rows.iter().map(|row| (row.line, comparable(&row.label()))).collect();
         let mut lines: Vec<_> = self.0.iter().collect();
         lines.sort_by_key(|(line, _)| **line);
-        match lines.into_iter().find(|(line, (title, _))| titles.get(line) != Some(title)) {
+        match lines.into_iter().find(|(line, (title, _))| titles.get(line) != Some(&comparable(title))) {
             Some((line, (title, _))) => Err(ListImportError::OtherReport { line: *line, title: title.clone() }),
             None => Ok(()),
         }
     }
+}
+
+impl Resolution {
+    /// Reads a value of the column `movie`: an id or an address, which a remark may follow, as in a candidate that was
+    /// copied whole; or `-`. `None` if it is empty.
+    fn read(text: &str, line: u64) -> Result<Option<Self>, ListImportError> {
+        let Some(word) = text.split_whitespace().next() else { return Ok(None) };
+        // Spreadsheets turn hyphens into dashes.
+        if ["-", "–", "—"].contains(&word) {
+            return Ok(Some(Self::LeaveOut));
+        }
+        match any_id(word) {
+            (None, None) => Err(ListImportError::report(
+                line,
+                "column movie: expected an IMDb id, a TMDb id, an address of one, or -",
+            )),
+            (imdb_id, tmdb_id) => Ok(Some(Self::Movie(Row { imdb_id, tmdb_id, ..Row::default() }))),
+        }
+    }
+}
+
+/// A title without what spreadsheets change: the mark before a formula, spaces and the like.
+fn comparable(title: &str) -> String {
+    let words = title.trim_start_matches('\'').split_whitespace();
+    fold_title(&words.collect::<Vec<_>>().join(" "))
 }
 
 /// Indexes of the columns `line`, `title` and `movie`.

@@ -1,5 +1,6 @@
 //! The summary of an import of a list, as printed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::matching::{MatchKind, RowMatch, Unmatched};
@@ -46,12 +47,8 @@ impl fmt::Display for ImportedList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = &self.file;
         writeln!(f, "read: {} ({}), {} rows", file.format, file.encoding, file.rows.len())?;
-        for (kind, rows) in &file.other_types {
-            writeln!(f, "skipped: {rows} of the type {kind:?}")?;
-        }
-        for (key, rows) in &file.other_lists {
-            writeln!(f, "skipped: {rows} of the list {key:?}")?;
-        }
+        skipped(f, "type", &file.other_types)?;
+        skipped(f, "list", &file.other_lists)?;
         if file.missing_positions > 0 {
             writeln!(f, "note: {} positions are missing between the first and the last", file.missing_positions)?;
         }
@@ -66,12 +63,12 @@ impl fmt::Display for ImportedList {
         for reason in Unmatched::ALL {
             line(f, "not matched", self.unmatched(reason), reason.as_str())?;
         }
-        line(f, "doubtful", self.rows().filter(|row| row.2).count(), "by an id, though title and year are others")?;
+        line(f, "doubtful", self.rows().filter(|row| row.2).count(), "by an id, though the title is another")?;
         let moved = |kind| self.moved(kind).count();
         let verb = if self.dry_run { "would be" } else { "is" };
         write!(
             f,
-            "the list {verb} {} movies long: {} joined, {} left, {} changed their place",
+            "the list {verb} {} movies long: {} joined, {} left, {} changed position or edition",
             self.movies,
             moved(ListMoveKind::Joined),
             moved(ListMoveKind::Left),
@@ -85,6 +82,15 @@ impl fmt::Display for ImportedList {
         }
         Ok(())
     }
+}
+
+/// Rows that are about something else: a line for each of the first kinds.
+fn skipped(f: &mut fmt::Formatter<'_>, what: &str, counts: &BTreeMap<String, u64>) -> fmt::Result {
+    for (name, rows) in counts.iter().take(NAMED_MAX) {
+        writeln!(f, "skipped: {rows} of the {what} {name:?}")?;
+    }
+    let more: u64 = counts.values().skip(NAMED_MAX).sum();
+    if more > 0 { writeln!(f, "skipped: {more} of other {what}s") } else { Ok(()) }
 }
 
 /// A line with a count, unless it is zero.
