@@ -219,10 +219,13 @@ async fn control_characters_become_spaces(pool: PgPool) {
     assert!(!summary.to_string().contains('\x1b'), "the example is escaped");
 }
 
+/// Writes a file in another form.
+type Rewrite = fn(&str) -> String;
+
 #[sqlx::test]
 async fn other_separators_and_line_ends_are_read(pool: PgPool) {
     Files::new().import(&pool).await.unwrap();
-    let forms: [(&str, fn(&str) -> String); 6] = [
+    let forms: [(&str, Rewrite); 6] = [
         ("semicolons and decimal commas", |text| text.replace(',', ";").replace("7.5", "7,5").replace("8.25", "8,25")),
         ("tabs", |text| text.replace(',', "\t")),
         ("bars", |text| text.replace(',', "|")),
