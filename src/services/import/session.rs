@@ -45,7 +45,7 @@ pub enum Generated {
     Replace,
 }
 
-/// Checks what [`begin`] will check, before work that would be in vain.
+/// Checks what the import itself will check, before work that would be in vain.
 ///
 /// # Errors
 /// [`ImportError`] if the movie tables are host tables, or hold generated movies that must be kept.
