@@ -354,7 +354,7 @@ def alert_groups(variables):
             f"> {limit.statement_seconds:g}\n"
             + measured("db_client_operation_duration_seconds_count", "job, query_name"),
             "10m", "warning",
-            "A statement is slow",
+            "A database statement is slow",
             "One run in twenty of {{ $labels.query_name }} takes {{ $value | humanizeDuration }} or more. Look at locks, "
             "its plan, and the tables' statistics.",
             "cinegraph-database-jobs",
@@ -364,7 +364,7 @@ def alert_groups(variables):
             f'sum by (job, error_type) (rate(cinegraph_db_errors_total{{error_type!="constraint"}}[{w("5m")}])) '
             f"> {limit.statement_errors:g}",
             "5m", "warning",
-            "Statements fail",
+            "Database statements fail",
             '{{ $value | printf "%.2f" }} statements a second fail ({{ $labels.error_type }}). The database dashboard '
             "shows which; then look at PostgreSQL's log.",
             "cinegraph-database-jobs",

@@ -87,7 +87,10 @@ fn all(fields: &[&str], accepts: impl Fn(Caching) -> bool) -> bool {
     !fields.is_empty() && fields.iter().all(holds)
 }
 
-/// Instruments a root field of a query. Not async, because an async function would store the resolver's future twice,
+/// Instruments a root field of a query. A nullable field transposes the result to `Option<Result<_>>`: for an error,
+/// async-graphql then returns null for this field only. For `Result<Option<_>>` it would return null for all of `data`.
+///
+/// Not async, because an async function would store the resolver's future twice,
 /// see [`instrument_field`].
 pub(super) fn query_field<T>(
     ctx: &Context<'_>,

@@ -128,6 +128,8 @@ async fn read_body<E>(
     let limits = &state.limits;
     let mut limit = limits.body_bytes;
     let mut permit = None;
+    // A body without Content-Length keeps the usual limit, even with a token: whether it needs a permit would be known
+    // only while it is read.
     if request.body().size_hint().lower() > limit as u64 && bearer(request.headers()).is_some() {
         limit = limits.admin_body_bytes;
         DefaultBodyLimit::max(limit).apply(&mut request);

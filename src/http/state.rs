@@ -44,7 +44,8 @@ pub struct HttpState<E> {
 pub struct HttpLimits {
     /// Maximum size of a request body, in bytes.
     pub body_bytes: usize,
-    /// The same for requests with a bearer token, in which administrators send lists. Few of these are read at a time.
+    /// The same for requests with a bearer token and a `Content-Length`, in which administrators send lists. Few of
+    /// these are read at a time.
     pub admin_body_bytes: usize,
     /// Maximum time for a request body to arrive.
     pub body_read: Duration,

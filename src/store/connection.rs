@@ -74,6 +74,7 @@ pub const SESSION_SETTINGS: [(&str, &str); 10] = [
 /// Parses the connection options of a URL and adds [`SESSION_SETTINGS`]. Checks now whether the files that the URL
 /// names can be read, because the error when connecting would not name a missing file.
 pub(super) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    // No variant of its own: the settings reject an invalid URL earlier, with an error that says what is wrong with it.
     let invalid = |error| StoreError::Unavailable(sqlx::Error::Configuration(error).into());
     let url = with_address_as_parameter(Url::parse(url).map_err(|error| invalid(error.into()))?);
     let options = PgConnectOptions::from_str(url.as_str()).map_err(|error| StoreError::Unavailable(error.into()))?;

@@ -158,8 +158,8 @@ impl Import {
         self.transaction.checked(copied)?
     }
 
-    /// The first staged row that repeats or contradicts an earlier one. `None` if there is none, or if such rows are no
-    /// error in this table.
+    /// The first staged row that repeats or contradicts an earlier one. `None` if there is none, or if the table
+    /// needs no such check.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

@@ -53,10 +53,10 @@ impl Staging {
         }
     }
 
-    /// Statement that finds the first row that repeats or contradicts an earlier one. `None` for tables in which no
-    /// such row is an error: repeated ids of people are detected when the file is read, equal nominations are merged,
-    /// the genres of a movie are combined, and links that contradict each other are reported. Repeated `tmdb_id`s of movies are detected when the file is read as
-    /// well, so the statement for movies looks for repeated `imdb_id`s.
+    /// Statement that finds the first row that repeats or contradicts an earlier one. `None` for tables that need none:
+    /// repeated ids of people are rejected when the file is read, equal nominations are merged, the genres of a movie
+    /// are combined, and links that contradict each other are reported. The statement for movies looks only for
+    /// repeated `imdb_id`s, because repeated `tmdb_id`s, too, are rejected when the file is read.
     pub(super) fn repeat_statement(self) -> Option<&'static str> {
         match self {
             Self::Movies => Some(include_str!("sql/import_repeated_imdb_id.sql")),

@@ -112,7 +112,7 @@ impl ListImport {
         Ok(self.transaction.checked(row)?.map(|updated_at| updated_at.and_utc()))
     }
 
-    /// The movies with one of these ids, in the order of their own ids.
+    /// The movies with one of these ids, in the order of `movies.id`.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.

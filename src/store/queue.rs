@@ -64,8 +64,8 @@ pub struct RefreshRequest {
 }
 
 impl Store {
-    /// Queues movies for recomputation: `ids`, which must not be empty and of which repeated ones are queued once, or
-    /// all movies for `None`.
+    /// Queues movies for recomputation: those with these `ids`, or all movies for `None`. `ids` must not be empty; a
+    /// repeated id is queued once.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -324,8 +324,8 @@ async fn try_lock(connection: &mut Connection, key: i64) -> Result<bool, sqlx::E
     sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "taken!""#, key).fetch_one(connection).await
 }
 
-/// Requests a new snapshot if a movie joined or left a list: the lists and the blind scores of the snapshot, by which
-/// validations rank and count, are then outdated.
+/// Requests a new snapshot if a movie joined or left a list: the lists and the blind scores in the snapshot are then
+/// outdated. Validations rank by these scores, and count which of the top-ranked movies are on the list.
 async fn request_snapshot_if_needed(connection: &mut Connection, computed: ScoreBatch) -> Result<(), sqlx::Error> {
     if computed.lists_changed {
         jobs::request(connection, Task::SnapshotRefresh, SNAPSHOT_AFTER).await?;

@@ -47,7 +47,7 @@ pub(super) fn number(value: &str) -> Result<f64, Problem> {
     let number: f64 = value.parse().map_err(|_| Problem::NotANumber { value: shown(value) })?;
     match number {
         number if number.is_finite() => Ok(number),
-        // Infinity in digits is an overflow.
+        // "1e999" parses as infinity, as "inf" does, but is a number that is too large.
         _ if value.contains(|c: char| c.is_ascii_digit()) => Err(Problem::NumberOutOfRange { value: shown(value) }),
         _ => Err(Problem::NotANumber { value: shown(value) }),
     }

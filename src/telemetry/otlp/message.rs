@@ -177,6 +177,7 @@ fn delay(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
+    // An HTTP date is also one of RFC 2822. `SystemTime`, because `Utc::now` is reserved for `Clock`.
     let date = DateTime::parse_from_rfc2822(text.trim()).ok()?;
     Some((date.to_utc() - DateTime::<Utc>::from(SystemTime::now())).to_std().unwrap_or_default())
 }
