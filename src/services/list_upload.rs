@@ -2,13 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::list_import::{Family, ImportedList, ListImportError, ListRequest, Resolutions, import_list};
+use super::list_import::{Family, ImportedList, ListImportError, ListRequest, NAME_MAX, Resolutions, import_list};
 use super::lists::set_target;
 use super::{Administrator, ServiceError, Services};
 use crate::store::{ListMoveKind, ListName, Task};
-
-/// Maximum length of the name and of the edition of a list, in characters: the size of the database column of the name.
-const NAME_MAX: usize = 500;
 
 /// A list, and the text that names its movies.
 #[derive(Debug)]

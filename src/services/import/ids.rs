@@ -12,12 +12,16 @@ pub fn imdb_id(written: &str) -> Option<String> {
     let written = written.trim();
     let id = if written.contains('/') { segment_after(written, "imdb.com", "title")? } else { written };
     let prefixed = id.get(..2).filter(|prefix| prefix.eq_ignore_ascii_case("tt"));
-    let number = match prefixed {
-        Some(_) => number(&id[2..])?,
+    match prefixed {
+        Some(_) => imdb_id_of(&id[2..]),
         // A spreadsheet may have taken the digits for a number.
-        None => number(without_fraction(id))?,
-    };
-    (number <= IMDB_NUMBER_MAX).then(|| format!("tt{number:07}"))
+        None => imdb_id_of(without_fraction(id)),
+    }
+}
+
+/// The IMDb id with these digits, which may lack zeros or have more than needed. `None` if they are no number of an id.
+pub(super) fn imdb_id_of(digits: &str) -> Option<String> {
+    number(digits).filter(|number| *number <= IMDB_NUMBER_MAX).map(|number| format!("tt{number:07}"))
 }
 
 /// The TMDb id of a movie. Accepts surrounding spaces, a fraction of zeros (`862.0`, as spreadsheets write numbers) and

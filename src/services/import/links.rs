@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::csv_reader::Reader;
 use super::error::{ImportError, Problem};
+use super::ids::imdb_id_of;
 use super::session::{CHUNK_BYTES, Generated, Progress, begin_completing, file_name, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
 use super::values::{integer, shown};
@@ -102,7 +103,7 @@ fn append(reader: &Reader, rows: &mut CopyText) -> Result<bool, ImportError> {
         let value = reader.value(column).map(str::trim);
         value.map_err(|problem| reader.damaged(Some(COLUMNS[column]), problem))
     });
-    let imdb_id = imdb_id_of(imdb_id?).map_err(|problem| reader.damaged(Some(COLUMNS[0]), problem))?;
+    let imdb_id = self::imdb_id(imdb_id?).map_err(|problem| reader.damaged(Some(COLUMNS[0]), problem))?;
     let tmdb_id = tmdb_id?;
     if tmdb_id.is_empty() {
         return Ok(false);
@@ -116,13 +117,10 @@ fn append(reader: &Reader, rows: &mut CopyText) -> Result<bool, ImportError> {
 }
 
 /// IMDb's id, which the file has without `tt`.
-fn imdb_id_of(value: &str) -> Result<String, Problem> {
+fn imdb_id(value: &str) -> Result<String, Problem> {
     if value.is_empty() {
         return Err(Problem::NoValue);
     }
-    let digits = value.strip_prefix("tt").unwrap_or(value);
-    let number = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let number = number.and_then(|digits| digits.parse().ok()).filter(|number| (1..=999_999_999).contains(number));
-    let number: u32 = number.ok_or_else(|| Problem::NotAnId { value: shown(value), example: "0111161" })?;
-    Ok(format!("tt{number:07}"))
+    let id = imdb_id_of(value.strip_prefix("tt").unwrap_or(value));
+    id.ok_or_else(|| Problem::NotAnId { value: shown(value), example: "0111161" })
 }

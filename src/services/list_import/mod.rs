@@ -12,11 +12,10 @@ mod summary;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-pub use cinegraph_list_formats::{Family, Row};
-use cinegraph_list_formats::{Format, ListFile, parse};
+pub use cinegraph_list_formats::{Family, Row, decode};
+use cinegraph_list_formats::{ListFile, parse};
 use serde_json::{Map, Value};
 
-pub use cinegraph_list_formats::decode;
 pub use error::ListImportError;
 pub use matching::{MatchKind, RowMatch, Unmatched};
 pub use report::write_report;
@@ -33,7 +32,7 @@ use resolutions::Resolution;
 const KEY_MAX: usize = 100;
 
 /// Maximum length of a list name, in characters: the size of the database column.
-const NAME_MAX: usize = 500;
+pub(super) const NAME_MAX: usize = 500;
 
 /// What is imported, and how.
 #[derive(Debug, Default)]
@@ -231,11 +230,4 @@ fn readable(key: &str) -> String {
         letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-/// Whether a file of this format names every movie that somebody has seen, rather than a choice: such a list is rarely
-/// what a person wants to predict.
-#[must_use]
-pub fn is_history(format: Format) -> bool {
-    matches!(format, Format::ImdbRatings | Format::LetterboxdDiary | Format::LetterboxdRatings)
 }

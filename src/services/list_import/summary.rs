@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use cinegraph_list_formats::Format;
+
+use super::ImportedList;
 use super::matching::{MatchKind, RowMatch, Unmatched};
 use super::report::titled;
-use super::{ImportedList, is_history};
 use crate::store::{ListMove, ListMoveKind};
 
 /// Maximum number of movies that are named. A choice: a screen.
@@ -91,6 +93,12 @@ fn skipped(f: &mut fmt::Formatter<'_>, what: &str, counts: &BTreeMap<String, u64
     }
     let more: u64 = counts.values().skip(NAMED_MAX).sum();
     if more > 0 { writeln!(f, "skipped: {more} of other {what}s") } else { Ok(()) }
+}
+
+/// Whether a file of this format names all movies that a person has seen, rather than a choice: such a list is rarely what
+/// a person wants to predict.
+fn is_history(format: Format) -> bool {
+    matches!(format, Format::ImdbRatings | Format::LetterboxdDiary | Format::LetterboxdRatings)
 }
 
 /// A line with a count, unless it is zero.
