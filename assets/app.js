@@ -1,14 +1,20 @@
 // Entry point. The page works without scripts; they make it faster.
 import { localise } from "./format.js";
+import { startKeys } from "./keys.js";
 import { startList } from "./list.js";
+import { startSearch } from "./search.js";
+import { startSharing } from "./share.js";
 import { startWhy } from "./why.js";
 import { startTimings, usable } from "./timings.js";
 
 document.documentElement.classList.add("scripted");
 localise(document);
 startWhy();
+startSearch();
+startSharing();
 if (document.getElementById("films")) {
   startList();
+  startKeys();
   usable();
 }
 startTimings();

@@ -11,6 +11,13 @@ export function number(value, digits = 0) {
   return format.format(value);
 }
 
+// A probability as on the server: no number is closer to certainty than the model's calibration can tell.
+export function probability(value) {
+  const percent = value * 100;
+  if (percent < 1) return `under ${number(1)} %`;
+  return percent > 99 ? `over ${number(99)} %` : `${number(percent)} %`;
+}
+
 // Reformats numbers that the server rendered without knowing the locale.
 export function localise(root) {
   for (const element of root.querySelectorAll("[data-number]")) {

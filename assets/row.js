@@ -1,6 +1,9 @@
 // A row of the list: the server's row template, filled with a prediction.
-import { number } from "./format.js";
+import { number, probability } from "./format.js";
 import { link, read, unfiltered } from "./address.js";
+
+// What ranks the list now: set by the server, and by each response.
+export const isLearned = () => document.body.dataset.ranking === "learned";
 
 const template = () => document.getElementById("film-row").content.firstElementChild;
 
@@ -19,19 +22,52 @@ export function make(prediction) {
   return row;
 }
 
-export function fill(row, { rank, score, likelihood, coverage, source, breakdown, movie }) {
+const REASONS_SHOWN = 2;
+
+// The strongest reasons for a movie, or else the strongest one.
+function mainReasons(reasons) {
+  const shown = reasons.filter(({ points }) => points > 0).slice(0, REASONS_SHOWN);
+  return (shown.length ? shown : reasons.slice(0, 1)).map(({ sentence }) => sentence).join(" · ");
+}
+
+// What the learned ranking says; the formula leaves all of it out.
+function fillLearned(field, { probability: chance, knownGroups, totalGroups, reasons }) {
+  const missing = knownGroups === null ? "not scored yet" : "not enough known";
+  put(field("probability"), chance === null ? missing : probability(chance));
+  set(field("chance"), "width", ((chance ?? 0) * 100).toFixed(1));
+  put(field("reasons"), mainReasons(reasons ?? []));
+  const complete = knownGroups === totalGroups; // Also if neither is known.
+  put(field("known"), complete ? "" : `known: ${number(knownGroups)} of ${number(totalGroups)} groups`);
+}
+
+// How often films of this rank were chosen in past decades, and of which ranks that is known.
+export function fillHitRate(row, known) {
+  const field = (name) => row.querySelector(`[data-field=${name}]`);
+  const rate = known?.rate ?? null;
+  put(field("rate"), rate === null ? "–" : `${number(rate * 100)} %`);
+  set(field("reach"), "width", ((rate ?? 0) * 100).toFixed(1));
+  if (rate === null) return set(field("rate"), "title", "");
+  const { firstRank, lastRank, movies, listed } = known;
+  const ranks = lastRank === null ? `from ${number(firstRank)}` : `${number(firstRank)}–${number(lastRank)}`;
+  set(field("rate"), "title", `Films ranked ${ranks} in past decades: ${number(listed)} of ${number(movies)} were chosen`);
+}
+
+export function fill(row, prediction) {
+  const { rank, score, historicalHitRate, coverage, source, breakdown, movie } = prediction;
   const field = (name) => row.querySelector(`[data-field=${name}]`);
   row.dataset.id = movie.id;
+  row.dataset.slug = movie.slug;
   row.dataset.rank = rank ?? 0;
   put(field("rank"), rank ? number(rank) : "–");
   put(field("title"), movie.title);
   put(field("year"), String(movie.year ?? ""));
   put(field("genres"), movie.genres.map((genre) => genre.name).join(", "));
   put(field("score"), number(score, 1));
-  put(field("likelihood"), number(likelihood));
-  set(field("reach"), "width", likelihood.toFixed(1));
-  const direct = source === "DIRECT_QUERY" ? " · computed on demand" : "";
-  put(field("coverage"), `${number(coverage)} of ${number(4)} ratings known${direct}`);
+  fillHitRate(row, historicalHitRate);
+  // Only what is unusual.
+  const ratings = coverage < 4 ? [`${number(coverage)} of ${number(4)} ratings known`] : [];
+  put(field("coverage"), [...ratings, ...(source === "DIRECT_QUERY" ? ["computed on demand"] : [])].join(" · "));
+  if (isLearned()) fillLearned(field, prediction);
   relink(row);
   let start = 0;
   row.querySelectorAll(".parts rect").forEach((part, index) => {
@@ -46,13 +82,26 @@ export function fill(row, { rank, score, likelihood, coverage, source, breakdown
 
 // Links to the movie with the current weights.
 export function relink(row) {
-  const href = link(`/films/${row.dataset.id}`, unfiltered(read()));
+  const href = link(`/films/${row.dataset.slug}`, unfiltered(read()));
   set(row.querySelector("[data-field=title]"), "href", href);
 }
 
-// Marks how the rank changed since `before`; undefined if the movie was not shown before.
-export function mark(row, before) {
+// Draws the line at which the list would end below the row of rank `n`.
+export function cut(row, n) {
+  const line = row.querySelector(".cut");
+  if (!n || Number(row.dataset.rank) !== n) return line?.remove();
+  const text = `If the list takes ${number(n)} ${n === 1 ? "film" : "films"} of this decade, it ends here`;
+  if (line) return put(line, text);
+  const added = document.createElement("p");
+  added.className = "cut";
+  added.textContent = text;
+  row.append(added);
+}
+
+// Marks how the rank changed since `before`; undefined if the movie was not among the first `depth` then.
+export function mark(row, before, depth = Infinity) {
   const now = Number(row.dataset.rank);
+  if (before === undefined && now > depth) return unmark(row);
   const change = before === undefined ? 0 : before - now;
   const kind = before === undefined ? "new" : change > 0 ? "rose" : change < 0 ? "fell" : "";
   if (!kind) return unmark(row);

@@ -1,8 +1,10 @@
 // Shows the page of a movie or of a validated decade in a dialog, without leaving the current page.
 import { localise } from "./format.js";
+import { offerCopying } from "./share.js";
 
 let dialog, body;
 let pending = null; // Aborts the running request.
+let titleBelow = ""; // Title of the document below the dialog.
 const opens = (path) => /^\/(films|validation)\/./.test(path);
 
 export function startWhy() {
@@ -25,6 +27,7 @@ export function startWhy() {
   dialog.addEventListener("close", () => {
     pending?.abort();
     body.replaceChildren();
+    document.title = titleBelow;
     const depth = history.state?.depth ?? 0;
     if (depth) history.go(-depth);
   });
@@ -44,12 +47,19 @@ async function open(title) {
   heading.textContent = title;
   body.replaceChildren(heading);
   body.ariaBusy = "true";
-  if (!dialog.open) dialog.showModal();
+  if (!dialog.open) {
+    titleBelow = document.title;
+    dialog.showModal();
+  }
   try {
     const response = await fetch(location.href, { signal: request.signal, headers: { accept: "text/html" } });
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const main = page.getElementById("subject");
     localise(main);
+    offerCopying(main);
+    document.title = page.title;
+    // Older addresses of a film redirect.
+    if (response.redirected) history.replaceState(history.state, "", response.url);
     for (const pager of main.querySelectorAll(".pager")) pager.remove();
     body.replaceChildren(...main.children);
     const title = body.querySelector("h1");

@@ -42,6 +42,8 @@ pub enum Scope {
     Profiles,
     /// Names of lists, genres and countries.
     Reference,
+    /// The learned rankings of a list; the field is its key.
+    Model(String),
     /// Results under one set of weights, identified by its fingerprint. No change of the data raises this version; only
     /// an administrator does, to invalidate the results.
     Weights(String),
@@ -57,6 +59,7 @@ impl Scope {
             "snapshot" => Some(Self::Snapshot),
             "profiles" => Some(Self::Profiles),
             "reference" => Some(Self::Reference),
+            "model" => Some(Self::Model(list_key)),
             // The database has an earlier name of this scope. The fingerprint is in the column of the list's key.
             "taste" => Some(Self::Weights(list_key)),
             _ => None,
@@ -314,7 +317,7 @@ impl Versions {
     pub(crate) fn covers(&self, shown: &DataVersions, decade: Decade) -> bool {
         let is_relevant = |scope: &Scope| match scope {
             Scope::Scores(of) | Scope::List(_, of) => *of == decade,
-            Scope::Snapshot | Scope::Profiles | Scope::Reference | Scope::Weights(_) => true,
+            Scope::Snapshot | Scope::Profiles | Scope::Reference | Scope::Model(_) | Scope::Weights(_) => true,
         };
         // A hard invalidation raises the current version too, so the minimum valid version needs no comparison.
         let shows = |scope, version: &Version| current_version(&shown.versions, scope) >= version.current;

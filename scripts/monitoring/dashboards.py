@@ -54,6 +54,9 @@ def fields_table():
     )
 
 
+# Every instance reports the same.
+MODELS = "max by (list, ranking)"
+
 BAD = 'sum(increase(cinegraph_slo_requests_total{result="bad"}[30d]))'
 COUNTED = 'sum(increase(cinegraph_slo_requests_total{result=~"good|bad"}[30d]))'
 GRAPHQL_SECONDS = 'http_server_request_duration_seconds{http_route="/graphql"}'
@@ -581,6 +584,69 @@ DATABASE = [
         "0 if every change was queued. More: writes that bypass the triggers, or a missing trigger; cinegraph migrate "
         "reports missing ones.",
         ("cinegraph_score_reconcile_differences", "{{instance}}"),
+    ),
+    row("How good are the learned rankings?"),
+    panel(
+        "Age of learned rankings",
+        "s",
+        "CinegraphModelOld",
+        "Age of what is served: trained every night, so above a day a training failed or was refused. 0: none is served, and "
+        "the formula ranks.",
+        (f"{MODELS} (cinegraph_model_age_seconds)", "{{list}} {{ranking}}"),
+        line=3 * 86_400, links=TASKS,
+        many=True,
+    ),
+    panel(
+        "Refusals in a row",
+        "short",
+        "CinegraphModelRefused",
+        "Refused trainings since the last accepted one, and whether a version is served (1). Refused and not served: the list "
+        "is not learnable, which is no fault. cinegraph model show has the reason.",
+        (f"{MODELS} (cinegraph_model_refusals)", "refusals {{list}} {{ranking}}"),
+        (f"{MODELS} (cinegraph_model_served)", "served {{list}} {{ranking}}"),
+        line=3, links=TASKS,
+        many=True,
+    ),
+    panel(
+        "Recall of the last training",
+        "percentunit",
+        "CinegraphModelRefused",
+        "Share of listed movies found in decades that the model had not seen. A fall: data was lost, or the list changed "
+        "its nature.",
+        (f"{MODELS} (cinegraph_model_recall_ratio)", "{{list}} {{ranking}}"),
+        links=TASKS,
+        many=True,
+    ),
+    panel(
+        "Errors of probabilities",
+        "none",
+        "CinegraphModelRefused",
+        "ECE: how far probabilities are off on average; above the line a training is refused. Log loss: lower is better; it "
+        "depends on the share of listed movies, so compare it with itself only.",
+        (f"{MODELS} (cinegraph_model_ece_ratio)", "ECE {{list}} {{ranking}}"),
+        (f"{MODELS} (cinegraph_model_log_loss)", "log loss {{list}} {{ranking}}"),
+        line=0.03, links=TASKS,
+        many=True,
+    ),
+    panel(
+        "Leak check",
+        "none",
+        "CinegraphModelRefused",
+        "How well missing values, their age or votes alone tell listed movies from others: 0.5 not at all. Above the line a "
+        "training is refused: an import fetched listed movies more carefully than others.",
+        (f"{MODELS} (cinegraph_model_leak_auc_ratio)", "{{list}} {{ranking}}"),
+        line=0.65, links=TASKS,
+        many=True,
+    ),
+    panel(
+        "Training time",
+        "s",
+        "CinegraphModelOld",
+        "Duration of the last training of each ranking. Rising with the catalogue is normal; otherwise the machine is busy: "
+        "trainings have low priority.",
+        (f"{MODELS} (cinegraph_model_training_seconds)", "{{list}} {{ranking}}"),
+        links=TASKS,
+        many=True,
     ),
     row("Which database do we read?"),
     panel(

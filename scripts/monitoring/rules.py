@@ -318,6 +318,7 @@ def alert_groups(variables):
             "cinegraph-cache",
         ),
     ]
+    models = "max by (job, list, ranking)"
     primary_is_down = 'max by (job) (cinegraph_db_up{pool="primary"}) == 0'
     database = [
         Alert(
@@ -422,6 +423,29 @@ def alert_groups(variables):
             "A background task has not succeeded for three times its interval",
             "The last success of the task {{ $labels.task }} was {{ $value | humanizeDuration }} ago: scores or warm "
             "caches are outdated. Check whether it fails, hangs or does not run at all: cinegraph status.",
+            "cinegraph-database-jobs",
+        ),
+        # The other alert reports a ranking that is trained, and refused.
+        Alert(
+            "CinegraphModelOld",
+            f"{models} (cinegraph_model_age_seconds) > {limit.model_age_seconds}\n"
+            f"unless {models} (cinegraph_model_refusals) >= {limit.model_refusals}",
+            "5m", "warning",
+            "A learned ranking was not trained for three days",
+            "The served version of the ranking {{ $labels.ranking }} of {{ $labels.list }} was trained "
+            "{{ $value | humanizeDuration }} ago. Check whether the task model_train fails or does not run at all: "
+            "cinegraph status.",
+            "cinegraph-database-jobs",
+        ),
+        # A list that was never learnable has no served version, and is no fault.
+        Alert(
+            "CinegraphModelRefused",
+            f"{models} (cinegraph_model_refusals) >= {limit.model_refusals}\n"
+            f"and {models} (cinegraph_model_served) == 1",
+            "5m", "warning",
+            "The last three trainings of a learned ranking were refused",
+            "{{ $value }} trainings in a row of the ranking {{ $labels.ranking }} of {{ $labels.list }} were refused; the last "
+            "accepted version is still served. Read the reason: cinegraph model show --list {{ $labels.list }}.",
             "cinegraph-database-jobs",
         ),
     ]

@@ -40,6 +40,8 @@ class Thresholds:
     memory_factor: float = 1.3
     task_failures: int = 3
     task_intervals: float = 3
+    model_age_seconds: int = 3 * 86_400
+    model_refusals: int = 3
     starts: int = 3
     starts_per_instance: float = 2
     schedule_delay_seconds: float = 0.05

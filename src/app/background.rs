@@ -39,9 +39,9 @@ const LOCATE_INTERVAL: Duration = Duration::from_secs(1);
 /// long enough not to flood an unavailable database with attempts.
 const LISTEN_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Connections for background work, one for each of these: two jobs that run at a time, the lock that one of them may
-/// hold, the drain, and the worker's own statements. The worker's listener has a connection outside of this pool.
-const JOB_CONNECTIONS: u32 = 5;
+/// Connections for background work, one for each of these: two jobs that run at a time, the locks that they may hold, the
+/// drain, and the worker's own statements. The worker's listener has a connection outside of this pool.
+const JOB_CONNECTIONS: u32 = 6;
 
 /// How long background work waits for a connection. A choice: longer than a request waits by default (2 s), because no
 /// client waits for background work, and a run that gets no connection fails.
@@ -56,6 +56,7 @@ impl App {
         let store = self.store.with_dedicated_pool(JOB_CONNECTIONS, JOB_ACQUIRE_TIMEOUT);
         Ok(Jobs {
             person_quality: refresh::computes_person_quality(&store, self.config.person_quality_enabled).await?,
+            model_training: self.config.model_training_enabled,
             store,
             metrics: self.metrics.tasks.clone(),
             clock: self.clock.clone(),
@@ -71,6 +72,7 @@ impl App {
         FreshnessGauges {
             store: self.store.with_dedicated_pool(1, JOB_ACQUIRE_TIMEOUT),
             metrics: self.metrics.tasks.clone(),
+            models: self.metrics.models.clone(),
             clock: self.clock.clone(),
         }
     }

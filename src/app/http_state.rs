@@ -36,6 +36,7 @@ impl App {
             cors_headers: self.config.cors_allowed_headers.clone().unwrap_or_default(),
             trusted_peers: TrustedPeers::new(&self.config.trusted_peers),
             data_dir: self.data_dir(),
+            posters: self.config.poster_base_url.clone(),
             explorer: self.config.graphiql_enabled.then(|| self.explorer()),
             // The runtime of the service, which runs the handlers. The single-threaded runtimes of connections only look
             // up cached responses.

@@ -4,7 +4,7 @@ use crate::breaker::BreakerMetrics;
 use crate::cache::CacheMetrics;
 use crate::graphql::{self, GraphqlMetrics};
 use crate::http::HttpMetrics;
-use crate::jobs::TaskMetrics;
+use crate::jobs::{ModelMetrics, TaskMetrics};
 use crate::store::StoreMetrics;
 use crate::telemetry::{self, Recorder, ScheduleDelay};
 
@@ -26,6 +26,8 @@ pub struct Metrics {
     pub store: StoreMetrics,
     /// Background tasks.
     pub tasks: TaskMetrics,
+    /// Learned rankings.
+    pub models: ModelMetrics,
     /// How late the runtime wakes tasks.
     pub schedule_delay: ScheduleDelay,
 }
@@ -43,6 +45,7 @@ impl Metrics {
             graphql,
             store: StoreMetrics::new(&recorder),
             tasks: TaskMetrics::new(&recorder),
+            models: ModelMetrics::new(&recorder),
             schedule_delay: ScheduleDelay::new(&recorder),
             recorder,
         }
@@ -58,6 +61,8 @@ pub fn metrics_reference() -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use chrono::DateTime;
 
     use super::*;
     use crate::http::Method;
@@ -78,6 +83,7 @@ mod tests {
         let metrics = metrics();
         metrics.recorder.build_info("abc", "def");
         metrics.http.http_request(Method::Get, "/graphql".into()).sent_all();
+        metrics.models.update(&["1001_movies".to_owned()], &[], DateTime::UNIX_EPOCH);
 
         let expected: BTreeMap<_, _> = CATALOGUE
             .iter()

@@ -14,7 +14,7 @@ use crate::cache::{CacheName, CacheStatus};
 use crate::http::Probe;
 use crate::services::ServiceError;
 use crate::services::status::{StatusReport, TargetList};
-use crate::store::{Job, MetricSource, Pool, PoolStatus, Store};
+use crate::store::{Job, MetricSource, Pool, PoolStatus, QueryName, Store};
 use crate::telemetry::Label;
 use crate::versions::Identity;
 
@@ -53,6 +53,11 @@ pub struct DataStatus {
     pub targets: Vec<TargetStatus>,
     /// Sources of metrics as of the snapshot.
     pub metric_sources: Vec<SourceStatus>,
+    /// Criteria that are left out of all weights for lack of data.
+    pub criteria_without_data: Vec<String>,
+    /// Which index searches use: `trigrams`, which also finds parts of words and words with a typing error, or `words`
+    /// where the database lacks the extension `pg_trgm`.
+    pub search_index: &'static str,
     /// Movies that wait for new scores.
     pub queue: QueueStatus,
     /// Time of the last success of each task.
@@ -188,6 +193,8 @@ pub(super) async fn of_data(store: &Store, configured: &[String]) -> Result<Data
         target_lists: status.target_lists,
         targets: status.targets.into_iter().map(TargetStatus::from).collect(),
         metric_sources: status.metric_sources.into_iter().map(SourceStatus::from).collect(),
+        criteria_without_data: status.criteria_without_data.iter().map(ToString::to_string).collect(),
+        search_index: store.search_index(QueryName::TaskStatus).await?.as_str(),
         queue: QueueStatus { films: queue.movies, oldest_at: queue.oldest },
         last_success: successes.map(|(task, at)| (task.as_str(), at)).collect(),
         jobs: store.jobs().await?.into_iter().map(JobStatus::from).collect(),

@@ -2,12 +2,17 @@
 
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::graphql::DEFAULT_LIST;
 use crate::scoring::{Criterion, Decade, Weights};
 use crate::services::Services;
-use crate::services::profiles::{WeightSelection, selection};
+use crate::services::learned::RankingKind;
+use crate::services::profiles::WeightSelection;
+
+/// Why a version that was accepted is not served.
+pub(super) const UNUSABLE: &str =
+    "its stored model is damaged or of another release; the formula is served until `cinegraph model train` has run";
 
 /// Which ranking is meant.
 #[derive(Debug, Args)]
@@ -21,25 +26,72 @@ pub(super) struct RankingArgs {
     /// Key of the target list
     #[arg(long, default_value = DEFAULT_LIST)]
     pub(super) list: String,
+    /// What to rank by
+    #[arg(long, value_enum, default_value_t = RankingArg::Formula, conflicts_with_all = ["profile", "weights"])]
+    ranking: RankingArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RankingArg {
+    /// The scores of the formula under a profile or weights
+    Formula,
+    /// The ranking learned from the list, with other lists as inputs
+    Learned,
+    /// The ranking learned from the list, without other lists
+    LearnedWithoutLists,
+}
+
+impl From<RankingArg> for RankingKind {
+    fn from(ranking: RankingArg) -> Self {
+        match ranking {
+            RankingArg::Formula => Self::Formula,
+            RankingArg::Learned => Self::Learned,
+            RankingArg::LearnedWithoutLists => Self::LearnedWithoutLists,
+        }
+    }
 }
 
 impl RankingArgs {
-    /// The selected weights. Without a profile and weights, those of the default profile.
+    /// The selected weights. Without a profile and weights, those of the default profile. Also the learned ranking, if one
+    /// is selected.
     ///
     /// # Errors
-    /// If the list or the profile does not exist, or the database is unavailable.
+    /// If the list or the profile does not exist, no learned ranking is served, or the database is unavailable.
     pub(super) async fn selection(&self, services: &Services) -> anyhow::Result<WeightSelection> {
         require_list(services, &self.list).await?;
-        match &self.weights {
-            Some(WeightsArg(weights)) => Ok(WeightSelection { weights: *weights, profile: None }),
+        let selection = match &self.weights {
+            Some(WeightsArg(weights)) => WeightSelection::custom(*weights, services.reference.names().await?.criteria),
             None => {
                 if let Some(name) = &self.profile {
                     require_profile(services, name).await?;
                 }
-                Ok(selection(&services.profiles.all().await?, self.profile.as_deref())?)
+                services.select_profile(self.profile.as_deref()).await?
             }
+        };
+        let Some(variant) = RankingKind::from(self.ranking).variant() else { return Ok(selection) };
+        let model = services.learned.served(&self.list, variant).await?;
+        if model.is_none() {
+            let state = services.learned.state(&self.list, variant).await?;
+            let refusal = state.as_ref().and_then(|state| state.latest.report.refusal.clone());
+            let reason = match (state.is_some_and(|state| state.served.is_some()), refusal) {
+                (true, _) => UNUSABLE.to_owned(),
+                (false, Some(reason)) => reason,
+                (false, None) => format!("run `cinegraph model train --list {}` first", self.list),
+            };
+            anyhow::bail!("no learned ranking of \"{}\" is served: {reason}", self.list);
         }
+        Ok(WeightSelection { model, ..selection })
     }
+}
+
+/// A line that names the criteria that are left out of the weights; empty if all count.
+pub(super) async fn criteria_note(services: &Services) -> anyhow::Result<String> {
+    let criteria = services.reference.names().await?.criteria;
+    let missing: Vec<_> = criteria.missing().map(Criterion::as_str).collect();
+    if missing.is_empty() {
+        return Ok(String::new());
+    }
+    Ok(format!("Left out for lack of data: {}.\n", missing.join(", ")))
 }
 
 /// Fails if no list has this key; the error names the lists that exist.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    config, demo, generate, import, invalidate, jobs, migrate, postgres, predict, prove, refresh, serve, status,
+    config, demo, generate, import, invalidate, jobs, migrate, model, postgres, predict, prove, refresh, serve, status,
     validate, worker,
 };
 use crate::config::{Overrides, Secret};
@@ -83,7 +83,7 @@ pub(super) enum DatabaseCommand {
     Demo(demo::DemoArgs),
     /// Serve page and API, and run background jobs
     Serve(serve::ServeArgs),
-    /// Run background jobs only: person quality, scores, snapshots
+    /// Run background jobs only: person quality, scores, snapshots, learned rankings
     Worker(worker::WorkerArgs),
     /// Create or update the schema, or attach to the database of a host application
     Migrate(migrate::MigrateArgs),
@@ -97,6 +97,8 @@ pub(super) enum DatabaseCommand {
     Predict(predict::PredictArgs),
     /// Print how many of the listed movies of earlier decades the ranking would have predicted
     Validate(validate::ValidateArgs),
+    /// Train, show or roll back the learned rankings of a list
+    Model(model::ModelArgs),
     /// Compare the speed of this service with the SQL query that it replaces, on the loaded data, which stays unchanged
     Prove(prove::ProveArgs),
     /// Show scores, snapshot, queue and jobs, and the caches, connections and circuit breakers of a running instance

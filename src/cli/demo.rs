@@ -79,7 +79,11 @@ async fn fill(app: &App, output: Output, movies: Option<u32>, data: Option<PathB
     let Installation { owns_catalogue, origin } = app.store.installation().await?;
     match (movies, data) {
         (_, Some(dir)) => {
-            import::csv(app, output, &dir, Generated::Replace).await?;
+            let mut stored = import::Stored::default();
+            let summary = import::csv(app, output, &dir, Generated::Replace, &mut stored).await?;
+            // The next start computes the scores.
+            stored.finish();
+            output.report(&summary)?;
             refresh::all(app, output).await
         }
         (Some(movies), None) if origin != Some(CatalogueOrigin::Generated { movies, seed: SEED }) => {

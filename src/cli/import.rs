@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::download::{self, DownloadArgs};
@@ -25,6 +26,9 @@ enum Source {
     Csv {
         /// The directory
         dir: PathBuf,
+        /// Import even if most movies would get another title, or different movies would become one
+        #[arg(long)]
+        replace: bool,
         #[command(flatten)]
         options: ImportOptions,
     },
@@ -86,7 +90,7 @@ impl ImportArgs {
 impl ImportOptions {
     fn of_import(&self) -> import::ImportOptions {
         let generated = if self.replace_generated { Generated::Replace } else { Generated::Refuse };
-        import::ImportOptions { generated, strict: self.strict }
+        import::ImportOptions { generated, strict: self.strict, replace: false }
     }
 }
 
@@ -97,10 +101,11 @@ pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
     }
     // Fails if migrations are missing, before the files are read.
     let installation = app.store.installation().await?;
-    let no_refresh = match args.source {
-        Source::Csv { dir, options } => {
-            csv(app, Output::Text, &dir, options.of_import()).await?;
-            options.no_refresh
+    let mut stored = Stored::default();
+    let (summary, no_refresh) = match args.source {
+        Source::Csv { dir, replace, options } => {
+            let of_import = import::ImportOptions { replace, ..options.of_import() };
+            (csv(app, Output::Text, &dir, of_import, &mut stored).await?, options.no_refresh)
         }
         Source::Imdb { dir, download, min_votes, options } => {
             let dir = match dir {
@@ -111,62 +116,90 @@ pub(super) async fn run(app: &App, args: ImportArgs) -> anyhow::Result<()> {
                     download::imdb(app, &download, dir).await?
                 }
             };
-            imdb(app, &dir, min_votes, options.of_import()).await?;
-            options.no_refresh
+            (imdb(app, &dir, min_votes, options.of_import(), &mut stored).await?, options.no_refresh)
         }
-        Source::Links { file } => {
-            links(app, &file).await?;
-            // Scores do not depend on ids.
-            true
-        }
-        Source::TmdbIds { file, no_refresh } => {
-            tmdb_ids(app, &file).await?;
-            no_refresh
-        }
+        // Scores do not depend on ids.
+        Source::Links { file } => (links(app, &file, &mut stored).await?, true),
+        Source::TmdbIds { file, no_refresh } => (tmdb_ids(app, &file, &mut stored).await?, no_refresh),
         Source::List(list) => return import_list::run(app, list).await,
     };
-    if no_refresh { Ok(()) } else { super::refresh::all(app, Output::Text).await }
+    // An error of the output must not keep the scores from being computed: the movies are imported.
+    let shown = Output::Text.report(&summary);
+    if !no_refresh {
+        let output = if shown.is_ok() { Output::Text } else { Output::Log };
+        super::refresh::all(app, output).await?;
+    }
+    stored.finish();
+    shown.context("the movies were imported")
 }
 
-/// Imports a directory of CSV files.
+/// Whether the import is committed and the command not at its end. If it ends here, by an error or a signal, this says
+/// what was done and what was not.
+#[derive(Debug, Default)]
+pub(super) struct Stored(bool);
+
+impl Stored {
+    /// The command is at its end.
+    pub(super) fn finish(&mut self) {
+        self.0 = false;
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        if self.0 {
+            eprintln!("The movies were imported, but not all scores computed: run `cinegraph refresh all`.");
+        }
+    }
+}
+
+/// Imports a directory of CSV files. Returns the summary.
 pub(super) async fn csv(
     app: &App,
     output: Output,
     dir: &Path,
     options: impl Into<import::ImportOptions>,
-) -> anyhow::Result<()> {
+    stored: &mut Stored,
+) -> anyhow::Result<String> {
     let mut steps = output.steps();
-    let mut show = |progress| show(&mut steps, progress);
+    let mut show = |progress| show(&mut steps, stored, progress);
     let summary = import_csv(&app.store, dir, options, &app.clock, &mut show).await?;
     steps.finish();
-    output.report(&summary.to_string())
+    Ok(summary.to_string())
 }
 
-async fn imdb(app: &App, dir: &Path, min_votes: u32, options: import::ImportOptions) -> anyhow::Result<()> {
+async fn imdb(
+    app: &App,
+    dir: &Path,
+    min_votes: u32,
+    options: import::ImportOptions,
+    stored: &mut Stored,
+) -> anyhow::Result<String> {
     let mut steps = Output::Text.steps();
-    let mut show = |progress| show(&mut steps, progress);
+    let mut show = |progress| show(&mut steps, stored, progress);
     let summary = import_imdb(&app.store, dir, min_votes, options, &app.clock, &mut show).await?;
     steps.finish();
-    Output::Text.report(&summary.to_string())
+    Ok(summary.to_string())
 }
 
-async fn links(app: &App, file: &Path) -> anyhow::Result<()> {
+async fn links(app: &App, file: &Path, stored: &mut Stored) -> anyhow::Result<String> {
     let mut steps = Output::Text.steps();
-    let mut show = |progress| show(&mut steps, progress);
+    let mut show = |progress| show(&mut steps, stored, progress);
     let summary = import_links(&app.store, file, &app.clock, &mut show).await?;
     steps.finish();
-    Output::Text.report(&summary.to_string())
+    Ok(summary.to_string())
 }
 
-async fn tmdb_ids(app: &App, file: &Path) -> anyhow::Result<()> {
+async fn tmdb_ids(app: &App, file: &Path, stored: &mut Stored) -> anyhow::Result<String> {
     let mut steps = Output::Text.steps();
-    let mut show = |progress| show(&mut steps, progress);
+    let mut show = |progress| show(&mut steps, stored, progress);
     let summary = import_tmdb_ids(&app.store, file, &app.clock, &mut show).await?;
     steps.finish();
-    Output::Text.report(&summary.to_string())
+    Ok(summary.to_string())
 }
 
-fn show(steps: &mut Steps, progress: Progress) {
+fn show(steps: &mut Steps, stored: &mut Stored, progress: Progress) {
+    stored.0 = progress == Progress::Analyzing;
     match progress {
         Progress::Reading { file, bytes, total_bytes } => steps.at(&format!("reading {file}"), bytes, total_bytes),
         Progress::Merging { file } => steps.at(&format!("merging {file}"), 0, 0),

@@ -7,23 +7,21 @@ use std::thread;
 
 use anyhow::{Context, bail};
 use cinegraph_list_formats::Family;
+use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, value_parser};
 use tokio::sync::oneshot;
 
 use super::output::Output;
 use crate::app::App;
 use crate::services::drain::Drain;
-use crate::services::list_import::{ImportedList, ListRequest, Resolutions, decode, import_list, write_report};
-use crate::services::lists::set_target;
+use crate::services::list_import::{
+    ImportedList, ListImportError, ListRequest, Resolutions, decode, import_list, write_report,
+};
 use crate::versions::Versions;
 
 /// Maximum size of the file. Far above that of a list with the maximum number of rows; it protects memory from a file of
 /// another kind.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// Maximum length of a name or an edition, in characters: the size of most text columns of the database.
-const TEXT_MAX: usize = 255;
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
@@ -33,13 +31,13 @@ pub(super) struct ListArgs {
     #[arg(long)]
     key: String,
     /// Name of the list [default: its present name, or that in the file]
-    #[arg(long, value_parser = text)]
+    #[arg(long)]
     name: Option<String>,
     /// Edition in which the movies joined the list, where the file does not say it
-    #[arg(long, value_parser = text)]
+    #[arg(long)]
     edition: Option<String>,
     /// Year of the list
-    #[arg(long, value_parser = value_parser!(i32).range(1000..=9999))]
+    #[arg(long)]
     year: Option<i32>,
     /// Format of the file; `auto` recognises it
     #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(formats()))]
@@ -69,10 +67,17 @@ fn formats() -> impl Iterator<Item = &'static str> {
 }
 
 pub(super) async fn run(app: &App, args: ListArgs) -> anyhow::Result<()> {
-    let report = args.report.clone().map(|path| Report::create(path, &args)).transpose()?;
+    if args.resolve.as_ref().is_some_and(|path| path.as_os_str() == "-" && args.file == *path) {
+        bail!("standard input is either the list or the corrected report: name a file for one of them");
+    }
+    let report = args.report.as_deref().map(|path| Report::create(path, args.resolve.as_deref())).transpose()?;
     let bytes = read(args.file.clone()).await?;
     let resolutions = match &args.resolve {
-        Some(path) => Resolutions::read(&decode(&read(path.clone()).await?)?.0)?,
+        Some(path) => {
+            let bytes = read(path.clone()).await?;
+            let read = decode(&bytes).map_err(Into::into).and_then(|(text, _)| Resolutions::read_corrected(&text));
+            read.with_context(|| path.display().to_string())?
+        }
         None => Resolutions::default(),
     };
     let request = ListRequest {
@@ -84,17 +89,23 @@ pub(super) async fn run(app: &App, args: ListArgs) -> anyhow::Result<()> {
         resolutions,
         expected_updated_at: None,
         keep_most: !args.replace,
+        target: args.target.then_some(true),
+        configured_targets: &app.config.target_lists,
+        person_quality: false,
         dry_run: args.dry_run,
     };
-    let list = import_list(&app.store, &app.clock, None, &bytes, request).await?;
+    let list = import_list(&app.store, &app.clock, &Versions::default(), &bytes, request).await;
+    let list = match (list, &args.resolve) {
+        (Err(error @ (ListImportError::Report { .. } | ListImportError::OtherReport { .. })), Some(path)) => {
+            return Err(error).with_context(|| path.display().to_string());
+        }
+        (list, _) => list?,
+    };
     // An error of the output must not keep the scores from being computed: the list is imported.
     let shown = show(&list, report);
     if list.movies == 0 {
         shown?;
         bail!("none of the {} rows matches a movie of this database; nothing was changed", list.matches.len());
-    }
-    if args.target && !args.dry_run {
-        set_target(&app.store, &Versions::default(), &app.config.target_lists, &args.key, true).await?;
     }
     if !args.dry_run && !args.no_refresh {
         refresh(app, list.has_changed || args.target).await?;
@@ -163,26 +174,45 @@ struct Report {
 
 impl Report {
     /// Creates the file, before anything is changed. An earlier report in which somebody has filled in corrections is
-    /// replaced only if these are given by `--resolve`, since the new report then has them, too; another file is never
-    /// replaced.
-    fn create(path: PathBuf, args: &ListArgs) -> anyhow::Result<Self> {
-        let same = |other: &Path| path.canonicalize().ok().is_some_and(|path| other.canonicalize().ok() == Some(path));
-        if path.exists() && !args.resolve.as_deref().is_some_and(same) {
-            let earlier = fs::read(&path).ok().and_then(|bytes| Resolutions::read(&decode(&bytes).ok()?.0).ok());
-            match earlier {
-                Some(corrections) if corrections.is_empty() => {}
-                Some(_) => bail!(
-                    "{} has corrections, which would be lost: give it with --resolve, or name another file",
-                    path.display()
-                ),
-                None => bail!("{} exists and is no report: name another file", path.display()),
+    /// replaced only if these are given by `--resolve`, since the new report then has them, too. Other files, pipes and
+    /// devices are never replaced, nor written to.
+    fn create(path: &Path, resolve: Option<&Path>) -> anyhow::Result<Self> {
+        let shown = path.display().to_string();
+        if path.as_os_str() == "-" {
+            bail!("--report needs the name of a file; standard output is for the summary");
+        }
+        let cannot = || format!("cannot write the report to {shown}");
+        let earlier = match path.symlink_metadata() {
+            Ok(_) => Some(path.metadata().with_context(cannot)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(cannot),
+        };
+        let mut path = path.to_owned();
+        if let Some(metadata) = &earlier {
+            if !metadata.is_file() {
+                bail!("{shown} is no file that could be a report; name another file");
+            }
+            // Of a link, the file is replaced, and not the link.
+            path = path.canonicalize().with_context(cannot)?;
+            let is_resolved =
+                resolve.and_then(|resolve| resolve.canonicalize().ok()).is_some_and(|other| other == path);
+            if !is_resolved {
+                let corrections = read_blocking(&path).and_then(|bytes| Ok(Resolutions::read(&decode(&bytes)?.0)?));
+                if !corrections
+                    .with_context(|| format!("{shown} exists and is no report; name another file"))?
+                    .is_empty()
+                {
+                    bail!("{shown} has corrections, which would be lost: give it with --resolve, or name another file");
+                }
             }
         }
-        let mut new = path.clone().into_os_string();
-        new.push(".new");
-        let new = PathBuf::from(new);
-        let file = File::create(&new).with_context(|| format!("cannot write the report to {}", path.display()))?;
-        Ok(Self { path, new, file })
+        let new = path.with_file_name(format!(".cinegraph-report-{:016x}", rand::random::<u64>()));
+        let file = File::create_new(&new).with_context(cannot)?;
+        let report = Self { path, new, file };
+        if let Some(metadata) = earlier {
+            report.file.set_permissions(metadata.permissions()).with_context(cannot)?;
+        }
+        Ok(report)
     }
 
     fn write(self, list: &ImportedList, rows: usize) -> anyhow::Result<()> {
@@ -204,13 +234,4 @@ impl Drop for Report {
         // Fails if it was renamed.
         let _ = fs::remove_file(&self.new);
     }
-}
-
-/// A name of 1 to 255 characters that can be seen.
-fn text(value: &str) -> Result<String, String> {
-    let length = value.trim().chars().count();
-    if !(1..=TEXT_MAX).contains(&length) || value.contains(char::is_control) {
-        return Err(format!("expected 1 to {TEXT_MAX} characters, without control characters"));
-    }
-    Ok(value.trim().to_owned())
 }

@@ -12,6 +12,7 @@ mod import_list;
 mod invalidate;
 mod jobs;
 mod migrate;
+mod model;
 mod output;
 mod postgres;
 mod predict;
@@ -161,6 +162,7 @@ async fn execute(
         Db::Refresh(args) => run_to_end(config, async |app| refresh::run(app, &args).await).await,
         Db::Predict(args) => run_to_end(config, async |app| predict::run(app, args).await).await,
         Db::Validate(args) => run_to_end(config, async |app| validate::run(app, args).await).await,
+        Db::Model(args) => run_to_end(config, async |app| model::run(app, args).await).await,
         Db::Prove(args) => {
             let command = async |app: &App| run_until_interrupted(Box::pin(prove::run(app, &args))).await;
             with_app(config, None, command).await

@@ -6,13 +6,15 @@ use std::sync::LazyLock;
 use clap::Args;
 use serde::Serialize;
 
-use super::arguments::{RankingArgs, decade};
+use super::arguments::{RankingArgs, criteria_note, decade};
 use super::output::{print, print_data, print_json};
 use super::table::table;
 use crate::app::App;
 use crate::graphql;
+use crate::scoring::learned::points;
 use crate::scoring::{Decade, MovieId, likelihood};
 use crate::services::Services;
+use crate::services::learned::LearnedScore;
 use crate::services::predictions::ScoredMovie;
 use crate::services::profiles::WeightSelection;
 
@@ -62,6 +64,12 @@ struct Row {
     cultural_impact: f64,
     people_quality: f64,
     coverage: u8,
+    /// Points of the learned ranking; `None` if the formula ranks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learned_score: Option<f64>,
+    /// Probability of the learned ranking; `None` if the formula ranks, or too little is known of the movie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<f64>,
 }
 
 pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
@@ -75,7 +83,7 @@ pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
 }
 
 async fn print_all(services: &Services, args: &PredictArgs, selection: &WeightSelection) -> anyhow::Result<()> {
-    let movies = services.predictions.all(&args.ranking.list, args.decade, selection.weights).await?;
+    let movies = services.predictions.all(&args.ranking.list, args.decade, &selection.ranked_by()).await?;
     let rows = rows(services, &movies).await?;
     match (args.csv, args.json) {
         (true, _) => print_csv(services, args.decade, &rows).await,
@@ -86,7 +94,7 @@ async fn print_all(services: &Services, args: &PredictArgs, selection: &WeightSe
 
 async fn print_first(services: &Services, args: &PredictArgs, selection: WeightSelection) -> anyhow::Result<()> {
     // Not `predictions.page`, whose pages have at most 100 movies while results are cached.
-    let mut movies = services.predictions.all(&args.ranking.list, args.decade, selection.weights).await?;
+    let mut movies = services.predictions.all(&args.ranking.list, args.decade, &selection.ranked_by()).await?;
     movies.retain(|movie| movie.listed == args.confirmed);
     let total = movies.len();
     movies.truncate(args.first);
@@ -95,13 +103,18 @@ async fn print_first(services: &Services, args: &PredictArgs, selection: WeightS
         return print_json(&rows);
     }
     let kind = if args.confirmed { "movies on the list" } else { "candidates" };
-    let selection = selection.profile.map_or_else(|| "custom weights".to_owned(), |profile| profile.name.clone());
+    let selection = match (&selection.model, &selection.profile) {
+        (Some(model), _) => format!("version {} of the learned ranking", model.version),
+        (None, Some(profile)) => profile.name.clone(),
+        (None, None) => "custom weights".to_owned(),
+    };
     print(&format!(
-        "{} of {} {kind} of the {} for {}, by {selection}\n\n{}\n",
+        "{} of {} {kind} of the {} for {}, by {selection}\n{}\n{}\n",
         rows.len(),
         total,
         args.decade,
         args.ranking.list,
+        criteria_note(services).await?,
         printed(&rows)
     ))
 }
@@ -133,6 +146,8 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
         "wins",
         "lists",
         "mean_person_quality",
+        "learned_score",
+        "probability",
     ])?;
     for row in rows {
         // Scores are read before inputs. A movie that left the decade in between has no inputs, and is omitted.
@@ -160,6 +175,8 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
             inputs.lists.to_string(),
             // The store reads at most one value here: the mean quality of the credited people.
             known(inputs.people.first().copied()),
+            known(row.learned_score),
+            known(row.probability),
         ])?;
     }
     print_data(&String::from_utf8(csv.into_inner()?)?)
@@ -188,19 +205,28 @@ async fn rows(services: &Services, ranked: &[ScoredMovie]) -> anyhow::Result<Vec
             cultural_impact,
             people_quality,
             coverage: scored.coverage,
+            learned_score: scored.learned.as_ref().map(|learned| points(learned.log_odds)),
+            probability: scored.learned.as_ref().and_then(LearnedScore::probability),
         })
     };
     Ok(ranked.iter().filter_map(row).collect())
 }
 
+fn percent(probability: Option<f64>) -> String {
+    probability.map_or_else(|| "–".to_owned(), |probability| format!("{:.1} %", 100.0 * probability))
+}
+
 fn printed(rows: &[Row]) -> String {
+    // All rows are of one ranking.
+    let is_learned = rows.iter().any(|row| row.learned_score.is_some());
+    let [score, likely] = if is_learned { ["Points", "Chance"] } else { ["Score", "Likely"] };
     let headers =
-        ["Rank", "Score", "Likely", "Title", "Released", "Popular", "Critics", "Awards", "Culture", "People", "Known"];
+        ["Rank", score, likely, "Title", "Released", "Popular", "Critics", "Awards", "Culture", "People", "Known"];
     let cells = |row: &Row| {
         [
             row.rank.map_or_else(|| "–".to_owned(), |rank| rank.to_string()),
-            format!("{:.2}", row.score),
-            format!("{:.1}", row.likelihood),
+            format!("{:.2}", row.learned_score.unwrap_or(row.score)),
+            if is_learned { percent(row.probability) } else { format!("{:.1}", row.likelihood) },
             row.title.clone(),
             row.release_date.map_or_else(String::new, |day| day.to_string()),
             format!("{:.3}", row.popular_opinion),

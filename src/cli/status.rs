@@ -105,7 +105,11 @@ fn facts(data: &DataStatus) -> String {
         ["Snapshot".to_owned(), format!("{} ({})", time(&data.snapshot_at), data.target_lists.join(", "))],
         ["Target lists".to_owned(), targets.join(", ")],
         ["Movies waiting for scores".to_owned(), waiting],
+        ["Index of searches".to_owned(), data.search_index.to_owned()],
     ];
+    if !data.criteria_without_data.is_empty() {
+        rows.push(["Criteria without data".to_owned(), data.criteria_without_data.join(", ")]);
+    }
     let sources = data.metric_sources.iter();
     rows.extend(sources.map(|source| {
         let newest = time(&Some(source.newest_at));

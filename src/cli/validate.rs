@@ -3,11 +3,11 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::arguments::{RankingArgs, decade, require_list};
+use super::arguments::{RankingArgs, criteria_note, decade, require_list};
 use super::output::{print, print_json};
 use super::table::table;
 use crate::app::App;
-use crate::scoring::{Basis, Decade, Totals};
+use crate::scoring::{Baseline, Basis, Decade, Totals};
 use crate::services::Services;
 use crate::services::validation::{Report, TestedWeights};
 
@@ -17,7 +17,7 @@ pub(super) struct ValidateArgs {
     #[arg(long, value_parser = decade)]
     decade: Option<Decade>,
     /// Compare all active profiles
-    #[arg(long, conflicts_with_all = ["decade", "profile", "weights"])]
+    #[arg(long, conflicts_with_all = ["decade", "profile", "weights", "ranking"])]
     profiles: bool,
     /// Which scores to rank by
     #[arg(long, value_enum, default_value_t = BasisArg::Blind)]
@@ -51,6 +51,8 @@ struct Row {
     expected_hits: Option<f64>,
     lift: Option<f64>,
     baseline_accuracy: Option<f64>,
+    votes_accuracy: Option<f64>,
+    rated_votes_accuracy: Option<f64>,
     unhittable: usize,
 }
 
@@ -67,7 +69,9 @@ impl Row {
             high: interval.map(|interval| interval.high),
             expected_hits: totals.expected_hits,
             lift: totals.lift(),
-            baseline_accuracy: totals.baseline_accuracy(),
+            baseline_accuracy: totals.baseline(Baseline::Popularity),
+            votes_accuracy: totals.baseline(Baseline::Votes),
+            rated_votes_accuracy: totals.baseline(Baseline::RatedVotes),
             unhittable: totals.unhittable,
         }
     }
@@ -76,7 +80,10 @@ impl Row {
 pub(super) async fn run(app: &App, args: ValidateArgs) -> anyhow::Result<()> {
     let services = app.services().await?;
     let rows = rows(&services, &args).await?;
-    if args.json { print_json(&rows) } else { print(&printed(&rows)) }
+    if args.json {
+        return print_json(&rows);
+    }
+    print(&format!("{}{}", criteria_note(&services).await?, printed(&rows)))
 }
 
 async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Row>> {
@@ -93,7 +100,12 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
     }
     // Reports for custom weights are not stored in the shared cache. A report that is printed once should not be
     // stored there either, even if its weights are those of a profile.
-    let tested = TestedWeights { weights: args.ranking.selection(services).await?.weights, custom: true };
+    let selection = args.ranking.selection(services).await?;
+    anyhow::ensure!(
+        selection.model.is_none() || args.basis == BasisArg::Blind,
+        "a learned ranking has blind scores only: leave out --basis"
+    );
+    let tested = TestedWeights { weights: selection.weights, custom: true, model: selection.model };
     if let Some(decade) = args.decade {
         let report = services.validation.of_decade(list, decade, tested, basis).await?;
         return Ok(vec![Row::new(decade, report.totals())]);
@@ -105,8 +117,20 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
 }
 
 fn printed(rows: &[Row]) -> String {
-    let headers =
-        ["", "Listed", "Movies", "Hits", "Accuracy", "95 % interval", "Expected", "Lift", "Popularity", "Not imported"];
+    let headers = [
+        "",
+        "Listed",
+        "Movies",
+        "Hits",
+        "Accuracy",
+        "95 % interval",
+        "Expected",
+        "Lift",
+        "Popularity",
+        "Votes",
+        "Rating × votes",
+        "Not imported",
+    ];
     let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
     let number = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.1}"));
     let cells = |row: &Row| {
@@ -120,8 +144,10 @@ fn printed(rows: &[Row]) -> String {
             number(row.expected_hits),
             number(row.lift),
             share(row.baseline_accuracy),
+            share(row.votes_accuracy),
+            share(row.rated_votes_accuracy),
             row.unhittable.to_string(),
         ]
     };
-    table(headers, rows.iter().map(cells).collect(), &[1, 2, 3, 4, 5, 6, 7, 8, 9]) + "\n"
+    table(headers, rows.iter().map(cells).collect(), &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]) + "\n"
 }

@@ -14,6 +14,7 @@ use url::Url;
 use super::connection_url::{UrlFault, check_database_url, check_redis_url};
 use super::hosts::AllowedHosts;
 use super::origins::AllowedOrigins;
+use super::poster_url::PosterBaseUrl;
 use super::secret::without_password;
 
 /// The range of a duration, in seconds. PostgreSQL takes timeouts in whole milliseconds, so that a shorter one would
@@ -30,6 +31,8 @@ pub enum Kind {
     RedisUrl,
     /// The URL of a directory of files, without credentials.
     HttpUrl,
+    /// The URL of a directory of images, see [`PosterBaseUrl`].
+    PosterUrl,
     /// A file or directory, relative to the working directory.
     Path,
     /// An IP address and a port to listen on.
@@ -84,6 +87,7 @@ impl Kind {
             Self::DatabaseUrl
             | Self::RedisUrl
             | Self::HttpUrl
+            | Self::PosterUrl
             | Self::Path
             | Self::Address
             | Self::OneOf(_)
@@ -102,6 +106,7 @@ impl Kind {
             Self::Networks => fits::<Vec<IpNet>>(value, |_| true),
             Self::Origins => fits::<AllowedOrigins>(value, |_| true),
             Self::Hosts => fits::<AllowedHosts>(value, |_| true),
+            Self::PosterUrl => fits::<PosterBaseUrl>(value, |_| true),
             Self::HeaderNames => fits::<Vec<String>>(value, |names| names.iter().all(|name| is_header_name(name))),
             _ => value.as_str().is_some_and(|text| self.validate_text(text)),
         }
@@ -137,7 +142,9 @@ impl Kind {
         match value {
             // A URL of files may have no password, but an error shows the one that has.
             value
-                if self.is_secret() || self == Self::HttpUrl && value.as_str().is_some_and(|url| url.contains('@')) =>
+                if self.is_secret()
+                    || matches!(self, Self::HttpUrl | Self::PosterUrl)
+                        && value.as_str().is_some_and(|url| url.contains('@')) =>
             {
                 json(&without_password(value.as_str().unwrap_or_default()).into())
             }
@@ -172,6 +179,7 @@ impl fmt::Display for Kind {
             Self::DatabaseUrl => "a URL such as postgres://user:password@host:5432/database",
             Self::RedisUrl => "a URL such as redis://user:password@host:6379/0, or rediss:// for TLS",
             Self::HttpUrl => "a URL such as https://files.example/imdb, without user, password or query",
+            Self::PosterUrl => "an https URL such as https://image.tmdb.org/t/p/, or an http one of this machine",
             Self::Path => "a path",
             Self::Address => "an IP address and a port such as 10.0.0.5:9000",
             Self::Bool => "true or false",

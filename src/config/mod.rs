@@ -10,6 +10,7 @@ mod hosts;
 mod kind;
 mod misspelling;
 mod origins;
+mod poster_url;
 mod removed_settings;
 mod secret;
 mod settings;
@@ -30,6 +31,7 @@ pub use error::ConfigError;
 pub use hosts::{AllowedHosts, Host, HostError};
 pub use kind::Kind;
 pub use origins::{AllowedOrigins, OriginError};
+pub use poster_url::{PosterBaseUrl, PosterUrlError};
 pub use secret::Secret;
 use settings::{FILE_VARIABLE, PREFIX};
 pub use settings::{SETTINGS, Setting, markdown};
@@ -70,7 +72,9 @@ pub struct Config {
     pub cache_past_ttl: Duration,
     pub target_lists: Vec<String>,
     pub person_quality_enabled: Option<bool>,
+    pub model_training_enabled: bool,
     pub imdb_base_url: String,
+    pub poster_base_url: Option<PosterBaseUrl>,
     pub http_addr: SocketAddr,
     pub admin_addr: SocketAddr,
     pub admin_tokens_file: Option<PathBuf>,

@@ -4,7 +4,7 @@
 pub(super) const REMOVED_SETTINGS: &[(&str, &str)] = &[
     ("breaker_failures", "circuit breakers open after 5 consecutive failures"),
     ("breaker_pause_seconds", "circuit breakers stay open for at most 3 seconds"),
-    ("http_body_limit_bytes", "request bodies have at most 256 KiB"),
+    ("http_body_limit_bytes", "request bodies have at most 256 KiB, those of administrators 4 MiB"),
     ("http_body_timeout_seconds", "the body of a request must arrive within 5 seconds"),
     ("query_aliases_limit", "operations have at most 30 aliases; query_complexity_limit bounds their cost"),
     ("query_fields_limit", "operations have at most 5,000 fields; query_complexity_limit bounds their cost"),

@@ -111,11 +111,11 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "cache_columns_bytes",
         kind: Kind::Integer { unit: "bytes", min: 1_000_000, max: 1_000_000_000_000 },
-        // 256 MiB: a choice, enough for the columns of a million movies and of their validation.
-        default: Some("268435456"),
-        description: "Memory for the data that rankings and validations are computed from (the score columns of each \
-                      decade). Allow 270 bytes per movie, half of it for validations. With less, decades are loaded \
-                      from the database again.",
+        // 384 MiB: a choice, enough for the columns of a million movies, of their validation and of one learned ranking.
+        default: Some("402653184"),
+        description: "Memory for the data that rankings and validations are computed from (the columns of each decade). \
+                      Allow 400 bytes per movie, a third of it each for rankings, validations and learned rankings. With \
+                      less, decades are loaded from the database again.",
     },
     Setting {
         key: "cache_answers_bytes",
@@ -160,10 +160,25 @@ pub const SETTINGS: &[Setting] = &[
                       movie tables, no if it is attached to a host application, which computes its own.",
     },
     Setting {
+        key: "model_training_enabled",
+        kind: Kind::Bool,
+        default: Some("true"),
+        description: "Whether background work of this instance trains learned rankings and keeps them current. A training \
+                      needs about a kilobyte of memory per movie.",
+    },
+    Setting {
         key: "imdb_base_url",
         kind: Kind::HttpUrl,
         default: Some("https://datasets.imdbws.com"),
         description: "Where `cinegraph import imdb --download` fetches IMDb's files from: IMDb, or a mirror of it.",
+    },
+    Setting {
+        key: "poster_base_url",
+        kind: Kind::PosterUrl,
+        default: None,
+        description: "Where browsers load posters from: an image server with a directory per size, such as TMDb's \
+                      https://image.tmdb.org/t/p/, whose terms apply to you. When not set, the pages load nothing from \
+                      other servers.",
     },
     Setting {
         key: "http_addr",

@@ -39,6 +39,9 @@ pub(super) const DECADES: usize = 14;
 /// Typical number of profiles.
 pub(super) const PROFILES: usize = 10;
 
+/// Number of features of a learned ranking.
+pub(super) const FEATURES: usize = 90;
+
 /// Typical number of lists.
 pub(super) const LISTS: usize = 10;
 

@@ -10,12 +10,13 @@ use tokio::sync::OnceCell;
 
 use super::batch_scheduler::{NoDelay, PendingBatches};
 use super::error::ApiError;
-use super::loaders::Loaders;
+use super::loaders::{HitRatesOf, Loaders};
 use super::metrics::GraphqlMetrics;
 use super::pagination::CursorScope;
 use super::types::weights::WeightsInput;
 use crate::cache::DependencyScope;
-use crate::scoring::Weights;
+use crate::scoring::{Criterion, Decade, Weights};
+use crate::services::learned::RankingKind;
 use crate::services::profiles::{WeightSelection, selection};
 use crate::services::reference::Reference;
 use crate::services::validation::TestedWeights;
@@ -47,19 +48,49 @@ pub(super) struct RankingParams {
     /// cached in a small space of their own.
     pub(super) custom: bool,
     pub(super) list: String,
+    /// What the client has asked for. If it is a learned ranking and the selection has no model, none is served.
+    pub(super) ranking: RankingKind,
 }
 
 impl RankingParams {
-    /// The weights in the form that the validation service takes.
-    pub(super) fn for_validation(&self) -> TestedWeights {
-        TestedWeights { weights: self.selection.weights, custom: self.custom }
+    /// What the movies are ranked by.
+    pub(super) fn ranked_by(&self) -> RankingKind {
+        if self.selection.model.is_some() { self.ranking } else { RankingKind::Formula }
     }
 
-    /// Text that identifies the ranking: the list and the exact bits of the weights. The same for a profile and for
-    /// equal weights that a client sends.
+    /// The weights in the form that the validation service takes.
+    pub(super) fn for_validation(&self) -> TestedWeights {
+        TestedWeights { weights: self.selection.weights, custom: self.custom, model: self.selection.model.clone() }
+    }
+
+    /// Key of the hit rates of this ranking for candidates of a decade.
+    pub(super) fn hit_rates(&self, decade: Decade) -> HitRatesOf {
+        HitRatesOf { list: self.list.clone(), weights: self.for_validation(), decade, ranking: self.key() }
+    }
+
+    /// Text that identifies the ranking: the list, the exact bits of the weights, and what ranks. The same for a profile and
+    /// for equal weights that a client sends, and for each version of a learned ranking: a new one changes scores.
     pub(super) fn key(&self) -> String {
         let shares = self.selection.weights.shares().map(|share| format!("{:016x}", share.to_bits()));
-        format!("{} {}", self.list, shares.join(" "))
+        let ranking = match self.ranked_by() {
+            RankingKind::Formula => String::new(),
+            learned => format!(" {learned:?}"),
+        };
+        format!("{} {}{ranking}", self.list, shares.join(" "))
+    }
+
+    /// List, weights and ranking of a [`key`](Self::key); `None` if the text is none.
+    fn read_key(key: &str) -> Option<(&str, Weights, RankingKind)> {
+        let learned = [RankingKind::Learned, RankingKind::LearnedWithoutLists];
+        let named = learned.into_iter().find_map(|kind| Some((key.strip_suffix(&format!(" {kind:?}"))?, kind)));
+        let (mut list, ranking) = named.unwrap_or((key, RankingKind::Formula));
+        let mut shares = [0.0; Criterion::COUNT];
+        for share in shares.iter_mut().rev() {
+            let (before, bits) = list.rsplit_once(' ')?;
+            *share = f64::from_bits(u64::from_str_radix(bits, 16).ok()?);
+            list = before;
+        }
+        Some((list, Weights::normalised(shares).ok()?, ranking))
     }
 }
 
@@ -132,31 +163,73 @@ impl RequestContext {
         }
     }
 
-    /// Resolves `profile`, `weights` and `list`, the arguments of every query that ranks by one set of weights.
+    /// Resolves `profile`, `weights`, `list` and `ranking`, the arguments of every query that ranks. If no learned ranking
+    /// of the list is served, the formula ranks in its place.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` if both `profile` and `weights` are given or the weights are invalid, `NOT_FOUND` if the
-    /// profile or the list does not exist.
+    /// `BAD_USER_INPUT` if more than one of `profile`, `weights` and a learned `ranking` is given or the weights are
+    /// invalid, `NOT_FOUND` if the profile or the list does not exist.
     pub(super) async fn ranking_params(
         &self,
         profile: Option<String>,
         weights: Option<WeightsInput>,
         list: String,
+        ranking: RankingKind,
     ) -> Result<RankingParams, ApiError> {
+        if ranking.variant().is_some() && (profile.is_some() || weights.is_some()) {
+            return Err(ApiError::bad_input(
+                "ranking",
+                "a learned ranking has no profile and no weights: leave both out, or pass `FORMULA`",
+            ));
+        }
+        let criteria = self.reference().await?.criteria;
         let selection = match (profile, weights) {
             (Some(_), Some(_)) => {
                 return Err(ApiError::bad_input("weights", "cannot be combined with `profile`: pass one, or neither"));
             }
-            (None, Some(weights)) => WeightSelection { weights: Weights::try_from(weights)?, profile: None },
-            (profile, None) => selection(self.profiles().await?, profile.as_deref())?,
+            (None, Some(weights)) => WeightSelection::custom(Weights::try_from(weights)?, criteria),
+            (profile, None) => selection(self.profiles().await?, profile.as_deref(), criteria)?,
         };
-        let weights = selection.weights;
-        let custom =
-            selection.profile.is_none() && !self.profiles().await?.iter().any(|profile| profile.weights == weights);
+        let custom = selection.profile.is_none() && self.profile_of(&selection).await?.is_none();
+        let list = self.list(list).await?;
+        self.ranked_with(selection, custom, list, ranking).await
+    }
+
+    /// The ranking with this [`key`](RankingParams::key), under the profile that has its weights, if there is one. `None` if
+    /// there is no such ranking, or no longer: the list was deleted, or the learned ranking is not served.
+    pub(super) async fn ranking_of(&self, key: &str) -> Result<Option<RankingParams>, ApiError> {
+        let Some((list, weights, ranking)) = RankingParams::read_key(key) else { return Ok(None) };
+        let reference = self.reference().await?;
+        if !reference.lists.iter().any(|known| known.key == list) {
+            return Ok(None);
+        }
+        let selection = WeightSelection::custom(weights, reference.criteria);
+        let profile = self.profile_of(&selection).await?;
+        let custom = profile.is_none();
+        let params =
+            self.ranked_with(WeightSelection { profile, ..selection }, custom, list.to_owned(), ranking).await?;
+        Ok((params.ranked_by() == ranking).then_some(params))
+    }
+
+    /// The profile with these weights, the default one first.
+    async fn profile_of(&self, selection: &WeightSelection) -> Result<Option<Arc<Profile>>, ApiError> {
+        let criteria = self.reference().await?.criteria;
+        let same = |profile: &&Arc<Profile>| profile.weights.among(criteria) == selection.weights;
+        Ok(self.profiles().await?.iter().filter(same).max_by_key(|profile| profile.is_default).cloned())
+    }
+
+    async fn ranked_with(
+        &self,
+        selection: WeightSelection,
+        custom: bool,
+        list: String,
+        ranking: RankingKind,
+    ) -> Result<RankingParams, ApiError> {
         if custom && let Some(dependencies) = DependencyScope::current() {
             dependencies.record_custom();
         }
-        Ok(RankingParams { selection, custom, list: self.list(list).await? })
+        let model = self.services.learned.served_as(&list, ranking).await?;
+        Ok(RankingParams { selection: WeightSelection { model, ..selection }, custom, list, ranking })
     }
 }
 

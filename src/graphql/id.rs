@@ -9,19 +9,25 @@ use crate::scoring::MovieId;
 use crate::store::{PersonId, ProfileId};
 
 /// The objects that a global ID can identify.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NodeId {
     Movie(MovieId),
     Person(PersonId),
     Profile(ProfileId),
+    /// A movie, and the text of what ranks it.
+    Prediction(MovieId, String),
 }
 
 impl NodeId {
     /// Decodes an ID; `None` if it is not a global ID of this service.
     pub(super) fn read(id: &ID) -> Option<Self> {
         let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(id.as_bytes()).ok()?).ok()?;
-        let (kind, number) = text.split_once(':')?;
-        let number = number.parse().ok()?;
+        let (kind, rest) = text.split_once(':')?;
+        if kind == "Prediction" {
+            let (movie, ranking) = rest.split_once(':')?;
+            return Some(Self::Prediction(MovieId(movie.parse().ok()?), ranking.to_owned()));
+        }
+        let number = rest.parse().ok()?;
         match kind {
             "Movie" => Some(Self::Movie(MovieId(number))),
             "Person" => Some(Self::Person(PersonId(number))),
@@ -59,6 +65,7 @@ impl From<NodeId> for ID {
             NodeId::Movie(id) => format!("Movie:{id}"),
             NodeId::Person(id) => format!("Person:{}", id.0),
             NodeId::Profile(id) => format!("Profile:{}", id.0),
+            NodeId::Prediction(id, ranking) => format!("Prediction:{id}:{ranking}"),
         };
         opaque(text.as_bytes())
     }
@@ -75,9 +82,10 @@ mod tests {
 
     #[test]
     fn ids_round_trip_and_malformed_ids_are_rejected() {
-        let id = NodeId::Profile(ProfileId(7));
-        assert_eq!(NodeId::read(&ID::from(id)), Some(id));
-        for malformed in ["", "7", "Movie:7", "%%", "TW92aWU6", "TW92aWU6eA"] {
+        for id in [NodeId::Profile(ProfileId(7)), NodeId::Prediction(MovieId(7), "a list: 1".to_owned())] {
+            assert_eq!(NodeId::read(&ID::from(id.clone())), Some(id));
+        }
+        for malformed in ["", "7", "Movie:7", "%%", "TW92aWU6", "TW92aWU6eA", "UHJlZGljdGlvbjo3"] {
             assert_eq!(NodeId::read(&ID::from(malformed)), None, "{malformed}");
         }
     }

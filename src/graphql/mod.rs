@@ -30,6 +30,7 @@ mod streaming;
 mod string_escapes;
 mod subscription;
 mod types;
+mod unknown_name;
 mod variables;
 
 pub use crate::cache::Lookup;

@@ -14,7 +14,7 @@ use crate::versions::Epoch;
 pub(super) const PAGE_MAX: i32 = 100;
 
 /// Error text for a cursor that cannot be decoded.
-const INVALID_CURSOR: &str = "is not a valid cursor";
+pub(super) const INVALID_CURSOR: &str = "is not a valid cursor";
 
 /// Error text for a cursor that was issued for other arguments.
 const CURSOR_MISMATCH: &str =
@@ -130,6 +130,15 @@ impl CursorScope {
         let cursor = OrderedCursor::decode_cursor(after).map_err(|problem| ApiError::bad_input("after", problem))?;
         self.check(cursor.scope)?;
         Ok(cursor)
+    }
+
+    /// As [`read_ordered`](Self::read_ordered), the text and the ID of the position; `None` without a cursor.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if it is not a cursor of this scope.
+    pub(super) fn place(self, after: Option<&str>) -> Result<Option<(String, MovieId)>, ApiError> {
+        let cursor = after.map(|after| self.read_ordered(after)).transpose()?;
+        Ok(cursor.map(|cursor| (cursor.order, cursor.id)))
     }
 
     pub(super) fn cursor(self, standing: Standing) -> Cursor {

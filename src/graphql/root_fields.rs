@@ -21,10 +21,11 @@ enum Caching {
 }
 
 /// Every root field, by name. A unit test compares them with the schema.
-const FIELDS: [(&str, Caching); 30] = [
+const FIELDS: [(&str, Caching); 33] = [
     ("confirmedAdditions", Prediction),
     ("countries", Cacheable),
     ("createProfile", Uncacheable),
+    ("criteriaWithoutData", Cacheable),
     ("dataOrigin", Cacheable),
     ("decadeValidation", Cacheable),
     ("deleteList", Uncacheable),
@@ -35,8 +36,10 @@ const FIELDS: [(&str, Caching); 30] = [
     ("list", Cacheable),
     ("lists", Cacheable),
     ("metricSources", Cacheable),
+    ("model", Cacheable),
     ("movie", Cacheable),
     ("movies", Cacheable),
+    ("moviesByIds", Cacheable),
     ("node", Cacheable),
     ("nodes", Cacheable),
     ("prediction", Prediction),

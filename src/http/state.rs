@@ -10,7 +10,7 @@ use super::health::Probe;
 use super::metrics::HttpMetrics;
 use super::peer::TrustedPeers;
 use super::websocket::ConnectionLimiter;
-use crate::config::AllowedOrigins;
+use crate::config::{AllowedOrigins, PosterBaseUrl};
 use crate::graphql::OperationPipeline;
 
 /// Shared state of the handlers. `E` is the type that executes operations: a schema or a wrapper of one.
@@ -33,6 +33,8 @@ pub struct HttpState<E> {
     pub websocket_limiter: ConnectionLimiter,
     /// Directory that contains the last result of `cinegraph prove`.
     pub data_dir: PathBuf,
+    /// Where the pages load posters from; `None` if they load nothing from other servers.
+    pub posters: Option<PosterBaseUrl>,
     /// The API explorer; `None` if it is disabled.
     pub explorer: Option<Explorer>,
     /// Runtime for requests without a fresh cached response.

@@ -19,6 +19,8 @@ pub struct Jobs {
     pub target_lists: Vec<String>,
     /// Whether Cinegraph computes the person quality in this database, and not the host application.
     pub person_quality: bool,
+    /// Whether this instance trains learned rankings.
+    pub model_training: bool,
     /// How long a running job may continue after the stop signal. A job that has not ended by then is returned to the
     /// queue.
     pub grace: Duration,

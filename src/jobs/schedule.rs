@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use graphile_worker::{Cron, CronBuilder, CrontabTimerError, TaskHandler};
 
+use super::dependencies::Jobs;
+use super::model_train::ModelTrain;
+use super::nightly::{Daily, MODEL_TRAIN_AT, PERSON_QUALITY_AT, SCORE_REFRESH_AT};
 use super::person_quality::PersonQuality;
 use super::score_refresh::ScoreRefresh;
 use super::snapshot_refresh::SnapshotRefresh;
@@ -17,20 +20,6 @@ const MAX_ATTEMPTS: u16 = 3;
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// A time of day, UTC.
-#[derive(Debug, Clone, Copy)]
-struct Daily {
-    hour: u32,
-    minute: u32,
-}
-
-/// When person quality is computed: off-peak for most clients.
-const PERSON_QUALITY_AT: Daily = Daily { hour: 2, minute: 30 };
-
-/// When scores are checked: off-peak for most clients, and after person quality, because its changes would otherwise
-/// require a second refresh.
-const SCORE_REFRESH_AT: Daily = Daily { hour: 3, minute: 30 };
-
 /// Minute of the hour. Any other minute would do, except those of the full and half hour, at which many systems start
 /// work.
 const SNAPSHOT_REFRESH_AT_MINUTE: u32 = 7;
@@ -43,15 +32,19 @@ pub(super) fn score_refresh() -> Result<CronBuilder<ScoreRefresh>, CrontabTimerE
     daily(SCORE_REFRESH_AT)
 }
 
+pub(super) fn model_train() -> Result<CronBuilder<ModelTrain>, CrontabTimerError> {
+    daily(MODEL_TRAIN_AT)
+}
+
 pub(super) fn snapshot_refresh() -> Result<CronBuilder<SnapshotRefresh>, CrontabTimerError> {
     Ok(enqueue_unique(Cron::hourly_at(SNAPSHOT_REFRESH_AT_MINUTE)?))
 }
 
-/// The worker's tasks, with the time between two runs. `person_quality`: whether Cinegraph computes it, and not the
-/// host application.
-pub(super) fn tasks(person_quality: bool) -> impl Iterator<Item = (Task, Duration)> {
-    let person_quality = person_quality.then_some((Task::PersonQuality, DAY));
-    [(Task::ScoreRefresh, DAY), (Task::SnapshotRefresh, HOUR)].into_iter().chain(person_quality)
+/// The tasks that the worker of `jobs` runs, with the time between two runs.
+pub(super) fn tasks(jobs: &Jobs) -> impl Iterator<Item = (Task, Duration)> {
+    let person_quality = jobs.person_quality.then_some((Task::PersonQuality, DAY));
+    let model_train = jobs.model_training.then_some((Task::ModelTrain, DAY));
+    [(Task::ScoreRefresh, DAY), (Task::SnapshotRefresh, HOUR)].into_iter().chain(person_quality).chain(model_train)
 }
 
 fn daily<T: TaskHandler>(at: Daily) -> Result<CronBuilder<T>, CrontabTimerError> {

@@ -7,6 +7,7 @@ use graphile_worker::{CrontabTimerError, WorkerBuildError, WorkerRecoveryConfig}
 use tokio_util::sync::CancellationToken;
 
 use super::dependencies::Jobs;
+use super::model_train::ModelTrain;
 use super::person_quality::PersonQuality;
 use super::schedule;
 use super::score_refresh::ScoreRefresh;
@@ -37,7 +38,7 @@ enum StopReason {
 
 /// Runs jobs until `stop`; running jobs then have [`Jobs::grace`] to finish. A failed worker is restarted.
 pub(super) async fn run(jobs: Jobs, stop: CancellationToken) {
-    for (task, interval) in schedule::tasks(jobs.person_quality) {
+    for (task, interval) in schedule::tasks(&jobs) {
         jobs.metrics.set_interval(task, interval);
     }
     while !stop.is_cancelled() {
@@ -76,6 +77,9 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
     if jobs.person_quality {
         options = options.define_job::<PersonQuality>().with_cron(schedule::person_quality()?);
     }
+    if jobs.model_training {
+        options = options.define_job::<ModelTrain>().with_cron(schedule::model_train()?);
+    }
     let worker = options.init().await?;
     enqueue_overdue(jobs).await?;
     Ok(worker.run().await?)
@@ -84,7 +88,7 @@ async fn run_until_stopped(jobs: &Jobs, stop: &CancellationToken) -> Result<(), 
 /// Enqueues tasks that are overdue because no instance was running, or that have never succeeded.
 async fn enqueue_overdue(jobs: &Jobs) -> Result<(), ServiceError> {
     let successes = jobs.store.task_successes().await.map_err(ServiceError::from)?;
-    for (task, interval) in schedule::tasks(jobs.person_quality) {
+    for (task, interval) in schedule::tasks(jobs) {
         let success = successes.iter().find(|(of, _)| *of == task).map(|(_, at)| *at);
         let age = success.map(|at| (jobs.clock.now() - at).to_std().unwrap_or_default());
         if age.is_none_or(|age| age > interval) {

@@ -48,24 +48,28 @@ impl From<&Config> for CacheLimits {
 /// choices by the typical size and number of the values.
 pub mod share {
     /// Encoded responses, the largest values.
-    pub const RESPONSES: usize = 40;
+    pub const RESPONSES: usize = 33;
     /// Windows of rankings.
     pub const PREDICTIONS: usize = 15;
     /// Validation reports.
     pub const VALIDATIONS: usize = 15;
-    /// Movies, genres, countries, metrics, festivals, credits, people, qualities of people: a movie has many credits
-    /// and few genres.
-    pub const DETAILS: [usize; 8] = [5, 2, 2, 3, 3, 6, 2, 1];
+    /// Movies, descriptions, directors, genres, countries, metrics, festivals, credits, people, qualities of people: a
+    /// movie has many credits and few genres.
+    pub const DETAILS: [usize; 10] = [5, 3, 2, 2, 1, 3, 3, 5, 2, 1];
     /// Names, origin, summaries of lists, movies of lists, sources of metrics.
     pub const REFERENCE: [usize; 5] = [1, 1, 1, 1, 1];
-    /// Profiles.
+    /// Profiles, and what is known of learned rankings.
     pub const PROFILES: usize = 1;
+    /// Models of learned rankings, half a megabyte each.
+    pub const MODELS: usize = 3;
 
     // The following shares are those of the caches of columns.
     /// Score columns that predictions read.
-    pub const COLUMNS: usize = 50;
+    pub const COLUMNS: usize = 34;
     /// Score columns that validations read.
-    pub const SNAPSHOT_COLUMNS: usize = 49;
+    pub const SNAPSHOT_COLUMNS: usize = 33;
+    /// Scores and feature codes of learned rankings.
+    pub const LEARNED_COLUMNS: usize = 32;
     /// Time, target lists and decades of the snapshot.
     pub const SNAPSHOT: usize = 1;
 
@@ -76,8 +80,9 @@ pub mod share {
         }
     }
 
-    const _: () = assert!(RESPONSES + PREDICTIONS + VALIDATIONS + sum(&DETAILS) + sum(&REFERENCE) + PROFILES == 100);
-    const _: () = assert!(COLUMNS + SNAPSHOT_COLUMNS + SNAPSHOT == 100);
+    const _: () =
+        assert!(RESPONSES + PREDICTIONS + VALIDATIONS + sum(&DETAILS) + sum(&REFERENCE) + 2 * PROFILES + MODELS == 100);
+    const _: () = assert!(COLUMNS + SNAPSHOT_COLUMNS + LEARNED_COLUMNS + SNAPSHOT == 100);
 }
 
 impl CacheLimits {

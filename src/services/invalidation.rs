@@ -107,7 +107,9 @@ impl Services {
                     );
                     ServiceError::not_found("scope.profile", problem)
                 })?;
-                Ok((Some(Scope::Weights(profile.weights.fingerprint())), Some(Arc::new(profile))))
+                // Results are cached under the weights without the criteria that have no data.
+                let weights = profile.weights.among(self.store.criteria_with_data().await?);
+                Ok((Some(Scope::Weights(weights.fingerprint())), Some(Arc::new(profile))))
             }
         }
     }

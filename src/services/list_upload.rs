@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::list_import::{Family, ImportedList, ListImportError, ListRequest, NAME_MAX, Resolutions, import_list};
-use super::lists::set_target;
+use super::list_import::{Family, ImportedList, ListImportError, ListRequest, Resolutions, import_list};
 use super::{Administrator, ServiceError, Services};
-use crate::store::{ListMoveKind, ListName, Task};
+use crate::store::{ListMoveKind, ListName};
 
 /// A list, and the text that names its movies.
 #[derive(Debug)]
@@ -39,14 +38,15 @@ impl Services {
     /// # Errors
     /// [`ServiceError::Invalid`] for invalid input, or if no row matches a movie; [`ServiceError::Forbidden`] for tables of
     /// a host application; [`ServiceError::Conflict`] if the list was changed since the expected time or there are no
-    /// movies; those of [`set_target`]; [`ServiceError::Store`] if the database is unavailable.
+    /// movies; those of [`Services::set_target_list`]; [`ServiceError::Store`] if the database is unavailable.
     pub async fn import_list(
         &self,
         by: &Administrator,
         upload: &ListUpload,
     ) -> Result<(Option<ListName>, ImportedList), ServiceError> {
-        upload.check()?;
-        let resolutions = upload.corrections.as_deref().map(Resolutions::read).transpose().map_err(rejected)?;
+        let configured = self.reference.configured_targets();
+        let resolutions =
+            upload.corrections.as_deref().map(Resolutions::read_corrected).transpose().map_err(rejected)?;
         let request = ListRequest {
             key: &upload.key,
             name: upload.name.as_deref(),
@@ -57,51 +57,25 @@ impl Services {
             expected_updated_at: upload.expected_updated_at,
             // Administrators name the time of the list that they replace.
             keep_most: false,
+            target: upload.target,
+            configured_targets: configured,
+            person_quality: self.person_quality,
             dry_run: upload.dry_run,
         };
         let bytes = upload.text.as_bytes();
-        let imported = import_list(&self.store, &self.clock, Some(&self.versions), bytes, request).await;
+        let imported = import_list(&self.store, &self.clock, &self.versions, bytes, request).await;
         let imported = imported.map_err(rejected)?;
         if imported.movies == 0 {
             let problem = format!("none of its {} rows matches a movie of this database", imported.matches.len());
             return Err(ServiceError::invalid("input.text", problem));
         }
-        let configured = self.reference.configured_targets();
         if !upload.dry_run {
             let [joined, left] = [ListMoveKind::Joined, ListMoveKind::Left].map(|kind| imported.moved(kind).count());
             let (admin, list, films) = (by.label(), upload.key.as_str(), imported.movies);
             tracing::info!(admin, list, films, joined, left, is_target = upload.target, "list imported");
-            if imported.has_changed && self.person_quality {
-                // People's quality counts the lists of their movies.
-                self.store.request_task(Task::PersonQuality).await?;
-            }
-            if let Some(target) = upload.target {
-                // In a transaction of its own, so that a limit on target lists does not undo the import.
-                let list = set_target(&self.store, &self.versions, configured, &upload.key, target).await?;
-                return Ok((Some(list), imported));
-            }
         }
         let list = self.store.list_names(configured).await?.into_iter().find(|list| list.key == upload.key);
         Ok((list, imported))
-    }
-}
-
-impl ListUpload {
-    fn check(&self) -> Result<(), ServiceError> {
-        for (field, text) in [("input.name", &self.name), ("input.edition", &self.edition)] {
-            let Some(text) = text else { continue };
-            let length = text.chars().count();
-            if !(1..=NAME_MAX).contains(&length) || text.contains(char::is_control) {
-                let problem = format!("has {length} characters, expected 1 to {NAME_MAX}, without control characters");
-                return Err(ServiceError::invalid(field, problem));
-            }
-        }
-        match self.year {
-            Some(year) if !(1000..=9999).contains(&year) => {
-                Err(ServiceError::invalid("input.year", format!("is {year}, expected 1000 to 9999")))
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -109,14 +83,25 @@ impl ListUpload {
 fn rejected(error: ListImportError) -> ServiceError {
     match error {
         ListImportError::Database(error) => error.into(),
-        ListImportError::Key { .. } | ListImportError::MostLeave { .. } => ServiceError::invalid("input.key", error),
+        ListImportError::Key { .. } | ListImportError::SimilarKey { .. } | ListImportError::MostLeave { .. } => {
+            ServiceError::invalid("input.key", error)
+        }
+        ListImportError::Text { field, .. } => ServiceError::invalid(format!("input.{field}"), error),
+        ListImportError::Year(_) => ServiceError::invalid("input.year", error),
         ListImportError::File(_) => ServiceError::invalid("input.text", error),
-        ListImportError::Report { .. } | ListImportError::OtherReport { .. } => {
+        ListImportError::Report { .. } | ListImportError::OtherReport { .. } | ListImportError::NoCorrections => {
             ServiceError::invalid("input.corrections", error)
         }
         ListImportError::Changed { .. } | ListImportError::Gone => {
             ServiceError::conflict("input.expectedUpdatedAt", error)
         }
+        ListImportError::Target(ServiceError::Conflict { problem, .. }) => {
+            ServiceError::conflict("input.target", problem)
+        }
+        ListImportError::Target(ServiceError::Forbidden { problem, .. }) => {
+            ServiceError::forbidden("input.target", problem)
+        }
+        ListImportError::Target(error) => error,
         ListImportError::NoMovies => ServiceError::conflict("input.text", error),
         ListImportError::ForeignCatalogue => ServiceError::forbidden("input.key", error),
     }

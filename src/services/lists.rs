@@ -4,39 +4,24 @@ use chrono::{DateTime, Utc};
 
 use super::{Administrator, ServiceError, Services};
 use crate::store::{ListChanges, ListName, Store, Task, retry_conflicts};
-use crate::versions::Versions;
 
 /// Maximum number of target lists, those of the setting included. The snapshot has every movie once per target list and is
 /// filled by one statement, which takes up to a minute for a list with a million movies, and ten minutes at most.
 const TARGETS_MAX: usize = 10;
 
 /// Chooses a list as a target list, or no longer, and requests a new snapshot, which has blind scores for exactly the target
-/// lists. `configured` are the target lists of the setting. Returns the list.
+/// lists: `at_once`, or after the scores of movies that have changed. `configured` are the target lists of the setting,
+/// which stay as they are. Returns the list.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for an unknown list, [`ServiceError::Forbidden`] if a list of the setting would be removed,
-/// [`ServiceError::Conflict`] if there are as many target lists as there may be, [`ServiceError::Store`] if the database is
-/// unavailable.
-pub async fn set_target(
-    store: &Store,
-    versions: &Versions,
+/// As [`Services::set_target_list`].
+pub(super) async fn choose_target(
+    changes: &mut ListChanges,
     configured: &[String],
     key: &str,
     target: bool,
+    at_once: bool,
 ) -> Result<ListName, ServiceError> {
-    retry_conflicts(ServiceError::is_conflict, || set_target_once(store, versions, configured, key, target)).await
-}
-
-async fn set_target_once(
-    store: &Store,
-    versions: &Versions,
-    configured: &[String],
-    key: &str,
-    target: bool,
-) -> Result<ListName, ServiceError> {
-    // While movies wait for new scores, as after an import, so does the snapshot: it would have the list without them.
-    let at_once = !store.is_anything_queued().await?;
-    let mut changes = store.change_target_lists().await?;
     let lists = changes.lists(configured).await?;
     let targets = lists.iter().filter(|list| list.is_target).count();
     let list = find(lists, key)?;
@@ -57,19 +42,31 @@ async fn set_target_once(
     changes.choose_target(key, target).await?;
     // Also if nothing changes: the administrator may repeat the request because a snapshot has failed.
     changes.request_task(Task::SnapshotRefresh, at_once).await?;
-    changes.commit(versions).await?;
     Ok(ListName { is_target: target, ..list })
 }
 
 impl Services {
-    /// As [`set_target`], for an administrator.
+    /// Chooses a list as a target list, or no longer. Returns the list.
     ///
     /// # Errors
-    /// As [`set_target`].
+    /// [`ServiceError::NotFound`] for an unknown list, [`ServiceError::Forbidden`] if a list of the setting would be
+    /// removed, [`ServiceError::Conflict`] if there are as many target lists as there may be, [`ServiceError::Store`] if
+    /// the database is unavailable.
     pub async fn set_target_list(&self, by: &Administrator, key: &str, target: bool) -> Result<ListName, ServiceError> {
-        let configured = self.reference.configured_targets();
-        let list = set_target(&self.store, &self.versions, configured, key, target).await?;
+        let list = retry_conflicts(ServiceError::is_conflict, || self.set_target_once(key, target)).await?;
         tracing::info!(admin = by.label(), list = key, is_target = target, "target list set");
+        Ok(list)
+    }
+
+    async fn set_target_once(&self, key: &str, target: bool) -> Result<ListName, ServiceError> {
+        let configured = self.reference.configured_targets();
+        // While movies wait for new scores, as after an import, so does the snapshot: it would have the list without them.
+        let at_once = !self.store.is_anything_queued().await?;
+        let mut changes = self.store.change_target_lists().await?;
+        let list = choose_target(&mut changes, configured, key, target, at_once).await?;
+        if !configured.contains(&list.key) {
+            changes.commit(&self.versions).await?;
+        }
         Ok(list)
     }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
+use super::learned::RankingKind;
 use super::predictions::{ScoredMovie, Top};
-use super::profiles::{WeightSelection, selection};
+use super::profiles::WeightSelection;
 use super::{ServiceError, Services};
 use crate::cache::{CacheName, DependencyScope, ReadMode, revalidation_span};
 use crate::scoring::{Decade, MovieId};
@@ -33,7 +34,7 @@ pub enum UpdateKind {
     Left,
     /// Its rank changed.
     Moved,
-    /// Its criteria changed, but not its rank.
+    /// Its criteria or its score changed, but not its rank.
     Rescored,
 }
 
@@ -62,6 +63,8 @@ pub struct UpdateParams {
     pub top: usize,
     /// Whether the first change is the current state, as if all its movies had just joined the best.
     pub initial: bool,
+    /// What the movies are ranked by.
+    pub ranking: RankingKind,
 }
 
 /// Changes among the best caused by one change of the data.
@@ -159,9 +162,11 @@ impl UpdateStream {
 async fn load_state(services: &Services, params: &UpdateParams, before: &[ScoredMovie]) -> Result<State, ServiceError> {
     let dependencies = DependencyScope::new(ReadMode::Latest);
     let load = async {
-        let selection = selection(&services.profiles.all().await?, params.profile.as_deref())?;
+        let selection = services.select_profile(params.profile.as_deref()).await?;
+        let model = services.learned.served_as(&params.list, params.ranking).await?;
+        let selection = WeightSelection { model, ..selection };
         let UpdateParams { list, decade, top, .. } = params;
-        let top = services.predictions.top(list, *decade, selection.weights, *top, before).await?;
+        let top = services.predictions.top(list, *decade, &selection.ranked_by(), *top, before).await?;
         Ok::<_, ServiceError>((top, selection))
     };
     let (top, selection) = Arc::clone(&dependencies).of(load).await?;
@@ -187,7 +192,7 @@ pub fn compare(before: &[ScoredMovie], after: &[ScoredMovie], others: &[ScoredMo
         let kind = match was.get(&movie.id) {
             None => UpdateKind::Entered,
             Some(was) if was.rank != movie.rank => UpdateKind::Moved,
-            Some(was) if was.score != movie.score || was.vector != movie.vector => UpdateKind::Rescored,
+            Some(was) if was.standing() != movie.standing() || was.vector != movie.vector => UpdateKind::Rescored,
             Some(_) => return None,
         };
         let previous_rank = was.get(&movie.id).and_then(|was| was.rank);
@@ -218,6 +223,7 @@ mod tests {
 
     fn movie(id: i64, score: f64) -> ScoredMovie {
         ScoredMovie {
+            learned: None,
             id: MovieId(id),
             rank: None,
             score,

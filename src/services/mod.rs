@@ -3,8 +3,10 @@
 //! SQL belongs in `store`, arithmetic in `scoring`, GraphQL and HTTP types in the layers above.
 
 pub mod auth;
+pub mod award_names;
 pub mod cache_policy;
 mod composition;
+pub mod default_profile;
 #[cfg(feature = "download")]
 pub mod download;
 pub mod drain;
@@ -13,6 +15,7 @@ pub mod generate;
 pub mod import;
 mod invalid_tokens;
 pub mod invalidation;
+pub mod learned;
 pub mod list_import;
 pub mod list_upload;
 pub mod lists;

@@ -10,8 +10,8 @@ use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, 
 use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
 use crate::store::{
-    Country, Credit, FestivalEntry, Genre, LiveScore, Metric, Movie, MovieKey, Person, PersonId, PersonQuality, Store,
-    StoreError,
+    Biography, Country, Credit, Description, FestivalEntry, Genre, LiveScore, Metric, Movie, MovieKey, MovieSearch,
+    Person, PersonId, PersonQuality, Store, StoreError,
 };
 use crate::versions::{Scope, VersionSet, Versions};
 
@@ -20,6 +20,9 @@ const ITEM_BYTES: usize = 150;
 
 /// Number of items that take about as much memory as the quality of a person, a JSON object of eight short numbers.
 const QUALITY_ITEMS: usize = 6;
+
+/// The same for the description of a movie and the biography of a person, whose texts have some hundred characters.
+const TEXT_ITEMS: usize = 5;
 
 /// Lookups of movies and their details. Results do not contain what does not exist.
 #[derive(Debug)]
@@ -36,12 +39,14 @@ pub struct Movies {
 #[derive(Debug)]
 struct Details {
     movies: Cache<MovieId, Option<Arc<Movie>>, ServiceError>,
+    descriptions: DetailCache<Description>,
+    directors: DetailCache<Vec<Person>>,
     genres: DetailCache<Vec<Genre>>,
     countries: DetailCache<Vec<Country>>,
     metrics: DetailCache<Vec<Metric>>,
     festivals: DetailCache<Vec<FestivalEntry>>,
     credits: DetailCache<Vec<Credit>>,
-    people: Cache<DetailKey<PersonId>, Option<Arc<Person>>, ServiceError>,
+    people: Cache<DetailKey<PersonId>, Option<Arc<Biography>>, ServiceError>,
     qualities: Cache<DetailKey<PersonId>, Option<Arc<PersonQuality>>, ServiceError>,
 }
 
@@ -64,10 +69,12 @@ impl Key for DetailKey<PersonId> {}
 
 impl Movies {
     pub(super) fn new(store: Store, cache_context: &CacheContext, limits: &CacheLimits, cache_enabled: bool) -> Self {
-        let [movies, genres, countries, metrics, festivals, credits, people, qualities] =
+        let [movies, descriptions, directors, genres, countries, metrics, festivals, credits, people, qualities] =
             share::DETAILS.map(|share| limits.settings(CacheName::Films, share));
         let details = || Details {
             movies: Cache::new(movies, cache_context),
+            descriptions: Cache::new(descriptions, cache_context),
+            directors: Cache::new(directors, cache_context),
             genres: Cache::new(genres, cache_context),
             countries: Cache::new(countries, cache_context),
             metrics: Cache::new(metrics, cache_context),
@@ -133,6 +140,30 @@ impl Movies {
     pub async fn live_scores(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, LiveScore>, ServiceError> {
         self.record_read();
         Ok(self.store.live_scores(ids).await?.into_iter().collect())
+    }
+
+    /// What movies are about.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
+    pub async fn descriptions_of(
+        &self,
+        keys: &[DetailKey<MovieId>],
+    ) -> Result<HashMap<DetailKey<MovieId>, Arc<Description>>, ServiceError> {
+        let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.descriptions_of(&ids).await?)) };
+        self.details(self.details.as_ref().map(|details| &details.descriptions), keys, load, |_| TEXT_ITEMS).await
+    }
+
+    /// Directors of movies.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if they are not cached and the database is unavailable.
+    pub async fn directors_of(
+        &self,
+        keys: &[DetailKey<MovieId>],
+    ) -> Result<HashMap<DetailKey<MovieId>, Arc<Vec<Person>>>, ServiceError> {
+        let load = |store: Store, ids: Vec<MovieId>| async move { Ok(shared(store.directors_of(&ids).await?)) };
+        self.details(self.details.as_ref().map(|details| &details.directors), keys, load, |many| many.len()).await
     }
 
     /// Genres of movies.
@@ -202,9 +233,9 @@ impl Movies {
     pub async fn people(
         &self,
         keys: &[DetailKey<PersonId>],
-    ) -> Result<HashMap<DetailKey<PersonId>, Arc<Person>>, ServiceError> {
+    ) -> Result<HashMap<DetailKey<PersonId>, Arc<Biography>>, ServiceError> {
         let load = |store: Store, ids: Vec<PersonId>| async move { Ok(shared(store.people_by_id(&ids).await?)) };
-        self.details(self.details.as_ref().map(|details| &details.people), keys, load, |_| 1).await
+        self.details(self.details.as_ref().map(|details| &details.people), keys, load, |_| TEXT_ITEMS).await
     }
 
     /// Person quality.
@@ -233,6 +264,31 @@ impl Movies {
     ) -> Result<Vec<(String, MovieId)>, ServiceError> {
         self.record_read();
         Ok(self.store.movies_by_title(folded, after, limit).await?)
+    }
+
+    /// Ids of movies that a search finds, each with the text of its place in the order. At most `limit`, beginning after
+    /// `after`, the last movie of the previous page. Not cached, for the reason given at [`Movies::titled`].
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the database is unavailable.
+    pub async fn search(
+        &self,
+        search: &MovieSearch,
+        after: Option<&(String, MovieId)>,
+        limit: usize,
+    ) -> Result<Vec<(String, MovieId)>, ServiceError> {
+        self.record_read();
+        Ok(self.store.search_movies(search, after, limit).await?)
+    }
+
+    /// Ids of the movies with these `TMDb` and `IMDb` ids, in this order; `None` for an id that no movie has. Ids that a
+    /// movie has had before count as for [`Movies::movie_id`].
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the database is unavailable.
+    pub async fn movie_ids(&self, tmdb_ids: &[i32], imdb_ids: &[String]) -> Result<Vec<Option<MovieId>>, ServiceError> {
+        self.record_read();
+        Ok(self.store.movie_ids(tmdb_ids, imdb_ids).await?)
     }
 
     /// Returns cached details, and loads the others in one batch. `items` counts the items of a value, to estimate its

@@ -11,13 +11,15 @@ use sha2::{Digest, Sha256};
 
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
+use super::learned::{LearnedRankings, LearnedRows, LearnedScore, RankedBy};
 use crate::breaker::{Breaker, Fallback};
 use crate::cache::{
     Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, LoadStart, Loaded, ReadMode, SharedValue,
 };
 use crate::clock::Clock;
 use crate::scoring::{
-    Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector, Standing, Weights,
+    Criterion, Decade, FORMULA_VERSION, Filter, Inputs, Membership, MovieId, Page, Place, Ranking, ScoreVector,
+    Standing, Weights,
 };
 use crate::store::{ColumnsSource, LoadedColumns, ScoreTableFault, Store, StoreError};
 use crate::versions::{Scope, VersionSet, Versions};
@@ -40,6 +42,7 @@ pub struct Predictions {
     versions: Versions,
     clock: Clock,
     limits: CacheLimits,
+    learned: LearnedRankings,
     /// Also used if the caching of results is disabled, since every page is computed from columns.
     columns: Cache<Decade, CachedDecade, ServiceError>,
     /// `None` if the caching of results is disabled.
@@ -56,7 +59,10 @@ struct PageKey {
     decade: Decade,
     status: ListStatus,
     weights: [u64; 5],
+    /// Version of the learned ranking; `None` for the formula.
+    model: Option<i64>,
     filter: String,
+    min_probability: Option<u64>,
     after: Option<(u64, MovieId)>,
     custom: bool,
 }
@@ -91,8 +97,11 @@ pub struct ScoredMovie {
     pub id: MovieId,
     /// Rank among the candidates of its decade; `None` if it is not a candidate.
     pub rank: Option<usize>,
-    /// 0 to 100, unrounded.
+    /// Score of the formula, 0 to 100, unrounded.
     pub score: f64,
+    /// What the learned ranking says; `None` if the movie was ranked by the formula, or not scored by the learned ranking
+    /// yet.
+    pub learned: Option<LearnedScore>,
     /// The five criteria.
     pub vector: ScoreVector,
     /// Whether it is on the list.
@@ -109,7 +118,7 @@ impl ScoredMovie {
     /// Its sort key in a ranking.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        Standing { score: self.score, id: self.id }
+        Standing { score: self.learned.as_ref().map_or(self.score, |learned| learned.log_odds), id: self.id }
     }
 }
 
@@ -128,10 +137,12 @@ pub struct RankingPage {
     pub data_version: i64,
     /// When the scores were read.
     pub as_of: DateTime<Utc>,
+    /// Version of the learned ranking that ranked the movies; `None` if the formula did, also for lack of learned scores.
+    pub model_version: Option<i64>,
 }
 
 impl SharedValue for RankingPage {
-    const LAYOUT: [u8; 4] = [223, 17, 227, 54];
+    const LAYOUT: [u8; 4] = [48, 14, 197, 168];
 }
 
 impl RankingPage {
@@ -158,8 +169,10 @@ pub struct PageRequest {
     pub list: String,
     /// The decade.
     pub decade: Decade,
-    /// The weights.
-    pub weights: Weights,
+    /// What the movies are ranked by.
+    pub by: RankedBy,
+    /// Minimum probability of a learned ranking. Movies whose probability is not known do not reach it.
+    pub min_probability: Option<f64>,
     /// Whether the weights are custom, that is, equal to no profile's.
     pub custom: bool,
     /// Candidates or listed movies.
@@ -170,6 +183,17 @@ pub struct PageRequest {
     pub after: Option<Standing>,
     /// Maximum number of movies. While results are cached, a page has at most 100 movies, the size of a window.
     pub first: usize,
+}
+
+/// Where a movie stands among the movies of its decade.
+#[derive(Debug, Clone)]
+pub struct DecadeStanding {
+    /// The movie directly before it, of the candidates or of the listed movies, whichever it belongs to.
+    pub previous: Option<ScoredMovie>,
+    /// The movie directly after it.
+    pub next: Option<ScoredMovie>,
+    /// For each criterion: the share of the decade's movies that have a lower value, 0 to 1.
+    pub lower_shares: [f64; Criterion::COUNT],
 }
 
 /// The best candidates of a decade.
@@ -191,8 +215,10 @@ impl Predictions {
         limits: &CacheLimits,
         cache_enabled: bool,
         score_table: Breaker,
+        learned: LearnedRankings,
     ) -> Self {
         Self {
+            learned,
             store,
             score_table,
             versions: cache_context.versions.clone(),
@@ -221,7 +247,9 @@ impl Predictions {
             list: request.list.clone(),
             decade: request.decade,
             status: request.status,
-            weights: request.weights.shares().map(f64::to_bits),
+            weights: request.by.weights.shares().map(f64::to_bits),
+            model: request.by.model.as_ref().map(|model| model.version),
+            min_probability: request.min_probability.map(f64::to_bits),
             filter: format!("{:?}", request.filter),
             after: request.after.map(|after| (after.score.to_bits(), after.id)),
             custom: request.custom,
@@ -308,24 +336,35 @@ impl Predictions {
 
     /// Versions that a ranking depends on besides those of the columns.
     fn version_set_of(&self, request: &PageRequest) -> VersionSet {
-        let (list, weights) = (request.list.clone(), request.weights.fingerprint());
+        let (list, weights) = (request.list.clone(), request.by.weights.fingerprint());
         self.versions.set_of([Scope::List(list, request.decade), Scope::Weights(weights)])
     }
 
     /// Computes a page of at most `first` movies from the columns.
     async fn rank(&self, request: &PageRequest, first: usize) -> Result<RankingPage, ServiceError> {
-        let decade = self.decade(request.decade).await?;
+        let ranked = self.ranked(request.decade, &request.by).await?;
+        let decade = &ranked.decade;
         let membership = match request.status {
             ListStatus::Candidates => Membership::NotOn(&request.list),
             ListStatus::Listed => Membership::On(&request.list),
         };
-        let ranking = Ranking::of(&decade.loaded.columns.scores, request.weights, membership);
-        let page = ranking.page(&decade.loaded.columns, &request.filter, request.after, first);
+        if request.min_probability.is_some() && ranked.learned.is_none() {
+            return Err(ServiceError::NotReady("the learned ranking is computing its scores of this decade; retry"));
+        }
+        let (ranking, columns) = (ranked.ranking(membership), &decade.loaded.columns);
+        let page = match (request.min_probability, &ranked.learned) {
+            (Some(min), Some(learned)) => {
+                let passes = |row| learned.is_at_least(row, min);
+                ranking.page_where(columns, &request.filter, passes, request.after, first)
+            }
+            _ => ranking.page(columns, &request.filter, request.after, first),
+        };
         let Page { places, total, has_previous, has_next } = page;
         let listed = request.status == ListStatus::Listed;
-        let movies = places.into_iter().map(|place| decade.movie(place, listed)).collect();
+        let movies = places.into_iter().map(|place| ranked.movie(place, listed)).collect();
         let (data_version, as_of) = (decade.data_version, decade.as_of);
-        Ok(RankingPage { movies, total, has_previous, has_next, data_version, as_of })
+        let model_version = ranked.learned.as_ref().map(|learned| learned.version);
+        Ok(RankingPage { movies, total, has_previous, has_next, data_version, as_of, model_version })
     }
 
     /// The `count` best candidates of a decade. Also returns the current state of each movie in `about` that is not
@@ -337,14 +376,14 @@ impl Predictions {
         &self,
         list: &str,
         decade: Decade,
-        weights: Weights,
+        by: &RankedBy,
         count: usize,
         about: &[ScoredMovie],
     ) -> Result<Top, ServiceError> {
-        let decade = self.decade(decade).await?;
-        let columns = &decade.loaded.columns.scores;
-        let candidates = Ranking::of(columns, weights, Membership::NotOn(list));
-        let movies: Vec<_> = candidates.top(count).into_iter().map(|place| decade.movie(place, false)).collect();
+        let ranked = self.ranked(decade, by).await?;
+        let columns = &ranked.decade.loaded.columns.scores;
+        let candidates = ranked.ranking(Membership::NotOn(list));
+        let movies: Vec<_> = candidates.top(count).into_iter().map(|place| ranked.movie(place, false)).collect();
 
         let best: HashSet<MovieId> = movies.iter().map(|movie| movie.id).collect();
         let remaining: Vec<usize> = about
@@ -362,25 +401,24 @@ impl Predictions {
         let mut others = places(&candidates, false);
         // Movies on the list are not among the candidates. Their ranking is computed only if it is needed.
         if others.len() < remaining.len() {
-            others.extend(places(&Ranking::of(columns, weights, Membership::On(list)), true));
+            others.extend(places(&ranked.ranking(Membership::On(list)), true));
         }
-        let others = others.into_iter().map(|(place, listed)| decade.movie(place, listed)).collect();
-        Ok(Top { movies, others, data_version: decade.data_version })
+        let others = others.into_iter().map(|(place, listed)| ranked.movie(place, listed)).collect();
+        Ok(Top { movies, others, data_version: ranked.decade.data_version })
     }
 
     /// All fully imported movies of a decade: first the candidates, then the listed movies, both best first.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.
-    pub async fn all(&self, list: &str, decade: Decade, weights: Weights) -> Result<Vec<ScoredMovie>, ServiceError> {
-        let decade = self.decade(decade).await?;
-        let columns = &decade.loaded.columns.scores;
-        let ranked = |membership, listed| {
-            let ranking = Ranking::of(columns, weights, membership);
+    pub async fn all(&self, list: &str, decade: Decade, by: &RankedBy) -> Result<Vec<ScoredMovie>, ServiceError> {
+        let ranked = self.ranked(decade, by).await?;
+        let movies = |membership, listed| {
+            let ranking = ranked.ranking(membership);
             let places = ranking.top(ranking.len()).into_iter();
-            places.map(|place| decade.movie(place, listed)).collect::<Vec<_>>()
+            places.map(|place| ranked.movie(place, listed)).collect::<Vec<_>>()
         };
-        Ok([ranked(Membership::NotOn(list), false), ranked(Membership::On(list), true)].concat())
+        Ok([movies(Membership::NotOn(list), false), movies(Membership::On(list), true)].concat())
     }
 
     /// Inputs of the criteria of a decade's fully imported movies, sorted by id.
@@ -400,15 +438,48 @@ impl Predictions {
         id: MovieId,
         decade: Decade,
         list: &str,
-        weights: Weights,
+        by: &RankedBy,
     ) -> Result<Option<ScoredMovie>, ServiceError> {
-        let decade = self.decade(decade).await?;
-        let columns = &decade.loaded.columns.scores;
+        let ranked = self.ranked(decade, by).await?;
+        let columns = &ranked.decade.loaded.columns.scores;
         let Some(row) = columns.row_of(id) else { return Ok(None) };
         let listed = columns.on_list(list)(row);
         let membership = if listed { Membership::On(list) } else { Membership::NotOn(list) };
-        let places = Ranking::of(columns, weights, membership).places_of([row]);
-        Ok(places.first().map(|place| decade.movie(*place, listed)))
+        let places = ranked.ranking(membership).places_of([row]);
+        Ok(places.first().map(|place| ranked.movie(*place, listed)))
+    }
+
+    /// Where a movie stands in its decade; `None` if it is not among the ranked movies of the decade.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the decade is not cached and cannot be loaded.
+    pub async fn standing(
+        &self,
+        id: MovieId,
+        decade: Decade,
+        list: &str,
+        by: &RankedBy,
+    ) -> Result<Option<DecadeStanding>, ServiceError> {
+        let ranked = self.ranked(decade, by).await?;
+        let columns = &ranked.decade.loaded.columns.scores;
+        let Some(row) = columns.row_of(id) else { return Ok(None) };
+        let listed = columns.on_list(list)(row);
+        let ranking = ranked.ranking(if listed { Membership::On(list) } else { Membership::NotOn(list) });
+        let Some(place) = ranking.places_of([row]).first().copied() else { return Ok(None) };
+        let (previous, next) = ranking.neighbours(&place.standing);
+        let movie = |place: Place| ranked.movie(place, listed);
+        let lower_shares = columns.lower_shares(row);
+        Ok(Some(DecadeStanding { previous: previous.map(movie), next: next.map(movie), lower_shares }))
+    }
+
+    /// The columns of a decade, and its learned scores if a learned ranking orders the movies.
+    async fn ranked(&self, decade: Decade, by: &RankedBy) -> Result<RankedDecade, ServiceError> {
+        let Some(model) = &by.model else {
+            return Ok(RankedDecade { decade: self.decade(decade).await?, weights: by.weights, learned: None });
+        };
+        let (decade, columns) = tokio::try_join!(self.decade(decade), self.learned.columns(model, decade))?;
+        let learned = columns.map(|columns| columns.by_rows_of(model.version, &decade.loaded.columns.scores));
+        Ok(RankedDecade { decade, weights: by.weights, learned })
     }
 
     /// Columns of a decade, from the cache or the score table, with the direct query as fallback. Whoever reads them
@@ -487,19 +558,37 @@ impl Predictions {
     }
 }
 
-impl CachedDecade {
+/// The movies of a decade, and what they are ranked by.
+struct RankedDecade {
+    decade: Arc<CachedDecade>,
+    weights: Weights,
+    /// Scores of the learned ranking.
+    learned: Option<LearnedRows>,
+}
+
+impl RankedDecade {
+    fn ranking(&self, membership: Membership<'_>) -> Ranking {
+        let columns = &self.decade.loaded.columns.scores;
+        match &self.learned {
+            Some(learned) => Ranking::by_scores(columns, |row| learned.log_odds(row), membership),
+            None => Ranking::of(columns, self.weights, membership),
+        }
+    }
+
     /// The movie at a place in the ranking of the candidates, or in that of the listed movies if `listed`.
     fn movie(&self, place: Place, listed: bool) -> ScoredMovie {
-        let attributes = &self.loaded.columns.attributes;
+        let loaded = &self.decade.loaded;
+        let (attributes, vector) = (&loaded.columns.attributes, loaded.columns.scores.vector(place.row));
         ScoredMovie {
             id: place.standing.id,
             rank: (!listed).then_some(place.rank),
-            score: place.standing.score,
-            vector: self.loaded.columns.scores.vector(place.row),
+            score: vector.score(self.weights),
+            learned: self.learned.as_ref().and_then(|learned| learned.score(place.row)),
+            vector,
             listed,
             coverage: attributes.coverage[place.row],
             computed_at: attributes.computed_at[place.row],
-            source: self.loaded.source,
+            source: loaded.source,
         }
     }
 }
@@ -515,6 +604,13 @@ mod tests {
             id: MovieId(i64::MAX),
             rank: Some(usize::MAX),
             score: 100.0,
+            learned: Some(LearnedScore {
+                version: i64::MAX,
+                log_odds: 1.0,
+                known_groups: u8::MAX,
+                total_groups: u8::MAX,
+                codes: vec![u8::MAX],
+            }),
             vector: ScoreVector([1.0; 5]),
             listed: true,
             coverage: 4,
@@ -528,6 +624,7 @@ mod tests {
             has_next: true,
             data_version: i64::MAX,
             as_of: DateTime::UNIX_EPOCH,
+            model_version: Some(i64::MAX),
         };
         assert_eq!(layout_of(&page), RankingPage::LAYOUT, "the type has changed: store the new layout in LAYOUT");
     }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::cache_policy::{CacheLimits, estimated_size, share};
+use super::learned::{RankedBy, ServedModel};
 use super::{Administrator, ServiceError};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Loaded};
 use crate::clock::Clock;
-use crate::scoring::Weights;
+use crate::scoring::{CriteriaWithData, Weights, fold_title};
 use crate::store::{Profile, ProfileChanges, ProfileDraft, ProfileId, Store, StoreError, retry_conflicts};
 use crate::versions::{Scope, Versions};
 
@@ -31,20 +32,34 @@ pub struct Profiles {
     all: Cache<(), Vec<Arc<Profile>>, ServiceError>,
 }
 
-/// Weights, and the profile that they are from.
+/// Weights to rank by, and the profile that they are from.
 #[derive(Debug, Clone)]
 pub struct WeightSelection {
-    /// The weights.
+    /// The weights of the profile or the custom weights, without the criteria that have no data.
     pub weights: Weights,
     /// Profile of the weights; `None` for custom weights.
     pub profile: Option<Arc<Profile>>,
+    /// The learned ranking that orders the movies, while the scores are those of the weights; `None` if the scores do.
+    pub model: Option<ServedModel>,
 }
 
 impl WeightSelection {
     /// Selects the weights of a profile.
     #[must_use]
-    pub fn of(profile: &Arc<Profile>) -> Self {
-        Self { weights: profile.weights, profile: Some(Arc::clone(profile)) }
+    pub fn of(profile: &Arc<Profile>, criteria: CriteriaWithData) -> Self {
+        Self { weights: profile.weights.among(criteria), profile: Some(Arc::clone(profile)), model: None }
+    }
+
+    /// Selects custom weights.
+    #[must_use]
+    pub fn custom(weights: Weights, criteria: CriteriaWithData) -> Self {
+        Self { weights: weights.among(criteria), profile: None, model: None }
+    }
+
+    /// What movies are ranked by.
+    #[must_use]
+    pub fn ranked_by(&self) -> RankedBy {
+        RankedBy { weights: self.weights, model: self.model.clone() }
     }
 }
 
@@ -198,6 +213,7 @@ impl Profiles {
             return Err(ServiceError::forbidden("id", "an inactive profile cannot be the default: activate it first"));
         }
         changes.make_default(id, self.clock.now()).await.map_err(refused)?;
+        changes.record_default_choice().await?;
         let after = existing(&mut changes, id).await?;
         changes.commit(&self.versions).await?;
         tracing::info!(admin = by.label(), profile = after.name, id = id.0, "profile made the default");
@@ -264,14 +280,27 @@ fn differences(before: &Profile, after: &Profile) -> String {
     found.join("; ")
 }
 
-/// Selects the weights of the profile `name`, or of the default profile if it is `None`, from all profiles.
+/// The profile with this name; if there is none, the one whose name differs only in case and accents.
+#[must_use]
+pub fn named<'a>(profiles: &'a [Arc<Profile>], name: &str) -> Option<&'a Arc<Profile>> {
+    let folded = fold_title(name);
+    let is_similar = |profile: &&Arc<Profile>| fold_title(&profile.name) == folded;
+    profiles.iter().find(|profile| profile.name == name).or_else(|| profiles.iter().find(is_similar))
+}
+
+/// Selects the weights of the profile `name`, or of the default profile if it is `None`, from all profiles. `criteria` are
+/// those that have data.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for an unknown or inactive profile, [`ServiceError::NotReady`] if no active profile is
 /// the default.
-pub fn selection(profiles: &[Arc<Profile>], name: Option<&str>) -> Result<WeightSelection, ServiceError> {
+pub fn selection(
+    profiles: &[Arc<Profile>],
+    name: Option<&str>,
+    criteria: CriteriaWithData,
+) -> Result<WeightSelection, ServiceError> {
     let found = match name {
-        Some(name) => match profiles.iter().find(|profile| profile.name == name) {
+        Some(name) => match named(profiles, name) {
             Some(profile) if profile.active => Ok(profile),
             Some(_) => Err(ServiceError::not_found(
                 "profile",
@@ -287,5 +316,5 @@ pub fn selection(profiles: &[Arc<Profile>], name: Option<&str>) -> Result<Weight
              or weights in the query",
         )),
     };
-    found.map(WeightSelection::of)
+    found.map(|profile| WeightSelection::of(profile, criteria))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Key, Loaded};
-use crate::scoring::fold_title;
+use crate::scoring::{CriteriaWithData, fold_title};
 use crate::store::{Country, DataOrigin, Genre, ListMember, ListName, ListSummary, MetricSource, Store};
 use crate::versions::{Scope, Versions};
 
@@ -60,8 +60,8 @@ impl From<ListMember> for OrderedMember {
     }
 }
 
-/// Names of lists, genres and countries. Resolves the genre names and country codes of a filter to the ids of the
-/// database.
+/// Names of lists, genres and countries, and which criteria have data. Resolves the genre names and country codes of a
+/// filter to the ids of the database.
 #[derive(Debug)]
 pub struct Reference {
     /// All lists, sorted by key.
@@ -70,6 +70,8 @@ pub struct Reference {
     pub genres: Vec<Genre>,
     /// All production countries, sorted by code.
     pub countries: Vec<Country>,
+    /// Which criteria have data, as of the snapshot.
+    pub criteria: CriteriaWithData,
     /// Maps a country code in lower case to the id of the country.
     country_ids: HashMap<String, i64>,
 }
@@ -82,6 +84,13 @@ impl Reference {
         let wanted: Vec<String> = names.iter().map(|name| fold_title(name)).collect();
         let found = self.genres.iter().filter(|genre| wanted.contains(&fold_title(&genre.name)));
         ids(found.map(|genre| genre.id))
+    }
+
+    /// Database id of the genre with this name, which is compared as by [`Reference::genre_ids`]; `None` if there is none.
+    #[must_use]
+    pub fn genre_id(&self, name: &str) -> Option<i64> {
+        let wanted = fold_title(name);
+        self.genres.iter().find(|genre| fold_title(&genre.name) == wanted).map(|genre| genre.id)
     }
 
     /// Database ids of the countries with these codes, ascending. Case does not matter; unknown codes are left out.
@@ -202,7 +211,7 @@ impl ReferenceData {
         Ok(*self.origin.get((), load).await?)
     }
 
-    /// The names of lists, genres and countries.
+    /// The names of lists, genres and countries, and which criteria have data.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
@@ -211,11 +220,12 @@ impl ReferenceData {
         let configured = self.configured.clone();
         let load = async move {
             let version_set = versions.set_of([Scope::Reference]);
-            let countries = store.countries().await?;
+            // A snapshot that changes the criteria raises the version of the reference data.
+            let (countries, criteria) = store.countries_and_criteria().await?;
             let country_ids = countries.iter().map(|(id, country)| (country.code.to_lowercase(), *id)).collect();
             let countries = countries.into_iter().map(|(_, country)| country).collect();
             let (lists, genres) = (store.list_names(&configured).await?, store.genres().await?);
-            let value = Reference { lists, genres, countries, country_ids };
+            let value = Reference { lists, genres, countries, criteria, country_ids };
             let bytes = estimated_size(&value, NAMES_BYTES);
             Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };

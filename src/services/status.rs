@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::ServiceError;
-use crate::scoring::FORMULA_VERSION;
+use crate::scoring::{Criterion, FORMULA_VERSION};
 use crate::store::{Job, MetricSource, Store, Task};
 use crate::telemetry::{Label as _, label};
 
@@ -30,6 +30,8 @@ pub struct Status {
     pub targets: Vec<TargetList>,
     /// Sources of metrics as of the snapshot, those of the most movies first.
     pub metric_sources: Vec<MetricSource>,
+    /// Criteria that are left out of the weights for lack of data.
+    pub criteria_without_data: Vec<Criterion>,
 }
 
 /// A target list and its state.
@@ -89,6 +91,7 @@ impl StatusReport {
             scored_movies: scores.movies,
             scored_at: scores.newest,
             snapshot_at: snapshot.as_ref().map(|snapshot| snapshot.taken_at),
+            criteria_without_data: snapshot.iter().flat_map(|snapshot| snapshot.criteria.missing()).collect(),
             target_lists: snapshot.map(|snapshot| snapshot.target_lists).unwrap_or_default(),
             targets,
             metric_sources,

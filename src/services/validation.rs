@@ -5,22 +5,25 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::cache_policy::{CacheLimits, estimated_size, share};
+use super::learned::{LearnedRankings, ServedModel};
 use super::{ReferenceData, ServiceError};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, Loaded, SharedValue};
 use crate::scoring::{
-    Basis, Decade, DecadeReport, FORMULA_VERSION, Place, SnapshotColumns, Totals, Weights, pooled_decade,
+    Basis, Decade, DecadeReport, FORMULA_VERSION, Place, RankBand, SnapshotColumns, Standing, Totals, Weights,
+    pooled_decade,
 };
 use crate::store::{Profile, Store};
 use crate::versions::{Scope, VersionSet, Versions};
 
 /// Estimated memory of a movie in the columns of the snapshot, both bases together.
-const COLUMN_BYTES: usize = 100;
+const COLUMN_BYTES: usize = 110;
 
 /// Validates rankings on the snapshot, whose columns are loaded when a decade is first requested.
 #[derive(Debug, Clone)]
 pub struct Validation {
     store: Store,
     reference: Arc<ReferenceData>,
+    learned: LearnedRankings,
     versions: Versions,
     limits: CacheLimits,
     snapshots: Cache<(), SnapshotInfo, ServiceError>,
@@ -34,7 +37,7 @@ pub struct Validation {
 impl Key for (String, Decade) {}
 
 impl SharedValue for DecadeReport {
-    const LAYOUT: [u8; 4] = [172, 112, 171, 182];
+    const LAYOUT: [u8; 4] = [80, 231, 39, 140];
 }
 
 /// Cache key of a report. The weights are compared by their bits, since `f64` is not `Eq`.
@@ -43,6 +46,8 @@ struct ReportKey {
     list: String,
     decade: Decade,
     weights: [u64; 5],
+    /// Version of the learned ranking; `None` for the formula.
+    model: Option<i64>,
     basis: Basis,
     custom: bool,
 }
@@ -53,20 +58,25 @@ impl Key for ReportKey {
     }
 
     fn shared(&self) -> Option<String> {
-        let Self { list, decade, weights, basis, .. } = self;
+        let Self { list, decade, weights, model, basis, .. } = self;
+        let model = model.map_or_else(String::new, |version| format!(":model {version}"));
         let weights = weights.map(|share| format!("{share:x}")).join("-");
-        (!self.custom)
-            .then(|| format!("cinegraph:{FORMULA_VERSION}:validation:{basis:?}:{}:{weights}:{list}", decade.year()))
+        (!self.custom).then(|| {
+            format!("cinegraph:{FORMULA_VERSION}:validation:{basis:?}:{}:{weights}{model}:{list}", decade.year())
+        })
     }
 }
 
 /// Weights to test, and whether they are custom.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct TestedWeights {
     /// The weights.
     pub weights: Weights,
     /// Whether the weights are custom, that is, equal to no profile's.
     pub custom: bool,
+    /// The learned ranking to test instead of the weights. Its scores are blind: the model that scores a decade never saw
+    /// the decade's labels.
+    pub model: Option<ServedModel>,
 }
 
 /// The current snapshot and its decades.
@@ -83,7 +93,7 @@ struct SnapshotInfo {
 #[derive(Debug, Clone)]
 pub struct Report {
     /// All decades with movies before the current one, ascending.
-    pub decades: Vec<DecadeReport>,
+    pub decades: Vec<Arc<DecadeReport>>,
     /// When the snapshot was taken.
     pub snapshot_at: DateTime<Utc>,
 }
@@ -92,7 +102,34 @@ impl Report {
     /// Totals over the decades that count in the overall accuracy.
     #[must_use]
     pub fn overall(&self) -> Totals {
-        Totals::pooled(self.decades.iter().filter(|report| pooled_decade(report.decade)).map(DecadeReport::totals))
+        Totals::pooled(self.pooled().map(DecadeReport::totals))
+    }
+
+    /// Hit rates by rank over the decades that count in the overall accuracy.
+    #[must_use]
+    pub fn rank_bands(&self) -> Vec<RankBand> {
+        RankBand::of(self.pooled())
+    }
+
+    fn pooled(&self) -> impl Iterator<Item = &DecadeReport> {
+        self.decades.iter().map(AsRef::as_ref).filter(|report| pooled_decade(report.decade))
+    }
+}
+
+/// How often movies of each rank were on the list in the decades other than that of a candidate.
+#[derive(Debug, Clone)]
+pub struct HitRates {
+    own: Arc<DecadeReport>,
+    others: Vec<RankBand>,
+}
+
+impl HitRates {
+    /// The band of a candidate, given by its standing and its rank among the candidates of its decade; `None` if no other
+    /// decade with listed movies has so many movies.
+    #[must_use]
+    pub fn of(&self, candidate: &Standing, rank: usize) -> Option<RankBand> {
+        let rank = self.own.rank_among_all(candidate, rank);
+        self.others.iter().copied().find(|band| band.contains(rank) && band.movies > 0)
     }
 }
 
@@ -101,6 +138,8 @@ impl Report {
 pub struct ProfileReport {
     /// The profile.
     pub profile: Arc<Profile>,
+    /// The weights that were tested: those of the profile, without the criteria that have no data.
+    pub weights: Weights,
     /// The result.
     pub report: Report,
 }
@@ -109,6 +148,7 @@ impl Validation {
     pub(super) fn new(
         store: Store,
         reference: Arc<ReferenceData>,
+        learned: LearnedRankings,
         cache_context: &CacheContext,
         limits: &CacheLimits,
         cache_enabled: bool,
@@ -116,6 +156,7 @@ impl Validation {
         Self {
             store,
             reference,
+            learned,
             versions: cache_context.versions.clone(),
             limits: *limits,
             snapshots: Cache::new(limits.settings(CacheName::Columns, share::SNAPSHOT), cache_context),
@@ -141,7 +182,7 @@ impl Validation {
         let snapshot = self.snapshot().await?;
         let mut decades = Vec::with_capacity(snapshot.decades.len());
         for decade in &snapshot.decades {
-            decades.push(Box::pin(self.report(&snapshot, list, *decade, weights, basis)).await?);
+            decades.push(Box::pin(self.report(&snapshot, list, *decade, weights.clone(), basis)).await?);
             // The report of a decade takes some milliseconds, and may complete without waiting. Without this, other
             // tasks of the same runtime worker would have to wait for all decades.
             tokio::task::yield_now().await;
@@ -159,9 +200,32 @@ impl Validation {
         decade: Decade,
         weights: TestedWeights,
         basis: Basis,
-    ) -> Result<DecadeReport, ServiceError> {
+    ) -> Result<Arc<DecadeReport>, ServiceError> {
         let snapshot = self.snapshot().await?;
         self.report(&snapshot, list, decade, weights, basis).await
+    }
+
+    /// How often movies of each rank were on the list: blind, in all decades that count in the overall accuracy and have
+    /// listed movies, but for `decade`, whose candidates are asked about. `None` while the list has no blind scores.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the snapshot cannot be loaded.
+    pub async fn hit_rates(
+        &self,
+        list: &str,
+        decade: Decade,
+        weights: TestedWeights,
+    ) -> Result<Option<HitRates>, ServiceError> {
+        let found = async {
+            let own = self.of_decade(list, decade, weights.clone(), Basis::Blind).await?;
+            let report = self.of_all(list, weights, Basis::Blind).await?;
+            let others = report.pooled().filter(|other| other.decade != decade && other.has_listed());
+            Ok(Some(HitRates { own, others: RankBand::of(others) }))
+        };
+        match found.await {
+            Err(ServiceError::NotReady(_) | ServiceError::Invalid { .. }) => Ok(None),
+            found => found,
+        }
     }
 
     /// Validates several profiles and sorts them: best overall accuracy first, ties by name.
@@ -175,9 +239,11 @@ impl Validation {
         basis: Basis,
     ) -> Result<Vec<ProfileReport>, ServiceError> {
         let mut compared = Vec::with_capacity(profiles.len());
+        let criteria = self.reference.names().await?.criteria;
         for profile in profiles {
-            let report = self.of_all(list, TestedWeights { weights: profile.weights, custom: false }, basis).await?;
-            compared.push(ProfileReport { profile, report });
+            let weights = profile.weights.among(criteria);
+            let report = self.of_all(list, TestedWeights { weights, custom: false, model: None }, basis).await?;
+            compared.push(ProfileReport { profile, weights, report });
         }
         // Accuracies are 0 to 1, so a profile without one sorts last.
         let accuracy = |one: &ProfileReport| one.report.overall().accuracy.share().unwrap_or(-1.0);
@@ -193,7 +259,7 @@ impl Validation {
         decade: Decade,
         weights: TestedWeights,
         basis: Basis,
-    ) -> Result<DecadeReport, ServiceError> {
+    ) -> Result<Arc<DecadeReport>, ServiceError> {
         // The columns hold published scores and the blind scores of one target list. For published scores, any target
         // list will do.
         let target_lists = &snapshot.target_lists;
@@ -205,23 +271,38 @@ impl Validation {
             return Err(Box::pin(self.without_snapshot(target_lists, list)).await?);
         };
         let (this, snapshot_list, list) = (self.clone(), snapshot_list.clone(), list.to_owned());
-        let TestedWeights { weights, custom } = weights;
-        let Some(reports) = &self.reports else {
-            let columns = self.decade(snapshot_list, list.clone(), decade).await?;
-            return Ok(DecadeReport::of(decade, &columns, &list, weights, basis));
+        let TestedWeights { weights, custom, model } = weights;
+        let key = ReportKey {
+            list: list.clone(),
+            decade,
+            weights: weights.shares().map(f64::to_bits),
+            model: model.as_ref().map(|model| model.version),
+            basis,
+            custom,
         };
-        let key = ReportKey { list: list.clone(), decade, weights: weights.shares().map(f64::to_bits), basis, custom };
+        let compute = async move |this: &Self, list: &str| {
+            let columns = this.decade(snapshot_list, list.to_owned(), decade).await?;
+            let Some(model) = model else { return Ok(DecadeReport::of(decade, &columns, list, weights, basis)) };
+            let ranked = columns.scores(basis);
+            let Some(learned) = this.learned.columns(&model, decade).await? else {
+                return Ok(DecadeReport::of(decade, &columns, list, weights, basis));
+            };
+            let learned = learned.by_rows_of(model.version, ranked);
+            // A movie that the model has not scored yet comes last.
+            let values: Vec<f64> = (0..ranked.len()).map(|row| learned.log_odds(row).unwrap_or(f64::MIN)).collect();
+            Ok::<_, ServiceError>(DecadeReport::by_values(decade, &columns, list, &values))
+        };
+        let Some(reports) = &self.reports else { return compute(self, &list).await.map(Arc::new) };
         let load = async move {
             let version_set =
                 this.versions.set_of([Scope::List(list.clone(), decade), Scope::Weights(weights.fingerprint())]);
-            let columns = this.decade(snapshot_list, list.clone(), decade).await?;
-            let value = DecadeReport::of(decade, &columns, &list, weights, basis);
+            let value = compute(&this, &list).await?;
             let places = value.hits.len() + value.missed.len() + value.false_positives.len();
             let bytes = estimated_size(&value, (places + value.unhittable.len()) * size_of::<Place>());
             // The cache replaces this source by the slower one that reading the columns recorded.
             Ok(Loaded { value, version_set, ttl: this.limits.past(), bytes, source: DataSource::CacheFresh })
         };
-        Ok((*reports.get(key, load).await?).clone())
+        reports.get(key, load).await
     }
 
     /// Why there are no scores for the basis of a validation of `list`. `target_lists` are those of the snapshot.
@@ -318,7 +399,7 @@ mod tests {
             missed: vec![place],
             false_positives: vec![place],
             unhittable: vec![MovieId(i64::MAX)],
-            baseline_hits: usize::MAX,
+            baseline_hits: [Some(usize::MAX); 3],
         };
         assert_eq!(layout_of(&report), DecadeReport::LAYOUT, "the type has changed: store the new layout in LAYOUT");
     }

@@ -4,8 +4,8 @@
 
 use futures_util::StreamExt;
 
+use super::learned::RankedBy;
 use super::predictions::{ListStatus, PageRequest};
-use super::profiles::selection;
 use super::validation::TestedWeights;
 use super::{ServiceError, Services};
 use crate::cache::{DependencyScope, ReadMode};
@@ -38,10 +38,9 @@ enum WarmTarget {
 /// Loads the first page of the site: the current decade under the default profile, for every target list.
 ///
 /// # Errors
-/// As [`selection`], and as the requests for lists and predictions.
+/// As [`Services::select_profile`], and as the requests for lists and predictions.
 pub async fn warm_first(services: &Services) -> Result<(), ServiceError> {
-    let profiles = services.profiles.all().await?;
-    let weights = selection(&profiles, None)?.weights;
+    let weights = services.select_profile(None).await?.weights;
     for list in services.reference.target_lists().await? {
         load(services, WarmTarget::Predictions(list, weights)).await?;
     }
@@ -56,7 +55,9 @@ pub async fn warm_first(services: &Services) -> Result<(), ServiceError> {
 pub async fn warm(services: &Services) -> Result<Warmed, ServiceError> {
     let target_lists = services.reference.target_lists().await?;
     let profiles = services.profiles.all().await?;
-    let weights: Vec<_> = profiles.iter().filter(|profile| profile.active).map(|profile| profile.weights).collect();
+    let criteria = services.reference.names().await?.criteria;
+    let active = profiles.iter().filter(|profile| profile.active);
+    let weights: Vec<_> = active.map(|profile| profile.weights.among(criteria)).collect();
     // A target for each pair of a list and weights.
     let each = |target: fn(String, Weights) -> WarmTarget| {
         let (weights, target_lists) = (&weights, &target_lists);
@@ -88,7 +89,8 @@ async fn load(services: &Services, target: WarmTarget) -> Result<(), ServiceErro
                     let page = PageRequest {
                         list,
                         decade: Decade::CURRENT,
-                        weights,
+                        by: RankedBy { weights, model: None },
+                        min_probability: None,
                         custom: false,
                         status: ListStatus::Candidates,
                         filter: Filter::default(),
@@ -98,7 +100,7 @@ async fn load(services: &Services, target: WarmTarget) -> Result<(), ServiceErro
                     Box::pin(services.predictions.page(page)).await.map(drop)
                 }
                 WarmTarget::Validation(list, weights) => {
-                    let weights = TestedWeights { weights, custom: false };
+                    let weights = TestedWeights { weights, custom: false, model: None };
                     Box::pin(services.validation.of_all(&list, weights, Basis::Blind)).await.map(drop)
                 }
             }

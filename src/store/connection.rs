@@ -49,11 +49,13 @@ const TLS_FILES: [&str; 7] = ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert
 const PEM: &str = "-----BEGIN";
 
 /// Settings of every session. Public for the tests: query plans and locks depend on them.
-pub const SESSION_SETTINGS: [(&str, &str); 10] = [
+pub const SESSION_SETTINGS: [(&str, &str); 11] = [
     ("search_path", "cinegraph,public"),
     ("timezone", "UTC"),
     // JIT compilation of a plan costs more than any statement takes.
     ("jit", "off"),
+    // Searches rely on the order in which the parts of a UNION ALL run.
+    ("enable_parallel_append", "off"),
     // Enough to sort a decade's movies in memory; with PostgreSQL's default of 4 MB the sort would use files.
     ("work_mem", "64MB"),
     // Statements are written for this level. Under a stricter default, writers would fail with serialization errors.

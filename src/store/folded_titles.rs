@@ -6,12 +6,15 @@
 
 use std::collections::BTreeSet;
 
+use chrono::NaiveDate;
 use futures_util::TryStreamExt;
 
 use super::connection::Connection;
 use super::error::StoreError;
+use super::like_pattern::literal;
 use super::pool::Store;
 use super::query_name::QueryName;
+use super::search::SearchTexts;
 use crate::scoring::{MovieId, fold_title};
 
 impl Store {
@@ -62,21 +65,41 @@ impl Store {
     }
 }
 
-/// Folds and stores the titles of those of `movies` whose title has changed since it was folded, and removes the folded
-/// titles of deleted movies. The caller holds the lock of the score table: of two transactions that fold the same movie
-/// at once, the later one could store the older title.
+/// Folds and stores the titles of those of `movies` that have changed since, with what else they are searched by, and
+/// removes the folded titles of deleted movies. The caller holds the lock of the score table: of two transactions that
+/// fold the same movie at once, the later one could store the older title.
 pub(super) async fn fold_titles(connection: &mut Connection, movies: &[i64]) -> Result<(), sqlx::Error> {
     let unfolded = sqlx::query_file!("src/store/sql/unfolded_titles.sql", movies).fetch_all(&mut *connection).await?;
-    let (ids, titles): (Vec<i64>, Vec<String>) = unfolded.into_iter().map(|movie| (movie.id, movie.title)).unzip();
+    let ids: Vec<i64> = unfolded.iter().map(|movie| movie.id).collect();
+    let titles: Vec<&str> = unfolded.iter().map(|movie| movie.title.as_str()).collect();
+    let originals: Vec<Option<&str>> = unfolded.iter().map(|movie| movie.original.as_deref()).collect();
     let folded: Vec<String> = titles.iter().map(|title| fold_title(title)).collect();
-    sqlx::query_file!("src/store/sql/store_folded_titles.sql", movies, &ids, &titles, &folded)
-        .execute(connection)
-        .await
-        .map(|_| ())
+    let texts: Vec<SearchTexts> =
+        unfolded.iter().map(|movie| SearchTexts::of(&movie.title, movie.original.as_deref())).collect();
+    let bare: Vec<&str> = texts.iter().map(|texts| texts.bare.as_str()).collect();
+    let bare_originals: Vec<Option<&str>> = texts.iter().map(|texts| texts.bare_other.as_deref()).collect();
+    let words: Vec<&str> = texts.iter().map(|texts| texts.words.as_str()).collect();
+    let popularity: Vec<i16> = unfolded.iter().map(|movie| movie.popularity).collect();
+    let released: Vec<Option<NaiveDate>> = unfolded.iter().map(|movie| movie.released).collect();
+    sqlx::query_file!(
+        "src/store/sql/store_folded_titles.sql",
+        movies,
+        &ids,
+        &titles as &[&str],
+        &originals as &[Option<&str>],
+        &folded,
+        &bare as &[&str],
+        &bare_originals as &[Option<&str>],
+        &words as &[&str],
+        &popularity,
+        &released as &[Option<NaiveDate>]
+    )
+    .execute(connection)
+    .await
+    .map(|_| ())
 }
 
-/// Escapes a text as a LIKE pattern that matches it literally.
-fn literal(text: &str) -> String {
-    let escaped = |c| ['\\', '%', '_'].contains(&c).then_some('\\').into_iter().chain([c]);
-    text.chars().flat_map(escaped).collect()
+/// The next `size` movies whose title a previous version of the program has folded, without its words.
+pub(super) async fn unkeyed_titles(connection: &mut Connection, size: i64) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_file_scalar!("src/store/sql/unkeyed_titles.sql", size).fetch_all(connection).await
 }

@@ -58,18 +58,6 @@ pub struct MergeCounts {
     pub updated: u64,
 }
 
-/// A movie that the database had under another TMDb id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
-pub struct MergedMovie {
-    /// Line of the movie in the file.
-    #[sqlx(try_from = "i64")]
-    pub line: u64,
-    /// Its id before; negative if it came from IMDb's dumps.
-    pub former: i32,
-    /// Its id now.
-    pub tmdb_id: i32,
-}
-
 /// Names that the database has, in the order in which they were added.
 #[derive(Debug, Default)]
 pub struct StoredNames {
@@ -79,6 +67,8 @@ pub struct StoredNames {
     pub organizations: Vec<String>,
     /// Keys of lists.
     pub lists: Vec<String>,
+    /// Names of organizations, each with a category of theirs.
+    pub categories: Vec<(String, String)>,
 }
 
 /// Counts of those nominations of the imported movies that name a nominee.
@@ -176,7 +166,7 @@ impl Import {
     /// [`StoreError`] if the database is unavailable, or rejects a row.
     pub async fn merge(&mut self, staging: Staging, names: &KnownNames) -> Result<MergeCounts, StoreError> {
         match staging {
-            Staging::Movies => self.merge_movies(&[]).await.map(|(counts, _)| counts),
+            Staging::Movies => self.merge_movies(&[]).await,
             Staging::People => self.run(include_str!("sql/import_people.sql")).await,
             Staging::Metrics => self.run(include_str!("sql/import_metrics.sql")).await,
             Staging::Lists => {
@@ -210,26 +200,21 @@ impl Import {
         }
     }
 
-    /// Merges the staged movies. `columns`: the optional columns that they have; the others keep their values. Also
-    /// returns the movies that the database had under another TMDb id.
+    /// Merges the staged movies. `columns`: the optional columns that they have; the others keep their values.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable, or rejects a row.
-    pub async fn merge_movies(&mut self, columns: &[&str]) -> Result<(MergeCounts, Vec<MergedMovie>), StoreError> {
+    pub async fn merge_movies(&mut self, columns: &[&str]) -> Result<MergeCounts, StoreError> {
         // Before the merge, which otherwise would insert these movies again under their new ids.
-        let mapped = sqlx::query_as(include_str!("sql/import_mapped_movies.sql")).bind(self.now).bind(columns);
-        let mapped = mapped.fetch_all(self.transaction.connection()).await;
-        let mapped: Vec<MergedMovie> = self.transaction.checked(mapped)?;
+        let mapped = sqlx::query(include_str!("sql/import_mapped_movies.sql")).bind(self.now).bind(columns);
+        let mapped = mapped.execute(self.transaction.connection()).await;
+        let mapped = self.transaction.checked(mapped)?.rows_affected();
         let counts = self.add_movies(columns).await?;
         // If the database had the movie under both ids, one of its two rows is removed.
-        let doubled = sqlx::query_as(include_str!("sql/import_doubled_movies.sql")).bind(self.now);
-        let doubled = doubled.fetch_all(self.transaction.connection()).await;
-        let doubled: Vec<MergedMovie> = self.transaction.checked(doubled)?;
+        self.execute(include_str!("sql/import_doubled_movies.sql")).await?;
         let current = "DELETE FROM cinegraph.former_tmdb_ids AS f USING staged_movies AS s WHERE f.tmdb_id = s.tmdb_id";
         self.execute(current).await?;
-        let updated = counts.updated + mapped.len() as u64;
-        let merged = mapped.into_iter().filter(|movie| movie.former > 0).chain(doubled).collect();
-        Ok((MergeCounts { updated, ..counts }, merged))
+        Ok(MergeCounts { updated: counts.updated + mapped, ..counts })
     }
 
     async fn add_movies(&mut self, columns: &[&str]) -> Result<MergeCounts, StoreError> {
@@ -257,7 +242,12 @@ impl Import {
         let lists = sqlx::query_scalar!("SELECT source_key FROM public.movie_lists ORDER BY id")
             .fetch_all(self.transaction.connection())
             .await;
-        Ok(StoredNames { genres, organizations, lists: self.transaction.checked(lists)? })
+        let lists = self.transaction.checked(lists)?;
+        let categories =
+            sqlx::query_file!("src/store/sql/stored_categories.sql").fetch_all(self.transaction.connection()).await;
+        let categories = self.transaction.checked(categories)?;
+        let categories = categories.into_iter().map(|row| (row.organization, row.category)).collect();
+        Ok(StoredNames { genres, organizations, lists, categories })
     }
 
     /// Links the nominations of the imported movies to credited people.

@@ -1,6 +1,6 @@
 //! What completes the movies of earlier imports: TMDb ids for movies of IMDb's dumps, and TMDb's popularity.
 
-use chrono::NaiveDate;
+use chrono::NaiveDateTime;
 
 use super::error::StoreError;
 use super::import::{Import, MergeCounts};
@@ -58,12 +58,12 @@ impl Import {
         self.transaction.checked(conflicts)
     }
 
-    /// Merges the staged rows of TMDb's daily export, which was made on `date`; today if that is unknown.
+    /// Merges the staged rows of TMDb's daily export, which was made at `time`; now if that is unknown.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn merge_tmdb_ids(&mut self, date: Option<NaiveDate>) -> Result<MergeCounts, StoreError> {
-        let fetched = date.and_then(|date| date.and_hms_opt(0, 0, 0)).unwrap_or(self.now);
+    pub async fn merge_tmdb_ids(&mut self, time: Option<NaiveDateTime>) -> Result<MergeCounts, StoreError> {
+        let fetched = time.unwrap_or(self.now);
         let counts = sqlx::query_as(include_str!("sql/tmdb_ids_merge.sql"))
             .bind(self.now)
             .bind(fetched)

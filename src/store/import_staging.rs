@@ -70,4 +70,16 @@ impl Staging {
             Self::People | Self::Nominations | Self::Genres | Self::Links => None,
         }
     }
+
+    /// Statement that counts the rows that replace values of a later time, or remove values. `None` for tables without
+    /// such values, and for movies, which are compared one by one.
+    pub(super) fn comparison_statement(self) -> Option<&'static str> {
+        match self {
+            Self::Metrics => Some(include_str!("sql/import_older_metrics.sql")),
+            Self::Lists => Some(include_str!("sql/import_emptied_lists.sql")),
+            Self::Credits => Some(include_str!("sql/import_emptied_credits.sql")),
+            Self::TmdbIds => Some(include_str!("sql/tmdb_ids_older.sql")),
+            _ => None,
+        }
+    }
 }

@@ -78,6 +78,7 @@ fn row(scope: &Scope) -> (&'static str, &str, i32) {
         Scope::Snapshot => ("snapshot", "", 0),
         Scope::Profiles => ("profiles", "", 0),
         Scope::Reference => ("reference", "", 0),
+        Scope::Model(list) => ("model", list, 0),
         Scope::Weights(fingerprint) => ("taste", fingerprint, 0),
     }
 }

@@ -22,13 +22,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn change_target_lists(&self) -> Result<ListChanges, StoreError> {
-        let transaction = self.transaction(QueryName::Lists).await?;
-        let mut changes = ListChanges { transaction, store: self.clone() };
-        // Raised first, although nothing has changed yet: the row of the version then stays locked until the transaction
-        // ends, so that such changes run one after the other, and each sees the result of the previous one.
-        let raised = invalidate_reference(changes.transaction.connection()).await;
-        changes.transaction.checked(raised)?;
-        Ok(changes)
+        ListChanges::invalidated(self.transaction(QueryName::Lists).await?, self).await
     }
 
     /// Starts a transaction that changes which movies are on lists, and returns it with whether Cinegraph owns the movie
@@ -54,6 +48,14 @@ pub struct ListChanges {
 }
 
 impl ListChanges {
+    /// Invalidates the reference data before any change of target lists: the row of the version then stays locked until
+    /// the transaction ends, so that such changes run one after the other, and each sees the result of the previous one.
+    pub(super) async fn invalidated(mut transaction: OpenTransaction, store: &Store) -> Result<Self, StoreError> {
+        let raised = invalidate_reference(transaction.connection()).await;
+        transaction.checked(raised)?;
+        Ok(Self { transaction, store: store.clone() })
+    }
+
     /// All lists, as [`Store::list_names`].
     ///
     /// # Errors

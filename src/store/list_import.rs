@@ -11,11 +11,10 @@ use serde_json::Value;
 
 use super::catalogue::CatalogueState;
 use super::error::StoreError;
-use super::invalidation::invalidate_reference;
+use super::list_changes::ListChanges;
 use super::pool::Store;
 use super::transaction::OpenTransaction;
 use crate::scoring::{MovieId, fold_title};
-use crate::versions::Versions;
 
 /// A movie that a row of a list may mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +80,7 @@ pub enum ListMoveKind {
     Changed,
 }
 
-/// A change of one list in progress. Dropped before [`ListImport::commit`], it is rolled back.
+/// A change of one list in progress. Dropped before it is committed, it is rolled back.
 #[derive(Debug)]
 pub struct ListImport {
     transaction: OpenTransaction,
@@ -110,6 +109,17 @@ impl ListImport {
             .fetch_optional(self.transaction.connection())
             .await;
         Ok(self.transaction.checked(row)?.map(|updated_at| updated_at.and_utc()))
+    }
+
+    /// The keys of all lists.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn keys(&mut self) -> Result<Vec<String>, StoreError> {
+        let keys = sqlx::query_scalar!("SELECT source_key FROM public.movie_lists ORDER BY id")
+            .fetch_all(self.transaction.connection())
+            .await;
+        self.transaction.checked(keys)
     }
 
     /// The movies with one of these ids, in the order of `movies.id`.
@@ -213,18 +223,13 @@ impl ListImport {
         Ok(self.transaction.checked(written)?.rows_affected() > 0)
     }
 
-    /// Commits the change and makes it visible on all instances: at once in the process of `versions`. The scores of the
+    /// Invalidates what was derived from the lists, and returns the transaction for further changes. The scores of the
     /// movies that changed are queued by triggers, and the versions of the list are raised when they are computed.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn commit(mut self, store: &Store, versions: Option<&Versions>) -> Result<(), StoreError> {
-        let invalidated = invalidate_reference(self.transaction.connection()).await;
-        self.transaction.checked(invalidated)?;
-        match versions {
-            Some(versions) => self.transaction.commit_and_apply(store, versions).await,
-            None => self.transaction.commit().await,
-        }
+    pub async fn into_changes(self, store: &Store) -> Result<ListChanges, StoreError> {
+        ListChanges::invalidated(self.transaction, store).await
     }
 }
 

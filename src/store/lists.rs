@@ -10,7 +10,8 @@ use super::movie_details::{Country, Genre};
 use super::movies::{Membership, membership, real_tmdb_id};
 use super::pool::Store;
 use super::query_name::QueryName;
-use crate::scoring::MovieId;
+use super::snapshot::criteria;
+use crate::scoring::{CriteriaWithData, MovieId};
 
 /// A canonical list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,17 +146,26 @@ impl Store {
         Ok(rows.map(|row| Genre { id: row.id, tmdb_id: real_tmdb_id(row.tmdb_id), name: row.name }).collect())
     }
 
-    /// All countries with their ids, sorted by code.
+    /// All countries with their ids, sorted by code, and which criteria have data. Both in one statement, because a page
+    /// without cached data may run few.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn countries(&self) -> Result<Vec<(i64, Country)>, StoreError> {
+    pub async fn countries_and_criteria(&self) -> Result<(Vec<(i64, Country)>, CriteriaWithData), StoreError> {
         let mut statement = self.statement(QueryName::Reference).await?;
-        let rows = sqlx::query!("SELECT id, iso_3166_1, name FROM public.production_countries ORDER BY iso_3166_1, id")
-            .fetch_all(statement.connection())
-            .await;
-        let rows = statement.rows(rows)?.into_iter();
-        Ok(rows.map(|row| (row.id, Country { code: row.iso_3166_1, name: row.name })).collect())
+        let rows = sqlx::query!(
+            r#"SELECT s.criteria_with_data, c.id AS "id?", c.iso_3166_1 AS "code?", c.name AS "name?"
+               FROM (VALUES (true)) AS one
+               LEFT JOIN cinegraph.snapshot AS s ON true
+               LEFT JOIN public.production_countries AS c ON true
+               ORDER BY c.iso_3166_1, c.id"#
+        )
+        .fetch_all(statement.connection())
+        .await;
+        let rows = statement.rows(rows)?;
+        let criteria = criteria(rows.first().and_then(|row| row.criteria_with_data.as_deref()));
+        let country = rows.into_iter().filter_map(|row| Some((row.id?, Country { code: row.code?, name: row.name? })));
+        Ok((country.collect(), criteria))
     }
 }
 

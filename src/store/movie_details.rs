@@ -13,6 +13,19 @@ use super::pool::Store;
 use super::query_name::QueryName;
 use crate::scoring::MovieId;
 
+/// What a movie is about: what lists of movies do not need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Title in the original language.
+    pub original_title: Option<String>,
+    /// Summary of the plot.
+    pub overview: Option<String>,
+    /// Running time in minutes.
+    pub runtime: Option<i32>,
+    /// Path of the backdrop at `TMDb`.
+    pub backdrop_path: Option<String>,
+}
+
 /// A genre.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Genre {
@@ -51,6 +64,8 @@ pub struct Metric {
 pub struct FestivalEntry {
     /// Abbreviation of the organization, or its name.
     pub organization: String,
+    /// Name of the organization.
+    pub organization_name: String,
     /// Year of the ceremony.
     pub year: i32,
     /// Category.
@@ -79,6 +94,53 @@ pub struct Credit {
 }
 
 impl Store {
+    /// What each movie is about. Empty texts and a running time of 0, which `TMDb` has for what it does not know, are
+    /// `None`. Measured under the name of the statement that loads the movies.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn descriptions_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Description>, StoreError> {
+        let mut statement = self.statement(QueryName::MoviesById).await?;
+        let rows = sqlx::query!(
+            "SELECT id, nullif(original_title, '') AS original_title, nullif(overview, '') AS overview,
+                    CASE WHEN runtime > 0 THEN runtime END AS runtime, nullif(backdrop_path, '') AS backdrop_path
+             FROM public.movies WHERE id = ANY ($1)",
+            &numbers(ids)
+        )
+        .fetch_all(statement.connection())
+        .await;
+        let rows = statement.rows(rows)?.into_iter().map(|row| {
+            let description = Description {
+                original_title: row.original_title,
+                overview: row.overview,
+                runtime: row.runtime,
+                backdrop_path: row.backdrop_path,
+            };
+            (MovieId(row.id), description)
+        });
+        Ok(rows.collect())
+    }
+
+    /// Directors of each movie, each once, in the order of their credits. Measured under the name of the statement that
+    /// loads all credits, which takes longer.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn directors_of(&self, ids: &[MovieId]) -> Result<HashMap<MovieId, Vec<Person>>, StoreError> {
+        let mut statement = self.statement(QueryName::CreditsOfMovies).await?;
+        let rows = sqlx::query!(
+            "SELECT c.movie_id, p.id, p.tmdb_id, p.name
+             FROM public.movie_credits AS c JOIN public.people AS p ON p.id = c.person_id
+             WHERE c.movie_id = ANY ($1) AND c.credit_type = 'crew' AND c.job = 'Director'
+             GROUP BY c.movie_id, p.id ORDER BY min(c.id)",
+            &numbers(ids)
+        )
+        .fetch_all(statement.connection())
+        .await;
+        let person = |id, tmdb_id, name| Person { id: PersonId(id), tmdb_id: real_tmdb_id(tmdb_id), name };
+        Ok(grouped(statement.rows(rows)?.into_iter().map(|r| (MovieId(r.movie_id), person(r.id, r.tmdb_id, r.name)))))
+    }
+
     /// Genres of each movie, sorted by name.
     ///
     /// # Errors
@@ -155,6 +217,7 @@ impl Store {
         Ok(grouped(statement.rows(rows)?.into_iter().map(|row| {
             let entry = FestivalEntry {
                 organization: row.organization,
+                organization_name: row.organization_name,
                 year: row.year,
                 category: row.category,
                 person_name: row.person_name,

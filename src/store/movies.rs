@@ -97,7 +97,8 @@ impl Store {
     }
 
     /// Id of the movie with a key; `None` if there is none, the lowest id if several movies have the same `IMDb` id. A
-    /// `TMDb` id that a movie has had before finds this movie, unless another one has it now.
+    /// `TMDb` id that a movie has had before finds this movie, unless another one has it now; so does the id of a movie
+    /// that was merged with it.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -112,6 +113,7 @@ impl Store {
         let row = sqlx::query_scalar!(
             "SELECT id FROM public.movies
              WHERE id = $1 OR tmdb_id = $2 OR imdb_id = $3
+                OR id = (SELECT movie_id FROM cinegraph.former_movie_ids WHERE id = $1)
                 OR id = (SELECT movie_id FROM cinegraph.former_tmdb_ids WHERE tmdb_id = $2)
              ORDER BY tmdb_id IS NOT DISTINCT FROM $2 DESC, id LIMIT 1",
             id,
@@ -121,6 +123,19 @@ impl Store {
         .fetch_optional(statement.connection())
         .await;
         Ok(statement.row(row)?.map(MovieId))
+    }
+
+    /// Ids of the movies with these `TMDb` ids and then with these `IMDb` ids, in this order, under the same rules as
+    /// [`Store::movie_id`].
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn movie_ids(&self, tmdb_ids: &[i32], imdb_ids: &[String]) -> Result<Vec<Option<MovieId>>, StoreError> {
+        let mut statement = self.statement(QueryName::MovieId).await?;
+        let rows = sqlx::query_file_scalar!("src/store/sql/movie_ids.sql", tmdb_ids, imdb_ids)
+            .fetch_all(statement.connection())
+            .await;
+        Ok(statement.rows(rows)?.into_iter().map(|id| id.map(MovieId)).collect())
     }
 }
 

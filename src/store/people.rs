@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
 use super::error::StoreError;
@@ -25,6 +25,27 @@ pub struct Person {
     pub name: String,
 }
 
+/// A person with what is known of their life. Empty texts are `None`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Biography {
+    /// The person.
+    pub person: Person,
+    /// `IMDb` id, "nm…".
+    pub imdb_id: Option<String>,
+    /// Text about the person.
+    pub text: Option<String>,
+    /// Date of birth.
+    pub birthday: Option<NaiveDate>,
+    /// Date of death.
+    pub deathday: Option<NaiveDate>,
+    /// Place of birth.
+    pub place_of_birth: Option<String>,
+    /// Department that the person is known for.
+    pub known_for_department: Option<String>,
+    /// Path of the portrait at `TMDb`.
+    pub profile_path: Option<String>,
+}
+
 /// Quality of a person's record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PersonQuality {
@@ -41,15 +62,31 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn people_by_id(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, Person>, StoreError> {
+    pub async fn people_by_id(&self, ids: &[PersonId]) -> Result<HashMap<PersonId, Biography>, StoreError> {
         let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
         let mut statement = self.statement(QueryName::PeopleById).await?;
-        let rows = sqlx::query!("SELECT id, tmdb_id, name FROM public.people WHERE id = ANY ($1)", &ids)
-            .fetch_all(statement.connection())
-            .await;
+        let rows = sqlx::query!(
+            "SELECT id, tmdb_id, name, nullif(imdb_id, '') AS imdb_id, nullif(biography, '') AS biography, birthday,
+                    deathday, nullif(place_of_birth, '') AS place_of_birth,
+                    nullif(known_for_department, '') AS known_for_department, nullif(profile_path, '') AS profile_path
+             FROM public.people WHERE id = ANY ($1)",
+            &ids
+        )
+        .fetch_all(statement.connection())
+        .await;
         let rows = statement.rows(rows)?.into_iter().map(|row| {
             let id = PersonId(row.id);
-            (id, Person { id, tmdb_id: real_tmdb_id(row.tmdb_id), name: row.name })
+            let biography = Biography {
+                person: Person { id, tmdb_id: real_tmdb_id(row.tmdb_id), name: row.name },
+                imdb_id: row.imdb_id,
+                text: row.biography,
+                birthday: row.birthday,
+                deathday: row.deathday,
+                place_of_birth: row.place_of_birth,
+                known_for_department: row.known_for_department,
+                profile_path: row.profile_path,
+            };
+            (id, biography)
         });
         Ok(rows.collect())
     }

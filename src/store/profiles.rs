@@ -109,6 +109,22 @@ impl Store {
         statement.rows(rows)?.into_iter().map(Profile::try_from).collect()
     }
 
+    /// Whether the default profile may still be chosen by accuracy: the movies were imported into tables of Cinegraph, and
+    /// nobody has chosen it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn default_is_open(&self) -> Result<bool, StoreError> {
+        let mut statement = self.statement(QueryName::Profiles).await?;
+        let open = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM cinegraph.installation WHERE owns_catalogue AND catalogue_origin = 'imported')
+                  AND NOT EXISTS (SELECT FROM cinegraph.default_profile_choice) AS "open!""#
+        )
+        .fetch_one(statement.connection())
+        .await;
+        statement.finish(open)
+    }
+
     /// Starts a transaction that changes profiles. Waits for other such transactions, on any instance.
     ///
     /// # Errors
@@ -238,6 +254,31 @@ impl ProfileChanges {
             self.transaction.checked(made)?;
         }
         Ok(())
+    }
+
+    /// Whether the default profile was chosen before, by accuracy or by an administrator.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn default_was_chosen(&mut self) -> Result<bool, StoreError> {
+        let chosen =
+            sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM cinegraph.default_profile_choice) AS "chosen!""#)
+                .fetch_one(self.transaction.connection())
+                .await;
+        self.transaction.checked(chosen)
+    }
+
+    /// Records that the default profile was chosen, so that it is not chosen by accuracy again.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn record_default_choice(&mut self) -> Result<(), StoreError> {
+        let recorded = sqlx::query!(
+            "INSERT INTO cinegraph.default_profile_choice (singleton) VALUES (true) ON CONFLICT DO NOTHING"
+        )
+        .execute(self.transaction.connection())
+        .await;
+        self.transaction.checked(recorded).map(|_| ())
     }
 
     /// Deletes a profile.

@@ -30,6 +30,7 @@ label! {
         MoviesByTitle = "movies_by_title",
         OriginalQuery = "original_query",
         PeopleById = "people_by_id",
+        // What ranks movies: weight profiles, and learned rankings with their codes.
         Profiles = "profiles",
         QualitiesOfPeople = "qualities_of_people",
         Reference = "reference",
@@ -39,11 +40,12 @@ label! {
         Snapshot = "snapshot",
         SnapshotColumns = "snapshot_columns",
         TaskPersonQuality = "task_person_quality",
-        // Inputs of the scores of a decade, for exports and proofs.
+        // Inputs of the scores of a decade, for exports and proofs, and of learned rankings.
         TaskScoreInputs = "task_score_inputs",
         TaskScores = "task_scores",
         // Setting up a database: migrations, imports, and generated catalogues.
         TaskSetup = "task_setup",
+        // Taking the snapshot, and storing learned rankings.
         TaskSnapshot = "task_snapshot",
         // State of background work: the queue of movies, the jobs and their last successes, and the size of a refresh.
         TaskStatus = "task_status",

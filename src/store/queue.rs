@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::connection::Connection;
 use super::error::StoreError;
-use super::folded_titles::fold_titles;
+use super::folded_titles::{fold_titles, unkeyed_titles};
 use super::jobs;
 use super::pool::Store;
 use super::query_name::QueryName;
@@ -114,7 +114,8 @@ impl Store {
         let mut statement = self.statement(QueryName::TaskStatus).await?;
         let any = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) OR EXISTS (SELECT FROM cinegraph.title_queue)
-                      OR EXISTS (SELECT FROM cinegraph.name_changes) AS "any!""#
+                      OR EXISTS (SELECT FROM cinegraph.name_changes)
+                      OR EXISTS (SELECT FROM cinegraph.folded_titles WHERE keyed IS DISTINCT FROM title) AS "any!""#
         )
         .fetch_one(statement.connection())
         .await;
@@ -162,23 +163,34 @@ impl Store {
 
     /// Continues the pass over all movies that the oldest entry for all movies asks for: computes the scores of its
     /// next `size` movies, and removes the entry after the last batch. The pass also covers entries of this kind that
-    /// were queued before it starts. Returns [`Drained::Nothing`] without such an entry, and
+    /// were queued before it starts. Returns [`Drained::Nothing`] without such an entry; with one,
     /// [`Drained::LockedElsewhere`] also during a full refresh, which computes all movies itself.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn drain_all_movies(&self, size: i64) -> Result<Drained, StoreError> {
         self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
-            if !try_lock(connection, DRAIN_LOCK).await? || !try_lock(connection, FULL_REFRESH_LOCK).await? {
+            if !try_lock(connection, DRAIN_LOCK).await? {
+                return Ok(Drained::LockedElsewhere);
+            }
+            // A pass that has begun (`done_id` is set) comes first.
+            let oldest = || {
+                sqlx::query!(
+                    "SELECT id, done_id FROM cinegraph.score_refresh_queue
+                 WHERE movie_id IS NULL ORDER BY done_id NULLS LAST, id LIMIT 1"
+                )
+            };
+            // Read first: a full refresh that finds its lock taken is skipped, so a poll that has nothing to do must not
+            // take it.
+            if oldest().fetch_optional(&mut *connection).await?.is_none() {
+                return Ok(Drained::Nothing);
+            }
+            if !try_lock(connection, FULL_REFRESH_LOCK).await? {
                 return Ok(Drained::LockedElsewhere);
             }
             lock_score_table(connection).await?;
-            // A pass that has begun (`done_id` is set) comes first.
-            let entry = sqlx::query!(
-                "SELECT id, done_id FROM cinegraph.score_refresh_queue
-                 WHERE movie_id IS NULL ORDER BY done_id NULLS LAST, id LIMIT 1"
-            );
-            let Some(entry) = entry.fetch_optional(&mut *connection).await? else { return Ok(Drained::Nothing) };
+            // Read again, since a full refresh may have removed the entry before the lock was taken.
+            let Some(entry) = oldest().fetch_optional(&mut *connection).await? else { return Ok(Drained::Nothing) };
             // A pass that starts now covers all these entries. One that has begun does not: movies that it has passed
             // may have changed since, so the later entries stay and get a pass of their own.
             if entry.done_id.is_none() {
@@ -210,8 +222,8 @@ impl Store {
     }
 
     /// Folds the titles that the oldest `size` queued entries name, and those of the next `size` movies of a pass over
-    /// all movies if an entry asks for one. Returns whether anything was queued; false as well while another instance
-    /// drains.
+    /// all movies if an entry asks for one; without either, the titles whose words a previous version of the program has
+    /// not derived. Returns whether there were any; false as well while another instance drains.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the entries then stay.
@@ -227,8 +239,12 @@ impl Store {
                 .fetch_all(&mut *connection)
                 .await?;
             let pass = next_titles_of_pass(connection, size).await?;
-            let any = !movies.is_empty() || pass.is_some();
+            let mut any = !movies.is_empty() || pass.is_some();
             movies.extend(pass.into_iter().flatten());
+            if !any {
+                movies = unkeyed_titles(connection, size).await?;
+                any = !movies.is_empty();
+            }
             fold_titles(connection, &movies).await?;
             Ok(any)
         })

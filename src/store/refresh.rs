@@ -93,7 +93,6 @@ impl Store {
 
     /// Updates the stored scores of the next `size` movies after `after`, removes those of movies that are gone or no
     /// longer full, and raises the versions of the decades and lists that changed; `None` if there are no more movies.
-    /// Also folds the titles of these movies if the drain has not done so yet.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
@@ -101,7 +100,6 @@ impl Store {
         self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
             lock_score_table(connection).await?;
             let Some(movies) = next_movies(connection, after, size).await? else { return Ok(None) };
-            fold_titles(connection, &movies).await?;
             compute_scores(connection, &movies).await.map(Some)
         })
         .await
@@ -211,6 +209,7 @@ async fn take_snapshot(connection: &mut Connection, target_lists: &[String]) -> 
         "REFRESH MATERIALIZED VIEW cinegraph.movie_scores"
     };
     sqlx::query(refresh).execute(&mut *connection).await?;
+    sqlx::query_file!("src/store/sql/refresh_votes.sql").execute(&mut *connection).await?;
     sqlx::query_file!("src/store/sql/record_metric_sources.sql").execute(&mut *connection).await?;
     sqlx::query_file!("src/store/sql/record_snapshot.sql", FORMULA_VERSION, targets_changed)
         .execute(connection)
@@ -236,9 +235,11 @@ pub(super) async fn next_movies(
 }
 
 /// Computes the scores of `movies`, whose ids are ascending. Stores those that have changed, removes the stored scores
-/// of movies that are gone or no longer full, and raises the versions of the decades and lists that changed. The caller
-/// holds the lock of the score table.
+/// of movies that are gone or no longer full, and raises the versions of the decades and lists that changed. Before, stores
+/// what the movies are searched by, so that searches see a change as soon as other queries do. The caller holds the lock
+/// of the score table.
 pub(super) async fn compute_scores(connection: &mut Connection, movies: &[i64]) -> Result<ScoreBatch, sqlx::Error> {
+    fold_titles(connection, movies).await?;
     let row =
         sqlx::query_file!("src/store/sql/refresh_scores.sql", movies, FORMULA_VERSION).fetch_one(connection).await?;
     let batch = Batch {

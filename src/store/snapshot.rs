@@ -9,7 +9,9 @@ use super::pool::Store;
 use super::query_name::QueryName;
 use super::record_decoder::{DecodeError, RecordDecoder};
 use super::replica_reads::ReplicaQuery;
-use crate::scoring::{Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow};
+use crate::scoring::{
+    CriteriaWithData, Decade, MovieId, ScoreVector, SnapshotColumns, SnapshotColumnsBuilder, SnapshotRow,
+};
 
 /// Metadata of the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Snapshot {
     pub formula_version: i32,
     /// Keys of the target lists that the snapshot has blind scores for, in alphabetical order.
     pub target_lists: Vec<String>,
+    /// Which criteria have data.
+    pub criteria: CriteriaWithData,
 }
 
 /// A source of metrics, as of the snapshot.
@@ -49,21 +53,34 @@ impl Store {
         statement.rows(rows)
     }
 
+    /// Which criteria have data, as of the snapshot; all of them before the first one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn criteria_with_data(&self) -> Result<CriteriaWithData, StoreError> {
+        Ok(self.snapshot().await?.map_or(CriteriaWithData::ALL, |snapshot| snapshot.criteria))
+    }
+
     /// Metadata of the snapshot; `None` before the first one.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, StoreError> {
         let mut statement = self.statement(QueryName::Snapshot).await?;
-        let row = sqlx::query_as!(
-            Snapshot,
-            r#"SELECT taken_at, formula_version,
+        let row = sqlx::query!(
+            r#"SELECT taken_at, formula_version, criteria_with_data,
                       ARRAY(SELECT list_key FROM cinegraph.target_lists ORDER BY list_key) AS "target_lists!"
                FROM cinegraph.snapshot"#
         )
         .fetch_optional(statement.connection())
         .await;
-        statement.row(row)
+        let snapshot = statement.row(row)?.map(|row| Snapshot {
+            taken_at: row.taken_at,
+            formula_version: row.formula_version,
+            target_lists: row.target_lists,
+            criteria: criteria(row.criteria_with_data.as_deref()),
+        });
+        Ok(snapshot)
     }
 
     /// First years of the decades before `before` that have movies, ascending.
@@ -93,9 +110,22 @@ impl Store {
         let (columns, decoded) = self.read(SnapshotMovies { list: snapshot_list, decade }).await?;
         decoded.map_err(|DecodeError| StoreError::Unreadable(QueryName::SnapshotColumns))?;
         // Read apart, since the snapshot has no such movies: they come from the movie tables as they are now.
-        let unhittable = self.read(UnhittableMovies { list: list_key, decade }).await?;
-        Ok(columns.finish(unhittable.into_iter().map(MovieId).collect()))
+        Ok(columns.finish(self.unhittable_movies(list_key, decade).await?))
     }
+
+    /// The movies of a decade that are on a list but not full, so that no ranking contains them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn unhittable_movies(&self, list: &str, decade: Decade) -> Result<Vec<MovieId>, StoreError> {
+        let movies = self.read(UnhittableMovies { list, decade }).await?;
+        Ok(movies.into_iter().map(MovieId).collect())
+    }
+}
+
+/// Which criteria have data; all of them if only an earlier release has taken snapshots, which does not say.
+pub(super) fn criteria(has_data: Option<&[bool]>) -> CriteriaWithData {
+    has_data.and_then(|has_data| has_data.try_into().ok()).map_or(CriteriaWithData::ALL, CriteriaWithData::new)
 }
 
 /// Query for the full movies of a decade in the snapshot, with the blind scores of the target list `list`.
@@ -120,10 +150,10 @@ impl ReplicaQuery for SnapshotMovies<'_> {
         let mut columns = SnapshotColumnsBuilder::default();
         let mut decoded = Ok(0);
         let mut days =
-            sqlx::query_file_scalar!("src/store/sql/snapshot_columns.sql", self.list, from, until).fetch(connection);
-        while let Some(records) = days.try_next().await? {
+            sqlx::query_file!("src/store/sql/snapshot_columns.sql", self.list, from, until).fetch(connection);
+        while let Some(day) = days.try_next().await? {
             // After an error the rest is still received: a connection in the middle of a response would be closed.
-            decoded = decoded.and_then(|movies| Ok(movies + add_movies(&mut columns, &records)?));
+            decoded = decoded.and_then(|movies| Ok(movies + add_movies(&mut columns, &day.records, &day.votes)?));
         }
         Ok((columns, decoded))
     }
@@ -160,9 +190,10 @@ impl ReplicaQuery for UnhittableMovies<'_> {
     }
 }
 
-/// Adds the movies whose records are concatenated in `records`; returns their number.
-fn add_movies(columns: &mut SnapshotColumnsBuilder, records: &[u8]) -> Result<usize, DecodeError> {
-    let mut reader = RecordDecoder::new(records);
+/// Adds the movies whose records are concatenated in `records`, and their numbers of votes in `votes`; returns how many
+/// movies there are.
+fn add_movies(columns: &mut SnapshotColumnsBuilder, records: &[u8], votes: &[u8]) -> Result<usize, DecodeError> {
+    let (mut reader, mut votes) = (RecordDecoder::new(records), RecordDecoder::new(votes));
     let mut movies = 0;
     while !reader.is_at_end() {
         columns.push(SnapshotRow {
@@ -171,6 +202,7 @@ fn add_movies(columns: &mut SnapshotColumnsBuilder, records: &[u8]) -> Result<us
             blind_cultural_impact: reader.f64()?,
             blind_people_quality: reader.f64()?,
             popularity: reader.f64()?,
+            votes: votes.f64()?,
             list_keys: reader.texts()?,
         });
         movies += 1;

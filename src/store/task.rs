@@ -10,5 +10,6 @@ label! {
         ScoreRefresh = "score_refresh",
         SnapshotRefresh = "snapshot_refresh",
         PersonQuality = "person_quality",
+        ModelTrain = "model_train",
     }
 }

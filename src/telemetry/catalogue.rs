@@ -199,6 +199,23 @@ catalogue! {
     RECONCILE_DIFFERENCES: Gauge, "cinegraph_score_reconcile_differences", [],
         "Movies whose score the last full refresh on this instance corrected.";
 
+    MODEL_AGE: Gauge, "cinegraph_model_age_seconds", ["list", "ranking"],
+        "Age of the data that the served version of a learned ranking was trained on; 0 if none is served.";
+    MODEL_SERVED: Gauge, "cinegraph_model_served", ["list", "ranking"],
+        "1 if a version of the learned ranking is served. Every instance reads these metrics from the database.";
+    MODEL_REFUSALS: Gauge, "cinegraph_model_refusals", ["list", "ranking"],
+        "Refused trainings in a row, up to 10: the ranking would not be better than the formula, or not honest.";
+    MODEL_TRAINING: Gauge, "cinegraph_model_training_seconds", ["list", "ranking"],
+        "Duration of the last training.";
+    MODEL_RECALL: Gauge, "cinegraph_model_recall_ratio", ["list", "ranking"],
+        "Share of the listed movies that the last training found in decades that it had not seen.";
+    MODEL_LOG_LOSS: Gauge, "cinegraph_model_log_loss", ["list", "ranking"],
+        "Log loss of the probabilities of the last training, in decades that it had not seen.";
+    MODEL_ECE: Gauge, "cinegraph_model_ece_ratio", ["list", "ranking"],
+        "Expected calibration error of the last training: how far its probabilities are off on average.";
+    MODEL_LEAK_AUC: Gauge, "cinegraph_model_leak_auc_ratio", ["list", "ranking"],
+        "How well missing values, ages of values or votes alone tell listed movies from others: 0.5 not at all; 0: not measured.";
+
     PAGE_DURATION: Histogram(HTTP), "cinegraph_page_duration_seconds", ["phase"],
         "Browser timings of the predictions page: first byte, usable list (both since navigation), reranked list.";
 

@@ -9,11 +9,13 @@ use crate::support::{Movie, PostgresServer, RedisServer, TestService, store_of, 
 
 const FIELDS: [&str; 2] = ["predictions", "confirmedAdditions"];
 
-/// Movies of the 1990s, each second one listed; scored.
+/// Movies of the 1990s, each second one listed; scored. Their equal reviews and awards are further criteria with data, so
+/// that no two selections of weights are the same.
 async fn nineties(pool: &PgPool, redis: Option<&str>) -> TestService {
     let service = TestService::sharing(pool.clone(), redis).await;
     for number in 0..8_u8 {
         let movie = Movie::new(&format!("Film {number}")).released("1994-05-01").rated(f64::from(number), 5.0);
+        let movie = movie.reviewed(50.0, 50.0).nominated(1, 0);
         let movie = if number % 2 == 0 { movie.on(&["1001_movies"]) } else { movie };
         movie.insert(pool).await;
     }

@@ -17,7 +17,7 @@ use crate::support::{TestService, url};
 /// The URL of an unreachable database.
 const NOWHERE: &str = "postgres://nobody:hunter2@127.0.0.1:1/nothing";
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 27] = [
     "config",
     "demo",
     "generate",
@@ -32,6 +32,10 @@ const COMMANDS: [&str; 23] = [
     "jobs list",
     "jobs retry",
     "migrate",
+    "model",
+    "model rollback",
+    "model show",
+    "model train",
     "postgres",
     "predict",
     "prove",
@@ -46,7 +50,8 @@ const COMMANDS: [&str; 23] = [
 /// The program on a database, without settings from the environment or a file.
 pub(crate) fn cinegraph(database_url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cinegraph"));
-    without_settings(&mut command).args(arguments);
+    // Help is wrapped to the width of the terminal.
+    without_settings(&mut command).args(arguments).env_remove("COLUMNS");
     // Without a URL: on the embedded PostgreSQL.
     if !database_url.is_empty() {
         command.env("CINEGRAPH_DATABASE_URL", database_url);
@@ -69,14 +74,14 @@ pub(crate) fn run(database_url: &str, arguments: &[&str]) -> Output {
 
 /// Runs a command that must succeed; returns its standard output.
 #[track_caller]
-fn printed(database_url: &str, arguments: &[&str]) -> String {
+pub(crate) fn printed(database_url: &str, arguments: &[&str]) -> String {
     let output = run(database_url, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", stderr_of(&output));
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[track_caller]
-fn json(database_url: &str, arguments: &[&str]) -> Value {
+pub(crate) fn json(database_url: &str, arguments: &[&str]) -> Value {
     serde_json::from_str(&printed(database_url, arguments)).unwrap()
 }
 
@@ -254,8 +259,8 @@ async fn predict_prints_more_movies_than_a_page_of_the_api_has(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn validate_prints_what_graphql_serves(pool: PgPool) {
-    const TOTAL: &str =
-        "listed population hits accuracy interval { low high } expectedHits lift baselineAccuracy unhittable";
+    const TOTAL: &str = "listed population hits accuracy interval { low high } expectedHits lift baselineAccuracy
+         baselines { accuracy } unhittable";
     let url = imported(&pool);
     let service = TestService::on(pool).await;
     let row = |of: &str, total: &Value| {
@@ -263,7 +268,8 @@ async fn validate_prints_what_graphql_serves(pool: PgPool) {
             "of": of, "listed": total["listed"], "population": total["population"], "hits": total["hits"],
             "accuracy": total["accuracy"], "low": total["interval"]["low"], "high": total["interval"]["high"],
             "expected_hits": total["expectedHits"], "lift": total["lift"],
-            "baseline_accuracy": total["baselineAccuracy"], "unhittable": total["unhittable"],
+            "baseline_accuracy": total["baselineAccuracy"], "votes_accuracy": total["baselines"][1]["accuracy"],
+            "rated_votes_accuracy": total["baselines"][2]["accuracy"], "unhittable": total["unhittable"],
         })
     };
     for (basis, argument) in [("BLIND", "blind"), ("AS_PUBLISHED", "as-published")] {
@@ -440,6 +446,10 @@ async fn status_reports_the_database_and_a_running_instance(pool: PgPool) {
     let status_json: Value = serde_json::from_str(&status(&server.admin, &["status", "--json"])).unwrap();
     assert_eq!((&status_json["scored_films"], &status_json["queue"]["films"]), (&json!(40), &json!(40)));
     assert!(status_json["last_success"]["snapshot_refresh"].is_string(), "{status_json:#}");
+    let sources = status_json["metric_sources"].as_array().unwrap();
+    let sources: Vec<_> = sources.iter().map(|source| (&source["source"], &source["films"])).collect();
+    assert_eq!(sources, [(&json!("metacritic"), &json!(40)), (&json!("tmdb"), &json!(40))]);
+    assert!(status_json["metric_sources"][0]["newest_at"].as_str().unwrap().starts_with("20"), "{status_json:#}");
     assert_eq!(status_json["instance"]["pools"]["primary"]["max"], 10.0);
     assert!(status_json["instance"]["caches"]["columns"]["entries"].as_f64().unwrap() > 0.0, "{status_json:#}");
     let facts_of = |status: &Value| {
@@ -456,7 +466,12 @@ async fn status_reports_the_database_and_a_running_instance(pool: PgPool) {
     assert!(facts_of(&served).iter().all(|fact| !fact.is_null()), "{served:#}");
     assert_eq!(served["instance"]["breakers"]["score_table"], "closed");
     let table = status(&server.admin, &["status"]);
-    assert!(["Movies waiting for scores", "predictions", "primary"].iter().all(|text| table.contains(text)), "{table}");
+    assert!(
+        ["Movies waiting for scores", "Metrics of tmdb", "predictions", "primary"]
+            .iter()
+            .all(|text| table.contains(text)),
+        "{table}"
+    );
 
     assert_eq!(server.stop(), Some(0));
     let stopped = status(&server.admin, &["status"]);
@@ -480,7 +495,22 @@ async fn lists_are_imported_reported_and_corrected(pool: PgPool) {
     fs::write(&report, text.replace("(1996),", "(1996),6")).unwrap();
 
     // Neither corrections nor other files are replaced, and nothing is changed then.
-    for (to, message) in [(&report, "has corrections, which would be lost"), (&list, "exists and is no report")] {
+    let (pipe, unrelated, link, empty) = (path("pipe"), path("report.csv.new"), path("link"), path("empty.csv"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::write(&unrelated, "mine").unwrap();
+    fs::write(&empty, "").unwrap();
+    std::os::unix::fs::symlink(&report, &link).unwrap();
+    for (to, message) in [
+        (report.as_str(), "has corrections, which would be lost"),
+        (&link, "has corrections, which would be lost"),
+        (&list, "exists and is no report"),
+        (&empty, "exists and is no report"),
+        (&pipe, "is no file that could be a report"),
+        ("/dev/full", "is no file that could be a report"),
+        ("/dev/stdout", "is no file that could be a report"),
+        (dir.path().to_str().unwrap(), "is no file that could be a report"),
+        ("-", "--report needs the name of a file"),
+    ] {
         let output = run(&url, &["import", "list", &list, "--key", "mine", "--report", to]);
         assert!(!output.status.success() && stderr_of(&output).contains(message), "{}", stderr_of(&output));
     }
@@ -493,12 +523,19 @@ async fn lists_are_imported_reported_and_corrected(pool: PgPool) {
     assert!(text.contains("2,,Film 2,,without a year,tt0000002 Film 2 (1992),") && text.contains("'=Film 4"), "{text}");
 
     // The list from standard input, with the corrected report.
-    let arguments = ["import", "list", "-", "--key", "mine", "--resolve", &report, "--no-refresh"];
+    let arguments = ["import", "list", "-", "--key", "mine", "--resolve", &report, "--report", &link, "--no-refresh"];
     let mut corrected = cinegraph(&url, &arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     corrected.stdin.take().unwrap().write_all(&fs::read(&list).unwrap()).unwrap();
     let output = corrected.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && text.contains("the list is 3 movies long: 1 joined, 0 left"), "{text}");
+    // The file behind the link has the decision, and nothing else was touched.
+    assert!(fs::read_to_string(&report).unwrap().contains("4,,Film 6,,resolved,,tt0000006"));
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let others = fs::read_dir(dir.path())
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().file_name().to_str().unwrap().starts_with(".cinegraph-report"));
+    assert_eq!((fs::read_to_string(&unrelated).unwrap().as_str(), others.count()), ("mine", 0));
     let predicted = json(&url, &["predict", "--list", "mine", "--decade", "1990", "--json"]);
     let listed: Vec<_> = predicted.as_array().unwrap().iter().map(|movie| movie["title"].as_str().unwrap()).collect();
     assert!(!listed.contains(&"Film 2") && listed.contains(&"Film 8"), "{listed:?}");
@@ -508,6 +545,9 @@ async fn lists_are_imported_reported_and_corrected(pool: PgPool) {
         (&["import", "list", "/nowhere.csv", "--key", "mine"], "cannot read /nowhere.csv"),
         (&["import", "list", &list, "--key", "mine", "--format", "imdb"], "not a file of the format imdb"),
         (&["import", "list", &list, "--key", "mine", "--resolve", &list], "expected the columns line, position"),
+        (&["import", "list", &list, "--key", "mine", "--resolve", &empty], "empty.csv: the file is empty"),
+        (&["import", "list", "-", "--key", "mine", "--resolve", "-"], "standard input is either the list"),
+        (&["import", "list", &list, "--key", "Mine"], "there is a list with the key \"mine\" already"),
     ] {
         let output = run(&url, arguments);
         assert!(

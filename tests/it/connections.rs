@@ -58,15 +58,15 @@ const CASES: [ConnectionCase; 10] = [
         node: PREDICTION,
     },
     ConnectionCase {
-        field: "DecadeValidation.hitFilms",
-        query: "decadeValidation(decade: 1990) { hitFilms(PAGE) { totalCount CONNECTION } }",
-        path: "/decadeValidation/hitFilms",
+        field: "DecadeValidation.hitMovies",
+        query: "decadeValidation(decade: 1990) { hitMovies(PAGE) { totalCount CONNECTION } }",
+        path: "/decadeValidation/hitMovies",
         node: RANKED,
     },
     ConnectionCase {
-        field: "DecadeValidation.missedFilms",
-        query: "decadeValidation(decade: 1990) { missedFilms(PAGE) { totalCount CONNECTION } }",
-        path: "/decadeValidation/missedFilms",
+        field: "DecadeValidation.missedMovies",
+        query: "decadeValidation(decade: 1990) { missedMovies(PAGE) { totalCount CONNECTION } }",
+        path: "/decadeValidation/missedMovies",
         node: RANKED,
     },
     ConnectionCase {
@@ -287,7 +287,7 @@ async fn cursor_of_another_list_is_rejected(pool: PgPool) {
     }
     let hit = CASES[2].first_cursor(&service).await;
     for arguments in ["decade: 1990, basis: AS_PUBLISHED", "decade: 1980", "decade: 1990, profile: \"Cult Classic\""] {
-        cases.push(format!("{{ decadeValidation({arguments}) {{ hitFilms(after: \"{hit}\") {{ totalCount }} }} }}"));
+        cases.push(format!("{{ decadeValidation({arguments}) {{ hitMovies(after: \"{hit}\") {{ totalCount }} }} }}"));
     }
     for cut in [1, of_predictions.len() - 4] {
         let damaged = &of_predictions[..cut];

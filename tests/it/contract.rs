@@ -49,7 +49,7 @@ const STATES: Values = All(&["closed", "half_open", "open"]);
 const QUERY: (&str, Values) = ("query_name", Names(40));
 const POOL: (&str, Values) = ("pool", All(&["primary", "replica"]));
 const TASK: (&str, Values) =
-    ("task", All(&["cache_warm", "score_drain", "score_refresh", "snapshot_refresh", "person_quality"]));
+    ("task", All(&["cache_warm", "score_drain", "score_refresh", "snapshot_refresh", "person_quality", "model_train"]));
 
 const METRICS: &[Row] = &[
     (
@@ -300,7 +300,7 @@ async fn tasks_that_an_instance_does_not_run_are_never_due(pool: PgPool) {
         let series = format!("cinegraph_task_interval_seconds{{task=\"{task}\"}} ");
         metrics.lines().find_map(|line| line.strip_prefix(&series)).unwrap().to_owned()
     };
-    for task in ["score_drain", "score_refresh", "snapshot_refresh", "person_quality"] {
+    for task in ["score_drain", "score_refresh", "snapshot_refresh", "person_quality", "model_train"] {
         assert_eq!(interval(task), "+Inf", "{task}");
     }
     assert_eq!(interval("cache_warm"), "600");
@@ -376,7 +376,8 @@ const PAGE: &str = "{ predictions(decade: 1990) { nodes { score movie { title } 
 async fn predictions_count_by_the_slowest_source_and_by_whose_weights(pool: PgPool) {
     let service = TestService::on(pool).await;
     for title in ["First", "Second"] {
-        Movie::new(title).released("1994-05-01").rated(8.0, 8.0).insert(&service.pool).await;
+        let movie = Movie::new(title).released("1994-05-01").rated(8.0, 8.0).reviewed(80.0, 80.0).popularity(9.0);
+        movie.insert(&service.pool).await;
     }
     service.refresh().await;
 
@@ -441,7 +442,8 @@ async fn an_outdated_response_after_a_failed_statement_came_from_the_database(po
 #[sqlx::test(migrations = false)]
 async fn lookups_of_custom_weights_are_counted_apart(pool: PgPool) {
     let service = TestService::on(pool).await;
-    Movie::new("First").released("1994-05-01").rated(8.0, 8.0).insert(&service.pool).await;
+    let movie = Movie::new("First").released("1994-05-01").rated(8.0, 8.0).reviewed(80.0, 80.0).popularity(9.0);
+    movie.insert(&service.pool).await;
     service.refresh().await;
     let lookups = |cache: &str, selection: &str, result: &str| {
         let labels = [("cache", cache), ("selection", selection), ("result", result)];
@@ -536,7 +538,7 @@ async fn each_request_for_a_page_counts_once_for_its_promise(pool: PgPool) {
         ("/validation/1990", 200),
         ("/additions/", 308),
         ("/?decade=1995", 400),
-        ("/films/999999", 400),
+        ("/films/999999", 404),
         ("/validation/never", 400),
         // Not pages of people.
         ("/health/live", 200),

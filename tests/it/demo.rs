@@ -183,11 +183,32 @@ async fn prove_without_movies_fails_with_instructions(pool: PgPool) {
     assert!(!fs::exists(std::env::temp_dir().join("proof.json")).unwrap());
 }
 
+/// A folder in which the server's account can have its data.
+fn traversable() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    directory
+}
+
+#[test]
+fn an_import_sets_up_the_embedded_database_itself() {
+    let (directory, files) = (traversable(), catalogue());
+    let data_dir = directory.path().join("data");
+    let printed = |arguments: &[&str]| {
+        let output = cinegraph("", arguments).env("CINEGRAPH_DATA_DIR", &data_dir).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", stderr_of(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+
+    let summary = printed(&["import", "csv", files.path().to_str().unwrap()]);
+
+    assert!(summary.contains("movies.csv                       40         40"), "{summary}");
+    assert!(printed(&["predict", "--decade", "1990"]).contains("Film "));
+}
+
 #[test]
 fn service_finds_its_embedded_database_on_another_port() {
-    let directory = TempDir::new().unwrap();
-    // The server's account must be able to traverse it.
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    let directory = traversable();
     let data_dir = directory.path().join("data").display().to_string();
     let settings = [("CINEGRAPH_DATA_DIR", data_dir.as_str())];
     let arguments = ["demo", "--films", "300", "--http-addr", "127.0.0.1:0"];

@@ -236,7 +236,8 @@ mod design {
         let query = "{ prediction(by: {tmdbId: 1}) { score rank unranked } }";
         let prediction = &service.data(query).await["prediction"];
 
-        assert_eq!(*prediction, json!({"score": 20.0, "rank": null, "unranked": "NO_RELEASE_DATE"}));
+        // Ratings are the only data, so they are the whole score.
+        assert_eq!(*prediction, json!({"score": 100.0, "rank": null, "unranked": "NO_RELEASE_DATE"}));
     }
 }
 

@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use super::support::TestService;
 
 /// Enough to use every field and argument at least once.
-const QUERIES: usize = 600;
+const QUERIES: usize = 1500;
 
 /// Maximum number of series per metric, so that a scrape stays small under any queries.
 const SERIES: usize = 500;
@@ -191,10 +191,11 @@ impl Writer {
                 values.choose(&mut self.dice).unwrap()["name"].as_str().unwrap().to_owned()
             }
             ("INPUT_OBJECT", "MovieBy", _) => {
-                self.used.extend(["MovieBy.id", "MovieBy.tmdbId", "MovieBy.imdbId"].map(str::to_owned));
+                self.used.extend(["MovieBy.id", "MovieBy.tmdbId", "MovieBy.imdbId", "MovieBy.slug"].map(str::to_owned));
                 let id = self.value("id", &Typed(named("ID")));
                 let imdb_id = &self.imdb_id;
-                let ways = [format!("{{ id: {id} }}"), "{ tmdbId: 8 }".into(), format!("{{ imdbId: {imdb_id} }}")];
+                let imdb = format!("{{ imdbId: {imdb_id} }}");
+                let ways = [format!("{{ id: {id} }}"), "{ tmdbId: 8 }".into(), imdb, "{ slug: \"8\" }".into()];
                 ways.choose(&mut self.dice).unwrap().clone()
             }
             ("INPUT_OBJECT", type_name, _) => {

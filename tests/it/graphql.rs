@@ -27,7 +27,7 @@ type Query {
   profiles(activeOnly: Boolean! = true): [Profile!]!
   profile(name: String!): Profile
   movie(by: MovieBy!): Movie
-  movies(titleContains: String!, first: Int! = 25, after: String): MovieConnection!
+  movies(titleContains: String, first: Int! = 25, after: String): MovieConnection!
   lists: [MovieList!]!
   genres: [Genre!]!
   status: ServiceStatus!
@@ -391,17 +391,16 @@ async fn argument_that_names_nothing_is_not_found(pool: PgPool) {
         "decadeValidation(decade: 2020, ARGUMENT) { decade }",
         "movie(by: { tmdbId: 1 }) { prediction(ARGUMENT) { id } }",
     ];
-    for (argument, field) in [
-        ("profile: \"Missing\"", "profile"),
-        ("profile: \"balanced\"", "profile"),
-        ("profile: \"Cult Classic\"", "profile"),
-        ("list: \"no_list\"", "list"),
-    ] {
+    for (argument, field) in
+        [("profile: \"Missing\"", "profile"), ("profile: \"Cult Classic\"", "profile"), ("list: \"no_list\"", "list")]
+    {
         for root_field in fields {
             let query = format!("{{ {} }}", root_field.replace("ARGUMENT", argument));
             assert_eq!(service.refusal(&query).await, ("NOT_FOUND".to_owned(), Some(field.to_owned())), "{query}");
         }
     }
+    let profile = service.data("{ prediction(by: { tmdbId: 1 }, profile: \"bALANCED\") { profile { name } } }").await;
+    assert_eq!(profile["prediction"]["profile"]["name"], "Balanced", "case does not matter");
     let comparison = service.refusal("{ profileComparison(list: \"no_list\") { best { name } } }").await;
     assert_eq!(comparison, ("NOT_FOUND".to_owned(), Some("list".to_owned())));
 }
@@ -488,6 +487,46 @@ async fn nodes_are_in_the_order_of_their_ids(pool: PgPool) {
     let named = |node: &Value| node.get("title").or(node.get("name")).cloned().unwrap_or_default();
     let names: Vec<_> = response["data"]["nodes"].as_array().unwrap().iter().map(named).collect();
     assert_eq!(names, [json!("B"), json!(null), json!("Balanced"), json!("Ann Lee"), json!("A"), json!("B")]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn node_computes_a_prediction_again(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    for (title, rating) in [("A", 9.0), ("B", 8.0)] {
+        let movie = Movie::new(title).released("1994-05-01").rated(rating, rating).popularity(rating);
+        movie.metric("metacritic", "metascore", 8.0 * rating).insert(&service.pool).await;
+    }
+    service.refresh().await;
+    let weights = "weights: { popularOpinion: 3, criticalAcclaim: 1, industryRecognition: 0, culturalImpact: 1, peopleQuality: 0 },";
+    let page = |ranking: &str| {
+        format!(
+            "{{ predictions({ranking} decade: 1990) {{ nodes {{ id rank score profile {{ name }} movie {{ title }} }} }} }}"
+        )
+    };
+    for ranking in ["", r#"profile: "Cult Classic","#, weights] {
+        let nodes = service.data(&page(ranking)).await["predictions"]["nodes"].take();
+        let ids: Vec<_> = nodes.as_array().unwrap().iter().map(|node| node["id"].clone()).collect();
+        let query = "query ($ids: [ID!]!) { nodes(ids: $ids) {
+                       id ... on Prediction { rank score profile { name } movie { title } } } }";
+        let response = service.execute(query, json!({ "ids": ids })).await;
+        assert_eq!(response["data"]["nodes"], nodes, "{ranking}");
+    }
+    // No such list, movie or learned ranking; damaged texts.
+    let id = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+    let one = format!("{:016x}", 0.2_f64.to_bits());
+    let shares = [one.as_str(); 5].join(" ");
+    let gone = [
+        format!("Prediction:1:no_list {shares}"),
+        format!("Prediction:999:1001_movies {shares}"),
+        format!("Prediction:1:1001_movies {shares} Learned"),
+        format!("Prediction:1:1001_movies {}", [format!("{:016x}", f64::NAN.to_bits()).as_str(); 5].join(" ")),
+        "Prediction:1:".to_owned(),
+        "Prediction:1".to_owned(),
+    ];
+    for text in gone {
+        let query = format!("{{ node(id: \"{}\") {{ id }} }}", id(&text));
+        assert_eq!(service.data(&query).await, json!({ "node": null }), "{text}");
+    }
 }
 
 #[sqlx::test(migrations = false)]

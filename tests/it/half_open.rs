@@ -149,6 +149,10 @@ async fn work_of_a_frozen_instance_is_done_by_another_within_a_minute() {
         .unwrap()
     };
     let first = Server::running(&url, &["worker"], "worker started");
+    // Before the worker has added the jobs that are due, none is there either. A training would take too long to be taken
+    // over within the time.
+    let trained = "SELECT EXISTS (SELECT FROM cinegraph.tasks WHERE name = 'model_train')";
+    until("rankings are trained", async || sqlx::query_scalar(trained).fetch_one(&pool).await.unwrap()).await;
     until("nothing is due", async || done(&pool).await).await;
 
     // Stops writers of the score table in the middle of their transactions.

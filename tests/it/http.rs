@@ -140,6 +140,7 @@ impl Shell {
             trusted_peers: TrustedPeers::new(&["10.0.0.0/8".parse().unwrap()]),
             websocket_limiter: ConnectionLimiter::new(WebSocketLimits::default(), CancellationToken::new()),
             data_dir: PathBuf::from("/nowhere"),
+            posters: None,
             explorer: Some(explorer),
             runtime: Handle::current(),
         };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::path::Path;
 
 use cinegraph::clock::Clock;
 use cinegraph::services::import::{
@@ -71,6 +72,10 @@ impl Files {
             files.write(name, text);
         }
         files
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
     }
 
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
@@ -331,7 +336,7 @@ async fn the_summary_says_what_was_skipped_ignored_and_missing(pool: PgPool) {
 
     let summary = files.import(&pool).await.unwrap();
 
-    insta::assert_snapshot!(summary, @r"
+    insta::assert_snapshot!(summary, @r#"
     file                           rows   inserted    updated  unchanged    skipped
     movies.csv                        3          3          0          0          0
     people.csv                        4          4          0          0          0
@@ -344,9 +349,9 @@ async fn the_summary_says_what_was_skipped_ignored_and_missing(pool: PgPool) {
     skipped in movie_lists.csv: 1 the same as an earlier row
     skipped in movie_genres.csv: 1 the same as an earlier row
     columns ignored in people.csv: shoe_size
+    check in movie_genres.csv: 2 new genres (line 3: "Heist")
     missing (optional): festival_nominations.csv
-    nominees linked to a credited person: 0 (0 changed), not linked: 0
-    ");
+    "#);
     assert_eq!(of(&summary, "external_metrics.csv").skipped, [(SkipReason::NoValue, 1), (SkipReason::Repeated, 1)]);
 }
 

@@ -259,9 +259,9 @@ async fn other_separators_and_line_ends_are_read(pool: PgPool) {
 #[sqlx::test]
 async fn files_of_other_kinds_are_named(pool: PgPool) {
     for (bytes, says) in [
-        (&b"\x1f\x8b\x08\0"[..], "the file is compressed with gzip"),
-        (b"PK\x03\x04\x14\0", "the file is a ZIP archive, as workbooks of Excel (.xlsx)"),
-        (b"<!DOCTYPE html><html>", "the file is an HTML or XML page"),
+        (&b"\x1f\x8b\x08\0"[..], "the file is a gzip file: unpack it"),
+        (b"PK\x03\x04\x14\0", "the file is a ZIP archive, or a workbook of Excel (.xlsx)"),
+        (b"<!DOCTYPE html><html>", "the file is a web page"),
         (b" [{\"tmdb_id\": 1}]", "the file is JSON"),
         (b"\xff\xfet\0", "the file is UTF-16"),
         // The file of another name, and one without a header.
@@ -308,15 +308,18 @@ async fn rows_of_separators_alone_are_skipped(pool: PgPool) {
 
 #[sqlx::test]
 async fn optional_columns_are_stored_and_absent_ones_keep_their_values(pool: PgPool) {
-    let movies = "SELECT concat_ws('|', poster_path, overview, runtime) FROM movies ORDER BY id";
+    let movies = "SELECT concat_ws('|', poster_path, overview, runtime, original_title) FROM movies ORDER BY id";
     let metrics = "SELECT fetched_at::text FROM external_metrics ORDER BY id";
     let files = only_movies("");
     let header = MOVIES.trim_end();
     let rows = [
-        "1,,A,,false,full,en,/a.jpg,\"Two\nlines\",102,2026-11-01T10:00:00+02:00\n",
-        "2,,B,,false,full,en,,,0,2025-01-02\n",
+        "1,,A,,false,full,en,/a.jpg,\"Two\nlines\",102,Á,2026-11-01T10:00:00+02:00\n",
+        "2,,B,,false,full,en,,,0,,2025-01-02\n",
     ];
-    files.write("movies.csv", format!("{header},poster_path,overview,runtime,fetched_at\n{}", rows.concat()));
+    files.write(
+        "movies.csv",
+        format!("{header},poster_path,overview,runtime,original_title,fetched_at\n{}", rows.concat()),
+    );
     files.write(
         "external_metrics.csv",
         "tmdb_id,source,metric_type,value,fetched_at\n1,imdb,rating_average,7,\n2,imdb,rating_average,7,2024-05-06 07:08:09\n",
@@ -324,20 +327,20 @@ async fn optional_columns_are_stored_and_absent_ones_keep_their_values(pool: PgP
 
     files.import(&pool).await.unwrap();
 
-    assert_eq!(strings(&pool, movies).await, ["/a.jpg|Two\nlines|102", "0"]);
+    assert_eq!(strings(&pool, movies).await, ["/a.jpg|Two\nlines|102|Á", "0"]);
     assert_eq!(strings(&pool, metrics).await, ["2026-11-01 08:00:00", "2024-05-06 07:08:09"]);
     assert!(files.import(&pool).await.unwrap().is_unchanged());
 
     files.write("movies.csv", format!("{MOVIES}{}{}", movie("1", "", "en"), movie("2", "", "en")));
     files.write("external_metrics.csv", format!("{METRICS}1,imdb,rating_average,7\n2,imdb,rating_average,7\n"));
     files.import(&pool).await.unwrap();
-    assert_eq!(strings(&pool, movies).await, ["/a.jpg|Two\nlines|102", "0"]);
+    assert_eq!(strings(&pool, movies).await, ["/a.jpg|Two\nlines|102|Á", "0"]);
     assert_eq!(strings(&pool, metrics).await, ["2026-11-01 08:00:00", "2024-05-06 07:08:09"]);
 
     // A column that is there, but empty, empties the value.
     files.write("movies.csv", format!("{header},overview,runtime\n1,,A,,false,full,en,,90\n2,,B,,false,full,en,,\n"));
     files.import(&pool).await.unwrap();
-    assert_eq!(strings(&pool, movies).await, ["/a.jpg|90", ""]);
+    assert_eq!(strings(&pool, movies).await, ["/a.jpg|90|Á", ""]);
 
     for (value, says) in
         [("-1", "column runtime: -1 is out of range: expected 0"), ("1h42", "column runtime: \"1h42\"")]
@@ -368,10 +371,10 @@ async fn a_movie_with_another_tmdb_id_is_the_same_movie(pool: PgPool) {
 
     let summary = renamed("901").import(&pool).await.unwrap();
 
-    assert_eq!((of(&summary, "movies.csv").updated, of(&summary, "movies.csv").merged.len()), (1, 1));
-    assert!(
-        summary.to_string().contains("merged in movies.csv: 1 movies that had another TMDb id (line 2: 1 is now 901)")
-    );
+    let movies = of(&summary, "movies.csv");
+    assert_eq!((movies.updated, movies.changes.of(Change::Merged)), (1, 1));
+    let merged = "movies.csv: 1 movies that had another TMDb id (line 2: \"1 The \\\"Quoted\\\", Film (1994) is now 901 Renamed (1994)\")";
+    assert!(summary.to_string().contains(merged), "{summary}");
     assert_eq!(strings(&pool, "SELECT title FROM movies WHERE imdb_id = 'tt0000001'").await, ["Renamed"]);
     assert_eq!(
         strings(
@@ -411,12 +414,14 @@ async fn a_movie_stored_twice_becomes_one_with_the_data_of_both(pool: PgPool) {
     new.write("external_metrics.csv", format!("{METRICS}901,tmdb,rating_average,7.9\n"));
     new.import(&pool).await.unwrap();
     let kept = found(&pool, 901).await;
+    let former = found(&pool, 1).await.unwrap();
 
     new.write("movies.csv", format!("{MOVIES}901,tt0000001,The Film,1994-10-14,false,full,en\n"));
     let summary = new.import(&pool).await.unwrap();
 
-    assert_eq!(of(&summary, "movies.csv").merged.len(), 1);
+    assert_eq!(of(&summary, "movies.csv").changes.of(Change::Merged), 1);
     assert_eq!(found(&pool, 1).await, kept);
+    assert_eq!(store_of(&pool).movie_id(&MovieKey::Id(former)).await.unwrap(), kept);
     let one = "SELECT tmdb_id || ' ' || array_to_string(cinegraph.list_keys(canonical_sources), ' ') FROM movies WHERE imdb_id = 'tt0000001'";
     assert_eq!(strings(&pool, one).await, ["901 1001_movies my_best-films other"]);
     let metrics = "SELECT source || ' ' || value FROM external_metrics AS e JOIN movies AS m ON m.id = movie_id
@@ -427,11 +432,21 @@ async fn a_movie_stored_twice_becomes_one_with_the_data_of_both(pool: PgPool) {
                                       (SELECT count(*) FROM movie_genres AS g WHERE g.movie_id = m.id))
                 FROM movies AS m WHERE tmdb_id = 901";
     assert_eq!(strings(&pool, rows).await, ["4 5 2"]);
+
+    // Once more: links with either id lead to the third one.
+    only_movies("902,,The Film,1994-10-14,false,full,en\n").import(&pool).await.unwrap();
+    only_movies("902,tt0000001,The Film,1994-10-14,false,full,en\n").import(&pool).await.unwrap();
+    let last = found(&pool, 902).await;
+    for id in [former, kept.unwrap()] {
+        assert_eq!(store_of(&pool).movie_id(&MovieKey::Id(id)).await.unwrap(), last);
+    }
 }
 
 #[sqlx::test]
 async fn strict_imports_refuse_what_would_be_changed_or_ignored(pool: PgPool) {
-    let strict = ImportOptions { generated: Generated::Refuse, strict: true };
+    let strict = ImportOptions { strict: true, ..Generated::Refuse.into() };
+    // The first import brings names that are new.
+    Files::new().import(&pool).await.unwrap();
     Files::new().import_with(&pool, strict).await.unwrap();
     let before = contents(&pool).await;
     let faults: [(&str, &str, &str, &str); 7] = [
@@ -455,4 +470,263 @@ async fn strict_imports_refuse_what_would_be_changed_or_ignored(pool: PgPool) {
         assert!(matches!(error, ImportError::Changes(_)) && error.to_string().contains(says), "{error}");
     }
     assert_eq!(contents(&pool).await, before);
+}
+
+/// A row of movies.csv with a title and a year.
+fn titled(tmdb_id: i32, imdb_id: &str, title: &str, year: &str) -> String {
+    format!("{tmdb_id},{imdb_id},{title},{year},false,full,en\n")
+}
+
+/// Movies with the ids 1 to 12, whose titles are those of the row `shift` places further down.
+fn twelve(shift: usize) -> String {
+    (1..=12_usize)
+        .map(|id| {
+            let film = (id - 1 + shift) % 12;
+            titled(i32::try_from(id).unwrap(), "", &format!("Film {film}"), &format!("{}-01-01", 1950 + 3 * film))
+        })
+        .collect()
+}
+
+#[sqlx::test]
+async fn movies_that_become_others_are_counted_and_refused_if_most_do(pool: PgPool) {
+    let twelve_with_ids = |ids: [&str; 2]| {
+        twelve(0).replacen("2,,", &format!("2,{},", ids[0]), 1).replacen("\n3,,", &format!("\n3,{},", ids[1]), 1)
+    };
+    only_movies(&twelve_with_ids(["tt0000022", "tt0000033"])).import(&pool).await.unwrap();
+
+    // One row, and IMDb ids of two that are exchanged.
+    let rows = twelve_with_ids(["tt0000033", "tt0000022"]).replace("Film 4,1962", "Quite Another,1990");
+    let summary = only_movies(&rows).import(&pool).await.unwrap();
+    let changes = &of(&summary, "movies.csv").changes;
+    assert_eq!([Change::Title, Change::Year, Change::OtherImdbId].map(|change| changes.of(change)), [1, 1, 2]);
+    let text = summary.to_string();
+    for says in [
+        "check in movies.csv: 1 movies that get another title (line 6: \"Film 4 becomes Quite Another\")",
+        "1 movies that get another year (line 6: \"Quite Another: 1962 becomes 1990\")",
+        "2 movies that get another IMDb id (line 3: \"Film 1: tt0000022 becomes tt0000033\")",
+    ] {
+        assert!(text.contains(says), "{text}");
+    }
+    // Other letters and a neighbouring year are no other film.
+    let respelt = rows.replace("Film 5,1965", "FÌLM 5,1966");
+    let changes = only_movies(&respelt).import(&pool).await.unwrap().files[0].changes.clone();
+    assert_eq!([Change::Title, Change::Year].map(|change| changes.of(change)), [0, 0]);
+
+    let before = contents(&pool).await;
+    let error = only_movies(&twelve(1)).import(&pool).await.unwrap_err();
+    assert!(matches!(error, ImportError::MostRenamed { line: 2, renamed: 12, existing: 12, .. }), "{error}");
+    assert!(error.to_string().contains("12 of its 12 movies") && error.to_string().contains("--replace"), "{error}");
+    assert_eq!(contents(&pool).await, before);
+    let replace = ImportOptions { replace: true, ..Generated::Refuse.into() };
+    let summary = only_movies(&twelve(1)).import_with(&pool, replace).await.unwrap();
+    assert_eq!(of(&summary, "movies.csv").changes.of(Change::Title), 12);
+}
+
+#[sqlx::test]
+async fn different_movies_do_not_become_one(pool: PgPool) {
+    let films = titled(71, "tt0000071", "One", "1950-05-05") + &titled(72, "tt0000072", "Two", "1980-05-05");
+    only_movies(&films).import(&pool).await.unwrap();
+    // One of IMDb's dumps, which has no TMDb id.
+    sqlx::query("INSERT INTO movies (tmdb_id, imdb_id, title, release_date, inserted_at, updated_at) VALUES (-73, 'tt0000073', 'Three', '2000-01-01', now(), now())")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let before = contents(&pool).await;
+    for (row, says) in [
+        // Of a movie that is new, and of one that is there.
+        (
+            titled(99, "tt0000071", "New", "2014-01-01"),
+            "71 One (1950) has this IMDb id, which is another movie than 99 New (2014)",
+        ),
+        (
+            titled(72, "tt0000071", "Two", "1980-05-05"),
+            "71 One (1950) has this IMDb id, which is another movie than 72 Two (1980)",
+        ),
+    ] {
+        let error = only_movies(&row).import(&pool).await.expect_err(says).to_string();
+        assert!(error.starts_with("movies.csv, line 2, column imdb_id: ") && error.contains(says), "{error}");
+    }
+    assert_eq!(contents(&pool).await, before);
+
+    // Another title alone may be a translation; another year alone, another cut. IMDb's own titles and years differ more.
+    for row in [
+        titled(98, "tt0000071", "Eins", "1951-01-01"),
+        titled(99, "tt0000072", "TWO", "1995-01-01"),
+        titled(73, "tt0000073", "Trois", "2010-01-01"),
+    ] {
+        let summary = only_movies(&row).import(&pool).await.unwrap();
+        assert_eq!(of(&summary, "movies.csv").changes.of(Change::Merged), 1, "{summary}");
+    }
+    let replace = ImportOptions { replace: true, ..Generated::Refuse.into() };
+    only_movies(&titled(97, "tt0000071", "New", "2014-01-01")).import_with(&pool, replace).await.unwrap();
+}
+
+#[sqlx::test]
+async fn values_that_empty_cells_remove_are_counted(pool: PgPool) {
+    let header = format!("{},poster_path,overview,runtime\n", MOVIES.trim_end());
+    let files = Files::new();
+    let rows = "1,tt0000001,A,1994-10-14,false,full,en,/a.jpg,Text,90\n2,,B,,false,full,,,,\n3,,C,,false,full,,,,\n";
+    files.write("movies.csv", format!("{header}{rows}"));
+    files.import(&pool).await.unwrap();
+
+    files.write("movies.csv", format!("{header}1,,A,,false,full,,,,\n2,,B,,false,full,,,,\n3,,C,,false,full,,,,\n"));
+    files.replace("movie_lists.csv", "1001_movies,1,7,2008", "1001_movies,1,,");
+    files.replace("movie_credits.csv", "Acting,,Herself,0", "Acting,,,");
+    let summary = files.import(&pool).await.unwrap();
+
+    let removed = ["movies.csv", "movie_lists.csv", "movie_credits.csv", "people.csv"];
+    assert_eq!(removed.map(|name| of(&summary, name).changes.of(Change::Removed)), [6, 2, 2, 0]);
+    let text = summary.to_string();
+    for says in [
+        "check in movies.csv: 6 stored values that empty cells remove (line 2: \"imdb_id tt0000001\")",
+        "movie_lists.csv: 2 stored values that empty cells remove (line 2: \"list_position 7\")",
+    ] {
+        assert!(text.contains(says), "{text}");
+    }
+    let summary = files.import(&pool).await.unwrap();
+    assert_eq!(removed.map(|name| of(&summary, name).changes.of(Change::Removed)), [0; 4]);
+}
+
+#[sqlx::test]
+async fn strict_imports_refuse_rows_that_are_skipped_and_names_that_are_new(pool: PgPool) {
+    let strict = ImportOptions { strict: true, ..Generated::Refuse.into() };
+    Files::new().import(&pool).await.unwrap();
+    let before = contents(&pool).await;
+    for (file, row, says) in [
+        ("movie_genres.csv", "1,Drama\n", "skipped in movie_genres.csv: 1 the same as an earlier row"),
+        ("movie_genres.csv", ",\n", "skipped in movie_genres.csv: 1 empty"),
+        ("movie_genres.csv", "1,Action|Comedy\n", "1 new genres (line 6: \"Action|Comedy\")"),
+        ("festival_nominations.csv", "AMPAS,1995,BEST PICTURE,1,,true\n", "1 merged with an earlier row"),
+        ("festival_nominations.csv", "AMPASS,1995,X,1,,true\n", "1 new organizations (line 8: \"AMPASS\")"),
+        ("external_metrics.csv", "1,tmdb,rating_votes,1.23E+05\n", "1 numbers that are rounded, or whose point"),
+        ("movies.csv", "4,tt0000001,The “Quoted” Film,1994-01-01,false,full,en\n", "tt0000001 is on line 2 already"),
+    ] {
+        let files = Files::new();
+        files.append(file, row);
+        let error = files.import_with(&pool, strict).await.expect_err(says).to_string();
+        assert!(error.contains(says), "{error:?}, expected {says:?}");
+    }
+    assert_eq!(contents(&pool).await, before);
+}
+
+#[sqlx::test]
+async fn files_that_cannot_be_read_are_not_missing_and_others_are_named(pool: PgPool) {
+    let files = Files::new();
+    files.remove("people.csv");
+    std::os::unix::fs::symlink("nowhere.csv", files.path().join("people.csv")).unwrap();
+    let error = files.import(&pool).await.unwrap_err();
+    assert!(matches!(error, ImportError::Unreadable { file: "people.csv", .. }), "{error}");
+
+    files.remove("people.csv");
+    let fifo = std::process::Command::new("mkfifo").arg(files.path().join("people.csv")).status().unwrap();
+    assert!(fifo.success());
+    let error = files.import(&pool).await.unwrap_err();
+    assert!(
+        matches!(&error, ImportError::Unreadable { file: "people.csv", source } if source.to_string().contains("regular")),
+        "{error:?}"
+    );
+
+    let files = Files::new();
+    files.remove("movie_genres.csv");
+    for name in ["external_metrics (1).csv", "Movie_Genres.CSV", "metrics.csv.gz", "notes.md"] {
+        files.write(name, "x");
+    }
+    let text = files.import(&pool).await.unwrap().to_string();
+    let others = "not read: Movie_Genres.CSV, external_metrics (1).csv, metrics.csv.gz\n";
+    assert!(text.contains(others) && text.contains("missing (optional): movie_genres.csv"), "{text}");
+
+    let files = Files::new();
+    files.write("people.csv", "tmdb_id,name,Name\n11,Ann Lee,x\n");
+    let error = files.import(&pool).await.unwrap_err().to_string();
+    assert!(error.contains("column Name: the header has this column twice"), "{error}");
+}
+
+#[sqlx::test]
+async fn categories_in_other_spellings_are_one_for_each_organization(pool: PgPool) {
+    let header = "organization,year,category,movie_tmdb_id,person_name,won\n";
+    let files = Files::new();
+    let rows = "AMPAS,1995,Best Film,1,,false\nAMPAS,1995,BEST  FILM,1,,true\nAMPAS,1995,\u{200b}Best\u{200b}Film,1,,false\n\
+                LOCAL,1995,best film,1,,false\nlocal,1995,BEST FILM,1,,true\n";
+    files.write("festival_nominations.csv", format!("{header}{rows}"));
+    let summary = files.import(&pool).await.unwrap();
+    let nominations = of(&summary, "festival_nominations.csv");
+    assert_eq!((nominations.inserted, nominations.skipped_rows()), (2, 3));
+
+    // In a later import, the spelling of the database counts, under both names of the organization.
+    let rows = "Academy of Motion Picture Arts and Sciences,1996,best film,1,,false\nLocal,1995,Best Film,2,,true\n";
+    files.write("festival_nominations.csv", format!("{header}{rows}"));
+    files.import(&pool).await.unwrap();
+    assert_eq!(strings(&pool, "SELECT name FROM festival_categories ORDER BY id").await, ["Best Film", "best film"]);
+}
+
+#[sqlx::test]
+async fn numbers_off_their_usual_values_are_counted(pool: PgPool) {
+    for (rows, counts) in [
+        ("1,tmdb,budget,63.000\n1,tmdb,rating_votes,1.23E+05\n1,tmdb,revenue_worldwide,1e7\n", [2, 0]),
+        ("1,tmdb,popularity_score,63.123\n2,tmdb,popularity_score,3.8e-05\n1,tmdb,rating_average,7.125\n", [0, 0]),
+        ("1,tmdb,budget,1e300\n1,imdb,rating_votes,20000000000\n", [0, 2]),
+        ("1,metacritic,metascore,73.5\n", [0, 1]),
+        // Each file of ratings on another scale.
+        ("1,imdb,rating_average,0.87\n2,imdb,rating_average,0.5\n3,imdb,rating_average,0.9\n", [0, 3]),
+        ("1,imdb,rating_average,0\n2,imdb,rating_average,0\n3,imdb,rating_average,0\n", [0, 0]),
+        ("1,metacritic,metascore,7\n2,metacritic,metascore,9\n3,metacritic,metascore,61\n", [0, 0]),
+    ] {
+        let files = Files::new();
+        files.write("external_metrics.csv", format!("{METRICS}{rows}"));
+        let summary = files.import(&pool).await.unwrap();
+        let changes = &of(&summary, "external_metrics.csv").changes;
+        assert_eq!([Change::Rounded, Change::Unusual].map(|change| changes.of(change)), counts, "{rows}");
+    }
+}
+
+#[sqlx::test]
+async fn implausible_values_are_counted_or_refused(pool: PgPool) {
+    let header = format!("{},poster_path,runtime,fetched_at\n", MOVIES.trim_end());
+    let files = only_movies("");
+    let rows = "1,,A,9999-12-31,false,full,en,/a.jpg,8160000,2999-01-01\n2,,B,0001-01-01,false,full,en,,90,\n\
+                3,,nan,1891-01-01,false,full,en,,0,2020-01-01\n";
+    files.write("movies.csv", format!("{header}{rows}"));
+    let summary = files.import(&pool).await.unwrap();
+    let changes = &of(&summary, "movies.csv").changes;
+    let kinds = [Change::Implausible, Change::Future, Change::PlaceholderText];
+    assert_eq!(kinds.map(|change| changes.of(change)), [3, 1, 1], "{summary}");
+
+    for path in ["javascript:alert(1)", "//elsewhere.example/a.jpg", "https://image.tmdb.org/t/p/w500/a.jpg", "/"] {
+        files.write("movies.csv", format!("{header}1,,A,,false,full,en,{path},,\n"));
+        let error = files.import(&pool).await.expect_err(path).to_string();
+        assert!(error.starts_with("movies.csv, line 2, column poster_path: ") && error.contains("like /"), "{error}");
+    }
+    for (file, row, says) in [
+        ("movie_lists.csv", "1001_movies,3,-5,\n", "column list_position: -5 is out of range"),
+        ("movie_lists.csv", "NULL,3,5,\n", "column list_key: the value is missing"),
+        ("movie_genres.csv", "3,\\N\n", "column genre: the value is missing"),
+        ("movie_genres.csv", "3,\u{200b}\n", "column genre: the value is missing"),
+        ("movies.csv", "4,,\u{200b} \u{feff},,false,soft,\n", "column title: the value is missing"),
+    ] {
+        let files = Files::new();
+        files.append(file, row);
+        let error = files.import(&pool).await.expect_err(says).to_string();
+        assert!(error.contains(says), "{error:?}, expected {says:?}");
+    }
+}
+
+#[sqlx::test]
+async fn values_older_than_the_stored_ones_are_counted(pool: PgPool) {
+    let files = Files::new();
+    let header = "tmdb_id,source,metric_type,value,fetched_at\n";
+    files.write(
+        "external_metrics.csv",
+        format!("{header}1,imdb,rating_average,7,2024-01-01\n2,imdb,rating_average,7,2024-01-01\n"),
+    );
+    files.import(&pool).await.unwrap();
+
+    files.write(
+        "external_metrics.csv",
+        format!("{header}1,imdb,rating_average,6,2017-01-01\n2,imdb,rating_average,6,2025-01-01\n"),
+    );
+    let summary = files.import(&pool).await.unwrap();
+
+    assert_eq!(of(&summary, "external_metrics.csv").changes.of(Change::Older), 1);
+    let older = "(line 2: \"imdb rating_average of 2017-01-01 00:00:00 over 2024-01-01 00:00:00\")";
+    assert!(summary.to_string().contains(older), "{summary}");
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use cinegraph::clock::Clock;
 use cinegraph::services::import::{
-    FileSummary, Generated, ImportError, ImportSummary, LinksSummary, SkipReason, import_imdb, import_links,
+    Change, FileSummary, Generated, ImportError, ImportSummary, LinksSummary, SkipReason, import_imdb, import_links,
     import_tmdb_ids,
 };
 use serde_json::json;
@@ -62,13 +62,14 @@ fn counts(file: &FileSummary) -> (u64, u64, u64, u64, &[(SkipReason, u64)]) {
 #[sqlx::test]
 async fn movies_with_only_an_imdb_id_get_their_tmdb_id(pool: PgPool) {
     import_dumps(&pool).await;
-    let rows = "1,0000001,71\n2,0000002,72\n3,10000001,\n4,tt10000001,74\n4,10000001,74\n";
+    let rows = "1,0000001,71\n2,0000002,72\n3,10000001,\n4,tt10000001,74.0\n4,10000001,74";
 
     let first = link(&pool, rows).await.unwrap();
 
     let skipped = [(SkipReason::NoTmdbId, 1), (SkipReason::Repeated, 1), (SkipReason::NotInDatabase, 1)];
     assert_eq!(counts(&first.import.files[0]), (5, 0, 2, 0, &skipped[..]));
-    assert!(first.conflicts.is_empty());
+    assert!(first.conflicts.is_empty() && !first.to_string().contains("nominees"));
+    assert!(first.to_string().contains("links.csv: the last row has no line break (line 6)"), "{first}");
     assert_eq!(ids(&pool).await, ["tt0000001 71", "tt0000003 -3", "tt10000001 74"]);
 
     let second = link(&pool, rows).await.unwrap();
@@ -204,4 +205,18 @@ async fn without_movies_of_an_import_there_is_nothing_to_complete(pool: PgPool) 
     let foreign = "UPDATE cinegraph.installation SET owns_catalogue = false, catalogue_origin = NULL";
     sqlx::query(foreign).execute(&pool).await.unwrap();
     assert!(matches!(link(&pool, "1,0000001,71\n").await, Err(ImportError::ForeignCatalogue)));
+}
+
+#[sqlx::test]
+async fn an_export_older_than_the_stored_values_is_reported(pool: PgPool) {
+    import_dumps(&pool).await;
+    link(&pool, "1,0000001,71\n").await.unwrap();
+    export(&pool, "movie_ids_05_15_2024.json", entry(71, 8.0, false)).await.unwrap();
+    let same = export(&pool, "movie_ids_05_15_2019.json", entry(71, 8.0, false)).await.unwrap();
+    assert_eq!(same.files[0].changes.of(Change::Older), 0);
+    let older = export(&pool, "movie_ids_05_15_2019.json", entry(71, 2.0, false)).await.unwrap();
+    assert_eq!(older.files[0].changes.of(Change::Older), 1);
+    assert!(older.to_string().contains("movie 71 of 2019-05-15 00:00:00 over 2024-05-15 00:00:00"), "{older}");
+    let future = export(&pool, "movie_ids_05_15_2999.json", entry(71, 3.0, false)).await.unwrap();
+    assert_eq!(future.files[0].changes.of(Change::Future), 1);
 }

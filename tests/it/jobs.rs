@@ -48,6 +48,7 @@ fn jobs(options: &PgConnectOptions, metrics: &Metrics) -> Jobs {
         clock: Clock::system(),
         target_lists: vec!["1001_movies".to_owned()],
         person_quality: true,
+        model_training: true,
         grace: Duration::from_millis(100),
         intervals: QUICK,
     }
@@ -55,8 +56,12 @@ fn jobs(options: &PgConnectOptions, metrics: &Metrics) -> Jobs {
 
 impl Instance {
     pub(crate) fn start(pool: &PgPool) -> Self {
+        Self::with(pool, |jobs| jobs)
+    }
+
+    pub(crate) fn with(pool: &PgPool, change: impl FnOnce(Jobs) -> Jobs) -> Self {
         let metrics = metrics();
-        let (jobs, stop) = (jobs(&pool.connect_options(), &metrics), CancellationToken::new());
+        let (jobs, stop) = (change(jobs(&pool.connect_options(), &metrics)), CancellationToken::new());
         Self { metrics, running: tokio::spawn(jobs.run(stop.clone())), stop }
     }
 
@@ -74,19 +79,19 @@ impl Instance {
     }
 
     /// Number of runs of a task with this outcome.
-    fn runs(&self, task: &str, outcome: &str) -> f64 {
+    pub(crate) fn runs(&self, task: &str, outcome: &str) -> f64 {
         self.metric(&format!("cinegraph_task_runs_total{{task=\"{task}\",outcome=\"{outcome}\"}}"))
     }
 }
 
-fn metric(metrics: &Metrics, series: &str) -> f64 {
+pub(crate) fn metric(metrics: &Metrics, series: &str) -> f64 {
     let text = metrics.recorder.render();
     let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("{series} is missing")).parse().unwrap()
 }
 
 /// Waits for a condition.
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -98,9 +103,11 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 /// A service on a database without overdue tasks.
 async fn service(pool: PgPool) -> TestService {
     let service = TestService::on(pool).await;
-    Movie::new("Film").released("1994-05-01").rated(7.0, 7.0).on(&["1001_movies"]).insert(&service.pool).await;
+    // Enough data that no two profiles rank by the same weights.
+    let movie = Movie::new("Film").released("1994-05-01").rated(7.0, 7.0).reviewed(70.0, 70.0).nominated(1, 0);
+    movie.popularity(9.0).on(&["1001_movies"]).insert(&service.pool).await;
     service.refresh().await;
-    for task in [Task::PersonQuality, Task::ScoreRefresh, Task::SnapshotRefresh] {
+    for task in [Task::PersonQuality, Task::ScoreRefresh, Task::SnapshotRefresh, Task::ModelTrain] {
         service.store.record_success(task).await.unwrap();
     }
     service
@@ -169,7 +176,7 @@ async fn overdue_jobs_run_at_start(pool: PgPool) {
     run(&service, "UPDATE cinegraph.tasks SET last_success_at = now() - interval '2 hours'").await;
 
     let instance = Instance::start(&service.pool);
-    for task in ["snapshot_refresh", "score_refresh", "person_quality"] {
+    for task in ["snapshot_refresh", "score_refresh", "person_quality", "model_train"] {
         until(task, async || instance.runs(task, "ok") == 1.0).await;
         assert!(instance.metric(&format!("cinegraph_task_last_success_timestamp_seconds{{task=\"{task}\"}}")) > 1e9);
     }
@@ -293,6 +300,7 @@ async fn queue_age_and_snapshot_age_are_metrics(pool: PgPool) {
     let gauges = FreshnessGauges {
         store: open(&service.pool.connect_options(), metrics.clone()).with_dedicated_pool(1, PATIENCE),
         metrics: metrics.tasks.clone(),
+        models: metrics.models.clone(),
         clock: Clock::system(),
     };
     let running = AbortOnDropHandle::new(tokio::spawn(gauges.run()));
@@ -355,8 +363,9 @@ async fn warmed_queries_need_no_database(pool: PgPool) {
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
     };
     let before = statements();
+    let criteria = services.reference.names().await.unwrap().criteria;
     for profile in profiles.iter() {
-        let weights = TestedWeights { weights: profile.weights, custom: false };
+        let weights = TestedWeights { weights: profile.weights.among(criteria), custom: false, model: None };
         let decade = Decade::starting(1990).unwrap();
         Box::pin(services.validation.of_decade("1001_movies", decade, weights, Basis::Blind)).await.unwrap();
     }

@@ -13,6 +13,7 @@ use cinegraph::services::list_import::{
     ImportedList, ListImportError, ListRequest, MatchKind, Resolutions, RowMatch, Unmatched, import_list, write_report,
 };
 use cinegraph::store::{ListMoveKind, Store};
+use cinegraph::versions::Versions;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ fn request() -> ListRequest<'static> {
 }
 
 async fn import(store: &Store, bytes: &[u8], request: ListRequest<'_>) -> Result<ImportedList, ListImportError> {
-    import_list(store, &Clock::system(), None, bytes, request).await
+    import_list(store, &Clock::system(), &Versions::default(), bytes, request).await
 }
 
 /// The movies of the list: title and entry.
@@ -102,7 +103,7 @@ async fn exports_are_matched_row_by_row(pool: PgPool) {
         ("imdb-ratings.csv", [0, 2, 0, 0, 0], [0, 0, 0, 0], 0),
         ("trakt-list.csv", [2, 1, 0, 0, 0], [0, 0, 0, 0], 0),
         ("trakt-list.json", [0, 1, 1, 0, 0], [0, 0, 0, 0], 0),
-        ("plain.txt", [1, 3, 1, 0, 0], [0, 0, 1, 1], 0),
+        ("plain.txt", [0, 3, 1, 0, 0], [0, 0, 1, 2], 0),
         ("own-semicolons.csv", [1, 1, 1, 0, 0], [0, 0, 0, 0], 0),
         ("own-tabs.csv", [0, 0, 2, 0, 0], [0, 0, 0, 0], 0),
     ];
@@ -167,6 +168,61 @@ async fn list_is_replaced_and_the_same_file_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn articles_after_a_comma_are_moved(pool: PgPool) {
+    let store = catalogue(&pool).await;
+    let movies = [("L'Étoile Morne", 1960), ("Der Salzgarten", 1961), ("Twin, The", 1962), ("The Twin", 1962)];
+    for (id, (title, year)) in (7100..).zip(movies.into_iter().chain([("The Pair", 1963), ("Pair, the", 1963)])) {
+        sqlx::query(
+            "INSERT INTO movies (tmdb_id, title, release_date, import_status, inserted_at, updated_at)
+             VALUES ($1, $2, make_date($3, 5, 1), 'full', now(), now())",
+        )
+        .bind(id)
+        .bind(title)
+        .bind(year)
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
+    for (row, expected) in [
+        ("Salt Orchard, The (1992)", Some(MatchKind::FoldedTitle)),
+        ("salt orchard, THE (1993)", Some(MatchKind::NearYear)),
+        ("Etoile Morne, L’ (1960)", Some(MatchKind::FoldedTitle)),
+        ("Salzgarten, Der (1961)", Some(MatchKind::FoldedTitle)),
+        ("Ember Road, Part 2 (2013)", Some(MatchKind::Title)),
+        ("Twin, The (1962)", Some(MatchKind::Title)),
+        // Two movies, and neither is written like this.
+        ("Pair, The (1963)", None),
+        ("Orchard, Salt The (1992)", None),
+    ] {
+        let list = import(&store, format!("7001\n{row}\n").as_bytes(), request()).await.unwrap();
+        let kind = match &list.matches[1] {
+            RowMatch::Matched { kind, .. } => Some(*kind),
+            _ => None,
+        };
+        assert_eq!(kind, expected, "{row}: {list}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn names_editions_and_years_are_checked(pool: PgPool) {
+    let store = catalogue(&pool).await;
+    let long = "é".repeat(501);
+    for (request, says) in [
+        (ListRequest { name: Some(&long), ..request() }, "the name has 501 characters, expected 1 to 500"),
+        (ListRequest { name: Some("  "), ..request() }, "the name has 0 characters"),
+        (ListRequest { edition: Some("a\u{7}b"), ..request() }, "the edition has 3 characters"),
+        (ListRequest { year: Some(-5), ..request() }, "the year is -5"),
+    ] {
+        let error = import(&store, b"7001\n", request).await.unwrap_err().to_string();
+        assert!(error.starts_with(says), "{error}");
+    }
+    let padded = format!(" {} ", &long[2..]);
+    import(&store, b"7001\n", ListRequest { name: Some(&padded), ..request() }).await.unwrap();
+    let name = "SELECT name FROM movie_lists WHERE source_key = 'my-list'";
+    assert_eq!(sqlx::query_scalar::<_, String>(name).fetch_one(&pool).await.unwrap(), long[2..]);
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_list_that_most_movies_would_leave_is_kept(pool: PgPool) {
     let store = catalogue(&pool).await;
     sqlx::query(
@@ -181,7 +237,9 @@ async fn a_list_that_most_movies_would_leave_is_kept(pool: PgPool) {
     let error = import(&store, b"1\n2\n3\n7001\n", guarded(false)).await.unwrap_err().to_string();
     assert!(error.starts_with("21 of the 24 movies of this list would leave it"), "{error}");
     assert_eq!(contents(&pool).await, before);
-    assert_eq!(import(&store, b"1\n7001\n", guarded(true)).await.unwrap().movies, 2);
+    let dry = import(&store, b"1\n7001\n", guarded(true)).await.unwrap();
+    let refusal = "the import would be refused: 23 of the 24 movies of this list would leave it";
+    assert!(dry.movies == 2 && dry.to_string().contains(refusal), "{dry}");
     let half: String = (1..=12).map(|id| format!("{id}\n")).collect();
     assert_eq!(import(&store, half.as_bytes(), guarded(false)).await.unwrap().movies, 12);
     assert_eq!(import(&store, b"7001\n", request()).await.unwrap().movies, 1);
@@ -219,17 +277,72 @@ async fn corrected_reports_resolve_rows(pool: PgPool) {
     let left_out = ListRequest { resolutions: Resolutions::read(&with("-")).unwrap(), ..request() };
     let list = import(&store, &file, left_out).await.unwrap();
     assert!(list.to_string().contains("skipped: 1 that the corrected report leaves out"), "{list}");
-    let absent = ListRequest { resolutions: Resolutions::read(&with("tt0000009")).unwrap(), ..request() };
-    assert_eq!(import(&store, &file, absent).await.unwrap().unmatched(Unmatched::Absent), 1);
 
-    let error = Resolutions::read(&with("the second one")).unwrap_err().to_string();
-    assert!(error.starts_with("the corrected report, line 2: column movie"), "{error}");
-    let twice = format!("{}{}", with("-"), with("-").lines().nth(1).unwrap());
-    assert!(Resolutions::read(&twice).unwrap_err().to_string().contains("line 3: column line: 12 is there twice"));
-    assert!(Resolutions::read("a,b\n1,2\n").unwrap_err().to_string().contains("expected the columns line, position"));
-    let other = ListRequest { resolutions: Resolutions::read(&with("-")).unwrap(), ..request() };
-    let error = import(&store, &sample("letterboxd-watched.csv"), other).await.unwrap_err().to_string();
-    assert_eq!(error, "the corrected report was made from another file: line 12 of the list is not \"North of Quill\"");
+    // What has no effect is refused, and so are damages.
+    let before = contents(&pool).await;
+    let rows: Vec<String> = with("-").lines().map(str::to_owned).collect();
+    let row = |line: u64| format!("{line},,North of Quill,1994,several movies match,,tt9100006\n");
+    let twice = format!("{}\n{}{}", rows[0], row(2), row(3));
+    let other_year = with("-").replace(",1994,", ",1995,");
+    let other_file =
+        "corrected report was made from another file: line 12 of the list is not \"North of Quill (1994)\"";
+    for (report, file, expected) in [
+        (with("tt0000009"), &file, "line 2: column movie: this movie is not in the database"),
+        (twice, &b"title,year\nNorth of Quill,1994\nNorth of Quill,1994\n".to_vec(), "the row on line 2 of the list"),
+        (with("-"), &sample("letterboxd-watched.csv"), other_file),
+        (other_year, &file, "line 12 of the list is not \"North of Quill (1995)\""),
+        (with("the second one"), &file, "line 2: column movie: expected an IMDb id"),
+        (with("1994"), &file, "line 2: column movie: 1994 may be a year"),
+        (with(""), &file, "has no corrections"),
+        (format!("{}{}", with("-"), rows[1]), &file, "line 3: column line: 12 is there twice"),
+        (with("-").replace("12,4", "x,4"), &file, "line 2: column line: not the number of a line"),
+        (with("").replace("12,4", "\"12,4"), &file, "line 2: a quote is never closed"),
+        (with(",tt9100006"), &file, "line 2: values in this row: 8, columns in the header: 7"),
+        (format!("{}\n{}\n", rows[0], rows[1].replace(',', ";")), &file, "line 2: values in this row: 1"),
+        (with("-").replace("movie\n", "movie,Movie\n"), &file, "line 1: the header has the column \"Movie\" twice"),
+        ("a,b\n1,2\n".to_owned(), &file, "expected the columns line, position"),
+    ] {
+        let error = match Resolutions::read_corrected(&report) {
+            Ok(resolutions) => import(&store, file, ListRequest { resolutions, ..request() }).await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert!(error.to_string().contains(expected), "{report}\n{error}");
+    }
+    assert_eq!(contents(&pool).await, before);
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_may_mean_several_movies_needs_attention(pool: PgPool) {
+    let store = catalogue(&pool).await;
+    sqlx::query("UPDATE movies SET title = '7002' WHERE tmdb_id = 7003").execute(&pool).await.unwrap();
+    let file = "#comment\ntt9100001 tt9100004\n7002\nSable Crossing (2010)\ntt9100005\ntt9100005";
+    let list = import(&store, file.as_bytes(), request()).await.unwrap();
+    let text = list.to_string();
+    for line in [
+        "skipped: 1 that are comments, which begin with #",
+        "note: the last line, 6, has no line break: check that it is complete",
+        "skipped: 1 that repeat another row",
+        "not matched: 2 neither one id nor a title with its year",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let RowMatch::Unmatched { candidates, .. } = &list.matches[1] else { panic!("{text}") };
+    assert_eq!(candidates.iter().map(|movie| movie.title.as_str()).collect::<Vec<_>>(), ["Copper Meridian", "7002"]);
+    assert_eq!(list.reported(), 2);
+
+    let file = "position,title,year\n1,Sable Crossing,2010\n2,Lantern Weir,1990\n7,Sable Crossing,2010\n";
+    let list = import(&store, file.as_bytes(), request()).await.unwrap();
+    assert_eq!((list.unmatched(Unmatched::Disagrees), list.movies), (1, 2));
+    let mut report = Vec::new();
+    write_report(&mut report, list.rows()).unwrap();
+    let report = String::from_utf8(report).unwrap();
+    assert!(
+        report.contains("4,7,Sable Crossing,2010,repeats another row with another position or edition,"),
+        "{report}"
+    );
+    let resolutions = Resolutions::read(&report.replace("(2010),\n", "(2010),-\n")).unwrap();
+    let list = import(&store, file.as_bytes(), ListRequest { resolutions, ..request() }).await.unwrap();
+    assert_eq!((list.reported(), list.has_changed), (0, false));
 }
 
 #[sqlx::test(migrations = false)]
@@ -255,14 +368,39 @@ async fn doubt_is_reported_and_nothing_is_guessed(pool: PgPool) {
             "title,year,imdb_id\nSable Crossing,2010,tt5550000\nWinter Ledger,2014,\n",
             "not matched: 1 not in the database",
         ),
-        ("title,year,tmdb_id\nThe Wrong One,1950,7008\n", "doubtful: 1 by an id, though the title is another"),
+        (
+            "title,year,tmdb_id\nThe Wrong One,1950,7008\n",
+            "doubtful: 1 by an id, though the title or the year is another",
+        ),
         ("title,year,tmdb_id\nAnother Title,2010,7008\n", "matched: 1 by TMDb id"),
-        ("title,tmdb_id\nAnother Title,7008\n", "doubtful: 1 by an id, though the title is another"),
-        ("title,year,tmdb_id\nWinter Ledger,2014,7008\n", "doubtful: 1 by an id, though the title is another"),
+        ("title,tmdb_id\nAnother Title,7008\n", "doubtful: 1 by an id, though the title or the year is another"),
+        ("title,tmdb_id\nSABLE CROSSING,7008\n", "matched: 1 by TMDb id\nthe list"),
+        ("year,tmdb_id\n1950,7008\n", "doubtful: 1 by an id, though the title or the year is another"),
+        (
+            "title,year,tmdb_id\nSable Crossing,1950,7008\n",
+            "doubtful: 1 by an id, though the title or the year is another",
+        ),
+        (
+            "title,year,tmdb_id\nWinter Ledger,2014,7008\n",
+            "doubtful: 1 by an id, though the title or the year is another",
+        ),
         ("title,year\nSable Crossing,2010\nSABLE crossing,2010\n", "skipped: 1 that repeat another row"),
     ] {
         let list = import(&store, file.as_bytes(), request()).await.unwrap_or_else(|error| panic!("{file}: {error}"));
         assert!(list.to_string().contains(expected), "{file}\n{list}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn former_ids_of_merged_movies_are_known(pool: PgPool) {
+    let store = catalogue(&pool).await;
+    let former =
+        "INSERT INTO cinegraph.former_tmdb_ids (tmdb_id, movie_id) SELECT 9999, id FROM movies WHERE tmdb_id = 7003";
+    sqlx::query(former).execute(&pool).await.unwrap();
+    let with_imdb_id = "imdb_id,tmdb_id\ntt9100003,9999\ntt9100001,7001\n";
+    for file in ["9999\n7001\n", "themoviedb.org/movie/9999\ntt9100001\n", with_imdb_id] {
+        let list = import(&store, file.as_bytes(), ListRequest { dry_run: true, ..request() }).await.unwrap();
+        assert_eq!((list.movies, list.reported()), (2, 0), "{file}: {list}");
     }
 }
 
@@ -279,6 +417,9 @@ async fn refused_imports_change_nothing(pool: PgPool) {
     for (file, request) in [
         ("7003\n", ListRequest { key: "", ..request() }),
         ("7003\n", ListRequest { key: " my-list", ..request() }),
+        ("7003\n", ListRequest { key: "My-List", ..request() }),
+        ("7003\n", ListRequest { key: "my- list", ..request() }),
+        ("Lantern Weir,1990\nCopper Meridian,1991\ntitle,year\nThe Salt Orchard,1992\n", request()),
         ("7003\n", ListRequest { key: "my\tlist", ..request() }),
         ("7003\n", ListRequest { key: "my\u{200b}list", ..request() }),
         ("title,year\nA", request()),

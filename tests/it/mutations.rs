@@ -26,7 +26,7 @@ const CREATE: &str = "mutation ($input: ProfileInput!) { createProfile(input: $i
 const UPDATE: &str = "mutation ($id: ID!, $input: ProfileInput!, $expected: DateTime) {
     updateProfile(id: $id, input: $input, expectedUpdatedAt: $expected) { id updatedAt } }";
 const DELETE: &str = "mutation ($id: ID!) { deleteProfile(id: $id) }";
-const SET_DEFAULT: &str = "mutation ($id: ID!) { setDefaultProfile(id: $id) { id isDefault } }";
+pub(crate) const SET_DEFAULT: &str = "mutation ($id: ID!) { setDefaultProfile(id: $id) { id isDefault } }";
 const INVALIDATE: &str = "mutation ($scope: InvalidateScope!) {
     invalidateCache(scope: $scope) { all list decade profile { name } versions entries } }";
 pub(crate) const SET_TARGET: &str = "mutation ($key: String!, $target: Boolean!) {
@@ -550,7 +550,7 @@ async fn is_cached(service: &TestService, query: &str) -> bool {
 async fn invalidation_recomputes_only_its_scope(pool: PgPool) {
     let office = Office::on(pool).await;
     for year in [1994, 2004] {
-        let movie = Movie::new("Film").released(&format!("{year}-01-01")).rated(7.0, 7.0);
+        let movie = Movie::new("Film").released(&format!("{year}-01-01")).rated(7.0, 7.0).popularity(9.0);
         movie.insert(&office.service.pool).await;
         movie.on(&["1001_movies"]).insert(&office.service.pool).await;
     }

@@ -1,25 +1,34 @@
 //! The predictions page: works without scripts, uses the operation pipeline, and loads nothing from other origins.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::to_bytes;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::get as on_get;
+use cinegraph::scoring::learned::{TrainingReport, Variant};
+use cinegraph::store::ModelStatus;
 use serde_json::json;
 use sqlx::PgPool;
+use tokio::net::TcpListener;
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
 use crate::cli::{Server, get};
-use crate::support::{Movie, NodeClient, TestService, url};
+use crate::learned::{learnable, train};
+use crate::support::{Movie, NodeClient, PostgresServer, TARGET, TestService, url};
 
 /// A response with its body.
-struct Page {
-    status: StatusCode,
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
     headers: HeaderMap,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Page {
-    async fn at(service: &TestService, uri: &str) -> Self {
+    pub(crate) async fn at(service: &TestService, uri: &str) -> Self {
         let (parts, body) = service.get(uri).await.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         Self { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
@@ -32,14 +41,14 @@ impl Page {
     }
 
     /// The target of the first link that contains this text or attribute.
-    fn link(&self, with: &str) -> String {
+    pub(crate) fn link(&self, with: &str) -> String {
         let anchors = each(&self.text, "<a ", "</a>");
         let anchor = anchors.iter().find(|anchor| anchor.contains(with)).unwrap_or_else(|| panic!("no link {with}"));
         let href = anchor.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
         href.replace("&#38;", "&")
     }
 
-    fn header(&self, name: header::HeaderName) -> &str {
+    pub(crate) fn header(&self, name: header::HeaderName) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
@@ -74,7 +83,13 @@ async fn first_view_is_complete(pool: PgPool) {
     let titles = page.titles();
     assert_eq!(titles.len(), 25);
     assert_eq!(titles[..2], ["Film 59", "Film 58"]);
-    for part in ["58</span> films", "2 of 4 ratings known", "Crowd Pleaser", "display scale"] {
+    for part in [
+        "58</span> films",
+        "2 of 4 ratings known",
+        "Crowd Pleaser",
+        "Hit rate of this rank",
+        "If the list takes 2 films of this decade",
+    ] {
         assert!(page.text.contains(part), "{part} is missing");
     }
     assert!(!page.text.contains("Country"), "a filter without values in the data is hidden");
@@ -113,6 +128,9 @@ async fn profile_filter_and_weights_are_read_from_the_url(pool: PgPool) {
     assert!(profile.text.contains("under <span id=\"taste\" dir=\"auto\">Cult Classic"));
     assert_eq!(filtered.titles(), ["Film 19", "Film 17", "Film 15", "Film 13", "Film 11", "Film 1"]);
     assert!(weighted.text.contains("your weights"));
+    assert!(weighted.text.contains("aria-valuetext=\"100 % of the score\""));
+    assert_eq!(filtered.link("data-drop=\"q\""), "/?genre=comedy");
+    assert!(!filtered.text.contains("it ends here"), "a filter leaves ranks out");
     assert_eq!(weighted.titles()[0], "Film 59");
 }
 
@@ -275,28 +293,86 @@ async fn keep_changing(pool: &PgPool) {
     }
 }
 
+/// Runs a file of tests in a browser.
+pub(crate) async fn test_in_browser(server: &Server, file: &str) {
+    run_in_browser(&server.public, "", file).await;
+}
+
+/// The same with the address of a service, and where the tests may cause faults.
+async fn run_in_browser(public: &str, faults_url: &str, file: &str) {
+    let folder = NodeClient::install("page").await;
+    let mut node = Command::new("node");
+    node.args(["--test", "--test-timeout=300000", file]).current_dir(&folder).kill_on_drop(true);
+    node.env("PAGE_URL", format!("http://{public}")).env("FAULTS_URL", faults_url);
+    let output = node.output().await.expect("node is installed");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    println!("{stdout}");
+    assert!(output.status.success(), "{stdout}");
+}
+
 #[sqlx::test(migrations = false)]
 async fn page_works_in_a_browser(pool: PgPool) {
     drop(catalogue(&pool).await);
     let server = Server::start(&url(&pool));
-    let folder = NodeClient::install("page").await;
 
-    let mut node = Command::new("node");
-    node.args(["--test", "--test-timeout=300000"]).current_dir(&folder).kill_on_drop(true);
-    let tested = node.env("PAGE_URL", format!("http://{}", server.public)).output();
-    let output = tokio::select! {
-        output = tested => output.expect("node is installed"),
+    tokio::select! {
+        () = test_in_browser(&server, "page.test.mjs") => (),
         () = keep_changing(&pool) => unreachable!("it never returns"),
-    };
+    }
 
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    println!("{stdout}");
-    assert!(output.status.success(), "{stdout}");
     let (_, scraped) = get(&server.admin, "/metrics");
     for phase in ["ttfb", "first_list", "rerank"] {
         assert!(scraped.contains(&format!("cinegraph_page_duration_seconds_count{{phase=\"{phase}\"}}")), "{phase}");
         assert!(!scraped.contains(&format!("cinegraph_page_duration_seconds_count{{phase=\"{phase}\"}} 0")), "{phase}");
     }
+}
+
+/// The servers behind a page, which its tests suspend, stop and start.
+struct Servers {
+    postgres: PostgresServer,
+    service: Mutex<Option<Server>>,
+    public: String,
+}
+
+async fn cause_fault(State(servers): State<Arc<Servers>>, Path(fault): Path<String>) -> StatusCode {
+    match fault.as_str() {
+        "freeze" => servers.postgres.freeze(),
+        "thaw" => servers.postgres.thaw(),
+        "stop" => drop(servers.service.lock().await.take()),
+        "start" => {
+            let database_url = servers.postgres.url("postgres");
+            let arguments = ["serve", "--http-addr", &servers.public];
+            *servers.service.lock().await = Some(Server::running(&database_url, &arguments, "serving"));
+        }
+        _ => return StatusCode::NOT_FOUND,
+    }
+    StatusCode::OK
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn list_tells_the_truth_while_servers_fail() {
+    let postgres = PostgresServer::start().await;
+    let pool = PgPool::connect(&postgres.url("postgres")).await.unwrap();
+    drop(catalogue(&pool).await);
+    pool.close().await;
+    let service = Server::start(&postgres.url("postgres"));
+    let public = service.public.clone();
+    let servers = Arc::new(Servers { postgres, service: Mutex::new(Some(service)), public: public.clone() });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let faults_url = format!("http://{}", listener.local_addr().unwrap());
+    let faults = Router::new().route("/{fault}", on_get(cause_fault)).with_state(Arc::clone(&servers));
+
+    tokio::select! {
+        () = run_in_browser(&public, &faults_url, "faults.test.mjs") => (),
+        served = axum::serve(listener, faults) => served.unwrap(),
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn search_works_in_a_browser(pool: PgPool) {
+    drop(catalogue(&pool).await);
+    let server = Server::start(&url(&pool));
+    test_in_browser(&server, "search.test.mjs").await;
 }
 
 #[sqlx::test(migrations = false)]
@@ -326,7 +402,13 @@ async fn validation_page_links_to_the_movies_of_a_decade(pool: PgPool) {
     let decade = Page::at(&service, &all.link("data-decade=\"1990\"")).await;
     let other = Page::at(&service, "/validation?list=other_list").await;
 
-    for part in ["Eras", "Profiles compared", "The winner of each decade", "The scores here are blind"] {
+    for part in [
+        "Eras",
+        "Profiles compared",
+        "Decade by decade, side by side",
+        "How often films of a rank",
+        "The scores here are blind",
+    ] {
         assert!(all.text.contains(part), "{part} is missing");
     }
     assert!(decade.text.contains("Of this decade’s 14 films on"));
@@ -345,4 +427,135 @@ async fn movie_page_explains_the_score_and_unknown_ids_return_an_error(pool: PgP
         assert!(movie.text.contains(part), "{part} is missing");
     }
     assert!(unknown.status.is_client_error() && unknown.text.contains("Back to the predictions"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn former_addresses_show_the_movie_that_the_former_one_became(pool: PgPool) {
+    let service = twenties(pool).await;
+    let merged =
+        "INSERT INTO cinegraph.former_movie_ids (id, movie_id) SELECT 999999, id FROM movies WHERE title = 'Film 7'";
+    sqlx::query(merged).execute(&service.pool).await.unwrap();
+    let merged = "INSERT INTO cinegraph.former_tmdb_ids (tmdb_id, movie_id) SELECT 999999, id FROM movies WHERE title = 'Film 7'";
+    sqlx::query(merged).execute(&service.pool).await.unwrap();
+    let id = "TW92aWU6OTk5OTk5";
+
+    let page = Page::at(&service, &format!("/films/{id}")).await;
+    let query = format!(
+        "{{ id: movie(by: {{ id: \"{id}\" }}) {{ title }} tmdb: movie(by: {{ tmdbId: 999999 }}) {{ title }} }}"
+    );
+
+    let location = page.header(header::LOCATION).to_owned();
+    assert_eq!(page.status, StatusCode::PERMANENT_REDIRECT);
+    let page = Page::at(&service, &location).await;
+    assert!(page.text.contains("Film 7") && page.text.contains("Under every profile"));
+    assert_eq!(service.data(&query).await, json!({ "id": { "title": "Film 7" }, "tmdb": { "title": "Film 7" } }));
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_age_of_the_data_is_shown_by_source(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    for number in 0..3_u16 {
+        let movie = Movie::new("Film").released("2021-06-15").metric("imdb", "rating_average", 7.0);
+        let movie =
+            if number == 0 { movie.metric("tmdb", "budget", 1e6) } else { movie.metric("imdb", "rating_votes", 9.0) };
+        movie.insert(&service.pool).await;
+    }
+    let fetched =
+        "UPDATE external_metrics AS e SET fetched_at = '2024-05-06 23:30:00'::timestamp - e.id * interval '1 day'";
+    sqlx::query(fetched).execute(&service.pool).await.unwrap();
+    service.refresh().await;
+
+    let sources = service.data("{ metricSources { source films newestAt } }").await;
+    let page = Page::at(&service, "/").await;
+
+    let source =
+        |source: &str, films: i64, newest: &str| json!({ "source": source, "films": films, "newestAt": newest });
+    let expected = [source("imdb", 3, "2024-05-05T23:30:00+00:00"), source("tmdb", 1, "2024-05-04T23:30:00+00:00")];
+    assert_eq!(sources["metricSources"], json!(expected));
+    assert!(page.text.contains("imdb 2024-05-05 (3 films) · tmdb 2024-05-04 (1 films)"));
+}
+
+/// Generated movies and a list that is learned from them: the ranking with other lists is served, the one without them was
+/// refused.
+async fn learned_list(pool: &PgPool) -> TestService {
+    let service = learnable(pool.clone()).await;
+    let version = train(&service, 1).await;
+    assert_eq!((version.status, &version.report.refusal), (ModelStatus::Accepted, &None));
+    let refused = Some("the list is <unlearnable>".to_owned());
+    let report = TrainingReport { refusal: refused, ..version.report };
+    service.store.add_model(TARGET, Variant::WithoutLists, version.trained_at, &report, None).await.unwrap();
+    service.refresh_scores().await;
+    service
+}
+
+#[sqlx::test(migrations = false)]
+async fn switch_ranks_by_the_learned_ranking_and_back(pool: PgPool) {
+    let service = learned_list(&pool).await;
+
+    let formula = Page::at(&service, "/?decade=1990&profile=Balanced&min=1").await;
+    let learned = Page::at(&service, &formula.link("data-ranking=\"learned\"")).await;
+    let movie = Page::at(&service, &learned.link("data-field=\"title\"")).await;
+    let filtered = Page::at(&service, "/?decade=1990&ranking=learned&probability=99.9999").await;
+    let back = Page::at(&service, &learned.link("data-ranking=\"\"")).await;
+
+    for part in ["under its best profile", "<body data-ranking=\"formula\">", "not available: why?"] {
+        assert!(formula.text.contains(part), "{part} is missing");
+    }
+    for part in ["<body data-ranking=\"learned\">", "under <span id=\"taste\" dir=\"auto\">the learned ranking"] {
+        assert!(learned.text.contains(part), "{part} is missing");
+    }
+    assert_ne!(learned.titles(), formula.titles());
+    let query = "{ predictions(decade: 1990, ranking: LEARNED) { nodes { movie { title } } } }";
+    let api = service.data(query).await["predictions"]["nodes"].clone();
+    let titles = learned.titles().into_iter().map(|title| json!({ "movie": { "title": title.replace("&#39;", "'") } }));
+    assert_eq!(api, titles.collect::<serde_json::Value>());
+    for part in ["Rank 1 of the 1990s</strong> under <bdi>the learned ranking", "<h2>Reasons</h2>", "groups"] {
+        assert!(movie.text.contains(part), "{part} is missing");
+    }
+    assert!(filtered.titles().len() < learned.titles().len());
+    assert!(back.text.contains("<body data-ranking=\"formula\">"));
+    for link in [learned.link("rel=\"next\""), learned.link("On the list"), movie.link("Predictions for the 1990s")] {
+        assert!(link.contains("ranking=learned") && !link.contains("profile"), "{link}");
+    }
+    assert!(!learned.link("data-profile=\"Cult Classic\"").contains("ranking"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn model_card_is_honest_about_what_is_served(pool: PgPool) {
+    let service = learned_list(&pool).await;
+
+    let served = Page::at(&service, "/model?ranking=learned").await;
+    let refused = Page::at(&service, &Page::at(&service, "/").await.link("not available")).await;
+    let fallback = Page::at(&service, "/?ranking=learned-without-lists&probability=50").await;
+    let untrained = Page::at(&service, "/model?list=criterion").await;
+    let validation = Page::at(&service, "/validation?ranking=learned").await;
+    let decade = Page::at(&service, &validation.link("data-decade=\"1990\"")).await;
+    let unserved = Page::at(&service, "/validation?ranking=learned-without-lists").await;
+
+    for part in
+        ["It finds", "sorting by votes", "Are the probabilities right?", "<circle", "class=\"steps\"", "Leak check"]
+    {
+        assert!(served.text.contains(part), "{part} is missing");
+    }
+    assert!(!served.text.contains(" style=") && !served.text.contains("<style"));
+    assert!(refused.text.contains("The formula ranks instead, because the list is &#60;unlearnable&#62;."));
+    assert!(!refused.text.contains("What it has learned"));
+    for part in
+        ["<body data-ranking=\"formula\">", "without other lists is not available: the list is &#60;unlearnable&#62;."]
+    {
+        assert!(fallback.text.contains(part), "{part} is missing");
+    }
+    assert!(untrained.text.contains("It was not trained yet"));
+    assert!(validation.text.contains("it never saw which of the films are listed"));
+    assert!(!validation.text.contains("published"), "a learned ranking has blind scores only");
+    assert!(decade.text.contains("the learned ranking") && decade.text.contains(" points</small>"));
+    assert!(unserved.text.contains("By the published scores"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn learned_ranking_works_in_a_browser(pool: PgPool) {
+    drop(learned_list(&pool).await);
+    let server = Server::start(&url(&pool));
+
+    test_in_browser(&server, "learned.test.mjs").await;
 }

@@ -53,7 +53,7 @@ async fn a_filter_narrows_the_page_and_leaves_the_ranks(pool: PgPool) {
     for (filter, expected) in [
         ("", vec![1, 2, 3, 4]),
         ("minScore: 0", vec![1, 2, 3, 4]),
-        ("minScore: 15", vec![1, 2]),
+        ("minScore: 75", vec![1, 2]),
         ("minScore: 100", vec![]),
         ("genres: [\"Drama\"]", vec![1, 2]),
         ("genres: [\"drama\", \"CRIME\"]", vec![1, 2, 3]),
@@ -168,7 +168,13 @@ async fn unranked_movie_has_a_reason_and_a_score(pool: PgPool) {
 async fn a_predictions_id_is_that_of_its_movie_list_and_weights(pool: PgPool) {
     let service = TestService::on(pool).await;
     for title in ["A", "B"] {
-        Movie::new(title).released("2021-01-01").on(&["other"]).insert(&service.pool).await;
+        Movie::new(title)
+            .released("2021-01-01")
+            .rated(7.0, 8.0)
+            .popularity(9.0)
+            .on(&["other"])
+            .insert(&service.pool)
+            .await;
     }
     service.refresh().await;
     let equal = "popularOpinion: 7, criticalAcclaim: 7, industryRecognition: 7, culturalImpact: 7, peopleQuality: 7";

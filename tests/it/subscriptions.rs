@@ -104,6 +104,7 @@ impl Shell {
             trusted_peers: TrustedPeers::default(),
             websocket_limiter: websocket_limiter.clone(),
             data_dir: PathBuf::new(),
+            posters: None,
             explorer: None,
             runtime: Handle::current(),
         });
@@ -615,6 +616,9 @@ async fn changes_among_the_top_movies_are_sent(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn changed_profile_sends_updates_and_deleted_profile_ends_the_stream(pool: PgPool) {
     let service = nineties(pool, 3).await;
+    // Lets another criterion count, so that other weights are other scores.
+    Movie::new("Elsewhere").released("1984-05-01").popularity(9.0).insert(&service.pool).await;
+    service.refresh().await;
     service.follow_versions();
     let mut socket = Socket::open(service.listen().await).await;
     let raise = async |change: &'static str| {

@@ -38,7 +38,7 @@ impl Office {
         let office = Self::on(pool).await;
         two_lists(&office.service.pool).await;
         office.service.refresh().await;
-        for task in [Task::PersonQuality, Task::ScoreRefresh, Task::SnapshotRefresh] {
+        for task in [Task::PersonQuality, Task::ScoreRefresh, Task::SnapshotRefresh, Task::ModelTrain] {
             office.service.store.record_success(task).await.unwrap();
         }
         office.service.follow_versions();
@@ -151,6 +151,10 @@ async fn target_lists_that_cannot_be_set_are_rejected(pool: PgPool) {
     ] {
         let refused = office.refusal(SET_TARGET, json!({ "key": key, "target": target })).await;
         assert_eq!(refused, pair(code, field), "{key}");
+    }
+    let input = |target: bool, key: &str| json!({ "input": { "key": key, "text": "Film 0 (1984)", "target": target } });
+    for (input, code) in [(input(true, "mine"), "CONFLICT"), (input(false, "1001_movies"), "FORBIDDEN")] {
+        assert_eq!(office.refusal(IMPORT, input).await, pair(code, "input.target"));
     }
     assert_eq!(office.target("1001_movies", true).await["isTarget"], true);
     assert_eq!(office.lists().await, before);
@@ -323,7 +327,7 @@ async fn movies_of_a_list_are_in_its_order(pool: PgPool) {
 }
 
 const IMPORT: &str = "mutation ($input: ListInput!) { importList(input: $input) {
-    list { key name isTarget updatedAt films } changed format rows films joined moved left leftFilms { title }
+    list { key name isTarget updatedAt films } changed format rows notes films joined moved left leftFilms { title }
     matched { kind rows } unmatched { reason rows } report
     unmatchedRows { line title year reason candidates { tmdbId title year } } } }";
 
@@ -355,9 +359,12 @@ async fn a_list_is_imported_as_a_target_and_replaced(pool: PgPool) {
     let second = rows[0]["candidates"][1]["tmdbId"].to_string();
     let mut report: Vec<_> = done["report"].as_str().unwrap().lines().map(str::to_owned).collect();
     assert!(report[1].starts_with("2,"), "{report:?}");
+    let uncorrected = report.join("\r\n");
+    let absent = format!("{}999999", report[..2].join("\r\n"));
     report[1].push_str(&second);
     let corrected = json!({ "corrections": report.join("\n"), "expectedUpdatedAt": updated_at });
-    let done = office.change(IMPORT, input(text, corrected)).await["importList"].take();
+    let done = office.change(IMPORT, input(text.trim_end(), corrected)).await["importList"].take();
+    assert_eq!(done["notes"], json!(["the last line, 4, has no line break: check that it is complete"]));
     assert_eq!((&done["joined"], &done["films"], &done["list"]["isTarget"]), (&json!(1), &json!(3), &json!(true)));
     assert_ne!(done["list"]["updatedAt"], updated_at);
 
@@ -369,10 +376,13 @@ async fn a_list_is_imported_as_a_target_and_replaced(pool: PgPool) {
         ("Film 99 (1984)", json!({}), "BAD_USER_INPUT", "input.text"),
         ("", json!({}), "BAD_USER_INPUT", "input.text"),
         (text, json!({ "key": " mine" }), "BAD_USER_INPUT", "input.key"),
+        (text, json!({ "key": "Mine" }), "BAD_USER_INPUT", "input.key"),
         (text, json!({ "name": "a\0b" }), "BAD_USER_INPUT", "input.name"),
         (text, json!({ "edition": "" }), "BAD_USER_INPUT", "input.edition"),
         (text, json!({ "year": 12 }), "BAD_USER_INPUT", "input.year"),
         (text, json!({ "corrections": "nonsense" }), "BAD_USER_INPUT", "input.corrections"),
+        (text, json!({ "corrections": uncorrected }), "BAD_USER_INPUT", "input.corrections"),
+        (text, json!({ "corrections": absent }), "BAD_USER_INPUT", "input.corrections"),
     ] {
         assert_eq!(office.refusal(IMPORT, input(text, more)).await, pair(code, field), "{text}");
     }

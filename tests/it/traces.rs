@@ -67,7 +67,7 @@ pub(crate) fn execute(server: &Server, query: &str) -> (String, String) {
 #[sqlx::test(migrations = false)]
 async fn request_is_exported_as_a_tree_of_spans(pool: PgPool) {
     let service = TestService::on(pool.clone()).await;
-    Movie::new("Loved").released("1994-01-01").rated(9.0, 9.0).insert(&pool).await;
+    Movie::new("Loved").released("1994-01-01").rated(9.0, 9.0).popularity(9.0).insert(&pool).await;
     service.refresh().await;
     let collector = Collector::start().await;
     let endpoint = format!("http://{}", collector.address);

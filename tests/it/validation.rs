@@ -5,7 +5,8 @@ use sqlx::PgPool;
 
 use crate::support::{Movie, TARGET, TestService};
 
-/// A movie of the 1990s whose score is twice its rating, without other inputs.
+/// A movie of the 1990s without other inputs than its rating. No other criterion has data, so the score is ten times the
+/// rating.
 fn movie(title: &str, rating: f64) -> Movie {
     Movie::new(title).released("1994-05-01").rated(rating, rating)
 }
@@ -42,6 +43,46 @@ fn ranked(title: &str, rank: Option<usize>, score: Option<f64>) -> Value {
 const NODES: &str = "nodes { rank score movie { title } }";
 
 #[sqlx::test(migrations = false)]
+async fn baselines_rank_by_what_the_data_has(pool: PgPool) {
+    // Of the two listed movies, the votes of IMDb find one, and those weighted with the rating both.
+    let voted = |movie: Movie, votes: f64| movie.metric("imdb", "rating_votes", votes);
+    let reviews = listed("Reviews", 7.0).metric_with("tmdb", "rating_votes", 900.0, r#"{"type": "user_reviews"}"#);
+    let movies = [
+        voted(listed("Good", 9.0), 100.0),
+        voted(reviews, 30.0),
+        voted(movie("Bad", 1.0), 200.0),
+        movie("Few", 5.0).metric("tmdb", "rating_votes", 20.0),
+    ];
+    let service = service_with(pool, &movies).await;
+    let fields = "baselineAccuracy baselines { kind accuracy }";
+    let votes = |popularity: f64| {
+        json!({"baselineAccuracy": popularity, "baselines": [
+            {"kind": "POPULARITY", "accuracy": popularity},
+            {"kind": "VOTES", "accuracy": 0.5},
+            {"kind": "RATED_VOTES", "accuracy": 1.0},
+        ]})
+    };
+    assert_eq!(nineties(&service, fields).await, votes(0.5), "votes take the place of popularity");
+    // As soon as one movie has a popularity, that counts: the most popular ones are not listed.
+    for title in ["Popular", "Known"] {
+        movie(title, 1.0).popularity(20.0).insert(&service.pool).await;
+    }
+    service.refresh().await;
+    assert_eq!(nineties(&service, fields).await, votes(0.0));
+}
+
+#[sqlx::test(migrations = false)]
+async fn without_votes_and_popularity_there_is_no_baseline(pool: PgPool) {
+    let service = service_with(pool, &[listed("Hit", 9.0), movie("Other", 8.0)]).await;
+    let fields = "accuracy baselineAccuracy baselines { accuracy }";
+    let none = json!({"accuracy": null});
+    let expected = json!({"accuracy": 1.0, "baselineAccuracy": null, "baselines": [none, none, none]});
+    assert_eq!(nineties(&service, fields).await, expected);
+    let overall = service.data(&format!("{{ validation {{ overall {{ {fields} }} }} }}")).await;
+    assert_eq!(overall["validation"]["overall"], expected);
+}
+
+#[sqlx::test(migrations = false)]
 async fn the_top_n_are_compared_with_the_list(pool: PgPool) {
     let popular = movie("Popular", 1.0).popularity(20.0);
     let movies = [listed("Hit", 9.0), movie("False positive", 8.0), popular, listed("Missed", 2.0)];
@@ -66,23 +107,80 @@ async fn hits_misses_and_false_positives_are_named_with_rank_and_score(pool: PgP
     let decade = nineties(&service, &fields).await;
 
     let expected = json!({
-        "hitFilms": {"nodes": [ranked("Hit", Some(1), Some(20.0))]},
-        "missedFilms": {"nodes": [ranked("Missed", Some(3), Some(10.0))]},
-        "falsePositives": {"nodes": [ranked("False positive", Some(2), Some(12.5))]},
+        "hitFilms": {"nodes": [ranked("Hit", Some(1), Some(100.0))]},
+        "missedFilms": {"nodes": [ranked("Missed", Some(3), Some(50.0))]},
+        "falsePositives": {"nodes": [ranked("False positive", Some(2), Some(62.5))]},
     });
     assert_eq!(decade, expected);
 }
 
 #[sqlx::test(migrations = false)]
 async fn blind_basis_ignores_list_membership(pool: PgPool) {
-    // Two points for list membership would rank the listed movie first.
-    let service = service_with(pool, &[listed("Listed", 5.0), movie("Better", 5.5)]).await;
+    // Five points for list membership would rank the listed movie first. The popular movie lets cultural impact count.
+    let popular = Movie::new("Popular").released("1984-05-01").popularity(20.0);
+    let service = service_with(pool, &[listed("Listed", 5.0), movie("Better", 5.5), popular]).await;
 
     let query = "{ blind: decadeValidation(decade: 1990) { hits }
                    published: decadeValidation(decade: 1990, basis: AS_PUBLISHED) { hits } }";
     let data = service.data(query).await;
 
     assert_eq!(data, json!({"blind": {"hits": 0}, "published": {"hits": 1}}));
+}
+
+/// The rank and the historical hit rate of the candidates of the 1990s, with their titles.
+async fn hit_rates_of_candidates(service: &TestService) -> Value {
+    let rate = "historicalHitRate { firstRank lastRank movies listed rate }";
+    let data =
+        service.data(&format!("{{ predictions(decade: 1990) {{ nodes {{ rank movie {{ title }} {rate} }} }} }}")).await;
+    data["predictions"]["nodes"].clone()
+}
+
+#[sqlx::test(migrations = false)]
+async fn candidates_have_the_hit_rate_of_their_rank_in_other_decades(pool: PgPool) {
+    // In the 1980s, 4 of the best 10 movies are listed, and none of the two that follow. The 1960s have no listed movie,
+    // so they say nothing, and the 2020s are not complete.
+    let mut movies: Vec<_> = (0..12)
+        .map(|place| {
+            let movie = Movie::new(&format!("Earlier {place}")).released("1984-05-01");
+            let movie = movie.rated(9.0 - f64::from(place) / 2.0, 9.0 - f64::from(place) / 2.0);
+            if place < 4 { movie.on(&[TARGET]) } else { movie }
+        })
+        .collect();
+    movies.push(Movie::new("Unlisted").released("1964-05-01").rated(9.0, 9.0));
+    movies.push(Movie::new("New").released("2021-05-01").rated(9.0, 9.0).on(&[TARGET]));
+    // The best ten of the 1990s are listed, so that their first candidate is the eleventh of all.
+    movies.extend((0..10).map(|place| listed(&format!("Listed {place}"), 9.0 - f64::from(place) / 10.0)));
+    movies.push(movie("Eleventh", 5.0));
+    let service = service_with(pool, &movies).await;
+
+    let eleventh = json!([{"rank": 1, "movie": {"title": "Eleventh"},
+        "historicalHitRate": {"firstRank": 11, "lastRank": 25, "movies": 2, "listed": 0, "rate": 0.0}}]);
+    assert_eq!(hit_rates_of_candidates(&service).await, eleventh);
+    // A candidate above all listed movies.
+    movie("First", 10.0).insert(&service.pool).await;
+    service.refresh().await;
+    let first = json!({"firstRank": 1, "lastRank": 10, "movies": 10, "listed": 4, "rate": 0.4});
+    assert_eq!(hit_rates_of_candidates(&service).await[0]["historicalHitRate"], first);
+
+    // All decades together, that of the candidates as well.
+    let bands = validation(&service, "hitRates { firstRank lastRank movies listed }").await["hitRates"].take();
+    assert_eq!(bands[0], json!({"firstRank": 1, "lastRank": 10, "movies": 10 + 1 + 10, "listed": 4 + 9}));
+    assert_eq!(bands[7], json!({"firstRank": 1001, "lastRank": null, "movies": 0, "listed": 0}));
+    let fields = "prediction(by: { id: $id }) { historicalHitRate { rate } }";
+    let id = service.data("{ confirmedAdditions(decade: 1990) { nodes { movie { id } } } }").await;
+    let id = &id["confirmedAdditions"]["nodes"][0]["movie"]["id"];
+    let query = format!("{{ {} }}", fields.replace("$id", &id.to_string()));
+    assert_eq!(service.data(&query).await, json!({"prediction": {"historicalHitRate": null}}), "a listed movie");
+}
+
+#[sqlx::test(migrations = false)]
+async fn without_blind_scores_there_is_no_hit_rate(pool: PgPool) {
+    let service = service_with(pool, &[listed("Listed", 9.0), movie("Other", 8.0).on(&["another_list"])]).await;
+    let query = r#"{ predictions(decade: 1990, list: "another_list") { nodes { historicalHitRate { rate } } } }"#;
+    let expected = json!({"predictions": {"nodes": [{"historicalHitRate": null}]}});
+    assert_eq!(service.data(query).await, expected);
+    // The target list has them, but no movie of another decade.
+    assert_eq!(hit_rates_of_candidates(&service).await[0]["historicalHitRate"], Value::Null);
 }
 
 #[sqlx::test(migrations = false)]
@@ -106,8 +204,8 @@ async fn tie_at_the_cut_goes_to_the_lower_id(pool: PgPool) {
     let decade = nineties(&service, &fields).await;
 
     let expected = json!({
-        "hitFilms": {"nodes": [ranked("Second", Some(2), Some(10.0))]},
-        "missedFilms": {"nodes": [ranked("Third", Some(3), Some(10.0))]},
+        "hitFilms": {"nodes": [ranked("Second", Some(2), Some(50.0))]},
+        "missedFilms": {"nodes": [ranked("Third", Some(3), Some(50.0))]},
     });
     assert_eq!(decade, expected);
 }

@@ -1,8 +1,9 @@
 //! Columns of lists: which names they have in which exports, and what their values mean.
 
 use super::error::{ListFileError, RowProblem, shortened};
+use super::file_kind::FileKind;
 use super::format::Format;
-use super::ids::{imdb_id, is_address, is_missing, tmdb_id};
+use super::ids::{is_address, is_missing, tmdb_id, whole_imdb_id};
 use super::list_file::{Row, text_value};
 use super::titles::{title_and_year, without_entities};
 
@@ -56,6 +57,17 @@ impl Role {
     }
 }
 
+/// Tables without a column of titles that have ids of movies and are no lists: some of their columns, and what they are.
+const OTHER_TABLES: [(&[&str], FileKind); 4] = [
+    (&["tmdb id", "metric type"], FileKind { name: "a table of metrics", remedy: "give it to `import csv`" }),
+    (&["tmdb id", "genre"], FileKind { name: "a table of genres", remedy: "give it to `import csv`" }),
+    (
+        &["movieid", "imdbid", "tmdbid"],
+        FileKind { name: "links.csv of MovieLens", remedy: "give it to `import links`" },
+    ),
+    (&["tconst", "titletype"], FileKind { name: "a table of all titles of IMDb", remedy: "give it to `import imdb`" }),
+];
+
 /// The header of a list, once it is found.
 #[derive(Debug)]
 pub(crate) struct Columns {
@@ -87,6 +99,10 @@ impl Columns {
             places[role as usize] = Some((header[place].trim().to_owned(), place));
         }
         let found = |role: Role| places[role as usize].is_some();
+        let other = OTHER_TABLES.iter().find(|(columns, _)| columns.iter().all(|column| has(column)));
+        if let Some((_, kind)) = other.filter(|_| !found(Role::Title)) {
+            return Err(ListFileError::NotAList(*kind));
+        }
         let format = if has("const") {
             if has("position") { Format::ImdbList } else { Format::ImdbRatings }
         } else if has("letterboxd uri") && has("name") {
@@ -127,8 +143,10 @@ impl Columns {
         let (imdb, tmdb) = (value(Role::ImdbId)?, value(Role::TmdbId)?);
         let address = Some(value(Role::Address)?).filter(|address| is_address(address));
         let imdb_id = match imdb.as_str() {
-            text if is_missing(text) => address.as_deref().and_then(imdb_id),
-            text => Some(imdb_id(text).ok_or_else(|| invalid(Role::ImdbId, text, "an IMDb id such as tt0133093"))?),
+            text if is_missing(text) => address.as_deref().and_then(whole_imdb_id),
+            text => {
+                Some(whole_imdb_id(text).ok_or_else(|| invalid(Role::ImdbId, text, "an IMDb id such as tt0133093"))?)
+            }
         };
         let tmdb_id = match tmdb.as_str() {
             text if is_missing(text) => address.as_deref().and_then(tmdb_id),

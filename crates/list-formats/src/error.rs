@@ -1,5 +1,6 @@
 //! Why a file cannot be read as a list.
 
+use super::file_kind::FileKind;
 use super::format::{Family, Format};
 
 /// Why a file cannot be read as a list. The texts name the line and the remedy.
@@ -9,13 +10,8 @@ pub enum ListFileError {
     #[error("the file is empty")]
     Empty,
     /// The file is of a kind that cannot be a list.
-    #[error("this is {kind}, not a list: {remedy}")]
-    NotAList {
-        /// What the file is.
-        kind: &'static str,
-        /// What to do.
-        remedy: &'static str,
-    },
+    #[error("this is {}, not a list: {}", .0.name, .0.remedy)]
+    NotAList(FileKind),
     /// No header and no id was found.
     #[error(
         "this is no known kind of list: a header needs a column named imdb_id, tmdb_id or Const, or two named title and \
@@ -47,7 +43,8 @@ pub enum ListFileError {
     Report,
     /// A line names a movie, but stands above the header.
     #[error(
-        "line {line} names a movie, but stands above the header on line {header}: are these two lists in one file?"
+        "line {line} names a movie, but stands above the header on line {header}: are these two lists in one file, or was \
+         the header sorted with the rows?"
     )]
     MovieAboveHeader {
         /// The line of the movie.
@@ -112,10 +109,11 @@ impl ListFileError {
 /// Maximum length of a value in an error, in characters. A choice.
 const SHOWN: usize = 60;
 
-/// Shortens a value for an error.
+/// Shortens a value for an error or a report, in which control characters are spaces.
 pub(crate) fn shortened(value: &str) -> String {
-    match value.char_indices().nth(SHOWN) {
+    let shown = match value.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &value[..end]),
         None => value.to_owned(),
-    }
+    };
+    shown.replace(char::is_control, " ")
 }

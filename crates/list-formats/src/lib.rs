@@ -7,6 +7,7 @@
 
 mod columns;
 mod error;
+mod file_kind;
 mod format;
 mod ids;
 mod list_file;
@@ -21,9 +22,11 @@ mod trakt_json;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::{ListFileError, RowProblem};
+pub use file_kind::{FileKind, UTF8_MARK};
 pub use format::{Family, Format};
-pub use ids::{any_id, imdb_id, tmdb_id};
+pub use ids::{IMDB_NUMBER_MAX, any_id, imdb_id, tmdb_id};
 pub use list_file::{About, ListFile, ROWS_MAX, Row};
+pub use table::{Values, read_columns};
 pub use text::{Encoding, decode};
 
 /// Reads a list. `family` is what the caller knows the file to be; `None` recognises the format by the content.
@@ -51,7 +54,14 @@ pub fn parse(bytes: &[u8], family: Option<Family>, list_key: &str) -> Result<Lis
     if list.rows.is_empty() {
         return Err(without_rows(&list));
     }
-    Ok(ListFile { encoding, missing_positions: missing_positions(&list), ..list })
+    let unended_line = unended_line(&text).filter(|_| list.format != Format::TraktJson);
+    Ok(ListFile { encoding, missing_positions: missing_positions(&list), unended_line, ..list })
+}
+
+/// The number of the last line, if it has content and no line break.
+fn unended_line(text: &str) -> Option<u64> {
+    let last = text.rsplit('\n').next()?;
+    (!last.trim().is_empty()).then(|| text.lines().count() as u64)
 }
 
 /// Whether a text is JSON. A title may begin with a bracket, such as `[REC] (2007)`.

@@ -27,6 +27,12 @@ pub struct ListFile {
     /// Number of positions that are missing between the first and the last one. Not an error, because people delete
     /// rows, but it can mean that rows were lost.
     pub missing_positions: u64,
+    /// Number of lines that are comments.
+    pub comments: usize,
+    /// Number of lines above the header that are not read.
+    pub above_header: u64,
+    /// The last line, if no line break ends it: it may be cut off.
+    pub unended_line: Option<u64>,
 }
 
 /// What a file says about its list.
@@ -55,7 +61,8 @@ pub struct Row {
     pub year: Option<i32>,
     /// Edition of the list that the movie joined.
     pub edition: Option<String>,
-    /// Text of a row that has neither id nor title, such as an address of Letterboxd.
+    /// Text of a row that does not say which movie it means: without id and title, such as an address of Letterboxd; with
+    /// several ids; or a number that may be an id or a title. It is matched to no movie.
     pub unread: Option<String>,
 }
 
@@ -79,6 +86,9 @@ impl ListFile {
             other_types: BTreeMap::new(),
             other_lists: BTreeMap::new(),
             missing_positions: 0,
+            comments: 0,
+            above_header: 0,
+            unended_line: None,
         }
     }
 

@@ -22,31 +22,35 @@ const SEPARATORS: [u8; 3] = *b",;\t";
 pub(crate) fn read(text: &str, list_key: &str) -> Result<Option<ListFile>, ListFileError> {
     for separator in SEPARATORS {
         let mut records = Records::new(text, separator);
-        if let Some((columns, about)) = find_header(&mut records)? {
-            return rows(records, &columns, about, list_key).map(Some);
+        if let Some(header) = find_header(&mut records)? {
+            return rows(records, header, list_key).map(Some);
         }
     }
     Ok(None)
 }
 
+/// A header, and what stands above it.
+struct Header {
+    columns: Columns,
+    about: About,
+    /// Number of lines above it that are not read.
+    above: u64,
+}
+
 /// Reads up to the header, and what the preamble says about the list. `None` if there is no header.
-fn find_header(records: &mut Records<'_>) -> Result<Option<(Columns, About)>, ListFileError> {
+fn find_header(records: &mut Records<'_>) -> Result<Option<Header>, ListFileError> {
     let mut about = About::default();
     let mut list_header: Option<StringRecord> = None;
-    // A line that names a movie, and would be lost as a part of the preamble.
-    let mut movie_above = None;
+    let mut above = Vec::new();
     for _ in 0..PREAMBLE_MAX {
         // What is damaged here is no header, and may be a preamble or a text of another kind.
         let Ok(Some(line)) = records.next() else { return Ok(None) };
         let fields = records.fields();
         if let Some(columns) = Columns::of(&fields, line)? {
-            return match movie_above {
+            return match movie_among(&above, &columns) {
                 Some(movie) => Err(ListFileError::MovieAboveHeader { line: movie, header: line }),
-                None => Ok(Some((columns, about))),
+                None => Ok(Some(Header { columns, about, above: above.len() as u64 })),
             };
-        }
-        if fields.len() == 1 && plain::row(fields[0], line).is_ok_and(|row| row.unread.is_none()) {
-            movie_above = movie_above.or(Some(line));
         }
         if let Some(header) = list_header.take() {
             let value = |name: &str| {
@@ -57,21 +61,41 @@ fn find_header(records: &mut Records<'_>) -> Result<Option<(Columns, About)>, Li
             about = About { name: value("Name"), url: value("URL") };
         } else if ["Date", "Name", "Tags", "URL"].iter().all(|name| fields.contains(name)) {
             list_header = Some(records.record.clone());
+        } else if !fields[0].starts_with("Letterboxd list export") {
+            above.push((line, records.record.clone()));
         }
     }
     Ok(None)
 }
 
-fn rows(mut records: Records<'_>, columns: &Columns, about: About, list_key: &str) -> Result<ListFile, ListFileError> {
-    let mut list = ListFile { about, ..ListFile::empty(columns.format) };
+/// The first line above the header that names a movie, which would be lost: alone in its line, or in the columns of the
+/// header, as in a sheet that was sorted with its header. One line with a text and a year may be a heading.
+fn movie_among(above: &[(u64, StringRecord)], columns: &Columns) -> Option<u64> {
+    let mut with_year = None;
+    for (line, record) in above {
+        let fields: Vec<&str> = record.iter().map(str::trim).collect();
+        if fields.len() == 1 && plain::row(fields[0], *line).is_ok_and(|row| row.unread.is_none()) {
+            return Some(*line);
+        }
+        let Ok(ReadRow::Movie { row, .. }) = columns.row(&fields, *line) else { continue };
+        let has_id = row.imdb_id.is_some() || row.tmdb_id.is_some();
+        if row.unread.is_some() || (!has_id && row.year.is_none()) {
+            continue;
+        }
+        if has_id || with_year.is_some() {
+            return with_year.or(Some(*line));
+        }
+        with_year = Some(*line);
+    }
+    None
+}
+
+fn rows(mut records: Records<'_>, header: Header, list_key: &str) -> Result<ListFile, ListFileError> {
+    let Header { columns, about, above } = header;
+    let mut list = ListFile { about, above_header: above, ..ListFile::empty(columns.format) };
     while let Some(line) = records.next()? {
         let fields = records.fields();
-        // Spreadsheets leave empty values at the ends of rows.
-        let surplus = fields.get(columns.width..);
-        if surplus.is_none_or(|surplus| surplus.iter().any(|value| !value.is_empty())) {
-            let problem = RowProblem::Width { found: fields.len(), expected: columns.width };
-            return Err(ListFileError::damaged(line, problem));
-        }
+        check_width(&fields, columns.width, line)?;
         match columns.row(&fields, line)? {
             ReadRow::Movie { list_key: Some(other), .. } if other != list_key => {
                 *list.other_lists.entry(other).or_default() += 1;
@@ -84,6 +108,47 @@ fn rows(mut records: Records<'_>, columns: &Columns, about: About, list_key: &st
         list.rows.iter_mut().for_each(|row| row.position = None);
     }
     Ok(list)
+}
+
+/// Checks that a row has as many values as the header, and none beyond it but the empty ones that spreadsheets leave.
+fn check_width(fields: &[&str], expected: usize, line: u64) -> Result<(), ListFileError> {
+    match fields.get(expected..) {
+        Some(surplus) if surplus.iter().all(|value| value.is_empty()) => Ok(()),
+        _ => Err(ListFileError::damaged(line, RowProblem::Width { found: fields.len(), expected })),
+    }
+}
+
+/// The line of a row, and its values.
+pub type Values<const N: usize> = (u64, [String; N]);
+
+/// Reads a table whose header begins with these columns: their values in each row, and its line. `None` if it is another
+/// table.
+///
+/// # Errors
+/// [`ListFileError::Damaged`] if one of the columns is there twice, or a row is damaged.
+pub fn read_columns<const N: usize>(text: &str, columns: [&str; N]) -> Result<Option<Vec<Values<N>>>, ListFileError> {
+    for separator in SEPARATORS {
+        let mut records = Records::new(text, separator);
+        let Ok(Some(line)) = records.next() else { continue };
+        let header = records.fields();
+        let is = |name: &str, column: &str| name.eq_ignore_ascii_case(column);
+        if header.len() < N || !header.iter().zip(columns).all(|(name, column)| is(name, column)) {
+            continue;
+        }
+        if let Some(name) = header[N..].iter().find(|name| columns.iter().any(|column| is(name, column))) {
+            return Err(ListFileError::damaged(line, RowProblem::RepeatedColumn { name: (*name).to_owned() }));
+        }
+        // Spreadsheets leave empty names at the end of the header, too.
+        let width = header.iter().rposition(|name| !name.is_empty()).map_or(N, |last| last + 1);
+        let mut rows = Vec::new();
+        while let Some(line) = records.next()? {
+            let fields = records.fields();
+            check_width(&fields, width, line)?;
+            rows.push((line, std::array::from_fn(|place| fields[place].to_owned())));
+        }
+        return Ok(Some(rows));
+    }
+    Ok(None)
 }
 
 /// Whether the rows of a file are in an order that somebody gave them. Ratings and watched movies are in the order in

@@ -98,46 +98,27 @@ fn quirks_of_exports_are_read() {
 }
 
 #[test]
-fn ids_are_read_in_every_written_form() {
-    for text in [
-        "tt0133093",
-        "TT0133093",
-        "133093",
-        "0133093",
-        "tt00133093",
-        "https://www.imdb.com/title/tt0133093/?ref_=nv_sr_1",
-        "imdb.com/title/tt0133093",
-        "https://m.imdb.com/de/title/tt0133093#cast",
+fn short_ids_and_addresses_of_other_sites_are_no_ids() {
+    for (text, imdb, tmdb) in [
+        ("tt0133093", Some("tt0133093"), None),
+        ("0133093", Some("tt0133093"), None),
+        ("tt13309", None, None),
+        ("07", None, None),
+        ("603", None, Some(603)),
+        ("603.0", None, Some(603)),
+        ("https://m.imdb.com/de/title/tt0133093#cast", Some("tt0133093"), None),
+        ("https://www.imdb.com/title/tt133/", None, None),
+        ("https://notimdb.com/title/tt0133093", None, None),
+        ("https://example.org/?from=https://imdb.com/title/tt0133093", None, None),
+        ("example.org/x://imdb.com/title/tt0133093", None, None),
+        ("https://www.themoviedb.org/movie/603-the-matrix", None, Some(603)),
+        ("https://notthemoviedb.org/movie/603", None, None),
+        ("https://example.org/themoviedb.org/movie/603", None, None),
     ] {
-        assert_eq!(imdb_id(text).as_deref(), Some("tt0133093"), "{text}");
+        assert_eq!(any_id(text), (imdb.map(str::to_owned), tmdb), "{text}");
     }
-    for text in [
-        "",
-        "nm0000206",
-        "tt",
-        "tt12x",
-        "tt0000000",
-        "0",
-        "x133093",
-        "tt12345678901",
-        "٣٣",
-        "https://example.org/tt0133093",
-    ] {
-        assert_eq!(imdb_id(text), None, "{text}");
-    }
-    for text in [
-        "603",
-        " 603 ",
-        "603.0",
-        "603,0",
-        "https://www.themoviedb.org/movie/603-the-matrix",
-        "themoviedb.org/movie/603",
-    ] {
-        assert_eq!(tmdb_id(text), Some(603), "{text}");
-    }
-    for text in ["", "0", "-603", "603.5", "6e2", "99999999999", "https://www.themoviedb.org/tv/603", "tt603"] {
-        assert_eq!(tmdb_id(text), None, "{text}");
-    }
+    let list = parse(b"Name,Year,URL\nHeat,1995,https://notimdb.com/title/tt0133093\n", None, "my-list").unwrap();
+    assert_eq!((list.rows[0].imdb_id.as_deref(), list.rows[0].label()), (None, "Heat".to_owned()));
 }
 
 #[test]
@@ -163,8 +144,113 @@ fn numbers_before_titles_are_no_ids() {
             "{line}"
         );
     }
-    let list = parse(b"603\n12 Monkeys\n8 1/2\n", None, "my-list").unwrap();
-    assert_eq!(list.rows.iter().map(|row| row.tmdb_id).collect::<Vec<_>>(), [Some(603), None, None]);
+}
+
+#[test]
+fn lines_that_may_mean_several_movies_are_not_understood() {
+    for (text, unread) in [
+        ("tt0000001, tt0000002", &[0][..]),
+        ("tt0000001 tt0000002;tt0000003\ntt0000004", &[0]),
+        ("tt0000001\nhttps://www.imdb.com/title/tt0000002/ https://www.imdb.com/title/tt0000003/", &[1]),
+        ("[a](https://www.imdb.com/title/tt0000002/) [b](https://www.imdb.com/title/tt0000003/)\ntt0000004", &[0]),
+        ("0000001 0000002\n603 604\n605", &[0, 1]),
+        ("tt0000001 https://www.imdb.com/title/tt0000001/\ntt0000002 themoviedb.org/movie/603", &[1]),
+        // Numbers beside titles are titles or ids.
+        ("Alien (1979)\n300\n1917\ntt0000001", &[1, 2]),
+        ("603\n12 Monkeys\n8 1/2", &[0, 1, 2]),
+        ("300\nHeat\n", &[0, 1]),
+        ("300\n1917\ntt0000001\nhttps://letterboxd.com/film/heat-1995/", &[3]),
+        ("300\n0133093\nthemoviedb.org/movie/603\n---", &[3]),
+    ] {
+        let list = parse(text.as_bytes(), None, "my-list").unwrap_or_else(|error| panic!("{text}: {error}"));
+        let found: Vec<_> = (0..list.rows.len()).filter(|place| list.rows[*place].unread.is_some()).collect();
+        assert_eq!(found, unread, "{text}");
+    }
+}
+
+#[test]
+fn one_id_is_read_wherever_it_stands_in_a_line() {
+    for (line, title) in [
+        ("1. tt0113277", None),
+        ("12) https://www.imdb.com/title/tt0113277/", None),
+        ("tt0113277 - Heat (1995)", Some("Heat")),
+        ("3. Heat (1995) tt0113277", Some("Heat")),
+        ("- [Heat](https://www.imdb.com/title/tt0113277/)", None),
+        ("tt0113277, 12 Angry Men (1957)", Some("12 Angry Men")),
+        ("tt0113277,", None),
+    ] {
+        let list = parse(format!("{line}\n").as_bytes(), None, "my-list").unwrap();
+        let Row { imdb_id, titles, .. } = &list.rows[0];
+        assert_eq!((imdb_id.as_deref(), titles.first().map(String::as_str)), (Some("tt0113277"), title), "{line}");
+    }
+}
+
+#[test]
+fn number_signs_begin_comments_and_titles() {
+    let text =
+        "#comment\n# Films of (2020)\n#Alive (2020)\n#1 The Matrix (1999)\n#2. Heat (1995)\n#tt0000001\n## (1990)\n#";
+    let list = parse(text.as_bytes(), None, "my-list").unwrap();
+    let titles: Vec<_> = list.rows.iter().map(|row| row.titles.join(" | ")).collect();
+    assert_eq!(titles, ["#Alive", "#1 The Matrix | The Matrix", "#2. Heat | Heat"]);
+    assert_eq!((list.comments, list.unended_line), (5, Some(8)));
+}
+
+#[test]
+fn a_remark_among_many_ids_makes_none_of_them_a_title() {
+    let ids: String = (1..=12).map(|number| format!("{number}\n")).collect();
+    let list = parse(format!("{ids}Total: twelve films\n").as_bytes(), None, "my-list").unwrap();
+    let unread: Vec<_> = list.rows.iter().filter(|row| row.unread.is_some()).map(|row| row.line).collect();
+    assert_eq!(unread, [13]);
+}
+
+#[test]
+fn lines_above_the_header_are_named_or_counted() {
+    for (text, line) in [
+        ("Alien,1979\nBlade Runner,1982\ntitle,year\nToy Story,1995\n", 1),
+        ("My list;;\n;Alien;603\nyear;title;tmdb_id\n1995;Toy Story;862\n", 2),
+        ("tt0000001\tA\n\nconst\ttitle\ntt0000002\tB\n", 1),
+    ] {
+        let error = parse(text.as_bytes(), None, "my-list").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("line {line} names a movie, but stands above the header")), "{error}");
+    }
+    let list = parse(b"Films of my life,2020\n\ntitle,year\nAlien,1979\n", None, "my-list").unwrap();
+    assert_eq!((list.above_header, list.rows.len()), (1, 1), "a heading");
+    let list = parse(b"My favourites,\nof all times\n\ntitle,year\nAlien,1979\n", None, "my-list").unwrap();
+    assert_eq!((list.above_header, list.rows.len(), list.unended_line), (2, 1, None));
+    assert!(SAMPLES.iter().all(|sample| parse(sample.1, None, "my-list").unwrap().above_header == 0));
+}
+
+#[test]
+fn a_last_line_without_a_line_break_is_named() {
+    for (text, line) in [
+        ("title,year\r\nAlien,1979\r\nToy Story,19", Some(3)),
+        ("title,year\nAlien,1979\n\n  ", None),
+        ("62", Some(1)),
+        ("[{\"type\":\"movie\",\"movie\":{\"title\":\"A\",\"year\":1990}}]", None),
+    ] {
+        assert_eq!(parse(text.as_bytes(), None, "my-list").unwrap().unended_line, line, "{text}");
+    }
+}
+
+#[test]
+fn columns_of_a_table_are_read_whole() {
+    let read = |text: &str| read_columns(text, ["line", "movie"]);
+    let row = |line, values: [&str; 2]| (line, values.map(str::to_owned));
+    assert_eq!(read("Line;MOVIE ;;\r\n1; a ;;\n\n2;;\n"), Ok(Some(vec![row(2, ["1", "a"]), row(4, ["2", ""])])));
+    assert_eq!(read("line,movie,note\n1,\"a,\nb\",\n"), Ok(Some(vec![row(2, ["1", "a,\nb"])])));
+    for other in ["", "movie,line\n", "x,line,movie\n", "line\n"] {
+        assert_eq!(read(other), Ok(None), "{other}");
+    }
+    for (text, line) in [
+        ("line,movie,movie\n", 1),
+        ("line,movie\n1,a\n2;b\n", 3),
+        ("line,movie\n1,,a\n", 2),
+        ("line,movie\n1,\"a\n2,b\n", 2),
+        ("line,movie\n1,\"a\" b\n", 2),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("line {line}: ")), "{text}: {error}");
+    }
 }
 
 #[test]
@@ -185,11 +271,15 @@ fn what_is_no_list_is_named() {
         (&b""[..], "the file is empty"),
         (b" \r\n ", "the file is empty"),
         (b"<!DOCTYPE html><html>", "a web page"),
-        (b"PK\x03\x04rest", "a ZIP archive or a spreadsheet"),
+        (b"PK\x03\x04rest", "a ZIP archive, or a workbook of Excel (.xlsx)"),
         (b"\x1f\x8brest", "a gzip file"),
         (b"Dear all,\nhere is my list", "no known kind of list"),
         (b"a,b,c\n1,2,3\n", "no known kind of list"),
         (b"Position,Const,Title\n", "without rows"),
+        (b"movieId,imdbId,tmdbId\n1,0114709,862\n", "give it to `import links`"),
+        (b"tmdb_id;source;metric_type;value;fetched_at\n862;tmdb;budget;1;\n", "a table of metrics, not a list"),
+        (b"tmdb_id,genre\n862,Comedy\n", "a table of genres, not a list"),
+        (b"tconst\ttitleType\tprimaryTitle\ntt0000001\tmovie\tA\n", "give it to `import imdb`"),
         (b"list_key,tmdb_id\nother,603\n", "they are of the lists \"other\": 1; give one of these as the key"),
         (b"tmdb_id,type\n1396,tv\n", "their types are \"tv\": 1"),
         (b"line,position,title,year,problem,candidates,movie\n", "give the list itself, and this file with --resolve"),
@@ -266,11 +356,11 @@ fn damaged_files_are_read_whole_or_not_at_all() {
                 Err(error) => assert!(!error.to_string().is_empty()),
                 Ok(list) => {
                     assert!(list.rows.is_sorted_by(|row, next| row.line < next.line), "{name}");
-                    assert!(list.rows.iter().all(|row| {
+                    for row in &list.rows {
                         let id = row.imdb_id.as_ref().is_none_or(|id| imdb_id(id).as_ref() == Some(id));
-                        id && !row.label().contains(char::is_control)
-                            && row.titles.iter().all(|title| !title.is_empty())
-                    }));
+                        let titles = row.titles.iter().all(|title| !title.is_empty());
+                        assert!(id && titles && !row.label().contains(char::is_control), "{name}: {row:?}");
+                    }
                 }
             }
         }

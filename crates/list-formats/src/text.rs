@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::error::{ListFileError, RowProblem};
+use super::file_kind::FileKind;
 
 /// Encoding of a text file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,22 +26,13 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// Files that people give in place of the list: how they start, what they are, and what to do.
-const NO_LISTS: [(&[u8], &str, &str); 5] = [
-    (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "unpack it and name the list in it, or save the sheet as CSV"),
-    (b"\x1f\x8b", "a gzip file", "unpack it first"),
-    (b"%PDF", "a PDF file", "export the list as CSV"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel file", "save the sheet as CSV"),
-    (b"SQLite format 3", "a SQLite database", "export the list as CSV"),
-];
-
 /// Decodes a text file: UTF-8, UTF-16 or Latin-1. All line breaks of the result are LF.
 ///
 /// # Errors
 /// [`ListFileError`] if the file is empty, of a kind that is no text, or damaged.
 pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding), ListFileError> {
-    if let Some((_, kind, remedy)) = NO_LISTS.iter().find(|(start, ..)| bytes.starts_with(start)) {
-        return Err(ListFileError::NotAList { kind, remedy });
+    if let Some(kind) = FileKind::of(bytes) {
+        return Err(ListFileError::NotAList(kind));
     }
     let (text, encoding) = match bytes {
         [0xFF, 0xFE, rest @ ..] => (Cow::Owned(utf16(rest, u16::from_le_bytes)?), Encoding::Utf16),
@@ -52,12 +44,9 @@ pub fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding), ListFileError> {
     if start.is_empty() {
         return Err(ListFileError::Empty);
     }
-    if start.starts_with("<?xml") {
-        return Err(ListFileError::NotAList { kind: "an XML file", remedy: "export the list as CSV" });
-    }
-    if start.starts_with('<') {
-        let remedy = "download the export itself, not its page; you may have to sign in first";
-        return Err(ListFileError::NotAList { kind: "a web page", remedy });
+    // A page may be in UTF-16.
+    if let Some(kind) = FileKind::of(start.as_bytes()) {
+        return Err(ListFileError::NotAList(kind));
     }
     Ok((unix_line_breaks(text), encoding))
 }
@@ -66,7 +55,7 @@ fn utf16(bytes: &[u8], read: impl Fn([u8; 2]) -> u16) -> Result<String, ListFile
     let units = bytes.chunks(2).map(|pair| read([pair[0], pair.get(1).copied().unwrap_or_default()]));
     char::decode_utf16(units)
         .collect::<Result<_, _>>()
-        .map_err(|_| ListFileError::NotAList { kind: "damaged UTF-16", remedy: "save the file as UTF-8" })
+        .map_err(|_| ListFileError::NotAList(FileKind { name: "damaged UTF-16", remedy: "save the file as UTF-8" }))
 }
 
 /// Reads UTF-8, or Latin-1 if the text is not UTF-8.

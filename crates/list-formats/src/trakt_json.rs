@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::columns::is_other_type;
 use super::error::{ListFileError, shortened};
 use super::format::Format;
-use super::ids::{imdb_id, tmdb_id};
+use super::ids::{tmdb_id, whole_imdb_id};
 use super::list_file::{ListFile, Row, text_value};
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ pub(crate) fn read(text: &str) -> Result<ListFile, ListFileError> {
             line,
             position: item.rank,
             tmdb_id: movie.ids.tmdb.and_then(|id| tmdb_id(id.as_str().unwrap_or(&id.to_string()))),
-            imdb_id: movie.ids.imdb.as_deref().and_then(imdb_id),
+            imdb_id: movie.ids.imdb.as_deref().and_then(whole_imdb_id),
             titles: Some(title).filter(|title| !title.is_empty()).into_iter().collect(),
             year: movie.year,
             ..Row::default()

@@ -60,6 +60,7 @@ fn snapshot() -> SnapshotColumns {
             blind_cultural_impact: random_share(movie, 6),
             blind_people_quality: random_share(movie, 7),
             popularity: random_share(movie, 8),
+            votes: random_share(movie, 9),
             list_keys: lists(movie),
         });
     }

@@ -4,7 +4,7 @@
 const Z: f64 = 1.959_963_984_540_054;
 
 /// Hits among the listed movies. It is both precision and recall at N, because N is the number of listed movies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Accuracy {
     /// Listed movies among the top N.
     pub hits: usize,
@@ -19,6 +19,13 @@ pub struct Interval {
     pub low: f64,
     /// Upper bound.
     pub high: f64,
+}
+
+impl std::ops::AddAssign for Accuracy {
+    fn add_assign(&mut self, other: Self) {
+        self.hits += other.hits;
+        self.listed += other.listed;
+    }
 }
 
 impl Accuracy {

@@ -47,10 +47,26 @@ impl ScoreColumns {
         Some(self.by_id[place] as usize)
     }
 
+    /// All rows, by ascending id of their movies. Other columns have another array, also if they hold the same movies.
+    #[must_use]
+    pub fn rows_by_id(&self) -> &Arc<[u32]> {
+        &self.by_id
+    }
+
     /// The score vector of the movie in this row.
     #[must_use]
     pub fn vector(&self, row: usize) -> ScoreVector {
         ScoreVector(std::array::from_fn(|criterion| self.criteria[criterion][row]))
+    }
+
+    /// For each criterion: the share of the movies that have a lower value than the movie in this row, 0 to 1.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a decade has far fewer than 2^52 movies")]
+    pub fn lower_shares(&self, row: usize) -> [f64; Criterion::COUNT] {
+        std::array::from_fn(|criterion| {
+            let values = &self.criteria[criterion];
+            values.iter().filter(|value| **value < values[row]).count() as f64 / values.len() as f64
+        })
     }
 
     /// Predicate on rows: whether the movie is on the list. False for all rows if the list is unknown.
@@ -264,6 +280,7 @@ pub struct SnapshotColumns {
     published: ScoreColumns,
     blind: ScoreColumns,
     popularity: Vec<f64>,
+    votes: Vec<f64>,
     /// Listed movies of the decade that are not fully imported, so that no ranking contains them.
     pub unhittable: Vec<MovieId>,
 }
@@ -281,6 +298,8 @@ pub struct SnapshotRow<'a> {
     pub blind_people_quality: f64,
     /// `TMDb`'s popularity, 0 where missing.
     pub popularity: f64,
+    /// Number of votes of its rating, 0 where missing.
+    pub votes: f64,
     /// Keys of the lists that contain the movie.
     pub list_keys: Vec<&'a str>,
 }
@@ -295,10 +314,16 @@ impl SnapshotColumns {
         }
     }
 
-    /// `TMDb`'s popularity of each row, 0 where missing; the popularity baseline ranks by it.
+    /// `TMDb`'s popularity of each row, 0 where missing.
     #[must_use]
     pub fn popularity(&self) -> &[f64] {
         &self.popularity
+    }
+
+    /// Number of votes of each row, 0 where missing.
+    #[must_use]
+    pub fn votes(&self) -> &[f64] {
+        &self.votes
     }
 }
 
@@ -309,6 +334,7 @@ pub struct SnapshotColumnsBuilder {
     blind_cultural_impact: Vec<f64>,
     blind_people_quality: Vec<f64>,
     popularity: Vec<f64>,
+    votes: Vec<f64>,
 }
 
 impl SnapshotColumnsBuilder {
@@ -318,6 +344,7 @@ impl SnapshotColumnsBuilder {
         self.blind_cultural_impact.push(row.blind_cultural_impact);
         self.blind_people_quality.push(row.blind_people_quality);
         self.popularity.push(row.popularity);
+        self.votes.push(row.votes);
     }
 
     /// Returns the columns of both bases, without spare capacity. `unhittable` are the listed movies of the decade that
@@ -325,12 +352,13 @@ impl SnapshotColumnsBuilder {
     #[must_use]
     pub fn finish(mut self, unhittable: Vec<MovieId>) -> SnapshotColumns {
         self.popularity.shrink_to_fit();
+        self.votes.shrink_to_fit();
         let published = self.published.finish();
         let blind = published.with_criteria([
             (Criterion::CulturalImpact, self.blind_cultural_impact),
             (Criterion::PeopleQuality, self.blind_people_quality),
         ]);
-        SnapshotColumns { published, blind, popularity: self.popularity, unhittable }
+        SnapshotColumns { published, blind, popularity: self.popularity, votes: self.votes, unhittable }
     }
 }
 

@@ -48,3 +48,30 @@ impl fmt::Display for Criterion {
         f.pad(self.as_str())
     }
 }
+
+/// Which criteria have data. The others cannot tell candidates apart, and their weight would only lower every score; [`Weights::among`](crate::Weights::among) leaves them out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CriteriaWithData([bool; Criterion::COUNT]);
+
+impl CriteriaWithData {
+    /// All criteria.
+    pub const ALL: Self = Self([true; Criterion::COUNT]);
+
+    /// From whether each criterion has data, in criterion order. If none has data, as before the first scores are
+    /// computed, nothing is known, and all of them count.
+    #[must_use]
+    pub fn new(has_data: [bool; Criterion::COUNT]) -> Self {
+        if has_data.contains(&true) { Self(has_data) } else { Self::ALL }
+    }
+
+    /// Whether `criterion` has data.
+    #[must_use]
+    pub fn contains(self, criterion: Criterion) -> bool {
+        self.0[criterion as usize]
+    }
+
+    /// The criteria without data.
+    pub fn missing(self) -> impl Iterator<Item = Criterion> {
+        Criterion::ALL.into_iter().filter(move |criterion| !self.contains(*criterion))
+    }
+}

@@ -8,10 +8,13 @@ mod columns;
 mod criterion;
 mod decade;
 mod eras;
+pub mod learned;
 mod likelihood;
 mod person_quality;
+mod rank_bands;
 mod ranking;
 mod score_formula;
+mod search_text;
 mod title_folding;
 mod validation;
 mod weights;
@@ -21,15 +24,17 @@ pub use columns::{
     Codes, DecadeColumns, DecadeColumnsBuilder, MovieAttributes, MovieRow, ScoreColumns, SnapshotColumns,
     SnapshotColumnsBuilder, SnapshotRow, Titles,
 };
-pub use criterion::Criterion;
+pub use criterion::{CriteriaWithData, Criterion};
 pub use decade::{Decade, DecadeError};
 pub use eras::{Era, pooled_decade};
 pub use likelihood::likelihood;
 pub use person_quality::{PersonRecord, person_quality};
+pub use rank_bands::RankBand;
 pub use ranking::{Filter, Membership, Page, Place, Ranking, Standing};
 pub use score_formula::{Contribution, FORMULA_VERSION, Inputs, ScoreVector};
+pub use search_text::{is_article, one_edit_patterns, search_key, without_article};
 pub use title_folding::fold_title;
-pub use validation::{DecadeReport, Totals};
+pub use validation::{Baseline, DecadeReport, Totals};
 pub use weights::{Weights, WeightsError};
 
 /// Database id of a movie.

@@ -13,7 +13,7 @@ use super::{DecadeColumns, MovieId, ScoreColumns, Weights};
 /// are no ties.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// The score, 0 to 100, or the value that [`Ranking::by`] ranks by.
+    /// The score, 0 to 100, or the value that [`Ranking::by`] or [`Ranking::by_scores`] ranks by.
     pub score: f64,
     /// Movie id.
     pub id: MovieId,
@@ -26,7 +26,7 @@ impl Standing {
         other.score.total_cmp(&self.score).then(self.id.cmp(&other.id))
     }
 
-    fn is_before(&self, other: &Self) -> bool {
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
         self.order(other).is_lt()
     }
 }
@@ -107,6 +107,13 @@ impl Ranking {
         Self { scored: (0..columns.len()).map(|row| (row, standing(columns, row, values[row]))).collect() }
     }
 
+    /// Ranks the movies of `membership` by the scores of their rows. Movies without a score are left out.
+    #[must_use]
+    pub fn by_scores(columns: &ScoreColumns, score: impl Fn(usize) -> Option<f64>, membership: Membership<'_>) -> Self {
+        let scored = |row: usize| Some((row, standing(columns, row, score(row)?)));
+        Self { scored: members(columns, membership).filter_map(scored).collect() }
+    }
+
     /// Number of movies in the ranking.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -122,7 +129,25 @@ impl Ranking {
     /// Returns the best movies that pass `filter` and come after `after` in the ranking: at most `first` of them.
     #[must_use]
     pub fn page(&self, decade: &DecadeColumns, filter: &Filter, after: Option<Standing>, first: usize) -> Page {
-        let matching = self.matching(decade, filter);
+        self.page_of(self.matching(decade, filter), after, first)
+    }
+
+    /// As [`Self::page`], of the movies whose rows also pass `passes`.
+    #[must_use]
+    pub fn page_where(
+        &self,
+        decade: &DecadeColumns,
+        filter: &Filter,
+        passes: impl Fn(usize) -> bool,
+        after: Option<Standing>,
+        first: usize,
+    ) -> Page {
+        let mut matching = self.matching(decade, filter).into_owned();
+        matching.retain(|(row, _)| passes(*row));
+        self.page_of(Cow::Owned(matching), after, first)
+    }
+
+    fn page_of(&self, matching: Cow<'_, [(usize, Standing)]>, after: Option<Standing>, first: usize) -> Page {
         let total = matching.len();
         // Counts the movies after `after` in the same pass in which `best` selects from them.
         let mut following = 0;
@@ -148,6 +173,25 @@ impl Ranking {
         let held = rows.into_iter().filter_map(|row| at(row).map(|i| self.scored[i]));
         // The limit is never reached: `best` only sorts here.
         self.placed(best(held, self.scored.len()))
+    }
+
+    /// The movie directly before the one with this standing, and the one directly after it.
+    #[must_use]
+    pub fn neighbours(&self, standing: &Standing) -> (Option<Place>, Option<Place>) {
+        let (mut previous, mut next) = (None::<&(usize, Standing)>, None::<&(usize, Standing)>);
+        let mut before = 0;
+        for movie in &self.scored {
+            if movie.1.is_before(standing) {
+                before += 1;
+                if previous.is_none_or(|previous| previous.1.is_before(&movie.1)) {
+                    previous = Some(movie);
+                }
+            } else if standing.is_before(&movie.1) && next.is_none_or(|next| movie.1.is_before(&next.1)) {
+                next = Some(movie);
+            }
+        }
+        let place = |rank| move |&(row, standing): &(usize, Standing)| Place { row, standing, rank };
+        (previous.map(place(before)), next.map(place(before + 2)))
     }
 
     /// The scored movies that pass `filter`.
@@ -286,6 +330,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn neighbours_are_the_movies_next_to_each_other_in_the_whole_ranking(decade in decade(), weights in weights()) {
+            let ranking = Ranking::of(&decade.scores, weights, Membership::NotOn("a list"));
+            let all = ranking.top(ranking.len());
+            for (i, place) in all.iter().enumerate() {
+                let expected = (i.checked_sub(1).map(|i| all[i]), all.get(i + 1).copied());
+                prop_assert_eq!(ranking.neighbours(&place.standing), expected);
+            }
+        }
+
         #[test]
         fn concatenated_pages_equal_the_whole_ranking(
             decade in decade(),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Criterion;
+use super::{CriteriaWithData, Criterion};
 
 /// Upper bound of a raw weight. Far above any scale a client uses, and low enough that five of them add up to a finite
 /// number.
@@ -85,6 +85,14 @@ impl Weights {
         self.0[criterion as usize]
     }
 
+    /// These weights without the criteria that have no data, whose shares the others take over in proportion. Unchanged,
+    /// to the bit, if all criteria with a share have data, or none of them has.
+    #[must_use]
+    pub fn among(self, with_data: CriteriaWithData) -> Self {
+        let kept = Criterion::ALL.map(|criterion| if with_data.contains(criterion) { self.of(criterion) } else { 0.0 });
+        if kept == self.0 { self } else { Self::normalised(kept).unwrap_or(self) }
+    }
+
     /// Fingerprint of the weights: the first 16 hexadecimal digits of the SHA-256 of the shares' bits.
     #[must_use]
     pub fn fingerprint(self) -> String {
@@ -130,6 +138,7 @@ pub enum WeightsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ScoreVector;
     use proptest::prelude::*;
 
     fn shares(categories: &Value) -> [f64; 5] {
@@ -180,7 +189,36 @@ mod tests {
         assert_eq!(Weights::normalised([0.0; 5]), Err(WeightsError::AllZero));
     }
 
+    #[test]
+    fn criteria_without_data_leave_their_share_to_the_others() {
+        let with_data = CriteriaWithData::new([true, false, false, true, true]);
+        let weights = Weights::normalised([0.2; 5]).unwrap();
+        assert_close(weights.among(with_data).shares(), [1.0 / 3.0, 0.0, 0.0, 1.0 / 3.0, 1.0 / 3.0]);
+        assert_eq!(weights.among(CriteriaWithData::ALL), weights);
+        assert_eq!(CriteriaWithData::new([false; 5]), CriteriaWithData::ALL);
+        let critics = Weights::normalised([0.0, 1.0, 1.0, 0.0, 0.0]).unwrap();
+        assert_eq!(critics.among(with_data), critics, "nothing would be left");
+    }
+
     proptest! {
+        #[test]
+        fn leaving_out_criteria_without_data_keeps_the_order_of_scores(
+            values in prop::array::uniform2(prop::array::uniform5(0.0..=1.0_f64)),
+            raw in prop::array::uniform5(0.0..=10.0_f64),
+            has_data in prop::array::uniform5(any::<bool>()),
+        ) {
+            prop_assume!(raw.iter().sum::<f64>() > 0.0);
+            let with_data = CriteriaWithData::new(has_data);
+            let weights = Weights::normalised(raw).unwrap();
+            let vectors = values.map(|movie| {
+                ScoreVector(Criterion::ALL.map(|one| if with_data.contains(one) { movie[one as usize] } else { 0.0 }))
+            });
+            let [a, b] = vectors.map(|vector| vector.score(weights));
+            let [c, d] = vectors.map(|vector| vector.score(weights.among(with_data)));
+            prop_assert!((a - b).abs() < 1e-9 || (a > b) == (c > d));
+            prop_assert!(c >= a - 1e-9, "scores do not fall");
+        }
+
         #[test]
         fn written_categories_map_back_to_the_same_weights(raw in prop::array::uniform5(0.0..=1e6_f64)) {
             prop_assume!(raw.iter().sum::<f64>() > 0.0);

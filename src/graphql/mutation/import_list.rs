@@ -105,7 +105,7 @@ enum ListMatch {
     ImdbId,
     /// By exact title and year.
     Title,
-    /// By title and year, without regard to case and accents.
+    /// By title and year, without regard to case, accents and an article after a comma.
     FoldedTitle,
     /// By such a title, with a year that differs by one.
     NearYear,
@@ -125,7 +125,9 @@ enum UnmatchedReason {
     Taken,
     /// The movie is not in the database.
     Absent,
-    /// The row has neither an ID nor a title.
+    /// Another row names the movie with another position or edition.
+    Disagrees,
+    /// The row has neither an ID nor a title with its year, or several IDs.
     Unreadable,
 }
 
@@ -156,6 +158,11 @@ impl ListImport {
     /// Rows of the text that name a movie.
     async fn rows(&self) -> usize {
         self.imported.file.rows.len()
+    }
+
+    /// What to check in the text, such as lines above the header that were not read.
+    async fn notes(&self) -> Vec<String> {
+        self.imported.notes()
     }
 
     /// Movies on the list after the import.

@@ -2,6 +2,7 @@
 //! costs.
 
 mod lists;
+mod models;
 mod movie_lookup;
 mod nodes;
 mod rankings;
@@ -19,6 +20,7 @@ pub struct Query(
     weight_profiles::ProfileQueries,
     movie_lookup::MovieQueries,
     lists::ListQueries,
+    models::ModelQueries,
     status::StatusQueries,
     nodes::NodeQueries,
 );

@@ -2,11 +2,12 @@
 
 use async_graphql::{Context, ID, Interface, Object};
 
+use crate::graphql::complexity;
 use crate::graphql::context::{RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
 use crate::graphql::root_fields::query_field;
-use crate::graphql::types::movie_prediction::Movie;
+use crate::graphql::types::movie_prediction::{Movie, Prediction};
 use crate::graphql::types::people::Person;
 use crate::graphql::types::profile::Profile;
 
@@ -20,6 +21,7 @@ pub(super) enum Node {
     Movie(Movie),
     Person(Person),
     Profile(Profile),
+    Prediction(Prediction),
 }
 
 impl Node {
@@ -32,6 +34,9 @@ impl Node {
                 Ok(profile.cloned().map(|profile| Self::Profile(Profile(profile))))
             }
             Some(NodeId::Person(id)) => Ok(Person::find(context, id).await?.map(Self::Person)),
+            Some(NodeId::Prediction(id, ranking)) => {
+                Ok(Prediction::find(context, id, &ranking).await?.map(Self::Prediction))
+            }
             None => Ok(None),
         }
     }
@@ -43,13 +48,17 @@ pub(super) struct NodeQueries;
 
 #[Object]
 impl NodeQueries {
-    /// The movie, person or profile with this global ID. Null if it does not exist.
+    /// The movie, person, profile or prediction with this global ID. Null if it does not exist. A prediction is computed
+    /// again: its rank and score are the current ones. Null also for the prediction of a learned ranking that is no longer
+    /// served.
+    #[graphql(complexity = "complexity::RANK + child_complexity")]
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Global ID")] id: ID) -> Option<Result<Node, ApiError>> {
         query_field(ctx, Node::find(context(ctx), &id)).await.transpose()
     }
 
-    /// Movies, people and profiles by global ID, in the order of `ids`. An entry is null if its object does not exist.
-    #[graphql(complexity = "ids.len().min(MAX_NODE_IDS) * child_complexity")]
+    /// Movies, people, profiles and predictions by global ID, as `node` returns them, in the order of `ids`. An entry is null
+    /// if its object does not exist.
+    #[graphql(complexity = "ids.len().min(MAX_NODE_IDS) * (complexity::RANK + child_complexity)")]
     async fn nodes(
         &self,
         ctx: &Context<'_>,

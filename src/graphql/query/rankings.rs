@@ -13,9 +13,10 @@ use crate::graphql::pagination::{Edge, page_size};
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::date::Timestamp;
 use crate::graphql::types::movie_prediction::{Prediction, PredictionConnection, RankingFields};
-use crate::graphql::types::prediction_filter::PredictionFilter;
+use crate::graphql::types::prediction_filter::{PredictionFilter, ResolvedFilter};
+use crate::graphql::types::ranking_kind::RankingKind;
 use crate::graphql::types::weights::WeightsInput;
-use crate::scoring::{Decade, Filter};
+use crate::scoring::Decade;
 use crate::services::ServiceError;
 use crate::services::predictions::{ListStatus, PageRequest};
 
@@ -47,11 +48,12 @@ impl RankingQueries {
             desc = "Lowest `dataVersion` that the response may have; `CONFLICT` if the data has not reached it. Null: any"
         )]
         at_least: Option<i64>,
+        #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Result<PredictionConnection, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
-            let params = context.ranking_params(profile, weights, list).await?;
-            let filter = filter.unwrap_or_default().resolve(context).await?;
+            let params = context.ranking_params(profile, weights, list, ranking.into()).await?;
+            let filter = filter.unwrap_or_default().resolve(context, &params).await?;
             let paging = Paging { first, after: after.as_deref(), at_least };
             ranking_page(context, params, decade, ListStatus::Candidates, filter, paging).await
         })
@@ -71,10 +73,11 @@ impl RankingQueries {
             default_with = "DEFAULT_LIST.to_owned()"
         )]
         list: String,
+        #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);
         query_field(ctx, async {
-            let params = Arc::new(context.ranking_params(profile, weights, list).await?);
+            let params = Arc::new(context.ranking_params(profile, weights, list, ranking.into()).await?);
             match by.find(context).await? {
                 Some(movie) => Prediction::of_movie(context, &movie.0, params).await.map(Some),
                 None => Ok(None),
@@ -105,12 +108,13 @@ impl RankingQueries {
             desc = "Lowest `dataVersion` that the response may have; `CONFLICT` if the data has not reached it. Null: any"
         )]
         at_least: Option<i64>,
+        #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Result<PredictionConnection, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
-            let params = context.ranking_params(profile, weights, list).await?;
+            let params = context.ranking_params(profile, weights, list, ranking.into()).await?;
             let paging = Paging { first, after: after.as_deref(), at_least };
-            ranking_page(context, params, decade, ListStatus::Listed, Filter::default(), paging).await
+            ranking_page(context, params, decade, ListStatus::Listed, ResolvedFilter::default(), paging).await
         })
         .await
     }
@@ -132,7 +136,7 @@ async fn ranking_page(
     params: RankingParams,
     decade: i32,
     status: ListStatus,
-    filter: Filter,
+    filter: ResolvedFilter,
     paging: Paging<'_>,
 ) -> Result<PredictionConnection, ApiError> {
     let decade = Decade::starting(decade).map_err(ServiceError::from)?;
@@ -143,10 +147,11 @@ async fn ranking_page(
     let request = PageRequest {
         list: params.list.clone(),
         decade,
-        weights: params.selection.weights,
+        by: params.selection.ranked_by(),
+        min_probability: filter.min_probability,
         custom: params.custom,
         status,
-        filter,
+        filter: filter.movies,
         after: cursors.read(paging.after)?,
         first: page_size(paging.first)?,
     };
@@ -158,8 +163,13 @@ async fn ranking_page(
         }
         Some(at_least) => predictions.page_at_least(request, at_least).await?,
     };
-    let fields =
-        RankingFields { total_count: page.total, data_version: page.data_version, as_of: Timestamp(page.as_of) };
+    let fields = RankingFields {
+        total_count: page.total,
+        data_version: page.data_version,
+        as_of: Timestamp(page.as_of),
+        ranking: if page.model_version.is_some() { params.ranking.into() } else { RankingKind::Formula },
+        model_version: page.model_version,
+    };
     let mut connection = PredictionConnection::with_additional_fields(page.has_previous, page.has_next, fields);
     let params = Arc::new(params);
     connection.edges.extend(page.movies.into_iter().map(|scored| {

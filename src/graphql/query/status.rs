@@ -2,10 +2,12 @@
 
 use async_graphql::{Context, Enum, Object, SimpleObject};
 
+use crate::graphql::complexity;
 use crate::graphql::context::context;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::date::Timestamp;
+use crate::graphql::types::weights::CriterionName;
 use crate::services::status::{self, Status};
 use crate::store;
 
@@ -19,6 +21,14 @@ impl StatusQueries {
     async fn data_origin(&self, ctx: &Context<'_>) -> Result<DataOrigin, ApiError> {
         let context = context(ctx);
         query_field(ctx, async { Ok(context.services().reference.data_origin().await?.into()) }).await
+    }
+
+    /// Criteria that are left out of all weights for lack of data, as of the latest snapshot: nothing tells them, or, for
+    /// cultural impact, only membership of a single list. Their weight in a breakdown is 0; the other criteria share it.
+    #[graphql(complexity = "complexity::FILTER_VALUES")]
+    async fn criteria_without_data(&self, ctx: &Context<'_>) -> Result<Vec<CriterionName>, ApiError> {
+        let context = context(ctx);
+        query_field(ctx, async { Ok(context.reference().await?.criteria.missing().map(Into::into).collect()) }).await
     }
 
     /// Service version and data freshness.
@@ -59,6 +69,8 @@ pub(super) struct ServiceStatus {
     target_lists: Vec<String>,
     /// The target lists as they are chosen now, ordered by key, and whether they can be validated already.
     targets: Vec<TargetList>,
+    /// Criteria that are left out of all weights for lack of data, as `criteriaWithoutData` returns them.
+    criteria_without_data: Vec<CriterionName>,
 }
 
 /// A target list.
@@ -97,6 +109,7 @@ impl From<Status> for ServiceStatus {
             snapshot_at: status.snapshot_at.map(Timestamp),
             target_lists: status.target_lists,
             targets: status.targets.into_iter().map(TargetList::from).collect(),
+            criteria_without_data: status.criteria_without_data.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::graphql::default_arguments::DEFAULT_LIST;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::decade_validation::{DecadeValidation, ScoreBasis, ValidationParams};
+use crate::graphql::types::ranking_kind::RankingKind;
 use crate::graphql::types::validation_report::{ProfileComparison, Validation};
 use crate::graphql::types::weights::WeightsInput;
 use crate::scoring::Decade;
@@ -39,10 +40,12 @@ impl ValidationQueries {
             default
         )]
         basis: ScoreBasis,
+        #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Result<Validation, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
-            let ranking = Arc::new(context.ranking_params(profile, weights, list).await?);
+            check_basis(ranking, basis)?;
+            let ranking = Arc::new(context.ranking_params(profile, weights, list, ranking.into()).await?);
             let services = context.services();
             let report = services.validation.of_all(&ranking.list, ranking.for_validation(), basis.into()).await?;
             Ok(Validation { report, params: ValidationParams { ranking, basis } })
@@ -52,6 +55,7 @@ impl ValidationQueries {
 
     /// How accurately a ranking predicts the target list in one decade.
     #[graphql(complexity = "complexity::VALIDATION + child_complexity")]
+    #[expect(clippy::too_many_arguments, reason = "the contract's arguments")]
     async fn decade_validation(
         &self,
         ctx: &Context<'_>,
@@ -68,11 +72,13 @@ impl ValidationQueries {
             default
         )]
         basis: ScoreBasis,
+        #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Result<DecadeValidation, ApiError> {
         let context = context(ctx);
         query_field(ctx, async {
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
-            let ranking = Arc::new(context.ranking_params(profile, weights, list).await?);
+            check_basis(ranking, basis)?;
+            let ranking = Arc::new(context.ranking_params(profile, weights, list, ranking.into()).await?);
             let (services, weights) = (context.services(), ranking.for_validation());
             let report = services.validation.of_decade(&ranking.list, decade, weights, basis.into()).await?;
             Ok(DecadeValidation { report, params: ValidationParams { ranking, basis } })
@@ -105,4 +111,15 @@ impl ValidationQueries {
         })
         .await
     }
+}
+
+/// Checks that scores of this basis exist: a learned ranking has blind ones alone.
+///
+/// # Errors
+/// `BAD_USER_INPUT` if not.
+fn check_basis(ranking: RankingKind, basis: ScoreBasis) -> Result<(), ApiError> {
+    if ranking != RankingKind::Formula && basis == ScoreBasis::AsPublished {
+        return Err(ApiError::bad_input("basis", "a learned ranking has blind scores only: leave it out"));
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use crate::graphql::context::context;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::profile::Profile;
+use crate::services::profiles::named;
 
 /// Queries for profiles.
 #[derive(Default)]
@@ -36,7 +37,7 @@ impl ProfileQueries {
     ) -> Option<Result<Profile, ApiError>> {
         query_field(ctx, async {
             let profiles = context(ctx).profiles().await?;
-            Ok(profiles.iter().find(|profile| profile.name == name).cloned().map(Profile))
+            Ok(named(profiles, &name).cloned().map(Profile))
         })
         .await
         .transpose()

@@ -14,6 +14,7 @@ use crate::graphql::error::ApiError;
 use crate::graphql::pagination::bounded;
 use crate::graphql::root_fields::instrument_field;
 use crate::graphql::types::movie_prediction::Prediction;
+use crate::graphql::types::ranking_kind::RankingKind;
 use crate::graphql::types::weights::WeightsInput;
 use crate::scoring::Decade;
 use crate::services::ServiceError;
@@ -36,6 +37,8 @@ pub(super) struct PredictionBatch {
     total: usize,
     /// Whether this is the last batch.
     complete: bool,
+    /// What ranked the movies: `FORMULA` also if no learned ranking of the list is served.
+    ranking: RankingKind,
     /// Whether newer scores are being computed. This stream uses the cached ones.
     stale: bool,
 }
@@ -63,14 +66,15 @@ impl PredictionStreamSubscription {
         #[graphql(desc = "First year of the decade, such as 1990", default_with = "DEFAULT_DECADE")] decade: i32,
         #[graphql(desc = "Maximum number of movies, 1 to 2,000", default = 500)] limit: i32,
         #[graphql(desc = "Movies per batch, 1 to 100", default = 25)] batch_size: i32,
+        #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Result<BoxStream<'static, PredictionBatch>, ApiError> {
         let context = context(ctx);
         instrument_field("Subscription", ctx, async {
             let (limit, size) = (bounded("limit", limit, LIMIT_MAX)?, bounded("batchSize", batch_size, BATCH_MAX)?);
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
-            let params = Arc::new(context.ranking_params(profile, weights, list).await?);
+            let params = Arc::new(context.ranking_params(profile, weights, list, ranking.into()).await?);
             let predictions = &context.services().predictions;
-            let top = predictions.top(&params.list, decade, params.selection.weights, limit, &[]).await?;
+            let top = predictions.top(&params.list, decade, &params.selection.ranked_by(), limit, &[]).await?;
             let stale = DependencyScope::current().is_some_and(|scope| scope.snapshot().stale > 0);
             Ok(count_open(ctx, batches(top.movies, size, params, stale)))
         })
@@ -91,7 +95,14 @@ fn batches(
         let end = (start + size).min(total);
         let prediction = |scored: &ScoredMovie| Prediction::ranked(scored.clone(), Arc::clone(&params));
         let predictions = movies[start..end].iter().map(prediction).collect();
-        PredictionBatch { predictions, received: end, total, complete: end == total, stale }
+        PredictionBatch {
+            predictions,
+            received: end,
+            total,
+            complete: end == total,
+            ranking: params.ranked_by().into(),
+            stale,
+        }
     };
     iter(starts).map(batch)
 }

@@ -14,8 +14,10 @@ use crate::graphql::metrics::{Dropped, GraphqlMetrics};
 use crate::graphql::pagination::bounded;
 use crate::graphql::root_fields::instrument_field;
 use crate::graphql::types::movie_prediction::Prediction;
+use crate::graphql::types::ranking_kind::RankingKind;
 use crate::scoring::Decade;
 use crate::services::ServiceError;
+use crate::services::learned;
 use crate::services::live_updates::{self, Change, Update, UpdateParams, UpdateStream};
 
 /// Maximum number of candidates that a subscription follows. A choice: five pages of the maximum size; each change of
@@ -60,6 +62,7 @@ impl PredictionUpdatesSubscription {
     /// Changes among the `top` best candidates of a decade. They are usually sent within a second of each change of the
     /// data, until the client completes the subscription. It fails if the profile is deleted or deactivated.
     #[graphql(complexity = "complexity::RANKING + child_complexity")]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the field in the schema")]
     async fn prediction_updates(
         &self,
         ctx: &Context<'_>,
@@ -77,15 +80,20 @@ impl PredictionUpdatesSubscription {
             default = false
         )]
         initial: bool,
+        #[graphql(desc = "What to rank by. `profile` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Result<BoxStream<'static, Result<PredictionUpdate, ApiError>>, ApiError> {
         let context = context(ctx);
         instrument_field("Subscription", ctx, async {
             let top = bounded("top", top, TOP_MAX)?;
             let decade = Decade::starting(decade).map_err(ServiceError::from)?;
             let list = context.list(list).await?;
-            let params = UpdateParams { profile, list: list.clone(), decade, top, initial };
+            let ranking = learned::RankingKind::from(ranking);
+            if ranking.variant().is_some() && profile.is_some() {
+                return Err(ApiError::bad_input("ranking", "a learned ranking has no profile: leave `profile` out"));
+            }
+            let params = UpdateParams { profile, list: list.clone(), decade, top, initial, ranking };
             let stream = UpdateStream::start(Arc::clone(context.services()), params).await?;
-            Ok(count_open(ctx, updates(stream, list, ctx.data_unchecked::<GraphqlMetrics>().clone())))
+            Ok(count_open(ctx, updates(stream, (list, ranking), ctx.data_unchecked::<GraphqlMetrics>().clone())))
         })
         .await
     }
@@ -95,15 +103,15 @@ impl PredictionUpdatesSubscription {
 /// deleted.
 fn updates(
     stream: UpdateStream,
-    list: String,
+    of: (String, learned::RankingKind),
     metrics: GraphqlMetrics,
 ) -> impl Stream<Item = Result<PredictionUpdate, ApiError>> + Send + 'static {
     let next = move |stream: Option<UpdateStream>| {
-        let (list, metrics) = (list.clone(), metrics.clone());
+        let (of, metrics) = (of.clone(), metrics.clone());
         async move {
             let mut stream = stream?;
             match stream.next().await {
-                Ok(change) => Some((prediction_updates(change, list), Some(stream))),
+                Ok(change) => Some((prediction_updates(change, of), Some(stream))),
                 Err(error) => {
                     metrics.subscriptions_dropped(Dropped::Error, 1);
                     Some((vec![Err(error.into())], None))
@@ -115,9 +123,12 @@ fn updates(
 }
 
 /// Converts the updates of a change to schema types, in the same order.
-fn prediction_updates(change: Change, list: String) -> Vec<Result<PredictionUpdate, ApiError>> {
+fn prediction_updates(
+    change: Change,
+    (list, ranking): (String, learned::RankingKind),
+) -> Vec<Result<PredictionUpdate, ApiError>> {
     let Change { updates, selection, data_version } = change;
-    let params = Arc::new(RankingParams { selection, custom: false, list });
+    let params = Arc::new(RankingParams { selection, custom: false, list, ranking });
     let convert = |Update { kind, movie, previous_rank }| {
         let prediction = Prediction::ranked(movie, Arc::clone(&params));
         Ok(PredictionUpdate { kind: kind.into(), prediction, previous_rank, data_version })

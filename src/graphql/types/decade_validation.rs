@@ -5,11 +5,13 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, Object};
 
 use super::movie_prediction::Movie;
-use super::validation_total::{Interval, ValidationTotal};
+use super::ranking_kind::RankingKind;
+use super::validation_total::{BaselineAccuracy, Interval, ValidationTotal};
 use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::{Connection, CountFields, CursorScope, Edge, page_size};
+use crate::scoring::learned::points;
 use crate::scoring::{Basis, DecadeReport, MovieId, Place, Standing};
 
 /// The basis of a validation: which scores it ranks by. Scores depend on the lists that a movie is on. If the target list
@@ -34,7 +36,7 @@ pub(in crate::graphql) struct ValidationParams {
 
 /// Accuracy of a ranking in one decade.
 pub(in crate::graphql) struct DecadeValidation {
-    pub(in crate::graphql) report: DecadeReport,
+    pub(in crate::graphql) report: Arc<DecadeReport>,
     pub(in crate::graphql) params: ValidationParams,
 }
 
@@ -55,7 +57,30 @@ impl DecadeValidation {
         let decade = self.report.decade.to_string();
         let basis = format!("{:?}", Basis::from(self.params.basis));
         let scope = context.cursors(&[which, &self.params.ranking.key(), &decade, &basis]);
-        page_of(movies, scope, first, after, RankedMovie)
+        let is_learned = self.params.ranking.selection.model.is_some();
+        page_of(movies, scope, first, after, |movie| RankedMovie { movie, is_learned })
+    }
+
+    fn hits_page(
+        &self,
+        context: &RequestContext,
+        first: i32,
+        after: Option<&str>,
+    ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
+        let movies: Vec<_> = self.report.hits.iter().copied().map(ReportedMovie::Ranked).collect();
+        self.page(context, "hits", &movies, first, after)
+    }
+
+    fn missed_page(
+        &self,
+        context: &RequestContext,
+        first: i32,
+        after: Option<&str>,
+    ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
+        let missed = self.report.missed.iter().copied().map(ReportedMovie::Ranked);
+        let unhittable = self.report.unhittable.iter().copied().map(ReportedMovie::Unranked);
+        let movies: Vec<_> = missed.chain(unhittable).collect();
+        self.page(context, "missed", &movies, first, after)
     }
 }
 
@@ -67,6 +92,11 @@ impl DecadeValidation {
     /// First year of the decade.
     async fn decade(&self) -> i32 {
         self.report.decade.year()
+    }
+
+    /// What ranked the movies: `FORMULA` also if no learned ranking of the list is served.
+    async fn ranking(&self) -> RankingKind {
+        self.params.ranking.ranked_by().into()
     }
 
     /// N: the number of movies of the decade that are on the list, fully imported or not.
@@ -104,9 +134,15 @@ impl DecadeValidation {
         self.total().lift
     }
 
-    /// Accuracy of a ranking by TMDb popularity alone, for comparison. Null if no movie is listed.
+    /// Accuracy of a ranking by TMDb popularity alone, for comparison; by the number of votes if the decade has no
+    /// popularity. Null if no movie is listed, or the data has neither.
     async fn baseline_accuracy(&self) -> Option<f64> {
         self.total().baseline_accuracy
+    }
+
+    /// Accuracies of simple rankings, for comparison.
+    async fn baselines(&self) -> Vec<BaselineAccuracy> {
+        self.total().baselines
     }
 
     /// Number of unhittable movies: on the list, but not fully imported, so that no ranking contains them.
@@ -116,29 +152,53 @@ impl DecadeValidation {
 
     /// The hits: listed movies in the top N, highest score first.
     #[graphql(complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity")]
+    async fn hit_movies(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
+        self.hits_page(context(ctx), first, after.as_deref())
+    }
+
+    /// The same as `hitMovies`.
+    #[graphql(
+        complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity",
+        deprecation = "use `hitMovies`"
+    )]
     async fn hit_films(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
-        let movies: Vec<_> = self.report.hits.iter().copied().map(ReportedMovie::Ranked).collect();
-        self.page(context(ctx), "hits", &movies, first, after.as_deref())
+        self.hits_page(context(ctx), first, after.as_deref())
     }
 
     /// The misses: listed movies that are not in the top N, highest score first. Movies that are not fully imported come
     /// last.
     #[graphql(complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity")]
+    async fn missed_movies(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
+        self.missed_page(context(ctx), first, after.as_deref())
+    }
+
+    /// The same as `missedMovies`.
+    #[graphql(
+        complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity",
+        deprecation = "use `missedMovies`"
+    )]
     async fn missed_films(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
     ) -> Result<Connection<RankedMovie, CountFields>, ApiError> {
-        let missed = self.report.missed.iter().copied().map(ReportedMovie::Ranked);
-        let unhittable = self.report.unhittable.iter().copied().map(ReportedMovie::Unranked);
-        let movies: Vec<_> = missed.chain(unhittable).collect();
-        self.page(context(ctx), "missed", &movies, first, after.as_deref())
+        self.missed_page(context(ctx), first, after.as_deref())
     }
 
     /// The false positives: movies in the top N that are not on the list, highest score first.
@@ -202,29 +262,46 @@ impl ReportedMovie {
 }
 
 /// The schema type of a [`ReportedMovie`].
-pub(in crate::graphql) struct RankedMovie(ReportedMovie);
+pub(in crate::graphql) struct RankedMovie {
+    movie: ReportedMovie,
+    /// Whether a learned ranking has ranked it.
+    is_learned: bool,
+}
+
+impl RankedMovie {
+    /// What the movie is ranked by.
+    fn value(&self) -> Option<f64> {
+        match self.movie {
+            ReportedMovie::Ranked(place) => Some(place.standing.score),
+            ReportedMovie::Unranked(_) => None,
+        }
+    }
+}
 
 /// A movie in the ranking of a validation, or a listed movie that the ranking does not contain.
 #[Object]
 impl RankedMovie {
     /// Rank among all fully imported movies of the decade, starting at 1. Null if the movie is not fully imported.
     async fn rank(&self) -> Option<usize> {
-        match self.0 {
+        match self.movie {
             ReportedMovie::Ranked(place) => Some(place.rank),
             ReportedMovie::Unranked(_) => None,
         }
     }
 
-    /// Score on the requested basis, 0 to 100. Null if the movie is not fully imported.
+    /// Score on the requested basis, 0 to 100. Null if the movie is not fully imported, or a learned ranking ranks.
     async fn score(&self) -> Option<f64> {
-        match self.0 {
-            ReportedMovie::Ranked(place) => Some(place.standing.score),
-            ReportedMovie::Unranked(_) => None,
-        }
+        self.value().filter(|_| !self.is_learned)
+    }
+
+    /// Score of the learned ranking in points. Null if the formula ranks, the movie is not fully imported, or the learned
+    /// ranking has not scored it yet.
+    async fn learned_score(&self) -> Option<f64> {
+        self.value().filter(|value| self.is_learned && *value > f64::MIN).map(points)
     }
 
     /// The movie.
     async fn movie(&self, ctx: &Context<'_>) -> Result<Movie, ApiError> {
-        context(ctx).movie(self.0.id()).await
+        context(ctx).movie(self.movie.id()).await
     }
 }

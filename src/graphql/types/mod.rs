@@ -5,12 +5,17 @@
 
 pub(in crate::graphql) mod date;
 pub(in crate::graphql) mod decade_validation;
+pub(in crate::graphql) mod hit_rate;
+pub(in crate::graphql) mod model;
 pub(in crate::graphql) mod movie_details;
+pub(in crate::graphql) mod movie_links;
 pub(in crate::graphql) mod movie_list;
 pub(in crate::graphql) mod movie_prediction;
 pub(in crate::graphql) mod people;
 pub(in crate::graphql) mod prediction_filter;
 pub(in crate::graphql) mod profile;
+pub(in crate::graphql) mod ranking_kind;
+pub(in crate::graphql) mod reason;
 pub(in crate::graphql) mod score;
 pub(in crate::graphql) mod validation_report;
 pub(in crate::graphql) mod validation_total;

@@ -52,7 +52,13 @@ impl MovieList {
         self.0.updated_at.map(Timestamp)
     }
 
-    /// Movies on the list, including those that are not fully imported or have no release date.
+    /// Number of movies on the list, including those that are not fully imported or have no release date.
+    async fn movie_count(&self, ctx: &Context<'_>) -> Result<usize, ApiError> {
+        self.counted(ctx, |summary| summary.movies).await
+    }
+
+    /// The same as `movieCount`.
+    #[graphql(deprecation = "use `movieCount`")]
     async fn films(&self, ctx: &Context<'_>) -> Result<usize, ApiError> {
         self.counted(ctx, |summary| summary.movies).await
     }

@@ -7,23 +7,36 @@ use chrono::Datelike;
 use futures_util::FutureExt;
 
 use super::date::{Date, Timestamp};
-use super::movie_details::{Country, FestivalRecord, Genre, ListMembership, Metric};
-use super::people::{Credit, CreditedPerson, in_department};
+use super::hit_rate::HitRate;
+use super::movie_details::{Country, FestivalRecord, Genre, Language, ListMembership, Metric, PosterSize, Ratings};
+use super::movie_links;
+use super::people::{Credit, CreditedPerson, Person, in_department};
 use super::profile::Profile;
-use super::score::{PredictionStatus, ScoreContribution, ScoreSource, UnrankedReason};
+use super::ranking_kind::RankingKind;
+use super::reason::Reason;
+use super::score::{CriterionStanding, PredictionStatus, ScoreContribution, ScoreSource, UnrankedReason};
 use super::weights::WeightsInput;
 use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, RequestContext, context};
 use crate::graphql::default_arguments::DEFAULT_LIST;
 use crate::graphql::error::ApiError;
 use crate::graphql::error_code::ErrorCode;
-use crate::graphql::id::{NodeId, opaque};
-use crate::graphql::loaders::{LiveScoreOf, MovieCountries, MovieCredits, MovieFestivals, MovieGenres, MovieMetrics};
+use crate::graphql::id::NodeId;
+use crate::graphql::loaders::{
+    LiveScoreOf, MovieCountries, MovieCredits, MovieDescription, MovieDirectors, MovieFestivals, MovieGenres,
+    MovieMetrics,
+};
 use crate::graphql::pagination::{Connection, CountFields, Edge, OrderedCursor, page_size};
+use crate::scoring::learned::{Explanation, points};
 use crate::scoring::{Decade, MovieId, Standing, likelihood};
+use crate::services::learned::LearnedScore;
 use crate::services::movies::DetailKey;
 use crate::services::predictions::ScoredMovie;
-use crate::store::{self, ColumnsSource};
+use crate::store::{self, ColumnsSource, MovieSearch};
+
+/// Up to how many movies of a search are counted. A choice: the first 1,000 are found within some milliseconds, while
+/// millions could match.
+const COUNT_MAX: usize = 1_000;
 
 impl RequestContext {
     /// Loads a movie whose ID comes from another part of the result.
@@ -44,8 +57,30 @@ impl RequestContext {
     }
 }
 
-/// A page of movies, ordered by title.
-pub(in crate::graphql) type MovieConnection = async_graphql::connection::Connection<OrderedCursor, Movie>;
+/// A page of movies.
+pub(in crate::graphql) type MovieConnection = async_graphql::connection::Connection<OrderedCursor, Movie, MovieCount>;
+
+/// What a page of movies is part of.
+pub(in crate::graphql) enum MovieCount {
+    /// The movies whose folded title contains a text.
+    Titled(String),
+    /// The movies that a search finds.
+    Found(MovieSearch),
+}
+
+/// Fields of a page of movies in addition to its movies.
+#[Object]
+impl MovieCount {
+    /// Number of movies on all pages, counted up to 1,000: 1000 stands for 1,000 or more.
+    #[graphql(complexity = "complexity::RANKING")]
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<usize, ApiError> {
+        let movies = &context(ctx).services().movies;
+        Ok(match self {
+            Self::Titled(folded) => movies.titled(folded, None, COUNT_MAX).await?.len(),
+            Self::Found(search) => movies.search(search, None, COUNT_MAX).await?.len(),
+        })
+    }
+}
 
 /// `NOT_FOUND` for a movie that existed earlier in the same operation.
 fn movie_deleted() -> ApiError {
@@ -60,6 +95,16 @@ impl Movie {
     /// decade, every version does.
     fn detail_key(&self) -> DetailKey<MovieId> {
         DetailKey { id: self.0.id, decade: self.0.release_date.and_then(Decade::of) }
+    }
+
+    /// What the movie is about; `None` if it was deleted in the meantime.
+    async fn description(&self, ctx: &Context<'_>) -> Result<Option<Arc<store::Description>>, ApiError> {
+        context(ctx).load(MovieDescription(self.detail_key())).await
+    }
+
+    /// The URL of an image of this movie; `None` without an image server.
+    fn image(ctx: &Context<'_>, size: PosterSize, path: &str) -> Option<String> {
+        context(ctx).services().posters.as_ref()?.image(size.directory(), path)
     }
 }
 
@@ -79,6 +124,28 @@ impl Movie {
     /// IMDb ID, such as "tt0111161". Null if unknown.
     async fn imdb_id(&self) -> Option<&str> {
         self.0.imdb_id.as_deref()
+    }
+
+    /// Readable name of the movie in URLs, such as "603-the-matrix": its TMDb ID, or else its IMDb ID, or else its global
+    /// ID, and its title in plain letters. `movie(by: {slug})` finds the movie by the part before the first hyphen, so old
+    /// slugs remain valid when a title changes.
+    async fn slug(&self) -> String {
+        movie_links::slug(&self.0)
+    }
+
+    /// Page of the movie at TMDb. Null without a TMDb ID.
+    async fn tmdb_url(&self) -> Option<String> {
+        movie_links::tmdb_url(&self.0)
+    }
+
+    /// Page of the movie at IMDb. Null without an IMDb ID.
+    async fn imdb_url(&self) -> Option<String> {
+        movie_links::imdb_url(&self.0)
+    }
+
+    /// Page of the movie at Letterboxd. Null without a TMDb ID and an IMDb ID.
+    async fn letterboxd_url(&self) -> Option<String> {
+        movie_links::letterboxd_url(&self.0)
     }
 
     /// Title.
@@ -106,10 +173,51 @@ impl Movie {
         self.0.original_language.as_deref()
     }
 
+    /// Original language. Null if unknown.
+    async fn language(&self) -> Option<Language> {
+        self.0.original_language.as_deref().map(Language::of)
+    }
+
+    /// Title in the original language. Null if unknown.
+    async fn original_title(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        Ok(self.description(ctx).await?.and_then(|description| description.original_title.clone()))
+    }
+
+    /// Summary of the plot. Null if unknown.
+    async fn overview(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        Ok(self.description(ctx).await?.and_then(|description| description.overview.clone()))
+    }
+
+    /// Running time in minutes. Null if unknown.
+    async fn runtime(&self, ctx: &Context<'_>) -> Result<Option<i32>, ApiError> {
+        Ok(self.description(ctx).await?.and_then(|description| description.runtime))
+    }
+
     /// Path of the poster on TMDb's image server. The URL is that of the server, a size and this path, for example
     /// `https://image.tmdb.org/t/p/w342` and the path. Null if unknown.
     async fn poster_path(&self) -> Option<&str> {
         self.0.poster_path.as_deref()
+    }
+
+    /// URL of the poster. Null if there is none, or if the operator has set no image server.
+    async fn poster_url(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Size of the poster", default_with = "PosterSize::W342")] size: PosterSize,
+    ) -> Option<String> {
+        Self::image(ctx, size, self.0.poster_path.as_deref()?)
+    }
+
+    /// Path of a wide picture of the movie on TMDb's image server, used like `posterPath`. Null if unknown.
+    async fn backdrop_path(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        Ok(self.description(ctx).await?.and_then(|description| description.backdrop_path.clone()))
+    }
+
+    /// Directors, in the order of their credits.
+    async fn directors(&self, ctx: &Context<'_>) -> Result<Vec<Person>, ApiError> {
+        let directors = context(ctx).load(MovieDirectors(self.detail_key())).await?;
+        let decade = self.detail_key().decade;
+        Ok(directors.iter().flat_map(|all| all.iter()).map(|person| Person::credited(person, decade)).collect())
     }
 
     /// Genres, ordered by name.
@@ -135,6 +243,12 @@ impl Movie {
     async fn metrics(&self, ctx: &Context<'_>) -> Result<Vec<Metric>, ApiError> {
         let metrics = context(ctx).load(MovieMetrics(self.detail_key())).await?;
         Ok(map_loaded(metrics))
+    }
+
+    /// Ratings by source.
+    async fn ratings(&self, ctx: &Context<'_>) -> Result<Ratings, ApiError> {
+        let metrics = context(ctx).load(MovieMetrics(self.detail_key())).await?;
+        Ok(Ratings::of(metrics.as_ref().map_or(&[][..], |metrics| metrics.as_slice())))
     }
 
     /// Award nominations and wins of the movie.
@@ -199,10 +313,11 @@ impl Movie {
             default_with = "DEFAULT_LIST.to_owned()"
         )]
         list: String,
+        #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);
         let predict = async {
-            let params = context.ranking_params(profile, weights, list).await?;
+            let params = context.ranking_params(profile, weights, list, ranking.into()).await?;
             Prediction::of_movie(context, &self.0, Arc::new(params)).await
         };
         // Never `None`. The field is nullable so that an error makes only this field null, and not the whole movie.
@@ -225,11 +340,16 @@ pub(in crate::graphql) struct RankingFields {
     /// Number of movies on all pages: of those that match the filter, if there is one.
     pub(in crate::graphql) total_count: usize,
     /// Version of the decade's data, a number that every change raises. If two pages have different versions, scores
-    /// have changed in between. Comparable for the same decade only, and as long as the database is the same: after a
+    /// have changed in between; those of a learned ranking change with `modelVersion` too. Comparable for the same decade
+    /// only, and as long as the database is the same: after a
     /// restore, or a failover that lost changes, it may be lower.
     pub(in crate::graphql) data_version: i64,
     /// When the scores of this page were read.
     pub(in crate::graphql) as_of: Timestamp,
+    /// What ranked the movies: `FORMULA` also if no learned ranking of the list is served.
+    pub(in crate::graphql) ranking: RankingKind,
+    /// Version of the learned ranking. Null for `FORMULA`.
+    pub(in crate::graphql) model_version: Option<i64>,
 }
 
 /// Score and rank of one movie for one list under one set of weights.
@@ -260,7 +380,7 @@ impl Prediction {
     ) -> Result<Self, ApiError> {
         if let Some(decade) = movie.release_date.and_then(Decade::of) {
             let predictions = &context.services().predictions;
-            let scored = predictions.movie(movie.id, decade, &params.list, params.selection.weights).await?;
+            let scored = predictions.movie(movie.id, decade, &params.list, &params.selection.ranked_by()).await?;
             if let Some(scored) = scored {
                 return Ok(Self::ranked(scored, params));
             }
@@ -272,12 +392,14 @@ impl Prediction {
         } else if live.release_date.and_then(Decade::of).is_none() {
             Some(UnrankedReason::NoReleaseDate)
         } else {
-            listed.then_some(UnrankedReason::Listed)
+            let is_new = params.selection.model.is_some().then_some(UnrankedReason::NotScored);
+            if listed { Some(UnrankedReason::Listed) } else { is_new }
         };
         let scored = ScoredMovie {
             id: movie.id,
             rank: None,
             score: live.vector.score(params.selection.weights),
+            learned: None,
             vector: live.vector,
             listed,
             coverage: live.coverage,
@@ -288,12 +410,50 @@ impl Prediction {
     }
 }
 
+impl Prediction {
+    /// The prediction of a movie under the ranking with this key; `None` if there is no such movie or ranking.
+    ///
+    /// # Errors
+    /// Those of [`Prediction::of_movie`].
+    pub(in crate::graphql) async fn find(
+        context: &RequestContext,
+        id: MovieId,
+        ranking: &str,
+    ) -> Result<Option<Self>, ApiError> {
+        let Some(params) = context.ranking_of(ranking).await? else { return Ok(None) };
+        match context.load(id).await? {
+            Some(movie) => Self::of_movie(context, &movie, Arc::new(params)).boxed().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Explains the score of the learned ranking; `None` if the formula ranks, or the model is gone.
+    async fn explanation(&self, context: &RequestContext) -> Result<Option<Explanation>, ApiError> {
+        let Some(learned) = &self.scored.learned else { return Ok(None) };
+        let movie = context.movie(self.scored.id).await?.0;
+        let names = &context.reference().await?.lists;
+        Ok(context.services().learned.explain(learned, &movie, names).await?)
+    }
+}
+
+/// Where a movie stands among the movies of its decade.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct DecadeStanding {
+    /// The movie directly before it: among the candidates by rank, or among the listed movies by score. Null if it is the
+    /// first.
+    previous: Option<Prediction>,
+    /// The movie directly after it. Null if it is the last.
+    next: Option<Prediction>,
+    /// How it compares in each criterion, in the order of `Criterion`.
+    criteria: Vec<CriterionStanding>,
+}
+
 /// Score and rank of one movie for a target list, under one set of weights.
 #[Object]
 impl Prediction {
-    /// ID for the caches of clients: the same for the same movie, list and weights. `node` does not accept it.
-    async fn id(&self) -> ID {
-        opaque(format!("Prediction:{}:{}", self.scored.id, self.params.key()).as_bytes())
+    /// Global ID: the same for the same movie, list, weights and ranking.
+    pub(in crate::graphql) async fn id(&self) -> ID {
+        NodeId::Prediction(self.scored.id, self.params.key()).into()
     }
 
     /// Rank among all candidates of the decade, starting at 1. A filter does not change it. Null if the movie has no
@@ -323,9 +483,84 @@ impl Prediction {
         likelihood(self.scored.score)
     }
 
+    /// How often movies with the rank of this one were on the list in past decades: an estimate of its chance. The rank is
+    /// that among all movies of its decade, so it may be lower than `rank`, which is among the candidates. The decade of
+    /// the movie itself does not count. Null if the movie has no rank, no past decade has as many movies, or the list is
+    /// no target list with blind scores.
+    async fn historical_hit_rate(&self, ctx: &Context<'_>) -> Result<Option<HitRate>, ApiError> {
+        let Some(rank) = self.scored.rank else { return Ok(None) };
+        let context = context(ctx);
+        let Some(decade) = context.movie(self.scored.id).await?.0.release_date.and_then(Decade::of) else {
+            return Ok(None);
+        };
+        let rates = context.load(self.params.hit_rates(decade)).await?;
+        Ok(rates.and_then(|rates| rates.of(&self.scored.standing(), rank)).map(Into::into))
+    }
+
+    /// Score of the learned ranking in points, of which 10 double the odds: `learnedBase` and the points of all `reasons`.
+    /// Null if the formula ranks, or if the movie was not scored by the learned ranking yet.
+    async fn learned_score(&self) -> Option<f64> {
+        self.scored.learned.as_ref().map(|learned| points(learned.log_odds))
+    }
+
+    /// Points of the average movie in the learned ranking of the decade.
+    async fn learned_base(&self, ctx: &Context<'_>) -> Result<Option<f64>, ApiError> {
+        Ok(self.explanation(context(ctx)).boxed().await?.map(|explanation| explanation.base))
+    }
+
+    /// Probability from 0 to 1 that the movie is on the list, calibrated on other decades. Null if the formula ranks, or if
+    /// fewer than 4 groups of features are known of the movie.
+    async fn probability(&self) -> Option<f64> {
+        self.scored.learned.as_ref().and_then(LearnedScore::probability)
+    }
+
+    /// What each group of features adds to `learnedScore`, the strongest first. Null if the formula ranks.
+    async fn reasons(&self, ctx: &Context<'_>) -> Result<Option<Vec<Reason>>, ApiError> {
+        let explanation = self.explanation(context(ctx)).boxed().await?;
+        Ok(explanation.map(|explanation| explanation.reasons.into_iter().map(Reason::from).collect()))
+    }
+
+    /// Number of groups of features of which something is known about the movie. Null if the formula ranks.
+    async fn known_groups(&self) -> Option<u8> {
+        self.scored.learned.as_ref().map(|learned| learned.known_groups)
+    }
+
+    /// Number of groups of features of the learned ranking. Null if the formula ranks.
+    async fn total_groups(&self) -> Option<u8> {
+        self.scored.learned.as_ref().map(|learned| learned.total_groups)
+    }
+
+    /// Version of the learned ranking. Null if the formula ranks.
+    async fn model_version(&self) -> Option<i64> {
+        self.scored.learned.as_ref().map(|learned| learned.version)
+    }
+
     /// Contributions of the five criteria to the score, in the order of `Criterion`.
     async fn breakdown(&self) -> Vec<ScoreContribution> {
         self.scored.vector.breakdown(self.params.selection.weights).map(Into::into).into()
+    }
+
+    /// Where the movie stands among the movies of its decade. Null if the ranking of the decade does not contain it.
+    #[graphql(complexity = "complexity::RANK + child_complexity")]
+    async fn standing(&self, ctx: &Context<'_>) -> Result<Option<DecadeStanding>, ApiError> {
+        let (context, params) = (context(ctx), &self.params);
+        let standing = async {
+            let movie = context.movie(self.scored.id).await?.0;
+            let Some(decade) = movie.release_date.and_then(Decade::of) else { return Ok(None) };
+            let predictions = &context.services().predictions;
+            predictions
+                .standing(movie.id, decade, &params.list, &params.selection.ranked_by())
+                .await
+                .map_err(ApiError::from)
+        };
+        // Boxed for the reason given at `RequestContext::load`.
+        let Some(standing) = standing.boxed().await? else { return Ok(None) };
+        let neighbour = |scored| Self::ranked(scored, Arc::clone(params));
+        Ok(Some(DecadeStanding {
+            previous: standing.previous.map(neighbour),
+            next: standing.next.map(neighbour),
+            criteria: CriterionStanding::all(standing.lower_shares),
+        }))
     }
 
     /// Whether the movie is on the target list.

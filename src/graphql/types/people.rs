@@ -1,9 +1,11 @@
 //! People and their credits.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use serde_json::Value;
 
-use super::date::Timestamp;
+use super::date::{Date, Timestamp};
 use crate::graphql::context::{RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
@@ -31,7 +33,7 @@ impl CreditedPerson {
             if let Some(known) = people.iter_mut().find(|known| known.person.person.id == credit.person.id) {
                 known.roles.push(role);
             } else if people.len() < limit {
-                people.push(Self { person: Person { person: credit.person.clone(), decade }, roles: vec![role] });
+                people.push(Self { person: Person::credited(&credit.person, decade), roles: vec![role] });
             }
         }
         people
@@ -63,7 +65,7 @@ impl Credit {
 
     /// The person.
     async fn person(&self) -> Person {
-        Person { person: self.credit.person.clone(), decade: self.decade }
+        Person::credited(&self.credit.person, self.decade)
     }
 
     /// True for cast, false for crew.
@@ -104,8 +106,18 @@ pub(in crate::graphql) struct Person {
 impl Person {
     /// The person with this ID; `None` if there is none.
     pub(in crate::graphql) async fn find(context: &RequestContext, id: PersonId) -> Result<Option<Self>, ApiError> {
-        let person = context.load(PersonKey(DetailKey { id, decade: None })).await?;
-        Ok(person.map(|person| Self { person: store::Person::clone(&person), decade: None }))
+        let known = context.load(PersonKey(DetailKey { id, decade: None })).await?;
+        Ok(known.map(|known| Self { person: known.person.clone(), decade: None }))
+    }
+
+    /// A person with a credit of a movie of this decade.
+    pub(super) fn credited(person: &store::Person, decade: Option<Decade>) -> Self {
+        Self { person: person.clone(), decade }
+    }
+
+    /// What is known of the person's life; `None` if the person was deleted in the meantime.
+    async fn biography_of(&self, ctx: &Context<'_>) -> Result<Option<Arc<store::Biography>>, ApiError> {
+        context(ctx).load(PersonKey(DetailKey { id: self.person.id, decade: self.decade })).await
     }
 }
 
@@ -125,6 +137,46 @@ impl Person {
     /// Name.
     async fn name(&self) -> &str {
         &self.person.name
+    }
+
+    /// IMDb ID, such as "nm0905154". Null if unknown.
+    async fn imdb_id(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        Ok(self.biography_of(ctx).await?.and_then(|known| known.imdb_id.clone()))
+    }
+
+    /// Page of the person at TMDb. Null without a TMDb ID.
+    async fn tmdb_url(&self) -> Option<String> {
+        self.person.tmdb_id.map(|id| format!("https://www.themoviedb.org/person/{id}"))
+    }
+
+    /// Text about the person's life and work. Null if unknown.
+    async fn biography(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        Ok(self.biography_of(ctx).await?.and_then(|known| known.text.clone()))
+    }
+
+    /// Date of birth. Null if unknown.
+    async fn birthday(&self, ctx: &Context<'_>) -> Result<Option<Date>, ApiError> {
+        Ok(self.biography_of(ctx).await?.and_then(|known| known.birthday).map(Date))
+    }
+
+    /// Date of death. Null if unknown, or if the person is alive.
+    async fn deathday(&self, ctx: &Context<'_>) -> Result<Option<Date>, ApiError> {
+        Ok(self.biography_of(ctx).await?.and_then(|known| known.deathday).map(Date))
+    }
+
+    /// Place of birth. Null if unknown.
+    async fn place_of_birth(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        Ok(self.biography_of(ctx).await?.and_then(|known| known.place_of_birth.clone()))
+    }
+
+    /// Department that the person is known for, such as Acting or Directing. Null if unknown.
+    async fn known_for_department(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        Ok(self.biography_of(ctx).await?.and_then(|known| known.known_for_department.clone()))
+    }
+
+    /// Path of the person's portrait on TMDb's image server, used like `Movie.posterPath`. Null if unknown.
+    async fn profile_path(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        Ok(self.biography_of(ctx).await?.and_then(|known| known.profile_path.clone()))
     }
 
     /// Quality of the person's record. Null if it has not been computed.

@@ -3,7 +3,7 @@
 use async_graphql::InputObject;
 
 use super::date::Date;
-use crate::graphql::context::RequestContext;
+use crate::graphql::context::{RankingParams, RequestContext};
 use crate::graphql::error::ApiError;
 use crate::scoring::{Filter, fold_title};
 use crate::services::reference::Reference;
@@ -17,8 +17,11 @@ const TEXT_MAX: usize = 200;
 /// Restricts predictions to movies that match all conditions. Ranks do not depend on the filter.
 #[derive(InputObject, Default)]
 pub(in crate::graphql) struct PredictionFilter {
-    /// Matches movies with at least this score, 0 to 100.
+    /// Matches movies with at least this score, 0 to 100. Only with the ranking `FORMULA`.
     min_score: Option<f64>,
+    /// Matches movies with at least this probability, 0 to 1. Only with a learned ranking. Movies without a probability do not
+    /// match.
+    min_probability: Option<f64>,
     /// Matches movies with any of these genres, at most 50. Names are those of the query `genres`; case and accents do not
     /// matter. An empty list matches all movies, a list of unknown names none.
     genres: Option<Vec<String>>,
@@ -36,12 +39,24 @@ pub(in crate::graphql) struct PredictionFilter {
     released_to: Option<Date>,
 }
 
+/// A filter with the IDs of its names.
+#[derive(Debug, Default)]
+pub(in crate::graphql) struct ResolvedFilter {
+    pub(in crate::graphql) movies: Filter,
+    pub(in crate::graphql) min_probability: Option<f64>,
+}
+
 impl PredictionFilter {
     /// Validates the filter and resolves its names to IDs.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` if a value is out of range, too long or contains a NUL character.
-    pub(in crate::graphql) async fn resolve(self, context: &RequestContext) -> Result<Filter, ApiError> {
+    /// `BAD_USER_INPUT` if a value is out of range, too long, contains a NUL character or does not fit the ranking.
+    pub(in crate::graphql) async fn resolve(
+        self,
+        context: &RequestContext,
+        params: &RankingParams,
+    ) -> Result<ResolvedFilter, ApiError> {
+        self.check_ranking(params)?;
         if let Some(score) = self.min_score
             && !(0.0..=100.0).contains(&score)
         {
@@ -54,7 +69,7 @@ impl PredictionFilter {
         }
         check_text("filter.originalLanguage", self.original_language.as_deref())?;
         check_text("filter.titleContains", self.title_contains.as_deref())?;
-        Ok(Filter {
+        let movies = Filter {
             min_score: self.min_score,
             genres: ids(context, "filter.genres", self.genres, Reference::genre_ids).await?,
             countries: ids(context, "filter.countries", self.countries, Reference::country_ids).await?,
@@ -64,7 +79,27 @@ impl PredictionFilter {
             title: self.title_contains.as_deref().map(fold_title),
             released_from: self.released_from.map(|day| day.0),
             released_to: self.released_to.map(|day| day.0),
-        })
+        };
+        Ok(ResolvedFilter { movies, min_probability: self.min_probability })
+    }
+
+    /// Checks that the ranking has what the filter compares.
+    fn check_ranking(&self, params: &RankingParams) -> Result<(), ApiError> {
+        let is_learned = params.ranking.variant().is_some();
+        if self.min_score.is_some() && is_learned {
+            return Err(ApiError::bad_input("filter.minScore", "a learned ranking has no score: use `minProbability`"));
+        }
+        let Some(probability) = self.min_probability else { return Ok(()) };
+        let problem = if !is_learned {
+            "only a learned ranking has probabilities: pass `ranking`, or use `minScore`".to_owned()
+        } else if params.selection.model.is_none() {
+            format!("no learned ranking of \"{}\" is served; the query `model` says why", params.list)
+        } else if !(0.0..=1.0).contains(&probability) {
+            format!("is {probability}, expected 0 to 1")
+        } else {
+            return Ok(());
+        };
+        Err(ApiError::bad_input("filter.minProbability", problem))
     }
 }
 

@@ -34,6 +34,8 @@ pub(in crate::graphql) enum UnrankedReason {
     NotFull,
     /// The movie is already on the target list.
     Listed,
+    /// The movie is new, and the learned ranking has not scored it yet.
+    NotScored,
 }
 
 /// Contribution of one criterion to a score.
@@ -43,10 +45,29 @@ pub(in crate::graphql) struct ScoreContribution {
     criterion: CriterionName,
     /// The movie's value for the criterion, 0 to 1.
     value: f64,
-    /// Weight of the criterion, 0 to 1. The five weights sum to 1.
+    /// Weight of the criterion, 0 to 1. The five weights sum to 1. 0 for the criteria of
+    /// `criteriaWithoutData`, unless none of the weighted criteria has data.
     weight: f64,
     /// Points that the criterion adds to the score: 100 × value × weight.
     contribution: f64,
+}
+
+/// How a movie compares in one criterion.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct CriterionStanding {
+    /// The criterion.
+    criterion: CriterionName,
+    /// Share of the fully imported movies of the decade that have a lower value, 0 to 1.
+    lower_share: f64,
+}
+
+impl CriterionStanding {
+    /// The standings in all criteria, from the shares in their order.
+    pub(super) fn all(lower_shares: [f64; scoring::Criterion::COUNT]) -> Vec<Self> {
+        let standing =
+            |(criterion, lower_share): (scoring::Criterion, f64)| Self { criterion: criterion.into(), lower_share };
+        scoring::Criterion::ALL.into_iter().zip(lower_shares).map(standing).collect()
+    }
 }
 
 impl From<scoring::Contribution> for ScoreContribution {

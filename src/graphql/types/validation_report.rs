@@ -6,11 +6,13 @@ use async_graphql::{Object, SimpleObject};
 
 use super::date::Timestamp;
 use super::decade_validation::{DecadeValidation, ScoreBasis, ValidationParams};
+use super::hit_rate::HitRate;
 use super::profile::Profile;
 use super::validation_total::ValidationTotal;
 use crate::graphql::complexity;
 use crate::graphql::context::RankingParams;
 use crate::scoring::{DecadeReport, Era, Totals};
+use crate::services::learned::RankingKind;
 use crate::services::profiles::WeightSelection;
 use crate::services::validation::{ProfileReport, Report};
 
@@ -34,9 +36,19 @@ impl Validation {
         self.report.overall().into()
     }
 
+    /// How often movies of each rank were on the list, in ascending order of ranks. Over the same decades as `overall`.
+    async fn hit_rates(&self) -> Vec<HitRate> {
+        self.report.rank_bands().into_iter().map(Into::into).collect()
+    }
+
     /// Results over the decades of each era.
     async fn eras(&self) -> Vec<EraValidation> {
         Era::all().iter().map(|era| EraValidation::of(era, &self.report)).collect()
+    }
+
+    /// What ranked the movies: `FORMULA` also if no learned ranking of the list is served.
+    async fn ranking(&self) -> super::ranking_kind::RankingKind {
+        self.params.ranking.ranked_by().into()
     }
 
     /// The scores that the ranking is based on.
@@ -51,7 +63,7 @@ impl Validation {
 }
 
 fn decades(report: &Report, params: &ValidationParams) -> Vec<DecadeValidation> {
-    let decade = |report: &DecadeReport| DecadeValidation { report: report.clone(), params: params.clone() };
+    let decade = |report: &Arc<DecadeReport>| DecadeValidation { report: Arc::clone(report), params: params.clone() };
     report.decades.iter().map(decade).collect()
 }
 
@@ -73,7 +85,7 @@ pub(in crate::graphql) struct EraValidation {
 impl EraValidation {
     fn of(era: &Era, report: &Report) -> Self {
         let within = report.decades.iter().filter(|decade| era.contains(decade.decade));
-        let accuracy = Totals::pooled(within.map(DecadeReport::totals)).accuracy;
+        let accuracy = Totals::pooled(within.map(|decade| decade.totals())).accuracy;
         Self {
             name: era.name,
             decades: era.decades().collect(),
@@ -98,8 +110,14 @@ impl ProfileComparison {
     /// Active profiles, highest overall accuracy first, ties by name.
     async fn profiles(&self) -> Vec<ProfileValidation> {
         let validation = |one: &ProfileReport| {
-            let selection = WeightSelection::of(&one.profile);
-            let ranking = Arc::new(RankingParams { selection, custom: false, list: self.list.clone() });
+            let selection =
+                WeightSelection { weights: one.weights, profile: Some(Arc::clone(&one.profile)), model: None };
+            let ranking = Arc::new(RankingParams {
+                selection,
+                custom: false,
+                list: self.list.clone(),
+                ranking: RankingKind::Formula,
+            });
             let params = ValidationParams { ranking, basis: self.basis };
             ProfileValidation { profile: Profile(Arc::clone(&one.profile)), report: one.report.clone(), params }
         };

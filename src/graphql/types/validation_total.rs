@@ -1,8 +1,8 @@
 //! Results of validations, pooled over decades.
 
-use async_graphql::SimpleObject;
+use async_graphql::{Enum, SimpleObject};
 
-use crate::scoring::{self, Totals};
+use crate::scoring::{self, Baseline, Totals};
 
 /// Result of a validation over one or more decades: counts are summed, and ratios are computed from the sums.
 #[derive(SimpleObject)]
@@ -22,8 +22,11 @@ pub(in crate::graphql) struct ValidationTotal {
     pub(super) expected_hits: Option<f64>,
     /// Lift: `hits` / `expectedHits`. 1 is as good as a random ranking. Null if `expectedHits` is null or 0.
     pub(super) lift: Option<f64>,
-    /// Accuracy of a ranking by TMDb popularity alone, for comparison. Null if no movie is listed.
+    /// Accuracy of a ranking by TMDb popularity alone, for comparison; by the number of votes in decades without any
+    /// popularity. Null if no movie is listed, or the data has neither.
     pub(super) baseline_accuracy: Option<f64>,
+    /// Accuracies of simple rankings, for comparison.
+    pub(super) baselines: Vec<BaselineAccuracy>,
     /// Number of unhittable movies: on the list, but not fully imported, so that no ranking contains them.
     pub(super) unhittable: usize,
 }
@@ -38,9 +41,37 @@ impl From<Totals> for ValidationTotal {
             interval: totals.accuracy.interval().map(Into::into),
             expected_hits: totals.expected_hits,
             lift: totals.lift(),
-            baseline_accuracy: totals.baseline_accuracy(),
+            baseline_accuracy: totals.baseline(Baseline::Popularity),
+            baselines: BaselineAccuracy::all(&totals),
             unhittable: totals.unhittable,
         }
+    }
+}
+
+/// A simple ranking, with which the accuracy of a ranking is compared.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "Baseline")]
+pub(in crate::graphql) enum BaselineKind {
+    /// By TMDb popularity; by the number of votes in decades without any popularity.
+    Popularity,
+    /// By the number of votes: IMDb's, or TMDb's of a movie that has none of IMDb.
+    Votes,
+    /// By rating × number of votes.
+    RatedVotes,
+}
+
+/// Accuracy of a simple ranking.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct BaselineAccuracy {
+    /// What the ranking ranks by.
+    kind: BaselineKind,
+    /// Its accuracy, 0 to 1. Null if no movie is listed, or the data lacks what it ranks by.
+    accuracy: Option<f64>,
+}
+
+impl BaselineAccuracy {
+    pub(super) fn all(totals: &Totals) -> Vec<Self> {
+        Baseline::ALL.map(|kind| Self { kind: kind.into(), accuracy: totals.baseline(kind) }).into()
     }
 }
 

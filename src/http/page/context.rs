@@ -8,10 +8,12 @@ use axum::response::Response;
 use serde_json::Map;
 
 use super::chrome::{Chrome, Tab};
+use super::learned::Models;
 use super::page_query::PageQuery;
 use super::problem::PageError;
-use super::queries::{FRAME, Frame, run_query};
-use crate::http::html_response::{PAGE_POLICY, respond};
+use super::queries::{FRAME, Frame, MODELS, run_query};
+use crate::config::PosterBaseUrl;
+use crate::http::html_response::{page_policy, respond};
 use crate::http::state::HttpState;
 
 /// An error, with links to retry and to the start page.
@@ -41,7 +43,11 @@ impl PageContext {
             Ok(query) => (query, None),
             Err(problem) => (PageQuery::default(), Some(problem)),
         };
-        let frame = run_query::<Frame, E>(&state.pipeline, FRAME, Map::new()).await;
+        let list = Map::from_iter([("list".to_owned(), query.list().into())]);
+        let (frame, models) = tokio::join!(
+            run_query::<Frame, E>(&state.pipeline, FRAME, Map::new()),
+            run_query::<Models, E>(&state.pipeline, MODELS, list)
+        );
         let frame = match frame {
             Ok(result) => result.data,
             Err(unavailable) => {
@@ -49,8 +55,23 @@ impl PageContext {
                 Frame::default()
             }
         };
+        // It fails for an unknown list or without the database: then so do the queries of the page itself.
+        let models = models.map(|result| result.data).unwrap_or_default();
         let retry_link = query.link(tab.path());
-        Self { page: Chrome { tab, query, frame, explorer: state.explorer.is_some() }, problem, retry_link }
+        let mut page = Chrome {
+            tab,
+            part_of: Tab::None,
+            query,
+            frame,
+            models,
+            explorer: state.explorer.is_some(),
+            has_posters: state.posters.is_some(),
+        };
+        if !page.is_learned() {
+            // The formula ranks instead, and has no probabilities.
+            page.query.probability.clear();
+        }
+        Self { page, problem, retry_link }
     }
 
     /// The query of the URL.
@@ -64,7 +85,8 @@ impl PageContext {
     /// The response that shows a problem.
     pub(super) fn fail(self, problem: PageError) -> Response {
         let (status, retry_after) = (problem.status, problem.retry_after);
-        let mut response = html(status, &ProblemPage { page: self.page, problem, retry_link: self.retry_link });
+        let view = ProblemPage { page: self.page, problem, retry_link: self.retry_link };
+        let mut response = html(status, None, &view);
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
@@ -72,7 +94,7 @@ impl PageContext {
     }
 }
 
-/// An HTML response of the page.
-pub(super) fn html(status: StatusCode, view: &impl Template) -> Response {
-    respond(status, view, PAGE_POLICY)
+/// An HTML response of the page, which may load posters from `posters`.
+pub(super) fn html(status: StatusCode, posters: Option<&PosterBaseUrl>, view: &impl Template) -> Response {
+    respond(status, view, &page_policy(posters))
 }

@@ -3,13 +3,39 @@
 use super::numbers::one_decimal;
 use super::queries::Part;
 
-/// Key, name and meaning of the five criteria, in their order.
-pub(super) const CRITERIA: [(&str, &str, &str); 5] = [
-    ("popular", "Popular opinion", "What audiences rated it"),
-    ("critical", "Critical acclaim", "What reviewers rated it"),
-    ("industry", "Industry recognition", "Nominations and awards"),
-    ("cultural", "Cultural impact", "Lists and popularity"),
-    ("people", "People quality", "Track record of its cast and crew"),
+/// A criterion on the page.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Criterion {
+    /// Name of its parameter in URLs, and of its colour.
+    pub(super) key: &'static str,
+    pub(super) name: &'static str,
+    pub(super) meaning: &'static str,
+    /// Name of its enum value in the API.
+    pub(super) api: &'static str,
+}
+
+/// The five criteria, in their order.
+pub(super) const CRITERIA: [Criterion; 5] = [
+    Criterion { key: "popular", name: "Popular opinion", meaning: "What audiences rated it", api: "POPULAR_OPINION" },
+    Criterion {
+        key: "critical",
+        name: "Critical acclaim",
+        meaning: "What reviewers rated it",
+        api: "CRITICAL_ACCLAIM",
+    },
+    Criterion {
+        key: "industry",
+        name: "Industry recognition",
+        meaning: "Nominations and awards",
+        api: "INDUSTRY_RECOGNITION",
+    },
+    Criterion { key: "cultural", name: "Cultural impact", meaning: "Lists and popularity", api: "CULTURAL_IMPACT" },
+    Criterion {
+        key: "people",
+        name: "People quality",
+        meaning: "Track record of its cast and crew",
+        api: "PEOPLE_QUALITY",
+    },
 ];
 
 /// The segment of one criterion in the bar of a score. The bar is 100 points long, so `start` and `width` are both
@@ -25,7 +51,7 @@ pub(super) struct Segment {
 /// The segments of a score's bar, one after the other. Criteria that the breakdown lacks have no width.
 pub(super) fn segments(breakdown: &[Part]) -> Vec<Segment> {
     let mut start = 0.0;
-    let segment = |((key, name, _), points): ((_, _, _), f64)| {
+    let segment = |(Criterion { key, name, .. }, points): (Criterion, f64)| {
         let segment = Segment {
             key,
             name,

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use super::chrome::{Chrome, FILTER_FIELDS, Tab, WEIGHT_FIELDS};
 use super::context::{PageContext, html};
 use super::criteria::{CRITERIA, Segment, segments};
-use super::numbers::one_decimal;
+use super::numbers::{one_decimal, probability};
 use super::queries::{ADDITIONS, PREDICTIONS, Part, Prediction, Ranked, Ranking, run_query};
 use crate::http::state::HttpState;
 
@@ -47,7 +47,7 @@ async fn list<E: Executor>(state: &HttpState<E>, url_query: Option<&str>, tab: T
             let ranking = result.data.ranking;
             let placeholder_row = placeholder_row();
             let view = ListPage { page: context.page, ranking, stale: result.stale, placeholder_row };
-            (Extension(result.end), html(StatusCode::OK, &view)).into_response()
+            (Extension(result.end), html(StatusCode::OK, state.posters.as_ref(), &view)).into_response()
         }
         Err(problem) => context.fail(problem),
     }
@@ -84,18 +84,62 @@ impl ListPage {
         info.end_cursor.as_deref().filter(|_| info.has_next_page).unwrap_or_default()
     }
 
+    /// The rank at which the list would end, if it took as many films of the decade as it has. `None` if it has none, and
+    /// with filters, which leave ranks out.
+    fn cut_rank(&self) -> Option<usize> {
+        let shows_all = self.is_predictions() && !self.page.query.has_filter();
+        let listed = usize::try_from(self.page.listed(&self.page.decade())).unwrap_or_default();
+        Some(listed).filter(|listed| shows_all && *listed > 0)
+    }
+
+    /// Address of the list, without the place in it.
+    fn canonical(&self) -> String {
+        self.page.query.on_first_page().link(self.page.path())
+    }
+
+    /// What the list is, for search engines and previews of links.
+    fn description(&self) -> String {
+        let (decade, list) = (self.page.decade(), self.page.list_name());
+        let relation = if self.is_predictions() { "most likely to join" } else { "on" };
+        format!("{decade}s films {relation} {list}")
+    }
+
+    /// Address of the list as CSV.
+    fn csv_link(&self) -> String {
+        let path = if self.is_predictions() { "/predictions.csv" } else { "/additions.csv" };
+        self.page.query.on_first_page().link(path)
+    }
+
     fn is_predictions(&self) -> bool {
         self.page.tab == Tab::Predictions
     }
 }
 
 impl Prediction {
-    fn score_text(&self) -> String {
-        one_decimal(self.score)
+    /// The probability, or why there is none.
+    fn probability_text(&self) -> String {
+        match (self.probability, self.known_groups) {
+            (Some(value), _) => probability(value),
+            (None, Some(_)) => "not enough known".to_owned(),
+            (None, None) => "not scored yet".to_owned(),
+        }
     }
 
-    fn likelihood_text(&self) -> String {
-        format!("{:.0}", self.likelihood)
+    /// Width of the bar that shows the probability, in percent.
+    fn probability_width(&self) -> String {
+        one_decimal(self.probability.unwrap_or_default() * 100.0)
+    }
+
+    /// How much is known of the movie, for a row of a learned ranking; empty if all is.
+    fn known_text(&self) -> String {
+        match (self.known_groups, self.total_groups) {
+            (Some(known), Some(total)) if known < total => format!("known: {known} of {total} groups"),
+            _ => String::new(),
+        }
+    }
+
+    fn score_text(&self) -> String {
+        one_decimal(self.score)
     }
 
     fn segments(&self) -> Vec<Segment> {
@@ -106,8 +150,11 @@ impl Prediction {
         self.movie.genres.iter().map(|genre| genre.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    fn is_direct(&self) -> bool {
-        self.source == "DIRECT_QUERY"
+    /// What is unusual about the data of the score; empty otherwise.
+    fn coverage_text(&self) -> String {
+        let ratings = (self.coverage < 4).then(|| format!("{} of 4 ratings known", self.coverage));
+        let direct = (self.source == "DIRECT_QUERY").then(|| "computed on demand".to_owned());
+        ratings.into_iter().chain(direct).collect::<Vec<_>>().join(" · ")
     }
 }
 

@@ -7,14 +7,22 @@ pub(super) mod assets;
 mod chrome;
 mod context;
 mod criteria;
+mod csv;
+mod learned;
 mod list;
+mod model;
+mod model_charts;
 mod movie;
 mod not_found;
 mod numbers;
 mod page_query;
+mod poster;
 mod problem;
 mod proof;
 mod queries;
+mod search;
+mod site_files;
+mod strengths;
 mod timings;
 mod validation;
 
@@ -38,12 +46,19 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
         .route("/validation", get(validation::all::<E>))
         .route("/validation/{decade}", get(validation::decade::<E>))
         .route("/films/{id}", get(movie::get::<E>))
+        .route("/model", get(model::get::<E>))
+        .route("/search", get(search::get::<E>))
         .route("/proof", get(proof::get::<E>))
+        .route("/predictions.csv", get(csv::predictions::<E>))
+        .route("/additions.csv", get(csv::additions::<E>))
+        .route("/robots.txt", get(site_files::robots))
+        .route("/favicon.ico", get(site_files::icon))
         .route("/assets/{version}/{name}", get(assets::get));
     let timings = Router::new()
         .route("/page/timings", post(timings::post::<E>))
         .layer(Extension(RateLimiter::new()))
         .layer(DefaultBodyLimit::max(timings::BODY_BYTES));
-    let redirected = ["/additions", "/validation", "/validation/{decade}", "/films/{id}", "/proof"];
+    let redirected =
+        ["/additions", "/validation", "/validation/{decade}", "/films/{id}", "/model", "/proof", "/search"];
     with_trailing_slashes(pages, &redirected).merge(timings)
 }

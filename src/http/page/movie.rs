@@ -7,18 +7,22 @@ use askama::Template;
 use async_graphql::Executor;
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::chrome::{Chrome, Tab};
 use super::context::{PageContext, html};
-use super::criteria::{CRITERIA, Segment, segments};
-use super::numbers::{one_decimal, or_dash};
+use super::criteria::{CRITERIA, Criterion, Segment, segments};
+use super::learned::{LearnedReason, ReasonBar, reason_bars};
+use super::numbers::{one_decimal, or_dash, probability, signed};
 use super::page_query::PageQuery;
+use super::poster::Poster;
 use super::problem::PageError;
 use super::queries::{Country, Named, Part, run_query};
+use super::strengths::{Comparison, sentences};
 use crate::graphql::OperationPipeline;
 use crate::http::state::HttpState;
 
@@ -34,30 +38,81 @@ struct PredictionData {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ExplainedPrediction {
     rank: Option<usize>,
     unranked: Option<String>,
+    status: String,
     score: f64,
-    likelihood: f64,
     coverage: u8,
     source: String,
+    learned_score: Option<f64>,
+    learned_base: Option<f64>,
+    probability: Option<f64>,
+    known_groups: Option<u8>,
+    total_groups: Option<u8>,
+    reasons: Option<Vec<LearnedReason>>,
     breakdown: Vec<Part>,
+    standing: Option<DecadeStanding>,
     movie: MovieDetails,
+}
+
+#[derive(Deserialize)]
+struct DecadeStanding {
+    previous: Option<Neighbour>,
+    next: Option<Neighbour>,
+    criteria: Vec<CriterionStanding>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CriterionStanding {
+    lower_share: f64,
+}
+
+/// The film before or after this one in the ranking.
+#[derive(Deserialize)]
+struct Neighbour {
+    rank: Option<usize>,
+    movie: NeighbouringMovie,
+}
+
+#[derive(Deserialize)]
+struct NeighbouringMovie {
+    slug: String,
+    title: String,
+    year: Option<i32>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MovieDetails {
+    slug: String,
     title: String,
+    original_title: Option<String>,
     year: Option<i32>,
     decade: Option<i32>,
-    original_language: Option<String>,
+    overview: Option<String>,
+    runtime: Option<u32>,
+    language: Option<Language>,
+    tmdb_url: Option<String>,
+    imdb_url: Option<String>,
+    letterboxd_url: Option<String>,
+    poster_url: Option<String>,
+    poster_url_of_twice: Option<String>,
     genres: Vec<Named>,
     countries: Vec<Country>,
+    directors: Vec<Named>,
     lists: Vec<Membership>,
+    ratings: Ratings,
     metrics: Vec<Metric>,
     festivals: Festivals,
     people: Vec<Credited>,
+}
+
+#[derive(Deserialize)]
+struct Language {
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +120,20 @@ struct Membership {
     name: String,
     position: Option<i32>,
     edition: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Ratings {
+    tmdb: Option<Rating>,
+    imdb: Option<Rating>,
+    metacritic: Option<Rating>,
+    rotten_tomatoes: Option<Rating>,
+}
+
+#[derive(Deserialize)]
+struct Rating {
+    value: f64,
 }
 
 #[derive(Deserialize)]
@@ -77,17 +146,17 @@ struct Metric {
 
 #[derive(Deserialize)]
 struct Festivals {
-    wins: u32,
-    nominations: u32,
+    wins: usize,
+    nominations: usize,
     entries: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
-    organization: String,
+    award: String,
     year: i32,
-    category: String,
+    category_name: String,
     person_name: Option<String>,
     won: bool,
 }
@@ -114,7 +183,6 @@ struct Quality {
 struct Standing {
     rank: Option<usize>,
     score: f64,
-    likelihood: f64,
 }
 
 /// Contribution of one criterion, and the data it is derived from.
@@ -135,26 +203,48 @@ struct MoviePage {
     standings: Vec<(String, Standing)>,
 }
 
-/// `GET /films/{id}`.
+/// `GET /films/{slug}`. Other names of the film (its global ID, an older title, an ID that it has had) redirect to its
+/// slug.
 pub(super) async fn get<E: Executor>(
     State(state): State<Arc<HttpState<E>>>,
-    Path(id): Path<String>,
+    Path(slug): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let context = PageContext::load(&state, query.as_deref(), Tab::None).await;
+    let mut context = PageContext::load(&state, query.as_deref(), Tab::None).await;
     let result = async {
         let mut variables = context.query()?.selection_variables()?;
-        variables.insert("by".to_owned(), json!({ "id": id }));
+        variables.insert("by".to_owned(), json!({ "slug": slug }));
         let result = run_query::<PredictionData, E>(&state.pipeline, MOVIE, variables).await?;
         let explained = result.data.prediction.ok_or_else(PageError::movie_not_found)?;
-        Ok((explained, standings(&state.pipeline, &context.page, &id).await?, result.end))
+        let standings = if explained.movie.slug == slug {
+            standings(&state.pipeline, &context.page, &slug).await?
+        } else {
+            Vec::new()
+        };
+        Ok((explained, standings, result.end))
     };
     match result.await {
+        Ok((explained, _, end)) if explained.movie.slug != slug => {
+            (Extension(end), redirect(&explained.movie.slug, query.as_deref())).into_response()
+        }
         Ok((explained, standings, end)) => {
+            context.page.part_of = if explained.status == "LISTED" { Tab::Additions } else { Tab::Predictions };
             let view = MoviePage { page: context.page, explained, standings };
-            (Extension(end), html(StatusCode::OK, &view)).into_response()
+            (Extension(end), html(StatusCode::OK, state.posters.as_ref(), &view)).into_response()
         }
         Err(problem) => context.fail(problem),
+    }
+}
+
+/// A permanent redirect to the address of a film. Browsers must revalidate it: the slug changes with the title.
+fn redirect(slug: &str, query: Option<&str>) -> Response {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    match HeaderValue::try_from(format!("/films/{slug}{query}")) {
+        Ok(location) => {
+            let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+            (StatusCode::PERMANENT_REDIRECT, headers).into_response()
+        }
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
@@ -162,14 +252,14 @@ pub(super) async fn get<E: Executor>(
 async fn standings<E: Executor>(
     pipeline: &OperationPipeline<E>,
     page: &Chrome,
-    id: &str,
+    slug: &str,
 ) -> Result<Vec<(String, Standing)>, PageError> {
     let names: Vec<&str> = page.frame.profiles.iter().take(PROFILES_MAX).map(|profile| profile.name.as_str()).collect();
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let mut variables = Map::new();
-    variables.insert("by".to_owned(), json!({ "id": id }));
+    variables.insert("by".to_owned(), json!({ "slug": slug }));
     variables.insert("list".to_owned(), page.query.list().into());
     variables.extend(names.iter().enumerate().map(|(index, name)| (format!("p{index}"), (*name).into())));
     let document = standings_document(names.len());
@@ -182,35 +272,118 @@ async fn standings<E: Executor>(
 /// A query with one aliased prediction per profile; alias and variable of the first are `p0`.
 fn standings_document(profiles: usize) -> String {
     let declared: String = (0..profiles).map(|index| format!(" $p{index}: String!")).collect();
-    let field =
-        |index| format!(" p{index}: prediction(by: $by, profile: $p{index}, list: $list) {{ rank score likelihood }}");
+    let field = |index| format!(" p{index}: prediction(by: $by, profile: $p{index}, list: $list) {{ rank score }}");
     let fields: String = (0..profiles).map(field).collect();
     format!("query PageRanks($by: MovieBy!, $list: String!{declared}) {{{fields} }}")
 }
 
+/// What the learned ranking says about a movie.
+struct Learned<'a> {
+    probability: String,
+    points: String,
+    base: String,
+    known: u8,
+    total: u8,
+    bars: Vec<ReasonBar<'a>>,
+}
+
 impl MoviePage {
-    fn score(&self) -> String {
-        one_decimal(self.explained.score)
+    /// What the learned ranking says; `None` if it has not scored the movie yet.
+    fn learned(&self) -> Option<Learned<'_>> {
+        let explained = &self.explained;
+        Some(Learned {
+            probability: explained.probability.map_or_else(|| "not enough known".to_owned(), probability),
+            points: signed(explained.learned_score?),
+            base: signed(explained.learned_base?),
+            known: explained.known_groups?,
+            total: explained.total_groups?,
+            bars: reason_bars(explained.reasons.as_deref()?),
+        })
     }
 
-    fn likelihood(&self) -> String {
-        one_decimal(self.explained.likelihood)
+    fn score(&self) -> String {
+        one_decimal(self.explained.score)
     }
 
     fn segments(&self) -> Vec<Segment> {
         segments(&self.explained.breakdown)
     }
 
-    /// Year, genres, countries and language, as far as they are known. They are separate parts, because the template
-    /// must isolate each: some may be written from right to left.
+    /// Year, running time, genres, countries and language, as far as they are known. They are separate parts, because the
+    /// template must isolate each: some may be written from right to left.
     fn summary(&self) -> Vec<String> {
         let movie = &self.explained.movie;
-        let year = movie.year.map(|year| year.to_string()).unwrap_or_default();
-        let genres = movie.genres.iter().map(|genre| genre.name.clone()).collect::<Vec<_>>().join(", ");
-        let countries = movie.countries.iter().map(|country| country.name.clone()).collect::<Vec<_>>().join(", ");
-        let language = movie.original_language.clone().unwrap_or_default();
-        let parts = [year, genres, countries, language];
-        parts.into_iter().filter(|part| !part.is_empty()).collect()
+        let year = movie.year.map(|year| year.to_string());
+        let genres = Some(movie.genres.iter().map(|genre| genre.name.clone()).collect::<Vec<_>>().join(", "));
+        let countries = Some(movie.countries.iter().map(|country| country.name.clone()).collect::<Vec<_>>().join(", "));
+        let language = movie.language.as_ref().and_then(|language| language.name.clone());
+        let parts = [year, movie.runtime.map(running_time), genres, countries, language];
+        parts.into_iter().flatten().filter(|part| !part.is_empty()).collect()
+    }
+
+    /// The poster, or the tile in its place.
+    fn poster(&self) -> Poster {
+        let movie = &self.explained.movie;
+        Poster::new(&movie.title, movie.year, movie.poster_url.clone(), movie.poster_url_of_twice.clone())
+    }
+
+    /// The original title; `None` if it is the title.
+    fn original_title(&self) -> Option<&str> {
+        let movie = &self.explained.movie;
+        movie.original_title.as_deref().filter(|original| *original != movie.title)
+    }
+
+    /// Links to the film at other sites.
+    fn links_out(&self) -> Vec<(&'static str, &str)> {
+        let movie = &self.explained.movie;
+        let links = [("TMDb", &movie.tmdb_url), ("IMDb", &movie.imdb_url), ("Letterboxd", &movie.letterboxd_url)];
+        links.into_iter().filter_map(|(name, url)| Some((name, url.as_deref()?))).collect()
+    }
+
+    /// Address of the page, without what it was ranked by.
+    fn canonical(&self) -> String {
+        format!("/films/{}", self.explained.movie.slug)
+    }
+
+    /// The page in one sentence, for search engines and previews of links.
+    fn description(&self) -> String {
+        let list = self.page.list_name();
+        match self.explained.status.as_str() {
+            "LISTED" => format!("On the list {list}. Why, and how it compares with other films of its decade."),
+            _ => format!("{}: how likely it is to join {list}, and why.", self.rank()),
+        }
+    }
+
+    /// What holds the film up and back. Empty if a learned ranking ranks: it has other reasons.
+    fn strengths(&self) -> Vec<String> {
+        let explained = &self.explained;
+        let (Some(standing), false) = (&explained.standing, self.page.is_learned()) else { return Vec::new() };
+        let parts = explained.breakdown.iter().zip(&standing.criteria);
+        let comparison = |(criterion, (part, standing)): (Criterion, (&Part, &CriterionStanding))| Comparison {
+            name: criterion.name.to_lowercase(),
+            fact: explained.movie.fact_in_words(criterion.key),
+            weight: part.weight,
+            lower_share: standing.lower_share,
+        };
+        let comparisons: Vec<_> = CRITERIA.into_iter().zip(parts).map(comparison).collect();
+        sentences(&comparisons, explained.movie.decade.unwrap_or_default())
+    }
+
+    /// The awards by body and year, in the order of the entries.
+    fn awards(&self) -> Vec<Awards<'_>> {
+        let mut awards: Vec<Awards<'_>> = Vec::new();
+        for entry in &self.explained.movie.festivals.entries {
+            match awards.iter_mut().find(|known| known.name == entry.award && known.year == entry.year) {
+                Some(known) => known.entries.push(entry),
+                None => awards.push(Awards { name: &entry.award, year: entry.year, entries: vec![entry] }),
+            }
+        }
+        awards
+    }
+
+    /// Link to another film under the same ranking.
+    fn neighbour_link(&self, neighbour: &Neighbour) -> String {
+        self.page.movie_link(&neighbour.movie.slug)
     }
 
     /// The movie's rank among the candidates of its decade, or why it has no rank.
@@ -233,7 +406,7 @@ impl MoviePage {
     }
 
     fn reasons(&self) -> Vec<Reason> {
-        let reason = |((key, name, _), part): ((&'static str, &'static str, _), &Part)| Reason {
+        let reason = |(Criterion { key, name, .. }, part): (Criterion, &Part)| Reason {
             key,
             name,
             value: one_decimal(part.value * 100.0),
@@ -277,6 +450,67 @@ impl MoviePage {
     }
 }
 
+impl MovieDetails {
+    /// What a criterion is made of, in a few words.
+    fn fact_in_words(&self, key: &str) -> String {
+        let ratings = &self.ratings;
+        let known = |ratings: [(&Option<Rating>, &str, &str); 2]| {
+            let rating = |(rating, name, unit): (&Option<Rating>, &str, &str)| {
+                rating.as_ref().map(|rating| format!("{name} {}{unit}", rating.value))
+            };
+            let known: Vec<String> = ratings.into_iter().filter_map(rating).collect();
+            if known.is_empty() { "no rating known".to_owned() } else { known.join(", ") }
+        };
+        match key {
+            "popular" => known([(&ratings.tmdb, "TMDb", " of 10"), (&ratings.imdb, "IMDb", " of 10")]),
+            "critical" => known([
+                (&ratings.metacritic, "Metacritic", " of 100"),
+                (&ratings.rotten_tomatoes, "Rotten Tomatoes", " %"),
+            ]),
+            "industry" if self.festivals.nominations == 0 => "no nominations".to_owned(),
+            "industry" => record(self.festivals.wins, self.festivals.nominations),
+            "cultural" => match self.lists.len() {
+                0 => "on no list".to_owned(),
+                1 => "on one list only".to_owned(),
+                lists => format!("on {lists} lists"),
+            },
+            _ => "the track record of its cast and crew".to_owned(),
+        }
+    }
+}
+
+/// What a film has won at the awards of one body in one year.
+struct Awards<'a> {
+    name: &'a str,
+    year: i32,
+    entries: Vec<&'a Entry>,
+}
+
+impl Awards<'_> {
+    fn record(&self) -> String {
+        record(self.entries.iter().filter(|entry| entry.won).count(), self.entries.len())
+    }
+}
+
+/// Wins and nominations in words: "1 win, 4 nominations". Nominations include wins.
+fn record(wins: usize, nominations: usize) -> String {
+    let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+    match (wins, nominations) {
+        (0, nominations) => count(nominations, "nomination"),
+        (wins, nominations) if wins == nominations => count(wins, "win"),
+        (wins, nominations) => format!("{}, {}", count(wins, "win"), count(nominations, "nomination")),
+    }
+}
+
+/// A running time in hours and minutes, such as "2 h 16 min".
+fn running_time(minutes: u32) -> String {
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
 impl Credited {
     fn quality(&self) -> String {
         or_dash(self.person.quality.as_ref().map(|quality| one_decimal(quality.score)))
@@ -300,8 +534,16 @@ impl Standing {
     fn score(&self) -> String {
         one_decimal(self.score)
     }
+}
 
-    fn likelihood(&self) -> String {
-        one_decimal(self.likelihood)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_times_and_records_are_in_words() {
+        assert_eq!([45, 120, 136].map(running_time), ["45 min", "2 h", "2 h 16 min"]);
+        let records = [(0, 1), (1, 1), (2, 2), (1, 4), (2, 11)].map(|(wins, nominations)| record(wins, nominations));
+        assert_eq!(records, ["1 nomination", "1 win", "2 wins", "1 win, 4 nominations", "2 wins, 11 nominations"]);
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::learned::LearnedKind;
 use super::problem::PageError;
 use crate::graphql::{DEFAULT_DECADE, DEFAULT_LIST};
 
@@ -24,6 +25,9 @@ pub(super) struct PageQuery {
     pub(super) list: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) profile: String,
+    /// The learned ranking, as [`LearnedKind::parameter`]; empty for the formula.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) ranking: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) popular: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -44,6 +48,9 @@ pub(super) struct PageQuery {
     /// Minimum score.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) min: String,
+    /// Minimum probability in percent.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) probability: String,
     /// Cursor after which this page of the list starts; empty on the first page.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) after: String,
@@ -53,12 +60,24 @@ pub(super) struct PageQuery {
 }
 
 impl PageQuery {
-    /// Parses the part of a URL after `?`; ignores unknown parameters.
+    /// Parses the part of a URL after `?`; ignores unknown parameters. With a learned ranking, it also ignores what only
+    /// the formula has: profile, weights and minimum score. Without one, it ignores the minimum probability.
     ///
     /// # Errors
-    /// [`PageError`] if a parameter occurs twice.
+    /// [`PageError`] if a parameter occurs twice, or the ranking is unknown.
     pub(super) fn parse(query: Option<&str>) -> Result<Self, PageError> {
-        serde_urlencoded::from_str(query.unwrap_or_default()).map_err(|_| PageError::invalid_link("query"))
+        let parsed: Self =
+            serde_urlencoded::from_str(query.unwrap_or_default()).map_err(|_| PageError::invalid_link("query"))?;
+        match (parsed.ranking.as_str(), parsed.learned()) {
+            ("", _) => Ok(Self { probability: String::new(), ..parsed }),
+            (_, Some(_)) => Ok(Self { profile: String::new(), min: String::new(), ..parsed.without_weights() }),
+            (_, None) => Err(PageError::invalid_link("ranking")),
+        }
+    }
+
+    /// The learned ranking to rank by; `None` for the formula.
+    pub(super) fn learned(&self) -> Option<LearnedKind> {
+        LearnedKind::ALL.into_iter().find(|kind| kind.parameter() == self.ranking)
     }
 
     pub(super) fn list(&self) -> &str {
@@ -89,18 +108,33 @@ impl PageQuery {
     }
 
     pub(super) fn has_filter(&self) -> bool {
-        [&self.genre, &self.country, &self.q, &self.min].iter().any(|text| !text.is_empty())
+        [&self.genre, &self.country, &self.q, &self.min, &self.probability].iter().any(|text| !text.is_empty())
     }
 
-    /// GraphQL variables for the target list and the weight selection: `list`, and `weights` or `profile`. Without
-    /// both, the API uses the default profile. If some custom weights are missing, they are 0.
+    /// GraphQL variables of a search for films of all years.
+    ///
+    /// # Errors
+    /// As [`selection_variables`](Self::selection_variables).
+    pub(super) fn search_variables(&self) -> Result<Map<String, Value>, PageError> {
+        let mut variables = self.selection_variables()?;
+        variables.insert("search".to_owned(), self.q.as_str().into());
+        if !self.after.is_empty() {
+            variables.insert("after".to_owned(), self.after.as_str().into());
+        }
+        Ok(variables)
+    }
+
+    /// GraphQL variables for the target list and what to rank by: `list`, and `ranking`, `weights` or `profile`. Without
+    /// these, the API uses the default profile. If some custom weights are missing, they are 0.
     ///
     /// # Errors
     /// [`PageError`] if a weight is not a number.
     pub(super) fn selection_variables(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = Map::new();
         variables.insert("list".to_owned(), self.list().into());
-        if self.has_custom_weights() {
+        if let Some(learned) = self.learned() {
+            variables.insert("ranking".to_owned(), learned.api().into());
+        } else if self.has_custom_weights() {
             let mut weights = Map::new();
             for (name, argument, text) in self.weights() {
                 weights.insert(argument.to_owned(), parse_number(name, text)?.unwrap_or(0.0).into());
@@ -115,7 +149,7 @@ impl PageQuery {
     /// GraphQL variables for a page of the list.
     ///
     /// # Errors
-    /// [`PageError`] if the decade, the minimum score or a weight is not a number.
+    /// [`PageError`] if the decade, a minimum or a weight is not a number.
     pub(super) fn page_variables(&self) -> Result<Map<String, Value>, PageError> {
         let mut variables = self.selection_variables()?;
         variables.insert("decade".to_owned(), self.decade()?.into());
@@ -124,6 +158,7 @@ impl PageQuery {
             let title = if self.q.is_empty() { Value::Null } else { self.q.as_str().into() };
             let filter = json!({
                 "minScore": parse_number("min", &self.min)?,
+                "minProbability": parse_number("probability", &self.probability)?.map(|percent| percent / 100.0),
                 "genres": one(&self.genre),
                 "countries": one(&self.country),
                 "titleContains": title,
@@ -161,20 +196,58 @@ impl PageQuery {
 
     /// The same state, ranked by a profile, on the first page: cursors are valid for one ranking only.
     pub(super) fn with_profile(&self, profile: &str) -> Self {
-        Self { profile: profile.to_owned(), ..self.without_custom_weights() }
+        Self { profile: profile.to_owned(), ..self.without_custom_weights().with_formula() }
+    }
+
+    /// The same state, ranked by the formula, on the first page.
+    pub(super) fn with_formula(&self) -> Self {
+        Self { ranking: String::new(), probability: String::new(), ..self.on_first_page() }
+    }
+
+    /// The same state, ranked by a learned ranking, on the first page.
+    pub(super) fn with_learned(&self, kind: LearnedKind) -> Self {
+        let none = String::new;
+        let learned = Self { profile: none(), min: none(), ..self.without_custom_weights() };
+        Self { ranking: kind.parameter().to_owned(), ..learned }
     }
 
     /// The same state without custom weights, on the first page.
     pub(super) fn without_custom_weights(&self) -> Self {
+        self.on_first_page().without_weights()
+    }
+
+    fn without_weights(self) -> Self {
         let none = String::new;
-        let partial = Self { popular: none(), critical: none(), industry: none(), ..self.on_first_page() };
+        let partial = Self { popular: none(), critical: none(), industry: none(), ..self };
         Self { cultural: none(), people: none(), ..partial }
+    }
+
+    /// The same state in another decade, on the first page.
+    pub(super) fn with_decade(&self, decade: i32) -> Self {
+        Self { decade: decade.to_string(), ..self.on_first_page() }
+    }
+
+    /// The filters that are set: names and values of their parameters, and the same state without each, on the first
+    /// page.
+    pub(super) fn filters(&self) -> Vec<(&'static str, &str, Self)> {
+        let first = self.on_first_page();
+        let none = String::new;
+        let all = [
+            ("genre", &self.genre, Self { genre: none(), ..first.clone() }),
+            ("country", &self.country, Self { country: none(), ..first.clone() }),
+            ("q", &self.q, Self { q: none(), ..first.clone() }),
+            ("min", &self.min, Self { min: none(), ..first.clone() }),
+            ("probability", &self.probability, Self { probability: none(), ..first }),
+        ];
+        let set = all.into_iter().filter(|(_, value, _)| !value.is_empty());
+        set.map(|(name, value, without)| (name, value.as_str(), without)).collect()
     }
 
     /// The same state without filters.
     pub(super) fn without_filters(&self) -> Self {
         let none = String::new;
-        Self { genre: none(), country: none(), q: none(), min: none(), ..self.clone() }
+        let partial = Self { genre: none(), country: none(), q: none(), ..self.clone() };
+        Self { min: none(), probability: none(), ..partial }
     }
 
     /// The link to `path` in this state.
@@ -249,6 +322,27 @@ mod tests {
         assert_eq!(tuned["weights"]["peopleQuality"], 30.0);
         assert_eq!(tuned["weights"]["culturalImpact"], 0.0);
         assert!(!tuned.contains_key("profile"), "weights and a profile exclude each other");
+    }
+
+    #[test]
+    fn a_learned_ranking_and_a_profile_exclude_each_other() {
+        let learned = PageQuery::parse(Some("ranking=learned&profile=Balanced&people=30&min=40&q=a")).unwrap();
+        let formula = learned.with_profile("Balanced");
+
+        assert_eq!(learned.link("/"), "/?ranking=learned&q=a");
+        assert_eq!(learned.selection_variables().unwrap()["ranking"], "LEARNED");
+        assert_eq!(formula.link("/"), "/?profile=Balanced&q=a");
+        assert_eq!(formula.with_learned(LearnedKind::WithoutLists).link("/"), "/?ranking=learned-without-lists&q=a");
+        assert!(PageQuery::parse(Some("ranking=best")).unwrap_err().text.contains("ranking"));
+    }
+
+    #[test]
+    fn minimum_probability_is_a_percentage() {
+        let learned = PageQuery::parse(Some("ranking=learned&probability=40")).unwrap().page_variables().unwrap();
+        let formula = PageQuery::parse(Some("probability=40")).unwrap().page_variables().unwrap();
+
+        assert_eq!(learned["filter"]["minProbability"], 0.4);
+        assert!(!formula.contains_key("filter"), "the formula has no probabilities");
     }
 
     #[test]

@@ -34,8 +34,8 @@ impl PageError {
     }
 
     pub(super) fn movie_not_found() -> Self {
-        let text = "No film has this address. It may have been removed.".to_owned();
-        Self::new(StatusCode::NOT_FOUND, "Film not found", text)
+        let text = "No film has this address. It may have been removed, or the link may be incomplete.".to_owned();
+        Self::new(StatusCode::NOT_FOUND, "We don’t know this film", text)
     }
 
     /// No route has the path of the URL.

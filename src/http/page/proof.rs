@@ -33,5 +33,5 @@ pub(super) async fn get<E: Executor>(State(state): State<Arc<HttpState<E>>>) -> 
         tracing::warn!(%error, "last result of `cinegraph prove` is unreadable");
         None
     });
-    html(StatusCode::OK, &ProofPage { page: context.page, proof })
+    html(StatusCode::OK, state.posters.as_ref(), &ProofPage { page: context.page, proof })
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::learned::{LearnedReason, main_reasons};
 use super::problem::{GraphqlError, PageError};
 use crate::graphql::{Lookup, OperationEnd, OperationPipeline, RETRY_AFTER_SECONDS, Received, Transport};
 use crate::http::response_status::MediaType;
@@ -66,6 +67,7 @@ pub(super) struct Frame {
     pub(super) lists: Vec<List>,
     pub(super) genres: Vec<Named>,
     pub(super) countries: Vec<Country>,
+    criteria_without_data: Vec<String>,
     metric_sources: Vec<MetricSource>,
 }
 
@@ -81,6 +83,11 @@ impl Frame {
     /// Whether the movies are generated, which the page must state.
     pub(super) fn is_generated(&self) -> bool {
         self.data_origin == "GENERATED"
+    }
+
+    /// Whether a criterion does not count for lack of data.
+    pub(super) fn lacks_data(&self, criterion: &str) -> bool {
+        self.criteria_without_data.iter().any(|missing| missing == criterion)
     }
 
     /// How new the data of each source are; empty if no source is known.
@@ -137,6 +144,8 @@ pub(super) struct List {
 #[derive(Debug, Deserialize)]
 pub(super) struct ListDecade {
     pub(super) decade: i32,
+    /// Movies of the decade on the list.
+    pub(super) listed: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -149,6 +158,9 @@ pub(super) struct Country {
     pub(super) code: String,
     pub(super) name: String,
 }
+
+/// The learned rankings of a list, whose result is [`super::learned::Models`].
+pub(super) const MODELS: &str = include_str!("queries/models.graphql");
 
 /// Candidates of a decade.
 pub(super) const PREDICTIONS: &str =
@@ -179,15 +191,26 @@ pub(super) struct PageInfo {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Prediction {
     pub(super) rank: Option<usize>,
     pub(super) score: f64,
-    pub(super) likelihood: f64,
     pub(super) coverage: u8,
     #[serde(default)]
     pub(super) source: String,
     pub(super) breakdown: Vec<Part>,
+    pub(super) probability: Option<f64>,
+    pub(super) known_groups: Option<u8>,
+    pub(super) total_groups: Option<u8>,
+    pub(super) reasons: Option<Vec<LearnedReason>>,
     pub(super) movie: Movie,
+}
+
+impl Prediction {
+    /// The reasons that a row shows, as one text; empty for the formula.
+    pub(super) fn main_reasons(&self) -> String {
+        self.reasons.as_deref().map(main_reasons).unwrap_or_default()
+    }
 }
 
 /// The part of a score that one criterion contributes. Lists do not query `value` and `weight`, which are then 0.
@@ -203,6 +226,7 @@ pub(super) struct Part {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Movie {
     pub(super) id: String,
+    pub(super) slug: String,
     pub(super) title: String,
     pub(super) year: Option<i32>,
     #[serde(default)]

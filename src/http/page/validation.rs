@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::chrome::{Chrome, Tab};
 use super::context::{PageContext, html};
-use super::numbers::{one_decimal, or_dash, percent};
+use super::numbers::{one_decimal, or_dash, percent, signed};
 use super::problem::PageError;
 use super::queries::{Movie, run_query};
 use crate::graphql::OperationPipeline;
@@ -23,6 +23,9 @@ use crate::http::state::HttpState;
 const VALIDATION: &str = include_str!("queries/validation.graphql");
 const COMPARISON: &str = include_str!("queries/comparison.graphql");
 const DECADE: &str = include_str!("queries/decade.graphql");
+
+/// The parameter that the list form replaces.
+const LIST_FIELD: &[&str] = &["list"];
 
 /// Basis of a validation: scores that do not depend on the target list.
 const BLIND: &str = "BLIND";
@@ -39,8 +42,21 @@ struct ValidationData {
 struct Validation {
     snapshot_at: String,
     overall: Tally,
+    hit_rates: Vec<HitRate>,
     eras: Vec<Tally>,
     decades: Vec<Tally>,
+}
+
+/// How often films with these ranks were on the list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HitRate {
+    first_rank: u32,
+    last_rank: Option<u32>,
+    movies: u32,
+    listed: u32,
+    rate: Option<f64>,
+    interval: Option<Interval>,
 }
 
 /// Figures of a decade, an era or all decades. Fields that a query does not select have default values.
@@ -57,13 +73,26 @@ struct Tally {
     expected_hits: Option<f64>,
     lift: Option<f64>,
     baseline_accuracy: Option<f64>,
+    baselines: Vec<Baseline>,
     unhittable: u32,
 }
 
+#[derive(Deserialize)]
+struct Baseline {
+    kind: String,
+    accuracy: Option<f64>,
+}
+
 #[derive(Clone, Copy, Deserialize)]
-struct Interval {
-    low: f64,
-    high: f64,
+pub(super) struct Interval {
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Interval {
+    pub(super) fn text(self) -> String {
+        format!("{:.0}–{:.0} %", self.low * 100.0, self.high * 100.0)
+    }
 }
 
 #[derive(Deserialize)]
@@ -101,9 +130,9 @@ struct DecadeData {
 struct DecadeReport {
     #[serde(flatten)]
     tally: Tally,
-    #[serde(rename = "hitFilms")]
+    #[serde(rename = "hitMovies")]
     hits: RankedMovies,
-    #[serde(rename = "missedFilms")]
+    #[serde(rename = "missedMovies")]
     misses: RankedMovies,
     false_positives: RankedMovies,
 }
@@ -116,9 +145,11 @@ struct RankedMovies {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RankedMovie {
     rank: Option<usize>,
     score: Option<f64>,
+    learned_score: Option<f64>,
     movie: Movie,
 }
 
@@ -129,7 +160,8 @@ struct ValidationPage {
     /// Basis of `report`: `BLIND`, or `AS_PUBLISHED` for lists without blind scores.
     basis: &'static str,
     report: Validation,
-    published: Validation,
+    /// On the basis `AS_PUBLISHED`; `None` for a learned ranking, of which all scores are blind.
+    published: Option<Validation>,
     comparison: Comparison,
 }
 
@@ -149,14 +181,19 @@ pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, Raw
         context.query()?;
         let page = &context.page;
         let (report, basis) = blind_if_possible::<ValidationData, E>(&state.pipeline, VALIDATION, page, None).await?;
-        // If `basis` is `AS_PUBLISHED`, this repeats the query above, and gets its response from the cache.
-        let published = query_on_basis::<ValidationData, E>(&state.pipeline, VALIDATION, page, None, PUBLISHED).await?;
+        let published = if page.is_learned() {
+            None
+        } else {
+            // If `basis` is `AS_PUBLISHED`, this repeats the query above, and gets its response from the cache.
+            Some(query_on_basis::<ValidationData, E>(&state.pipeline, VALIDATION, page, None, PUBLISHED).await?)
+        };
         let compared = query_on_basis::<ComparisonData, E>(&state.pipeline, COMPARISON, page, None, basis).await?;
-        Ok((report.validation, basis, published.validation, compared.profile_comparison))
+        Ok((report.validation, basis, published.map(|data| data.validation), compared.profile_comparison))
     };
     match result.await {
         Ok((report, basis, published, comparison)) => {
-            html(StatusCode::OK, &ValidationPage { page: context.page, basis, report, published, comparison })
+            let view = ValidationPage { page: context.page, basis, report, published, comparison };
+            html(StatusCode::OK, state.posters.as_ref(), &view)
         }
         Err(problem) => context.fail(problem),
     }
@@ -178,7 +215,8 @@ pub(super) async fn decade<E: Executor>(
     };
     match result.await {
         Ok((data, basis)) => {
-            html(StatusCode::OK, &DecadePage { page: context.page, basis, report: data.decade_validation })
+            let view = DecadePage { page: context.page, basis, report: data.decade_validation };
+            html(StatusCode::OK, state.posters.as_ref(), &view)
         }
         Err(problem) => context.fail(problem),
     }
@@ -214,6 +252,9 @@ async fn query_on_basis<T: DeserializeOwned, E: Executor>(
         // The comparison covers all profiles and ignores the selected weights. Without them, pages of all weights share
         // one cached response.
         variables.retain(|name, _| name == "list");
+    } else if !page.is_learned() {
+        // The formula ranks while the selected learned ranking is not served, and has published scores as well.
+        variables.remove("ranking");
     }
     variables.insert("basis".to_owned(), basis.into());
     if let Some(decade) = decade {
@@ -244,6 +285,28 @@ impl Row<'_> {
     }
 }
 
+impl HitRate {
+    fn ranks(&self) -> String {
+        match self.last_rank {
+            Some(last) => format!("{}–{last}", self.first_rank),
+            None => format!("from {}", self.first_rank),
+        }
+    }
+
+    fn rate(&self) -> String {
+        percent(self.rate)
+    }
+
+    fn rate_at(&self) -> Option<String> {
+        chart_x(self.rate)
+    }
+
+    fn counts(&self) -> String {
+        let range = self.interval.map_or(String::new(), |interval| format!(" · {}", interval.text()));
+        format!("{} of {}{range}", self.listed, self.movies)
+    }
+}
+
 impl Tally {
     fn accuracy(&self) -> String {
         percent(self.accuracy)
@@ -260,6 +323,18 @@ impl Tally {
 
     fn by_popularity(&self) -> String {
         percent(self.baseline_accuracy)
+    }
+
+    fn by_votes(&self) -> String {
+        self.by("VOTES")
+    }
+
+    fn by_rated_votes(&self) -> String {
+        self.by("RATED_VOTES")
+    }
+
+    fn by(&self, kind: &str) -> String {
+        percent(self.baselines.iter().find(|baseline| baseline.kind == kind).and_then(|baseline| baseline.accuracy))
     }
 
     fn accuracy_at(&self) -> Option<String> {
@@ -279,7 +354,7 @@ impl Tally {
     }
 
     fn interval(&self) -> String {
-        or_dash(self.interval.map(|interval| format!("{:.0}–{:.0} %", interval.low * 100.0, interval.high * 100.0)))
+        or_dash(self.interval.map(Interval::text))
     }
 
     fn lift(&self) -> String {
@@ -298,13 +373,16 @@ impl ValidationPage {
         self.basis == BLIND
     }
 
-    fn published_accuracy(&self) -> String {
-        percent(self.published.overall.accuracy)
+    /// Accuracy of the published scores, to be compared with that of blind ones; `None` if there are not both.
+    fn published_accuracy(&self) -> Option<String> {
+        let published = self.published.as_ref().filter(|_| self.is_blind())?;
+        Some(percent(published.overall.accuracy))
     }
 
     /// The decades, each with the accuracy of the published scores.
     fn rows(&self) -> Vec<Row<'_>> {
-        let published = |decade: &Tally| self.published.decades.iter().find(|other| other.decade == decade.decade);
+        let decades = || self.published.iter().flat_map(|published| &published.decades);
+        let published = |decade: &Tally| decades().find(|other| other.decade == decade.decade);
         let row = |tally| Row { tally, published: published(tally).and_then(|other| other.accuracy) };
         self.report.decades.iter().map(row).collect()
     }
@@ -321,22 +399,18 @@ impl ValidationPage {
         self.comparison.best.as_ref().map_or("none", |best| &best.name)
     }
 
-    /// For each decade with listed movies: the decade, the names of the profiles with the most hits, and these hits as
-    /// "3 of 10".
-    fn winners(&self) -> Vec<(i32, String, String)> {
-        let profiles = &self.comparison.profiles;
-        let winner = |decade: &Tally| {
+    /// For each decade with listed movies: its figures, and the hits of every profile, each with whether no other profile
+    /// has more.
+    fn hits_of_profiles(&self) -> Vec<(&Tally, Vec<(u32, bool)>)> {
+        let row = |decade: &'_ Tally| {
             let hits = |profile: &ProfileTally| {
                 profile.decades.iter().find(|tally| tally.decade == decade.decade).map_or(0, |tally| tally.hits)
             };
-            let most = profiles.iter().map(hits).max().unwrap_or_default();
-            let best: Vec<&str> =
-                profiles.iter().filter(|tally| hits(tally) == most).map(|tally| tally.profile.name.as_str()).collect();
-            let all_equal = best.len() == profiles.len();
-            let names = if all_equal { "all profiles equal".to_owned() } else { best.join(", ") };
-            (decade.decade, names, format!("{most} of {}", decade.listed))
+            let all: Vec<u32> = self.comparison.profiles.iter().map(hits).collect();
+            let most = all.iter().max().copied().unwrap_or_default();
+            all.into_iter().map(|hits| (hits, hits == most)).collect()
         };
-        self.report.decades.iter().filter(|decade| decade.listed > 0).map(winner).collect()
+        self.report.decades.iter().filter(|decade| decade.listed > 0).map(|decade| (decade, row(decade))).collect()
     }
 }
 
@@ -353,6 +427,21 @@ impl DecadePage {
     fn is_blind(&self) -> bool {
         self.basis == BLIND
     }
+
+    /// Link to the predictions of the decade.
+    fn predictions_link(&self) -> String {
+        self.page.predictions_link(self.report.tally.decade)
+    }
+
+    /// The decades before and after this one, with their links.
+    fn neighbours(&self) -> [Option<(i32, String)>; 2] {
+        let decades = self.page.decades();
+        let linked = |decade: &i32| (*decade, self.page.link_to(&format!("/validation/{decade}")));
+        let this = self.report.tally.decade;
+        let before = decades.iter().filter(|decade| **decade < this).max();
+        let after = decades.iter().filter(|decade| **decade > this).min();
+        [before.map(linked), after.map(linked)]
+    }
 }
 
 impl RankedMovie {
@@ -362,6 +451,11 @@ impl RankedMovie {
 
     fn score(&self) -> String {
         self.score.map_or(String::new(), one_decimal)
+    }
+
+    /// The score of a learned ranking; `None` if the formula ranks, or the movie has no score.
+    fn points(&self) -> Option<String> {
+        self.learned_score.map(signed)
     }
 
     fn year(&self) -> String {

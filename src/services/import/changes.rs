@@ -36,6 +36,39 @@ pub enum Change {
     Shortened,
     /// No line break after the last row.
     NoLineBreak,
+    /// A movie of the database that gets another title.
+    Title,
+    /// A movie of the database whose year moves by more than one.
+    Year,
+    /// A movie of the database that gets another IMDb id.
+    OtherImdbId,
+    /// A movie of the database that gets another TMDb id, or becomes one with another.
+    Merged,
+    /// A value of the database that an empty cell removes.
+    Removed,
+    /// A value that replaces one of a later time.
+    Older,
+    /// A time after the present.
+    Future,
+    /// A date before the first films or long after the present, or a runtime of more than a day.
+    Implausible,
+    /// A number that a program may have rounded, or whose point may separate thousands.
+    Rounded,
+    /// A metric far above its usual values, with a fraction where it has none, or on a smaller scale.
+    Unusual,
+    /// A genre that neither the database nor TMDb has.
+    NewGenre,
+    /// An organization that the database does not have.
+    NewOrganization,
+    /// A text such as `NULL` in a required column.
+    PlaceholderText,
+}
+
+impl Change {
+    /// Whether the value is stored as it is, but may be wrong.
+    fn is_doubt(self) -> bool {
+        self >= Self::Title
+    }
 }
 
 /// How often something was changed, and where first.
@@ -69,8 +102,13 @@ struct UnknownMetric {
 impl Changes {
     /// Counts a change.
     pub(super) fn count(&mut self, change: Change, line: u64, value: &str) {
-        let first = || Counted { count: 0, line, value: shown(value) };
-        self.counts.entry(change).or_insert_with(first).count += 1;
+        self.add(change, 1, line, || shown(value));
+    }
+
+    /// Counts several changes, with the value of the first.
+    pub(super) fn add(&mut self, change: Change, count: u64, line: u64, value: impl FnOnce() -> String) {
+        let first = || Counted { count: 0, line, value: value() };
+        self.counts.entry(change).or_insert_with(first).count += count;
     }
 
     /// Counts a row of an unknown metric.
@@ -88,7 +126,12 @@ impl Changes {
     /// How often a change was made.
     #[must_use]
     pub fn of(&self, change: Change) -> u64 {
-        self.counts.get(&change).map_or(0, |counted| counted.count)
+        self.first(change).map_or(0, |counted| counted.count)
+    }
+
+    /// The first of the changes of a kind.
+    pub(super) fn first(&self, change: Change) -> Option<&Counted> {
+        self.counts.get(&change)
     }
 
     /// The changes of a file, a line each.
@@ -97,7 +140,10 @@ impl Changes {
             Change::NoLineBreak => {
                 format!("changed in {file}: {change} (line {line}): check that this row is complete")
             }
-            _ => format!("changed in {file}: {count} {change} (line {line}: {value:?})"),
+            _ => {
+                let verb = if change.is_doubt() { "check" } else { "changed" };
+                format!("{verb} in {file}: {count} {change} (line {line}: {value:?})")
+            }
         });
         let unknown = self.unknown_metrics.iter().map(|(name, UnknownMetric { rows, line, nearest })| {
             let name = shown(name);
@@ -127,6 +173,19 @@ impl fmt::Display for Change {
             Self::MetricName => "names of sources and metric types normalised",
             Self::Shortened => "texts longer than 255 characters, shortened",
             Self::NoLineBreak => "the last row has no line break",
+            Self::Title => "movies that get another title",
+            Self::Year => "movies that get another year",
+            Self::OtherImdbId => "movies that get another IMDb id",
+            Self::Merged => "movies that had another TMDb id",
+            Self::Removed => "stored values that empty cells remove",
+            Self::Older => "values older than those that they replace",
+            Self::Future => "times in the future",
+            Self::Implausible => "implausible dates or runtimes",
+            Self::Rounded => "numbers that are rounded, or whose point may separate thousands",
+            Self::Unusual => "metrics far off their usual values",
+            Self::NewGenre => "new genres",
+            Self::NewOrganization => "new organizations",
+            Self::PlaceholderText => "texts that may stand for no value",
         })
     }
 }

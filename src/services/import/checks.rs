@@ -1,17 +1,21 @@
 //! Checks the values of CSV files, and normalises those that people write in several forms.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Datelike, Days, NaiveDateTime, Utc};
+
+use cinegraph_list_formats::imdb_id;
 
 use super::changes::{Change, Changes};
 use super::column_kind::Kind;
 use super::error::Problem;
-use super::ids::{imdb_id, tmdb_id};
 use super::languages;
 use super::metric_names::{self, KnownMetric};
 use super::spellings::{Spellings, Vocabulary};
 use super::values::{
-    TEXT, date, integer, is_placeholder, number, shown, time, with_decimal_point, without_control_characters,
+    TEXT, date, integer, is_invisible, is_placeholder, movie_id, number, shown, time, with_decimal_point,
+    without_control_characters,
 };
 use crate::store::StoredNames;
 
@@ -20,6 +24,12 @@ const ID_MIN: i32 = 1;
 /// Sizes of the database's columns for the names of sources and metric types.
 const SOURCE_CHARACTERS: usize = 50;
 const METRIC_CHARACTERS: usize = 100;
+/// Year of the first films.
+const YEAR_MIN: i32 = 1870;
+/// How many years ahead films have dates. A choice.
+const YEARS_AHEAD: i32 = 10;
+/// Minutes of a day, which few films take.
+const MINUTES_MAX: i32 = 24 * 60;
 
 /// A validated value.
 pub(super) enum Cell<'a> {
@@ -42,10 +52,23 @@ pub(super) struct Checks {
     has_decimal_commas: bool,
     source: String,
     metric: Option<&'static KnownMetric>,
+    /// The values of each known metric in the current file, by its name.
+    values: BTreeMap<String, Values>,
+    organization: String,
+    now: NaiveDateTime,
+}
+
+/// The values of a metric in a file.
+struct Values {
+    metric: &'static KnownMetric,
+    rows: u64,
+    /// Line of the first.
+    line: u64,
+    largest: f64,
 }
 
 impl Checks {
-    pub(super) fn new(stored: &StoredNames) -> Self {
+    pub(super) fn new(stored: &StoredNames, now: DateTime<Utc>) -> Self {
         Self {
             movies: HashMap::new(),
             people: HashMap::new(),
@@ -55,6 +78,9 @@ impl Checks {
             has_decimal_commas: false,
             source: String::new(),
             metric: None,
+            values: BTreeMap::new(),
+            organization: String::new(),
+            now: now.naive_utc(),
         }
     }
 
@@ -64,13 +90,19 @@ impl Checks {
 
     /// The changes since the last call.
     pub(super) fn take_changes(&mut self) -> Changes {
+        for (name, Values { metric, rows, line, largest }) in std::mem::take(&mut self.values) {
+            if metric.is_smaller_scale(rows, largest) {
+                self.changes.add(Change::Unusual, rows, line, || format!("{name} up to {largest} only"));
+            }
+        }
         std::mem::take(&mut self.changes)
     }
 
     /// Checks and normalises a value of a column of this kind. Records the id if the file defines it.
     pub(super) fn cell<'a>(&mut self, kind: Kind, written: &'a str) -> Result<Cell<'a>, Problem> {
         let value = self.cleaned(written);
-        let is_placeholder = kind.is_optional() && is_placeholder(&value);
+        let is_placeholder =
+            (kind.is_optional() || matches!(kind, Kind::Name(_) | Kind::Category)) && is_placeholder(&value);
         if is_placeholder {
             self.count(Change::Placeholder, &value);
         }
@@ -96,7 +128,13 @@ impl Checks {
                 }
                 Ok(value)
             }
-            Kind::Text(max) | Kind::OptionalText(max) => of_length(value, max),
+            Kind::Text(max) | Kind::OptionalText(max) => {
+                if is_placeholder(&value) {
+                    self.count(Change::PlaceholderText, &value);
+                }
+                of_length(value, max)
+            }
+            Kind::OptionalPoster => poster(value),
             Kind::OptionalImdbId => {
                 let id = imdb_id(&value).ok_or_else(|| not_an_id(&value, "tt0111161"))?;
                 Ok(self.normalised(Change::ImdbId, value, &id))
@@ -106,6 +144,7 @@ impl Checks {
                 Ok(self.normalised(Change::Language, value, code))
             }
             Kind::Name(vocabulary) => self.name(vocabulary, value),
+            Kind::Category => self.name(Vocabulary::Categories, value),
             Kind::Source | Kind::MetricType => self.metric_name(kind, value),
             Kind::OneOf(allowed) => {
                 let word = allowed.iter().find(|word| word.eq_ignore_ascii_case(&value));
@@ -113,10 +152,21 @@ impl Checks {
                 Ok(self.normalised(Change::Letters, value, word))
             }
             Kind::Year => integer(&value, 1, 9999).map(|_| value),
-            Kind::OptionalInteger => integer(&value, i32::MIN, i32::MAX).map(|_| value),
-            Kind::OptionalMinutes => integer(&value, 0, i32::MAX).map(|_| value),
-            Kind::OptionalDate => date(&value).map(|()| value),
-            Kind::OptionalTime => time(&value).map(|time| Cow::Owned(time.to_string())),
+            Kind::OptionalPosition => integer(&value, 0, i32::MAX).map(|_| value),
+            Kind::OptionalMinutes => {
+                let is_plausible = integer(&value, 0, i32::MAX)? <= MINUTES_MAX;
+                Ok(self.doubted(Change::Implausible, is_plausible, value))
+            }
+            Kind::OptionalDate => {
+                let is_plausible = (YEAR_MIN..=self.now.year() + YEARS_AHEAD).contains(&date(&value)?.year());
+                Ok(self.doubted(Change::Implausible, is_plausible, value))
+            }
+            Kind::OptionalTime => {
+                let time = time(&value)?;
+                // A day more, for times of other time zones.
+                self.doubted(Change::Future, time <= self.now + Days::new(1), value);
+                Ok(Cow::Owned(time.to_string()))
+            }
             Kind::Metric => self.metric(&value),
         }
     }
@@ -127,7 +177,8 @@ impl Checks {
         if matches!(text, Cow::Owned(_)) {
             self.count(Change::ControlCharacters, written);
         }
-        let trimmed = text.trim();
+        let is_space = |c: char| c.is_whitespace() || is_invisible(c);
+        let trimmed = text.trim_matches(is_space);
         if trimmed.len() == text.len() {
             return text;
         }
@@ -135,17 +186,13 @@ impl Checks {
             self.count(Change::Spaces, written);
         }
         match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-            Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_space)),
+            Cow::Owned(text) => Cow::Owned(text.trim_matches(is_space).to_owned()),
         }
     }
 
     fn movie<'a>(&mut self, kind: Kind, value: Cow<'a, str>) -> Result<Cow<'a, str>, Problem> {
-        let id = match tmdb_id(&value) {
-            Some(id) => id,
-            // Its error says what is wrong.
-            None => integer(&value, ID_MIN, i32::MAX)?,
-        };
+        let id = movie_id(&value)?;
         if matches!(kind, Kind::NewMovie) {
             add(&mut self.movies, id, self.line)?;
         } else if !self.movies.contains_key(&id) {
@@ -156,13 +203,18 @@ impl Checks {
 
     fn name<'a>(&mut self, vocabulary: Vocabulary, value: Cow<'a, str>) -> Result<Cow<'a, str>, Problem> {
         let value = of_length(value, TEXT)?;
-        let name = self.spellings.of(vocabulary, &value);
-        if name == value {
-            return Ok(value);
-        }
+        let scope = if vocabulary == Vocabulary::Categories { &self.organization } else { "" };
+        let (name, is_new) = self.spellings.of(vocabulary, scope, &value);
         let name = name.to_owned();
-        self.count(Change::Name, &value);
-        Ok(Cow::Owned(name))
+        match vocabulary {
+            Vocabulary::Genres if is_new => self.count(Change::NewGenre, &value),
+            Vocabulary::Organizations if is_new => self.count(Change::NewOrganization, &value),
+            _ => {}
+        }
+        if vocabulary == Vocabulary::Organizations {
+            self.organization.clone_from(&name);
+        }
+        Ok(self.normalised(Change::Name, value, &name))
     }
 
     /// The name of a source, or of a metric type, whose row is then counted if the metric is unknown.
@@ -190,9 +242,20 @@ impl Checks {
         if with_point.is_some() {
             self.count(Change::DecimalComma, value);
         }
-        let number = number(with_point.as_deref().unwrap_or(value))?;
+        let written = with_point.as_deref().unwrap_or(value);
+        let number = number(written)?;
         if let Some(metric) = self.metric {
             metric.check(number, value)?;
+            if metric.may_be_another(written) {
+                self.count(Change::Rounded, value);
+            }
+            if metric.is_unusual(number) {
+                self.count(Change::Unusual, value);
+            }
+            let first = || Values { metric, rows: 0, line: self.line, largest: 0.0 };
+            let values = self.values.entry(metric.name()).or_insert_with(first);
+            values.rows += 1;
+            values.largest = values.largest.max(number);
         }
         Ok(Cow::Owned(number.to_string()))
     }
@@ -204,6 +267,14 @@ impl Checks {
         }
         self.count(change, &value);
         Cow::Owned(form.to_owned())
+    }
+
+    /// The value, which is counted if it is not plausible.
+    fn doubted<'a>(&mut self, change: Change, is_plausible: bool, value: Cow<'a, str>) -> Cow<'a, str> {
+        if !is_plausible {
+            self.count(change, &value);
+        }
+        value
     }
 
     fn count(&mut self, change: Change, value: &str) {
@@ -222,6 +293,16 @@ fn add(ids: &mut HashMap<i32, u64>, id: i32, line: u64) -> Result<(), Problem> {
 fn of_length(value: Cow<'_, str>, max: usize) -> Result<Cow<'_, str>, Problem> {
     let length = value.chars().count();
     if length > max { Err(Problem::TooLong { length, max }) } else { Ok(value) }
+}
+
+/// Checks the path of a poster, which clients append to the address of TMDb's images.
+fn poster(value: Cow<'_, str>) -> Result<Cow<'_, str>, Problem> {
+    let is_in_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let name = value.strip_prefix('/').filter(|name| !name.is_empty() && name.bytes().all(is_in_name));
+    if name.is_none() {
+        return Err(Problem::NotAPoster { value: shown(&value) });
+    }
+    of_length(value, TEXT)
 }
 
 fn not_an_id(value: &str, example: &'static str) -> Problem {

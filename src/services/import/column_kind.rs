@@ -18,16 +18,20 @@ pub(super) enum Kind {
     OptionalText(usize),
     OptionalImdbId,
     OptionalLanguage,
+    /// Path of a poster at TMDb.
+    OptionalPoster,
     /// A name that may have been given in another spelling before.
     Name(Vocabulary),
+    /// Category of an award, whose organization precedes it.
+    Category,
     /// Source of a metric.
     Source,
     /// Type of a metric, whose source precedes it.
     MetricType,
     OneOf(&'static [&'static str]),
     Year,
-    OptionalInteger,
-    /// Minutes, 0 at least.
+    /// A position, 0 at least.
+    OptionalPosition,
     OptionalMinutes,
     OptionalDate,
     OptionalTime,
@@ -43,7 +47,8 @@ impl Kind {
             Self::OptionalText(_)
                 | Self::OptionalImdbId
                 | Self::OptionalLanguage
-                | Self::OptionalInteger
+                | Self::OptionalPoster
+                | Self::OptionalPosition
                 | Self::OptionalMinutes
                 | Self::OptionalDate
                 | Self::OptionalTime

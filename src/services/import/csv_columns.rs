@@ -41,9 +41,10 @@ pub(super) const FILES: [FileSpec; 7] = [
             ("original_language", Kind::OptionalLanguage),
         ],
         optional: &[
-            ("poster_path", Kind::OptionalText(TEXT)),
+            ("poster_path", Kind::OptionalPoster),
             ("overview", Kind::OptionalText(OVERVIEW_CHARACTERS)),
             ("runtime", Kind::OptionalMinutes),
+            ("original_title", Kind::OptionalText(TEXT)),
             ("fetched_at", Kind::OptionalTime),
         ],
     },
@@ -70,7 +71,7 @@ pub(super) const FILES: [FileSpec; 7] = [
         columns: &[
             ("list_key", Kind::Name(Vocabulary::Lists)),
             ("tmdb_id", Kind::Movie),
-            ("list_position", Kind::OptionalInteger),
+            ("list_position", Kind::OptionalPosition),
             ("edition", Kind::OptionalText(TEXT)),
         ],
         optional: &[],
@@ -86,7 +87,7 @@ pub(super) const FILES: [FileSpec; 7] = [
             ("department", Kind::OptionalText(TEXT)),
             ("job", Kind::OptionalText(TEXT)),
             ("character", Kind::OptionalText(TEXT)),
-            ("cast_order", Kind::OptionalInteger),
+            ("cast_order", Kind::OptionalPosition),
         ],
         optional: &[],
     },
@@ -96,7 +97,7 @@ pub(super) const FILES: [FileSpec; 7] = [
         columns: &[
             ("organization", Kind::Name(Vocabulary::Organizations)),
             ("year", Kind::Year),
-            ("category", Kind::Text(TEXT)),
+            ("category", Kind::Category),
             ("movie_tmdb_id", Kind::Movie),
             ("person_name", Kind::OptionalText(NOMINEE_CHARACTERS)),
             ("won", BOOLEAN),

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::changes::{Change, Changes};
 use super::checks::Checks;
+use super::comparison::{compare_movies, compare_rows};
 use super::csv_columns::{FILES, FileSpec};
 use super::csv_reader::Reader;
 use super::error::ImportError;
+use super::files::{check_directory, has_file, other_files};
 use super::session::{CHUNK_BYTES, ImportOptions, NAMES, Progress, begin, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
 use crate::clock::Clock;
@@ -26,29 +28,35 @@ pub async fn import_csv(
     clock: &Clock,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<ImportSummary, ImportError> {
-    if !dir.is_dir() {
-        return Err(ImportError::NotADirectory(dir.to_owned()));
+    check_directory(dir)?;
+    let (mut present, mut missing): (Vec<&FileSpec>, Vec<_>) = Default::default();
+    for file in &FILES {
+        if has_file(dir, file.name)? { present.push(file) } else { missing.push(file) }
     }
-    let (present, missing): (Vec<&FileSpec>, Vec<_>) = FILES.iter().partition(|file| dir.join(file.name).exists());
     if missing.iter().any(|file| file.staging == Staging::Movies) {
         return Err(ImportError::NoMovies(dir.to_owned()));
     }
     let options = options.into();
     let mut import = begin(store, options.generated, clock).await?;
-    let mut checks = Checks::new(&import.stored_names().await?);
+    let mut checks = Checks::new(&import.stored_names().await?, clock.now());
     let mut staged = Vec::new();
     for file in present {
         staged.push((file, stage(&mut import, file, dir, &mut checks, progress).await?));
     }
     let missing_files = missing.iter().map(|file| file.name).collect();
-    let mut summary = ImportSummary { missing_files, ..ImportSummary::default() };
-    for (file, rows) in staged {
+    let other_files = other_files(dir, &FILES.map(|file| file.name));
+    let mut summary = ImportSummary { missing_files, other_files, ..ImportSummary::default() };
+    for (file, mut rows) in staged {
         progress(Progress::Merging { file: file.name });
-        let (counts, merged) = match file.staging {
-            Staging::Movies => import.merge_movies(&rows.optional_columns).await?,
-            staging => (import.merge(staging, &NAMES).await?, Vec::new()),
+        let (columns, changes) = (&rows.optional_columns, &mut rows.changes);
+        let counts = if file.staging == Staging::Movies {
+            compare_movies(&mut import, file.name, columns, options.replace, changes).await?;
+            import.merge_movies(columns).await?
+        } else {
+            compare_rows(&mut import, file.staging, changes).await?;
+            import.merge(file.staging, &NAMES).await?
         };
-        summary.files.push(FileSummary { merged, ..rows.summary(file, counts) });
+        summary.files.push(rows.summary(file, counts));
     }
     summary.nominees = finish(import, options, &summary, store, progress).await?;
     Ok(summary)
@@ -134,7 +142,6 @@ impl Staged {
             skipped: skipped.into_iter().filter(|(_, rows)| *rows > 0).collect(),
             ignored_columns: self.ignored_columns,
             changes: self.changes,
-            merged: Vec::new(),
         }
     }
 }

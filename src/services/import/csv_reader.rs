@@ -6,10 +6,12 @@ use std::fs::File;
 use std::io::{self, Chain, Cursor, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use cinegraph_list_formats::UTF8_MARK;
 use csv::{ByteRecord, Position, ReaderBuilder, Terminator};
 
 use super::error::{ImportError, Problem};
-use super::file_kind::{UTF8_MARK, not_a_table};
+use super::file_kind::not_a_table;
+use super::files::open_file;
 use super::values::shown;
 
 /// Appended to the file, to detect that the file is truncated. If the file ends with a line break outside quotes, this
@@ -148,7 +150,7 @@ impl Reader {
             .map_err(|problem| self.damaged(None, problem))?;
         let mut names = HashSet::new();
         // A spreadsheet may write columns without a name and without values.
-        if let Some(name) = header.iter().find(|name| !name.is_empty() && !names.insert(*name)) {
+        if let Some(name) = header.iter().find(|name| !name.is_empty() && !names.insert(name.to_ascii_lowercase())) {
             return Err(self.damaged(Some(name), Problem::RepeatedColumn));
         }
         let place = |column: &&str| header.iter().position(|name| name.eq_ignore_ascii_case(column));
@@ -346,7 +348,7 @@ impl Reader {
 
 /// The file without its byte order mark, followed by [`END`]. The inner error is that of a file of another kind.
 fn source(path: &Path) -> io::Result<Result<Source, Problem>> {
-    let mut file = File::open(path)?;
+    let mut file = open_file(path)?;
     let mut start = Vec::new();
     file.by_ref().take(START_BYTES).read_to_end(&mut start)?;
     if let Some(problem) = not_a_table(&start) {

@@ -61,6 +61,21 @@ pub enum ImportError {
     /// There are no movies to complete.
     #[error("the database has no movies to complete; import some first: `cinegraph import imdb` or `import csv`")]
     NothingToComplete,
+    /// The titles in movies.csv are probably those of other rows.
+    #[error(
+        "movies.csv, line {line}: {renamed} of its {existing} movies that the database has would get another title, \
+         such as {example}: do ids and titles belong together? --replace replaces them"
+    )]
+    MostRenamed {
+        /// Line of the first.
+        line: u64,
+        /// Movies with another title.
+        renamed: u64,
+        /// Movies in the file that the database has.
+        existing: u64,
+        /// Titles of the first.
+        example: String,
+    },
     /// `--strict`: the files have values that the import would change or ignore.
     #[error("nothing was imported, because --strict allows no changes:\n{}", .0.join("\n"))]
     Changes(Vec<String>),
@@ -86,8 +101,8 @@ pub enum Problem {
     Nul,
     #[error("the file is cut off: it ends without a line break, or inside quotes; copy it again")]
     CutOff,
-    #[error("the file is {kind}")]
-    OtherKind { kind: &'static str },
+    #[error("the file is {name}: {remedy}")]
+    OtherKind { name: &'static str, remedy: &'static str },
     #[error("the file is not gzip, or damaged: download it again")]
     BadGzip,
     #[error(
@@ -129,6 +144,8 @@ pub enum Problem {
     NotAnId { value: String, example: &'static str },
     #[error("{value:?} is not a date: write it like 1994-10-14")]
     NotADate { value: String },
+    #[error("{value:?} is not the path of a poster at TMDb, like /9NXAlFEE7WDssbXSMgdacsUD58Y.jpg")]
+    NotAPoster { value: String },
     #[error("{value:?} is not a time: write it like 1994-10-14 or 1994-10-14T12:00:00Z")]
     NotATime { value: String },
     #[error("{value:?} is not a language: write its code of two letters (ISO 639-1), like en")]
@@ -141,6 +158,8 @@ pub enum Problem {
     UnknownMovie { id: i32 },
     #[error("person {id} is not in people.csv: add the person there, or remove this row")]
     UnknownPerson { id: i32 },
+    #[error("{stored} has this IMDb id, which is another movie than {given}: correct the id, or add --replace")]
+    OtherMovie { stored: String, given: String },
     #[error("{value} is on line {earlier} already: remove one of the two")]
     Repeated { value: String, earlier: u64 },
     #[error("{value} is on line {earlier} already, with other values: remove one of the two")]

@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 /// ISO 639-1, a language per line: its code of two letters, those of three letters (ISO 639-2) and its English names.
 const LANGUAGES: &str = include_str!("languages.txt");
 
-/// Codes that TMDb uses beside those of ISO 639-1: no language, Cantonese, and two that ISO has withdrawn.
-const OF_TMDB: [&str; 4] = ["xx", "cn", "mo", "sh"];
+/// Codes that TMDb uses beside those of ISO 639-1, two of which ISO has withdrawn, with their names.
+const OF_TMDB: [(&str, &str); 4] =
+    [("xx", "no language"), ("cn", "Cantonese"), ("mo", "Moldavian"), ("sh", "Serbo-Croatian")];
 
 /// Withdrawn codes, with those that replace them.
 const REPLACED: [(&str, &str); 3] = [("iw", "he"), ("in", "id"), ("ji", "yi")];
@@ -18,9 +19,19 @@ static CODES: LazyLock<HashMap<String, &str>> = LazyLock::new(|| {
         let code = line.split('|').next().unwrap_or_default();
         line.split('|').map(move |form| (form.to_lowercase(), code))
     });
-    let other = OF_TMDB.map(|code| (code, code)).into_iter().chain(REPLACED);
+    let other = OF_TMDB.map(|(code, _)| (code, code)).into_iter().chain(REPLACED);
     languages.chain(other.map(|(form, code)| (form.to_owned(), code))).collect()
 });
+
+/// English name of the language with this code of two letters; `None` if the language is unknown.
+#[must_use]
+pub fn language_name(code: &str) -> Option<&'static str> {
+    if let Some((_, name)) = OF_TMDB.iter().find(|(of_tmdb, _)| *of_tmdb == code) {
+        return Some(name);
+    }
+    let mut forms = LANGUAGES.lines().map(|line| line.split('|')).find(|forms| forms.clone().next() == Some(code))?;
+    forms.find(|form| form.starts_with(char::is_uppercase))
+}
 
 /// The code of two letters of a language, from its code of two or three letters, a locale such as `en-US`, or its
 /// English name. `None` if the language is unknown.
@@ -66,6 +77,7 @@ mod tests {
         assert_eq!(LANGUAGES.lines().count(), 184);
         for line in LANGUAGES.lines() {
             assert_eq!(code(&line[..2]), Some(&line[..2]));
+            assert!(language_name(&line[..2]).is_some_and(|name| code(name) == Some(&line[..2])), "{line}");
         }
     }
 }

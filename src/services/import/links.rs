@@ -3,12 +3,14 @@
 use std::fmt;
 use std::path::Path;
 
+use cinegraph_list_formats::imdb_id;
+
+use super::changes::{Change, Changes};
 use super::csv_reader::Reader;
 use super::error::{ImportError, Problem};
-use super::ids::imdb_id_of;
 use super::session::{CHUNK_BYTES, Generated, Progress, begin_completing, file_name, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
-use super::values::{integer, shown};
+use super::values::{movie_id, shown};
 use crate::clock::Clock;
 use crate::store::{CopyText, LinkConflict, Staging, Store};
 
@@ -61,7 +63,7 @@ pub async fn import_links(
     let total_bytes = path.metadata().map_err(|source| ImportError::Unreadable { file, source })?.len();
     let mut reader = Reader::open(path, file, &COLUMNS, &[])?;
     let mut import = begin_completing(store, clock).await?;
-    let (mut rows, mut without_id) = (0, 0);
+    let (mut rows, mut without_id, mut changes) = (0, 0, Changes::default());
     let copied = import.copy(Staging::Links, |staged| {
         while staged.bytes().len() < CHUNK_BYTES {
             if !reader.next_row()? {
@@ -69,6 +71,9 @@ pub async fn import_links(
             }
             rows += 1;
             without_id += u64::from(!append(&reader, staged)?);
+            if reader.is_unended() {
+                changes.count(Change::NoLineBreak, reader.line(), "");
+            }
         }
         progress(Progress::Reading { file, bytes: reader.bytes_read().min(total_bytes), total_bytes });
         Ok::<_, ImportError>(true)
@@ -77,7 +82,7 @@ pub async fn import_links(
     progress(Progress::Merging { file });
     let counts = import.link_movies().await?;
     let conflicts = import.link_conflicts(CONFLICTS_SHOWN).await?;
-    let nominees = finish(import, Generated::Refuse.into(), &ImportSummary::default(), store, progress).await?;
+    finish(import, Generated::Refuse.into(), &ImportSummary::default(), store, progress).await?;
     let skipped = [
         (SkipReason::NoTmdbId, without_id),
         (SkipReason::Repeated, counts.repeated),
@@ -90,25 +95,23 @@ pub async fn import_links(
         updated: counts.linked,
         unchanged: counts.unchanged,
         skipped: skipped.into_iter().filter(|(_, rows)| *rows > 0).collect(),
+        changes,
         ..FileSummary::default()
     };
-    let import = ImportSummary { files: vec![summary], nominees, ..ImportSummary::default() };
+    let import = ImportSummary { files: vec![summary], ..ImportSummary::default() };
     let further_conflicts = counts.conflicts - conflicts.len() as u64;
     Ok(LinksSummary { import, conflicts, further_conflicts })
 }
 
 /// Appends the reader's current row to `rows`. Returns false if it has no TMDb id.
 fn append(reader: &Reader, rows: &mut CopyText) -> Result<bool, ImportError> {
-    let [imdb_id, tmdb_id] = [0, 1].map(|column| {
-        let value = reader.value(column).map(str::trim);
-        value.map_err(|problem| reader.damaged(Some(COLUMNS[column]), problem))
-    });
-    let imdb_id = self::imdb_id(imdb_id?).map_err(|problem| reader.damaged(Some(COLUMNS[0]), problem))?;
-    let tmdb_id = tmdb_id?;
-    if tmdb_id.is_empty() {
-        return Ok(false);
-    }
-    let tmdb_id = integer(tmdb_id, 1, i32::MAX).map_err(|problem| reader.damaged(Some(COLUMNS[1]), problem))?;
+    let damaged = |column| move |problem| reader.damaged(Some(COLUMNS[column]), problem);
+    let value = |column| reader.value(column).map(str::trim).map_err(damaged(column));
+    let imdb_id = title_id(value(0)?).map_err(damaged(0))?;
+    let tmdb_id = match value(1)? {
+        "" => return Ok(false),
+        written => movie_id(written).map_err(damaged(1))?,
+    };
     rows.begin_row(reader.line());
     rows.text(&imdb_id);
     rows.text(&tmdb_id.to_string());
@@ -117,10 +120,9 @@ fn append(reader: &Reader, rows: &mut CopyText) -> Result<bool, ImportError> {
 }
 
 /// IMDb's id, which the file has without `tt`.
-fn imdb_id(value: &str) -> Result<String, Problem> {
+fn title_id(value: &str) -> Result<String, Problem> {
     if value.is_empty() {
         return Err(Problem::NoValue);
     }
-    let id = imdb_id_of(value.strip_prefix("tt").unwrap_or(value));
-    id.ok_or_else(|| Problem::NotAnId { value: shown(value), example: "0111161" })
+    imdb_id(value).ok_or_else(|| Problem::NotAnId { value: shown(value), example: "0111161" })
 }

@@ -11,35 +11,43 @@ pub(super) struct KnownMetric {
     kind: &'static str,
     /// Largest value; the smallest is 0.
     max: f64,
+    /// Largest value that is usual.
+    usual: f64,
 }
 
+/// A metric with a scale.
 const fn metric(source: &'static str, kind: &'static str, max: f64) -> KnownMetric {
-    KnownMetric { source, kind, max }
+    KnownMetric { source, kind, max, usual: max }
+}
+
+/// A metric without a scale. `usual` is a choice: several times the largest value of any film.
+const fn count(source: &'static str, kind: &'static str, usual: f64) -> KnownMetric {
+    KnownMetric { source, kind, max: f64::MAX, usual }
 }
 
 /// The known metrics. Scores use the two rating averages, `metascore`, `tomatometer` and `popularity_score`; the others
 /// are only shown.
 const METRICS: [KnownMetric; 20] = [
     metric("tmdb", "rating_average", 10.0),
-    metric("tmdb", "rating_votes", f64::MAX),
-    metric("tmdb", "popularity_score", f64::MAX),
-    metric("tmdb", "budget", f64::MAX),
-    metric("tmdb", "revenue_worldwide", f64::MAX),
-    metric("tmdb", "list_appearances", f64::MAX),
-    metric("tmdb", "trending_rank", f64::MAX),
-    metric("tmdb", "popularity_rank", f64::MAX),
+    count("tmdb", "rating_votes", 1e7),
+    count("tmdb", "popularity_score", 1e5),
+    count("tmdb", "budget", 1e10),
+    count("tmdb", "revenue_worldwide", 1e10),
+    count("tmdb", "list_appearances", 1e6),
+    count("tmdb", "trending_rank", 1e8),
+    count("tmdb", "popularity_rank", 1e8),
     metric("imdb", "rating_average", 10.0),
-    metric("imdb", "rating_votes", f64::MAX),
-    metric("imdb", "popularity_rank", f64::MAX),
+    count("imdb", "rating_votes", 1e7),
+    count("imdb", "popularity_rank", 1e8),
     metric("metacritic", "metascore", 100.0),
     metric("rotten_tomatoes", "tomatometer", 100.0),
     metric("rotten_tomatoes", "audience_score", 100.0),
-    metric("omdb", "revenue_domestic", f64::MAX),
-    metric("omdb", "oscar_wins", f64::MAX),
-    metric("omdb", "oscar_nominations", f64::MAX),
-    metric("omdb", "total_awards", f64::MAX),
-    metric("the_numbers", "revenue_domestic", f64::MAX),
-    metric("the_numbers", "revenue_international", f64::MAX),
+    count("omdb", "revenue_domestic", 1e10),
+    count("omdb", "oscar_wins", 100.0),
+    count("omdb", "oscar_nominations", 100.0),
+    count("omdb", "total_awards", 1e4),
+    count("the_numbers", "revenue_domestic", 1e10),
+    count("the_numbers", "revenue_international", 1e10),
 ];
 
 /// Other names of the sources, as [`folded`] returns them.
@@ -90,8 +98,36 @@ pub(super) fn nearest(source: &str, kind: &str) -> String {
 }
 
 impl KnownMetric {
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         format!("{} {}", self.source, self.kind)
+    }
+
+    /// Whether the values are usually whole numbers.
+    fn is_whole(&self) -> bool {
+        !matches!(self.kind, "rating_average" | "popularity_score")
+    }
+
+    /// Whether a written number may be another than the one that was meant: `1.23E+05` of a spreadsheet is rounded, and
+    /// `63.000` may be 63,000.
+    pub(super) fn may_be_another(&self, written: &str) -> bool {
+        let is_rounded = written.split_once(['e', 'E']).is_some_and(|(digits, exponent)| {
+            let written = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+            exponent.parse::<usize>().is_ok_and(|places| places > written) && (written > 0 || exponent.starts_with('+'))
+        });
+        let has_group = written.split_once('.').is_some_and(|(_, digits)| digits.len() == 3);
+        self.is_whole() && (is_rounded || has_group)
+    }
+
+    /// Whether a value on the scale is far off those that are usual.
+    pub(super) fn is_unusual(&self, value: f64) -> bool {
+        value > self.usual || self.max < f64::MAX && self.is_whole() && value.fract() != 0.0
+    }
+
+    /// Whether so many values, of which this is the largest, are probably on a smaller scale: 0 to 1, or half of theirs. A
+    /// file of bad films has low values, too, but not of hundreds.
+    pub(super) fn is_smaller_scale(&self, values: u64, largest: f64) -> bool {
+        let (is_share, is_half) = (values >= 3 && largest <= 1.0, values >= 200 && largest <= self.max / 2.0);
+        self.max < f64::MAX && largest > 0.0 && (is_share || is_half)
     }
 
     /// Checks that a value is on the scale.

@@ -64,11 +64,13 @@ pub struct ImportOptions {
     pub generated: Generated,
     /// Whether values that would be changed or ignored are an error.
     pub strict: bool,
+    /// Whether most movies may get another title, and different ones become one.
+    pub replace: bool,
 }
 
 impl From<Generated> for ImportOptions {
     fn from(generated: Generated) -> Self {
-        Self { generated, strict: false }
+        Self { generated, strict: false, replace: false }
     }
 }
 
@@ -114,9 +116,9 @@ pub(super) async fn finish(
     store: &Store,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Nominees, ImportError> {
-    let changes = summary.changes();
-    if options.strict && !changes.is_empty() {
-        return Err(ImportError::Changes(changes));
+    let faults = summary.faults();
+    if options.strict && !faults.is_empty() {
+        return Err(ImportError::Changes(faults));
     }
     if options.generated == Generated::Replace && import.leaves_no_movie().await? {
         return Err(ImportError::Empty);

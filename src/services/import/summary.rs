@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::changes::Changes;
-use crate::store::MergedMovie;
 
 /// Summary of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,7 +11,9 @@ pub struct ImportSummary {
     pub files: Vec<FileSummary>,
     /// Optional files that are missing.
     pub missing_files: Vec<&'static str>,
-    /// Nominees of the imported movies.
+    /// Files of the directory that are not read, although they may be tables.
+    pub other_files: Vec<String>,
+    /// Nominees of the database; all zero if the import is not about nominations.
     pub nominees: Nominees,
 }
 
@@ -35,8 +36,6 @@ pub struct FileSummary {
     pub ignored_columns: Vec<String>,
     /// What was changed or ignored in the values.
     pub changes: Changes,
-    /// Movies that the database had under another TMDb id.
-    pub merged: Vec<MergedMovie>,
 }
 
 /// Why a row was skipped.
@@ -76,6 +75,13 @@ pub enum SkipReason {
     NotInDatabase,
     /// A link that contradicts the database or another row.
     Conflict,
+}
+
+impl SkipReason {
+    /// Whether such rows are unusual, so that a strict import refuses them.
+    fn is_fault(self) -> bool {
+        matches!(self, Self::Blank | Self::Repeated | Self::SameNomination)
+    }
 }
 
 impl fmt::Display for SkipReason {
@@ -121,13 +127,25 @@ impl ImportSummary {
     }
 
     /// What was changed or ignored in the files, a line each.
+    fn changes(&self) -> impl Iterator<Item = String> {
+        self.files.iter().flat_map(FileSummary::change_lines)
+    }
+
+    /// What a strict import does not allow, a line each.
     #[must_use]
-    pub fn changes(&self) -> Vec<String> {
-        self.files.iter().flat_map(FileSummary::change_lines).collect()
+    pub fn faults(&self) -> Vec<String> {
+        let skipped = self.files.iter().flat_map(|file| file.skip_lines(SkipReason::is_fault));
+        skipped.chain(self.changes()).collect()
     }
 }
 
 impl FileSummary {
+    /// The rows skipped for a reason that `is_shown` accepts, a line for each reason.
+    fn skip_lines(&self, is_shown: impl Fn(SkipReason) -> bool) -> impl Iterator<Item = String> {
+        let skipped = self.skipped.iter().filter(move |(reason, _)| is_shown(*reason));
+        skipped.map(|(reason, rows)| format!("skipped in {}: {rows} {reason}", self.name))
+    }
+
     fn change_lines(&self) -> Vec<String> {
         let ignored = Some(&self.ignored_columns).filter(|columns| !columns.is_empty());
         let ignored = ignored.map(|columns| format!("columns ignored in {}: {}", self.name, columns.join(", ")));
@@ -144,42 +162,32 @@ impl FileSummary {
 impl fmt::Display for ImportSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = ["file", "rows", "inserted", "updated", "unchanged", "skipped"].map(str::to_owned);
-        write_line(f, &header)?;
-        for file in &self.files {
+        let mut lines = vec![table_line(&header)];
+        lines.extend(self.files.iter().map(|file| {
             let counts = [file.rows, file.inserted, file.updated, file.unchanged, file.skipped_rows()];
             let [rows, inserted, updated, unchanged, skipped] = counts.map(|count| count.to_string());
-            write_line(f, &[file.name.to_owned(), rows, inserted, updated, unchanged, skipped])?;
-        }
+            table_line(&[file.name.to_owned(), rows, inserted, updated, unchanged, skipped])
+        }));
         for file in &self.files {
-            for (reason, rows) in &file.skipped {
-                writeln!(f, "skipped in {}: {rows} {reason}", file.name)?;
-            }
+            lines.extend(file.skip_lines(|_| true));
         }
-        for line in self.changes() {
-            writeln!(f, "{line}")?;
-        }
-        for file in &self.files {
-            if let Some(MergedMovie { line, former, tmdb_id }) = file.merged.first() {
-                let count = file.merged.len();
-                writeln!(
-                    f,
-                    "merged in {}: {count} movies that had another TMDb id (line {line}: {former} is now {tmdb_id})",
-                    file.name
-                )?;
-            }
-        }
+        lines.extend(self.changes());
         if !self.missing_files.is_empty() {
-            writeln!(f, "missing (optional): {}", self.missing_files.join(", "))?;
+            lines.push(format!("missing (optional): {}", self.missing_files.join(", ")));
+        }
+        if !self.other_files.is_empty() {
+            lines.push(format!("not read: {}", self.other_files.join(", ")));
         }
         let Nominees { linked, unlinked, changed } = self.nominees;
-        write!(f, "nominees linked to a credited person: {linked} ({changed} changed), not linked: {unlinked}")
+        if self.nominees != Nominees::default() {
+            let links = format!("{linked} ({changed} changed), not linked: {unlinked}");
+            lines.push(format!("nominees linked to a credited person: {links}"));
+        }
+        f.write_str(&lines.join("\n"))
     }
 }
 
-fn write_line(f: &mut fmt::Formatter<'_>, [file, counts @ ..]: &[String; 6]) -> fmt::Result {
-    write!(f, "{file:<24}")?;
-    for count in counts {
-        write!(f, " {count:>10}")?;
-    }
-    writeln!(f)
+fn table_line([file, counts @ ..]: &[String; 6]) -> String {
+    let counts: String = counts.iter().map(|count| format!(" {count:>10}")).collect();
+    format!("{file:<24}{counts}")
 }

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{self, BufRead, ErrorKind, Read, Seek};
 use std::path::Path;
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate, NaiveTime};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
+use super::changes::{Change, Changes};
 use super::error::{ImportError, Problem};
 use super::session::{CHUNK_BYTES, Generated, Progress, begin_completing, file_name, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
@@ -60,8 +61,16 @@ pub async fn import_tmdb_ids(
         return Err(ImportError::Damaged { file, line: repeat.line, column: None, problem });
     }
     progress(Progress::Merging { file });
-    let merged = import.merge_tmdb_ids(date_in(file)).await?;
-    let nominees = finish(import, Generated::Refuse.into(), &ImportSummary::default(), store, progress).await?;
+    let time = date_in(file).map(|date| date.and_time(NaiveTime::MIN));
+    let mut changes = Changes::default();
+    if let Some(older) = import.replacing_rows(Staging::TmdbIds, time).await? {
+        changes.add(Change::Older, older.count, older.line, || older.value);
+    }
+    if let Some(date) = date_in(file).filter(|date| *date > clock.now().date_naive() + Days::new(1)) {
+        changes.count(Change::Future, 1, &date.to_string());
+    }
+    let merged = import.merge_tmdb_ids(time).await?;
+    finish(import, Generated::Refuse.into(), &ImportSummary::default(), store, progress).await?;
     let rows = lines.movies;
     let absent = (SkipReason::NotInDatabase, rows - merged.rows);
     let summary = FileSummary {
@@ -71,9 +80,10 @@ pub async fn import_tmdb_ids(
         updated: merged.updated,
         unchanged: merged.rows - merged.inserted - merged.updated,
         skipped: Some(absent).into_iter().filter(|(_, rows)| *rows > 0).collect(),
+        changes,
         ..FileSummary::default()
     };
-    Ok(ImportSummary { files: vec![summary], nominees, ..ImportSummary::default() })
+    Ok(ImportSummary { files: vec![summary], ..ImportSummary::default() })
 }
 
 fn append(line: u64, entry: &Entry, rows: &mut CopyText) {

@@ -5,11 +5,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek};
 use std::path::Path;
 
+use cinegraph_list_formats::UTF8_MARK;
 use flate2::bufread::MultiGzDecoder;
 use memchr::{memchr, memchr_iter};
 
 use super::error::{ImportError, Problem};
-use super::file_kind::{UTF8_MARK, not_a_table};
+use super::file_kind::not_a_table;
+use super::files::open_file;
 use super::values::shown;
 
 const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
@@ -181,7 +183,7 @@ impl Reader {
 
 /// Opens the file; returns it with a reader of its text.
 pub(super) fn open(path: &Path) -> io::Result<(File, Box<dyn BufRead + Send>)> {
-    let file = File::open(path)?;
+    let file = open_file(path)?;
     let handle = file.try_clone()?;
     let mut bytes = BufReader::with_capacity(BUFFER_BYTES, file);
     if !bytes.fill_buf()?.starts_with(GZIP_MAGIC) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
+use cinegraph_list_formats::tmdb_id;
 
 use super::error::Problem;
 
@@ -34,12 +35,19 @@ pub(super) const TEXT: usize = 255;
 /// Maximum length of an invalid value in an error, in characters.
 const SHOWN: usize = 40;
 
-/// Parses a whole number within `min..=max`.
+/// Parses a whole number within `min..=max`. `114.0` is one: programs write whole numbers so where others are missing.
 pub(super) fn integer(value: &str, min: i32, max: i32) -> Result<i32, Problem> {
     // Wider than the column, to distinguish numbers out of range from invalid numbers.
-    let wide: i128 = value.parse().map_err(|_| Problem::NotAnInteger { value: shown(value) })?;
+    let wide: i128 =
+        value.strip_suffix(".0").unwrap_or(value).parse().map_err(|_| Problem::NotAnInteger { value: shown(value) })?;
     let fits = i32::try_from(wide).ok().filter(|number| (min..=max).contains(number));
     fits.ok_or_else(|| Problem::IntegerOutOfRange { value: shown(value), min, max })
+}
+
+/// The TMDb id of a movie.
+pub(super) fn movie_id(value: &str) -> Result<i32, Problem> {
+    // The error of the number says what is wrong.
+    tmdb_id(value).map_or_else(|| integer(value, 1, i32::MAX), Ok)
 }
 
 /// Parses a finite number.
@@ -76,24 +84,26 @@ pub(super) fn without_control_characters(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace("\r\n", "\n").replace(is_control, " "))
 }
 
+/// Whether a character is not seen, and changes nothing where no line is broken.
+pub(super) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}')
+}
+
 /// Parses a date or a time of ISO 8601. A time without an offset is UTC, a date is its midnight.
 pub(super) fn time(value: &str) -> Result<NaiveDateTime, Problem> {
     let with_offset = || DateTime::parse_from_rfc3339(value).ok().map(|time| time.naive_utc());
     let without = || TIMES.iter().find_map(|format| NaiveDateTime::parse_from_str(value, format).ok());
-    let day =
-        || date(value).ok().and_then(|()| value.parse::<NaiveDate>().ok()).map(|day| day.and_time(NaiveTime::MIN));
+    let day = || date(value).ok().map(|day| day.and_time(NaiveTime::MIN));
     let time = with_offset().or_else(without).or_else(day).filter(|time| (1..=9999).contains(&time.year()));
     time.ok_or_else(|| Problem::NotATime { value: shown(value) })
 }
 
-/// Checks that a value is a date as `1994-01-02`.
-pub(super) fn date(value: &str) -> Result<(), Problem> {
+/// Parses a date as `1994-01-02`.
+pub(super) fn date(value: &str) -> Result<NaiveDate, Problem> {
     let date: Option<NaiveDate> = value.parse().ok();
     // Chrono also accepts 1994-1-2, and year 0, which PostgreSQL lacks.
-    match date {
-        Some(date) if date.year() >= 1 && date.to_string() == value => Ok(()),
-        _ => Err(Problem::NotADate { value: shown(value) }),
-    }
+    let date = date.filter(|date| date.year() >= 1 && date.to_string() == value);
+    date.ok_or_else(|| Problem::NotADate { value: shown(value) })
 }
 
 /// Truncates an invalid value for an error.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use cinegraph_list_formats::ListFileError;
 
+use crate::services::ServiceError;
 use crate::store::StoreError;
 
 /// Why a list was not imported. The database is unchanged.
@@ -16,6 +17,19 @@ pub enum ListImportError {
         /// Maximum length.
         max: usize,
     },
+    /// The name or the edition cannot be stored.
+    #[error("the {field} has {length} characters, expected 1 to {max}, without control characters")]
+    Text {
+        /// `name` or `edition`.
+        field: &'static str,
+        /// Length in characters, without spaces at the ends.
+        length: usize,
+        /// Maximum length.
+        max: usize,
+    },
+    /// The year is none.
+    #[error("the year is {0}, expected 1000 to 9999")]
+    Year(i32),
     /// The file cannot be read as a list.
     #[error(transparent)]
     File(#[from] ListFileError),
@@ -54,13 +68,25 @@ pub enum ListImportError {
         problem: String,
     },
     /// The corrected report is of another file.
-    #[error("the corrected report was made from another file: line {line} of the list is not {title:?}")]
+    #[error("the corrected report was made from another file: line {line} of the list is not {movie:?}")]
     OtherReport {
         /// Line of the list.
         line: u64,
-        /// Title in the report.
-        title: String,
+        /// Title and year in the report.
+        movie: String,
     },
+    /// The corrected report has no corrections.
+    #[error("the report has no corrections: write the ids of movies into its column `movie`, and save it")]
+    NoCorrections,
+    /// Another key differs from this one in letters only.
+    #[error("there is a list with the key {known:?} already: give it in this spelling, or choose another key")]
+    SimilarKey {
+        /// The known key.
+        known: String,
+    },
+    /// The list cannot be set as a target list, or no longer.
+    #[error("nothing was imported: {0}")]
+    Target(ServiceError),
     /// The database failed.
     #[error("cannot write the list to the database")]
     Database(#[from] StoreError),

@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 
-use cinegraph_list_formats::Row;
+use cinegraph_list_formats::{Format, ListFile, Row};
 
+use super::error::ListImportError;
 use super::resolutions::{Resolution, Resolutions};
 use crate::scoring::{MovieId, fold_title};
 use crate::store::ListCandidate;
@@ -26,7 +27,7 @@ pub enum MatchKind {
     ImdbId,
     /// By exact title and year.
     Title,
-    /// By title and year, without regard to case, accents and the like.
+    /// By title and year, without regard to case, accents, an article after a comma and the like.
     FoldedTitle,
     /// By such a title, with a year that differs by one.
     NearYear,
@@ -64,14 +65,23 @@ pub enum Unmatched {
     Taken,
     /// The movie is not in the database.
     Absent,
-    /// The row has neither an id nor a title.
+    /// Another row means the movie, too, and gives it another position or edition.
+    Disagrees,
+    /// The row does not say which movie it means: it has no id and no title, several ids, or a number that may be either.
     Unreadable,
 }
 
 impl Unmatched {
     /// All reasons, those that a person can resolve first.
-    pub const ALL: [Self; 6] =
-        [Self::Ambiguous, Self::IdsDisagree, Self::NoYear, Self::Taken, Self::Absent, Self::Unreadable];
+    pub const ALL: [Self; 7] = [
+        Self::Ambiguous,
+        Self::IdsDisagree,
+        Self::NoYear,
+        Self::Taken,
+        Self::Disagrees,
+        Self::Absent,
+        Self::Unreadable,
+    ];
 
     /// Description in summaries and reports.
     #[must_use]
@@ -82,7 +92,8 @@ impl Unmatched {
             Self::NoYear => "without a year",
             Self::Taken => "its only candidate is another row's movie",
             Self::Absent => "not in the database",
-            Self::Unreadable => "neither id nor title",
+            Self::Disagrees => "repeats another row with another position or edition",
+            Self::Unreadable => "neither one id nor a title with its year",
         }
     }
 }
@@ -124,7 +135,11 @@ impl Candidates {
         let mut candidates = Self::default();
         for movie in by_ids {
             if let Some(id) = &movie.imdb_id {
-                candidates.by_imdb_id.entry(id.clone()).or_default().push(movie.clone());
+                let known = candidates.by_imdb_id.entry(id.clone()).or_default();
+                // A movie with a former TMDb id comes once for each of its ids.
+                if known.iter().all(|other| other.id != movie.id) {
+                    known.push(movie.clone());
+                }
             }
             if let Some(id) = movie.tmdb_id {
                 candidates.by_tmdb_id.insert(id, movie);
@@ -137,8 +152,26 @@ impl Candidates {
     }
 }
 
+/// Articles that catalogues in alphabetical order put after a comma, folded: English, French, German, Spanish, Italian,
+/// Portuguese, Dutch, Scandinavian and Hungarian.
+const ARTICLES: &str = "the a an le la les l' un une des der die das ein eine el los las lo una il i gli uno un' o as os \
+                        um uma de het een en et ett den det az";
+
+/// The titles of a row, folded, and those of the form `Matrix, The` with the article in front, too.
+pub(super) fn folded_titles(row: &Row) -> impl Iterator<Item = String> {
+    row.titles.iter().flat_map(|title| {
+        let folded = fold_title(title);
+        let moved = folded.rsplit_once(", ").and_then(|(title, article)| {
+            let space = if article.ends_with('\'') { "" } else { " " };
+            ARTICLES.split(' ').any(|known| known == article).then(|| format!("{article}{space}{title}"))
+        });
+        std::iter::once(folded).chain(moved)
+    })
+}
+
 /// Matches all rows. The result has one element per row, in their order.
-pub(super) fn match_rows(rows: &[Row], candidates: &Candidates, resolutions: &Resolutions) -> Vec<RowMatch> {
+pub(super) fn match_rows(file: &ListFile, candidates: &Candidates, resolutions: &Resolutions) -> Vec<RowMatch> {
+    let rows = &file.rows;
     let mut matches: Vec<RowMatch> = rows
         .iter()
         .map(|row| match resolutions.of(row) {
@@ -150,11 +183,42 @@ pub(super) fn match_rows(rows: &[Row], candidates: &Candidates, resolutions: &Re
             None => one(row, candidates),
         })
         .collect();
-    one_row_per_movie(rows, &mut matches);
+    one_row_per_movie(file, &mut matches);
     matches
 }
 
+/// Checks that each correction takes effect: otherwise the next report would not have it.
+///
+/// # Errors
+/// [`ListImportError::Report`] if a movie is not in the database, or is that of another row.
+pub(super) fn check_corrections(
+    rows: &[Row],
+    matches: &[RowMatch],
+    resolutions: &Resolutions,
+) -> Result<(), ListImportError> {
+    for (row, found) in rows.iter().zip(matches) {
+        let Some(line) = resolutions.line_of(row) else { continue };
+        let problem = match found {
+            RowMatch::Matched { .. } | RowMatch::LeftOut => continue,
+            RowMatch::Repeated(other) => {
+                format!("the row on line {other} of the list is this movie already; write - to leave one of them out")
+            }
+            RowMatch::Unmatched { reason, .. } => format!("this movie is {}", reason.as_str()),
+        };
+        return Err(ListImportError::report(line, &format!("column movie: {problem}")));
+    }
+    Ok(())
+}
+
 fn one(row: &Row, candidates: &Candidates) -> RowMatch {
+    if row.unread.is_some() {
+        let by_id = row.tmdb_id.and_then(|id| candidates.by_tmdb_id.get(&id));
+        let by_title = folded_titles(row).filter_map(|title| candidates.by_title.get(&title)).flatten();
+        let mut movies: Vec<_> = by_id.into_iter().chain(by_title).collect();
+        movies.sort_by_key(|movie| movie.id);
+        movies.dedup_by_key(|movie| movie.id);
+        return unmatched(Unmatched::Unreadable, movies);
+    }
     match by_ids(row, candidates) {
         RowMatch::Unmatched { reason: Unmatched::Absent, .. } => by_title(row, candidates),
         found => found,
@@ -177,11 +241,9 @@ fn by_ids(row: &Row, candidates: &Candidates) -> RowMatch {
 
 fn by_title(row: &Row, candidates: &Candidates) -> RowMatch {
     if row.titles.is_empty() {
-        let reason = if row.unread.is_some() { Unmatched::Unreadable } else { Unmatched::Absent };
-        return unmatched(reason, []);
+        return unmatched(Unmatched::Absent, []);
     }
-    let folded = row.titles.iter().map(|title| fold_title(title));
-    let mut movies: Vec<&ListCandidate> = folded
+    let mut movies: Vec<&ListCandidate> = folded_titles(row)
         .filter_map(|title| candidates.by_title.get(&title))
         .flatten()
         .filter(|movie| may_be(row, movie))
@@ -226,7 +288,12 @@ fn unmatched<'a>(reason: Unmatched, candidates: impl IntoIterator<Item = &'a Lis
 
 /// Lets each movie be meant by one row only: the one that matches it best, and of equal ones the first. Another row
 /// repeats it if it says the same; otherwise it means another movie, which the database lacks.
-fn one_row_per_movie(rows: &[Row], matches: &mut [RowMatch]) {
+fn one_row_per_movie(file: &ListFile, matches: &mut [RowMatch]) {
+    let rows = &file.rows;
+    // The positions of a plain list are those of its lines, and never the same.
+    let agree = |row: &Row, other: &Row| {
+        (file.format == Format::Plain || row.position == other.position) && row.edition == other.edition
+    };
     let mut best: HashMap<MovieId, (MatchKind, usize)> = HashMap::new();
     for (index, found) in matches.iter().enumerate() {
         if let RowMatch::Matched { movie, kind } = found {
@@ -242,26 +309,27 @@ fn one_row_per_movie(rows: &[Row], matches: &mut [RowMatch]) {
         }
         // Of two rows with different years or titles, at most one can mean the movie.
         let is_same = *kind <= MatchKind::ImdbId || is_same_title(&rows[index], &rows[first]);
-        *found =
-            if is_same { RowMatch::Repeated(rows[first].line) } else { unmatched(Unmatched::Taken, [&movie.clone()]) };
+        *found = match is_same {
+            true if *kind == MatchKind::Resolved || agree(&rows[index], &rows[first]) => {
+                RowMatch::Repeated(rows[first].line)
+            }
+            true => unmatched(Unmatched::Disagrees, [&movie.clone()]),
+            false => unmatched(Unmatched::Taken, [&movie.clone()]),
+        };
     }
 }
 
 fn is_same_title(row: &Row, other: &Row) -> bool {
-    let folded = |row: &Row| row.titles.iter().map(|title| fold_title(title)).collect::<Vec<_>>();
-    let titles = folded(other);
-    row.year == other.year && folded(row).iter().any(|title| titles.contains(title))
+    row.year == other.year && folded_titles(row).any(|title| folded_titles(other).any(|other| other == title))
 }
 
-/// Whether a row was matched by an id that may be wrong: its titles are others than the movie's, and its year is another
-/// one, too, or missing, or there is a movie with its title and year.
+/// Whether a row was matched by an id that may be wrong: its year is another one than the movie's; or its titles are
+/// others, and it has no year, or there is a movie with its title and year.
 pub(super) fn is_doubtful(row: &Row, movie: &ListCandidate, kind: MatchKind, candidates: &Candidates) -> bool {
     let by_id = matches!(kind, MatchKind::TmdbId | MatchKind::ImdbId);
+    let is_other_year = || matches!((row.year, movie.year), (Some(year), Some(other)) if year.abs_diff(other) > 1);
     let folded = fold_title(&movie.title);
-    if !by_id || row.titles.is_empty() || row.titles.iter().any(|title| fold_title(title) == folded) {
-        return false;
-    }
-    let Some(year) = row.year else { return true };
-    let others = || row.titles.iter().filter_map(|title| candidates.by_title.get(&fold_title(title))).flatten();
-    movie.year.is_some_and(|other| year.abs_diff(other) > 1) || others().any(|other| other.year == Some(year))
+    let is_other_title = || !row.titles.is_empty() && folded_titles(row).all(|title| title != folded);
+    let mut others = folded_titles(row).filter_map(|title| candidates.by_title.get(&title)).flatten();
+    by_id && (is_other_year() || is_other_title() && (row.year.is_none() || others.any(|other| other.year == row.year)))
 }

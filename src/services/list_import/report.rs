@@ -30,9 +30,11 @@ pub fn write_report<'a>(
             RowMatch::Unmatched { reason, candidates } => (reason.as_str(), candidates.as_slice(), String::new()),
             RowMatch::LeftOut => ("left out", &[][..], "-".to_owned()),
             RowMatch::Matched { movie, kind: MatchKind::Resolved } => ("resolved", &[][..], id(movie)),
-            RowMatch::Matched { movie, .. } if is_doubtful => {
-                ("on the list by its id, though its title is another", std::slice::from_ref(movie), String::new())
-            }
+            RowMatch::Matched { movie, .. } if is_doubtful => (
+                "on the list by its id, though its title or year is another",
+                std::slice::from_ref(movie),
+                String::new(),
+            ),
             RowMatch::Matched { .. } | RowMatch::Repeated(_) => continue,
         };
         let number = |number: Option<i32>| number.map(|number| number.to_string()).unwrap_or_default();
@@ -53,7 +55,8 @@ pub fn write_report<'a>(
 
 /// The id of a movie, as it can be copied into the column `movie`.
 fn id(movie: &ListCandidate) -> String {
-    movie.imdb_id.clone().or_else(|| movie.tmdb_id.map(|id| id.to_string())).unwrap_or_default()
+    let address = || movie.tmdb_id.map(|id| format!("themoviedb.org/movie/{id}"));
+    movie.imdb_id.clone().or_else(address).unwrap_or_default()
 }
 
 /// Marks a text that spreadsheets would execute as a formula.

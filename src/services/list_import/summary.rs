@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use cinegraph_list_formats::Format;
+use cinegraph_list_formats::{Format, ListFile};
 
 use super::ImportedList;
 use super::matching::{MatchKind, RowMatch, Unmatched};
@@ -40,6 +40,20 @@ impl ImportedList {
         self.rows().filter(|(_, found, doubtful)| *doubtful || matches!(found, RowMatch::Unmatched { .. })).count()
     }
 
+    /// What a person should check in the file.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let ListFile { missing_positions, above_header, unended_line, format, .. } = &self.file;
+        let notes = [
+            (*missing_positions > 0)
+                .then(|| format!("{missing_positions} positions are missing between the first and the last")),
+            (*above_header > 0).then(|| format!("{above_header} lines above the header are not read")),
+            unended_line.map(|line| format!("the last line, {line}, has no line break: check that it is complete")),
+            is_history(*format)
+                .then(|| "the file names what somebody has seen, whatever they thought of it".to_owned()),
+        ];
+        notes.into_iter().flatten().collect()
+    }
+
     fn count(&self, wanted: impl Fn(&RowMatch) -> bool) -> usize {
         self.matches.iter().filter(|found| wanted(found)).count()
     }
@@ -51,11 +65,9 @@ impl fmt::Display for ImportedList {
         writeln!(f, "read: {} ({}), {} rows", file.format, file.encoding, file.rows.len())?;
         skipped(f, "type", &file.other_types)?;
         skipped(f, "list", &file.other_lists)?;
-        if file.missing_positions > 0 {
-            writeln!(f, "note: {} positions are missing between the first and the last", file.missing_positions)?;
-        }
-        if is_history(file.format) {
-            writeln!(f, "note: the file names what somebody has seen, whatever they thought of it")?;
+        line(f, "skipped", file.comments, "that are comments, which begin with #")?;
+        for note in self.notes() {
+            writeln!(f, "note: {note}")?;
         }
         for kind in MatchKind::ALL {
             line(f, "matched", self.matched(kind), kind.as_str())?;
@@ -65,7 +77,12 @@ impl fmt::Display for ImportedList {
         for reason in Unmatched::ALL {
             line(f, "not matched", self.unmatched(reason), reason.as_str())?;
         }
-        line(f, "doubtful", self.rows().filter(|row| row.2).count(), "by an id, though the title is another")?;
+        line(
+            f,
+            "doubtful",
+            self.rows().filter(|row| row.2).count(),
+            "by an id, though the title or the year is another",
+        )?;
         let moved = |kind| self.moved(kind).count();
         let verb = if self.dry_run { "would be" } else { "is" };
         write!(
@@ -81,6 +98,9 @@ impl fmt::Display for ImportedList {
             let more = left.len().saturating_sub(NAMED_MAX);
             let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
             write!(f, "\nleft: {}{rest}", left.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", "))?;
+        }
+        if let Some(refusal) = &self.refusal {
+            write!(f, "\nthe import would be refused: {refusal}")?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 SELECT n.movie_id,
        coalesce(nullif(o.abbreviation, ''), o.name) AS "organization!",
+       o.name AS organization_name,
        c.year,
        cat.name AS category,
        coalesce(p.name,

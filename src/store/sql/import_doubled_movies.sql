@@ -1,7 +1,7 @@
 -- Movies that the database had twice, which only now is known: the one with the file's id stays, with what it lacks of
 -- the other. $1 is the time.
 WITH doubled AS MATERIALIZED (
-    SELECT s.line, s.tmdb_id, old.tmdb_id AS former, old.id AS old_id, kept.id AS kept_id
+    SELECT old.tmdb_id AS former, old.id AS old_id, kept.id AS kept_id
     FROM staged_movies AS s
     JOIN public.movies AS kept ON kept.tmdb_id = s.tmdb_id
     JOIN public.movies AS old ON old.imdb_id = s.imdb_id AND old.id <> kept.id
@@ -63,7 +63,10 @@ WITH doubled AS MATERIALIZED (
     SET movie_id = kept_id
     FROM doubled
     WHERE f.movie_id = old_id AND NOT EXISTS (SELECT FROM doubled AS other WHERE other.former = f.tmdb_id)
-), deleted AS (
-    DELETE FROM public.movies AS m USING doubled WHERE m.id = doubled.old_id
+), recorded_rows AS (
+    INSERT INTO cinegraph.former_movie_ids (id, movie_id) SELECT old_id, kept_id FROM doubled
+    ON CONFLICT (id) DO NOTHING
+), redirected_rows AS (
+    UPDATE cinegraph.former_movie_ids AS f SET movie_id = kept_id FROM doubled WHERE f.movie_id = old_id
 )
-SELECT line, former, tmdb_id FROM doubled WHERE former > 0 ORDER BY line
+DELETE FROM public.movies AS m USING doubled WHERE m.id = doubled.old_id

@@ -2,7 +2,7 @@
 -- whose entry in TMDb was merged with another, unless the file has both. Each keeps its row, and gets the id and what
 -- the file says. $2: the optional columns that the file has.
 WITH other AS MATERIALIZED (
-    SELECT DISTINCT ON (s.tmdb_id) m.id, m.tmdb_id AS former, s.tmdb_id, s.line
+    SELECT DISTINCT ON (s.tmdb_id) m.id, m.tmdb_id AS former, s.tmdb_id
     FROM staged_movies AS s
     JOIN public.movies AS m ON m.imdb_id = s.imdb_id AND m.tmdb_id <> s.tmdb_id
     WHERE NOT EXISTS (SELECT FROM public.movies AS taken WHERE taken.tmdb_id = s.tmdb_id)
@@ -19,6 +19,7 @@ WITH other AS MATERIALIZED (
         poster_path = CASE WHEN 'poster_path' = ANY ($2) THEN s.poster_path ELSE m.poster_path END,
         overview = CASE WHEN 'overview' = ANY ($2) THEN s.overview ELSE m.overview END,
         runtime = CASE WHEN 'runtime' = ANY ($2) THEN s.runtime ELSE m.runtime END,
+        original_title = CASE WHEN 'original_title' = ANY ($2) THEN s.original_title ELSE m.original_title END,
         updated_at = $1
     FROM other JOIN staged_movies AS s USING (tmdb_id)
     WHERE m.id = other.id
@@ -27,4 +28,4 @@ WITH other AS MATERIALIZED (
     SELECT former, id FROM other WHERE former > 0
     ON CONFLICT (tmdb_id) DO UPDATE SET movie_id = excluded.movie_id
 )
-SELECT line, former, tmdb_id FROM other ORDER BY line
+SELECT FROM other

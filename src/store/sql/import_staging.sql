@@ -1,7 +1,8 @@
 -- What the files say, row by row, checked but not merged. Columns in the order in which they are copied.
 CREATE TEMP TABLE staged_movies (
     line bigint, tmdb_id integer, imdb_id text, title text, release_date date, adult boolean, import_status text,
-    original_language text, poster_path text, overview text, runtime integer, fetched_at timestamp
+    original_language text, poster_path text, overview text, runtime integer, original_title text,
+    fetched_at timestamp
 ) ON COMMIT DROP;
 CREATE TEMP TABLE staged_people (line bigint, tmdb_id integer, name text) ON COMMIT DROP;
 CREATE TEMP TABLE staged_metrics (

@@ -1,5 +1,6 @@
--- By day, so that no value is large, however many films a decade has.
-SELECT string_agg(record, '') AS "records!"
-FROM cinegraph.movie_scores
-WHERE list_key = $1 AND release_date >= $2 AND release_date < $3
-GROUP BY release_date
+-- By day, so that no value is large, however many films a decade has. Both texts have the movies in the same order.
+SELECT string_agg(s.record, '') AS "records!", string_agg(float8send(coalesce(v.votes, 0)), '') AS "votes!"
+FROM cinegraph.movie_scores AS s
+LEFT JOIN cinegraph.movie_votes AS v ON v.movie_id = s.movie_id
+WHERE s.list_key = $1 AND s.release_date >= $2 AND s.release_date < $3
+GROUP BY s.release_date

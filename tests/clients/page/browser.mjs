@@ -13,13 +13,14 @@ export const browser = await chromium.launch({
     "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 
-// Opens a path in a new browser context. `close` fails if the page raised or logged an error.
-export async function opened(path, options = {}) {
+// Opens a path in a new browser context, after `prepare` was called with the page. `close` fails if the page raised or logged an error.
+export async function opened(path, { prepare, ...options } = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   const wrong = [];
   page.on("pageerror", (error) => wrong.push(error.message));
   page.on("console", (message) => message.type() === "error" && wrong.push(message.text()));
+  await prepare?.(page);
   await page.goto(PAGE_URL + path);
   if (options.javaScriptEnabled !== false) await page.waitForSelector("html[data-ready]");
   const close = async () => {
@@ -38,6 +39,13 @@ export const slide = (page, name, value) =>
     slider.value = to;
     slider.dispatchEvent(new Event("input", { bubbles: true }));
   }, value);
+
+// Selects an option of the panel of filters, which it opens and closes.
+export async function filter(page, name, value) {
+  await page.locator("#filter-box").evaluate((box) => (box.open = true));
+  await page.selectOption(`[name=${name}]`, value);
+  await page.locator("#filter-box").evaluate((box) => (box.open = false));
+}
 
 // Accessibility violations found by axe. Injected by the debugger, because the page's policy blocks other scripts.
 export async function violations(page) {

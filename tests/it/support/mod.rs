@@ -124,9 +124,14 @@ impl TestService {
         Self::with(pool, redis, None).await
     }
 
+    /// The same, without Redis and with this setting.
+    pub(crate) async fn configured(pool: PgPool, variable: &str, value: &str) -> Self {
+        Self::with(pool, None, Some((variable, value))).await
+    }
+
     /// The same, with the admin tokens in this file.
     pub(crate) async fn administered(pool: PgPool, redis: Option<&str>, tokens: &Path) -> Self {
-        Self::with(pool, redis, Some(tokens)).await
+        Self::with(pool, redis, Some(("CINEGRAPH_ADMIN_TOKENS_FILE", tokens.to_str().unwrap()))).await
     }
 
     /// On a migrated database, without patience for a connection to it.
@@ -138,10 +143,10 @@ impl TestService {
         service
     }
 
-    async fn with(pool: PgPool, redis: Option<&str>, tokens: Option<&Path>) -> Self {
+    async fn with(pool: PgPool, redis: Option<&str>, setting: Option<(&str, &str)>) -> Self {
         let metrics = metrics();
         let store = migrated(&pool, metrics.clone()).await;
-        let service = Self::over(store, metrics, pool, redis, tokens);
+        let service = Self::over(store, metrics, pool, redis, setting);
         service.see_changes().await;
         service
     }
@@ -165,10 +170,10 @@ impl TestService {
         Self::over(store(url.to_owned(), Duration::from_millis(50), metrics.clone()), metrics, pool, None, None)
     }
 
-    fn over(store: Store, metrics: Metrics, pool: PgPool, redis: Option<&str>, tokens: Option<&Path>) -> Self {
+    fn over(store: Store, metrics: Metrics, pool: PgPool, redis: Option<&str>, setting: Option<(&str, &str)>) -> Self {
         let stop = CancellationToken::new();
-        let tokens = tokens.map(|path| ("CINEGRAPH_ADMIN_TOKENS_FILE".to_owned(), path.display().to_string()));
-        let config = Config::from_layers(None, tokens, &Overrides::default()).unwrap();
+        let variables = setting.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::from_layers(None, variables, &Overrides::default()).unwrap();
         let versions = Versions::default();
         let (clock, hand) = Clock::manual(Clock::system().now());
         let settings = |url: &str| L2Settings { url: url.to_owned(), timeout: Duration::from_millis(500) };
@@ -193,6 +198,7 @@ impl TestService {
             trusted_peers: TrustedPeers::default(),
             websocket_limiter: ConnectionLimiter::new(WebSocketLimits::default(), stop.clone()),
             data_dir: PathBuf::from("/nowhere"),
+            posters: config.poster_base_url.clone(),
             explorer: Some(Explorer::new(None, Some(graphql::sdl()))),
             runtime: Handle::current(),
         });

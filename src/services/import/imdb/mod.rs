@@ -13,6 +13,7 @@ use std::path::Path;
 
 use super::changes::{Change, Changes};
 use super::error::{ImportError, Problem};
+use super::files::{check_directory, has_file, other_files};
 use super::session::{CHUNK_BYTES, ImportOptions, NAMES, Progress, begin, finish};
 use super::summary::{FileSummary, ImportSummary, SkipReason};
 use super::tsv_reader::Reader;
@@ -85,13 +86,11 @@ pub async fn import_imdb(
     clock: &Clock,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<ImportSummary, ImportError> {
-    if !dir.is_dir() {
-        return Err(ImportError::NotADirectory(dir.to_owned()));
-    }
-    if TITLES.find(dir).is_none() {
+    check_directory(dir)?;
+    if TITLES.find(dir)?.is_none() {
         return Err(ImportError::NoTitles(dir.to_owned()));
     }
-    if min_votes > 0 && RATINGS.find(dir).is_none() {
+    if min_votes > 0 && RATINGS.find(dir)?.is_none() {
         return Err(ImportError::NoRatings(dir.to_owned()));
     }
     let options = options.into();
@@ -107,6 +106,8 @@ pub async fn import_imdb(
             summary.files.push(genres_summary(genres));
         }
     }
+    let read: Vec<_> = summary.files.iter().map(|file| file.name).collect();
+    summary.other_files = other_files(dir, &read);
     summary.nominees = finish(import, options, &summary, store, progress).await?;
     Ok(summary)
 }
@@ -167,7 +168,7 @@ async fn stage(
     mut append: impl FnMut(&Reader, &mut CopyText, &mut Changes) -> Result<Option<SkipReason>, ImportError>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Option<Staged>, ImportError> {
-    let Some(file) = dump.find(dir) else { return Ok(None) };
+    let Some(file) = dump.find(dir)? else { return Ok(None) };
     let path = dir.join(file);
     let unreadable = |source| ImportError::Unreadable { file, source };
     let total_bytes = path.metadata().map_err(unreadable)?.len();
@@ -205,8 +206,13 @@ async fn stage(
 
 impl Dump {
     /// Name of the file in `dir`, compressed or not.
-    fn find(&self, dir: &Path) -> Option<&'static str> {
-        [self.name, self.plain_name].into_iter().find(|name| dir.join(name).exists())
+    fn find(&self, dir: &Path) -> Result<Option<&'static str>, ImportError> {
+        for name in [self.name, self.plain_name] {
+            if has_file(dir, name)? {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 }
 

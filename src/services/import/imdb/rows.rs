@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use cinegraph_list_formats::IMDB_NUMBER_MAX;
+
 use super::super::changes::{Change, Changes};
 use super::super::error::{ImportError, Problem};
-use super::super::ids::IMDB_NUMBER_MAX;
 use super::super::metric_names;
 use super::super::summary::SkipReason;
 use super::super::tsv_reader::Reader;

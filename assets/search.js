@@ -1,0 +1,177 @@
+// The search box: films of all years while one types, as an ARIA combobox with a list.
+import { OPERATIONS, execute } from "./api.js";
+import * as address from "./address.js";
+import { number, probability } from "./format.js";
+import { isLearned } from "./row.js";
+
+const DELAY = 60; // Milliseconds without a key press after which a search starts.
+const SHOWN = 8;
+let form, input, list, status;
+let timer = 0;
+let request = null; // Aborts the running search.
+let active = -1; // The chosen option.
+
+export function startSearch() {
+  form = document.getElementById("search");
+  if (!form) return;
+  input = form.elements.q;
+  // They keep the state of the page as it was loaded; `submit` sends the state that is shown.
+  for (const field of form.querySelectorAll("[type=hidden]")) field.remove();
+  list = document.getElementById("found");
+  status = document.getElementById("search-status");
+  for (const [name, value] of [["role", "combobox"], ["aria-expanded", "false"], ["aria-controls", list.id], ["aria-autocomplete", "list"]])
+    input.setAttribute(name, value);
+  input.addEventListener("input", later);
+  input.addEventListener("focus", () => input.value.trim() && !list.children.length && later());
+  input.addEventListener("keydown", onKey);
+  form.addEventListener("submit", submit);
+  form.addEventListener("focusout", (event) => !form.contains(event.relatedTarget) && close());
+  // The box keeps the focus while an option is pressed.
+  list.addEventListener("pointerdown", (event) => event.preventDefault());
+  list.addEventListener("click", (event) => open(event.target.closest("[role=option]")));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, select, textarea, dialog, [contenteditable]")) return;
+    event.preventDefault();
+    input.focus();
+    input.select();
+  });
+  document.addEventListener("click", (event) => {
+    const all = event.target.closest("[data-search-all]");
+    if (all) all.href = address.link("/search", address.fromStart(address.read()));
+  }, { capture: true });
+}
+
+function later() {
+  clearTimeout(timer);
+  request?.abort();
+  request = null;
+  // What was chosen among the films of another text is not chosen any more.
+  choose(-1);
+  if (!input.value.trim()) return close();
+  timer = setTimeout(search, DELAY);
+}
+
+// The list and the weights of the page; the filters of its list do not apply.
+function selection() {
+  const { profile, weights, ranking, list: key } = address.variables(address.read(), form.dataset.list);
+  return { profile, weights, ranking, list: key };
+}
+
+async function search() {
+  request?.abort();
+  const current = (request = new AbortController());
+  const text = input.value;
+  try {
+    const { data } = await execute(OPERATIONS.search, { ...selection(), search: text, first: SHOWN }, current.signal);
+    if (request === current) show(text, data.movies);
+  } catch (error) {
+    if (request !== current || error.name === "AbortError") return;
+    show(text, { nodes: [] }, "The search did not succeed. Press Enter to try again.");
+  }
+}
+
+function show(text, { nodes, pageInfo }, problem) {
+  list.replaceChildren(...nodes.map(option));
+  if (!nodes.length) {
+    const empty = document.createElement("li");
+    empty.className = "none";
+    empty.setAttribute("role", "option");
+    empty.setAttribute("aria-disabled", "true");
+    empty.textContent = problem ?? `No film has “${text.trim()}” in its title. Try fewer words, or the original title.`;
+    list.append(empty);
+  }
+  status.textContent = nodes.length ? `${nodes.length}${pageInfo.hasNextPage ? " or more" : ""} ${nodes.length === 1 ? "film" : "films"}` : list.textContent;
+  list.hidden = false;
+  input.setAttribute("aria-expanded", "true");
+  choose(-1);
+}
+
+function option({ slug, title, originalTitle, year, decade, prediction }, index) {
+  const item = document.createElement("li");
+  item.id = `found-${index}`;
+  item.setAttribute("role", "option");
+  item.dataset.href = address.link(`/films/${slug}`, address.unfiltered(address.read()));
+  item.append(part("found-title", title), part("found-year", year ?? ""), part("found-standing", standing(prediction, decade)), part("found-value", value(prediction)));
+  item.firstChild.dir = "auto";
+  if (originalTitle && originalTitle !== title) {
+    const original = item.firstChild.appendChild(document.createElement("small"));
+    original.dir = "auto";
+    original.textContent = ` ${originalTitle}`;
+  }
+  return item;
+}
+
+function part(name, text) {
+  const element = document.createElement("span");
+  element.className = name;
+  element.textContent = text;
+  return element;
+}
+
+function standing(prediction, decade) {
+  if (prediction?.status === "LISTED") return "On the list";
+  return prediction?.rank && decade ? `Rank ${number(prediction.rank)} of the ${decade}s` : "Not ranked";
+}
+
+function value(prediction) {
+  if (!prediction) return "";
+  if (!isLearned()) return number(prediction.score, 1);
+  return prediction.probability === null ? "–" : probability(prediction.probability);
+}
+
+function choose(index) {
+  const options = [...list.querySelectorAll("[data-href]")];
+  active = options.length ? Math.max(-1, Math.min(index, options.length - 1)) : -1;
+  for (const [at, item] of options.entries()) item.setAttribute("aria-selected", String(at === active));
+  if (active < 0) return input.removeAttribute("aria-activedescendant");
+  input.setAttribute("aria-activedescendant", options[active].id);
+  options[active].scrollIntoView({ block: "nearest" });
+}
+
+function close() {
+  clearTimeout(timer);
+  request?.abort();
+  request = null;
+  list.hidden = true;
+  list.replaceChildren();
+  status.textContent = "";
+  input.setAttribute("aria-expanded", "false");
+  choose(-1);
+}
+
+function onKey(event) {
+  // Keys of an input method belong to it.
+  if (event.isComposing) return;
+  if (event.key === "Escape" && !list.hidden) {
+    event.preventDefault();
+    close();
+  } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    if (list.hidden) later();
+    else choose(active + (event.key === "ArrowDown" ? 1 : -1));
+  }
+}
+
+function submit(event) {
+  event.preventDefault();
+  const chosen = active >= 0 && list.querySelector(`#found-${active}`);
+  if (chosen) return open(chosen);
+  if (!input.value.trim()) return;
+  const params = address.unfiltered(address.read());
+  params.set("q", input.value);
+  location.assign(address.link("/search", params));
+}
+
+// Follows a link to the film, which the other scripts may show in a dialog.
+function open(item) {
+  if (!item?.dataset.href) return;
+  const anchor = document.createElement("a");
+  anchor.href = item.dataset.href;
+  anchor.textContent = item.querySelector(".found-title").firstChild.textContent;
+  anchor.hidden = true;
+  close();
+  document.body.append(anchor);
+  anchor.click();
+  anchor.remove();
+}
