@@ -60,7 +60,8 @@ export const OPERATIONS = {
   search: `query Search(
     $search: String!, $first: Int!, $profile: String, $weights: WeightsInput, $ranking: Ranking! = FORMULA, $list: String!) {
     movies(search: $search, first: $first) { pageInfo { hasNextPage } nodes { slug title originalTitle year decade
-      prediction(profile: $profile, weights: $weights, ranking: $ranking, list: $list) { rank score probability status } } } }`,
+      prediction(profile: $profile, weights: $weights, ranking: $ranking, list: $list) { rank score probability status } } }
+    people(search: $search, first: 3) { nodes { slug name knownForDepartment } } }`,
   stream: `subscription Stream(${PARAMS}, $limit: Int!) {
     predictionStream(${ARGS}, limit: $limit, batchSize: 50) { predictions { ${ROW} } received total complete stale } }`,
   updates: `subscription Updates($profile: String, $ranking: Ranking! = FORMULA, $list: String!, $decade: Int!, $top: Int!) {

@@ -1,4 +1,4 @@
-// The search box: films of all years while one types, as an ARIA combobox with a list.
+// The search box: films of all years and people while one types, as an ARIA combobox with a list.
 import { OPERATIONS, execute } from "./api.js";
 import * as address from "./address.js";
 import { number, probability } from "./format.js";
@@ -64,36 +64,49 @@ async function search() {
   const text = input.value;
   try {
     const { data } = await execute(OPERATIONS.search, { ...selection(), search: text, first: SHOWN }, current.signal);
-    if (request === current) show(text, data.movies);
+    if (request === current) show(text, data.movies, data.people.nodes);
   } catch (error) {
     if (request !== current || error.name === "AbortError") return;
-    show(text, { nodes: [] }, "The search did not succeed. Press Enter to try again.");
+    show(text, { nodes: [] }, [], "The search did not succeed. Press Enter to try again.");
   }
 }
 
-function show(text, { nodes, pageInfo }, problem) {
-  list.replaceChildren(...nodes.map(option));
-  if (!nodes.length) {
+function show(text, { nodes, pageInfo }, people, problem) {
+  list.replaceChildren(...nodes.map(film), ...people.map(person));
+  for (const [index, item] of [...list.children].entries()) item.id = `found-${index}`;
+  if (!list.children.length) {
     const empty = document.createElement("li");
     empty.className = "none";
     empty.setAttribute("role", "option");
     empty.setAttribute("aria-disabled", "true");
-    empty.textContent = problem ?? `No film has “${text.trim()}” in its title. Try fewer words, or the original title.`;
+    empty.textContent = problem ?? `No film or person is called “\u2068${text.trim()}\u2069”. Try fewer words, or the original title.`;
     list.append(empty);
   }
-  status.textContent = nodes.length ? `${nodes.length}${pageInfo.hasNextPage ? " or more" : ""} ${nodes.length === 1 ? "film" : "films"}` : list.textContent;
+  const counts = [
+    nodes.length && `${nodes.length}${pageInfo.hasNextPage ? " or more" : ""} ${nodes.length === 1 ? "film" : "films"}`,
+    people.length && `${people.length} ${people.length === 1 ? "person" : "people"}`,
+  ];
+  status.textContent = counts.filter(Boolean).join(", ") || list.textContent;
   list.hidden = false;
   input.setAttribute("aria-expanded", "true");
   choose(-1);
 }
 
-function option({ slug, title, originalTitle, year, decade, prediction }, index) {
+function option(path, name, ...parts) {
   const item = document.createElement("li");
-  item.id = `found-${index}`;
   item.setAttribute("role", "option");
-  item.dataset.href = address.link(`/films/${slug}`, address.unfiltered(address.read()));
-  item.append(part("found-title", title), part("found-year", year ?? ""), part("found-standing", standing(prediction, decade)), part("found-value", value(prediction)));
+  item.dataset.href = address.link(path, address.unfiltered(address.read()));
+  item.append(part("found-title", name), ...parts);
   item.firstChild.dir = "auto";
+  return item;
+}
+
+const person = ({ slug, name, knownForDepartment }) =>
+  option(`/people/${slug}`, name, part("found-year", ""), part("found-standing", knownForDepartment ?? "Cast or crew"), part("found-value", ""));
+
+function film({ slug, title, originalTitle, year, decade, prediction }) {
+  const item = option(`/films/${slug}`, title, part("found-year", year ?? ""),
+    part("found-standing", standing(prediction, decade)), part("found-value", value(prediction)));
   if (originalTitle && originalTitle !== title) {
     const original = item.firstChild.appendChild(document.createElement("small"));
     original.dir = "auto";

@@ -150,16 +150,29 @@ impl RequestContext {
         summaries.map(|summaries| summaries.as_slice()).map_err(ApiError::from)
     }
 
-    /// Returns `key` if it is the key of a list.
+    /// Returns `key` if it is the key of a list, and the default list for `None`.
     ///
     /// # Errors
-    /// `NOT_FOUND` if it is not.
-    pub(super) async fn list(&self, key: String) -> Result<String, ApiError> {
-        if self.reference().await?.lists.iter().any(|list| list.key == key) {
+    /// `NOT_FOUND` if there is no such list.
+    pub(super) async fn list(&self, key: Option<String>) -> Result<String, ApiError> {
+        let reference = self.reference().await?;
+        let key = key.unwrap_or_else(|| reference.default_list.clone());
+        if reference.lists.iter().any(|list| list.key == key) {
             Ok(key)
         } else {
             Err(ServiceError::not_found("list", format!("unknown list \"{key}\"; the query `lists` returns all keys"))
                 .into())
+        }
+    }
+
+    /// The decade that begins with this year; the default decade for `None`.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if no decade begins with this year.
+    pub(super) async fn decade(&self, year: Option<i32>) -> Result<Decade, ApiError> {
+        match year {
+            Some(year) => Ok(Decade::starting(year).map_err(ServiceError::from)?),
+            None => Ok(self.reference().await?.default_decade),
         }
     }
 
@@ -173,7 +186,7 @@ impl RequestContext {
         &self,
         profile: Option<String>,
         weights: Option<WeightsInput>,
-        list: String,
+        list: Option<String>,
         ranking: RankingKind,
     ) -> Result<RankingParams, ApiError> {
         if ranking.variant().is_some() && (profile.is_some() || weights.is_some()) {

@@ -47,6 +47,17 @@ impl NodeId {
         }
     }
 
+    /// Decodes the ID of a person in the argument `field`.
+    ///
+    /// # Errors
+    /// `BAD_USER_INPUT` if it is not the ID of a person.
+    pub(super) fn person(id: &ID, field: &str) -> Result<PersonId, ApiError> {
+        match Self::read(id) {
+            Some(Self::Person(id)) => Ok(id),
+            _ => Err(ApiError::bad_input(field, "is not the global ID of a person (`Person.id`)")),
+        }
+    }
+
     /// Decodes the profile ID in the argument `field`.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use async_graphql::dataloader::Loader;
+use chrono::NaiveDate;
 use tracing::{Instrument, Span};
 
 use super::error::ApiError;
@@ -15,8 +16,8 @@ use crate::services::Services;
 use crate::services::movies::DetailKey;
 use crate::services::validation::{HitRates, TestedWeights};
 use crate::store::{
-    Biography, Country, Credit, Description, FestivalEntry, Genre, LiveScore, Metric, Movie, Person, PersonId,
-    PersonQuality,
+    Biography, Country, Credit, Description, FestivalEntry, FilmographyPage, Genre, LiveScore, Metric, Movie, Person,
+    PersonId, PersonQuality,
 };
 use crate::telemetry::integer;
 
@@ -33,6 +34,7 @@ pub const LOADERS: &[&str] = &[
     "credits_by_movie",
     "person_by_id",
     "quality_by_person",
+    "movies_by_person",
     "live_score_by_movie",
     "hit_rates_by_decade",
 ];
@@ -182,4 +184,5 @@ loader!(MovieFestivals => Arc<Vec<FestivalEntry>>, "festivals_by_movie", |s, ids
 loader!(MovieCredits => Arc<Vec<Credit>>, "credits_by_movie", |s, ids: DetailKey<MovieId>| s.movies.credits_of(&ids), |key| key.0, MovieCredits);
 loader!(PersonKey => Arc<Biography>, "person_by_id", |s, ids: DetailKey<PersonId>| s.movies.people(&ids), |key| key.0, PersonKey);
 loader!(PersonQualityKey => Arc<PersonQuality>, "quality_by_person", |s, ids: DetailKey<PersonId>| s.movies.qualities_of(&ids), |key| key.0, PersonQualityKey);
+loader!(FilmographyPage => Vec<(Option<NaiveDate>, MovieId)>, "movies_by_person", |s, pages: FilmographyPage| s.movies.movies_of_people(&pages), Clone::clone, |page| page);
 loader!(LiveScoreOf => LiveScore, "live_score_by_movie", |s, ids: MovieId| s.movies.live_scores(&ids), |key| key.0, LiveScoreOf);

@@ -132,13 +132,18 @@ impl CursorScope {
         Ok(cursor)
     }
 
-    /// As [`read_ordered`](Self::read_ordered), the text and the ID of the position; `None` without a cursor.
+    /// As [`read_ordered`](Self::read_ordered), the text and the ID of the position, which `as_id` wraps; `None` without a
+    /// cursor.
     ///
     /// # Errors
     /// `BAD_USER_INPUT` if it is not a cursor of this scope.
-    pub(super) fn place(self, after: Option<&str>) -> Result<Option<(String, MovieId)>, ApiError> {
+    pub(super) fn place<Id>(
+        self,
+        after: Option<&str>,
+        as_id: impl FnOnce(i64) -> Id,
+    ) -> Result<Option<(String, Id)>, ApiError> {
         let cursor = after.map(|after| self.read_ordered(after)).transpose()?;
-        Ok(cursor.map(|cursor| (cursor.order, cursor.id)))
+        Ok(cursor.map(|cursor| (cursor.order, as_id(cursor.id))))
     }
 
     pub(super) fn cursor(self, standing: Standing) -> Cursor {
@@ -179,13 +184,14 @@ impl CursorType for Cursor {
     }
 }
 
-/// A position in a list of movies that is ordered by a text, such as their folded titles, then by ID.
+/// A position in a list of movies or people that is ordered by a text, such as their folded titles, then by ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OrderedCursor {
     pub(super) scope: CursorScope,
     /// The text that determines the order.
     pub(super) order: String,
-    pub(super) id: MovieId,
+    /// Database ID.
+    pub(super) id: i64,
 }
 
 impl CursorType for OrderedCursor {
@@ -205,13 +211,13 @@ impl CursorType for OrderedCursor {
         if order.contains('\0') {
             return Err(INVALID_CURSOR);
         }
-        Ok(Self { scope: CursorScope::from_words([epoch, list]), order, id: MovieId(i64::from_be_bytes(id)) })
+        Ok(Self { scope: CursorScope::from_words([epoch, list]), order, id: i64::from_be_bytes(id) })
     }
 
     fn encode_cursor(&self) -> String {
         let mut bytes = vec![CURSOR_VERSION];
         bytes.extend(self.scope.to_words().as_flattened());
-        bytes.extend(self.id.0.to_be_bytes());
+        bytes.extend(self.id.to_be_bytes());
         bytes.extend(self.order.as_bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
@@ -233,7 +239,7 @@ mod tests {
             prop_assert_eq!(scope.read(Some(&text)).unwrap(), Some(standing));
             prop_assert!(CursorScope::of(epoch, &["al", "ist"]).read(Some(&text)).is_err());
             prop_assert_eq!(CursorScope::of(other, &["a", "list"]).read(Some(&text)).is_ok(), epoch == other);
-            let cursor = OrderedCursor { scope, order, id: MovieId(id) };
+            let cursor = OrderedCursor { scope, order, id };
             let text = cursor.encode_cursor();
             prop_assert_eq!(CursorScope::of(other, &["a", "list"]).read_ordered(&text).is_ok(), epoch == other);
             prop_assert_eq!(scope.read_ordered(&text).unwrap(), cursor);

@@ -12,21 +12,27 @@ const SUGGESTED_MAX: usize = 3;
 /// suggests "US".
 const SIMILARITY_MIN: f64 = 0.75;
 
-/// A `BAD_USER_INPUT` error for the argument `field`, whose value `given` is the name of no `kind`, such as a genre.
-/// Suggests the names among `known` that are most similar, or else the query that returns all, `all`.
-pub(super) fn unknown_name<'a>(
+/// A `BAD_USER_INPUT` error for the argument `field`, whose value `given` is the name of no `kind`, such as a genre. `known`
+/// has what is suggested, each with the texts that are compared, such as a code and the name of a country. Suggests the most
+/// similar ones, or else the query that returns all, `all`.
+pub(super) fn unknown_name<'a, Texts: IntoIterator<Item = &'a str>>(
     field: &str,
     kind: &str,
     given: &str,
-    known: impl Iterator<Item = &'a str>,
+    known: impl Iterator<Item = (&'a str, Texts)>,
     all: &str,
 ) -> ApiError {
     let folded = fold_title(given);
+    let similarity = |text| jaro_winkler(&folded, &fold_title(text));
     let mut similar: Vec<(f64, &str)> = known
-        .map(|name| (jaro_winkler(&folded, &fold_title(name)), name))
-        .filter(|(s, _)| *s >= SIMILARITY_MIN)
+        .map(|(name, texts)| (texts.into_iter().map(similarity).fold(0.0, f64::max), name))
+        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
         .collect();
     similar.sort_by(|(one, a), (two, b)| two.total_cmp(one).then_with(|| a.cmp(b)));
+    // A text that is one of the names of something means that alone.
+    if let Some(end) = similar.iter().position(|(similarity, _)| *similarity < 1.0).filter(|end| *end > 0) {
+        similar.truncate(end);
+    }
     let names: Vec<String> = similar.iter().take(SUGGESTED_MAX).map(|(_, name)| format!("\"{name}\"")).collect();
     let hint = match names.as_slice() {
         [] => format!("the query `{all}` returns all"),
@@ -48,8 +54,13 @@ mod tests {
             ("horor", "there is no genre \"horor\"; did you mean \"Horror\"?"),
             ("xyz", "there is no genre \"xyz\"; the query `genres` returns all"),
         ] {
-            let error = unknown_name("genre", "genre", given, known.into_iter(), "genres");
+            let error = unknown_name("genre", "genre", given, known.into_iter().map(|name| (name, [name])), "genres");
             assert!(format!("{error:?}").contains(&format!("{expected:?}")), "{error:?}");
+        }
+        let known = [("US", ["US", "United States of America"]), ("GB", ["GB", "United Kingdom"])];
+        for (given, expected) in [("united kingdom", "did you mean \"GB\"?"), ("USA", "did you mean \"US\"?")] {
+            let error = unknown_name("countries", "country", given, known.into_iter(), "countries");
+            assert!(format!("{error:?}").contains(format!("{expected:?}").trim_matches('"')), "{error:?}");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The drain: recomputes the scores of changed movies in batches, oldest first, and folds changed titles.
+//! The drain: recomputes the scores of changed movies in batches, oldest first, and folds changed titles and new names.
 //!
 //! An entry of the queue names one movie or stands for all movies. Each step computes a batch of the named movies, then
 //! a batch of all movies: a movie that has changed does not wait until all movies are computed, even if that was
 //! requested before. A batch takes at most some tenths of a second, which bounds the delay of changes made meanwhile.
 
 use super::ServiceError;
+use super::refresh::NAME_BATCH;
 use crate::store::{Drained, Store, StoreError};
 
 /// Movies whose scores are computed per batch. A choice: the batch takes some tenths of a second.
@@ -33,7 +34,7 @@ pub enum Step {
     Idle,
     /// Another instance is draining the queue or refreshing all scores, and this step found nothing else to do.
     Elsewhere,
-    /// Scores were computed, titles folded or changed names made visible; more may be queued.
+    /// Scores were computed, titles or names folded, or changed names made visible; more may be queued.
     Drained {
         /// Movies computed.
         movies: u64,
@@ -49,7 +50,7 @@ impl Drain {
         Self { store: store.clone(), size: BATCH }
     }
 
-    /// Whether anything is queued: movies, titles or changed names. Costs one cheap statement.
+    /// Whether anything is queued: movies, titles, people or changed names. Costs one cheap statement.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable.
@@ -58,7 +59,7 @@ impl Drain {
     }
 
     /// Computes a batch of the oldest named movies, and the next batch of all movies if an entry stands for these; then
-    /// folds a batch of titles, and makes new names of genres and countries visible.
+    /// folds a batch of titles and of names of people, and makes new names of genres and countries visible.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the database is unavailable; movies that were not computed stay queued.
@@ -66,6 +67,8 @@ impl Drain {
         let named = self.drain_named_movies().await?;
         let all = self.store.drain_all_movies(BATCH).await?;
         let folded = self.store.fold_queued_titles(TITLE_BATCH).await?;
+        // After the titles, from which the popularity of people is known.
+        let named_people = self.store.fold_added_names(NAME_BATCH).await?;
         let renamed = self.store.raise_renamed().await?;
         Ok(match (named, all) {
             (Drained::Movies { movies: named, changed: named_changed }, Drained::Movies { movies, changed }) => {
@@ -74,7 +77,7 @@ impl Drain {
             (Drained::Movies { movies, changed }, _) | (_, Drained::Movies { movies, changed }) => {
                 Step::Drained { movies, changed }
             }
-            _ if folded || renamed => Step::Drained { movies: 0, changed: 0 },
+            _ if folded || named_people || renamed => Step::Drained { movies: 0, changed: 0 },
             (Drained::LockedElsewhere, _) | (_, Drained::LockedElsewhere) => Step::Elsewhere,
             (Drained::Nothing, Drained::Nothing) => Step::Idle,
         })

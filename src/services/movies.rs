@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
+
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, DependencyScope, Key, LoadStart, Loaded};
 use crate::clock::Clock;
 use crate::scoring::{Decade, MovieId};
 use crate::store::{
-    Biography, Country, Credit, Description, FestivalEntry, Genre, LiveScore, Metric, Movie, MovieKey, MovieSearch,
-    Person, PersonId, PersonQuality, Store, StoreError,
+    Biography, Country, Credit, Description, FestivalEntry, FilmographyPage, Genre, LiveScore, Metric, Movie, MovieKey,
+    MovieSearch, Person, PersonId, PersonKey, PersonQuality, SearchText, Store, StoreError,
 };
 use crate::versions::{Scope, VersionSet, Versions};
 
@@ -279,6 +281,42 @@ impl Movies {
     ) -> Result<Vec<(String, MovieId)>, ServiceError> {
         self.record_read();
         Ok(self.store.search_movies(search, after, limit).await?)
+    }
+
+    /// Ids of people whose name `text` finds, each with the text of its place in the order. At most `limit`, beginning after
+    /// `after`, the last person of the previous page. Not cached, for the reason given at [`Movies::titled`].
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the database is unavailable.
+    pub async fn search_people(
+        &self,
+        text: &SearchText,
+        after: Option<&(String, PersonId)>,
+        limit: usize,
+    ) -> Result<Vec<(String, PersonId)>, ServiceError> {
+        self.record_read();
+        Ok(self.store.search_people(text, after, limit).await?)
+    }
+
+    /// Id of the person with this key; `None` if there is none. Not cached, for the reason given at [`Movies::movie_id`].
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the database is unavailable.
+    pub async fn person_id(&self, key: &PersonKey) -> Result<Option<PersonId>, ServiceError> {
+        self.record_read();
+        Ok(self.store.person_id(key).await?)
+    }
+
+    /// The movies of people, by parts, with their release dates. Not cached: a person may have thousands.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the database is unavailable.
+    pub async fn movies_of_people(
+        &self,
+        pages: &[FilmographyPage],
+    ) -> Result<HashMap<FilmographyPage, Vec<(Option<NaiveDate>, MovieId)>>, ServiceError> {
+        self.record_read();
+        Ok(self.store.movies_of_people(pages).await?)
     }
 
     /// Ids of the movies with these `TMDb` and `IMDb` ids, in this order; `None` for an id that no movie has. Ids that a

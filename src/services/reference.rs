@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::ServiceError;
 use super::cache_policy::{CacheLimits, estimated_size, share};
 use crate::cache::{Cache, CacheContext, CacheName, DataSource, Key, Loaded};
-use crate::scoring::{CriteriaWithData, fold_title};
+use crate::clock::Clock;
+use crate::scoring::{CriteriaWithData, Decade, fold_title};
 use crate::store::{Country, DataOrigin, Genre, ListMember, ListName, ListSummary, MetricSource, Store};
 use crate::versions::{Scope, Versions};
 
@@ -29,6 +30,7 @@ pub struct ReferenceData {
     /// The target lists of the setting.
     configured: Vec<String>,
     versions: Versions,
+    clock: Clock,
     limits: CacheLimits,
     names: Cache<(), Reference, ServiceError>,
     origin: Cache<(), DataOrigin, ServiceError>,
@@ -72,41 +74,37 @@ pub struct Reference {
     pub countries: Vec<Country>,
     /// Which criteria have data, as of the snapshot.
     pub criteria: CriteriaWithData,
+    /// Key of the list that is meant if none is named: the first target list of the setting that has movies, otherwise another
+    /// target list.
+    pub default_list: String,
+    /// The decade that is meant if none is named: the latest one that has begun and has fully imported movies.
+    pub default_decade: Decade,
     /// Maps a country code in lower case to the id of the country.
     country_ids: HashMap<String, i64>,
 }
 
 impl Reference {
-    /// Database ids of the genres with these names, ascending. Names are compared like titles, without case and
-    /// accents; unknown ones are left out.
-    #[must_use]
-    pub fn genre_ids(&self, names: &[String]) -> Vec<u32> {
-        let wanted: Vec<String> = names.iter().map(|name| fold_title(name)).collect();
-        let found = self.genres.iter().filter(|genre| wanted.contains(&fold_title(&genre.name)));
-        ids(found.map(|genre| genre.id))
-    }
-
-    /// Database id of the genre with this name, which is compared as by [`Reference::genre_ids`]; `None` if there is none.
+    /// Database id of the genre with this name, which is compared like a title, without case and accents; `None` if
+    /// there is none.
     #[must_use]
     pub fn genre_id(&self, name: &str) -> Option<i64> {
         let wanted = fold_title(name);
         self.genres.iter().find(|genre| fold_title(&genre.name) == wanted).map(|genre| genre.id)
     }
 
-    /// Database ids of the countries with these codes, ascending. Case does not matter; unknown codes are left out.
+    /// Database id of the country with this code, without regard to case; `None` if there is none.
     #[must_use]
-    pub fn country_ids(&self, codes: &[String]) -> Vec<u32> {
-        ids(codes.iter().filter_map(|code| self.country_ids.get(&code.to_lowercase()).copied()))
+    pub fn country_id(&self, code: &str) -> Option<i64> {
+        self.country_ids.get(&code.to_lowercase()).copied()
     }
 }
 
-/// Sorts the ids and removes duplicates. Leaves out ids that do not fit in a `u32`. No loaded movie can have such a genre
-/// or country: the columns store these ids as `u32`, and loading a decade with a larger one fails.
-fn ids(found: impl Iterator<Item = i64>) -> Vec<u32> {
-    let mut ids: Vec<u32> = found.filter_map(|id| u32::try_from(id).ok()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
+/// The default list among `lists`. `configured` are the target lists of the setting, in its order.
+fn default_list(lists: &[ListName], configured: &[String]) -> String {
+    let known = |key: &&String| lists.iter().any(|list| list.key == **key);
+    let chosen = || lists.iter().find(|list| list.is_target).map(|list| &list.key);
+    // Without any list, the name of the one that is missing.
+    configured.iter().find(known).or_else(chosen).or(configured.first()).cloned().unwrap_or_default()
 }
 
 impl ReferenceData {
@@ -122,6 +120,7 @@ impl ReferenceData {
             store,
             configured,
             versions: cache_context.versions.clone(),
+            clock: cache_context.clock.clone(),
             limits: *limits,
             names: Cache::new(names, cache_context),
             origin: Cache::new(origin, cache_context),
@@ -217,15 +216,18 @@ impl ReferenceData {
     /// [`ServiceError::Store`] if they are not cached and cannot be loaded.
     pub async fn names(&self) -> Result<Arc<Reference>, ServiceError> {
         let (store, versions, limits) = (self.store.clone(), self.versions.clone(), self.limits);
+        let clock = self.clock.clone();
         let configured = self.configured.clone();
         let load = async move {
             let version_set = versions.set_of([Scope::Reference]);
             // A snapshot that changes the criteria raises the version of the reference data.
-            let (countries, criteria) = store.countries_and_criteria().await?;
+            let (countries, criteria, latest) = store.countries_criteria_and_latest(clock.now().date_naive()).await?;
             let country_ids = countries.iter().map(|(id, country)| (country.code.to_lowercase(), *id)).collect();
             let countries = countries.into_iter().map(|(_, country)| country).collect();
             let (lists, genres) = (store.list_names(&configured).await?, store.genres().await?);
-            let value = Reference { lists, genres, countries, criteria, country_ids };
+            let default_list = default_list(&lists, &configured);
+            let default_decade = latest.and_then(Decade::of).unwrap_or(Decade::CURRENT);
+            let value = Reference { lists, genres, countries, criteria, default_list, default_decade, country_ids };
             let bytes = estimated_size(&value, NAMES_BYTES);
             Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
         };

@@ -14,6 +14,9 @@ const PERSON_BATCH: i64 = 20_000;
 /// Movies per batch. A changed movie waits for at most one batch, and its new scores should be served within a second.
 const SCORE_BATCH: i64 = 2_500;
 
+/// People whose names are folded per batch. A choice: the votes for their movies are summed up in some tenths of a second.
+pub(super) const NAME_BATCH: i64 = 5_000;
+
 /// Maximum number of movies in a request to recompute scores. A choice: a few batches. All movies can be requested
 /// without their ids.
 const REQUESTED_MOVIES_MAX: usize = 10_000;
@@ -28,6 +31,8 @@ pub enum Step {
     PersonQuality,
     /// Scores of movies.
     Scores,
+    /// Names of people, for searches.
+    Names,
     /// Blind scores and the snapshot.
     Snapshot,
 }
@@ -39,6 +44,7 @@ impl Step {
         match self {
             Self::PersonQuality => "person quality",
             Self::Scores => "scores",
+            Self::Names => "names of people",
             Self::Snapshot => "snapshot",
         }
     }
@@ -142,11 +148,24 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
     if run.changes.changed >= run.changes.rows {
         cluster(store).await?;
     }
-    if run.changes.changed > 0 {
+    let changes = run.changes;
+    if changes.changed > 0 {
         store.analyze_scores().await?;
     }
+    names(store, progress).await?;
     store.record_success(Task::ScoreRefresh).await?;
-    Ok(Reconciled { changes: run.changes, ..reconciled })
+    Ok(Reconciled { changes, ..reconciled })
+}
+
+/// Folds the names of people that differ from the stored ones. After the scores, with which the votes for their movies are
+/// stored.
+async fn names(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<(), ServiceError> {
+    let (_, total) = store.refresh_size().await?;
+    let mut run = Run::new(Step::Names, total, progress);
+    while let Some(batch) = store.refresh_names(run.last_id, NAME_BATCH).await? {
+        run.add(batch);
+    }
+    Ok(())
 }
 
 /// Whether Cinegraph computes person quality: `setting` if it is given, otherwise whether Cinegraph owns the movie

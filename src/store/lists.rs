@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::connection::Connection;
 use super::error::StoreError;
@@ -146,26 +146,32 @@ impl Store {
         Ok(rows.map(|row| Genre { id: row.id, tmdb_id: real_tmdb_id(row.tmdb_id), name: row.name }).collect())
     }
 
-    /// All countries with their ids, sorted by code, and which criteria have data. Both in one statement, because a page
-    /// without cached data may run few.
+    /// All countries with their ids, sorted by code; which criteria have data; and the latest release until `today` of a
+    /// fully imported movie. In one statement, because a page without cached data may run few.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
-    pub async fn countries_and_criteria(&self) -> Result<(Vec<(i64, Country)>, CriteriaWithData), StoreError> {
+    pub async fn countries_criteria_and_latest(
+        &self,
+        today: NaiveDate,
+    ) -> Result<(Vec<(i64, Country)>, CriteriaWithData, Option<NaiveDate>), StoreError> {
         let mut statement = self.statement(QueryName::Reference).await?;
         let rows = sqlx::query!(
-            r#"SELECT s.criteria_with_data, c.id AS "id?", c.iso_3166_1 AS "code?", c.name AS "name?"
+            r#"SELECT s.criteria_with_data, c.id AS "id?", c.iso_3166_1 AS "code?", c.name AS "name?",
+                      (SELECT max(release_date) FROM cinegraph.movie_discovery_scores WHERE release_date <= $1) AS latest
                FROM (VALUES (true)) AS one
                LEFT JOIN cinegraph.snapshot AS s ON true
                LEFT JOIN public.production_countries AS c ON true
-               ORDER BY c.iso_3166_1, c.id"#
+               ORDER BY c.iso_3166_1, c.id"#,
+            today
         )
         .fetch_all(statement.connection())
         .await;
         let rows = statement.rows(rows)?;
         let criteria = criteria(rows.first().and_then(|row| row.criteria_with_data.as_deref()));
+        let latest = rows.first().and_then(|row| row.latest);
         let country = rows.into_iter().filter_map(|row| Some((row.id?, Country { code: row.code?, name: row.name? })));
-        Ok((country.collect(), criteria))
+        Ok((country.collect(), criteria, latest))
     }
 }
 

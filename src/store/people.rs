@@ -9,10 +9,31 @@ use super::error::StoreError;
 use super::movies::real_tmdb_id;
 use super::pool::Store;
 use super::query_name::QueryName;
+use crate::scoring::MovieId;
 
 /// Database id of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PersonId(pub i64);
+
+/// An id of a person from another source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PersonKey {
+    /// `TMDb` id.
+    Tmdb(i32),
+    /// `IMDb` id.
+    Imdb(String),
+}
+
+/// A part of the movies of a person.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FilmographyPage {
+    /// The person.
+    pub person: PersonId,
+    /// Release date and id of the last movie before the part; `None`: from the beginning.
+    pub after: Option<(Option<NaiveDate>, MovieId)>,
+    /// Maximum number of movies.
+    pub size: usize,
+}
 
 /// A person with credits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +79,59 @@ pub struct PersonQuality {
 }
 
 impl Store {
+    /// Id of the person with this key; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn person_id(&self, key: &PersonKey) -> Result<Option<PersonId>, StoreError> {
+        // The parameter that is NULL matches no person.
+        let (tmdb, imdb) = match key {
+            PersonKey::Tmdb(id) => (Some(*id), None),
+            PersonKey::Imdb(id) => (None, Some(id.as_str())),
+        };
+        let mut statement = self.statement(QueryName::PeopleById).await?;
+        let row = sqlx::query_scalar!(
+            "SELECT id FROM public.people WHERE tmdb_id = $1 OR imdb_id = $2 ORDER BY id LIMIT 1",
+            tmdb,
+            imdb
+        );
+        let row = row.fetch_optional(statement.connection()).await;
+        Ok(statement.row(row)?.map(PersonId))
+    }
+
+    /// The movies of each page with their release dates, the latest first and undated ones last. Leaves out pages without
+    /// movies.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn movies_of_people(
+        &self,
+        pages: &[FilmographyPage],
+    ) -> Result<HashMap<FilmographyPage, Vec<(Option<NaiveDate>, MovieId)>>, StoreError> {
+        let people: Vec<i64> = pages.iter().map(|page| page.person.0).collect();
+        let days: Vec<Option<NaiveDate>> = pages.iter().map(|page| page.after?.0).collect();
+        let ids: Vec<Option<i64>> = pages.iter().map(|page| Some(page.after?.1.0)).collect();
+        let sizes: Vec<i64> = pages.iter().map(|page| i64::try_from(page.size).unwrap_or(i64::MAX)).collect();
+        let mut statement = self.statement(QueryName::PeopleById).await?;
+        let rows = sqlx::query_file!(
+            "src/store/sql/movies_of_people.sql",
+            &people,
+            &days as &[Option<NaiveDate>],
+            &ids as &[Option<i64>],
+            &sizes
+        );
+        let rows = rows.fetch_all(statement.connection()).await;
+        let mut found: HashMap<FilmographyPage, Vec<_>> = HashMap::new();
+        for row in statement.rows(rows)? {
+            // Places count from 1.
+            let page = usize::try_from(row.place).ok().and_then(|place| pages.get(place.checked_sub(1)?));
+            if let Some(page) = page {
+                found.entry(page.clone()).or_default().push((row.released, MovieId(row.id)));
+            }
+        }
+        Ok(found)
+    }
+
     /// People by id. Omits unknown ids.
     ///
     /// # Errors

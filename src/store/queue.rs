@@ -106,7 +106,7 @@ impl Store {
         Ok(statement.finish(queued)?.rows_affected())
     }
 
-    /// Whether there is work for the drain: queued movies, titles, or names of genres and countries.
+    /// Whether there is work for the drain: queued movies, titles, names of genres and countries, or added people.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
@@ -115,7 +115,10 @@ impl Store {
         let any = sqlx::query_scalar!(
             r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) OR EXISTS (SELECT FROM cinegraph.title_queue)
                       OR EXISTS (SELECT FROM cinegraph.name_changes)
-                      OR EXISTS (SELECT FROM cinegraph.folded_titles WHERE keyed IS DISTINCT FROM title) AS "any!""#
+                      OR EXISTS (SELECT FROM cinegraph.folded_titles WHERE keyed IS DISTINCT FROM title)
+                      OR EXISTS (SELECT FROM public.people
+                                 WHERE id > coalesce((SELECT max(person_id) FROM cinegraph.folded_names),
+                                                     -9223372036854775808)) AS "any!""#
         )
         .fetch_one(statement.connection())
         .await;
@@ -139,7 +142,7 @@ impl Store {
     /// [`StoreError`] if the database is unavailable or a movie cannot be computed; the entries then stay.
     pub async fn drain_movies(&self, size: i64) -> Result<Drained, StoreError> {
         self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
-            if !try_lock(connection, DRAIN_LOCK).await? {
+            if !try_drain_lock(connection).await? {
                 return Ok(Drained::LockedElsewhere);
             }
             lock_score_table(connection).await?;
@@ -170,7 +173,7 @@ impl Store {
     /// [`StoreError`] if the database is unavailable; the batch is then rolled back.
     pub async fn drain_all_movies(&self, size: i64) -> Result<Drained, StoreError> {
         self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
-            if !try_lock(connection, DRAIN_LOCK).await? {
+            if !try_drain_lock(connection).await? {
                 return Ok(Drained::LockedElsewhere);
             }
             // A pass that has begun (`done_id` is set) comes first.
@@ -229,7 +232,7 @@ impl Store {
     /// [`StoreError`] if the database is unavailable; the entries then stay.
     pub async fn fold_queued_titles(&self, size: i64) -> Result<bool, StoreError> {
         self.run_in_transaction(QueryName::TaskScores, BATCH_LIMIT, async |connection| {
-            if !try_lock(connection, DRAIN_LOCK).await? {
+            if !try_drain_lock(connection).await? {
                 return Ok(false);
             }
             // A full refresh folds titles under this lock too: of two transactions that fold the same movie at once,
@@ -333,6 +336,11 @@ async fn next_titles_of_pass(connection: &mut Connection, size: i64) -> Result<O
         }
     }
     Ok(Some(movies))
+}
+
+/// Takes the lock of the drain until the end of the transaction; `false` if another instance drains.
+pub(super) async fn try_drain_lock(connection: &mut Connection) -> Result<bool, sqlx::Error> {
+    try_lock(connection, DRAIN_LOCK).await
 }
 
 /// Takes an advisory lock until the end of the transaction; `false` if another session holds it.

@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, Postgres, Row};
 
 use super::error::StoreError;
 use super::like_pattern::literal;
+use super::people::PersonId;
 use super::pool::Store;
 use super::query_name::QueryName;
 use crate::scoring::{MovieId, is_article, one_edit_patterns, search_key, without_article};
@@ -34,14 +35,34 @@ const MOVIE_FILTERS: &str = "AND ($10::date IS NULL OR t.released BETWEEN $10 AN
 /// Lowest kind of the matches that only the index of trigrams finds.
 const SIMILAR: i32 = 3;
 
-/// The statement for movies that match, and the one for those that are similar.
-static MOVIES: LazyLock<[String; 2]> = LazyLock::new(|| {
-    [include_str!("sql/search.sql"), include_str!("sql/search_similar.sql")].map(|sql| {
-        sql.replace("{table}", "cinegraph.folded_titles")
-            .replace("{id}", "movie_id")
-            .replace("{filters}", MOVIE_FILTERS)
-    })
+static MOVIES: LazyLock<Searched> = LazyLock::new(|| Searched {
+    query_name: QueryName::MoviesByTitle,
+    trigram_index: "cinegraph.folded_titles_words_trgm_index",
+    statements: statements("cinegraph.folded_titles", "movie_id", "t.bare_original", MOVIE_FILTERS),
 });
+
+static PEOPLE: LazyLock<Searched> = LazyLock::new(|| Searched {
+    query_name: QueryName::PeopleById,
+    trigram_index: "cinegraph.folded_names_words_trgm_index",
+    statements: statements("cinegraph.folded_names", "person_id", "NULL::text", ""),
+});
+
+/// What a search looks into.
+struct Searched {
+    query_name: QueryName,
+    /// Index of trigrams, which exists only if the extension does.
+    trigram_index: &'static str,
+    /// The statement for what matches, and the one for what is similar.
+    statements: [String; 2],
+}
+
+/// The statements for a table with this column of IDs and this expression for a second text of a row.
+fn statements(table: &str, id: &str, other: &str, filters: &str) -> [String; 2] {
+    [include_str!("sql/search.sql"), include_str!("sql/search_similar.sql")].map(|sql| {
+        let sql = sql.replace("{table}", table).replace("{id}", id);
+        sql.replace("{bare_other}", other).replace("{filters}", filters)
+    })
+}
 
 /// What a title and another title, or a name, are searched by.
 #[derive(Debug)]
@@ -74,6 +95,12 @@ pub struct SearchText {
 }
 
 impl SearchText {
+    /// Whether `order` is the text of a place in the order of matches.
+    #[must_use]
+    pub fn is_place(order: &str) -> bool {
+        Match::from_order(order).is_some()
+    }
+
     /// `None` if the text has no visible characters.
     #[must_use]
     pub fn of(text: &str) -> Option<Self> {
@@ -105,14 +132,14 @@ impl SearchText {
         self.key.split(|c: char| !c.is_alphanumeric()).any(|word| word.chars().count() >= 3)
     }
 
-    /// Binds the values $1 to $9 of `search.sql` and `search_similar.sql`, then those of `filters`, $10 to $12, and then $13 to
-    /// $18 of `search_similar.sql`.
+    /// Binds the values $1 to $9 of `search.sql` and `search_similar.sql`, then $10 to $12 of the filters of movies, and then
+    /// $13 to $18 of `search_similar.sql`.
     fn bind<'q>(
         &self,
         sql: &'q str,
         after: Option<(Match, i64)>,
         limit: usize,
-        filters: impl FnOnce(Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments>,
+        filters: Filters,
         similar: bool,
     ) -> Query<'q, Postgres, PgArguments> {
         let (indexed, others) = self.indexed_and_others();
@@ -129,8 +156,10 @@ impl SearchText {
             .bind(place.kind)
             .bind(place.popularity)
             .bind(id)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let statement = filters(statement);
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .bind(filters.released.map(|[from, _]| from))
+            .bind(filters.released.map(|[_, to]| to))
+            .bind(filters.genre);
         if !similar {
             return statement;
         }
@@ -200,11 +229,10 @@ impl SearchIndex {
     /// Name in the status.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        if self.has_trigrams() { "trigrams" } else { "words" }
-    }
-
-    fn has_trigrams(self) -> bool {
-        self == Self::Trigrams
+        match self {
+            Self::Trigrams => "trigrams",
+            Self::Words => "words",
+        }
     }
 }
 
@@ -263,6 +291,13 @@ pub struct MovieSearch {
     pub order: MovieOrder,
 }
 
+/// Filters of movies, for the statements that have them.
+#[derive(Debug, Clone, Copy, Default)]
+struct Filters {
+    released: Option<[NaiveDate; 2]>,
+    genre: Option<i64>,
+}
+
 impl MovieSearch {
     /// The text, if the order is that of its matches.
     fn ranked_text(&self) -> Option<&SearchText> {
@@ -273,7 +308,7 @@ impl MovieSearch {
     #[must_use]
     pub fn is_place(&self, order: &str) -> bool {
         match self.order {
-            MovieOrder::Relevance if self.text.is_some() => Match::from_order(order).is_some(),
+            MovieOrder::Relevance if self.text.is_some() => SearchText::is_place(order),
             MovieOrder::Relevance => order.parse::<i32>().is_ok(),
             MovieOrder::Title => true,
             MovieOrder::Newest | MovieOrder::Oldest => order.parse::<NaiveDate>().is_ok_and(|date| date.year() >= 1),
@@ -308,8 +343,7 @@ impl Store {
         after: Option<&(String, MovieId)>,
         limit: usize,
     ) -> Result<Vec<(String, MovieId)>, StoreError> {
-        let [from, to] = search.released.map_or([None, None], |days| days.map(Some));
-        let genre = search.genre;
+        let filters = Filters { released: search.released, genre: search.genre };
         let Some(text) = search.ranked_text() else {
             let words = search.text.as_ref().map(SearchText::indexed_and_others);
             let others = words.iter().flat_map(|(_, others)| others);
@@ -320,46 +354,79 @@ impl Store {
                 .bind(after.map(|(order, _)| order.clone()))
                 .bind(after.map(|(_, id)| id.0))
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-                .bind(from)
-                .bind(to)
-                .bind(genre);
+                .bind(filters.released.map(|[from, _]| from))
+                .bind(filters.released.map(|[_, to]| to))
+                .bind(filters.genre);
             let convert = |row: &PgRow| Ok((row.try_get("place")?, MovieId(row.try_get("id")?)));
             return self.rows_of(QueryName::MoviesByTitle, statement, convert).await;
         };
-        let after = after.and_then(|(order, id)| Some((Match::from_order(order)?, id.0)));
-        let filters = |statement: Query<'static, Postgres, PgArguments>| statement.bind(from).bind(to).bind(genre);
+        let after = after.map(|(order, id)| (order.as_str(), id.0));
+        let found = self.matches(&MOVIES, text, after, limit, filters).await?;
+        Ok(found.into_iter().map(|(order, id)| (order, MovieId(id))).collect())
+    }
+
+    /// Up to `limit` people whose name a text finds, in the order of matches, as [`search_movies`](Self::search_movies). A
+    /// person who was added is found when the drain has folded the name, and a new name after the next check of all scores.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the database is unavailable.
+    pub async fn search_people(
+        &self,
+        text: &SearchText,
+        after: Option<&(String, PersonId)>,
+        limit: usize,
+    ) -> Result<Vec<(String, PersonId)>, StoreError> {
+        let after = after.map(|(order, id)| (order.as_str(), id.0));
+        let found = self.matches(&PEOPLE, text, after, limit, Filters::default()).await?;
+        Ok(found.into_iter().map(|(order, id)| (order, PersonId(id))).collect())
+    }
+
+    /// The IDs of what a text finds, each with the text of its place in the order of matches.
+    async fn matches(
+        &self,
+        searched: &'static Searched,
+        text: &SearchText,
+        after: Option<(&str, i64)>,
+        limit: usize,
+        filters: Filters,
+    ) -> Result<Vec<(String, i64)>, StoreError> {
+        let after = after.and_then(|(order, id)| Some((Match::from_order(order)?, id)));
         let convert = |row: &PgRow| {
             let popularity: i16 = row.try_get("popularity")?;
             let place = Match { kind: row.try_get("kind")?, popularity: popularity.into() };
-            Ok((place.to_order(), MovieId(row.try_get("id")?)))
+            Ok((place.to_order(), row.try_get("id")?))
         };
-        let [matching, similar] = &*MOVIES;
+        let [matching, similar] = &searched.statements;
         let mut found = vec![];
         if after.is_none_or(|(place, _)| place.kind < SIMILAR) {
             let statement = text.bind(matching, after, limit, filters, false);
-            found = self.rows_of(QueryName::MoviesByTitle, statement, convert).await?;
+            found = self.rows_of(searched.query_name, statement, convert).await?;
         }
         if found.len() < limit
             && text.has_trigrams()
-            && self.search_index(QueryName::MoviesByTitle).await?.has_trigrams()
+            && self.has_index(searched.query_name, searched.trigram_index).await?
         {
             let statement = text.bind(similar, after, limit - found.len(), filters, true);
-            found.extend(self.rows_of(QueryName::MoviesByTitle, statement, convert).await?);
+            found.extend(self.rows_of(searched.query_name, statement, convert).await?);
         }
         Ok(found)
     }
 
-    /// Which index searches use.
+    /// Which index searches use. `name` is that of the statement in metrics.
     ///
     /// # Errors
     /// [`StoreError`] if the database is unavailable.
     pub async fn search_index(&self, name: QueryName) -> Result<SearchIndex, StoreError> {
+        let has_trigrams = self.has_index(name, MOVIES.trigram_index).await?;
+        Ok(if has_trigrams { SearchIndex::Trigrams } else { SearchIndex::Words })
+    }
+
+    /// Whether an index exists.
+    async fn has_index(&self, name: QueryName, index: &str) -> Result<bool, StoreError> {
         let mut statement = self.statement(name).await?;
-        let row = sqlx::query_scalar!(
-            r#"SELECT to_regclass('cinegraph.folded_titles_words_trgm_index') IS NOT NULL AS "there!""#
-        );
+        let row = sqlx::query_scalar!(r#"SELECT to_regclass($1) IS NOT NULL AS "there!""#, index);
         let row = row.fetch_one(statement.connection()).await;
-        Ok(if statement.finish(row)? { SearchIndex::Trigrams } else { SearchIndex::Words })
+        statement.finish(row)
     }
 
     /// Runs a statement whose plan is made for its values.

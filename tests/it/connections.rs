@@ -23,11 +23,18 @@ async fn decade_of_ties(pool: &PgPool, movies: u16) {
         }
         ids.push(movie.insert(pool).await);
     }
-    for name in ["Director", "Star", "Someone", "Someone Else"] {
-        let person = person(pool, name).await;
+    let mut people = Vec::new();
+    for name in ["Director", "Star", "Someone", "Someone Else", "Some Body", "Sam Body", "S. Body"] {
+        people.push(person(pool, name).await);
+    }
+    for person in &people[..4] {
         for job in [Some("Director"), Some("Editor"), Some("Producer"), None, None] {
-            credit(pool, ids[1], person, job).await;
+            credit(pool, ids[1], *person, job).await;
         }
+    }
+    for number in 0..8 {
+        let movie = Movie::new(&format!("Side {number}")).released("1985-06-15").insert(pool).await;
+        credit(pool, movie, people[0], None).await;
     }
 }
 
@@ -44,7 +51,7 @@ const PREDICTION: &str = "id rank movie { id title }";
 const RANKED: &str = "rank movie { id title }";
 const CREDIT: &str = "creditId cast person { id name }";
 
-const CASES: [ConnectionCase; 10] = [
+const CASES: [ConnectionCase; 12] = [
     ConnectionCase {
         field: "Query.predictions",
         query: "predictions(decade: 1990, PAGE) { totalCount CONNECTION }",
@@ -92,6 +99,18 @@ const CASES: [ConnectionCase; 10] = [
         query: "list(key: \"1001_movies\") { key movies(PAGE) { totalCount CONNECTION } }",
         path: "/list/movies",
         node: "position movie { id title }",
+    },
+    ConnectionCase {
+        field: "Person.movies",
+        query: "person(by: { tmdbId: 1 }) { id movies(PAGE) { CONNECTION } }",
+        path: "/person/movies",
+        node: "id title",
+    },
+    ConnectionCase {
+        field: "Query.people",
+        query: "people(search: \"s\", PAGE) { CONNECTION }",
+        path: "/people",
+        node: "id name",
     },
     // Further lists of the same movies, in another order or with a filter.
     ConnectionCase {

@@ -90,7 +90,7 @@ const METRICS: &[Row] = &[
     ),
     ("cinegraph_graphql_complexity", "histogram", &[], COUNT),
     ("cinegraph_graphql_depth", "histogram", &[], COUNT),
-    ("cinegraph_dataloader_batch_size", "histogram", &[("loader", Names(12))], COUNT),
+    ("cinegraph_dataloader_batch_size", "histogram", &[("loader", Names(13))], COUNT),
     (
         "cinegraph_prediction_duration_seconds",
         "histogram",

@@ -44,7 +44,7 @@ async fn film_page_says_in_words_what_the_film_is_and_has_won(pool: PgPool) {
         "2 h 16 min",
         "English",
         "Country FR",
-        "Directed by <bdi>Ada First</bdi>",
+        "Directed by <a href=\"/people/1-ada-first?profile=Balanced\"><bdi>Ada First</bdi></a>",
         "<bdi>La chute</bdi>",
         "A &#60;city&#62; falls.",
         "<bdi>Academy Awards</bdi> 2000: 2 wins, 3 nominations",
@@ -100,6 +100,42 @@ async fn other_addresses_of_a_film_redirect_to_its_slug_with_the_query(pool: PgP
     let unknown = Page::at(&service, "/films/999").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert!(unknown.text.contains("We don’t know this film"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn page_of_a_person_has_their_films_with_role_and_rank(pool: PgPool) {
+    let service = nineties(&pool, "CINEGRAPH_CACHE_ENABLED", "true").await;
+    let life = "UPDATE people SET birthday = '1950-02-03', place_of_birth = 'Oslo', imdb_id = '<nm1>',
+                                  known_for_department = 'Directing'";
+    sqlx::query(life).execute(&service.pool).await.unwrap();
+
+    let person = Page::at(&service, "/people/1-ada-first?profile=Balanced").await;
+
+    assert_eq!(person.status, StatusCode::OK);
+    for part in [
+        "<h1><bdi>Ada First</bdi></h1>",
+        "<bdi>Directing</bdi> · <bdi>born 1950-02-03 in Oslo</bdi>",
+        "<bdi>The Fall of Éa</bdi> <small dir=\"auto\">La chute</small></a> <small class=\"roles\"><bdi>Director</bdi></small>",
+        "Rank 1 of the 1990s",
+        "<link rel=\"canonical\" href=\"/people/1-ada-first\">",
+    ] {
+        assert!(person.text.contains(part), "{part} is missing in {}", person.text);
+    }
+    assert!(!person.text.contains("imdb.com"));
+    for old in [
+        "1",
+        "1-another-name",
+        service.data("{ person(by: { tmdbId: 1 }) { id } }").await["person"]["id"].as_str().unwrap(),
+    ] {
+        let page = Page::at(&service, &format!("/people/{old}?popular=1")).await;
+        assert_eq!(page.status, StatusCode::PERMANENT_REDIRECT, "{old}");
+        assert_eq!(page.header(header::LOCATION), "/people/1-ada-first?popular=1", "{old}");
+    }
+    for unknown in ["999", "ada-first", "nm1", "%00", "TW92aWU6MQ"] {
+        let page = Page::at(&service, &format!("/people/{unknown}")).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{unknown}");
+        assert!(page.text.contains("We don’t know this person"));
+    }
 }
 
 #[sqlx::test(migrations = false)]

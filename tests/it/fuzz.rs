@@ -198,6 +198,15 @@ impl Writer {
                 let ways = [format!("{{ id: {id} }}"), "{ tmdbId: 8 }".into(), imdb, "{ slug: \"8\" }".into()];
                 ways.choose(&mut self.dice).unwrap().clone()
             }
+            ("INPUT_OBJECT", "PersonBy", _) => {
+                self.used.extend(["id", "tmdbId", "imdbId", "slug"].map(|way| format!("PersonBy.{way}")));
+                self.one_of(&[
+                    "{ tmdbId: 1 }",
+                    "{ imdbId: \"nm0000001\" }",
+                    "{ id: \"UGVyc29uOjE\" }",
+                    "{ slug: \"1\" }",
+                ])
+            }
             ("INPUT_OBJECT", type_name, _) => {
                 let fields = of["inputFields"].as_array().unwrap();
                 let mut written = Vec::new();

@@ -45,6 +45,7 @@ mod movie_fields;
 mod mutations;
 mod otlp;
 mod page;
+mod people;
 mod plans;
 mod predictions;
 mod refresh;

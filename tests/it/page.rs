@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 
 use crate::cli::{Server, get};
 use crate::learned::{learnable, train};
-use crate::support::{Movie, NodeClient, PostgresServer, TARGET, TestService, url};
+use crate::support::{Movie, NodeClient, PostgresServer, TARGET, TestService, credit, person, url};
 
 /// A response with its body.
 pub(crate) struct Page {
@@ -275,8 +275,10 @@ async fn catalogue(pool: &PgPool) -> TestService {
         let movie = if number % 3 == 0 { movie.on(&["1001_movies", "other_list"]) } else { movie };
         movie.nominated(usize::from(number % 5), usize::from(number % 2)).insert(pool).await;
     }
+    let director = person(pool, "Zoë Quinn").await;
     for title in ["Rising", "Steady", "Falling"] {
-        Movie::new(title).released("1955-06-15").rated(5.0, 5.0).insert(pool).await;
+        let movie = Movie::new(title).released("1955-06-15").rated(5.0, 5.0).insert(pool).await;
+        credit(pool, movie, director, Some("Director")).await;
     }
     service.refresh().await;
     service

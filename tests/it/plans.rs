@@ -17,6 +17,7 @@ const CATALOGUE: GenerateRequest = GenerateRequest { movies: 20_000, seed: 1 };
 const LARGE: &[&str] = &[
     "external_metrics",
     "festival_nominations",
+    "folded_names",
     "folded_titles",
     "movie_blind_scores",
     "movie_credits",
@@ -84,6 +85,9 @@ async fn no_statement_of_a_request_reads_a_whole_table(pool: PgPool) {
         reads!("credits_of_movies.sql", some),
         reads!("movies_by_title.sql", |s| s.bind("%stangate%").bind(None::<String>).bind(None::<i64>).bind(25_i64)),
         reads!("festival_entries_of_movies.sql", some),
+        reads!("movies_of_people.sql", |s| {
+            s.bind(vec![7_i64]).bind(vec![None::<NaiveDate>]).bind(vec![None::<i64>]).bind(vec![25_i64])
+        }),
         reads!("list_members.sql", |s| s.bind("criterion")),
     ];
 

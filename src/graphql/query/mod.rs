@@ -5,6 +5,7 @@ mod lists;
 mod models;
 mod movie_lookup;
 mod nodes;
+mod people;
 mod rankings;
 mod status;
 mod validations;
@@ -19,6 +20,7 @@ pub struct Query(
     validations::ValidationQueries,
     weight_profiles::ProfileQueries,
     movie_lookup::MovieQueries,
+    people::PeopleQueries,
     lists::ListQueries,
     models::ModelQueries,
     status::StatusQueries,

@@ -3,7 +3,6 @@
 use async_graphql::{Context, Object};
 
 use crate::graphql::context::context;
-use crate::graphql::default_arguments::DEFAULT_LIST;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::model::Model;
@@ -21,11 +20,7 @@ impl ModelQueries {
     async fn model(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
         #[graphql(desc = "Which learned ranking. `FORMULA` has no model", default_with = "RankingKind::Learned")]
         ranking: RankingKind,
     ) -> Option<Result<Model, ApiError>> {

@@ -166,7 +166,7 @@ impl From<MovieOrder> for store::MovieOrder {
 ///
 /// # Errors
 /// `BAD_USER_INPUT` if the text is too long or has no words.
-fn search_text(text: &str) -> Result<SearchText, ApiError> {
+pub(super) fn search_text(text: &str) -> Result<SearchText, ApiError> {
     check_text("search", Some(text))?;
     let text = SearchText::of(text).ok_or_else(|| {
         ApiError::bad_input("search", "has no visible characters: pass at least one letter, digit or sign")
@@ -199,7 +199,7 @@ async fn movie_search(
         Some(name) => {
             check_text("genre", Some(&name))?;
             let reference = context.reference().await?;
-            let names = reference.genres.iter().map(|genre| genre.name.as_str());
+            let names = reference.genres.iter().map(|genre| (genre.name.as_str(), [genre.name.as_str()]));
             Some(reference.genre_id(&name).ok_or_else(|| unknown_name("genre", "genre", &name, names, "genres"))?)
         }
     };
@@ -222,7 +222,7 @@ async fn found(
     after: Option<&str>,
 ) -> Result<MovieConnection, ApiError> {
     let cursors = context.cursors(&["movies", &format!("{search:?}")]);
-    let (first, after) = (page_size(first)?, cursors.place(after)?);
+    let (first, after) = (page_size(first)?, cursors.place(after, MovieId)?);
     if after.as_ref().is_some_and(|(order, _)| !search.is_place(order)) {
         return Err(ApiError::bad_input("after", INVALID_CURSOR));
     }
@@ -249,7 +249,7 @@ async fn titled(
         ));
     }
     let cursors = context.cursors(&["folded titles", &folded]);
-    let (first, after) = (page_size(first)?, cursors.place(after)?);
+    let (first, after) = (page_size(first)?, cursors.place(after, MovieId)?);
     let page = context.services().movies.titled(&folded, after.as_ref(), first + 1).await?;
     connection(context, cursors, after.is_some(), page, first, MovieCount::Titled(folded)).await
 }
@@ -268,7 +268,8 @@ async fn connection(
     page.truncate(first);
     let movies = page.into_iter().map(|(order, id)| async move {
         let movie = context.load(id).await?.map(Movie);
-        Ok::<_, ApiError>(movie.map(|movie| connection::Edge::new(OrderedCursor { scope: cursors, order, id }, movie)))
+        let cursor = OrderedCursor { scope: cursors, order, id: id.0 };
+        Ok::<_, ApiError>(movie.map(|movie| connection::Edge::new(cursor, movie)))
     });
     let mut connection = MovieConnection::with_additional_fields(has_previous, has_next, count);
     connection.edges = futures_util::future::try_join_all(movies).await?.into_iter().flatten().collect();

@@ -7,8 +7,7 @@ use crate::graphql::context::{RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
 use crate::graphql::root_fields::query_field;
-use crate::graphql::types::movie_prediction::{Movie, Prediction};
-use crate::graphql::types::people::Person;
+use crate::graphql::types::movie_prediction::{Movie, Person, Prediction};
 use crate::graphql::types::profile::Profile;
 
 /// Maximum number of IDs in `nodes`: the maximum page size.

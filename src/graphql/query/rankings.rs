@@ -7,7 +7,6 @@ use async_graphql::{Context, Object};
 use super::movie_lookup::MovieBy;
 use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, RequestContext, context};
-use crate::graphql::default_arguments::{DEFAULT_DECADE, DEFAULT_LIST};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::{Edge, page_size};
 use crate::graphql::root_fields::query_field;
@@ -16,8 +15,6 @@ use crate::graphql::types::movie_prediction::{Prediction, PredictionConnection, 
 use crate::graphql::types::prediction_filter::{PredictionFilter, ResolvedFilter};
 use crate::graphql::types::ranking_kind::RankingKind;
 use crate::graphql::types::weights::WeightsInput;
-use crate::scoring::Decade;
-use crate::services::ServiceError;
 use crate::services::predictions::{ListStatus, PageRequest};
 
 /// Queries for predictions.
@@ -35,12 +32,10 @@ impl RankingQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
-        #[graphql(desc = "First year of the decade, such as 1990", default_with = "DEFAULT_DECADE")] decade: i32,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
+        #[graphql(desc = "First year of the decade, such as 1990. Null: that of the query `defaults`")] decade: Option<
+            i32,
+        >,
         #[graphql(desc = "Returns only matching movies. Their ranks stay the same")] filter: Option<PredictionFilter>,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
@@ -68,11 +63,7 @@ impl RankingQueries {
         #[graphql(desc = "Identifies the movie")] by: MovieBy,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
         #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);
@@ -96,12 +87,10 @@ impl RankingQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
-        #[graphql(desc = "First year of the decade, such as 1990", default_with = "DEFAULT_DECADE")] decade: i32,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
+        #[graphql(desc = "First year of the decade, such as 1990. Null: that of the query `defaults`")] decade: Option<
+            i32,
+        >,
         #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
         #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
         #[graphql(
@@ -134,12 +123,12 @@ struct Paging<'a> {
 async fn ranking_page(
     context: &RequestContext,
     params: RankingParams,
-    decade: i32,
+    decade: Option<i32>,
     status: ListStatus,
     filter: ResolvedFilter,
     paging: Paging<'_>,
 ) -> Result<PredictionConnection, ApiError> {
-    let decade = Decade::starting(decade).map_err(ServiceError::from)?;
+    let decade = context.decade(decade).await?;
     // All that determines the movies and their order. The `Debug` texts may change with a release, which makes older
     // cursors invalid.
     let cursors =
@@ -164,6 +153,8 @@ async fn ranking_page(
         Some(at_least) => predictions.page_at_least(request, at_least).await?,
     };
     let fields = RankingFields {
+        list: params.list.clone(),
+        decade: decade.year(),
         total_count: page.total,
         data_version: page.data_version,
         as_of: Timestamp(page.as_of),

@@ -23,6 +23,16 @@ impl StatusQueries {
         query_field(ctx, async { Ok(context.services().reference.data_origin().await?.into()) }).await
     }
 
+    /// What queries mean that name no list and no decade.
+    async fn defaults(&self, ctx: &Context<'_>) -> Result<Defaults, ApiError> {
+        let context = context(ctx);
+        query_field(ctx, async {
+            let reference = context.reference().await?;
+            Ok(Defaults { list: reference.default_list.clone(), decade: reference.default_decade.year() })
+        })
+        .await
+    }
+
     /// Criteria that are left out of all weights for lack of data, as of the latest snapshot: nothing tells them, or, for
     /// cultural impact, only membership of a single list. Their weight in a breakdown is 0; the other criteria share it.
     #[graphql(complexity = "complexity::FILTER_VALUES")]
@@ -36,6 +46,15 @@ impl StatusQueries {
         let context = context(ctx);
         query_field(ctx, async { Ok(context.services().status.now().await?.into()) }).await
     }
+}
+
+/// What queries mean that name no list and no decade.
+#[derive(SimpleObject)]
+pub(super) struct Defaults {
+    /// Key of the first target list of the service's settings that has movies, otherwise of another target list.
+    list: String,
+    /// First year of the latest decade that has begun and has fully imported movies.
+    decade: i32,
 }
 
 /// Origin of the movies in this service.

@@ -6,7 +6,6 @@ use async_graphql::{Context, Object};
 
 use crate::graphql::complexity;
 use crate::graphql::context::context;
-use crate::graphql::default_arguments::DEFAULT_LIST;
 use crate::graphql::error::ApiError;
 use crate::graphql::root_fields::query_field;
 use crate::graphql::types::decade_validation::{DecadeValidation, ScoreBasis, ValidationParams};
@@ -30,11 +29,7 @@ impl ValidationQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
         #[graphql(
             desc = "Which scores to rank by: `BLIND` ones ignore the target list, `AS_PUBLISHED` ones depend on it",
             default
@@ -61,11 +56,7 @@ impl ValidationQueries {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
         #[graphql(desc = "First year of the decade, such as 1990")] decade: i32,
         #[graphql(
             desc = "Which scores to rank by: `BLIND` ones ignore the target list, `AS_PUBLISHED` ones depend on it",
@@ -91,11 +82,7 @@ impl ValidationQueries {
     async fn profile_comparison(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
         #[graphql(
             desc = "Which scores to rank by: `BLIND` ones ignore the target list, `AS_PUBLISHED` ones depend on it",
             default

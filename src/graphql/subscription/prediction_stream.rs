@@ -9,15 +9,12 @@ use super::open_subscription::count_open;
 use crate::cache::DependencyScope;
 use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, context};
-use crate::graphql::default_arguments::{DEFAULT_DECADE, DEFAULT_LIST};
 use crate::graphql::error::ApiError;
 use crate::graphql::pagination::bounded;
 use crate::graphql::root_fields::instrument_field;
 use crate::graphql::types::movie_prediction::Prediction;
 use crate::graphql::types::ranking_kind::RankingKind;
 use crate::graphql::types::weights::WeightsInput;
-use crate::scoring::Decade;
-use crate::services::ServiceError;
 use crate::services::predictions::ScoredMovie;
 
 /// Maximum number of movies of a prediction stream. A choice, which bounds the memory of an open stream.
@@ -58,12 +55,10 @@ impl PredictionStreamSubscription {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
-        #[graphql(desc = "First year of the decade, such as 1990", default_with = "DEFAULT_DECADE")] decade: i32,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
+        #[graphql(desc = "First year of the decade, such as 1990. Null: that of the query `defaults`")] decade: Option<
+            i32,
+        >,
         #[graphql(desc = "Maximum number of movies, 1 to 2,000", default = 500)] limit: i32,
         #[graphql(desc = "Movies per batch, 1 to 100", default = 25)] batch_size: i32,
         #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
@@ -71,7 +66,7 @@ impl PredictionStreamSubscription {
         let context = context(ctx);
         instrument_field("Subscription", ctx, async {
             let (limit, size) = (bounded("limit", limit, LIMIT_MAX)?, bounded("batchSize", batch_size, BATCH_MAX)?);
-            let decade = Decade::starting(decade).map_err(ServiceError::from)?;
+            let decade = context.decade(decade).await?;
             let params = Arc::new(context.ranking_params(profile, weights, list, ranking.into()).await?);
             let predictions = &context.services().predictions;
             let top = predictions.top(&params.list, decade, &params.selection.ranked_by(), limit, &[]).await?;

@@ -8,15 +8,12 @@ use async_graphql::{Context, Enum, SimpleObject};
 use super::open_subscription::count_open;
 use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, context};
-use crate::graphql::default_arguments::{DEFAULT_DECADE, DEFAULT_LIST};
 use crate::graphql::error::ApiError;
 use crate::graphql::metrics::{Dropped, GraphqlMetrics};
 use crate::graphql::pagination::bounded;
 use crate::graphql::root_fields::instrument_field;
 use crate::graphql::types::movie_prediction::Prediction;
 use crate::graphql::types::ranking_kind::RankingKind;
-use crate::scoring::Decade;
-use crate::services::ServiceError;
 use crate::services::learned;
 use crate::services::live_updates::{self, Change, Update, UpdateParams, UpdateStream};
 
@@ -67,12 +64,10 @@ impl PredictionUpdatesSubscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name. Null follows the default profile as it changes")] profile: Option<String>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
-        #[graphql(desc = "First year of the decade, such as 1990", default_with = "DEFAULT_DECADE")] decade: i32,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
+        #[graphql(desc = "First year of the decade, such as 1990. Null: that of the query `defaults`")] decade: Option<
+            i32,
+        >,
         #[graphql(desc = "How many of the best candidates to follow, 1 to 500", default = 100)] top: i32,
         #[graphql(
             desc = "Whether to send the current top first: an update of kind `ENTERED` for each of its movies, best first,\n\
@@ -85,7 +80,7 @@ impl PredictionUpdatesSubscription {
         let context = context(ctx);
         instrument_field("Subscription", ctx, async {
             let top = bounded("top", top, TOP_MAX)?;
-            let decade = Decade::starting(decade).map_err(ServiceError::from)?;
+            let decade = context.decade(decade).await?;
             let list = context.list(list).await?;
             let ranking = learned::RankingKind::from(ranking);
             if ranking.variant().is_some() && profile.is_some() {

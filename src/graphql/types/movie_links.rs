@@ -1,4 +1,5 @@
-//! Names of movies in URLs: of this service, and of the sites whose ids the movies have.
+//! Names of movies in URLs: of this service, and of the sites whose ids the movies have; and what names of people share
+//! with them.
 
 use async_graphql::ID;
 
@@ -6,8 +7,8 @@ use crate::graphql::id::NodeId;
 use crate::scoring::fold_title;
 use crate::store::{Movie, MovieKey};
 
-/// Maximum number of characters of the title in a slug. A choice.
-const TITLE_MAX: usize = 60;
+/// Maximum number of characters of the title or name in a slug. A choice.
+const TEXT_MAX: usize = 60;
 
 /// The slug of a movie: its id, and its title in plain letters.
 pub(super) fn slug(movie: &Movie) -> String {
@@ -18,15 +19,25 @@ pub(super) fn slug(movie: &Movie) -> String {
         // contains no hyphen: only bytes that are not ASCII are encoded with one.
         (None, None) => ID::from(NodeId::Movie(movie.id)).to_string(),
     };
-    match plain_title(&movie.title) {
-        title if title.is_empty() => key,
-        title => format!("{key}-{title}"),
+    with_plain_text(key, &movie.title)
+}
+
+/// A key, and a title or name in plain letters.
+pub(super) fn with_plain_text(key: String, text: &str) -> String {
+    match plain_text(text) {
+        plain if plain.is_empty() => key,
+        plain => format!("{key}-{plain}"),
     }
+}
+
+/// The key at the beginning of a slug.
+pub(super) fn key(slug: &str) -> &str {
+    slug.split('-').next().unwrap_or_default()
 }
 
 /// The key that a slug begins with; `None` if it begins with none.
 pub(in crate::graphql) fn key_of_slug(slug: &str) -> Option<MovieKey> {
-    let key = slug.split('-').next().unwrap_or_default();
+    let key = key(slug);
     if key.bytes().all(|byte| byte.is_ascii_digit()) {
         return key.parse().ok().map(MovieKey::Tmdb);
     }
@@ -65,13 +76,13 @@ fn is_imdb_id(text: &str) -> bool {
     !digits.is_empty() && digits.len() <= 12 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The title in lower-case ASCII letters and digits, words separated by hyphens; empty for a title in another script.
-fn plain_title(title: &str) -> String {
-    let folded = fold_title(title).replace('\'', "");
+/// A text in lower-case ASCII letters and digits, words separated by hyphens; empty for a text in another script.
+fn plain_text(text: &str) -> String {
+    let folded = fold_title(text).replace('\'', "");
     let words = folded.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut plain = String::new();
     for word in words {
-        if plain.len() + word.len() >= TITLE_MAX {
+        if plain.len() + word.len() >= TEXT_MAX {
             break;
         }
         if !plain.is_empty() {

@@ -85,7 +85,7 @@ impl MovieList {
         let after = after.map(|after| cursors.read_ordered(&after)).transpose()?;
         let members = context(ctx).services().reference.list_members(self.0.key.clone()).await?;
         let is_before = |member: &OrderedMember, after: &OrderedCursor| {
-            (&member.order, member.member.id) <= (&after.order, after.id)
+            (&member.order, member.member.id.0) <= (&after.order, after.id)
         };
         let start = after.map_or(0, |after| members.partition_point(|member| is_before(member, &after)));
         let page = &members[start..members.len().min(start + first)];
@@ -93,7 +93,7 @@ impl MovieList {
         let has_next = start + page.len() < members.len();
         let mut connection = ListedMovieConnection::with_additional_fields(start > 0, has_next, count);
         connection.edges.extend(page.iter().map(|OrderedMember { order, member }| {
-            let cursor = OrderedCursor { scope: cursors, order: order.clone(), id: member.id };
+            let cursor = OrderedCursor { scope: cursors, order: order.clone(), id: member.id.0 };
             Edge::new(cursor, ListedMovie { id: member.id, membership: member.membership.clone() })
         }));
         Ok(connection)

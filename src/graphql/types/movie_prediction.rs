@@ -1,8 +1,9 @@
-//! Movies and predictions, in one file because these schema types refer to each other.
+//! Movies, predictions and people, in one file because these schema types refer to each other.
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Object, SimpleObject};
+use async_graphql::connection::{self, ConnectionNameType, EdgeNameType, EmptyFields};
+use async_graphql::{Context, ID, MergedObject, Object, OutputType, SimpleObject};
 use chrono::Datelike;
 use futures_util::FutureExt;
 
@@ -10,7 +11,7 @@ use super::date::{Date, Timestamp};
 use super::hit_rate::HitRate;
 use super::movie_details::{Country, FestivalRecord, Genre, Language, ListMembership, Metric, PosterSize, Ratings};
 use super::movie_links;
-use super::people::{Credit, CreditedPerson, Person, in_department};
+use super::people::{PersonFacts, in_department, role};
 use super::profile::Profile;
 use super::ranking_kind::RankingKind;
 use super::reason::Reason;
@@ -18,7 +19,6 @@ use super::score::{CriterionStanding, PredictionStatus, ScoreContribution, Score
 use super::weights::WeightsInput;
 use crate::graphql::complexity;
 use crate::graphql::context::{RankingParams, RequestContext, context};
-use crate::graphql::default_arguments::DEFAULT_LIST;
 use crate::graphql::error::ApiError;
 use crate::graphql::error_code::ErrorCode;
 use crate::graphql::id::NodeId;
@@ -26,13 +26,13 @@ use crate::graphql::loaders::{
     LiveScoreOf, MovieCountries, MovieCredits, MovieDescription, MovieDirectors, MovieFestivals, MovieGenres,
     MovieMetrics,
 };
-use crate::graphql::pagination::{Connection, CountFields, Edge, OrderedCursor, page_size};
+use crate::graphql::pagination::{Connection, CountFields, Edge, INVALID_CURSOR, OrderedCursor, page_size};
 use crate::scoring::learned::{Explanation, points};
 use crate::scoring::{Decade, MovieId, Standing, likelihood};
 use crate::services::learned::LearnedScore;
 use crate::services::movies::DetailKey;
 use crate::services::predictions::ScoredMovie;
-use crate::store::{self, ColumnsSource, MovieSearch};
+use crate::store::{self, ColumnsSource, FilmographyPage, MovieSearch, PersonId};
 
 /// Up to how many movies of a search are counted. A choice: the first 1,000 are found within some milliseconds, while
 /// millions could match.
@@ -308,11 +308,7 @@ impl Movie {
         ctx: &Context<'_>,
         #[graphql(desc = "Profile name, not together with `weights`. Null: default profile")] profile: Option<String>,
         #[graphql(desc = "Custom weights, instead of those of a profile")] weights: Option<WeightsInput>,
-        #[graphql(
-            desc = "Key of the target list. The query `lists` returns all keys",
-            default_with = "DEFAULT_LIST.to_owned()"
-        )]
-        list: String,
+        #[graphql(desc = "Key of the target list. Null: that of the query `defaults`")] list: Option<String>,
         #[graphql(desc = "What to rank by. `profile` and `weights` only with `FORMULA`", default)] ranking: RankingKind,
     ) -> Option<Result<Prediction, ApiError>> {
         let context = context(ctx);
@@ -337,6 +333,10 @@ pub(in crate::graphql) type PredictionConnection = Connection<Prediction, Rankin
 /// Fields of a page of predictions in addition to its movies.
 #[derive(SimpleObject)]
 pub(in crate::graphql) struct RankingFields {
+    /// Key of the target list.
+    pub(in crate::graphql) list: String,
+    /// First year of the decade.
+    pub(in crate::graphql) decade: i32,
     /// Number of movies on all pages: of those that match the filter, if there is one.
     pub(in crate::graphql) total_count: usize,
     /// Version of the decade's data, a number that every change raises. If two pages have different versions, scores
@@ -587,5 +587,182 @@ impl Prediction {
     /// Profile whose weights were used. Null for custom weights.
     async fn profile(&self) -> Option<Profile> {
         self.params.selection.profile.clone().map(Profile)
+    }
+}
+
+/// A person and their roles in a movie.
+#[derive(SimpleObject)]
+struct CreditedPerson {
+    /// The person.
+    person: Person,
+    /// Jobs and characters of the person in this movie. For an unknown one: "Cast", the department or "Crew".
+    roles: Vec<String>,
+}
+
+impl CreditedPerson {
+    /// The first people of these credits, at most `limit`, each once and with all their roles. `decade` is that of the
+    /// movie.
+    fn of(credits: &[store::Credit], decade: Option<Decade>, limit: usize) -> Vec<Self> {
+        let mut people: Vec<Self> = Vec::new();
+        for credit in credits {
+            let role = role(credit);
+            if let Some(known) = people.iter_mut().find(|known| known.person.1.0 == credit.person.id) {
+                known.roles.push(role);
+            } else if people.len() < limit {
+                people.push(Self { person: Person::credited(&credit.person, decade), roles: vec![role] });
+            }
+        }
+        people
+    }
+}
+
+/// One role of one person in one movie.
+pub(in crate::graphql) struct Credit {
+    credit: store::Credit,
+    /// Decade of the movie.
+    decade: Option<Decade>,
+}
+
+/// One role of one person in one movie.
+#[Object]
+impl Credit {
+    /// Unique ID of the credit; TMDb's if the credit comes from TMDb.
+    async fn credit_id(&self) -> &str {
+        &self.credit.credit_id
+    }
+
+    /// The person.
+    async fn person(&self) -> Person {
+        Person::credited(&self.credit.person, self.decade)
+    }
+
+    /// True for cast, false for crew.
+    async fn cast(&self) -> bool {
+        self.credit.cast
+    }
+
+    /// Department; "Acting" for the cast. Null if unknown.
+    async fn department(&self) -> Option<&str> {
+        self.credit.department.as_deref().or(self.credit.cast.then_some("Acting"))
+    }
+
+    /// Job. Null for the cast, and if unknown.
+    async fn job(&self) -> Option<&str> {
+        self.credit.job.as_deref()
+    }
+
+    /// Character. Null for the crew, and if unknown.
+    async fn character(&self) -> Option<&str> {
+        self.credit.character.as_deref()
+    }
+}
+
+/// A member of the cast or crew of movies.
+#[derive(MergedObject)]
+pub(in crate::graphql) struct Person(PersonFacts, Filmography);
+
+impl Person {
+    /// The person with this ID; `None` if there is none.
+    pub(in crate::graphql) async fn find(context: &RequestContext, id: PersonId) -> Result<Option<Self>, ApiError> {
+        Ok(PersonFacts::find(context, id).await?.map(|facts| Self(facts, Filmography(id))))
+    }
+
+    /// A person with a credit of a movie of this decade.
+    fn credited(person: &store::Person, decade: Option<Decade>) -> Self {
+        Self(PersonFacts::credited(person, decade), Filmography(person.id))
+    }
+
+    /// Global ID. The interface `Node` calls it so; of a type that is not merged, the method is generated.
+    #[expect(clippy::unused_async, reason = "the interface awaits it")]
+    pub(in crate::graphql) async fn id(&self, _: &Context<'_>) -> Result<ID, ApiError> {
+        Ok(NodeId::Person(self.1.0).into())
+    }
+}
+
+/// The movies of a person.
+struct Filmography(PersonId);
+
+/// The movies of a person.
+#[Object]
+impl Filmography {
+    /// Movies of the person, the latest first. Undated ones come last.
+    #[graphql(complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity")]
+    async fn movies(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Page size, 1 to 100", default = 25)] first: i32,
+        #[graphql(desc = "Cursor: `endCursor` of the previous page. Null: the first page")] after: Option<String>,
+    ) -> Result<FilmographyConnection, ApiError> {
+        let (context, person) = (context(ctx), self.0);
+        let cursors = context.cursors(&["movies of a person", &person.0.to_string()]);
+        let (first, after) = (page_size(first)?, cursors.place(after.as_deref(), MovieId)?);
+        let after = match after {
+            // Of an undated movie.
+            Some((day, id)) if day.is_empty() => Some((None, id)),
+            Some((day, id)) => Some((Some(day.parse().map_err(|_| ApiError::bad_input("after", INVALID_CURSOR))?), id)),
+            None => None,
+        };
+        let page = FilmographyPage { person, after, size: first + 1 };
+        let mut found = context.load(page).await?.unwrap_or_default();
+        let has_next = found.len() > first;
+        found.truncate(first);
+        let edges = found.into_iter().map(|(day, id)| async move {
+            let order = day.map_or_else(String::new, |day| day.to_string());
+            let cursor = OrderedCursor { scope: cursors, order, id: id.0 };
+            // A movie that was deleted in the meantime is left out.
+            let movie = context.load(id).await?.map(Movie);
+            Ok::<_, ApiError>(movie.map(|movie| {
+                let fields = FilmographyEdgeFields { person, movie: movie.detail_key() };
+                connection::Edge::with_additional_fields(cursor, movie, fields)
+            }))
+        });
+        let mut connection = FilmographyConnection::new(after.is_some(), has_next);
+        connection.edges = futures_util::future::try_join_all(edges).await?.into_iter().flatten().collect();
+        Ok(connection)
+    }
+}
+
+/// The movies of a person.
+type FilmographyConnection = connection::Connection<
+    OrderedCursor,
+    Movie,
+    EmptyFields,
+    FilmographyEdgeFields,
+    FilmographyConnectionName,
+    FilmographyEdgeName,
+>;
+
+/// Name of the connection type: that of the node type is taken by searches, whose edges have no roles.
+struct FilmographyConnectionName;
+
+impl ConnectionNameType for FilmographyConnectionName {
+    fn type_name<T: OutputType>() -> String {
+        "FilmographyConnection".to_owned()
+    }
+}
+
+/// Name of the edge type.
+struct FilmographyEdgeName;
+
+impl EdgeNameType for FilmographyEdgeName {
+    fn type_name<T: OutputType>() -> String {
+        "FilmographyEdge".to_owned()
+    }
+}
+
+/// What a person did in a movie.
+struct FilmographyEdgeFields {
+    person: PersonId,
+    movie: DetailKey<MovieId>,
+}
+
+/// What a person did in a movie.
+#[Object]
+impl FilmographyEdgeFields {
+    /// Jobs and characters of the person in this movie. For an unknown one: "Cast", the department or "Crew".
+    async fn roles(&self, ctx: &Context<'_>) -> Result<Vec<String>, ApiError> {
+        let credits = context(ctx).load(MovieCredits(self.movie)).await?;
+        let credits = credits.as_ref().map_or(&[][..], |credits| credits.as_slice());
+        Ok(credits.iter().filter(|credit| credit.person.id == self.person).map(role).collect())
     }
 }

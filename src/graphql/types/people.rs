@@ -1,4 +1,4 @@
-//! People and their credits.
+//! What is known of people, and the roles of credits. `movie_prediction.rs` has what refers to movies.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use async_graphql::{Context, ID, Json, Object, SimpleObject};
 use serde_json::Value;
 
 use super::date::{Date, Timestamp};
+use super::movie_links::{key, with_plain_text};
 use crate::graphql::context::{RequestContext, context};
 use crate::graphql::error::ApiError;
 use crate::graphql::id::NodeId;
@@ -14,98 +15,51 @@ use crate::scoring::Decade;
 use crate::services::movies::DetailKey;
 use crate::store::{self, PersonId};
 
-/// A person and their roles in a movie.
-#[derive(SimpleObject)]
-pub(in crate::graphql) struct CreditedPerson {
-    /// The person.
-    person: Person,
-    /// Jobs and characters of the person in this movie. For an unknown one: "Cast", the department or "Crew".
-    roles: Vec<String>,
-}
-
-impl CreditedPerson {
-    /// The first people of these credits, at most `limit`, each once and with all their roles. `decade` is that of the
-    /// movie.
-    pub(in crate::graphql) fn of(credits: &[store::Credit], decade: Option<Decade>, limit: usize) -> Vec<Self> {
-        let mut people: Vec<Self> = Vec::new();
-        for credit in credits {
-            let role = role(credit);
-            if let Some(known) = people.iter_mut().find(|known| known.person.person.id == credit.person.id) {
-                known.roles.push(role);
-            } else if people.len() < limit {
-                people.push(Self { person: Person::credited(&credit.person, decade), roles: vec![role] });
-            }
-        }
-        people
-    }
-}
-
 /// The character of a credit of the cast, or the job of a credit of the crew. If it is unknown, `Cast` or the
 /// department.
-fn role(credit: &store::Credit) -> String {
+pub(super) fn role(credit: &store::Credit) -> String {
     let role = if credit.cast { credit.character.as_deref() } else { credit.job.as_deref() };
     let otherwise = if credit.cast { "Cast" } else { credit.department.as_deref().unwrap_or("Crew") };
     role.unwrap_or(otherwise).to_owned()
 }
 
-/// One role of one person in one movie.
-pub(in crate::graphql) struct Credit {
-    pub(in crate::graphql) credit: store::Credit,
-    /// Decade of the movie.
-    pub(in crate::graphql) decade: Option<Decade>,
-}
-
-/// One role of one person in one movie.
-#[Object]
-impl Credit {
-    /// Unique ID of the credit; TMDb's if the credit comes from TMDb.
-    async fn credit_id(&self) -> &str {
-        &self.credit.credit_id
-    }
-
-    /// The person.
-    async fn person(&self) -> Person {
-        Person::credited(&self.credit.person, self.decade)
-    }
-
-    /// True for cast, false for crew.
-    async fn cast(&self) -> bool {
-        self.credit.cast
-    }
-
-    /// Department; "Acting" for the cast. Null if unknown.
-    async fn department(&self) -> Option<&str> {
-        self.credit.department.as_deref().or(self.credit.cast.then_some("Acting"))
-    }
-
-    /// Job. Null for the cast, and if unknown.
-    async fn job(&self) -> Option<&str> {
-        self.credit.job.as_deref()
-    }
-
-    /// Character. Null for the crew, and if unknown.
-    async fn character(&self) -> Option<&str> {
-        self.credit.character.as_deref()
-    }
-}
-
 /// Whether a credit belongs to a department. Cast rows of older databases have no department.
-pub(in crate::graphql) fn in_department(credit: &store::Credit, name: &str) -> bool {
+pub(super) fn in_department(credit: &store::Credit, name: &str) -> bool {
     let own = credit.department.as_deref().unwrap_or(if credit.cast { "Acting" } else { "" });
     own.eq_ignore_ascii_case(name)
 }
 
 /// A member of the cast or crew of movies.
-pub(in crate::graphql) struct Person {
-    person: store::Person,
+pub(super) struct PersonFacts {
+    pub(super) person: store::Person,
     /// Decade of the movie that the person was reached from; `None` if no movie was. The data version of this decade
     /// invalidates the person's cached quality.
     decade: Option<Decade>,
 }
 
-impl Person {
+/// What the slug of a person begins with.
+pub(in crate::graphql) enum PersonSlug {
+    Tmdb(i32),
+    Id(PersonId),
+}
+
+impl PersonSlug {
+    /// `None` if the text is not the slug of a person.
+    pub(in crate::graphql) fn read(slug: &str) -> Option<Self> {
+        let key = key(slug);
+        if key.bytes().all(|byte| byte.is_ascii_digit()) {
+            return key.parse().ok().map(Self::Tmdb);
+        }
+        match NodeId::read(&ID::from(key)) {
+            Some(NodeId::Person(id)) => Some(Self::Id(id)),
+            _ => None,
+        }
+    }
+}
+
+impl PersonFacts {
     /// The person with this ID; `None` if there is none.
-    pub(in crate::graphql) async fn find(context: &RequestContext, id: PersonId) -> Result<Option<Self>, ApiError> {
+    pub(super) async fn find(context: &RequestContext, id: PersonId) -> Result<Option<Self>, ApiError> {
         let known = context.load(PersonKey(DetailKey { id, decade: None })).await?;
         Ok(known.map(|known| Self { person: known.person.clone(), decade: None }))
     }
@@ -123,9 +77,9 @@ impl Person {
 
 /// A member of the cast or crew of movies.
 #[Object]
-impl Person {
+impl PersonFacts {
     /// Global ID.
-    pub(in crate::graphql) async fn id(&self) -> ID {
+    pub(super) async fn id(&self) -> ID {
         NodeId::Person(self.person.id).into()
     }
 
@@ -142,6 +96,13 @@ impl Person {
     /// IMDb ID, such as "nm0905154". Null if unknown.
     async fn imdb_id(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
         Ok(self.biography_of(ctx).await?.and_then(|known| known.imdb_id.clone()))
+    }
+
+    /// Name of the person in URLs: the TMDb ID, or the global ID of a person without one, and the name in plain letters, such as
+    /// "6384-keanu-reeves". Changes with the name; `person(by: { slug })` reads the part before the first hyphen.
+    async fn slug(&self) -> String {
+        let key = self.person.tmdb_id.map_or_else(|| ID::from(NodeId::Person(self.person.id)).0, |id| id.to_string());
+        with_plain_text(key, &self.person.name)
     }
 
     /// Page of the person at TMDb. Null without a TMDb ID.

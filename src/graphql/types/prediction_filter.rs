@@ -5,8 +5,9 @@ use async_graphql::InputObject;
 use super::date::Date;
 use crate::graphql::context::{RankingParams, RequestContext};
 use crate::graphql::error::ApiError;
+use crate::graphql::unknown_name::unknown_name;
 use crate::scoring::{Filter, fold_title};
-use crate::services::reference::Reference;
+use crate::services::import::{language_code, language_name};
 
 /// Maximum number of names in one condition. A choice: more than anyone selects, and few enough to look up all of them.
 const NAMES_MAX: usize = 50;
@@ -23,10 +24,10 @@ pub(in crate::graphql) struct PredictionFilter {
     /// match.
     min_probability: Option<f64>,
     /// Matches movies with any of these genres, at most 50. Names are those of the query `genres`; case and accents do not
-    /// matter. An empty list matches all movies, a list of unknown names none.
+    /// matter. An empty list matches all movies.
     genres: Option<Vec<String>>,
-    /// Matches movies produced in any of these countries, at most 50, by ISO 3166-1 alpha-2 code; case does not matter. An
-    /// empty list matches all movies, a list of unknown codes none.
+    /// Matches movies produced in any of these countries, at most 50, by ISO 3166-1 alpha-2 code as in the query `countries`;
+    /// case does not matter. An empty list matches all movies.
     countries: Option<Vec<String>>,
     /// Matches movies with this original language, an ISO 639-1 code such as "en"; case does not matter.
     original_language: Option<String>,
@@ -50,7 +51,7 @@ impl PredictionFilter {
     /// Validates the filter and resolves its names to IDs.
     ///
     /// # Errors
-    /// `BAD_USER_INPUT` if a value is out of range, too long, contains a NUL character or does not fit the ranking.
+    /// `BAD_USER_INPUT` if a value is out of range, unknown, too long, contains a NUL character or does not fit the ranking.
     pub(in crate::graphql) async fn resolve(
         self,
         context: &RequestContext,
@@ -67,12 +68,33 @@ impl PredictionFilter {
         {
             return Err(ApiError::bad_input("filter.releasedFrom", "is after releasedTo"));
         }
-        check_text("filter.originalLanguage", self.original_language.as_deref())?;
         check_text("filter.titleContains", self.title_contains.as_deref())?;
+        check_language(self.original_language.as_deref())?;
+        let reference = context.reference().await?;
+        let genres = ids(
+            "filter.genres",
+            self.genres,
+            |name| reference.genre_id(name),
+            |name| {
+                let known = reference.genres.iter().map(|genre| (genre.name.as_str(), [genre.name.as_str()]));
+                unknown_name("filter.genres", "genre", name, known, "genres")
+            },
+        )?;
+        let countries = ids(
+            "filter.countries",
+            self.countries,
+            |code| reference.country_id(code),
+            |code| {
+                let known = reference.countries.iter();
+                let known =
+                    known.map(|country| (country.code.as_str(), [country.code.as_str(), country.name.as_str()]));
+                unknown_name("filter.countries", "country code", code, known, "countries")
+            },
+        )?;
         let movies = Filter {
             min_score: self.min_score,
-            genres: ids(context, "filter.genres", self.genres, Reference::genre_ids).await?,
-            countries: ids(context, "filter.countries", self.countries, Reference::country_ids).await?,
+            genres,
+            countries,
             language: self.original_language,
             // Folded here, before the filter becomes part of a cache key, so that texts with the same folded form share
             // an entry.
@@ -103,25 +125,53 @@ impl PredictionFilter {
     }
 }
 
-/// The IDs of `names`; `None`, which matches all movies, if no names are given. Unknown names are left out, because
-/// they match no movie. If all names are unknown, the IDs are empty and match no movie either.
+/// The IDs of `names`, ascending and without duplicates; `None`, which matches all movies, if no names are given.
 ///
 /// # Errors
-/// `BAD_USER_INPUT` if there are more than [`NAMES_MAX`] names or one is not valid.
-async fn ids(
-    context: &RequestContext,
+/// `BAD_USER_INPUT` if there are more than [`NAMES_MAX`] names or one is not valid; what `unknown` returns for a name without
+/// ID.
+fn ids(
     field: &str,
     names: Option<Vec<String>>,
-    of: impl Fn(&Reference, &[String]) -> Vec<u32>,
+    id: impl Fn(&str) -> Option<i64>,
+    unknown: impl Fn(&str) -> ApiError,
 ) -> Result<Option<Vec<u32>>, ApiError> {
     let Some(names) = names.filter(|names| !names.is_empty()) else { return Ok(None) };
     if names.len() > NAMES_MAX {
         return Err(ApiError::bad_input(field, format!("has {} names, expected {NAMES_MAX} at most", names.len())));
     }
+    let mut ids = Vec::with_capacity(names.len());
     for name in &names {
         check_text(field, Some(name))?;
+        let id = id(name).ok_or_else(|| unknown(name))?;
+        // No loaded movie has an id that is no `u32`: the columns store these ids so, and loading a decade with a larger one
+        // fails.
+        ids.extend(u32::try_from(id));
     }
-    Ok(Some(of(context.reference().await?, &names)))
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(Some(ids))
+}
+
+/// Checks that the text is a language code. Unknown codes of two or three letters are allowed: databases have codes of their
+/// own.
+///
+/// # Errors
+/// `BAD_USER_INPUT` with the code of the language if the text is its name or another code of it.
+fn check_language(written: Option<&str>) -> Result<(), ApiError> {
+    let field = "filter.originalLanguage";
+    check_text(field, written)?;
+    let Some(written) = written.filter(|written| language_name(&written.to_lowercase()).is_none()) else {
+        return Ok(());
+    };
+    let is_code = matches!(written.len(), 2 | 3) && written.bytes().all(|byte| byte.is_ascii_alphabetic());
+    match language_code(&written.to_lowercase()) {
+        Some(code) => {
+            Err(ApiError::bad_input(field, format!("\"{written}\" is no language code; did you mean \"{code}\"?")))
+        }
+        None if is_code => Ok(()),
+        None => Err(ApiError::bad_input(field, format!("\"{written}\" is no language code: pass one such as \"en\""))),
+    }
 }
 
 /// Checks the text of the argument `field`, if there is one.

@@ -319,6 +319,10 @@ impl Chrome {
         }
     }
 
+    pub(super) fn person_link(&self, slug: &str) -> String {
+        self.link_to(&format!("/people/{slug}"))
+    }
+
     pub(super) fn movie_link(&self, slug: &str) -> String {
         self.link_to(&format!("/films/{slug}"))
     }

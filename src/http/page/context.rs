@@ -2,9 +2,9 @@
 
 use askama::Template;
 use async_graphql::Executor;
-use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
-use axum::response::Response;
+use axum::http::header::{CACHE_CONTROL, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde_json::Map;
 
 use super::chrome::{Chrome, Tab};
@@ -43,7 +43,8 @@ impl PageContext {
             Ok(query) => (query, None),
             Err(problem) => (PageQuery::default(), Some(problem)),
         };
-        let list = Map::from_iter([("list".to_owned(), query.list().into())]);
+        let named = Some(&query.list).filter(|list| !list.is_empty());
+        let list = named.map(|list| ("list".to_owned(), list.as_str().into())).into_iter().collect();
         let (frame, models) = tokio::join!(
             run_query::<Frame, E>(&state.pipeline, FRAME, Map::new()),
             run_query::<Models, E>(&state.pipeline, MODELS, list)
@@ -58,6 +59,7 @@ impl PageContext {
         // It fails for an unknown list or without the database: then so do the queries of the page itself.
         let models = models.map(|result| result.data).unwrap_or_default();
         let retry_link = query.link(tab.path());
+        let query = PageQuery { defaults: frame.defaults.clone(), ..query };
         let mut page = Chrome {
             tab,
             part_of: Tab::None,
@@ -97,4 +99,17 @@ impl PageContext {
 /// An HTML response of the page, which may load posters from `posters`.
 pub(super) fn html(status: StatusCode, posters: Option<&PosterBaseUrl>, view: &impl Template) -> Response {
     respond(status, view, &page_policy(posters))
+}
+
+/// A permanent redirect to another path with the same query. Browsers must revalidate it: the names of films and people in
+/// paths change.
+pub(super) fn redirect(path: &str, query: Option<&str>) -> Response {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    match HeaderValue::try_from(format!("{path}{query}")) {
+        Ok(location) => {
+            let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+            (StatusCode::PERMANENT_REDIRECT, headers).into_response()
+        }
+        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    }
 }

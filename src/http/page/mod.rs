@@ -8,6 +8,7 @@ mod chrome;
 mod context;
 mod criteria;
 mod csv;
+mod found_film;
 mod learned;
 mod list;
 mod model;
@@ -16,6 +17,7 @@ mod movie;
 mod not_found;
 mod numbers;
 mod page_query;
+mod person;
 mod poster;
 mod problem;
 mod proof;
@@ -46,6 +48,7 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
         .route("/validation", get(validation::all::<E>))
         .route("/validation/{decade}", get(validation::decade::<E>))
         .route("/films/{id}", get(movie::get::<E>))
+        .route("/people/{slug}", get(person::get::<E>))
         .route("/model", get(model::get::<E>))
         .route("/search", get(search::get::<E>))
         .route("/proof", get(proof::get::<E>))
@@ -58,7 +61,15 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
         .route("/page/timings", post(timings::post::<E>))
         .layer(Extension(RateLimiter::new()))
         .layer(DefaultBodyLimit::max(timings::BODY_BYTES));
-    let redirected =
-        ["/additions", "/validation", "/validation/{decade}", "/films/{id}", "/model", "/proof", "/search"];
+    let redirected = [
+        "/additions",
+        "/validation",
+        "/validation/{decade}",
+        "/films/{id}",
+        "/people/{slug}",
+        "/model",
+        "/proof",
+        "/search",
+    ];
     with_trailing_slashes(pages, &redirected).merge(timings)
 }

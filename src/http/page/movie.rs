@@ -7,14 +7,13 @@ use askama::Template;
 use async_graphql::Executor;
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, LOCATION};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::chrome::{Chrome, Tab};
-use super::context::{PageContext, html};
+use super::context::{PageContext, html, redirect};
 use super::criteria::{CRITERIA, Criterion, Segment, segments};
 use super::learned::{LearnedReason, ReasonBar, reason_bars};
 use super::numbers::{one_decimal, or_dash, probability, signed};
@@ -102,7 +101,7 @@ struct MovieDetails {
     poster_url_of_twice: Option<String>,
     genres: Vec<Named>,
     countries: Vec<Country>,
-    directors: Vec<Named>,
+    directors: Vec<Director>,
     lists: Vec<Membership>,
     ratings: Ratings,
     metrics: Vec<Metric>,
@@ -168,7 +167,14 @@ struct Credited {
 }
 
 #[derive(Deserialize)]
+struct Director {
+    slug: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
 struct Person {
+    slug: String,
     name: String,
     quality: Option<Quality>,
 }
@@ -225,7 +231,7 @@ pub(super) async fn get<E: Executor>(
     };
     match result.await {
         Ok((explained, _, end)) if explained.movie.slug != slug => {
-            (Extension(end), redirect(&explained.movie.slug, query.as_deref())).into_response()
+            (Extension(end), redirect(&format!("/films/{}", explained.movie.slug), query.as_deref())).into_response()
         }
         Ok((explained, standings, end)) => {
             context.page.part_of = if explained.status == "LISTED" { Tab::Additions } else { Tab::Predictions };
@@ -233,18 +239,6 @@ pub(super) async fn get<E: Executor>(
             (Extension(end), html(StatusCode::OK, state.posters.as_ref(), &view)).into_response()
         }
         Err(problem) => context.fail(problem),
-    }
-}
-
-/// A permanent redirect to the address of a film. Browsers must revalidate it: the slug changes with the title.
-fn redirect(slug: &str, query: Option<&str>) -> Response {
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    match HeaderValue::try_from(format!("/films/{slug}{query}")) {
-        Ok(location) => {
-            let headers = [(LOCATION, location), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
-            (StatusCode::PERMANENT_REDIRECT, headers).into_response()
-        }
-        Err(_) => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

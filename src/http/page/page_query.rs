@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::learned::LearnedKind;
 use super::problem::PageError;
-use crate::graphql::{DEFAULT_DECADE, DEFAULT_LIST};
+use super::queries::Defaults;
 
 /// Separates the cursors in [`PageQuery::trail`]. Cursors are base64url, so they do not contain it.
 const CURSOR_SEPARATOR: char = '.';
@@ -57,6 +57,9 @@ pub(super) struct PageQuery {
     /// The `after` of the pages before this one, oldest first, for the link back. API cursors lead only forwards.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) trail: String,
+    /// What the URL leaves out; known once the frame of the page has loaded.
+    #[serde(skip)]
+    pub(super) defaults: Defaults,
 }
 
 impl PageQuery {
@@ -81,12 +84,12 @@ impl PageQuery {
     }
 
     pub(super) fn list(&self) -> &str {
-        if self.list.is_empty() { DEFAULT_LIST } else { &self.list }
+        if self.list.is_empty() { &self.defaults.list } else { &self.list }
     }
 
     pub(super) fn decade(&self) -> Result<i32, PageError> {
         match self.decade.as_str() {
-            "" => Ok(DEFAULT_DECADE),
+            "" => Ok(self.defaults.decade),
             text => text.parse().map_err(|_| PageError::invalid_link("decade")),
         }
     }

@@ -38,6 +38,11 @@ impl PageError {
         Self::new(StatusCode::NOT_FOUND, "We don’t know this film", text)
     }
 
+    pub(super) fn person_not_found() -> Self {
+        let text = "No person has this address. They may have been removed, or the link may be incomplete.".to_owned();
+        Self::new(StatusCode::NOT_FOUND, "We don’t know this person", text)
+    }
+
     /// No route has the path of the URL.
     pub(super) fn page_not_found() -> Self {
         let text = "No page has this address. The link may be incomplete.".to_owned();

@@ -63,12 +63,20 @@ pub(super) const FRAME: &str = include_str!("queries/frame.graphql");
 #[serde(rename_all = "camelCase")]
 pub(super) struct Frame {
     data_origin: String,
+    pub(super) defaults: Defaults,
     pub(super) profiles: Vec<Profile>,
     pub(super) lists: Vec<List>,
     pub(super) genres: Vec<Named>,
     pub(super) countries: Vec<Country>,
     criteria_without_data: Vec<String>,
     metric_sources: Vec<MetricSource>,
+}
+
+/// The list and the decade of a page whose URL names none.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub(super) struct Defaults {
+    pub(super) list: String,
+    pub(super) decade: i32,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,4 +1,4 @@
-//! The page of search results: films of all years.
+//! The page of search results: films of all years, and people.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use serde::Deserialize;
 
 use super::chrome::{Chrome, Tab};
 use super::context::{PageContext, html};
-use super::numbers::{one_decimal, or_dash, probability};
+use super::found_film::{FoundFilm, with_found_film};
 use super::queries::{PageInfo, run_query};
 use crate::http::state::HttpState;
 
-const SEARCH: &str = include_str!("queries/search.graphql");
+const SEARCH: &str = with_found_film!("queries/search.graphql");
 
 /// From how many films on the API does not count any further.
 const COUNT_MAX: usize = 1_000;
@@ -24,6 +24,8 @@ const COUNT_MAX: usize = 1_000;
 #[derive(Deserialize)]
 struct Found {
     movies: Movies,
+    /// `None` on pages after the first.
+    people: Option<People>,
 }
 
 #[derive(Deserialize)]
@@ -31,42 +33,20 @@ struct Found {
 struct Movies {
     total_count: usize,
     page_info: PageInfo,
-    nodes: Vec<Film>,
+    nodes: Vec<FoundFilm>,
+}
+
+#[derive(Deserialize)]
+struct People {
+    nodes: Vec<FoundPerson>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Film {
+struct FoundPerson {
     slug: String,
-    title: String,
-    original_title: Option<String>,
-    year: Option<i32>,
-    decade: Option<i32>,
-    prediction: Option<Prediction>,
-}
-
-#[derive(Deserialize)]
-struct Prediction {
-    rank: Option<usize>,
-    score: f64,
-    probability: Option<f64>,
-    status: String,
-}
-
-impl Film {
-    /// The original title, if it is another one.
-    fn other_title(&self) -> Option<&str> {
-        self.original_title.as_deref().filter(|original| *original != self.title)
-    }
-
-    /// Where the film stands.
-    fn standing(&self) -> String {
-        match (&self.prediction, self.decade) {
-            (Some(prediction), _) if prediction.status == "LISTED" => "On the list".to_owned(),
-            (Some(Prediction { rank: Some(rank), .. }), Some(decade)) => format!("Rank {rank} of the {decade}s"),
-            _ => "Not ranked".to_owned(),
-        }
-    }
+    name: String,
+    known_for_department: Option<String>,
 }
 
 /// Search results.
@@ -76,18 +56,13 @@ struct SearchPage {
     page: Chrome,
     /// `None` if nothing is searched for.
     found: Option<Movies>,
+    people: Vec<FoundPerson>,
 }
 
-impl SearchPage {
-    /// The score of a film, or the probability of a learned ranking; a dash if that is not known.
-    fn value(&self, film: &Film) -> String {
-        match &film.prediction {
-            Some(prediction) if self.page.is_learned() => or_dash(prediction.probability.map(probability)),
-            Some(prediction) => one_decimal(prediction.score),
-            None => String::new(),
-        }
-    }
+/// Films of a search have no roles, unlike those of a person.
+const NO_ROLES: &[String] = &[];
 
+impl SearchPage {
     /// Link to the next page; `None` on the last one.
     fn next(&self) -> Option<String> {
         let info = &self.found.as_ref()?.page_info;
@@ -119,12 +94,18 @@ pub(super) async fn get<E: Executor>(State(state): State<Arc<HttpState<E>>>, Raw
         if query.q.trim().is_empty() {
             return Ok(None);
         }
-        run_query::<Found, E>(&state.pipeline, SEARCH, query.search_variables()?).await.map(Some)
+        let mut variables = query.search_variables()?;
+        variables.insert("people".to_owned(), query.after.is_empty().into());
+        run_query::<Found, E>(&state.pipeline, SEARCH, variables).await.map(Some)
     };
     match result.await {
-        Ok(None) => html(StatusCode::OK, state.posters.as_ref(), &SearchPage { page: context.page, found: None }),
+        Ok(None) => {
+            let view = SearchPage { page: context.page, found: None, people: vec![] };
+            html(StatusCode::OK, state.posters.as_ref(), &view)
+        }
         Ok(Some(result)) => {
-            let view = SearchPage { page: context.page, found: Some(result.data.movies) };
+            let people = result.data.people.map_or_else(Vec::new, |people| people.nodes);
+            let view = SearchPage { page: context.page, found: Some(result.data.movies), people };
             (Extension(result.end), html(StatusCode::OK, state.posters.as_ref(), &view)).into_response()
         }
         Err(problem) => context.fail(problem),

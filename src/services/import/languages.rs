@@ -35,7 +35,8 @@ pub fn language_name(code: &str) -> Option<&'static str> {
 
 /// The code of two letters of a language, from its code of two or three letters, a locale such as `en-US`, or its
 /// English name. `None` if the language is unknown.
-pub(super) fn code(written: &str) -> Option<&'static str> {
+#[must_use]
+pub fn code(written: &str) -> Option<&'static str> {
     if let Some(code) = CODES.get(written) {
         return Some(code);
     }

@@ -30,7 +30,7 @@ pub use changes::{Change, Changes, Counted};
 pub use csv_import::import_csv;
 pub use error::{ImportError, Problem};
 pub use imdb::{IMDB_FILES, import_imdb};
-pub use languages::language_name;
+pub use languages::{code as language_code, language_name};
 pub use links::{LinksSummary, import_links};
 pub use session::{Generated, ImportOptions, Progress, check_installation};
 pub use summary::{FileSummary, ImportSummary, Nominees, SkipReason};

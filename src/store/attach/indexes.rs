@@ -12,13 +12,14 @@ pub(super) struct Index {
 }
 
 /// All needed indexes. The migrations create them too if they create the movie tables.
-const NEEDED: [Index; 11] = [
+const NEEDED: [Index; 12] = [
     btree("movies", &["release_date"]),
     btree("movies", &["imdb_id"]),
     Index { table: "movies", method: "gin", columns: &["canonical_sources"] },
     btree("external_metrics", &["movie_id", "source", "metric_type"]),
     btree("movie_credits", &["movie_id", "person_id"]),
     btree("movie_credits", &["person_id"]),
+    btree("people", &["imdb_id"]),
     btree("person_metrics", &["person_id", "metric_type"]),
     btree("festival_nominations", &["movie_id", "won"]),
     btree("festival_nominations", &["person_id"]),
@@ -36,12 +37,12 @@ impl Index {
         format!("cinegraph_{}_{}_idx", self.table, self.columns.join("_"))
     }
 
-    /// Statement that creates the index. `CONCURRENTLY`, so that the host application can write to the table meanwhile;
-    /// such a statement must run outside of a transaction.
+    /// Statement that creates the index, unless a migration file has. `CONCURRENTLY`, so that the host application can write
+    /// to the table meanwhile; such a statement must run outside of a transaction.
     pub(super) fn creation(&self) -> String {
         let Self { table, method, columns } = self;
         let columns = columns.join(", ");
-        format!("CREATE INDEX CONCURRENTLY {} ON public.{table} USING {method} ({columns})", self.name())
+        format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {} ON public.{table} USING {method} ({columns})", self.name())
     }
 }
 

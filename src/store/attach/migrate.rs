@@ -72,6 +72,9 @@ impl Store {
         found.require_privileges(&mut connection, &indexes).await?;
 
         let migrations = apply_files(&mut connection).await?;
+        // Each time, because the extension that they need may have been created meanwhile.
+        let trigrams = include_str!("../sql/trigram_indexes.sql");
+        run_locking(&mut connection, "the folded titles and names", trigrams.to_owned()).await?;
         // Indexes are built before the triggers are created, because the functions of the triggers use them. The
         // remains of an interrupted build are dropped first: such an index is in `indexes` again, and its name must be
         // free.

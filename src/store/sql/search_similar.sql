@@ -9,7 +9,7 @@
  FROM {table} AS t
  WHERE t.words LIKE $13 AND t.words LIKE $14 AND (t.words || '') LIKE ALL ($5)
    AND NOT (array_to_tsvector(string_to_array(btrim(t.words), ' ')) @@ $1::tsquery AND (t.words || '') LIKE ALL ($4))
-   AND (t.bare = $2 OR t.bare_original = $2) IS NOT TRUE
+   AND (t.bare = $2 OR {bare_other} = $2) IS NOT TRUE
    AND $6 <= 3 AND t.popularity <= CASE WHEN $6 = 3 THEN $7 ELSE 32767 END AND ($6 < 3 OR t.popularity < $7 OR t.{id} > $8)
    {filters}
  ORDER BY t.popularity + 0 DESC, t.{id}
@@ -19,7 +19,7 @@ UNION ALL
  FROM {table} AS t
  WHERE (t.words LIKE $15 OR t.words LIKE $16 OR t.words LIKE $17) AND (t.words || '') LIKE ANY ($18)
    AND NOT (t.words || '') LIKE ALL ($5)
-   AND (t.bare = $2 OR t.bare_original = $2) IS NOT TRUE
+   AND (t.bare = $2 OR {bare_other} = $2) IS NOT TRUE
    AND $6 <= 4 AND t.popularity <= CASE WHEN $6 = 4 THEN $7 ELSE 32767 END AND ($6 < 4 OR t.popularity < $7 OR t.{id} > $8)
    {filters}
  ORDER BY t.popularity + 0 DESC, t.{id}

@@ -33,6 +33,13 @@ export async function opened(path, { prepare, ...options } = {}) {
 export const titles = (page) => page.locator("#films a.title").allTextContents();
 export const ids = (page) => page.locator("#films > li").evaluateAll((rows) => rows.map((row) => row.dataset.id));
 
+// Waits until the list has grown as far as it does by itself, so that its rows stay.
+export const settled = (page) => page.waitForFunction(() => {
+  const more = document.getElementById("more");
+  const end = document.getElementById("pager").getBoundingClientRect().top;
+  return more.ariaBusy !== "true" && (more.hidden || end > innerHeight + 800);
+});
+
 // Moves a slider as a user does.
 export const slide = (page, name, value) =>
   page.locator(`#weigh-${name}`).evaluate((slider, to) => {

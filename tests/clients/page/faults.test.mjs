@@ -1,22 +1,29 @@
 // The list while servers fail. tests/it/page.rs stops and starts them at FAULTS_URL.
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
-import { browser, opened, slide, titles } from "./browser.mjs";
+import { after, afterEach, test } from "node:test";
+import { browser, opened, settled, slide, titles } from "./browser.mjs";
 
 after(() => browser.close());
 
 const fault = async (name) => assert.equal((await fetch(`${process.env.FAULTS_URL}/${name}`)).status, 200, name);
 
+// A failed test must not leave a fault to the next one.
+afterEach(() => fault("thaw"));
+
 // What must stay as it is while a change cannot be made.
-const state = (page) => page.evaluate(() => ({
-  heading: document.querySelector("h1").textContent,
-  titles: [...document.querySelectorAll("#films a.title")].map((title) => title.textContent),
-  count: document.getElementById("results-name").textContent,
-  chosen: [...document.querySelectorAll("[aria-current=true]")].map((chip) => chip.textContent),
-  shares: [...document.querySelectorAll("#weights output")].map((output) => output.textContent),
-  decade: document.querySelector("[name=decade]").value,
-  url: location.href,
-}));
+const state = async (page) => {
+  await settled(page);
+  return page.evaluate(() => ({
+    heading: document.querySelector("h1").textContent,
+    titles: [...document.querySelectorAll("#films a.title")].map((title) => title.textContent),
+    count: document.getElementById("results-name").textContent,
+    // Without its accuracy, which loads after the list.
+    chosen: [...document.querySelectorAll("[aria-current=true]")].map((chip) => chip.dataset.profile ?? chip.textContent),
+    shares: [...document.querySelectorAll("#weights output")].map((output) => output.textContent),
+    decade: document.querySelector("[name=decade]").value,
+    url: location.href,
+  }));
+};
 
 const problem = async (page, pattern) => {
   await page.waitForFunction((source) => new RegExp(source).test(document.getElementById("problem-text").textContent), pattern.source);
@@ -28,18 +35,18 @@ test("with the database stopped, a slider changes nothing but a message; with it
   await page.waitForSelector("#live[data-state=live]");
   const before = await state(page);
   await fault("freeze");
-  // Rows of weights that were never requested have titles that are in no cache.
-  await slide(page, "people", 100);
+  // Rows of weights that were never requested have titles that are in no cache. One slider: the ranking under an intermediate
+  // state of two could have the films that are cached.
   await slide(page, "popular", 0);
   await problem(page, /Could not re-rank by your weights\. Trying again/);
   assert.deepEqual(await state(page), before);
   await page.waitForSelector("#live[data-state=degraded]");
   await fault("thaw");
   await page.waitForFunction(() => document.getElementById("taste").textContent === "your weights");
-  await page.waitForURL(/popular=0.*people=100/);
+  await page.waitForURL(/popular=0&/);
   assert.equal(await page.isVisible("#problem"), false);
   assert.notDeepEqual(await titles(page), before.titles);
-  assert.equal(await page.inputValue("#weigh-people"), "100");
+  assert.equal(await page.inputValue("#weigh-popular"), "0");
   await page.waitForFunction(() => document.getElementById("live").dataset.state !== "degraded");
   wrong.length = 0;
   await close();

@@ -54,6 +54,23 @@ test("typing quickly shows the last text's films only; Enter leads to all of the
   await close();
 });
 
+test("people are found beside films, and have a page with their films", async () => {
+  const { page, close } = await opened("/?profile=Crowd+Pleaser");
+  await page.fill("#search-text", "zoe quinn");
+  await found(page, "Zoë Quinn");
+  assert.deepEqual(await options(page), ["Zoë Quinn"]);
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/people\/\d+-zoe-quinn\?profile=Crowd/);
+  assert.equal(await page.textContent("h1"), "Zoë Quinn");
+  assert.match(await page.textContent(".search-results li"), /Falling.*Director.*1955.*Rank \d of the 1950s/s);
+  assert.deepEqual(await violations(page), []);
+  await page.goto(new URL("/search?q=quinn", page.url()).href);
+  assert.deepEqual(await page.locator(".found-people a").allTextContents(), ["Zoë Quinn"]);
+  assert.deepEqual(await violations(page), []);
+  await close();
+});
+
 test("without scripts the box is a form, and the list's empty state leads to it", async () => {
   const { page, close } = await opened("/?q=rising", { javaScriptEnabled: false });
   await page.click("text=Search all years");
