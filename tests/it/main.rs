@@ -49,6 +49,7 @@ mod plans;
 mod predictions;
 mod refresh;
 mod rolling;
+mod schema_changes;
 mod search;
 mod sparse_data;
 mod subscriptions;
