@@ -18,6 +18,7 @@ mod documents;
 #[cfg(feature = "download")]
 mod download;
 mod drills;
+mod examples;
 mod faults;
 mod film_page;
 mod formula;
