@@ -1,6 +1,6 @@
 # The commands that a person types; what they do is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help install explorer run test faults chaos fuzz drills soak lint audit generate mixin bench observe
+.PHONY: help install explorer run test faults chaos fuzz drills soak lint audit generate schema mixin bench observe
 
 # Queries are checked against .sqlx, also where DATABASE_URL is set for something else.
 export SQLX_OFFLINE ?= true
@@ -65,6 +65,9 @@ audit: ## Check dependencies against the RustSec advisories. ADVISORIES=dir: a c
 generate: install ## Regenerate .sqlx, schema.graphql, docs/METRICS.md and docs/SETTINGS.md
 	test -x target/debug/cinegraph || cargo build --bin cinegraph
 	target/debug/cinegraph postgres --temporary -- scripts/generate.sh
+
+schema: ## Print how the GraphQL schema has changed since the last release; fail on a breaking change that CHANGELOG.md does not list
+	@scripts/check-schema.sh
 
 mixin: ## Write a mixin, a ServiceMonitor and a PrometheusRule to target/mixin. JOB=…: name or selector, RUNBOOKS=URL
 	@scripts/generate-monitoring.py --mixin target/mixin $(if $(JOB),--job '$(JOB)') $(if $(RUNBOOKS),--runbooks '$(RUNBOOKS)')

@@ -19,6 +19,9 @@ pub const RETRY_AFTER_SECONDS: u32 = 1;
 /// tokens, while a text that repeats the client's input is cut.
 const SYNTAX_ERROR_LIMIT: usize = 200;
 
+/// How the problem of an argument begins if the argument is its subject.
+const PREDICATES: [&str; 4] = ["is ", "has ", "cannot ", "contains "];
+
 /// An error as a client sees it.
 ///
 /// Deliberately has no `Display`: async-graphql turns every `Display` error into client text, which would leak database
@@ -36,7 +39,7 @@ impl ApiError {
     }
 
     /// A `BAD_USER_INPUT` error. `field` is the path of the invalid argument, such as `filter.minScore`; `problem` says
-    /// what is wrong with it, and is shown after the path.
+    /// what is wrong with it, as a sentence or as a predicate of the argument (see [`PREDICATES`]).
     pub(super) fn bad_input(field: &str, problem: impl AsRef<str>) -> Self {
         Self { code: ErrorCode::BadUserInput, message: problem.as_ref().into(), field: Some(field.into()) }
     }
@@ -89,10 +92,12 @@ impl From<ServiceError> for ApiError {
 
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
-        // Some clients show only the message, so it names the argument as well.
+        // Some clients show only the message, so it has to be clear without the field.
         let message = match &error.field {
-            Some(field) => format!("{field}: {}", error.message),
-            None => error.message.to_string(),
+            Some(field) if PREDICATES.iter().any(|predicate| error.message.starts_with(predicate)) => {
+                format!("`{field}` {}", error.message)
+            }
+            _ => error.message.to_string(),
         };
         Self::new(message).extend_with(|_, extensions| {
             extensions.set("code", error.code.as_str());
@@ -121,12 +126,31 @@ pub(super) fn error_with_code(code: ErrorCode, message: impl Into<String>) -> Se
     error
 }
 
-/// Returns the code of an error. An error without a code is given one:
+/// The text of a message as a sentence, which clients can show to people: with a capital letter and a full stop. A
+/// single word, such as `PersistedQueryNotFound`, is for programs and stays as it is.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    let Some((word, _)) = text.split_once(' ') else { return text.to_owned() };
+    // Names of fields and settings keep their case.
+    let is_word = word.chars().all(|letter| letter.is_ascii_lowercase());
+    let (first, rest) = text.split_at(usize::from(is_word));
+    let stop = if text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+    [&first.to_ascii_uppercase(), rest, stop].concat()
+}
+
+/// Completes an error for clients: makes its message a sentence, and returns its code. An error without a code is given
+/// one:
 ///
 /// - `GRAPHQL_VALIDATION_FAILED` if it has no path, because then async-graphql's validation found it;
 /// - `BAD_USER_INPUT` if async-graphql rejected an argument during execution;
 /// - `INTERNAL` otherwise: by mistake, a resolver returned an error that is no [`ApiError`]. Its text is only logged.
-pub(super) fn assign_code(error: &mut ServerError) -> ErrorCode {
+pub(super) fn complete_error(error: &mut ServerError) -> ErrorCode {
+    let code = assign_code(error);
+    error.message = sentence(&error.message);
+    code
+}
+
+fn assign_code(error: &mut ServerError) -> ErrorCode {
     if let Some(Value::String(name)) = error.extensions.as_ref().and_then(|extensions| extensions.get("code")) {
         return ErrorCode::named(name).unwrap_or(ErrorCode::Internal);
     }
@@ -175,4 +199,23 @@ pub(super) fn too_complex(problem: String, figure: &str, requested: usize, allow
     let mut error = error_with_code(ErrorCode::QueryTooComplex, problem);
     error.extensions.get_or_insert_default().set(figure, value!({ "requested": requested, "allowed": allowed }));
     error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sentence;
+
+    #[test]
+    fn messages_are_sentences_except_for_programs() {
+        for (text, shown) in [
+            ("internal server error", "Internal server error."),
+            ("unknown profile \"Missing\"", "Unknown profile \"Missing\"."),
+            ("`first` is 0, expected 1 to 100", "`first` is 0, expected 1 to 100."),
+            ("extensions.persistedQuery is not an object", "extensions.persistedQuery is not an object."),
+            ("Already one.", "Already one."),
+            ("PersistedQueryNotFound", "PersistedQueryNotFound"),
+        ] {
+            assert_eq!((sentence(text).as_str(), sentence(shown).as_str()), (shown, shown));
+        }
+    }
 }

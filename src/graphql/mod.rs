@@ -37,7 +37,7 @@ pub use crate::cache::Lookup;
 pub use crate::services::Bearer;
 pub use default_arguments::{DEFAULT_DECADE, DEFAULT_LIST};
 pub use document_limits::DocumentLimits;
-pub use error::RETRY_AFTER_SECONDS;
+pub use error::{RETRY_AFTER_SECONDS, sentence};
 pub use error_code::ErrorCode;
 pub use metrics::{Dropped, GraphqlMetrics, OperationEnd, OperationType, Outcome, Phase, PredictionSource, Rejection};
 pub use persisted_documents::{DocumentId, TrustedDocuments};

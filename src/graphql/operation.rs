@@ -12,7 +12,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::document::{OperationInfo, redact_literals};
 use super::document_limits::Size;
-use super::error::assign_code;
+use super::error::complete_error;
 use super::error_code::ErrorCode;
 use super::metrics::{GraphqlMetrics, OperationGuard, OperationType, Outcome, Phase, PredictionSource, Rejection};
 use super::response::{ExecutionStatus, OperationResponse};
@@ -163,7 +163,7 @@ impl Operation {
 
     /// Counts the rejection, and returns the response to it.
     pub(super) fn reject(&mut self, mut error: ServerError, status: ExecutionStatus) -> OperationResponse {
-        let code = assign_code(&mut error);
+        let code = complete_error(&mut error);
         self.record(&[code], &Dependencies::default());
         if let Some(reason) = rejection(code, &error) {
             self.rejected(reason);

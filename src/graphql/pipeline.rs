@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use super::document::OperationInfo;
 use super::document_limits::{self, DocumentLimits};
-use super::error::{assign_code, error_with_code, outcome, syntax_error};
+use super::error::{complete_error, error_with_code, outcome, syntax_error};
 use super::error_code::ErrorCode;
 use super::metrics::{GraphqlMetrics, OperationType, Phase, Rejection};
 use super::operation::{Operation, instrument_phase};
@@ -299,7 +299,7 @@ impl<E: Executor> OperationPipeline<E> {
                 Response::from_errors(vec![error_with_code(ErrorCode::Timeout, problem)])
             }
         };
-        let codes: Vec<_> = response.errors.iter_mut().map(assign_code).collect();
+        let codes: Vec<_> = response.errors.iter_mut().map(complete_error).collect();
         let outcome = outcome(&codes, &response.data);
         // An error without a path means that validation has rejected the operation.
         if status == ExecutionStatus::Executed && response.errors.iter().any(|error| error.path.is_empty()) {

@@ -46,7 +46,7 @@ impl OperationResponse {
 
     /// The response to an operation that is rejected because the limit of concurrent operations is reached.
     pub(super) fn shed() -> Self {
-        let mut error = error_with_code(ErrorCode::ServiceUnavailable, "too many concurrent requests; retry later");
+        let mut error = error_with_code(ErrorCode::ServiceUnavailable, "Too many concurrent requests; retry later.");
         error.extensions.get_or_insert_default().set("retryAfter", RETRY_AFTER_SECONDS);
         Self { outcome: Outcome::Error, unavailable: true, ..Self::rejected(error, ExecutionStatus::Shed) }
     }

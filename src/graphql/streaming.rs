@@ -11,7 +11,7 @@ use opentelemetry::trace::SpanContext;
 use tracing::Instrument;
 
 use super::document::selected_operation;
-use super::error::{assign_code, error_with_code, outcome};
+use super::error::{complete_error, error_with_code, outcome};
 use super::error_code::ErrorCode;
 use super::metrics::{OperationType, Outcome};
 use super::operation::Operation;
@@ -114,7 +114,7 @@ impl SubscriptionStream {
             self.done = true;
             return None;
         };
-        let codes: Vec<_> = response.errors.iter_mut().map(assign_code).collect();
+        let codes: Vec<_> = response.errors.iter_mut().map(complete_error).collect();
         self.operation.record(&codes, &dependencies.snapshot());
         self.worst = worst_of(self.worst, outcome(&codes, &response.data));
         self.operation.set_outcome(self.worst, None);

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::graphql::ErrorCode;
+use crate::graphql::{ErrorCode, sentence};
 use crate::telemetry::Label;
 
 /// Content type of JSON responses.
@@ -19,5 +19,5 @@ pub(super) fn error_response(status: StatusCode, code: ErrorCode, message: &str)
 
 /// A GraphQL error without a path, as JSON.
 pub(super) fn graphql_error(code: ErrorCode, message: &str) -> Value {
-    json!({ "message": message, "extensions": { "code": code.as_str() } })
+    json!({ "message": sentence(message), "extensions": { "code": code.as_str() } })
 }

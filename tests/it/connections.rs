@@ -1,7 +1,8 @@
 //! Connections: whole lists by pages, and cursors, through the public API.
 
 use std::collections::BTreeSet;
-use std::iter;
+use std::path::Path;
+use std::{fs, iter};
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -225,6 +226,13 @@ fn every_connection_of_the_schema_has_a_case() {
         }
     }
     assert_eq!(connections, CASES.iter().map(|case| case.field.to_owned()).collect());
+    // Apollo Client, unlike urql, has to be told each of them.
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/apollo/src/client.ts");
+    let policies = fs::read_to_string(example).unwrap();
+    for connection in connections {
+        let field = connection.split('.').next_back().unwrap();
+        assert!(policies.contains(&format!("{field}: pages")), "{connection}");
+    }
 }
 
 #[sqlx::test(migrations = false)]
@@ -232,7 +240,7 @@ async fn normalising_client_joins_the_pages_of_every_list(pool: PgPool) {
     let service = TestService::on(pool).await;
     decade_of_ties(&service.pool, 60).await;
     service.refresh().await;
-    let url = format!("http://{}/graphql", service.listen().await);
+    let url = format!("http://{}", service.listen().await);
     let mut whole = Vec::new();
     for case in &CASES {
         whole.push(nodes(&case.page(&service, 100, None).await));
@@ -241,7 +249,8 @@ async fn normalising_client_joins_the_pages_of_every_list(pool: PgPool) {
     let query = |case: &ConnectionCase| case.query_for("first: $first, after: $after").replace("totalCount", "");
     let lists = CASES.map(|case| (case.path, format!("query ($first: Int!, $after: String) {}", query(&case))));
 
-    let mut client = NodeClient::start("graphql", &[&url, &json!(lists).to_string(), "[1, 4, 25, 100]"]).await;
+    let arguments = [&url, &json!(lists).to_string(), "[1, 4, 25, 100]"];
+    let mut client = NodeClient::with_packages_of("urql", "urql", &arguments).await;
     let movies: Vec<_> = whole[0].iter().map(|node| &node["movie"]).collect();
     for size in [1, 4, 25, 100] {
         let event = client.next_event().await.unwrap();

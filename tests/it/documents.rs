@@ -37,7 +37,7 @@ async fn documented_operations_return_the_documented_shape(pool: PgPool) {
     crate::learned::train(&service, 1).await;
     service.follow_versions();
     let address = service.listen().await;
-    for (document, operations, responses) in [("README.md", 1, 1), ("docs/API.md", 13, 0)] {
+    for (document, operations, responses) in [("README.md", 1, 1), ("docs/API.md", 13, 0), ("docs/frontend.md", 1, 0)] {
         let (mut executed, mut compared, mut last) = (0, 0, None);
         for Block { language, text } in blocks(document) {
             let response = match language.as_str() {
@@ -46,6 +46,7 @@ async fn documented_operations_return_the_documented_shape(pool: PgPool) {
                 "graphql" => service.execute(&text, json!({})).await,
                 "sh" if text.starts_with("curl -N ") => run_stream(address, &text).await,
                 "sh" if text.contains("/graphql") => run_command(address, &text).await,
+                "js" => run_script(address, &text).await,
                 "json" => {
                     let documented: Value = serde_json::from_str(&text).unwrap();
                     let response: Value = last.take().expect("an operation precedes its response");
@@ -81,6 +82,24 @@ async fn import_list(service: &TestService, mutation: &str) -> Value {
 async fn run_command(address: SocketAddr, command: &str) -> Value {
     let output = shell(address, command).output().await.unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {command}\n{output:?}"))
+}
+
+/// Runs a documented script, which defines `data` and `errors`; returns the response that they were read from.
+async fn run_script(address: SocketAddr, script: &str) -> Value {
+    let print = "console.log(JSON.stringify({ data, errors }));";
+    run_command(address, &format!("node --input-type=module <<'END'\n{script}{print}\nEND\n")).await
+}
+
+#[test]
+fn guide_explains_every_error_code() {
+    let [reference, guide] = ["docs/API.md", "docs/frontend.md"]
+        .map(|document| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap());
+    let codes = reference.lines().find(|line| line.starts_with("GRAPHQL_PARSE_FAILED · ")).unwrap();
+    let rows: String =
+        guide.lines().filter(|line| line.starts_with("| ")).filter_map(|row| row.split(" | ").next()).collect();
+    for code in codes.split(" · ") {
+        assert!(rows.contains(code), "{code}");
+    }
 }
 
 /// Runs a documented command whose output does not end; returns the payload of the first event.

@@ -594,7 +594,7 @@ async fn database_error_text_never_reaches_clients(pool: PgPool) {
         }
         sqlx::query(rename("elsewhere", name)).execute(&pool).await.unwrap();
     }
-    let only = r#"{"code":"INTERNAL"} "internal server error""#;
+    let only = r#"{"code":"INTERNAL"} "Internal server error.""#;
     assert_eq!(codes_and_messages, BTreeSet::from([only.to_owned()]));
 }
 

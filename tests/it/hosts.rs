@@ -146,7 +146,7 @@ async fn disabled_introspection_reveals_no_names(pool: PgPool) {
         let (status, response) = server.post("/graphql", &body);
         let response: Value = serde_json::from_str(&response).unwrap();
         assert_eq!((status, response.get("data")), (200, None), "{query}: {response}");
-        assert_eq!(response["errors"][0]["message"], "introspection is disabled: use the published schema", "{query}");
+        assert_eq!(response["errors"][0]["message"], "Introspection is disabled: use the published schema.", "{query}");
         assert_eq!(response["errors"][0]["extensions"]["code"], "GRAPHQL_VALIDATION_FAILED", "{query}");
     }
     let (_, typename) = server.post("/graphql", r#"{"query":"{ __typename genres { __typename } }"}"#);

@@ -18,6 +18,7 @@ mod documents;
 #[cfg(feature = "download")]
 mod download;
 mod drills;
+mod examples;
 mod faults;
 mod film_page;
 mod formula;
@@ -50,6 +51,7 @@ mod plans;
 mod predictions;
 mod refresh;
 mod rolling;
+mod schema_changes;
 mod search;
 mod sparse_data;
 mod subscriptions;

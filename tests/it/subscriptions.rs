@@ -719,7 +719,7 @@ async fn stream_and_update_arrive(client: &mut NodeClient, service: &TestService
 async fn graphql_ws_client_works_with_the_program(pool: PgPool) {
     let service = nineties(pool.clone(), 3).await;
     let mut server = Server::start(&url(&pool));
-    let mut client = NodeClient::start("ws", &[&format!("ws://{}/graphql/ws", server.public)]).await;
+    let mut client = NodeClient::with_packages_of("urql", "ws", &[&format!("ws://{}/graphql/ws", server.public)]).await;
 
     let query = json!([{ "data": { "predictions": { "nodes": [prediction(1, "0"), prediction(2, "1")] } } }]);
     assert_eq!(client.event("query").await, query);
@@ -737,7 +737,8 @@ async fn graphql_ws_client_works_with_the_program(pool: PgPool) {
 async fn apollo_client_subscribes_over_http(pool: PgPool) {
     let service = nineties(pool.clone(), 3).await;
     let mut server = Server::start(&url(&pool));
-    let mut client = NodeClient::start("apollo", &[&format!("http://{}/graphql", server.public)]).await;
+    let url = format!("http://{}/graphql", server.public);
+    let mut client = NodeClient::with_packages_of("apollo", "apollo", &[&url]).await;
 
     stream_and_update_arrive(&mut client, &service, &server).await;
 

@@ -1,5 +1,6 @@
-//! Real JavaScript clients from npm, in tests/clients.
+//! Real JavaScript clients from npm, in tests/clients and examples.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -21,25 +22,34 @@ impl NodeClient {
 
     /// The same with another script and environment variables.
     pub(crate) async fn script(name: &str, script: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let directory = Self::install(name).await;
         let mut command = Command::new("node");
-        command.arg(script).args(arguments).envs(variables.iter().copied()).current_dir(&directory);
+        command.arg(script).args(arguments).envs(variables.iter().copied()).current_dir(Self::install(name).await);
+        Self::spawn(command)
+    }
+
+    /// Starts `tests/clients/SCRIPT.mjs` with the packages of `examples/EXAMPLE`, as if the script were in that directory.
+    pub(crate) async fn with_packages_of(example: &str, script: &str, arguments: &[&str]) -> Self {
+        let script = File::open(repository().join(format!("tests/clients/{script}.mjs"))).unwrap();
+        let mut command = Command::new("node");
+        command.args(["--input-type=module", "-"]).args(arguments).current_dir(Self::install_example(example).await);
+        command.stdin(script);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("node is installed");
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { _child: child, lines }
     }
 
-    /// Installs missing dependencies of `tests/clients/NAME`, one client at a time; returns its directory.
+    /// Installs missing dependencies of `tests/clients/NAME`; returns its directory.
     pub(crate) async fn install(name: &str) -> PathBuf {
-        static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name);
-        let _guard = ONE_AT_A_TIME.lock().await;
-        if !directory.join("node_modules").exists() {
-            let installed =
-                Command::new("npm").arg("ci").current_dir(&directory).output().await.expect("npm is installed");
-            assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
-        }
-        directory
+        install_packages(repository().join("tests/clients").join(name)).await
+    }
+
+    /// Installs missing dependencies of `examples/NAME`; returns its directory.
+    pub(crate) async fn install_example(name: &str) -> PathBuf {
+        install_packages(repository().join("examples").join(name)).await
     }
 
     /// The next event; `None` when the client has exited.
@@ -59,4 +69,19 @@ impl NodeClient {
             }
         }
     }
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Installs missing dependencies, for one directory at a time.
+async fn install_packages(directory: PathBuf) -> PathBuf {
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _guard = ONE_AT_A_TIME.lock().await;
+    if !directory.join("node_modules").exists() {
+        let installed = Command::new("npm").arg("ci").current_dir(&directory).output().await.expect("npm is installed");
+        assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    }
+    directory
 }

@@ -1,4 +1,4 @@
-// Apollo Client subscribes over HTTP (multipart/mixed) and prints results as lines of JSON: node client.mjs http://…/graphql
+// Apollo Client subscribes over HTTP (multipart/mixed) and prints results as lines of JSON: node - http://…/graphql
 import { ApolloClient, gql, HttpLink, InMemoryCache } from "@apollo/client";
 
 // Without the type names that the client adds to its queries.

@@ -1,4 +1,4 @@
-// Runs operations over a WebSocket and prints results as lines of JSON: node client.mjs ws://…/graphql/ws
+// Runs operations over a WebSocket and prints results as lines of JSON: node - ws://…/graphql/ws
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
