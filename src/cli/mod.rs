@@ -24,6 +24,7 @@ mod serve;
 mod signals;
 mod status;
 mod table;
+mod terminal;
 mod validate;
 mod visible;
 mod worker;

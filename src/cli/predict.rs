@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::arguments::{RankingArgs, criteria_note, decade};
 use super::output::{print, print_data, print_json};
-use super::table::table;
+use super::table::{Column, table};
 use crate::app::App;
 use crate::graphql;
 use crate::scoring::learned::points;
@@ -220,8 +220,19 @@ fn printed(rows: &[Row]) -> String {
     // All rows are of one ranking.
     let is_learned = rows.iter().any(|row| row.learned_score.is_some());
     let [score, likely] = if is_learned { ["Points", "Chance"] } else { ["Score", "Likely"] };
-    let headers =
-        ["Rank", score, likely, "Title", "Released", "Popular", "Critics", "Awards", "Culture", "People", "Known"];
+    let columns = [
+        Column::number("Rank"),
+        Column::number(score),
+        Column::number(likely),
+        Column::text("Title").cut(),
+        Column::text("Released").left_out(2),
+        Column::number("Popular").left_out(1),
+        Column::number("Critics").left_out(1),
+        Column::number("Awards").left_out(1),
+        Column::number("Culture").left_out(1),
+        Column::number("People").left_out(1),
+        Column::number("Known").left_out(0),
+    ];
     let cells = |row: &Row| {
         [
             row.rank.map_or_else(|| "–".to_owned(), |rank| rank.to_string()),
@@ -238,5 +249,5 @@ fn printed(rows: &[Row]) -> String {
             format!("{}/4", row.coverage),
         ]
     };
-    table(headers, rows.iter().map(cells).collect(), &[0, 1, 2, 5, 6, 7, 8, 9, 10])
+    table(columns, rows.iter().map(cells).collect())
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::arguments::{RankingArgs, criteria_note, decade, require_list};
 use super::output::{print, print_json};
-use super::table::table;
+use super::table::{Column, table};
 use crate::app::App;
 use crate::scoring::{Baseline, Basis, Decade, Totals};
 use crate::services::Services;
@@ -117,19 +117,19 @@ async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Ro
 }
 
 fn printed(rows: &[Row]) -> String {
-    let headers = [
-        "",
-        "Listed",
-        "Movies",
-        "Hits",
-        "Accuracy",
-        "95 % interval",
-        "Expected",
-        "Lift",
-        "Popularity",
-        "Votes",
-        "Rating × votes",
-        "Not imported",
+    let columns = [
+        Column::text("").cut(),
+        Column::number("Listed"),
+        Column::number("Movies").left_out(4),
+        Column::number("Hits"),
+        Column::number("Accuracy"),
+        Column::number("95 % interval"),
+        Column::number("Expected").left_out(3),
+        Column::number("Lift"),
+        Column::number("Popularity").left_out(2),
+        Column::number("Votes").left_out(2),
+        Column::number("Rating × votes").left_out(1),
+        Column::number("Not imported").left_out(0),
     ];
     let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
     let number = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.1}"));
@@ -149,5 +149,5 @@ fn printed(rows: &[Row]) -> String {
             row.unhittable.to_string(),
         ]
     };
-    table(headers, rows.iter().map(cells).collect(), &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]) + "\n"
+    table(columns, rows.iter().map(cells).collect()) + "\n"
 }
