@@ -32,7 +32,7 @@ pub(super) struct GlobalArgs {
     /// Directory of the embedded PostgreSQL, and of the last result of `cinegraph prove`
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Format of log lines: json, pretty, or auto (pretty on a terminal, json otherwise)
+    /// Format of log lines: json, pretty, or auto (json for demo, serve and worker without a terminal, otherwise pretty)
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<String>,
 }

@@ -6,7 +6,10 @@ use super::terminal;
 use super::visible::visible_line;
 
 /// Between two columns.
-const GAP: &str = "  ";
+pub(super) const GAP: &str = "  ";
+
+/// What the line under the headers consists of.
+pub(super) const RULE: char = '─';
 
 /// Width below which a cell is not cut as long as there are columns that can be left out instead. A choice: most titles
 /// can be told apart by it.
@@ -70,7 +73,7 @@ fn laid_out<const N: usize>(columns: [Column; N], rows: &[[String; N]], width: O
         let cells: Vec<_> = shown.iter().map(|&place| aligned(&cell(place), widths[place], columns[place])).collect();
         cells.join(GAP).trim_end().to_owned()
     };
-    let rule = "─".repeat(total(&shown, &widths));
+    let rule = RULE.to_string().repeat(total(&shown, &widths));
     let rows = rows.iter().map(|row| line(&|place| cut(&row[place], widths[place])));
     [line(&|place| columns[place].header.to_owned()), rule].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
 }
