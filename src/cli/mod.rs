@@ -1,21 +1,26 @@
 //! The command line: arguments, exit codes, printing. No rules about movies.
 
+mod api;
 mod arguments;
 mod command;
 mod config;
 mod demo;
 mod download;
+mod empty;
+mod film;
 mod generate;
 mod http_client;
 mod import;
 mod import_list;
 mod invalidate;
 mod jobs;
+mod lists;
 mod migrate;
 mod model;
 mod output;
 mod postgres;
 mod predict;
+mod profiles;
 mod progress;
 mod prove;
 mod refresh;
@@ -37,7 +42,7 @@ use clap::Parser;
 
 use self::command::{Cli, Command, DatabaseCommand};
 use self::config::ConfigArgs;
-use self::output::{Output, print};
+use self::output::{Output, log_quietly, print};
 use self::signals::{INTERRUPTED, interrupted, run_until_interrupted};
 use self::terminal::{Style, has_colours};
 use self::visible::visible;
@@ -109,6 +114,8 @@ async fn run_on_database(
     match command {
         DatabaseCommand::Demo(_) => demo::configure(&mut config, output),
         DatabaseCommand::Prove(_) => prove::configure(&mut config),
+        // Progress and results say what is done.
+        _ if !command.is_service() && std::io::stderr().is_terminal() => log_quietly(&mut config),
         _ => {}
     }
     let telemetry = start_logs(&config, log_format, log_output)?;
@@ -154,7 +161,9 @@ async fn execute(
 ) -> anyhow::Result<ExitCode> {
     use DatabaseCommand as Db;
     match command {
-        Db::Demo(args) => with_app(config, output, exports, async |app| demo::run(app, output, program, args).await).await,
+        Db::Demo(args) => {
+            with_app(config, output, exports, async |app| demo::run(app, output, program, args).await).await
+        }
         Db::Serve(args) => with_app(config, output, exports, async |app| serve::run(app, args).await).await,
         Db::Worker(_) => with_app(config, output, exports, worker::run).await,
         Db::Migrate(args) => run_to_end(config, async |app| migrate::run(app, &args).await).await,
@@ -163,6 +172,9 @@ async fn execute(
         Db::Refresh(args) => run_to_end(config, async |app| refresh::run(app, &args).await).await,
         Db::Predict(args) => run_to_end(config, async |app| predict::run(app, args).await).await,
         Db::Validate(args) => run_to_end(config, async |app| validate::run(app, args).await).await,
+        Db::Film(args) => run_to_end(config, async |app| film::run(app, args).await).await,
+        Db::Lists(args) => run_to_end(config, async |app| lists::run(app, &args).await).await,
+        Db::Profiles(args) => run_to_end(config, async |app| profiles::run(app, &args).await).await,
         Db::Model(args) => run_to_end(config, async |app| model::run(app, args).await).await,
         Db::Prove(args) => {
             let command = async |app: &App| run_until_interrupted(Box::pin(prove::run(app, &args))).await;

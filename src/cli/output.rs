@@ -49,12 +49,6 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     if stdout.is_terminal() { write(&for_terminal(&text, has_colours(&stdout))) } else { write(&text) }
 }
 
-/// Writes a sentence about the result to standard error, where it does not get into the result.
-pub(super) fn note(text: &str) {
-    // If standard error is closed, nobody reads it.
-    let _ = writeln!(io::stderr(), "{}", visible(text));
-}
-
 /// Writes CSV to standard output: unchanged to a file or pipe, with control characters escaped to a terminal.
 pub(super) fn print_data(text: &str) -> anyhow::Result<()> {
     if io::stdout().is_terminal() { print(text) } else { write(text) }

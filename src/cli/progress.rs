@@ -1,10 +1,11 @@
 //! Progress of long work: a bar on a terminal, otherwise lines of text, or log lines of a service.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use tokio::task::AbortHandle;
 use tokio::time::interval;
 
@@ -16,7 +17,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How often a bar is drawn, so that its elapsed time moves while a long statement runs.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 
-const COUNTED: &str = "{msg:28} {wide_bar} {human_pos}/{human_len} {elapsed}, {eta} left";
+const COUNTED: &str = "{msg:28} {wide_bar} {human_pos}/{human_len} {elapsed}{left}";
 const UNCOUNTED: &str = "{msg:28} {spinner} {elapsed}";
 
 /// Shows a progress bar for each step, one after the other. If standard error is not a terminal, writes lines of text
@@ -53,15 +54,15 @@ impl Steps {
             *current = Some(Step { name: name.to_owned(), bar, is_counted: false });
         }
         if let Some(Step { bar, is_counted, .. }) = &mut *current {
+            bar.set_length(total);
+            bar.set_position(done);
             // Until something is done, and in a single statement, a counter would stand still.
             if !*is_counted && done > 0 && total > 1 {
                 *is_counted = true;
                 if let Ok(style) = ProgressStyle::with_template(COUNTED) {
-                    bar.set_style(style);
+                    bar.set_style(style.with_key("left", left));
                 }
             }
-            bar.set_length(total);
-            bar.set_position(done);
         }
     }
 
@@ -80,15 +81,24 @@ impl Drop for Steps {
 }
 
 fn bar(name: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(UNCOUNTED);
-    let bar = ProgressBar::new(0).with_message(visible_line(name).into_owned());
+    let mut bar = ProgressBar::new(0).with_message(visible_line(name).into_owned());
+    // Before anything is drawn.
+    if let Ok(style) = ProgressStyle::with_template(UNCOUNTED) {
+        bar = bar.with_style(style);
+    }
     // Not on a bar that is hidden because standard error is not a terminal.
     if !bar.is_hidden() {
         bar.enable_steady_tick(DRAW_EVERY);
     }
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+    bar
+}
+
+/// The estimated time left; nothing while there is no estimate, and at the end.
+fn left(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let left = Duration::from_secs(state.eta().as_secs());
+    if !left.is_zero() {
+        // The text is in memory, where writing does not fail.
+        let _ = write!(text, ", {:#} left", HumanDuration(left));
     }
 }
 

@@ -99,10 +99,18 @@ fn facts(data: &DataStatus) -> String {
     let targets: Vec<_> = data.targets.iter().map(target).collect();
     let identity = &data.database_identity;
     let timeline = identity.timeline.map(|timeline| format!(", timeline {timeline}")).unwrap_or_default();
+    let scored = match data.scored_films {
+        0 => "none; import or generate movies, or run `cinegraph refresh all` if there are some".to_owned(),
+        movies => format!("{movies}, the newest of {}", time(&data.scored_at)),
+    };
+    let snapshot = match data.snapshot_at {
+        None => "none; `cinegraph refresh all` takes one".to_owned(),
+        at => format!("{} ({})", time(&at), data.target_lists.join(", ")),
+    };
     let mut rows = vec![
         ["Database identity".to_owned(), format!("{}{timeline}", identity.epoch)],
-        ["Movies with scores".to_owned(), format!("{}, the newest of {}", data.scored_films, time(&data.scored_at))],
-        ["Snapshot".to_owned(), format!("{} ({})", time(&data.snapshot_at), data.target_lists.join(", "))],
+        ["Movies with scores".to_owned(), scored],
+        ["Snapshot".to_owned(), snapshot],
         ["Target lists".to_owned(), targets.join(", ")],
         ["Movies waiting for scores".to_owned(), waiting],
         ["Index of searches".to_owned(), data.search_index.to_owned()],

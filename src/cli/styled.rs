@@ -26,7 +26,11 @@ fn isolated(line: &str) -> Cow<'_, str> {
     }
     let isolated = |cell: &str| {
         let text = cell.trim();
-        if cell.contains(is_right_to_left) { cell.replace(text, &format!("\u{2068}{text}\u{2069}")) } else { cell.to_owned() }
+        if cell.contains(is_right_to_left) {
+            cell.replace(text, &format!("\u{2068}{text}\u{2069}"))
+        } else {
+            cell.to_owned()
+        }
     };
     Cow::Owned(line.split(GAP).map(isolated).collect::<Vec<_>>().join(GAP))
 }

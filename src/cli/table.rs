@@ -156,7 +156,8 @@ Rank  Title             Released    Score
 
     #[test]
     fn narrow_terminals_lose_the_least_columns_first_and_then_the_ends_of_titles() {
-        let rows = [row("1", "The Unbearable Lightness of Being", "76.2"), row("2", "千と千尋の神隠しと猫の恩返し", "8.0")];
+        let rows =
+            [row("1", "The Unbearable Lightness of Being", "76.2"), row("2", "千と千尋の神隠しと猫の恩返し", "8.0")];
         let expected = "
 Rank  Title                     Released
 ────────────────────────────────────────

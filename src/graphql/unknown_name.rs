@@ -21,6 +21,12 @@ pub(super) fn unknown_name<'a>(
     known: impl Iterator<Item = &'a str>,
     all: &str,
 ) -> ApiError {
+    let hint = did_you_mean(given, known).unwrap_or_else(|| format!("the query `{all}` returns all"));
+    ApiError::bad_input(field, format!("there is no {kind} \"{given}\"; {hint}"))
+}
+
+/// Asks whether one of the names among `known` was meant that are most similar to `given`; `None` if none is similar.
+pub fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let folded = fold_title(given);
     let mut similar: Vec<(f64, &str)> = known
         .map(|name| (jaro_winkler(&folded, &fold_title(name)), name))
@@ -28,12 +34,11 @@ pub(super) fn unknown_name<'a>(
         .collect();
     similar.sort_by(|(one, a), (two, b)| two.total_cmp(one).then_with(|| a.cmp(b)));
     let names: Vec<String> = similar.iter().take(SUGGESTED_MAX).map(|(_, name)| format!("\"{name}\"")).collect();
-    let hint = match names.as_slice() {
-        [] => format!("the query `{all}` returns all"),
-        [name] => format!("did you mean {name}?"),
-        [first @ .., last] => format!("did you mean {} or {last}?", first.join(", ")),
-    };
-    ApiError::bad_input(field, format!("there is no {kind} \"{given}\"; {hint}"))
+    match names.as_slice() {
+        [] => None,
+        [name] => Some(format!("did you mean {name}?")),
+        [first @ .., last] => Some(format!("did you mean {} or {last}?", first.join(", "))),
+    }
 }
 
 #[cfg(test)]
