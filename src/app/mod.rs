@@ -9,6 +9,7 @@ mod shutdown;
 mod status;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use cinegraph_embedded_postgres::{self as embedded_postgres, EmbeddedPostgres};
@@ -16,6 +17,7 @@ use cinegraph_embedded_postgres::{self as embedded_postgres, EmbeddedPostgres};
 use crate::cache::{CacheContext, L2Settings, Redis};
 use crate::clock::Clock;
 use crate::config::{Config, Secret};
+use crate::graphql::{self, Api, QueryLimits};
 use crate::services::Services;
 use crate::store::{DatabaseSettings, ReplicaSettings, StatementLimits, Store};
 use crate::telemetry::Recorder;
@@ -98,6 +100,13 @@ impl App {
         let cache_context = self.cache_context()?;
         self.store.read_versions(&cache_context.versions).await?;
         Ok(Services::new(&self.store, &cache_context, &self.config, &self.metrics.breakers))
+    }
+
+    /// The GraphQL API over services of this process, without the limits that protect a service from its clients.
+    #[must_use]
+    pub fn api(&self, services: &Arc<Services>) -> Api {
+        let limits = QueryLimits { max_complexity: usize::MAX, introspection: true };
+        graphql::api(Arc::clone(services), self.metrics.graphql.clone(), limits)
     }
 
     /// Dependencies that all caches share.

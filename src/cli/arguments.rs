@@ -1,29 +1,45 @@
 //! Arguments that several commands share.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use serde_json::{Map, json};
 
-use crate::graphql::DEFAULT_LIST;
+use super::api::{Object, QueryVariables};
+use crate::graphql::{DEFAULT_LIST, PAGE_MAX, did_you_mean};
 use crate::scoring::{Criterion, Decade, Weights};
 use crate::services::Services;
 use crate::services::learned::RankingKind;
-use crate::services::profiles::WeightSelection;
+use crate::services::profiles::{WeightSelection, named};
+use crate::store::Profile;
 
 /// Why a version that was accepted is not served.
 pub(super) const UNUSABLE: &str =
     "its stored model is damaged or of another release; the formula is served until `cinegraph model train` has run";
 
+/// Names of the weights in the API, in criterion order.
+const WEIGHT_FIELDS: [&str; Criterion::COUNT] =
+    ["popularOpinion", "criticalAcclaim", "industryRecognition", "culturalImpact", "peopleQuality"];
+
+/// The arguments of a field of the API that ranks, in the order of [`RankingArgs::variables`].
+pub(super) const RANKING_VARIABLES: &str =
+    "$list: String!, $profile: String, $weights: WeightsInput, $ranking: Ranking!";
+
+/// Passes [`RANKING_VARIABLES`] on.
+pub(super) const RANKING_ARGUMENTS: &str = "list: $list, profile: $profile, weights: $weights, ranking: $ranking";
+
 /// Which ranking is meant.
 #[derive(Debug, Args)]
 pub(super) struct RankingArgs {
-    /// Name of an active weight profile [default: the default profile]
+    /// Name of an active weight profile, of those that `cinegraph profiles` prints [default: the default profile]
     #[arg(long, conflicts_with = "weights")]
     profile: Option<String>,
     /// Five weights on any scale, separated by commas: popular opinion, critical acclaim, industry recognition, cultural impact and people quality
     #[arg(long, value_name = "W,W,W,W,W")]
     weights: Option<WeightsArg>,
-    /// Key of the target list
+    /// Key of the target list, of those that `cinegraph lists` prints
     #[arg(long, default_value = DEFAULT_LIST)]
     pub(super) list: String,
     /// What to rank by
@@ -51,7 +67,41 @@ impl From<RankingArg> for RankingKind {
     }
 }
 
+impl RankingArg {
+    /// The value of the API.
+    fn api(self) -> &'static str {
+        match self {
+            Self::Formula => "FORMULA",
+            Self::Learned => "LEARNED",
+            Self::LearnedWithoutLists => "LEARNED_WITHOUT_LISTS",
+        }
+    }
+}
+
 impl RankingArgs {
+    /// The variables of a query that ranks.
+    pub(super) fn variables(&self) -> QueryVariables {
+        let mut variables = Map::new();
+        variables.insert("list".to_owned(), json!(self.list));
+        variables.insert("ranking".to_owned(), json!(self.ranking.api()));
+        if let Some(profile) = &self.profile {
+            variables.insert("profile".to_owned(), json!(profile));
+        }
+        if let Some(WeightsArg(weights)) = self.weights {
+            let fields = WEIGHT_FIELDS.into_iter().zip(weights.shares());
+            variables.insert("weights".to_owned(), fields.collect());
+        }
+        variables
+    }
+
+    /// What `--json` says of the ranking: the list, and the profile and the weights if they rank.
+    pub(super) fn json(&self, selection: &WeightSelection) -> anyhow::Result<Object> {
+        let is_formula = selection.model.is_none();
+        let profile = selection.profile.as_ref().filter(|_| is_formula).map(|profile| json!({ "name": profile.name }));
+        let weights = is_formula.then(|| weight_fields(selection.weights)).transpose()?;
+        Object::default().with("list", &self.list)?.with("profile", profile)?.with("weights", weights)
+    }
+
     /// The selected weights. Without a profile and weights, those of the default profile. Also the learned ranking, if one
     /// is selected.
     ///
@@ -94,25 +144,34 @@ pub(super) async fn criteria_note(services: &Services) -> anyhow::Result<String>
     Ok(format!("Left out for lack of data: {}.\n", missing.join(", ")))
 }
 
-/// Fails if no list has this key; the error names the lists that exist.
+/// Fails if no list has this key; the error names similar keys, or all.
 pub(super) async fn require_list(services: &Services, key: &str) -> anyhow::Result<()> {
     let reference = services.reference.names().await?;
     let lists = &reference.lists;
     if lists.iter().any(|list| list.key == key) {
         return Ok(());
     }
-    let known: Vec<_> = lists.iter().map(|list| list.key.as_str()).collect();
-    anyhow::bail!("unknown list \"{key}\"; known lists: {}", known.join(", "))
+    anyhow::bail!(unknown("list", key, lists.iter().map(|list| list.key.as_str())))
 }
 
-/// Fails if no profile has this name; the error names the profiles that exist, inactive ones too.
-pub(super) async fn require_profile(services: &Services, name: &str) -> anyhow::Result<()> {
+/// The profile with this name, whose case does not matter. If there is none, the error names similar profiles, or all,
+/// inactive ones too.
+pub(super) async fn require_profile(services: &Services, name: &str) -> anyhow::Result<Arc<Profile>> {
     let profiles = services.profiles.all().await?;
-    if profiles.iter().any(|profile| profile.name == name) {
-        return Ok(());
-    }
-    let known: Vec<_> = profiles.iter().map(|profile| profile.name.as_str()).collect();
-    anyhow::bail!("unknown profile \"{name}\"; known profiles: {}", known.join(", "))
+    let unknown = || unknown("profile", name, profiles.iter().map(|profile| profile.name.as_str()));
+    named(&profiles, name).cloned().with_context(unknown)
+}
+
+fn unknown<'a>(kind: &str, given: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let hint = did_you_mean(given, known.clone());
+    let hint = hint.unwrap_or_else(|| format!("known {kind}s: {}", known.collect::<Vec<_>>().join(", ")));
+    format!("unknown {kind} \"{given}\"; {hint}")
+}
+
+/// Weights as an object of the API.
+fn weight_fields(weights: Weights) -> anyhow::Result<Object> {
+    let fields = WEIGHT_FIELDS.into_iter().zip(weights.shares());
+    fields.into_iter().try_fold(Object::default(), |object, (field, share)| object.with(field, share))
 }
 
 /// Five weights, separated by commas.
@@ -135,5 +194,21 @@ impl FromStr for WeightsArg {
 /// Parses a decade, written as 1990 or 1990s.
 pub(super) fn decade(text: &str) -> Result<Decade, String> {
     let year = text.trim_end_matches('s').parse().map_err(|_| format!("{text} is not a year"))?;
-    Decade::starting(year).map_err(|error| error.to_string())
+    Decade::starting(year).map_err(|error| {
+        let first = year.checked_sub(year.rem_euclid(10)).and_then(|first| Decade::starting(first).ok());
+        first.map_or_else(|| error.to_string(), |decade| format!("{error}; did you mean {}?", decade.year()))
+    })
+}
+
+/// Parses how many movies are wanted.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("expected 1 or more".to_owned()),
+        count => count.map_err(|_| format!("{text} is not a number of movies: expected 1 or more")),
+    }
+}
+
+/// Parses how many movies are wanted, of which the API has no further page.
+pub(super) fn page_size(text: &str) -> Result<i32, String> {
+    text.parse().ok().filter(|size| (1..=PAGE_MAX).contains(size)).ok_or_else(|| format!("expected 1 to {PAGE_MAX}"))
 }

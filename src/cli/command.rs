@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::{
-    config, demo, generate, import, invalidate, jobs, migrate, model, postgres, predict, prove, refresh, serve, status,
-    validate, worker,
+    config, demo, film, generate, import, invalidate, jobs, lists, migrate, model, postgres, predict, profiles, prove,
+    refresh, serve, status, validate, worker,
 };
 use crate::config::{Overrides, Secret};
 
@@ -32,7 +32,7 @@ pub(super) struct GlobalArgs {
     /// Directory of the embedded PostgreSQL, and of the last result of `cinegraph prove`
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Format of log lines: json, pretty, or auto (pretty on a terminal, json otherwise)
+    /// Format of log lines: json, pretty, or auto (json for demo, serve and worker without a terminal, otherwise pretty)
     #[arg(long, global = true, value_name = "FORMAT")]
     log_format: Option<String>,
 }
@@ -97,6 +97,12 @@ pub(super) enum DatabaseCommand {
     Predict(predict::PredictArgs),
     /// Print how many of the listed movies of earlier decades the ranking would have predicted
     Validate(validate::ValidateArgs),
+    /// Find movies of all years by title, or show how the score of one comes about
+    Film(film::FilmArgs),
+    /// Print the lists with their keys, the values of --list, and their sizes and decades
+    Lists(lists::ListsArgs),
+    /// Print the weight profiles, the values of --profile
+    Profiles(profiles::ProfilesArgs),
     /// Train, show or roll back the learned rankings of a list
     Model(model::ModelArgs),
     /// Compare the speed of this service with the SQL query that it replaces, on the loaded data, which stays unchanged

@@ -50,11 +50,6 @@ pub(super) fn configure(config: &mut Config, output: Output) {
     }
 }
 
-/// Reports that the embedded PostgreSQL is starting, which takes some seconds without other output.
-pub(super) fn announce(config: &Config, output: Output) -> anyhow::Result<()> {
-    if config.database_url.is_some() { Ok(()) } else { output.report("Starting the embedded PostgreSQL") }
-}
-
 /// Runs the demo. `program` is the beginning of a command line for the same database, such as `cinegraph --data-dir DIR`,
 /// as [`GlobalArgs::program`] returns it, for the welcome text.
 ///

@@ -35,7 +35,7 @@ pub(super) async fn run(app: &App, args: InvalidateArgs) -> anyhow::Result<()> {
             (Target::Decade { list, decade: decade.year() }, Some(what))
         }
         (_, _, Some(name)) => {
-            require_profile(&services, &name).await?;
+            let name = require_profile(&services, &name).await?.name.clone();
             let what = format!("under the weights of {name}");
             (Target::Profile(name), Some(what))
         }

@@ -4,7 +4,7 @@ use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
 
 use super::output::{print, print_json};
-use super::table::table;
+use super::table::{Column, table};
 use crate::app::{App, JobStatus};
 
 #[derive(Debug, Args)]
@@ -67,6 +67,14 @@ pub(super) fn printed(rows: &[JobStatus]) -> String {
         let error = row.last_error.clone().unwrap_or_default();
         [row.id.to_string(), row.task.clone(), row.state.to_owned(), attempts, due, error]
     };
-    let headers = ["Job", "Task", "State", "Attempts", "Due", "Last error"];
-    format!("{}\n", table(headers, rows.iter().map(row).collect(), &[0]))
+    // Nothing is cut: the error is what one looks for.
+    let columns = [
+        Column::number("Job"),
+        Column::text("Task"),
+        Column::text("State"),
+        Column::text("Attempts"),
+        Column::text("Due").left_out(0),
+        Column::text("Last error"),
+    ];
+    format!("{}\n", table(columns, rows.iter().map(row).collect()))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::arguments::{UNUSABLE, require_list};
 use super::output::{Output, print, print_data, print_json};
-use super::table::table;
+use super::table::{Column, table};
 use crate::app::App;
 use crate::graphql::DEFAULT_LIST;
 use crate::scoring::learned::{Performance, Settings, TrainingReport, Validation, Variant};
@@ -230,9 +230,19 @@ fn validation(title: &str, validation: &Validation) -> String {
     };
     let rows = validation.decades.iter().map(|(decade, _, performance)| row(decade.to_string(), performance));
     let rows = rows.chain([row("all".to_owned(), &validation.pooled)]).collect();
-    let headers =
-        ["", "Listed", "Movies", "Hits", "At N", "95 % interval", "At 1.5 N", "At 2 N", "Precision at N/2", "ECE"];
-    format!("{title}:\n{}\n\n", table(headers, rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]))
+    let columns = [
+        Column::text(""),
+        Column::number("Listed"),
+        Column::number("Movies"),
+        Column::number("Hits"),
+        Column::number("At N"),
+        Column::number("95 % interval"),
+        Column::number("At 1.5 N").left_out(2),
+        Column::number("At 2 N").left_out(2),
+        Column::number("Precision at N/2").left_out(1),
+        Column::number("ECE").left_out(0),
+    ];
+    format!("{title}:\n{}\n\n", table(columns, rows))
 }
 
 fn percent(accuracy: Accuracy) -> String {

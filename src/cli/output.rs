@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::progress::Steps;
+use super::styled::for_terminal;
+use super::terminal::has_colours;
 use super::visible::{visible, visible_json};
 use crate::config::Config;
 
@@ -42,7 +44,9 @@ impl Output {
 /// Writes text for people to standard output. Control characters other than line breaks and tabs come from data, and
 /// are shown as escapes.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    write(&visible(text))
+    let text = visible(text);
+    let stdout = io::stdout();
+    if stdout.is_terminal() { write(&for_terminal(&text, has_colours(&stdout))) } else { write(&text) }
 }
 
 /// Writes CSV to standard output: unchanged to a file or pipe, with control characters escaped to a terminal.

@@ -3,19 +3,22 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use async_graphql::Value;
 use clap::Args;
-use serde::Serialize;
+use serde::Deserialize;
+use serde_json::json;
 
-use super::arguments::{RankingArgs, criteria_note, decade};
+use super::api::{LocalApi, decoded};
+use super::arguments::{RANKING_ARGUMENTS, RANKING_VARIABLES, RankingArgs, count, criteria_note, decade};
+use super::empty::no_predictions;
 use super::output::{print, print_data, print_json};
-use super::table::table;
+use super::table::{Column, table};
 use crate::app::App;
-use crate::graphql;
+use crate::graphql::{self, PAGE_MAX};
 use crate::scoring::learned::points;
-use crate::scoring::{Decade, MovieId, likelihood};
+use crate::scoring::{Decade, likelihood};
 use crate::services::Services;
 use crate::services::learned::LearnedScore;
-use crate::services::predictions::ScoredMovie;
 use crate::services::profiles::WeightSelection;
 
 /// Text of the default decade, in the form of the argument.
@@ -27,15 +30,15 @@ pub(super) struct PredictArgs {
     /// First year of the decade, such as 1990
     #[arg(long, value_parser = decade, default_value = DEFAULT_DECADE.as_str())]
     decade: Decade,
-    /// How many movies
-    #[arg(long, default_value_t = 25)]
+    /// How many movies, 1 or more
+    #[arg(long, value_parser = count, default_value = "25")]
     first: usize,
     /// Rank the movies that are on the list already, instead of candidates
     #[arg(long)]
     confirmed: bool,
     #[command(flatten)]
     ranking: RankingArgs,
-    /// Print JSON
+    /// Print JSON, with the names and values of the API
     #[arg(long)]
     json: bool,
     /// Print all fully imported movies of the decade: the candidates, then those on the list
@@ -46,63 +49,151 @@ pub(super) struct PredictArgs {
     csv: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// Which field of the API has the movies of a decade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Candidates,
+    Listed,
+}
+
+impl Kind {
+    fn field(self) -> &'static str {
+        match self {
+            Self::Candidates => "predictions",
+            Self::Listed => "confirmedAdditions",
+        }
+    }
+}
+
+/// What a page selects.
+const PAGE: &str = "
+    totalCount dataVersion asOf ranking modelVersion pageInfo { hasNextPage endCursor }
+    nodes {
+      rank status score likelihood learnedScore probability coverage computedAt source
+      breakdown { criterion value weight contribution }
+      movie { slug tmdbId imdbId title year releaseDate }
+    }";
+
+/// A page of the API, or several that were put together.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    total_count: usize,
+    data_version: i64,
+    as_of: String,
+    ranking: String,
+    model_version: Option<i64>,
+    page_info: PageInfo,
+    nodes: Vec<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageInfo {
+    has_next_page: bool,
+    end_cursor: Option<String>,
+}
+
+/// A row of the table.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Row {
-    /// Finds the inputs for CSV. Not printed, because the id has no meaning outside of this database.
-    #[serde(skip)]
-    id: MovieId,
-    /// `None` for movies on the list, which are not ranked among the candidates.
     rank: Option<usize>,
-    tmdb_id: Option<i32>,
-    title: String,
-    release_date: Option<chrono::NaiveDate>,
     score: f64,
     likelihood: f64,
-    popular_opinion: f64,
-    critical_acclaim: f64,
-    industry_recognition: f64,
-    cultural_impact: f64,
-    people_quality: f64,
-    coverage: u8,
-    /// Points of the learned ranking; `None` if the formula ranks.
-    #[serde(skip_serializing_if = "Option::is_none")]
     learned_score: Option<f64>,
-    /// Probability of the learned ranking; `None` if the formula ranks, or too little is known of the movie.
-    #[serde(skip_serializing_if = "Option::is_none")]
     probability: Option<f64>,
+    coverage: u8,
+    breakdown: Vec<Part>,
+    movie: Movie,
+}
+
+#[derive(Debug, Deserialize)]
+struct Part {
+    value: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Movie {
+    title: String,
+    release_date: Option<String>,
 }
 
 pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
-    let services = app.services().await?;
-    let selection = args.ranking.selection(&services).await?;
+    let api = LocalApi::open(app).await?;
+    let selection = args.ranking.selection(&api.services).await?;
+    if args.csv {
+        let movies = print_csv(&api.services, &args, &selection).await?;
+        return if movies > 0 {
+            Ok(())
+        } else {
+            Err(no_predictions(&api, &args.ranking.list, args.decade, false).await?)
+        };
+    }
+    let kind = if args.confirmed { Kind::Listed } else { Kind::Candidates };
+    let mut page = pages(&api, kind, &args, if args.all { usize::MAX } else { args.first }).await?;
     if args.all {
-        print_all(&services, &args, &selection).await
-    } else {
-        print_first(&services, &args, selection).await
+        let listed = pages(&api, Kind::Listed, &args, usize::MAX).await?;
+        page.total_count += listed.total_count;
+        page.nodes.extend(listed.nodes);
     }
-}
-
-async fn print_all(services: &Services, args: &PredictArgs, selection: &WeightSelection) -> anyhow::Result<()> {
-    let movies = services.predictions.all(&args.ranking.list, args.decade, &selection.ranked_by()).await?;
-    let rows = rows(services, &movies).await?;
-    match (args.csv, args.json) {
-        (true, _) => print_csv(services, args.decade, &rows).await,
-        (false, true) => print_json(&rows),
-        (false, false) => print(&format!("{}\n", printed(&rows))),
-    }
-}
-
-async fn print_first(services: &Services, args: &PredictArgs, selection: WeightSelection) -> anyhow::Result<()> {
-    // Not `predictions.page`, whose pages have at most 100 movies while results are cached.
-    let mut movies = services.predictions.all(&args.ranking.list, args.decade, &selection.ranked_by()).await?;
-    movies.retain(|movie| movie.listed == args.confirmed);
-    let total = movies.len();
-    movies.truncate(args.first);
-    let rows = rows(services, &movies).await?;
+    let is_empty = page.nodes.is_empty();
     if args.json {
-        return print_json(&rows);
+        print_json(&json(&args, &selection, page)?)?;
+    } else if !is_empty {
+        print_table(&api, &args, &selection, page).await?;
     }
-    let kind = if args.confirmed { "movies on the list" } else { "candidates" };
+    if is_empty { Err(no_predictions(&api, &args.ranking.list, args.decade, args.confirmed).await?) } else { Ok(()) }
+}
+
+/// The first `first` movies.
+async fn pages(api: &LocalApi, kind: Kind, args: &PredictArgs, first: usize) -> anyhow::Result<Page> {
+    let field = kind.field();
+    let document = format!(
+        "query Predict({RANKING_VARIABLES}, $decade: Int!, $first: Int!, $after: String) {{
+  {field}({RANKING_ARGUMENTS}, decade: $decade, first: $first, after: $after) {{ {PAGE} }}
+}}"
+    );
+    let mut variables = args.ranking.variables();
+    variables.insert("decade".to_owned(), json!(args.decade.year()));
+    let mut all: Option<Page> = None;
+    loop {
+        let left = first - all.as_ref().map_or(0, |all| all.nodes.len());
+        variables.insert("first".to_owned(), json!(i32::try_from(left).map_or(PAGE_MAX, |left| left.min(PAGE_MAX))));
+        let mut page: Page = decoded(&api.query(&document, variables.clone()).await?)?;
+        if let Some(before) = all.take() {
+            page.nodes.splice(0..0, before.nodes);
+        }
+        match &page.page_info {
+            PageInfo { has_next_page: true, end_cursor: Some(cursor) } if page.nodes.len() < first => {
+                variables.insert("after".to_owned(), json!(cursor));
+            }
+            _ => return Ok(page),
+        }
+        all = Some(page);
+    }
+}
+
+fn json(args: &PredictArgs, selection: &WeightSelection, page: Page) -> anyhow::Result<impl serde::Serialize> {
+    let Page { total_count, data_version, as_of, ranking, model_version, nodes, .. } = page;
+    let ranked = args.ranking.json(selection)?.with("decade", args.decade.year())?.with("ranking", ranking)?;
+    let read = ranked.with("modelVersion", model_version)?.with("dataVersion", data_version)?.with("asOf", as_of)?;
+    read.with("totalCount", total_count)?.with("nodes", nodes)
+}
+
+async fn print_table(
+    api: &LocalApi,
+    args: &PredictArgs,
+    selection: &WeightSelection,
+    page: Page,
+) -> anyhow::Result<()> {
+    let rows = page.nodes.iter().map(decoded).collect::<anyhow::Result<Vec<Row>>>()?;
+    let kind = match (args.all, args.confirmed) {
+        (true, _) => "movies",
+        (false, true) => "movies on the list",
+        (false, false) => "candidates",
+    };
     let selection = match (&selection.model, &selection.profile) {
         (Some(model), _) => format!("version {} of the learned ranking", model.version),
         (None, Some(profile)) => profile.name.clone(),
@@ -111,17 +202,21 @@ async fn print_first(services: &Services, args: &PredictArgs, selection: WeightS
     print(&format!(
         "{} of {} {kind} of the {} for {}, by {selection}\n{}\n{}\n",
         rows.len(),
-        total,
+        page.total_count,
         args.decade,
         args.ranking.list,
-        criteria_note(services).await?,
+        criteria_note(&api.services).await?,
         printed(&rows)
     ))
 }
 
-/// Prints the ranked movies with the raw inputs of their criteria as CSV. An unknown input is an empty cell.
-async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow::Result<()> {
-    let inputs: HashMap<_, _> = services.predictions.inputs(decade).await?.into_iter().collect();
+/// Prints all movies with the raw inputs of their criteria as CSV. An unknown input is an empty cell. Returns the number of
+/// movies.
+async fn print_csv(services: &Services, args: &PredictArgs, selection: &WeightSelection) -> anyhow::Result<usize> {
+    let ranked = services.predictions.all(&args.ranking.list, args.decade, &selection.ranked_by()).await?;
+    let ids: Vec<_> = ranked.iter().map(|movie| movie.id).collect();
+    let movies = services.movies.movies(&ids).await?;
+    let inputs: HashMap<_, _> = services.predictions.inputs(args.decade).await?.into_iter().collect();
     let mut csv = csv::Writer::from_writer(Vec::new());
     let known = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
     csv.write_record([
@@ -149,22 +244,20 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
         "learned_score",
         "probability",
     ])?;
-    for row in rows {
-        // Scores are read before inputs. A movie that left the decade in between has no inputs, and is omitted.
-        let Some(inputs) = inputs.get(&row.id) else { continue };
-        csv.write_record([
-            row.rank.map_or_else(String::new, |rank| rank.to_string()),
-            row.tmdb_id.map_or_else(String::new, |id| id.to_string()),
-            row.title.clone(),
-            row.release_date.map_or_else(String::new, |day| day.to_string()),
-            row.score.to_string(),
-            row.likelihood.to_string(),
-            row.popular_opinion.to_string(),
-            row.critical_acclaim.to_string(),
-            row.industry_recognition.to_string(),
-            row.cultural_impact.to_string(),
-            row.people_quality.to_string(),
-            row.coverage.to_string(),
+    for scored in &ranked {
+        // A movie that was deleted after it was ranked has no details, and one that left the decade in between no inputs.
+        let (Some(movie), Some(inputs)) = (movies.get(&scored.id), inputs.get(&scored.id)) else { continue };
+        let mut record = vec![
+            scored.rank.map_or_else(String::new, |rank| rank.to_string()),
+            movie.tmdb_id.map_or_else(String::new, |id| id.to_string()),
+            movie.title.clone(),
+            movie.release_date.map_or_else(String::new, |day| day.to_string()),
+            scored.score.to_string(),
+            likelihood(scored.score).to_string(),
+        ];
+        record.extend(scored.vector.0.map(|value| value.to_string()));
+        record.extend([
+            scored.coverage.to_string(),
             known(inputs.tmdb_rating),
             known(inputs.imdb_rating),
             known(inputs.metascore),
@@ -175,41 +268,13 @@ async fn print_csv(services: &Services, decade: Decade, rows: &[Row]) -> anyhow:
             inputs.lists.to_string(),
             // The store reads at most one value here: the mean quality of the credited people.
             known(inputs.people.first().copied()),
-            known(row.learned_score),
-            known(row.probability),
-        ])?;
+            known(scored.learned.as_ref().map(|learned| points(learned.log_odds))),
+            known(scored.learned.as_ref().and_then(LearnedScore::probability)),
+        ]);
+        csv.write_record(record)?;
     }
-    print_data(&String::from_utf8(csv.into_inner()?)?)
-}
-
-/// The ranked movies with their details, in the same order.
-async fn rows(services: &Services, ranked: &[ScoredMovie]) -> anyhow::Result<Vec<Row>> {
-    let ids: Vec<_> = ranked.iter().map(|movie| movie.id).collect();
-    let mut movies = services.movies.movies(&ids).await?;
-    let row = |scored: &ScoredMovie| {
-        // A movie that was deleted after it was ranked has no details, and is omitted.
-        let movie = movies.remove(&scored.id)?;
-        let [popular_opinion, critical_acclaim, industry_recognition, cultural_impact, people_quality] =
-            scored.vector.0;
-        Some(Row {
-            id: scored.id,
-            rank: scored.rank,
-            tmdb_id: movie.tmdb_id,
-            title: movie.title.clone(),
-            release_date: movie.release_date,
-            score: scored.score,
-            likelihood: likelihood(scored.score),
-            popular_opinion,
-            critical_acclaim,
-            industry_recognition,
-            cultural_impact,
-            people_quality,
-            coverage: scored.coverage,
-            learned_score: scored.learned.as_ref().map(|learned| points(learned.log_odds)),
-            probability: scored.learned.as_ref().and_then(LearnedScore::probability),
-        })
-    };
-    Ok(ranked.iter().filter_map(row).collect())
+    print_data(&String::from_utf8(csv.into_inner()?)?)?;
+    Ok(ranked.len())
 }
 
 fn percent(probability: Option<f64>) -> String {
@@ -220,23 +285,37 @@ fn printed(rows: &[Row]) -> String {
     // All rows are of one ranking.
     let is_learned = rows.iter().any(|row| row.learned_score.is_some());
     let [score, likely] = if is_learned { ["Points", "Chance"] } else { ["Score", "Likely"] };
-    let headers =
-        ["Rank", score, likely, "Title", "Released", "Popular", "Critics", "Awards", "Culture", "People", "Known"];
+    let columns = [
+        Column::number("Rank"),
+        Column::number(score),
+        Column::number(likely),
+        Column::text("Title").cut(),
+        Column::text("Released").left_out(2),
+        Column::number("Popular").left_out(1),
+        Column::number("Critics").left_out(1),
+        Column::number("Awards").left_out(1),
+        Column::number("Culture").left_out(1),
+        Column::number("People").left_out(1),
+        Column::number("Known").left_out(0),
+    ];
+    let value = |row: &Row, criterion: usize| {
+        row.breakdown.get(criterion).map_or_else(String::new, |part| format!("{:.3}", part.value))
+    };
     let cells = |row: &Row| {
         [
             row.rank.map_or_else(|| "–".to_owned(), |rank| rank.to_string()),
             format!("{:.2}", row.learned_score.unwrap_or(row.score)),
             if is_learned { percent(row.probability) } else { format!("{:.1}", row.likelihood) },
-            row.title.clone(),
-            row.release_date.map_or_else(String::new, |day| day.to_string()),
-            format!("{:.3}", row.popular_opinion),
-            format!("{:.3}", row.critical_acclaim),
-            format!("{:.3}", row.industry_recognition),
-            format!("{:.3}", row.cultural_impact),
-            format!("{:.3}", row.people_quality),
+            row.movie.title.clone(),
+            row.movie.release_date.clone().unwrap_or_default(),
+            value(row, 0),
+            value(row, 1),
+            value(row, 2),
+            value(row, 3),
+            value(row, 4),
             // How many of the four ratings are known: TMDb, IMDb, Metacritic and Rotten Tomatoes.
             format!("{}/4", row.coverage),
         ]
     };
-    table(headers, rows.iter().map(cells).collect(), &[0, 1, 2, 5, 6, 7, 8, 9, 10])
+    table(columns, rows.iter().map(cells).collect())
 }

@@ -1,44 +1,47 @@
-//! Progress of long work: a bar on a terminal, log lines otherwise.
+//! Progress of long work: a bar on a terminal, otherwise lines of text, or log lines of a service.
 
+use std::fmt;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use tokio::task::AbortHandle;
 use tokio::time::interval;
 
 use super::visible::visible_line;
 
-/// Time between two log lines, also of different steps. A choice: frequent enough to show that work goes on.
-const LOG_EVERY: Duration = Duration::from_secs(5);
+/// Time between two lines, also of different steps. A choice: frequent enough to show that work goes on.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// How often a bar is drawn, so that its elapsed time moves while a long statement runs.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 
-const COUNTED: &str = "{msg:28} {wide_bar} {human_pos}/{human_len} {elapsed}";
+const COUNTED: &str = "{msg:28} {wide_bar} {human_pos}/{human_len} {elapsed}{left}";
 const UNCOUNTED: &str = "{msg:28} {spinner} {elapsed}";
 
-/// Shows a progress bar for each step, one after the other. Writes log lines instead if bars are not wanted or standard
-/// error is not a terminal.
+/// Shows a progress bar for each step, one after the other. If standard error is not a terminal, writes lines of text
+/// there instead, and a service writes log lines.
 pub(super) struct Steps {
-    /// Whether bars are wanted.
-    bars: bool,
+    is_text: bool,
     current: Arc<Mutex<Option<Step>>>,
-    /// The task that writes log lines.
-    logger: AbortHandle,
+    /// The task that writes lines.
+    reporter: AbortHandle,
 }
 
 /// The current step. Its bar counts also while it is hidden.
 struct Step {
     name: String,
     bar: ProgressBar,
+    is_counted: bool,
 }
 
 impl Steps {
-    pub(super) fn new(bars: bool) -> Self {
+    /// `is_text`: bars and lines of text, otherwise log lines.
+    pub(super) fn new(is_text: bool) -> Self {
         let current = Arc::default();
-        let logger = tokio::spawn(log(Arc::clone(&current))).abort_handle();
-        Self { bars, current, logger }
+        let reporter = tokio::spawn(report(Arc::clone(&current), is_text)).abort_handle();
+        Self { is_text, current, reporter }
     }
 
     /// Shows how far a step is. `total` is 0 if it is unknown, as for a single statement. A name that differs from that
@@ -47,12 +50,19 @@ impl Steps {
         let mut current = lock(&self.current);
         if current.as_ref().is_none_or(|step| step.name != name) {
             clear(&mut current);
-            let bar = if self.bars { bar(name, total) } else { ProgressBar::hidden() };
-            *current = Some(Step { name: name.to_owned(), bar });
+            let bar = if self.is_text { bar(name) } else { ProgressBar::hidden() };
+            *current = Some(Step { name: name.to_owned(), bar, is_counted: false });
         }
-        if let Some(Step { bar, .. }) = &*current {
+        if let Some(Step { bar, is_counted, .. }) = &mut *current {
             bar.set_length(total);
             bar.set_position(done);
+            // Until something is done, and in a single statement, a counter would stand still.
+            if !*is_counted && done > 0 && total > 1 {
+                *is_counted = true;
+                if let Ok(style) = ProgressStyle::with_template(COUNTED) {
+                    bar.set_style(style.with_key("left", left));
+                }
+            }
         }
     }
 
@@ -64,20 +74,31 @@ impl Steps {
 
 impl Drop for Steps {
     fn drop(&mut self) {
-        self.logger.abort();
+        self.reporter.abort();
+        // After an error, whose message is to stand on a line of its own.
+        self.finish();
     }
 }
 
-fn bar(name: &str, total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template(if total == 0 { UNCOUNTED } else { COUNTED });
-    let bar = ProgressBar::new(0).with_message(visible_line(name).into_owned());
+fn bar(name: &str) -> ProgressBar {
+    let mut bar = ProgressBar::new(0).with_message(visible_line(name).into_owned());
+    // Before anything is drawn.
+    if let Ok(style) = ProgressStyle::with_template(UNCOUNTED) {
+        bar = bar.with_style(style);
+    }
     // Not on a bar that is hidden because standard error is not a terminal.
     if !bar.is_hidden() {
         bar.enable_steady_tick(DRAW_EVERY);
     }
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+    bar
+}
+
+/// The estimated time left; nothing while there is no estimate, and at the end.
+fn left(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let left = Duration::from_secs(state.eta().as_secs());
+    if !left.is_zero() {
+        // The text is in memory, where writing does not fail.
+        let _ = write!(text, ", {:#} left", HumanDuration(left));
     }
 }
 
@@ -87,21 +108,30 @@ fn clear(current: &mut Option<Step>) {
     }
 }
 
-/// Logs the current step again and again, if its bar is hidden: it also shows that a statement is still running.
-async fn log(current: Arc<Mutex<Option<Step>>>) {
-    let mut ticks = interval(LOG_EVERY);
+/// Reports the current step again and again, if its bar is hidden: it also shows that a statement is still running.
+async fn report(current: Arc<Mutex<Option<Step>>>, is_text: bool) {
+    let mut ticks = interval(REPORT_EVERY);
     // The first one comes at once.
     ticks.tick().await;
     loop {
         ticks.tick().await;
-        if let Some(Step { name, bar }) = &*lock(&current)
+        if let Some(Step { name, bar, is_counted }) = &*lock(&current)
             && bar.is_hidden()
         {
             let (done, seconds) = (bar.position(), bar.elapsed().as_secs());
             let total = bar.length().filter(|total| *total > 0);
-            tracing::info!(step = name, done, total, seconds, "progress");
+            match total.filter(|_| *is_counted) {
+                _ if !is_text => tracing::info!(step = name, done, total, seconds, "progress"),
+                Some(total) => write_line(&format!("{name}: {done} of {total}, {seconds} s")),
+                None => write_line(&format!("{name}: {seconds} s")),
+            }
         }
     }
+}
+
+fn write_line(text: &str) {
+    // If standard error is closed, nobody follows the progress.
+    let _ = writeln!(io::stderr(), "{}", visible_line(text));
 }
 
 fn lock(current: &Mutex<Option<Step>>) -> MutexGuard<'_, Option<Step>> {

@@ -17,7 +17,7 @@ use self::load::Mix;
 use super::http_client::{Client, RESPONSE_TIMEOUT};
 use super::output::{Output, log_quietly, print, print_json};
 use super::progress::Steps;
-use super::table::table;
+use super::table::{Column, table};
 use crate::app::{App, ServeOptions};
 use crate::config::Config;
 use crate::proof::{OriginalStatement, PageLoad, Proof};
@@ -253,12 +253,19 @@ fn printed(proof: &Proof) -> String {
         [criterion.name.to_owned(), criterion.original, criterion.now, criterion.required, result.to_owned()]
     };
     let rows = proof.criteria().map(row).to_vec();
+    let columns = [
+        Column::text("Criterion").cut(),
+        Column::text("Original").left_out(0),
+        Column::text("Cinegraph"),
+        Column::text("Required").left_out(1),
+        Column::text("Result"),
+    ];
     let kind = if proof.generated { "generated movies" } else { "movies" };
     format!(
         "Cinegraph {} on {} {kind}; the original query on the same data, with the indexes that are there.\n\n{}\n\n\
          Clients, service and database share this machine: other work on it makes the times longer.\n",
         proof.version,
         proof.movies,
-        table(["Criterion", "Original", "Cinegraph", "Required", "Result"], rows, &[])
+        table(columns, rows)
     )
 }

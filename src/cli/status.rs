@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::http_client::{Client, STATUS_TIMEOUT};
 use super::jobs;
 use super::output::{print, print_json};
-use super::table::table;
+use super::table::{Column, table};
 use crate::app::{App, DataStatus, InstanceStatus, QueueStatus, TargetStatus};
 use crate::cache::CacheStatus;
 use crate::store::PoolStatus;
@@ -76,7 +76,7 @@ fn printed(report: &Report, admin: SocketAddr) -> String {
             sections.push(pools(instance));
             if !instance.breakers.is_empty() {
                 let breakers = instance.breakers.iter().map(|(breaker, state)| [breaker.clone(), state.clone()]);
-                sections.push(table(["Breaker", "State"], breakers.collect(), &[]));
+                sections.push(table([Column::text("Breaker"), Column::text("State")], breakers.collect()));
             }
         }
         (None, error) => {
@@ -99,10 +99,18 @@ fn facts(data: &DataStatus) -> String {
     let targets: Vec<_> = data.targets.iter().map(target).collect();
     let identity = &data.database_identity;
     let timeline = identity.timeline.map(|timeline| format!(", timeline {timeline}")).unwrap_or_default();
+    let scored = match data.scored_films {
+        0 => "none; import or generate movies, or run `cinegraph refresh all` if there are some".to_owned(),
+        movies => format!("{movies}, the newest of {}", time(&data.scored_at)),
+    };
+    let snapshot = match data.snapshot_at {
+        None => "none; `cinegraph refresh all` takes one".to_owned(),
+        at => format!("{} ({})", time(&at), data.target_lists.join(", ")),
+    };
     let mut rows = vec![
         ["Database identity".to_owned(), format!("{}{timeline}", identity.epoch)],
-        ["Movies with scores".to_owned(), format!("{}, the newest of {}", data.scored_films, time(&data.scored_at))],
-        ["Snapshot".to_owned(), format!("{} ({})", time(&data.snapshot_at), data.target_lists.join(", "))],
+        ["Movies with scores".to_owned(), scored],
+        ["Snapshot".to_owned(), snapshot],
         ["Target lists".to_owned(), targets.join(", ")],
         ["Movies waiting for scores".to_owned(), waiting],
         ["Index of searches".to_owned(), data.search_index.to_owned()],
@@ -117,7 +125,7 @@ fn facts(data: &DataStatus) -> String {
     }));
     let successes = data.last_success.iter();
     rows.extend(successes.map(|(task, at)| [format!("Last {task}"), time(&Some(*at))]));
-    table(["", "State"], rows, &[])
+    table([Column::text(""), Column::text("State")], rows)
 }
 
 fn caches(instance: &InstanceStatus) -> String {
@@ -129,7 +137,8 @@ fn caches(instance: &InstanceStatus) -> String {
         [name.clone(), entries, size, hits, stale, misses]
     };
     let rows = instance.caches.iter().map(row).collect();
-    table(["Cache", "Entries", "MiB", "Hits", "Stale", "Misses"], rows, &[1, 2, 3, 4, 5])
+    let [entries, size, hits, stale, misses] = ["Entries", "MiB", "Hits", "Stale", "Misses"].map(Column::number);
+    table([Column::text("Cache"), entries, size, hits, stale, misses], rows)
 }
 
 fn pools(instance: &InstanceStatus) -> String {
@@ -138,5 +147,6 @@ fn pools(instance: &InstanceStatus) -> String {
         [name.clone(), used, idle, max]
     };
     let rows = instance.pools.iter().map(row).collect();
-    table(["Pool", "Used", "Idle", "Limit"], rows, &[1, 2, 3])
+    let [used, idle, limit] = ["Used", "Idle", "Limit"].map(Column::number);
+    table([Column::text("Pool"), used, idle, limit], rows)
 }

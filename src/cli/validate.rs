@@ -1,15 +1,17 @@
 //! `cinegraph validate`
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde::Deserialize;
+use serde_json::{Map, json};
 
-use super::arguments::{RankingArgs, criteria_note, decade, require_list};
+use super::api::{LocalApi, Object, decoded};
+use super::arguments::{RANKING_ARGUMENTS, RANKING_VARIABLES, RankingArgs, criteria_note, decade, require_list};
+use super::empty::{no_movies, nothing_to_validate};
 use super::output::{print, print_json};
-use super::table::table;
+use super::table::{Column, table};
 use crate::app::App;
-use crate::scoring::{Baseline, Basis, Decade, Totals};
-use crate::services::Services;
-use crate::services::validation::{Report, TestedWeights};
+use crate::scoring::Decade;
 
 #[derive(Debug, Args)]
 pub(super) struct ValidateArgs {
@@ -24,7 +26,7 @@ pub(super) struct ValidateArgs {
     basis: BasisArg,
     #[command(flatten)]
     ranking: RankingArgs,
-    /// Print JSON
+    /// Print JSON, with the names and values of the API
     #[arg(long)]
     json: bool,
 }
@@ -37,117 +39,192 @@ enum BasisArg {
     AsPublished,
 }
 
-#[derive(Debug, Serialize)]
-struct Row {
-    /// What was validated: a decade, a span of decades, or a profile.
-    of: String,
-    listed: usize,
-    population: usize,
-    hits: usize,
-    accuracy: Option<f64>,
-    /// Bounds of the 95 % confidence interval of the accuracy.
-    low: Option<f64>,
-    high: Option<f64>,
-    expected_hits: Option<f64>,
-    lift: Option<f64>,
-    baseline_accuracy: Option<f64>,
-    votes_accuracy: Option<f64>,
-    rated_votes_accuracy: Option<f64>,
-    unhittable: usize,
-}
-
-impl Row {
-    fn new(of: impl ToString, totals: Totals) -> Self {
-        let interval = totals.accuracy.interval();
-        Self {
-            of: of.to_string(),
-            listed: totals.accuracy.listed,
-            population: totals.population,
-            hits: totals.accuracy.hits,
-            accuracy: totals.accuracy.share(),
-            low: interval.map(|interval| interval.low),
-            high: interval.map(|interval| interval.high),
-            expected_hits: totals.expected_hits,
-            lift: totals.lift(),
-            baseline_accuracy: totals.baseline(Baseline::Popularity),
-            votes_accuracy: totals.baseline(Baseline::Votes),
-            rated_votes_accuracy: totals.baseline(Baseline::RatedVotes),
-            unhittable: totals.unhittable,
+impl BasisArg {
+    /// The value of the API.
+    fn api(self) -> &'static str {
+        match self {
+            Self::Blind => "BLIND",
+            Self::AsPublished => "AS_PUBLISHED",
         }
     }
 }
 
-pub(super) async fn run(app: &App, args: ValidateArgs) -> anyhow::Result<()> {
-    let services = app.services().await?;
-    let rows = rows(&services, &args).await?;
-    if args.json {
-        return print_json(&rows);
-    }
-    print(&format!("{}{}", criteria_note(&services).await?, printed(&rows)))
+/// What every validation selects.
+const TOTALS: &str = "
+    listed population hits accuracy interval { low high } expectedHits lift baselineAccuracy baselines { kind accuracy }
+    unhittable";
+
+/// How accurate a ranking is in a decade, or in several.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Totals {
+    /// `None` if these are the totals of several decades.
+    decade: Option<i32>,
+    listed: usize,
+    population: usize,
+    hits: usize,
+    accuracy: Option<f64>,
+    interval: Option<Interval>,
+    expected_hits: Option<f64>,
+    lift: Option<f64>,
+    baselines: Vec<BaselineAccuracy>,
+    unhittable: usize,
 }
 
-async fn rows(services: &Services, args: &ValidateArgs) -> anyhow::Result<Vec<Row>> {
-    let basis = match args.basis {
-        BasisArg::Blind => Basis::Blind,
-        BasisArg::AsPublished => Basis::AsPublished,
-    };
-    let list = &args.ranking.list;
-    if args.profiles {
-        require_list(services, list).await?;
-        let active = services.profiles.all().await?.iter().filter(|profile| profile.active).cloned().collect();
-        let compared = services.validation.compare(list, active, basis).await?;
-        return Ok(compared.iter().map(|one| Row::new(&one.profile.name, one.report.overall())).collect());
+#[derive(Debug, Deserialize)]
+struct Interval {
+    low: f64,
+    high: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct BaselineAccuracy {
+    kind: String,
+    accuracy: Option<f64>,
+}
+
+impl Totals {
+    fn baseline(&self, kind: &str) -> Option<f64> {
+        self.baselines.iter().find(|one| one.kind == kind)?.accuracy
     }
-    // Reports for custom weights are not stored in the shared cache. A report that is printed once should not be
-    // stored there either, even if its weights are those of a profile.
-    let selection = args.ranking.selection(services).await?;
+}
+
+#[derive(Debug, Deserialize)]
+struct Validation {
+    decades: Vec<Totals>,
+    overall: Totals,
+}
+
+#[derive(Debug, Deserialize)]
+struct Comparison {
+    profiles: Vec<ProfileValidation>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ProfileValidation {
+    profile: Profile,
+    overall: Totals,
+}
+
+#[derive(Debug, Deserialize)]
+struct Profile {
+    name: String,
+}
+
+/// A row of the table: what was validated, and the result.
+type Row = (String, Totals);
+
+pub(super) async fn run(app: &App, args: ValidateArgs) -> anyhow::Result<()> {
+    let api = LocalApi::open(app).await?;
+    let (object, rows) = match validated(&api, &args).await {
+        Ok(validated) => validated,
+        // An empty database has no snapshot either.
+        Err(error) => return Err(no_movies(&api).await?.unwrap_or(error)),
+    };
+    // The last row is that of all decades.
+    let is_empty = rows.last().is_none_or(|(_, totals)| totals.listed == 0);
+    if args.json {
+        print_json(&object)?;
+    } else if !is_empty {
+        print(&format!("{}{}", criteria_note(&api.services).await?, printed(&rows)))?;
+    }
+    let of = args.decade.map_or_else(|| "before the 2020s".to_owned(), |decade| format!("of the {decade}"));
+    if is_empty { Err(nothing_to_validate(&api, &args.ranking.list, &of).await?) } else { Ok(()) }
+}
+
+/// The validation that the arguments select: for `--json`, and as rows.
+async fn validated(api: &LocalApi, args: &ValidateArgs) -> anyhow::Result<(Object, Vec<Row>)> {
+    let (list, basis) = (&args.ranking.list, args.basis.api());
+    if args.profiles {
+        require_list(&api.services, list).await?;
+        let document = format!(
+            "query Compare($list: String!, $basis: ScoreBasis!) {{
+  profileComparison(list: $list, basis: $basis) {{
+    best {{ name }}
+    profiles {{ profile {{ name }} overall {{ {TOTALS} }} decades {{ decade listed hits accuracy }} }}
+  }}
+}}"
+        );
+        let variables = Map::from_iter([("list".to_owned(), json!(list)), ("basis".to_owned(), json!(basis))]);
+        let value = api.query(&document, variables).await?;
+        let compared: Comparison = decoded(&value)?;
+        let rows = compared.profiles.into_iter().map(|one| (one.profile.name, one.overall)).collect();
+        return Ok((Object::default().with("list", list)?.with("basis", basis)?.and(value), rows));
+    }
+    let selection = args.ranking.selection(&api.services).await?;
     anyhow::ensure!(
         selection.model.is_none() || args.basis == BasisArg::Blind,
         "a learned ranking has blind scores only: leave out --basis"
     );
-    let tested = TestedWeights { weights: selection.weights, custom: true, model: selection.model };
+    let mut variables = args.ranking.variables();
+    variables.insert("basis".to_owned(), json!(basis));
+    let object = args.ranking.json(&selection)?.with("basis", basis)?;
     if let Some(decade) = args.decade {
-        let report = services.validation.of_decade(list, decade, tested, basis).await?;
-        return Ok(vec![Row::new(decade, report.totals())]);
+        let document = format!(
+            "query ValidateDecade({RANKING_VARIABLES}, $basis: ScoreBasis!, $decade: Int!) {{
+  decadeValidation({RANKING_ARGUMENTS}, basis: $basis, decade: $decade) {{ decade ranking {TOTALS} }}
+}}"
+        );
+        variables.insert("decade".to_owned(), json!(decade.year()));
+        let value = api.query(&document, variables).await?;
+        return Ok((object.and(value.clone()), vec![(decade.to_string(), decoded(&value)?)]));
     }
-    let report: Report = services.validation.of_all(list, tested, basis).await?;
-    let decades = report.decades.iter().map(|decade| Row::new(decade.decade, decade.totals()));
+    let document = format!(
+        "query Validate({RANKING_VARIABLES}, $basis: ScoreBasis!) {{
+  validation({RANKING_ARGUMENTS}, basis: $basis) {{
+    ranking snapshotAt
+    overall {{ {TOTALS} }}
+    eras {{ name decades listed hits accuracy }}
+    hitRates {{ firstRank lastRank movies listed rate interval {{ low high }} }}
+    decades {{ decade {TOTALS} }}
+  }}
+}}"
+    );
+    let value = api.query(&document, variables).await?;
+    let Validation { decades, overall } = decoded(&value)?;
+    let row = |totals: Totals| Some((format!("{}s", totals.decade?), totals));
+    let decades = decades.into_iter().map(row).collect::<Option<Vec<_>>>().context("a decade without its year")?;
     // Earlier decades have rows, too, but do not count in the overall accuracy: they have too few listed movies.
-    Ok(decades.chain([Row::new("1920s–2010s", report.overall())]).collect())
+    let rows = decades.into_iter().chain([("1920s–2010s".to_owned(), overall)]).collect();
+    Ok((object.and(value), rows))
 }
 
 fn printed(rows: &[Row]) -> String {
-    let headers = [
-        "",
-        "Listed",
-        "Movies",
-        "Hits",
-        "Accuracy",
-        "95 % interval",
-        "Expected",
-        "Lift",
-        "Popularity",
-        "Votes",
-        "Rating × votes",
-        "Not imported",
+    let columns = [
+        Column::text("").cut(),
+        Column::number("Listed"),
+        Column::number("Movies").left_out(4),
+        Column::number("Hits"),
+        Column::number("Accuracy"),
+        Column::number("95 % interval"),
+        Column::number("Expected").left_out(3),
+        Column::number("Lift"),
+        Column::number("Popularity").left_out(2),
+        Column::number("Votes").left_out(2),
+        Column::number("Rating × votes").left_out(1),
+        Column::number("Not imported").left_out(0),
     ];
     let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
     let number = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.1}"));
-    let cells = |row: &Row| {
+    let cells = |(of, row): &Row| {
+        let interval = row.interval.as_ref();
         [
-            row.of.clone(),
+            of.clone(),
             row.listed.to_string(),
             row.population.to_string(),
             row.hits.to_string(),
             share(row.accuracy),
-            row.low.map_or_else(|| "–".to_owned(), |_| format!("{} – {}", share(row.low), share(row.high))),
+            interval.map_or_else(
+                || "–".to_owned(),
+                |interval| format!("{} – {}", share(Some(interval.low)), share(Some(interval.high))),
+            ),
             number(row.expected_hits),
             number(row.lift),
-            share(row.baseline_accuracy),
-            share(row.votes_accuracy),
-            share(row.rated_votes_accuracy),
+            share(row.baseline("POPULARITY")),
+            share(row.baseline("VOTES")),
+            share(row.baseline("RATED_VOTES")),
             row.unhittable.to_string(),
         ]
     };
-    table(headers, rows.iter().map(cells).collect(), &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]) + "\n"
+    table(columns, rows.iter().map(cells).collect()) + "\n"
 }

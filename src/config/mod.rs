@@ -116,7 +116,7 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// [`LogFormat::Pretty`] when standard output is a terminal, else [`LogFormat::Json`].
+    /// [`LogFormat::Json`] of services that do not write to a terminal, otherwise [`LogFormat::Pretty`].
     Auto,
     /// One JSON object per line.
     Json,
@@ -213,11 +213,11 @@ impl Config {
 }
 
 impl LogFormat {
-    /// Whether log lines are JSON. [`LogFormat::Auto`] depends on where they are written to.
+    /// Whether log lines are JSON. [`LogFormat::Auto`] depends on whether people read them.
     #[must_use]
-    pub fn is_json(self, stdout_is_terminal: bool) -> bool {
+    pub fn is_json(self, is_for_people: bool) -> bool {
         match self {
-            Self::Auto => !stdout_is_terminal,
+            Self::Auto => !is_for_people,
             Self::Json => true,
             Self::Pretty => false,
         }

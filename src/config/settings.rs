@@ -349,7 +349,7 @@ pub const SETTINGS: &[Setting] = &[
         key: "log_format",
         kind: Kind::OneOf(&["auto", "json", "pretty"]),
         default: Some("auto"),
-        description: "Format of log lines; auto is pretty on a terminal, otherwise json.",
+        description: "Format of log lines; auto is json for demo, serve and worker without a terminal, otherwise pretty.",
     },
     Setting {
         key: "log_filter",

@@ -11,7 +11,7 @@ use crate::scoring::{MovieId, Standing};
 use crate::versions::Epoch;
 
 /// Maximum page size. A choice. A cached page of `services::predictions` has as many movies.
-pub(super) const PAGE_MAX: i32 = 100;
+pub const PAGE_MAX: i32 = 100;
 
 /// Error text for a cursor that cannot be decoded.
 pub(super) const INVALID_CURSOR: &str = "is not a valid cursor";

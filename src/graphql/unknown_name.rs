@@ -22,6 +22,12 @@ pub(super) fn unknown_name<'a, Texts: IntoIterator<Item = &'a str>>(
     known: impl Iterator<Item = (&'a str, Texts)>,
     all: &str,
 ) -> ApiError {
+    let hint = did_you_mean(given, known).unwrap_or_else(|| format!("the query `{all}` returns all"));
+    ApiError::bad_input(field, format!("there is no {kind} \"{given}\"; {hint}"))
+}
+
+/// Asks whether one of the names among `known` was meant that are most similar to `given`; `None` if none is similar.
+pub fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let folded = fold_title(given);
     let similarity = |text| jaro_winkler(&folded, &fold_title(text));
     let mut similar: Vec<(f64, &str)> = known
@@ -34,12 +40,11 @@ pub(super) fn unknown_name<'a, Texts: IntoIterator<Item = &'a str>>(
         similar.truncate(end);
     }
     let names: Vec<String> = similar.iter().take(SUGGESTED_MAX).map(|(_, name)| format!("\"{name}\"")).collect();
-    let hint = match names.as_slice() {
-        [] => format!("the query `{all}` returns all"),
-        [name] => format!("did you mean {name}?"),
-        [first @ .., last] => format!("did you mean {} or {last}?", first.join(", ")),
-    };
-    ApiError::bad_input(field, format!("there is no {kind} \"{given}\"; {hint}"))
+    match names.as_slice() {
+        [] => None,
+        [name] => Some(format!("did you mean {name}?")),
+        [first @ .., last] => Some(format!("did you mean {} or {last}?", first.join(", "))),
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use opentelemetry::trace::{SpanContext, TraceContextExt};
 use serde::Serializer as _;
 use serde::ser::SerializeMap;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Context, Layer};
@@ -25,7 +25,10 @@ pub enum LogFormat {
     /// One JSON object per line, for machines.
     Json,
     /// One short line, for people.
-    Pretty,
+    Pretty {
+        /// Whether the levels of warnings and errors have colours.
+        colours: bool,
+    },
 }
 
 /// Keys that a line always has. Fields of an event with these names are left out, so that no key occurs twice.
@@ -58,7 +61,7 @@ impl<S: Subscriber, W: for<'a> MakeWriter<'a> + 'static> Layer<S> for LineLayer<
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let line = match self.format {
             LogFormat::Json => json(event, &self.service).map_err(io::Error::from),
-            LogFormat::Pretty => pretty(event).map_err(io::Error::other),
+            LogFormat::Pretty { colours } => pretty(event, colours).map_err(io::Error::other),
         };
         let written = line.and_then(|line| self.writer.make_writer_for(event.metadata()).write_all(&line));
         if written.is_err() {
@@ -67,15 +70,25 @@ impl<S: Subscriber, W: for<'a> MakeWriter<'a> + 'static> Layer<S> for LineLayer<
     }
 }
 
-fn pretty(event: &Event<'_>) -> Result<Vec<u8>, fmt::Error> {
+fn pretty(event: &Event<'_>, colours: bool) -> Result<Vec<u8>, fmt::Error> {
     let mut line = String::with_capacity(LINE_BYTES);
-    write!(line, "{} {:>5} {}: ", now(), event.metadata().level(), event.metadata().target())?;
+    let (begin, end) = if colours { colour(*event.metadata().level()) } else { ("", "") };
+    write!(line, "{} {begin}{:>5}{end} {}: ", now(), event.metadata().level(), event.metadata().target())?;
     DefaultFields::new().format_fields(Writer::new(&mut line), event)?;
     if let Some(span) = current_span() {
         write!(line, " trace_id={}", span.trace_id())?;
     }
     line.push('\n');
     Ok(line.into_bytes())
+}
+
+/// The escape sequences before and after a level: red for errors, yellow for warnings.
+fn colour(level: Level) -> (&'static str, &'static str) {
+    match level {
+        Level::ERROR => ("\u{1b}[31m", "\u{1b}[0m"),
+        Level::WARN => ("\u{1b}[33m", "\u{1b}[0m"),
+        _ => ("", ""),
+    }
 }
 
 fn json(event: &Event<'_>, service: &str) -> Result<Vec<u8>, serde_json::Error> {

@@ -348,7 +348,7 @@ mod tests {
         assert!(line["location"].as_str().unwrap().starts_with(concat!(file!(), ":")), "{line}");
         assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
 
-        let captured = capture(LogFormat::Pretty, "info", || panicking("of pretty lines"));
+        let captured = capture(LogFormat::Pretty { colours: false }, "info", || panicking("of pretty lines"));
         let text = captured.text();
         assert!(text.contains("ERROR cinegraph::telemetry::panics: panicked exception.type=\"panic\""), "{text}");
         assert!(
@@ -361,12 +361,24 @@ mod tests {
 
     #[test]
     fn pretty_lines_end_with_the_trace_id() {
-        let captured = capture(LogFormat::Pretty, "info", || {
+        let captured = capture(LogFormat::Pretty { colours: false }, "info", || {
             tracing::info_span!("operation").in_scope(|| tracing::info!(movies = 3, "scored"));
         });
 
         let text = captured.text();
         assert!(text.contains(" INFO cinegraph::telemetry::subscriber::tests: scored movies=3 trace_id="), "{text}");
+    }
+
+    #[test]
+    fn colours_are_those_of_the_level_alone() {
+        let captured = capture(LogFormat::Pretty { colours: true }, "info", || {
+            tracing::info!("done");
+            tracing::warn!("slow");
+        });
+
+        let text = captured.text();
+        assert!(text.contains("Z \u{1b}[33m WARN\u{1b}[0m cinegraph"), "{text}");
+        assert_eq!(text.matches('\u{1b}').count(), 2, "{text}");
     }
 
     #[test]

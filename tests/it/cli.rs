@@ -17,9 +17,10 @@ use crate::support::{TestService, url};
 /// The URL of an unreachable database.
 const NOWHERE: &str = "postgres://nobody:hunter2@127.0.0.1:1/nothing";
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 30] = [
     "config",
     "demo",
+    "film",
     "generate",
     "import",
     "import csv",
@@ -31,6 +32,7 @@ const COMMANDS: [&str; 27] = [
     "jobs",
     "jobs list",
     "jobs retry",
+    "lists",
     "migrate",
     "model",
     "model rollback",
@@ -38,6 +40,7 @@ const COMMANDS: [&str; 27] = [
     "model train",
     "postgres",
     "predict",
+    "profiles",
     "prove",
     "refresh",
     "schema",
@@ -196,6 +199,10 @@ async fn unmigrated_database_error_names_the_command(pool: PgPool) {
     ] {
         let output = run(&url, arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        if arguments[0] == "serve" {
+            let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "its log is JSON: {lines}");
+        }
         // A service reports it in its log.
         let reported = format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr_of(&output));
         assert!(reported.contains("run `cinegraph migrate`"), "{arguments:?}: {reported}");
@@ -212,38 +219,48 @@ async fn migrating_twice_changes_nothing(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn predict_prints_what_graphql_serves(pool: PgPool) {
+    const NODE: &str = "rank status score likelihood learnedScore probability coverage computedAt source
+        breakdown { criterion value weight contribution } movie { slug tmdbId imdbId title year releaseDate }";
     let url = imported(&pool);
     let service = TestService::on(pool).await;
-    for (root, kind, arguments) in [
-        ("predictions", "", &["--decade", "1990"][..]),
-        ("predictions", "profile: \"Cult Classic\", ", &["--decade", "1990s", "--profile", "Cult Classic"]),
+    let custom = json!({
+        "popularOpinion": 0.75, "criticalAcclaim": 0.25, "industryRecognition": 0.0, "culturalImpact": 0.0,
+        "peopleQuality": 0.0,
+    });
+    for (root, kind, profile, arguments) in [
+        ("predictions", "", json!({"name": "Balanced"}), &["--decade", "1990"][..]),
         (
             "predictions",
-            "weights: { popularOpinion: 3, criticalAcclaim: 1, industryRecognition: 0, culturalImpact: 0.5, \
-             peopleQuality: 0 }, ",
-            &["--decade", "1990", "--weights", "3,1,0,0.5,0"],
+            "profile: \"Cult Classic\", ",
+            json!({"name": "Cult Classic"}),
+            // Case does not matter, as in the API.
+            &["--decade", "1990s", "--profile", "cult classic"],
         ),
-        ("confirmedAdditions", "", &["--decade", "1990", "--confirmed"]),
+        (
+            "predictions",
+            "weights: { popularOpinion: 3, criticalAcclaim: 1, industryRecognition: 0, culturalImpact: 0, \
+             peopleQuality: 0 }, ",
+            Value::Null,
+            &["--decade", "1990", "--weights", "3,1,0,0,0"],
+        ),
+        ("confirmedAdditions", "", json!({"name": "Balanced"}), &["--decade", "1990", "--confirmed"]),
     ] {
         let query = format!(
-            "{{ {root}({kind}decade: 1990, first: 100) {{ nodes {{
-                rank score likelihood coverage breakdown {{ value }} movie {{ tmdbId title releaseDate }} }} }} }}"
+            "{{ ranked: {root}({kind}decade: 1990, first: 100) {{
+                ranking modelVersion dataVersion totalCount nodes {{ {NODE} }} }} }}"
         );
-        let data = service.data(&query).await;
-        let row = |node: &Value| {
-            let value = |criterion: usize| &node["breakdown"][criterion]["value"];
-            json!({
-                "rank": node["rank"], "tmdb_id": node["movie"]["tmdbId"], "title": node["movie"]["title"],
-                "release_date": node["movie"]["releaseDate"], "score": node["score"],
-                "likelihood": node["likelihood"], "coverage": node["coverage"], "popular_opinion": value(0),
-                "critical_acclaim": value(1), "industry_recognition": value(2), "cultural_impact": value(3),
-                "people_quality": value(4),
-            })
-        };
-        let served: Vec<_> = data[root]["nodes"].as_array().unwrap().iter().map(row).collect();
-        assert!(served.len() > 5, "{} films", served.len());
+        let served = &service.data(&query).await["ranked"];
+        assert!(served["nodes"].as_array().unwrap().len() > 5, "{served}");
         let arguments: Vec<_> = ["predict", "--json", "--first", "100"].iter().chain(arguments).copied().collect();
-        assert_eq!(json(&url, &arguments), json!(served), "{arguments:?}");
+        let printed = json(&url, &arguments);
+        for field in ["ranking", "modelVersion", "dataVersion", "totalCount", "nodes"] {
+            assert_eq!(printed[field], served[field], "{arguments:?} {field}");
+        }
+        assert_eq!((&printed["list"], &printed["decade"]), (&json!("1001_movies"), &json!(1990)));
+        assert_eq!(printed["profile"], profile, "{arguments:?}");
+        if profile.is_null() {
+            assert_eq!(printed["weights"], custom);
+        }
     }
 }
 
@@ -253,44 +270,132 @@ async fn predict_prints_more_movies_than_a_page_of_the_api_has(pool: PgPool) {
     printed(&url, &["migrate"]);
     printed(&url, &["generate", "--films", "2000"]);
     let predicted = json(&url, &["predict", "--json", "--first", "130"]);
-    let ranks: Vec<_> = predicted.as_array().unwrap().iter().map(|movie| movie["rank"].as_u64().unwrap()).collect();
-    assert_eq!(ranks, (1..=130).collect::<Vec<_>>());
+    let ranks = |predicted: &Value| -> Vec<_> {
+        predicted["nodes"].as_array().unwrap().iter().filter_map(|movie| movie["rank"].as_u64()).collect()
+    };
+    assert_eq!(ranks(&predicted), (1..=130).collect::<Vec<_>>());
+
+    let all = json(&url, &["predict", "--json", "--all"]);
+    let candidates = predicted["totalCount"].as_u64().unwrap();
+    assert_eq!(ranks(&all), (1..=candidates).collect::<Vec<_>>());
+    let count = all["nodes"].as_array().unwrap().len() as u64;
+    assert!(count > candidates, "those on the list are there, too");
+    assert_eq!(all["totalCount"], count);
 }
 
 #[sqlx::test(migrations = false)]
 async fn validate_prints_what_graphql_serves(pool: PgPool) {
     const TOTAL: &str = "listed population hits accuracy interval { low high } expectedHits lift baselineAccuracy
-         baselines { accuracy } unhittable";
+         baselines { kind accuracy } unhittable";
     let url = imported(&pool);
     let service = TestService::on(pool).await;
-    let row = |of: &str, total: &Value| {
-        json!({
-            "of": of, "listed": total["listed"], "population": total["population"], "hits": total["hits"],
-            "accuracy": total["accuracy"], "low": total["interval"]["low"], "high": total["interval"]["high"],
-            "expected_hits": total["expectedHits"], "lift": total["lift"],
-            "baseline_accuracy": total["baselineAccuracy"], "votes_accuracy": total["baselines"][1]["accuracy"],
-            "rated_votes_accuracy": total["baselines"][2]["accuracy"], "unhittable": total["unhittable"],
-        })
-    };
     for (basis, argument) in [("BLIND", "blind"), ("AS_PUBLISHED", "as-published")] {
         let query = format!(
-            "{{ validation(basis: {basis}) {{ decades {{ decade {TOTAL} }} overall {{ {TOTAL} }} }}
-                decadeValidation(decade: 2020, basis: {basis}) {{ {TOTAL} }}
-                profileComparison(basis: {basis}) {{ profiles {{ profile {{ name }} overall {{ {TOTAL} }} }} }} }}"
+            "{{ validation(basis: {basis}) {{
+                    ranking snapshotAt overall {{ {TOTAL} }} eras {{ name decades listed hits accuracy }}
+                    hitRates {{ firstRank lastRank movies listed rate interval {{ low high }} }}
+                    decades {{ decade {TOTAL} }} }}
+                decadeValidation(decade: 2020, basis: {basis}) {{ decade ranking {TOTAL} }}
+                profileComparison(basis: {basis}) {{ best {{ name }}
+                    profiles {{ profile {{ name }} overall {{ {TOTAL} }} decades {{ decade listed hits accuracy }} }} }} }}"
         );
         let data = service.data(&query).await;
-        let rows = data["validation"]["decades"].as_array().unwrap().iter();
-        let mut rows: Vec<_> = rows.map(|decade| row(&format!("{}s", decade["decade"]), decade)).collect();
-        rows.push(row("1920s–2010s", &data["validation"]["overall"]));
-        assert!(rows[0]["hits"].as_u64().unwrap() > 0, "{rows:?}");
-        assert_eq!(json(&url, &["validate", "--json", "--basis", argument]), json!(rows));
-        let current = json!([row("2020s", &data["decadeValidation"])]);
-        assert_eq!(json(&url, &["validate", "--json", "--basis", argument, "--decade", "2020"]), current);
-        let profiles = data["profileComparison"]["profiles"].as_array().unwrap().iter();
-        let profiles: Vec<_> =
-            profiles.map(|one| row(one["profile"]["name"].as_str().unwrap(), &one["overall"])).collect();
-        assert_eq!(json(&url, &["validate", "--json", "--basis", argument, "--profiles"]), json!(profiles));
+        assert!(data["validation"]["overall"]["hits"].as_u64().unwrap() > 0, "{data}");
+        for (root, arguments) in [
+            ("validation", &[][..]),
+            ("decadeValidation", &["--decade", "2020"]),
+            ("profileComparison", &["--profiles"]),
+        ] {
+            let printed = json(&url, &[&["validate", "--json", "--basis", argument], arguments].concat());
+            for (field, value) in data[root].as_object().unwrap() {
+                assert_eq!(&printed[field], value, "{root} {field}");
+            }
+            assert_eq!((&printed["list"], &printed["basis"]), (&json!("1001_movies"), &json!(basis)));
+            assert_eq!(printed.get("profile").is_some(), root != "profileComparison");
+        }
     }
+}
+
+#[sqlx::test(migrations = false)]
+async fn lists_profiles_and_films_are_those_of_graphql(pool: PgPool) {
+    let url = imported(&pool);
+    let service = TestService::on(pool).await;
+    let query = "{ lists { key name isTarget updatedAt movieCount undated decades { decade listed candidates } }
+        profiles(activeOnly: false) { name description isDefault isSystem active updatedAt
+            weights { popularOpinion criticalAcclaim industryRecognition culturalImpact peopleQuality } }
+        movies(search: \"film 1\", first: 10) { totalCount nodes { title prediction { rank score status } } } }";
+    let data = service.data(query).await;
+    assert_eq!(json(&url, &["lists", "--json"])["lists"], data["lists"]);
+    assert_eq!(json(&url, &["profiles", "--json"])["profiles"], data["profiles"]);
+    let found = json(&url, &["film", "film", "1", "--json"]);
+    assert_eq!(found["totalCount"], data["movies"]["totalCount"]);
+    let of = |movies: &Value| {
+        let movies = movies["nodes"].as_array().unwrap().iter();
+        let facts = |movie: &Value| {
+            let prediction = &movie["prediction"];
+            json!([movie["title"], prediction["rank"], prediction["score"], prediction["status"]])
+        };
+        movies.map(facts).collect::<Vec<_>>()
+    };
+    assert_eq!((of(&found).len(), of(&found)), (10, of(&data["movies"])));
+
+    let today = &data["lists"][0]["updatedAt"].as_str().unwrap()[..10];
+    insta::assert_snapshot!("lists", printed(&url, &["lists"]).replace(today, "2026-01-01"));
+    insta::assert_snapshot!("profiles", printed(&url, &["profiles"]));
+    let matches = printed(&url, &["film", "Film", "1"]);
+    insta::assert_snapshot!("film_matches", matches);
+    assert!(matches.lines().nth(4).is_some_and(|line| line.starts_with("Film 1 ")), "the best match first: {matches}");
+    let one = printed(&url, &["film", "--id", "14"]);
+    insta::assert_snapshot!("film", one);
+    for id in ["tt0000014", "14-film-14"] {
+        assert_eq!(printed(&url, &["film", "--id", id]), one);
+    }
+    assert!(one.contains("rank 1 of the 1990s for 1001_movies"), "{one}");
+    assert!(printed(&url, &["film", "--id", "6"]).contains("on 1001_movies\n"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn empty_results_say_why_and_fail(pool: PgPool) {
+    let url = url(&pool);
+    printed(&url, &["migrate"]);
+    let fails = |arguments: &[&str], message: &str| {
+        let output = run(&url, arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", stderr_of(&output));
+        assert!(stderr_of(&output).contains(message), "{arguments:?}: {}", stderr_of(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for command in
+        [&["predict"][..], &["predict", "--confirmed"], &["validate"], &["film", "heat"], &["film", "--id", "1"]]
+    {
+        assert_eq!(fails(command, "there are no movies yet: `cinegraph generate` makes some"), "");
+    }
+    let dir = catalogue();
+    printed(&url, &["import", "csv", dir.path().to_str().unwrap()]);
+    fs::write(dir.path().join("own.txt"), "tt0000001\n").unwrap();
+    printed(&url, &["import", "list", dir.path().join("own.txt").to_str().unwrap(), "--key", "own"]);
+
+    for (arguments, message) in [
+        (&["predict", "--decade", "1930"][..], "there are no movies of the 1930s; there are some of the 1990s, 2020s"),
+        (&["predict", "--decade", "1930", "--all"], "there are no movies of the 1930s"),
+        (
+            &["predict", "--decade", "1990", "--confirmed", "--list", "own"],
+            "no movies of the 1990s are on own; there are some of the 2020s",
+        ),
+        (&["validate", "--list", "own", "--basis", "as-published"], "no movies before the 2020s are on own"),
+        (&["film", "xyzzy", "plugh"], "no movie has a title like \"xyzzy plugh\""),
+        (&["film", "--id", "99"], "no movie has the id \"99\""),
+    ] {
+        assert_eq!(fails(arguments, message), "", "{arguments:?}");
+    }
+    let json: Value =
+        serde_json::from_str(&fails(&["predict", "--decade", "1930", "--json"], "there are no movies of")).unwrap();
+    assert_eq!((&json["nodes"], &json["totalCount"], &json["decade"]), (&json!([]), &json!(0), &json!(1930)));
+    sqlx::query("UPDATE movies SET canonical_sources = '{\"1001_movies\": {}}'").execute(&pool).await.unwrap();
+    printed(&url, &["refresh", "all"]);
+    fails(
+        &["predict", "--decade", "1990"],
+        "all movies of the 1990s, 20, are on 1001_movies already; --confirmed ranks them",
+    );
 }
 
 #[sqlx::test(migrations = false)]
@@ -299,7 +404,20 @@ async fn text_output_is_a_table(pool: PgPool) {
     let predicted = printed(&url, &["predict", "--decade", "1990", "--first", "5"]);
     insta::assert_snapshot!("predict", predicted);
     insta::assert_snapshot!("validate", printed(&url, &["validate"]));
-    assert!(predicted.lines().all(|line| line.chars().count() <= 100), "wider than 100 columns");
+    assert!(!predicted.contains('\u{1b}'), "no colours without a terminal");
+}
+
+#[test]
+fn log_lines_beside_results_are_text_unless_json_is_configured() {
+    let warned = |arguments: &[&str], format: Option<&str>| {
+        let mut command = cinegraph(NOWHERE, arguments);
+        command.env("CINEGRAPH_API_KEY", "x").envs(format.map(|format| ("CINEGRAPH_LOG_FORMAT", format)));
+        let output = command.env("CINEGRAPH_DATABASE_ACQUIRE_TIMEOUT_SECONDS", "0.1").output().unwrap();
+        stderr_of(&output).lines().next().unwrap_or_default().to_owned()
+    };
+    let text = warned(&["predict"], None);
+    assert!(text.contains(" WARN cinegraph::cli: ignoring variables"), "{text}");
+    assert!(serde_json::from_str::<Value>(&warned(&["predict"], Some("json"))).is_ok());
 }
 
 #[sqlx::test(migrations = false)]
@@ -320,7 +438,18 @@ async fn unknown_names_in_arguments_are_errors(pool: PgPool) {
         (&["validate", "--profiles", "--list", "nope"], 1, "unknown list \"nope\"; known lists: 1001_movies"),
         (&["predict", "--profile", "Missing"], 1, "unknown profile \"Missing\"; known profiles: Award Winner"),
         (&["validate", "--profile", "Missing"], 1, "unknown profile \"Missing\"; known profiles: Award Winner"),
-        (&["predict", "--decade", "1995"], 2, "1995 is not the first year of a decade"),
+        (&["predict", "--list", "1001_moveis"], 1, "unknown list \"1001_moveis\"; did you mean \"1001_movies\"?"),
+        (&["predict", "--profile", "Critic"], 1, "unknown profile \"Critic\"; did you mean \"Critics Choice\"?"),
+        (&["predict", "--first", "0"], 2, "expected 1 or more"),
+        (&["predict", "--first", "many"], 2, "expected 1 or more"),
+        (&["film", "heat", "--first", "0"], 2, "expected 1 to 100"),
+        (&["film", "heat", "--first", "101"], 2, "expected 1 to 100"),
+        (&["film"], 2, "required"),
+        (
+            &["predict", "--decade", "1995"],
+            2,
+            "1995 is not the first year of a decade, such as 1990 or 2020; did you mean 1990?",
+        ),
         (&["predict", "--decade", "nineties"], 2, "nineties is not a year"),
         (&["predict", "--weights", "1,2,3"], 2, "3 weights, expected 5"),
         (&["predict", "--weights", "0,0,0,0,0"], 2, "all weights are 0"),
@@ -382,7 +511,7 @@ async fn serve_handles_requests_until_sigterm(pool: PgPool) {
     let query = json!({"query": "{ predictions(decade: 1990, first: 1) { nodes { rank movie { title } } } }"});
     let (status, response) = server.post("/graphql", &query.to_string());
     let predicted = json(&url, &["predict", "--json", "--decade", "1990", "--first", "1"]);
-    let node = json!({"rank": 1, "movie": {"title": predicted[0]["title"]}});
+    let node = json!({"rank": 1, "movie": {"title": predicted["nodes"][0]["movie"]["title"]}});
     assert_eq!(
         (status, serde_json::from_str(&response).unwrap()),
         (200, json!({"data": {"predictions": {"nodes": [node]}}}))
@@ -537,7 +666,8 @@ async fn lists_are_imported_reported_and_corrected(pool: PgPool) {
         .filter(|file| file.as_ref().unwrap().file_name().to_str().unwrap().starts_with(".cinegraph-report"));
     assert_eq!((fs::read_to_string(&unrelated).unwrap().as_str(), others.count()), ("mine", 0));
     let predicted = json(&url, &["predict", "--list", "mine", "--decade", "1990", "--json"]);
-    let listed: Vec<_> = predicted.as_array().unwrap().iter().map(|movie| movie["title"].as_str().unwrap()).collect();
+    let movies = predicted["nodes"].as_array().unwrap().iter();
+    let listed: Vec<_> = movies.map(|row| row["movie"]["title"].as_str().unwrap()).collect();
     assert!(!listed.contains(&"Film 2") && listed.contains(&"Film 8"), "{listed:?}");
 
     for (arguments, message) in [

@@ -57,6 +57,7 @@ mod sparse_data;
 mod subscriptions;
 mod support;
 mod target_lists;
+mod terminal;
 mod titles;
 mod tls;
 mod traces;
