@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, json};
 
 use super::api::{Object, QueryVariables};
-use crate::graphql::{DEFAULT_LIST, PAGE_MAX, did_you_mean};
+use crate::graphql::{PAGE_MAX, did_you_mean};
 use crate::scoring::{Criterion, Decade, Weights};
 use crate::services::Services;
 use crate::services::learned::RankingKind;
@@ -39,12 +39,35 @@ pub(super) struct RankingArgs {
     /// Five weights on any scale, separated by commas: popular opinion, critical acclaim, industry recognition, cultural impact and people quality
     #[arg(long, value_name = "W,W,W,W,W")]
     weights: Option<WeightsArg>,
-    /// Key of the target list, of those that `cinegraph lists` prints
-    #[arg(long, default_value = DEFAULT_LIST)]
-    pub(super) list: String,
+    #[command(flatten)]
+    list: ListArg,
     /// What to rank by
     #[arg(long, value_enum, default_value_t = RankingArg::Formula, conflicts_with_all = ["profile", "weights"])]
     ranking: RankingArg,
+}
+
+/// Which target list is meant.
+#[derive(Debug, Args)]
+pub(super) struct ListArg {
+    /// Key of the target list, of those that `cinegraph lists` prints [default: the first of the setting `target_lists` that has movies]
+    #[arg(long)]
+    list: Option<String>,
+}
+
+impl ListArg {
+    /// Takes the default list if none is given.
+    ///
+    /// # Errors
+    /// If the list does not exist, or the database is unavailable.
+    pub(super) async fn resolve(&mut self, services: &Services) -> anyhow::Result<()> {
+        let reference = services.reference.names().await?;
+        require_list(services, self.list.get_or_insert_with(|| reference.default_list.clone())).await
+    }
+
+    /// The key, which is empty until [`resolve`](Self::resolve) has run without a list being given.
+    pub(super) fn key(&self) -> &str {
+        self.list.as_deref().unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -79,10 +102,20 @@ impl RankingArg {
 }
 
 impl RankingArgs {
+    /// As [`ListArg::resolve`].
+    pub(super) async fn resolve(&mut self, services: &Services) -> anyhow::Result<()> {
+        self.list.resolve(services).await
+    }
+
+    /// As [`ListArg::key`].
+    pub(super) fn list(&self) -> &str {
+        self.list.key()
+    }
+
     /// The variables of a query that ranks.
     pub(super) fn variables(&self) -> QueryVariables {
         let mut variables = Map::new();
-        variables.insert("list".to_owned(), json!(self.list));
+        variables.insert("list".to_owned(), json!(self.list()));
         variables.insert("ranking".to_owned(), json!(self.ranking.api()));
         if let Some(profile) = &self.profile {
             variables.insert("profile".to_owned(), json!(profile));
@@ -99,16 +132,15 @@ impl RankingArgs {
         let is_formula = selection.model.is_none();
         let profile = selection.profile.as_ref().filter(|_| is_formula).map(|profile| json!({ "name": profile.name }));
         let weights = is_formula.then(|| weight_fields(selection.weights)).transpose()?;
-        Object::default().with("list", &self.list)?.with("profile", profile)?.with("weights", weights)
+        Object::default().with("list", self.list())?.with("profile", profile)?.with("weights", weights)
     }
 
     /// The selected weights. Without a profile and weights, those of the default profile. Also the learned ranking, if one
     /// is selected.
     ///
     /// # Errors
-    /// If the list or the profile does not exist, no learned ranking is served, or the database is unavailable.
+    /// If the profile does not exist, no learned ranking is served, or the database is unavailable.
     pub(super) async fn selection(&self, services: &Services) -> anyhow::Result<WeightSelection> {
-        require_list(services, &self.list).await?;
         let selection = match &self.weights {
             Some(WeightsArg(weights)) => WeightSelection::custom(*weights, services.reference.names().await?.criteria),
             None => {
@@ -119,16 +151,16 @@ impl RankingArgs {
             }
         };
         let Some(variant) = RankingKind::from(self.ranking).variant() else { return Ok(selection) };
-        let model = services.learned.served(&self.list, variant).await?;
+        let model = services.learned.served(self.list(), variant).await?;
         if model.is_none() {
-            let state = services.learned.state(&self.list, variant).await?;
+            let state = services.learned.state(self.list(), variant).await?;
             let refusal = state.as_ref().and_then(|state| state.latest.report.refusal.clone());
             let reason = match (state.is_some_and(|state| state.served.is_some()), refusal) {
                 (true, _) => UNUSABLE.to_owned(),
                 (false, Some(reason)) => reason,
-                (false, None) => format!("run `cinegraph model train --list {}` first", self.list),
+                (false, None) => format!("run `cinegraph model train --list {}` first", self.list()),
             };
-            anyhow::bail!("no learned ranking of \"{}\" is served: {reason}", self.list);
+            anyhow::bail!("no learned ranking of \"{}\" is served: {reason}", self.list());
         }
         Ok(WeightSelection { model, ..selection })
     }
@@ -163,7 +195,7 @@ pub(super) async fn require_profile(services: &Services, name: &str) -> anyhow::
 }
 
 fn unknown<'a>(kind: &str, given: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    let hint = did_you_mean(given, known.clone());
+    let hint = did_you_mean(given, known.clone().map(|name| (name, [name])));
     let hint = hint.unwrap_or_else(|| format!("known {kind}s: {}", known.collect::<Vec<_>>().join(", ")));
     format!("unknown {kind} \"{given}\"; {hint}")
 }

@@ -101,8 +101,9 @@ struct Reason {
     sentence: String,
 }
 
-pub(super) async fn run(app: &App, args: FilmArgs) -> anyhow::Result<()> {
+pub(super) async fn run(app: &App, mut args: FilmArgs) -> anyhow::Result<()> {
     let api = LocalApi::open(app).await?;
+    args.ranking.resolve(&api.services).await?;
     let selection = args.ranking.selection(&api.services).await?;
     let Found { total_count, nodes } = found(&api, &args).await?;
     let movies = nodes.iter().map(decoded).collect::<anyhow::Result<Vec<Movie>>>()?;
@@ -112,7 +113,7 @@ pub(super) async fn run(app: &App, args: FilmArgs) -> anyhow::Result<()> {
     } else {
         match movies.as_slice() {
             [] => {}
-            [movie] => print(&details(movie, &args.ranking.list))?,
+            [movie] => print(&details(movie, args.ranking.list()))?,
             movies => print(&matches(movies, total_count))?,
         }
     }

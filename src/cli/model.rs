@@ -4,11 +4,10 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::arguments::{UNUSABLE, require_list};
+use super::arguments::{ListArg, UNUSABLE};
 use super::output::{Output, print, print_data, print_json};
 use super::table::{Column, table};
 use crate::app::App;
-use crate::graphql::DEFAULT_LIST;
 use crate::scoring::learned::{Performance, Settings, TrainingReport, Validation, Variant};
 use crate::scoring::{Accuracy, MovieId};
 use crate::services::Services;
@@ -35,9 +34,8 @@ enum ModelCommand {
 /// Which learned ranking is meant.
 #[derive(Debug, Args)]
 struct ModelOf {
-    /// Key of the target list
-    #[arg(long, default_value = DEFAULT_LIST)]
-    list: String,
+    #[command(flatten)]
+    list: ListArg,
     /// Which of the two learned rankings
     #[arg(long, value_enum, default_value_t = VariantArg::Learned)]
     ranking: VariantArg,
@@ -62,9 +60,8 @@ impl From<VariantArg> for Variant {
 
 #[derive(Debug, Args)]
 struct TrainArgs {
-    /// Key of the target list
-    #[arg(long, default_value = DEFAULT_LIST)]
-    list: String,
+    #[command(flatten)]
+    list: ListArg,
     /// Train only this ranking [default: both]
     #[arg(long, value_enum)]
     ranking: Option<VariantArg>,
@@ -88,14 +85,14 @@ struct ShowArgs {
 pub(super) async fn run(app: &App, args: ModelArgs) -> anyhow::Result<()> {
     let services = app.services().await?;
     match args.command {
-        ModelCommand::Train(args) => train(app, &services, &args).await,
-        ModelCommand::Show(args) => show(&services, &args).await,
-        ModelCommand::Rollback(of) => roll_back(app, &services, &of).await,
+        ModelCommand::Train(args) => train(app, &services, args).await,
+        ModelCommand::Show(args) => show(&services, args).await,
+        ModelCommand::Rollback(of) => roll_back(app, &services, of).await,
     }
 }
 
-async fn train(app: &App, services: &Services, args: &TrainArgs) -> anyhow::Result<()> {
-    require_list(services, &args.list).await?;
+async fn train(app: &App, services: &Services, mut args: TrainArgs) -> anyhow::Result<()> {
+    args.list.resolve(services).await?;
     let settings = Settings { seed: args.seed, ..Settings::default() };
     let variants = args.ranking.map_or(Variant::ALL.to_vec(), |one| vec![one.into()]);
     for variant in variants {
@@ -104,7 +101,7 @@ async fn train(app: &App, services: &Services, args: &TrainArgs) -> anyhow::Resu
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 1, in percent")]
             steps.at(&format!("training {}", name(variant)), (100.0 * done) as u64, 100);
         };
-        let version = learned::train(&app.store, &args.list, variant, settings, &mut progress).await?;
+        let version = learned::train(&app.store, args.list.key(), variant, settings, &mut progress).await?;
         steps.finish();
         print(&format!("{}\n", summary(&version)))?;
     }
@@ -145,9 +142,9 @@ struct Shown<'a> {
     report: &'a TrainingReport,
 }
 
-async fn show(services: &Services, args: &ShowArgs) -> anyhow::Result<()> {
-    let (list, variant) = (&args.of.list, Variant::from(args.of.ranking));
-    require_list(services, list).await?;
+async fn show(services: &Services, mut args: ShowArgs) -> anyhow::Result<()> {
+    args.of.list.resolve(services).await?;
+    let (list, variant) = (args.of.list.key(), Variant::from(args.of.ranking));
     let state = services.learned.state(list, variant).await?;
     let state = state.with_context(|| {
         format!(
@@ -282,11 +279,11 @@ async fn print_scores(services: &Services, state: &ModelState) -> anyhow::Result
     print_data(&String::from_utf8(csv.into_inner().context("cannot write CSV")?)?)
 }
 
-async fn roll_back(app: &App, services: &Services, of: &ModelOf) -> anyhow::Result<()> {
-    require_list(services, &of.list).await?;
-    let rolled = learned::roll_back(&app.store, &of.list, of.ranking.into()).await?;
+async fn roll_back(app: &App, services: &Services, mut of: ModelOf) -> anyhow::Result<()> {
+    of.list.resolve(services).await?;
+    let rolled = learned::roll_back(&app.store, of.list.key(), of.ranking.into()).await?;
     let (withdrawn, served) = rolled.with_context(|| {
-        format!("\"{}\" has no two accepted versions of this ranking, so none can be rolled back", of.list)
+        format!("\"{}\" has no two accepted versions of this ranking, so none can be rolled back", of.list.key())
     })?;
     print(&format!("Version {withdrawn} is withdrawn; version {served} is served until the next training.\n"))
 }

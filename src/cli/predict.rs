@@ -1,7 +1,6 @@
 //! `cinegraph predict`
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
 use async_graphql::Value;
 use clap::Args;
@@ -14,22 +13,19 @@ use super::empty::no_predictions;
 use super::output::{print, print_data, print_json};
 use super::table::{Column, table};
 use crate::app::App;
-use crate::graphql::{self, PAGE_MAX};
+use crate::graphql::PAGE_MAX;
 use crate::scoring::learned::points;
 use crate::scoring::{Decade, likelihood};
 use crate::services::Services;
 use crate::services::learned::LearnedScore;
 use crate::services::profiles::WeightSelection;
 
-/// Text of the default decade, in the form of the argument.
-static DEFAULT_DECADE: LazyLock<String> = LazyLock::new(|| graphql::DEFAULT_DECADE.to_string());
-
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a separate flag")]
 pub(super) struct PredictArgs {
-    /// First year of the decade, such as 1990
-    #[arg(long, value_parser = decade, default_value = DEFAULT_DECADE.as_str())]
-    decade: Decade,
+    /// First year of the decade, such as 1990 [default: the latest decade with movies]
+    #[arg(long, value_parser = decade)]
+    decade: Option<Decade>,
     /// How many movies, 1 or more
     #[arg(long, value_parser = count, default_value = "25")]
     first: usize,
@@ -120,35 +116,33 @@ struct Movie {
     release_date: Option<String>,
 }
 
-pub(super) async fn run(app: &App, args: PredictArgs) -> anyhow::Result<()> {
+pub(super) async fn run(app: &App, mut args: PredictArgs) -> anyhow::Result<()> {
     let api = LocalApi::open(app).await?;
+    args.ranking.resolve(&api.services).await?;
+    let decade = args.decade.unwrap_or(api.services.reference.names().await?.default_decade);
     let selection = args.ranking.selection(&api.services).await?;
     if args.csv {
-        let movies = print_csv(&api.services, &args, &selection).await?;
-        return if movies > 0 {
-            Ok(())
-        } else {
-            Err(no_predictions(&api, &args.ranking.list, args.decade, false).await?)
-        };
+        let movies = print_csv(&api.services, &args, decade, &selection).await?;
+        return if movies > 0 { Ok(()) } else { Err(no_predictions(&api, args.ranking.list(), decade, false).await?) };
     }
     let kind = if args.confirmed { Kind::Listed } else { Kind::Candidates };
-    let mut page = pages(&api, kind, &args, if args.all { usize::MAX } else { args.first }).await?;
+    let mut page = pages(&api, kind, &args, decade, if args.all { usize::MAX } else { args.first }).await?;
     if args.all {
-        let listed = pages(&api, Kind::Listed, &args, usize::MAX).await?;
+        let listed = pages(&api, Kind::Listed, &args, decade, usize::MAX).await?;
         page.total_count += listed.total_count;
         page.nodes.extend(listed.nodes);
     }
     let is_empty = page.nodes.is_empty();
     if args.json {
-        print_json(&json(&args, &selection, page)?)?;
+        print_json(&json(&args, decade, &selection, page)?)?;
     } else if !is_empty {
-        print_table(&api, &args, &selection, page).await?;
+        print_table(&api, &args, decade, &selection, page).await?;
     }
-    if is_empty { Err(no_predictions(&api, &args.ranking.list, args.decade, args.confirmed).await?) } else { Ok(()) }
+    if is_empty { Err(no_predictions(&api, args.ranking.list(), decade, args.confirmed).await?) } else { Ok(()) }
 }
 
 /// The first `first` movies.
-async fn pages(api: &LocalApi, kind: Kind, args: &PredictArgs, first: usize) -> anyhow::Result<Page> {
+async fn pages(api: &LocalApi, kind: Kind, args: &PredictArgs, decade: Decade, first: usize) -> anyhow::Result<Page> {
     let field = kind.field();
     let document = format!(
         "query Predict({RANKING_VARIABLES}, $decade: Int!, $first: Int!, $after: String) {{
@@ -156,7 +150,7 @@ async fn pages(api: &LocalApi, kind: Kind, args: &PredictArgs, first: usize) -> 
 }}"
     );
     let mut variables = args.ranking.variables();
-    variables.insert("decade".to_owned(), json!(args.decade.year()));
+    variables.insert("decade".to_owned(), json!(decade.year()));
     let mut all: Option<Page> = None;
     loop {
         let left = first - all.as_ref().map_or(0, |all| all.nodes.len());
@@ -175,9 +169,14 @@ async fn pages(api: &LocalApi, kind: Kind, args: &PredictArgs, first: usize) -> 
     }
 }
 
-fn json(args: &PredictArgs, selection: &WeightSelection, page: Page) -> anyhow::Result<impl serde::Serialize> {
+fn json(
+    args: &PredictArgs,
+    decade: Decade,
+    selection: &WeightSelection,
+    page: Page,
+) -> anyhow::Result<impl serde::Serialize> {
     let Page { total_count, data_version, as_of, ranking, model_version, nodes, .. } = page;
-    let ranked = args.ranking.json(selection)?.with("decade", args.decade.year())?.with("ranking", ranking)?;
+    let ranked = args.ranking.json(selection)?.with("decade", decade.year())?.with("ranking", ranking)?;
     let read = ranked.with("modelVersion", model_version)?.with("dataVersion", data_version)?.with("asOf", as_of)?;
     read.with("totalCount", total_count)?.with("nodes", nodes)
 }
@@ -185,6 +184,7 @@ fn json(args: &PredictArgs, selection: &WeightSelection, page: Page) -> anyhow::
 async fn print_table(
     api: &LocalApi,
     args: &PredictArgs,
+    decade: Decade,
     selection: &WeightSelection,
     page: Page,
 ) -> anyhow::Result<()> {
@@ -203,8 +203,8 @@ async fn print_table(
         "{} of {} {kind} of the {} for {}, by {selection}\n{}\n{}\n",
         rows.len(),
         page.total_count,
-        args.decade,
-        args.ranking.list,
+        decade,
+        args.ranking.list(),
         criteria_note(&api.services).await?,
         printed(&rows)
     ))
@@ -212,11 +212,16 @@ async fn print_table(
 
 /// Prints all movies with the raw inputs of their criteria as CSV. An unknown input is an empty cell. Returns the number of
 /// movies.
-async fn print_csv(services: &Services, args: &PredictArgs, selection: &WeightSelection) -> anyhow::Result<usize> {
-    let ranked = services.predictions.all(&args.ranking.list, args.decade, &selection.ranked_by()).await?;
+async fn print_csv(
+    services: &Services,
+    args: &PredictArgs,
+    decade: Decade,
+    selection: &WeightSelection,
+) -> anyhow::Result<usize> {
+    let ranked = services.predictions.all(args.ranking.list(), decade, &selection.ranked_by()).await?;
     let ids: Vec<_> = ranked.iter().map(|movie| movie.id).collect();
     let movies = services.movies.movies(&ids).await?;
-    let inputs: HashMap<_, _> = services.predictions.inputs(args.decade).await?.into_iter().collect();
+    let inputs: HashMap<_, _> = services.predictions.inputs(decade).await?.into_iter().collect();
     let mut csv = csv::Writer::from_writer(Vec::new());
     let known = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
     csv.write_record([

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::api::{LocalApi, Object, decoded};
-use super::arguments::{RANKING_ARGUMENTS, RANKING_VARIABLES, RankingArgs, criteria_note, decade, require_list};
+use super::arguments::{RANKING_ARGUMENTS, RANKING_VARIABLES, RankingArgs, criteria_note, decade};
 use super::empty::{no_movies, nothing_to_validate};
 use super::output::{print, print_json};
 use super::table::{Column, table};
@@ -114,8 +114,9 @@ struct Profile {
 /// A row of the table: what was validated, and the result.
 type Row = (String, Totals);
 
-pub(super) async fn run(app: &App, args: ValidateArgs) -> anyhow::Result<()> {
+pub(super) async fn run(app: &App, mut args: ValidateArgs) -> anyhow::Result<()> {
     let api = LocalApi::open(app).await?;
+    args.ranking.resolve(&api.services).await?;
     let (object, rows) = match validated(&api, &args).await {
         Ok(validated) => validated,
         // An empty database has no snapshot either.
@@ -129,14 +130,13 @@ pub(super) async fn run(app: &App, args: ValidateArgs) -> anyhow::Result<()> {
         print(&format!("{}{}", criteria_note(&api.services).await?, printed(&rows)))?;
     }
     let of = args.decade.map_or_else(|| "before the 2020s".to_owned(), |decade| format!("of the {decade}"));
-    if is_empty { Err(nothing_to_validate(&api, &args.ranking.list, &of).await?) } else { Ok(()) }
+    if is_empty { Err(nothing_to_validate(&api, args.ranking.list(), &of).await?) } else { Ok(()) }
 }
 
 /// The validation that the arguments select: for `--json`, and as rows.
 async fn validated(api: &LocalApi, args: &ValidateArgs) -> anyhow::Result<(Object, Vec<Row>)> {
-    let (list, basis) = (&args.ranking.list, args.basis.api());
+    let (list, basis) = (args.ranking.list(), args.basis.api());
     if args.profiles {
-        require_list(&api.services, list).await?;
         let document = format!(
             "query Compare($list: String!, $basis: ScoreBasis!) {{
   profileComparison(list: $list, basis: $basis) {{

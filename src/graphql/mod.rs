@@ -6,7 +6,6 @@
 mod batch_scheduler;
 mod complexity;
 mod context;
-mod default_arguments;
 mod document;
 mod document_limits;
 mod error;
@@ -35,7 +34,6 @@ mod variables;
 
 pub use crate::cache::Lookup;
 pub use crate::services::Bearer;
-pub use default_arguments::{DEFAULT_DECADE, DEFAULT_LIST};
 pub use document_limits::DocumentLimits;
 pub use error::{RETRY_AFTER_SECONDS, sentence};
 pub use error_code::ErrorCode;

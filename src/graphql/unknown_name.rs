@@ -26,8 +26,11 @@ pub(super) fn unknown_name<'a, Texts: IntoIterator<Item = &'a str>>(
     ApiError::bad_input(field, format!("there is no {kind} \"{given}\"; {hint}"))
 }
 
-/// Asks whether one of the names among `known` was meant that are most similar to `given`; `None` if none is similar.
-pub fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+/// Asks whether one of those among `known` was meant whose texts are most similar to `given`; `None` if none is similar.
+pub fn did_you_mean<'a, Texts: IntoIterator<Item = &'a str>>(
+    given: &str,
+    known: impl Iterator<Item = (&'a str, Texts)>,
+) -> Option<String> {
     let folded = fold_title(given);
     let similarity = |text| jaro_winkler(&folded, &fold_title(text));
     let mut similar: Vec<(f64, &str)> = known

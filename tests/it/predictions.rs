@@ -118,7 +118,8 @@ async fn list_and_decade_are_by_default_those_of_the_data(pool: PgPool) {
         "movie": { "prediction": { "status": "LISTED" } },
     });
     for variables in [json!({}), json!({ "list": null, "decade": null }), json!({ "list": "afi", "decade": 1970 })] {
-        assert_eq!(service.execute(query, variables).await["data"], expected);
+        let response = service.execute(query, variables).await;
+        assert_eq!(response["data"], expected, "{response:#}");
     }
     // Documents of earlier versions declare the variables as required.
     let query = "query ($list: String! = \"1001_movies\", $decade: Int! = 1950) {
