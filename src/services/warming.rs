@@ -88,7 +88,7 @@ async fn load(services: &Services, target: WarmTarget) -> Result<(), ServiceErro
                 WarmTarget::Predictions(list, weights) => {
                     let page = PageRequest {
                         list,
-                        decade: Decade::CURRENT,
+                        decade: services.reference.names().await?.default_decade,
                         by: RankedBy { weights, model: None },
                         min_probability: None,
                         custom: false,

@@ -108,13 +108,11 @@ async fn list_and_decade_are_by_default_those_of_the_data(pool: PgPool) {
         defaults { list decade }
         predictions(list: $list, decade: $decade) { list decade nodes { movie { title } } }
         confirmedAdditions(list: \"1001_movies\") { list decade totalCount }
-        profileComparison { list }
         movie(by: { tmdbId: 1 }) { prediction { status } } }";
     let expected = json!({
         "defaults": { "list": "afi", "decade": 1970 },
         "predictions": { "list": "afi", "decade": 1970, "nodes": [{ "movie": { "title": "Candidate" } }] },
         "confirmedAdditions": { "list": "1001_movies", "decade": 1970, "totalCount": 1 },
-        "profileComparison": { "list": "afi" },
         "movie": { "prediction": { "status": "LISTED" } },
     });
     for variables in [json!({}), json!({ "list": null, "decade": null }), json!({ "list": "afi", "decade": 1970 })] {
