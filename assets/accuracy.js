@@ -3,7 +3,7 @@
 import { OPERATIONS, Refused, execute } from "./api.js";
 import * as address from "./address.js";
 import { isLearned, put } from "./row.js";
-import { number } from "./format.js";
+import { number, percent } from "./format.js";
 import { currentName, profileName } from "./tools.js";
 
 const REST = 150; // While a slider moves, it is loaded only after this many milliseconds without a move.
@@ -13,8 +13,6 @@ let accuracies = { list: null, byProfile: new Map() };
 let timer = 0;
 let running = null;
 let shown = ""; // What the sentence is about.
-
-const percent = (share) => `${number(share * 100)} %`;
 
 export function showAccuracy(params, moving = false) {
   clearTimeout(timer);

@@ -1,5 +1,5 @@
 // A row of the list: the server's row template, filled with a prediction.
-import { number, probability } from "./format.js";
+import { number, percent, probability } from "./format.js";
 import { link, read, unfiltered } from "./address.js";
 
 // What ranks the list now: set by the server, and by each response.
@@ -44,7 +44,7 @@ function fillLearned(field, { probability: chance, knownGroups, totalGroups, rea
 export function fillHitRate(row, known) {
   const field = (name) => row.querySelector(`[data-field=${name}]`);
   const rate = known?.rate ?? null;
-  put(field("rate"), rate === null ? "–" : `${number(rate * 100)} %`);
+  put(field("rate"), rate === null ? "–" : percent(rate));
   set(field("reach"), "width", ((rate ?? 0) * 100).toFixed(1));
   if (rate === null) return set(field("rate"), "title", "");
   const { firstRank, lastRank, movies, listed } = known;

@@ -107,10 +107,10 @@ impl Chrome {
         self.query.on_first_page().without_filters().link(path)
     }
 
-    /// Link to the predictions of a decade.
-    pub(super) fn predictions_link(&self, decade: i32) -> String {
-        let query = self.query.on_first_page().without_filters();
-        PageQuery { decade: decade.to_string(), ..query }.link("/")
+    /// Link to the predictions of a decade; of the default one without a decade.
+    pub(super) fn predictions_link(&self, decade: Option<i32>) -> String {
+        let decade = decade.map(|decade| decade.to_string()).unwrap_or_default();
+        PageQuery { decade, ..self.query.on_first_page().without_filters() }.link("/")
     }
 
     /// Target of the page's forms.

@@ -18,7 +18,6 @@ use super::context::{PageContext, html};
 use super::criteria::{CRITERIA, Criterion, Segment, segments};
 use super::learned::{LearnedReason, ReasonBar, reason_bars};
 use super::numbers::{one_decimal, or_dash, probability, signed};
-use super::page_query::PageQuery;
 use super::poster::Poster;
 use super::problem::PageError;
 use super::queries::{Country, Named, Part, run_query};
@@ -401,8 +400,7 @@ impl MoviePage {
 
     /// Link to the list of the movie's decade.
     fn decade_link(&self) -> String {
-        let decade = self.explained.movie.decade.map(|decade| decade.to_string()).unwrap_or_default();
-        PageQuery { decade, ..self.page.query.on_first_page().without_filters() }.link("/")
+        self.page.predictions_link(self.explained.movie.decade)
     }
 
     fn reasons(&self) -> Vec<Reason> {

@@ -430,7 +430,7 @@ impl DecadePage {
 
     /// Link to the predictions of the decade.
     fn predictions_link(&self) -> String {
-        self.page.predictions_link(self.report.tally.decade)
+        self.page.predictions_link(Some(self.report.tally.decade))
     }
 
     /// The decades before and after this one, with their links.
