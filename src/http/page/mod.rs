@@ -8,6 +8,8 @@ mod chrome;
 mod context;
 mod criteria;
 mod csv;
+mod decades;
+mod hit_rate;
 mod learned;
 mod list;
 mod model;
@@ -42,6 +44,7 @@ use super::trailing_slash::with_trailing_slashes;
 pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
     let pages = Router::new()
         .route("/", get(list::predictions::<E>))
+        .route("/decades", get(decades::get::<E>))
         .route("/additions", get(list::additions::<E>))
         .route("/validation", get(validation::all::<E>))
         .route("/validation/{decade}", get(validation::decade::<E>))
@@ -59,6 +62,6 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
         .layer(Extension(RateLimiter::new()))
         .layer(DefaultBodyLimit::max(timings::BODY_BYTES));
     let redirected =
-        ["/additions", "/validation", "/validation/{decade}", "/films/{id}", "/model", "/proof", "/search"];
+        ["/decades", "/additions", "/validation", "/validation/{decade}", "/films/{id}", "/model", "/proof", "/search"];
     with_trailing_slashes(pages, &redirected).merge(timings)
 }

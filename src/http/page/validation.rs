@@ -12,8 +12,9 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::chrome::{Chrome, Tab};
+use super::chrome::{Chrome, LIST_FIELD, Tab};
 use super::context::{PageContext, html};
+use super::hit_rate::HitRate;
 use super::numbers::{one_decimal, or_dash, percent, signed};
 use super::problem::PageError;
 use super::queries::{Movie, run_query};
@@ -24,11 +25,8 @@ const VALIDATION: &str = include_str!("queries/validation.graphql");
 const COMPARISON: &str = include_str!("queries/comparison.graphql");
 const DECADE: &str = include_str!("queries/decade.graphql");
 
-/// The parameter that the list form replaces.
-const LIST_FIELD: &[&str] = &["list"];
-
 /// Basis of a validation: scores that do not depend on the target list.
-const BLIND: &str = "BLIND";
+pub(super) const BLIND: &str = "BLIND";
 /// Basis of a validation: the scores that predictions return.
 const PUBLISHED: &str = "AS_PUBLISHED";
 
@@ -39,35 +37,23 @@ struct ValidationData {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Validation {
+pub(super) struct Validation {
     snapshot_at: String,
-    overall: Tally,
+    pub(super) overall: Tally,
     hit_rates: Vec<HitRate>,
     eras: Vec<Tally>,
-    decades: Vec<Tally>,
-}
-
-/// How often films with these ranks were on the list.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HitRate {
-    first_rank: u32,
-    last_rank: Option<u32>,
-    movies: u32,
-    listed: u32,
-    rate: Option<f64>,
-    interval: Option<Interval>,
+    pub(super) decades: Vec<Tally>,
 }
 
 /// Figures of a decade, an era or all decades. Fields that a query does not select have default values.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Tally {
+pub(super) struct Tally {
     name: String,
-    decade: i32,
-    listed: u32,
+    pub(super) decade: i32,
+    pub(super) listed: u32,
     population: u32,
-    hits: u32,
+    pub(super) hits: u32,
     accuracy: Option<f64>,
     interval: Option<Interval>,
     expected_hits: Option<f64>,
@@ -180,7 +166,7 @@ pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, Raw
         // Fails if the context has a problem; the queries read the URL's query from `page`.
         context.query()?;
         let page = &context.page;
-        let (report, basis) = blind_if_possible::<ValidationData, E>(&state.pipeline, VALIDATION, page, None).await?;
+        let (report, basis) = validated(&state, page).await?;
         let published = if page.is_learned() {
             None
         } else {
@@ -188,7 +174,7 @@ pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, Raw
             Some(query_on_basis::<ValidationData, E>(&state.pipeline, VALIDATION, page, None, PUBLISHED).await?)
         };
         let compared = query_on_basis::<ComparisonData, E>(&state.pipeline, COMPARISON, page, None, basis).await?;
-        Ok((report.validation, basis, published.map(|data| data.validation), compared.profile_comparison))
+        Ok((report, basis, published.map(|data| data.validation), compared.profile_comparison))
     };
     match result.await {
         Ok((report, basis, published, comparison)) => {
@@ -220,6 +206,18 @@ pub(super) async fn decade<E: Executor>(
         }
         Err(problem) => context.fail(problem),
     }
+}
+
+/// The validation of all decades, with its basis: `BLIND`, or `AS_PUBLISHED` for lists without blind scores.
+///
+/// # Errors
+/// As [`run_query`].
+pub(super) async fn validated<E: Executor>(
+    state: &HttpState<E>,
+    page: &Chrome,
+) -> Result<(Validation, &'static str), PageError> {
+    let (data, basis) = blind_if_possible::<ValidationData, E>(&state.pipeline, VALIDATION, page, None).await?;
+    Ok((data.validation, basis))
 }
 
 /// Queries on the basis `BLIND`, or on `AS_PUBLISHED` if the API rejects `BLIND` with 400, as it does for lists without
@@ -264,7 +262,7 @@ async fn query_on_basis<T: DeserializeOwned, E: Executor>(
 }
 
 /// The x coordinate of a share on a chart of width 100.
-fn chart_x(share: Option<f64>) -> Option<String> {
+pub(super) fn chart_x(share: Option<f64>) -> Option<String> {
     share.map(|share| format!("{:.1}", share * 100.0))
 }
 
@@ -285,30 +283,8 @@ impl Row<'_> {
     }
 }
 
-impl HitRate {
-    fn ranks(&self) -> String {
-        match self.last_rank {
-            Some(last) => format!("{}–{last}", self.first_rank),
-            None => format!("from {}", self.first_rank),
-        }
-    }
-
-    fn rate(&self) -> String {
-        percent(self.rate)
-    }
-
-    fn rate_at(&self) -> Option<String> {
-        chart_x(self.rate)
-    }
-
-    fn counts(&self) -> String {
-        let range = self.interval.map_or(String::new(), |interval| format!(" · {}", interval.text()));
-        format!("{} of {}{range}", self.listed, self.movies)
-    }
-}
-
 impl Tally {
-    fn accuracy(&self) -> String {
+    pub(super) fn accuracy(&self) -> String {
         percent(self.accuracy)
     }
 
