@@ -37,7 +37,8 @@ export async function execute(query, variables, signal = null) {
 
 const ROW = `rank score coverage source breakdown { contribution }
   historicalHitRate { firstRank lastRank movies listed rate }
-  probability knownGroups totalGroups reasons { points sentence } movie { id slug title year genres { name } }`;
+  probability knownGroups totalGroups reasons { points sentence }
+  movie { id slug title year genres { name } directors { name } posterUrl(size: W92) }`;
 const PARAMS = "$profile: String, $weights: WeightsInput, $ranking: Ranking! = FORMULA, $list: String!, $decade: Int!";
 const ARGS = "profile: $profile, weights: $weights, ranking: $ranking, list: $list, decade: $decade";
 const PAGE = `totalCount ranking pageInfo { hasNextPage endCursor } nodes { ${ROW} }`;

@@ -1,5 +1,6 @@
 // A row of the list: the server's row template, filled with a prediction.
 import { number, percent, probability } from "./format.js";
+import { fillPoster } from "./poster.js";
 import { link, read, unfiltered } from "./address.js";
 
 // What ranks the list now: set by the server, and by each response.
@@ -61,7 +62,8 @@ export function fill(row, prediction) {
   put(field("rank"), rank ? number(rank) : "–");
   put(field("title"), movie.title);
   put(field("year"), String(movie.year ?? ""));
-  put(field("genres"), movie.genres.map((genre) => genre.name).join(", "));
+  for (const name of ["directors", "genres"]) put(field(name), movie[name].map((one) => one.name).join(", "));
+  fillPoster(row, movie);
   put(field("score"), number(score, 1));
   fillHitRate(row, historicalHitRate);
   // Only what is unusual.

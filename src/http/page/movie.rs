@@ -323,7 +323,7 @@ impl MoviePage {
     /// The poster, or the tile in its place.
     fn poster(&self) -> Poster {
         let movie = &self.explained.movie;
-        Poster::new(&movie.title, movie.year, movie.poster_url.clone(), movie.poster_url_of_twice.clone())
+        Poster::large(&movie.title, movie.year, movie.poster_url.clone(), movie.poster_url_of_twice.clone())
     }
 
     /// The original title; `None` if it is the title.
