@@ -39,7 +39,7 @@ impl HitRate {
         format!("{} of {}{range}", self.listed, self.movies)
     }
 
-    /// What the rate is made of, as the tooltip of a row says it.
+    /// What the rate is derived from, as the tooltip of a row says it.
     pub(super) fn sentence(&self) -> String {
         let Self { listed, movies, .. } = self;
         format!("Films ranked {} in past decades: {listed} of {movies} were chosen", self.ranks())
