@@ -109,7 +109,12 @@ async fn posters_are_loaded_from_the_set_origin_only(pool: PgPool) {
 
     let film = Page::at(&service, "/films/1-the-fall-of-ea").await;
     let without = Page::at(&service, "/films/3-nothing-known").await;
+    let list = Page::at(&service, "/?decade=1990").await;
 
+    let row = "<img class=\"poster\" src=\"https://images.example/t/p/w92/poster.jpg\" width=\"26\" height=\"39\" alt=\"\" \
+               loading=\"lazy\" decoding=\"async\" referrerpolicy=\"no-referrer\">";
+    assert_eq!(list.text.matches(row).count(), 2, "{}", list.text);
+    assert!(list.text.contains("<span class=\"poster tile\" aria-hidden=\"true\"><b>N</b></span>"));
     let image = "<img class=\"poster\" src=\"https://images.example/t/p/w342/poster.jpg\" \
                  srcset=\"https://images.example/t/p/w342/poster.jpg 1x, https://images.example/t/p/w780/poster.jpg 2x\" \
                  width=\"342\" height=\"513\" alt=\"\" loading=\"lazy\" decoding=\"async\" referrerpolicy=\"no-referrer\">";
@@ -127,9 +132,31 @@ async fn without_the_setting_no_page_names_another_origin_for_images(pool: PgPoo
     let service = nineties(&pool, "CINEGRAPH_CACHE_ENABLED", "true").await;
 
     let film = Page::at(&service, "/films/1-the-fall-of-ea").await;
+    let list = Page::at(&service, "/?decade=1990").await;
 
+    assert!(list.text.contains("data-field=\"directors\">Ada First</span>") && !list.text.contains("class=\"poster"));
     assert!(film.header(header::CONTENT_SECURITY_POLICY).contains("img-src 'self' data:;"));
     assert!(!film.text.contains("<img") && !film.text.contains("og:image") && !film.text.contains("TMDB API"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn canonical_addresses_have_the_public_host_if_it_is_set(pool: PgPool) {
+    let service = nineties(&pool, "CINEGRAPH_PUBLIC_URL", "https://films.example/cinema/").await;
+    let without = TestService::on(pool).await;
+
+    for (uri, canonical) in [
+        ("/?decade=1990&profile=Balanced&after=", "/?decade=1990&#38;profile=Balanced"),
+        ("/films/1-the-fall-of-ea?decade=1990", "/films/1-the-fall-of-ea"),
+        ("/decades?decade=1990&profile=Balanced", "/decades?profile=Balanced"),
+    ] {
+        let page = Page::at(&service, uri).await.text;
+        let plain = Page::at(&without, uri).await.text;
+        let absolute = format!("https://films.example/cinema{canonical}\">");
+        assert!(page.contains(&format!("rel=\"canonical\" href=\"{absolute}")), "{page}");
+        assert!(page.contains(&format!("property=\"og:url\" content=\"{absolute}")), "{page}");
+        assert!(plain.contains(&format!("rel=\"canonical\" href=\"{canonical}\">")), "{plain}");
+        assert!(!plain.contains("og:url"));
+    }
 }
 
 #[sqlx::test(migrations = false)]

@@ -57,6 +57,8 @@ pub(super) struct Chrome {
     pub(super) explorer: bool,
     /// Whether posters are loaded from another server, whose notice must be shown.
     pub(super) has_posters: bool,
+    /// Address at which people reach the pages; `None` if it is unknown.
+    pub(super) public_url: Option<String>,
 }
 
 /// A profile to choose: a link to the same page, ranked by that profile.
@@ -91,6 +93,12 @@ pub(super) struct Slider {
 impl Chrome {
     pub(super) fn asset(&self, name: &str) -> String {
         assets::path(name)
+    }
+
+    /// Address of a page with host, if that is known.
+    pub(super) fn public_address(&self, path: &str) -> String {
+        let base = self.public_url.as_deref().unwrap_or_default();
+        format!("{}{path}", base.trim_end_matches('/'))
     }
 
     pub(super) fn scripts(&self) -> impl Iterator<Item = String> {
