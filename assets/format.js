@@ -14,6 +14,9 @@ export function number(value, digits = 0) {
 // A share as a percentage.
 export const percent = (share) => `${number(share * 100)} %`;
 
+// A name within a sentence: it may run from right to left.
+export const isolated = (name) => `\u2068${name}\u2069`;
+
 // A probability as on the server: no number is closer to certainty than the model's calibration can tell.
 export function probability(value) {
   if (value < 0.01) return `under ${percent(0.01)}`;

@@ -35,6 +35,7 @@ function mainReasons(reasons) {
 function fillLearned(field, { probability: chance, knownGroups, totalGroups, reasons }) {
   const missing = knownGroups === null ? "not scored yet" : "not enough known";
   put(field("probability"), chance === null ? missing : probability(chance));
+  set(field("probability"), "class", chance === null ? "none" : "");
   set(field("chance"), "width", ((chance ?? 0) * 100).toFixed(1));
   put(field("reasons"), mainReasons(reasons ?? []));
   const complete = knownGroups === totalGroups; // Also if neither is known.
@@ -92,7 +93,8 @@ export function relink(row) {
 export function cut(row, n) {
   const line = row.querySelector(".cut");
   if (!n || Number(row.dataset.rank) !== n) return line?.remove();
-  const text = `If the list takes ${number(n)} ${n === 1 ? "film" : "films"} of this decade, it ends here`;
+  const films = `${number(n)} more ${n === 1 ? "film" : "films"}`;
+  const text = `If the list takes ${films} of this decade, as many as it has now, it ends here`;
   if (line) return put(line, text);
   const added = document.createElement("p");
   added.className = "cut";
