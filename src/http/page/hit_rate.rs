@@ -2,8 +2,7 @@
 
 use serde::Deserialize;
 
-use super::numbers::percent;
-use super::validation::{Interval, chart_x};
+use super::numbers::{Interval, chart_x, percent};
 
 /// How often films with these ranks were on the list.
 #[derive(Deserialize)]

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::chrome::{Chrome, LIST_FIELD, Tab};
 use super::context::{PageContext, html};
 use super::hit_rate::HitRate;
-use super::numbers::{one_decimal, or_dash, percent, signed};
+use super::numbers::{Interval, chart_x, one_decimal, or_dash, percent, signed};
 use super::problem::PageError;
 use super::queries::{Movie, run_query};
 use crate::graphql::OperationPipeline;
@@ -67,18 +67,6 @@ pub(super) struct Tally {
 struct Baseline {
     kind: String,
     accuracy: Option<f64>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-pub(super) struct Interval {
-    pub(super) low: f64,
-    pub(super) high: f64,
-}
-
-impl Interval {
-    pub(super) fn text(self) -> String {
-        format!("{:.0}–{:.0} %", self.low * 100.0, self.high * 100.0)
-    }
 }
 
 #[derive(Deserialize)]
@@ -259,11 +247,6 @@ async fn query_on_basis<T: DeserializeOwned, E: Executor>(
         variables.insert("decade".to_owned(), decade.into());
     }
     Ok(run_query::<T, E>(pipeline, document, variables).await?.data)
-}
-
-/// The x coordinate of a share on a chart of width 100.
-pub(super) fn chart_x(share: Option<f64>) -> Option<String> {
-    share.map(|share| format!("{:.1}", share * 100.0))
 }
 
 /// A decade with its accuracy on both bases.
