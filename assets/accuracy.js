@@ -3,7 +3,7 @@
 import { OPERATIONS, Refused, execute } from "./api.js";
 import * as address from "./address.js";
 import { isLearned, put } from "./row.js";
-import { number } from "./format.js";
+import { isolated, number, percent } from "./format.js";
 import { currentName, profileName } from "./tools.js";
 
 const REST = 150; // While a slider moves, it is loaded only after this many milliseconds without a move.
@@ -14,7 +14,7 @@ let timer = 0;
 let running = null;
 let shown = ""; // What the sentence is about.
 
-const percent = (share) => `${number(share * 100)} %`;
+const capitalised = (text) => text[0].toUpperCase() + text.slice(1);
 
 export function showAccuracy(params, moving = false) {
   clearTimeout(timer);
@@ -78,11 +78,11 @@ function show(params, list, { hits, listed, accuracy, baselines }) {
   const tuned = address.isTuned(params);
   const of = accuracies.byProfile.get(profileName());
   const compared = [];
-  if ((tuned || isLearned()) && of) compared.push(`${profileName()} ${percent(of)}`);
+  if ((tuned || isLearned()) && of) compared.push(`${isolated(profileName())} ${percent(of)}`);
   const votes = baselines.find(({ kind }) => kind === "VOTES")?.accuracy;
   if (votes) compared.push(`most voted alone ${percent(votes)}`);
-  const name = currentName();
-  const subject = `${name[0].toUpperCase()}${name.slice(1)} ${tuned ? "would have found" : "found"}`;
+  const name = tuned || isLearned() ? capitalised(currentName()) : isolated(currentName());
+  const subject = `${name} ${tuned ? "would have found" : "found"}`;
   const shares = [percent(accuracy), ...compared].join("; ");
   const partly = bases.has(list) ? " Its scores partly use the list." : "";
   put(byId("accuracy"), `${subject} ${number(hits)} of the ${number(listed)} films chosen before (${shares}).${partly}`);

@@ -17,7 +17,8 @@ const films = () => document.getElementById("films");
 // While a slider moves, the URL is updated only after it rests for this many milliseconds: updating it costs a browser
 // more than rendering the list, and Safari allows only a hundred updates in 30 seconds.
 const REST = 250;
-const { pathname: PATH } = location;
+// The path of the list, also while a film is open in the dialog, which has its own URL.
+export const { pathname: PATH } = location;
 let shown = new URLSearchParams(location.search).toString();
 let wanted = null; // The state that is requested and not shown yet.
 let pending = null; // How the URL is to be updated to the shown state.

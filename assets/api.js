@@ -14,13 +14,16 @@ export class Unavailable extends Error {
   }
 }
 
+// A signal that aborts a request that takes too long, or with `signal`.
+export const inTime = (signal) => AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(signal ? [signal] : [])]);
+
 // Executes an operation. Returns its data and whether they are stale. Throws what `fetch` throws if there is no response.
 export async function execute(query, variables, signal = null) {
   const response = await fetch("/graphql", {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ query, variables }),
-    signal: AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(signal ? [signal] : [])]),
+    signal: inTime(signal),
   });
   // A proxy in front of the service has error pages of its own.
   const isJson = /json/.test(response.headers.get("content-type") ?? "");
@@ -37,7 +40,8 @@ export async function execute(query, variables, signal = null) {
 
 const ROW = `rank score coverage source breakdown { contribution }
   historicalHitRate { firstRank lastRank movies listed rate }
-  probability knownGroups totalGroups reasons { points sentence } movie { id slug title year genres { name } }`;
+  probability knownGroups totalGroups reasons { points sentence }
+  movie { id slug title year genres { name } directors { name } posterUrl(size: W92) }`;
 const PARAMS = "$profile: String, $weights: WeightsInput, $ranking: Ranking! = FORMULA, $list: String!, $decade: Int!";
 const ARGS = "profile: $profile, weights: $weights, ranking: $ranking, list: $list, decade: $decade";
 const PAGE = `totalCount ranking pageInfo { hasNextPage endCursor } nodes { ${ROW} }`;

@@ -12,9 +12,9 @@ localise(document);
 startWhy();
 startSearch();
 startSharing();
+startKeys();
 if (document.getElementById("films")) {
   startList();
-  startKeys();
   usable();
 }
 startTimings();

@@ -1,9 +1,10 @@
 // What custom weights change in the ranking of the profile that they started from.
 import { OPERATIONS, execute } from "./api.js";
 import * as address from "./address.js";
-import { number } from "./format.js";
+import { isolated, number } from "./format.js";
 import { profileName } from "./tools.js";
 
+const CACHED = 20; // Number of states whose ranks are cached: the latest ones.
 const cached = new Map(); // Ranks by state.
 
 // Ranks under the profile by movie, and how deep they go; null if the profile itself ranks, or without a response.
@@ -13,6 +14,7 @@ export function baseline(params) {
   const variables = { list, decade, filter, profile: profileName() };
   const key = JSON.stringify(variables);
   if (!cached.has(key)) cached.set(key, load(variables).catch(() => void cached.delete(key)));
+  if (cached.size > CACHED) cached.delete(cached.keys().next().value);
   return cached.get(key).then((ranks) => ranks ?? null);
 }
 
@@ -37,5 +39,5 @@ export function showChanges(ranks, rows) {
     part.title = `${kind}, among the first ${number(rows.length)} films`;
     return part;
   });
-  versus.replaceChildren(`vs ${profileName()}: `, parts[0], " ", parts[1]);
+  versus.replaceChildren(`vs ${isolated(profileName())}: `, parts[0], " ", parts[1]);
 }

@@ -11,11 +11,16 @@ export function number(value, digits = 0) {
   return format.format(value);
 }
 
+// A share as a percentage.
+export const percent = (share) => `${number(share * 100)} %`;
+
+// A name within a sentence: it may run from right to left.
+export const isolated = (name) => `\u2068${name}\u2069`;
+
 // A probability as on the server: no number is closer to certainty than the model's calibration can tell.
 export function probability(value) {
-  const percent = value * 100;
-  if (percent < 1) return `under ${number(1)} %`;
-  return percent > 99 ? `over ${number(99)} %` : `${number(percent)} %`;
+  if (value < 0.01) return `under ${percent(0.01)}`;
+  return value > 0.99 ? `over ${percent(0.99)}` : percent(value);
 }
 
 // Reformats numbers that the server rendered without knowing the locale.

@@ -1,4 +1,4 @@
-// Keyboard shortcuts of the list. The dialog that explains them can turn them off.
+// Keyboard shortcuts. The dialog that explains them, on pages with a list, can turn them off.
 
 const STORED = "keys";
 const byId = (id) => document.getElementById(id);
@@ -13,31 +13,44 @@ function stored(value) {
   }
 }
 
-const ACTIONS = {
+const step = (id) => () => byId(id).click();
+// Brackets need AltGr on many keyboards: hence the letters.
+const OF_LIST = {
   j: () => focusRow(1),
   k: () => focusRow(-1),
-  "[": () => byId("earlier").click(),
-  "]": () => byId("later").click(),
+  h: step("earlier"),
+  "[": step("earlier"),
+  l: step("later"),
+  "]": step("later"),
+  "?": () => byId("keys").showModal(),
 };
+const OF_ALL_PAGES = { "/": focusSearch };
 
 export function startKeys() {
-  const dialog = byId("keys");
   const choice = byId("use-keys");
-  choice.checked = stored() !== "off";
-  choice.addEventListener("change", () => stored(choice.checked ? "on" : "off"));
-  byId("show-keys").addEventListener("click", () => dialog.showModal());
+  const actions = choice ? { ...OF_ALL_PAGES, ...OF_LIST } : OF_ALL_PAGES;
+  let isOn = stored() !== "off";
+  if (choice) {
+    choice.checked = isOn;
+    choice.addEventListener("change", () => stored((isOn = choice.checked) ? "on" : "off"));
+    byId("show-keys").addEventListener("click", OF_LIST["?"]);
+  }
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
-    if (document.querySelector("dialog[open]") || !choice.checked) return;
-    if (event.key === "?") dialog.showModal();
-    else if (ACTIONS[event.key]) ACTIONS[event.key]();
-    else return;
+    if (!isOn || !Object.hasOwn(actions, event.key) || document.querySelector("dialog[open]")) return;
     event.preventDefault();
+    actions[event.key]();
   });
 }
 
 // Fields in which these keys are text, or select an option.
 const isTyping = (element) => element.isContentEditable || element.matches("textarea, select, input:not([type=range])");
+
+function focusSearch() {
+  const input = byId("search-text");
+  input.focus();
+  input.select();
+}
 
 // Moves the focus to the next or previous film; first to the first one in view.
 function focusRow(step) {

@@ -9,7 +9,7 @@ import { moved, positions } from "./motion.js";
 import { cut, fill, fillHitRate, flash, isLearned, make, mark, put, unmark } from "./row.js";
 import { retryLater, retryNow, stopRetrying, succeeded } from "./retry.js";
 import { subscribe } from "./socket.js";
-import { cutRank, describe, loadControls, showTools, startTools } from "./tools.js";
+import { cutRank, describe, isPlain, loadControls, showTools, startTools } from "./tools.js";
 import { checkServer, followUpdates, setStale, startLive } from "./live.js";
 
 const FIRST = 25;
@@ -50,7 +50,7 @@ export function startList() {
   addEventListener("popstate", restore);
   document.addEventListener("click", (event) => {
     const reset = event.target.closest("[data-reset]")?.dataset.reset;
-    if (!reset) return;
+    if (!reset || !isPlain(event)) return;
     event.preventDefault();
     go(reset === "start" ? address.fromStart(address.read()) : address.unfiltered(address.target()), {});
   });
@@ -342,6 +342,8 @@ function follow() {
 
 function updateControls(progress) {
   put(byId("count"), number(total));
+  const elsewhere = byId("elsewhere");
+  if (elsewhere) elsewhere.hidden = !address.read().get("q");
   byId("empty").hidden = films.children.length > 0 || total > 0;
   byId("more").hidden = !cursor || Boolean(stopStream);
   const all = byId("all");

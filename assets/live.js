@@ -68,7 +68,9 @@ export async function checkServer() {
   if (!document.hidden) {
     const response = await fetch("/health/ready", { signal: AbortSignal.timeout(CHECK_SOON) }).catch(() => null);
     const { checks } = (await response?.json().catch(() => null)) ?? {};
-    is.unreachable = !checks;
+    // A proxy in front of the service may hide the probe, which then says nothing.
+    const isHidden = !checks && [403, 404].includes(response?.status);
+    is.unreachable = !checks && !isHidden;
     is.degraded = Object.values(checks ?? {}).some((result) => result !== "ok");
     show();
   }

@@ -1,5 +1,6 @@
 // A row of the list: the server's row template, filled with a prediction.
-import { number, probability } from "./format.js";
+import { number, percent, probability } from "./format.js";
+import { fillPoster } from "./poster.js";
 import { link, read, unfiltered } from "./address.js";
 
 // What ranks the list now: set by the server, and by each response.
@@ -34,6 +35,7 @@ function mainReasons(reasons) {
 function fillLearned(field, { probability: chance, knownGroups, totalGroups, reasons }) {
   const missing = knownGroups === null ? "not scored yet" : "not enough known";
   put(field("probability"), chance === null ? missing : probability(chance));
+  set(field("probability"), "class", chance === null ? "none" : "");
   set(field("chance"), "width", ((chance ?? 0) * 100).toFixed(1));
   put(field("reasons"), mainReasons(reasons ?? []));
   const complete = knownGroups === totalGroups; // Also if neither is known.
@@ -44,7 +46,7 @@ function fillLearned(field, { probability: chance, knownGroups, totalGroups, rea
 export function fillHitRate(row, known) {
   const field = (name) => row.querySelector(`[data-field=${name}]`);
   const rate = known?.rate ?? null;
-  put(field("rate"), rate === null ? "–" : `${number(rate * 100)} %`);
+  put(field("rate"), rate === null ? "–" : percent(rate));
   set(field("reach"), "width", ((rate ?? 0) * 100).toFixed(1));
   if (rate === null) return set(field("rate"), "title", "");
   const { firstRank, lastRank, movies, listed } = known;
@@ -61,7 +63,8 @@ export function fill(row, prediction) {
   put(field("rank"), rank ? number(rank) : "–");
   put(field("title"), movie.title);
   put(field("year"), String(movie.year ?? ""));
-  put(field("genres"), movie.genres.map((genre) => genre.name).join(", "));
+  for (const name of ["directors", "genres"]) put(field(name), movie[name].map((one) => one.name).join(", "));
+  fillPoster(row, movie);
   put(field("score"), number(score, 1));
   fillHitRate(row, historicalHitRate);
   // Only what is unusual.
@@ -90,7 +93,8 @@ export function relink(row) {
 export function cut(row, n) {
   const line = row.querySelector(".cut");
   if (!n || Number(row.dataset.rank) !== n) return line?.remove();
-  const text = `If the list takes ${number(n)} ${n === 1 ? "film" : "films"} of this decade, it ends here`;
+  const films = `${number(n)} more ${n === 1 ? "film" : "films"}`;
+  const text = `If the list takes ${films} of this decade, as many as it has now, it ends here`;
   if (line) return put(line, text);
   const added = document.createElement("p");
   added.className = "cut";

@@ -22,20 +22,14 @@ export function startSearch() {
   for (const [name, value] of [["role", "combobox"], ["aria-expanded", "false"], ["aria-controls", list.id], ["aria-autocomplete", "list"]])
     input.setAttribute(name, value);
   input.addEventListener("input", later);
-  input.addEventListener("focus", () => input.value.trim() && !list.children.length && later());
+  // Not when it gets the focus: a dialog that closes gives it back.
+  input.addEventListener("click", () => input.value.trim() && !list.children.length && later());
   input.addEventListener("keydown", onKey);
   form.addEventListener("submit", submit);
   form.addEventListener("focusout", (event) => !form.contains(event.relatedTarget) && close());
   // The box keeps the focus while an option is pressed.
   list.addEventListener("pointerdown", (event) => event.preventDefault());
   list.addEventListener("click", (event) => open(event.target.closest("[role=option]")));
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, select, textarea, dialog, [contenteditable]")) return;
-    event.preventDefault();
-    input.focus();
-    input.select();
-  });
   document.addEventListener("click", (event) => {
     const all = event.target.closest("[data-search-all]");
     if (all) all.href = address.link("/search", address.fromStart(address.read()));

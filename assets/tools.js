@@ -2,7 +2,8 @@
 // the state that is shown.
 import * as address from "./address.js";
 import { record } from "./timings.js";
-import { number } from "./format.js";
+import { isolated, number } from "./format.js";
+import { Refused, Unavailable, inTime } from "./api.js";
 import { put, set } from "./row.js";
 
 // Milliseconds. While a slider moves, at most one request per interval; the last position is always requested.
@@ -15,7 +16,7 @@ const rankings = () => [...byId("rankings").querySelectorAll("[data-ranking]")];
 const decades = () => byId("bar").querySelector("[name=decade]");
 const filters = () => [...byId("bar").querySelectorAll("[name]:not([type=hidden])")];
 const isDefault = (chip) => !new URLSearchParams(chip.search).get("profile");
-const isPlain = (event) => !event.defaultPrevented && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+export const isPlain = (event) => !event.defaultPrevented && !event.ctrlKey && !event.metaKey && !event.shiftKey;
 let profile = ""; // The profile that ranks, or that the custom weights started from.
 
 export function startTools(go) {
@@ -164,9 +165,10 @@ export function describe(params) {
   if (differs("list")) return "show the other list";
   if (address.isTuned(params) && differs(...address.WEIGHTS)) return "re-rank by your weights";
   if (differs("ranking", "profile", ...address.WEIGHTS)) {
-    return `rank by ${selectedRanking(params)?.dataset.name || selectedChip(params)?.dataset.profile || "this profile"}`;
+    const chosen = selectedChip(params)?.dataset.profile;
+    return `rank by ${selectedRanking(params)?.dataset.name || (chosen ? isolated(chosen) : "this profile")}`;
   }
-  return "apply the filters";
+  return filters().some(({ name }) => differs(name)) ? "apply the filters" : "show the list";
 }
 
 // Each list has rankings and decades of its own: for another list, takes them from the server's page of the state. Returns
@@ -175,9 +177,14 @@ export async function loadControls(params, signal) {
   const list = params.get("list") || byId("films").dataset.list;
   const old = byId("rankings");
   if (old.dataset.list === list) return () => {};
-  const response = await fetch(address.link(location.pathname, params), { headers: { accept: "text/html" }, signal });
-  if (!response.ok) throw new Error(response.statusText);
+  const headers = { accept: "text/html" };
+  const response = await fetch(address.link(address.PATH, params), { headers, signal: inTime(signal) });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (!response.ok) {
+    const reason = page.querySelector(".problem p")?.textContent ?? response.statusText;
+    if (response.status < 500) throw new Refused(reason);
+    throw new Unavailable(reason, Number(response.headers.get("retry-after")));
+  }
   return () => {
     old.dataset.list = list;
     old.replaceChildren(...page.getElementById("rankings").children);
@@ -250,7 +257,7 @@ function choose(element, isChosen) {
 function showRanking(params, selected) {
   for (const each of rankings()) {
     choose(each, each === selected);
-    set(each, "href", address.link(location.pathname, rankedBy(each, params)));
+    set(each, "href", address.link(address.PATH, rankedBy(each, params)));
   }
   const unavailable = byId("rankings").querySelector("[data-unavailable]");
   if (unavailable) unavailable.hidden = (selected?.dataset.ranking ?? "") === (params.get("ranking") ?? "");
@@ -275,7 +282,7 @@ function showDecades(params) {
     }
     const target = address.fromStart(params);
     target.set("decade", option.value);
-    set(link, "href", address.link(location.pathname, target));
+    set(link, "href", address.link(address.PATH, target));
   }
 }
 
@@ -300,7 +307,7 @@ function showTokens(params) {
     const option = control.options && [...control.options].find((each) => each.value === value);
     link.querySelector("bdi").textContent = label[control.name]?.(value) ?? option?.textContent ?? value;
     link.dataset.drop = control.name;
-    link.href = address.link(location.pathname, address.without(address.fromStart(params), [control.name]));
+    link.href = address.link(address.PATH, address.without(address.fromStart(params), [control.name]));
     return token;
   }));
   put(byId("filter-count"), named.length ? number(named.length) : "");
@@ -316,14 +323,18 @@ function showSelection(params) {
   put(byId("tune-name"), currentName());
   for (const each of chips()) {
     choose(each, each === chip);
-    set(each, "href", address.link(location.pathname, underProfile(each, params)));
+    set(each, "href", address.link(address.PATH, underProfile(each, params)));
   }
   const reset = byId("reset");
-  set(reset, "href", address.link(location.pathname, address.untuned(params)));
+  set(reset, "href", address.link(address.PATH, address.untuned(params)));
   reset.hidden = !address.isTuned(params);
-  put(reset, `Reset to ${profileName()}`);
+  put(reset, `Reset to ${isolated(profileName())}`);
   for (const link of document.querySelectorAll(".tabs a, [data-keep]")) {
     set(link, "href", address.link(link.pathname, address.unfiltered(params)));
+  }
+  for (const link of document.querySelectorAll("[data-reset]")) {
+    const target = link.dataset.reset === "start" ? address.fromStart(params) : address.unfiltered(params);
+    set(link, "href", address.link(address.PATH, target));
   }
   showDecades(params);
   showTokens(params);

@@ -37,6 +37,7 @@ impl App {
             trusted_peers: TrustedPeers::new(&self.config.trusted_peers),
             data_dir: self.data_dir(),
             posters: self.config.poster_base_url.clone(),
+            public_url: self.config.public_url.clone(),
             explorer: self.config.graphiql_enabled.then(|| self.explorer()),
             // The runtime of the service, which runs the handlers. The single-threaded runtimes of connections only look
             // up cached responses.

@@ -75,6 +75,7 @@ pub struct Config {
     pub model_training_enabled: bool,
     pub imdb_base_url: String,
     pub poster_base_url: Option<PosterBaseUrl>,
+    pub public_url: Option<String>,
     pub http_addr: SocketAddr,
     pub admin_addr: SocketAddr,
     pub admin_tokens_file: Option<PathBuf>,

@@ -181,6 +181,13 @@ pub const SETTINGS: &[Setting] = &[
                       other servers.",
     },
     Setting {
+        key: "public_url",
+        kind: Kind::HttpUrl,
+        default: None,
+        description: "Address at which people reach the pages, such as https://films.example. The canonical links of \
+                      the pages and their `og:url` begin with it. When not set, canonical links have no host.",
+    },
+    Setting {
         key: "http_addr",
         kind: Kind::Address,
         default: Some("127.0.0.1:8080"),

@@ -150,14 +150,21 @@ impl RequestContext {
         summaries.map(|summaries| summaries.as_slice()).map_err(ApiError::from)
     }
 
+    /// Whether `key` is the key of a list.
+    async fn has_list(&self, key: &str) -> Result<bool, ApiError> {
+        Ok(self.reference().await?.lists.iter().any(|list| list.key == key))
+    }
+
     /// Returns `key` if it is the key of a list, and the default list for `None`.
     ///
     /// # Errors
     /// `NOT_FOUND` if there is no such list.
     pub(super) async fn list(&self, key: Option<String>) -> Result<String, ApiError> {
-        let reference = self.reference().await?;
-        let key = key.unwrap_or_else(|| reference.default_list.clone());
-        if reference.lists.iter().any(|list| list.key == key) {
+        let key = match key {
+            Some(key) => key,
+            None => self.reference().await?.default_list.clone(),
+        };
+        if self.has_list(&key).await? {
             Ok(key)
         } else {
             Err(ServiceError::not_found("list", format!("unknown list \"{key}\"; the query `lists` returns all keys"))
@@ -212,11 +219,10 @@ impl RequestContext {
     /// there is no such ranking, or no longer: the list was deleted, or the learned ranking is not served.
     pub(super) async fn ranking_of(&self, key: &str) -> Result<Option<RankingParams>, ApiError> {
         let Some((list, weights, ranking)) = RankingParams::read_key(key) else { return Ok(None) };
-        let reference = self.reference().await?;
-        if !reference.lists.iter().any(|known| known.key == list) {
+        if !self.has_list(list).await? {
             return Ok(None);
         }
-        let selection = WeightSelection::custom(weights, reference.criteria);
+        let selection = WeightSelection::custom(weights, self.reference().await?.criteria);
         let profile = self.profile_of(&selection).await?;
         let custom = profile.is_none();
         let params =

@@ -14,7 +14,8 @@ pub(super) const UNMATCHED: &str = "unmatched";
 pub(super) const API_ROUTE: &str = "/graphql";
 
 /// The routes of pages for people; those with a trailing slash redirect to them.
-const PAGE_ROUTES: [&str; 6] = ["/", "/additions", "/validation", "/validation/{decade}", "/films/{id}", "/model"];
+const PAGE_ROUTES: [&str; 7] =
+    ["/", "/decades", "/additions", "/validation", "/validation/{decade}", "/films/{id}", "/model"];
 
 /// The status that is counted if the client disconnects before the response: the one that nginx logs in this case.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -254,7 +255,16 @@ mod tests {
     #[test]
     fn pages_are_counted_apart_from_the_api_and_other_routes_are_not_counted() {
         let (metrics, recorder) = metrics();
-        let pages = ["/", "/additions", "/additions/", "/validation", "/validation/{decade}/", "/films/{id}", "/model"];
+        let pages = [
+            "/",
+            "/decades",
+            "/additions",
+            "/additions/",
+            "/validation",
+            "/validation/{decade}/",
+            "/films/{id}",
+            "/model",
+        ];
         let others = ["/proof", "/page/timings", "/assets/{version}/{name}", "/graphql/ws", "/graphql/", UNMATCHED];
         for route in pages.into_iter().chain(others) {
             let mut request = metrics.http_request(Method::Get, route.into());

@@ -35,6 +35,8 @@ pub struct HttpState<E> {
     pub data_dir: PathBuf,
     /// Where the pages load posters from; `None` if they load nothing from other servers.
     pub posters: Option<PosterBaseUrl>,
+    /// Address at which people reach the pages; `None` if it is unknown.
+    pub public_url: Option<String>,
     /// The API explorer; `None` if it is disabled.
     pub explorer: Option<Explorer>,
     /// Runtime for requests without a fresh cached response.

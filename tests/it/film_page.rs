@@ -145,7 +145,12 @@ async fn posters_are_loaded_from_the_set_origin_only(pool: PgPool) {
 
     let film = Page::at(&service, "/films/1-the-fall-of-ea").await;
     let without = Page::at(&service, "/films/3-nothing-known").await;
+    let list = Page::at(&service, "/?decade=1990").await;
 
+    let row = "<img class=\"poster\" src=\"https://images.example/t/p/w92/poster.jpg\" width=\"26\" height=\"39\" alt=\"\" \
+               loading=\"lazy\" decoding=\"async\" referrerpolicy=\"no-referrer\">";
+    assert_eq!(list.text.matches(row).count(), 2, "{}", list.text);
+    assert!(list.text.contains("<span class=\"poster tile\" aria-hidden=\"true\"><b>N</b></span>"));
     let image = "<img class=\"poster\" src=\"https://images.example/t/p/w342/poster.jpg\" \
                  srcset=\"https://images.example/t/p/w342/poster.jpg 1x, https://images.example/t/p/w780/poster.jpg 2x\" \
                  width=\"342\" height=\"513\" alt=\"\" loading=\"lazy\" decoding=\"async\" referrerpolicy=\"no-referrer\">";
@@ -163,9 +168,31 @@ async fn without_the_setting_no_page_names_another_origin_for_images(pool: PgPoo
     let service = nineties(&pool, "CINEGRAPH_CACHE_ENABLED", "true").await;
 
     let film = Page::at(&service, "/films/1-the-fall-of-ea").await;
+    let list = Page::at(&service, "/?decade=1990").await;
 
+    assert!(list.text.contains("data-field=\"directors\">Ada First</span>") && !list.text.contains("class=\"poster"));
     assert!(film.header(header::CONTENT_SECURITY_POLICY).contains("img-src 'self' data:;"));
     assert!(!film.text.contains("<img") && !film.text.contains("og:image") && !film.text.contains("TMDB API"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn canonical_addresses_have_the_public_host_if_it_is_set(pool: PgPool) {
+    let service = nineties(&pool, "CINEGRAPH_PUBLIC_URL", "https://films.example/cinema/").await;
+    let without = TestService::on(pool).await;
+
+    for (uri, canonical) in [
+        ("/?decade=1990&profile=Balanced&after=", "/?decade=1990&#38;profile=Balanced"),
+        ("/films/1-the-fall-of-ea?decade=1990", "/films/1-the-fall-of-ea"),
+        ("/decades?decade=1990&profile=Balanced", "/decades?profile=Balanced"),
+    ] {
+        let page = Page::at(&service, uri).await.text;
+        let plain = Page::at(&without, uri).await.text;
+        let absolute = format!("https://films.example/cinema{canonical}\">");
+        assert!(page.contains(&format!("rel=\"canonical\" href=\"{absolute}")), "{page}");
+        assert!(page.contains(&format!("property=\"og:url\" content=\"{absolute}")), "{page}");
+        assert!(plain.contains(&format!("rel=\"canonical\" href=\"{canonical}\">")), "{plain}");
+        assert!(!plain.contains("og:url"));
+    }
 }
 
 #[sqlx::test(migrations = false)]
@@ -185,12 +212,14 @@ async fn csv_has_the_rows_of_the_list_and_no_formulas(pool: PgPool) {
     let lines: Vec<&str> = file.text.trim_start_matches('\u{feff}').lines().collect();
     assert_eq!(
         lines[0],
-        "rank,title,year,directors,genres,score,likelihood,probability,popular_opinion_points,critical_acclaim_points,\
-         industry_recognition_points,cultural_impact_points,people_quality_points,tmdb_id,imdb_id,page"
+        "\"rank\",\"title\",\"year\",\"directors\",\"genres\",\"score\",\"likelihood\",\"probability\",\
+         \"popular_opinion_points\",\"critical_acclaim_points\",\"industry_recognition_points\",\
+         \"cultural_impact_points\",\"people_quality_points\",\"tmdb_id\",\"imdb_id\",\"page\""
     );
-    assert!(lines[1].starts_with("1,The Fall of Éa,1999,Ada First,Drama,"), "{}", lines[1]);
-    assert!(lines[1].ends_with(",1,tt0133093,/films/1-the-fall-of-ea"), "{}", lines[1]);
-    assert!(lines[2].starts_with("2,'=Second(),1998,,,"), "{}", lines[2]);
+    let first = r#""1","The Fall of Éa","1999","Ada First","Drama","#;
+    assert!(lines[1].starts_with(first), "{}", lines[1]);
+    assert!(lines[1].ends_with(r#","1","tt0133093","/films/1-the-fall-of-ea""#), "{}", lines[1]);
+    assert!(lines[2].starts_with(r#""2","'=Second()","1998","","","#), "{}", lines[2]);
     assert_eq!((lines.len(), filtered.text.lines().count(), listed.text.lines().count()), (4, 2, 2));
     assert_eq!(Page::at(&service, "/predictions.csv?decade=x").await.status, StatusCode::BAD_REQUEST);
 }
@@ -211,7 +240,7 @@ async fn csv_has_2000_rows_at_most(pool: PgPool) {
 
     let ranks: Vec<&str> = file.text.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
     assert_eq!(ranks.len(), 2000);
-    assert!(ranks.iter().enumerate().all(|(i, rank)| *rank == (i + 1).to_string()), "no rank is missing");
+    assert!(ranks.iter().enumerate().all(|(i, rank)| *rank == format!("\"{}\"", i + 1)), "no rank is missing");
 }
 
 #[sqlx::test(migrations = false)]

@@ -141,6 +141,7 @@ impl Shell {
             websocket_limiter: ConnectionLimiter::new(WebSocketLimits::default(), CancellationToken::new()),
             data_dir: PathBuf::from("/nowhere"),
             posters: None,
+            public_url: None,
             explorer: Some(explorer),
             runtime: Handle::current(),
         };

@@ -88,7 +88,7 @@ async fn first_view_is_complete(pool: PgPool) {
         "2 of 4 ratings known",
         "Crowd Pleaser",
         "Hit rate of this rank",
-        "If the list takes 2 films of this decade",
+        "If the list takes 2 more films of this decade, as many as it has now, it ends here",
     ] {
         assert!(page.text.contains(part), "{part} is missing");
     }
@@ -419,13 +419,63 @@ async fn validation_page_links_to_the_movies_of_a_decade(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn all_decades_are_on_one_page(pool: PgPool) {
+    let service = catalogue(&pool).await;
+
+    let page = Page::at(&service, &Page::at(&service, "/?decade=1990&profile=Balanced").await.link(">Decades")).await;
+    let list = Page::at(&service, &page.link("data-decade=\"1990\"")).await;
+    let validation = Page::at(&service, &page.link("data-found=\"1990\"")).await;
+    let other = Page::at(&service, "/decades?list=other_list&profile=Unknown").await;
+    let published = Page::at(&service, "/decades?list=other_list").await;
+
+    assert_eq!(page.status, StatusCode::OK);
+    let sections = each(&page.text, "<section aria-labelledby=\"the-", "</section>");
+    let counts: Vec<_> =
+        sections.iter().map(|section| (&section[..5], section.matches("data-film=").count())).collect();
+    assert_eq!(counts, [("2020s", 5), ("1990s", 5), ("1950s", 3)]);
+    for part in
+        ["520</span> candidates", "under <bdi>Balanced</bdi>", "were chosen\"><span class=\"sr\">Hit rate </span>"]
+    {
+        assert!(page.text.contains(part), "{part} is missing in {}", page.text);
+    }
+    assert!(!sections[0].contains("finds"), "the 2020s are not over");
+    assert!(sections[1].contains(" of 14 (") && sections[2].contains("none chosen yet"));
+    assert_eq!(page.link("data-decade=\"2020\""), "/?decade=2020&profile=Balanced");
+    assert_eq!(each(&sections[1], "<bdi>", "</bdi>"), list.titles()[..5]);
+    assert!(validation.text.contains("Of this decade’s 14 films on"));
+    assert_eq!(other.status, StatusCode::NOT_FOUND, "an unknown profile");
+    assert!(published.text.contains("Its scores partly use the list"));
+    assert_eq!(Page::at(&service, "/decades?list=unknown").await.status, StatusCode::NOT_FOUND);
+}
+
+#[sqlx::test(migrations = false)]
+async fn all_decades_run_a_few_statements_each(pool: PgPool) {
+    drop(catalogue(&pool).await);
+    let (list, decades) = (TestService::on(pool.clone()).await, TestService::on(pool).await);
+    let started = [list.statements(), decades.statements()];
+
+    Page::at(&list, "/").await;
+    let page = Page::at(&decades, "/decades").await;
+    let [one, all] = [list.statements() - started[0], decades.statements() - started[1]];
+    let again = Page::at(&decades, "/decades?decade=1990").await;
+
+    assert_eq!((page.status, again.status), (StatusCode::OK, StatusCode::OK));
+    // Each of the three decades has its scores, titles and part of the snapshot; the snapshot itself is read once.
+    assert!(all <= one + 3 * 4, "{all} statements, {one} for a list");
+    assert_eq!(decades.statements(), started[1] + all, "all of it is cached");
+}
+
+#[sqlx::test(migrations = false)]
 async fn movie_page_explains_the_score_and_unknown_ids_return_an_error(pool: PgPool) {
     let service = catalogue(&pool).await;
 
     let movie = Page::at(&service, &Page::at(&service, "/").await.link("data-field=\"title\"")).await;
     let unknown = Page::at(&service, "/films/bm90aGluZw").await;
 
-    for part in ["Rank 1 of the 2020s", "Metacritic", "Under every profile", "Cult Classic"] {
+    let hit_rate = "Films ranked 1–";
+    for part in
+        ["Rank 1 of the 2020s", "Metacritic", "Under every profile", "Cult Classic", "Hit rate of this", hit_rate]
+    {
         assert!(movie.text.contains(part), "{part} is missing");
     }
     assert!(unknown.status.is_client_error() && unknown.text.contains("Back to the predictions"));

@@ -105,6 +105,7 @@ impl Shell {
             websocket_limiter: websocket_limiter.clone(),
             data_dir: PathBuf::new(),
             posters: None,
+            public_url: None,
             explorer: None,
             runtime: Handle::current(),
         });

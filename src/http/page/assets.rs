@@ -37,6 +37,7 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
     "list.js": SCRIPT,
     "live.js": SCRIPT,
     "motion.js": SCRIPT,
+    "poster.js": SCRIPT,
     "retry.js": SCRIPT,
     "row.js": SCRIPT,
     "search.js": SCRIPT,

@@ -17,10 +17,14 @@ pub(super) const WEIGHT_FIELDS: &[&str] =
 /// Parameters that the filter form replaces.
 pub(super) const FILTER_FIELDS: &[&str] = &["decade", "list", "genre", "country", "q", "min", "probability"];
 
+/// The parameter that the list form of a page without filters replaces.
+pub(super) const LIST_FIELD: &[&str] = &["list"];
+
 /// The navigation item of the current page; `None` for pages outside the navigation, such as that of a movie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tab {
     Predictions,
+    Decades,
     Additions,
     Validation,
     /// The search box of the header.
@@ -31,6 +35,7 @@ pub(super) enum Tab {
 impl Tab {
     pub(super) fn path(self) -> &'static str {
         match self {
+            Self::Decades => "/decades",
             Self::Additions => "/additions",
             Self::Validation => "/validation",
             Self::Search => "/search",
@@ -52,6 +57,8 @@ pub(super) struct Chrome {
     pub(super) explorer: bool,
     /// Whether posters are loaded from another server, whose notice must be shown.
     pub(super) has_posters: bool,
+    /// Address at which people reach the pages; `None` if it is unknown.
+    pub(super) public_url: Option<String>,
 }
 
 /// A profile to choose: a link to the same page, ranked by that profile.
@@ -88,6 +95,12 @@ impl Chrome {
         assets::path(name)
     }
 
+    /// Address of a page with host, if that is known.
+    pub(super) fn public_address(&self, path: &str) -> String {
+        let base = self.public_url.as_deref().unwrap_or_default();
+        format!("{}{path}", base.trim_end_matches('/'))
+    }
+
     pub(super) fn scripts(&self) -> impl Iterator<Item = String> {
         assets::scripts()
     }
@@ -107,10 +120,10 @@ impl Chrome {
         self.query.on_first_page().without_filters().link(path)
     }
 
-    /// Link to the predictions of a decade.
-    pub(super) fn predictions_link(&self, decade: i32) -> String {
-        let query = self.query.on_first_page().without_filters();
-        PageQuery { decade: decade.to_string(), ..query }.link("/")
+    /// Link to the predictions of a decade; of the default one without a decade.
+    pub(super) fn predictions_link(&self, decade: Option<i32>) -> String {
+        let decade = decade.map(|decade| decade.to_string()).unwrap_or_default();
+        PageQuery { decade, ..self.query.on_first_page().without_filters() }.link("/")
     }
 
     /// Target of the page's forms.
@@ -245,14 +258,14 @@ impl Chrome {
     }
 
     /// The decades of the list, as the API returns them.
-    fn listed_decades(&self) -> impl Iterator<Item = &ListDecade> {
+    fn decades_of_list(&self) -> impl Iterator<Item = &ListDecade> {
         let list = self.frame.lists.iter().find(|list| list.key == self.query.list());
         list.into_iter().flat_map(|list| &list.decades)
     }
 
     /// Number of movies of a decade on the list.
     pub(super) fn listed(&self, decade: &i32) -> u32 {
-        self.listed_decades().find(|listed| listed.decade == *decade).map_or(0, |listed| listed.listed)
+        self.decades_of_list().find(|listed| listed.decade == *decade).map_or(0, |listed| listed.listed)
     }
 
     /// Link to the same page in the nearest decade before the selected one.
@@ -284,10 +297,17 @@ impl Chrome {
             .collect()
     }
 
+    /// Decades that have movies, latest first.
+    pub(super) fn decades_with_movies(&self) -> Vec<i32> {
+        let mut decades: Vec<i32> = self.decades_of_list().map(|listed| listed.decade).collect();
+        decades.sort_unstable_by(|one, other| other.cmp(one));
+        decades
+    }
+
     /// Decades that have movies, latest first. Includes the selected decade even if it has none, so that the form
     /// keeps it.
     pub(super) fn decades(&self) -> Vec<i32> {
-        let mut decades: Vec<i32> = self.listed_decades().map(|listed| listed.decade).collect();
+        let mut decades = self.decades_with_movies();
         let selected = self.decade();
         if !decades.contains(&selected) {
             decades.push(selected);

@@ -68,6 +68,7 @@ impl PageContext {
             models,
             explorer: state.explorer.is_some(),
             has_posters: state.posters.is_some(),
+            public_url: state.public_url.clone(),
         };
         if !page.is_learned() {
             // The formula ranks instead, and has no probabilities.

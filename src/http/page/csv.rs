@@ -20,6 +20,9 @@ use crate::http::state::HttpState;
 const PREDICTIONS: &str = concat!(include_str!("queries/csv_predictions.graphql"), include_str!("queries/csv.graphql"));
 const ADDITIONS: &str = concat!(include_str!("queries/csv_additions.graphql"), include_str!("queries/csv.graphql"));
 
+/// What a spreadsheet takes for the start of a formula, or skips in front of one.
+const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
 /// Maximum number of rows. A choice: more than people read, and little work for the service.
 const ROWS_MAX: usize = 2000;
 
@@ -122,7 +125,9 @@ async fn rows<E: Executor>(
 
 /// The rows as CSV, after a byte order mark: without it, Excel takes the text for one of another encoding.
 fn written(predictions: &[Prediction]) -> Result<Vec<u8>, csv::Error> {
-    let mut csv = csv::Writer::from_writer("\u{feff}".as_bytes().to_vec());
+    // Spreadsheets take a quoted number for a number. Quotes keep a text with another separator in its cell.
+    let mut csv =
+        csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer("\u{feff}".as_bytes().to_vec());
     let points = CRITERIA.map(|criterion| format!("{}_points", criterion.api.to_lowercase()));
     let first = ["rank", "title", "year", "directors", "genres", "score", "likelihood", "probability"];
     csv.write_record(first.into_iter().chain(points.iter().map(String::as_str)).chain(["tmdb_id", "imdb_id", "page"]))?;
@@ -147,10 +152,19 @@ fn written(predictions: &[Prediction]) -> Result<Vec<u8>, csv::Error> {
     csv.into_inner().map_err(|error| csv::Error::from(error.into_error()))
 }
 
-/// A text that a spreadsheet takes for a text: one that begins like a formula gets an apostrophe.
+/// Characters at which a cell may end, besides the comma. Quotes do not prevent that in a spreadsheet that splits at
+/// semicolons: all but those of the first field are then within a cell.
+const SEPARATORS: [char; 4] = [';', '\t', '\r', '\n'];
+
+/// A text that a spreadsheet takes for a text: what begins like a formula, in the cell or after a separator, gets an
+/// apostrophe.
 fn as_text(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    if is_formula { format!("'{text}") } else { text.to_owned() }
+    let cell = |cell: &str| {
+        let is_formula = cell.trim_start_matches([' ', '"']).starts_with(FORMULA_STARTS);
+        if is_formula { format!("'{cell}") } else { cell.to_owned() }
+    };
+    // Each part but the last ends with its separator.
+    text.split_inclusive(SEPARATORS).map(cell).collect()
 }
 
 #[cfg(test)]
@@ -162,7 +176,18 @@ mod tests {
         for formula in ["=HYPERLINK(\"http://evil.example\")", "+1", "-30-", "@home", "\tx", "＝1"] {
             assert_eq!(as_text(formula), format!("'{formula}"));
         }
-        for text in ["Heat", "", "1900", "'71"] {
+        let within = [
+            ("Heat;=1", "Heat;'=1"),
+            ("Heat; =1", "Heat;' =1"),
+            ("a\t@b", "a\t'@b"),
+            ("a\n-1", "a\n'-1"),
+            ("\"=1", "'\"=1"),
+            ("a;\"\"+1;b", "a;'\"\"+1;b"),
+        ];
+        for (formula, expected) in within {
+            assert_eq!(as_text(formula), expected);
+        }
+        for text in ["Heat", "", "1900", "'71", "Heat; and Dust", "Face-Off", "8½;", "a, = b"] {
             assert_eq!(as_text(text), text);
         }
     }

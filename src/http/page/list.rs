@@ -13,7 +13,8 @@ use super::chrome::{Chrome, FILTER_FIELDS, Tab, WEIGHT_FIELDS};
 use super::context::{PageContext, html};
 use super::criteria::{CRITERIA, Segment, segments};
 use super::numbers::{one_decimal, probability};
-use super::queries::{ADDITIONS, PREDICTIONS, Part, Prediction, Ranked, Ranking, run_query};
+use super::poster::Poster;
+use super::queries::{ADDITIONS, Named, PREDICTIONS, Part, Prediction, Ranked, Ranking, run_query};
 use crate::http::state::HttpState;
 
 /// `GET /`: candidates, by rank.
@@ -147,7 +148,15 @@ impl Prediction {
     }
 
     fn genres(&self) -> String {
-        self.movie.genres.iter().map(|genre| genre.name.as_str()).collect::<Vec<_>>().join(", ")
+        joined(&self.movie.genres)
+    }
+
+    fn directors(&self) -> String {
+        joined(&self.movie.directors)
+    }
+
+    fn poster(&self) -> Poster {
+        Poster::small(&self.movie.title, self.movie.poster_url.clone())
     }
 
     /// What is unusual about the data of the score; empty otherwise.
@@ -156,6 +165,10 @@ impl Prediction {
         let direct = (self.source == "DIRECT_QUERY").then(|| "computed on demand".to_owned());
         ratings.into_iter().chain(direct).collect::<Vec<_>>().join(" · ")
     }
+}
+
+fn joined(all: &[Named]) -> String {
+    all.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// A prediction without content, but with all parts that a row can have: one segment per criterion.

@@ -8,7 +8,9 @@ mod chrome;
 mod context;
 mod criteria;
 mod csv;
+mod decades;
 mod found_film;
+mod hit_rate;
 mod learned;
 mod list;
 mod model;
@@ -44,6 +46,7 @@ use super::trailing_slash::with_trailing_slashes;
 pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
     let pages = Router::new()
         .route("/", get(list::predictions::<E>))
+        .route("/decades", get(decades::get::<E>))
         .route("/additions", get(list::additions::<E>))
         .route("/validation", get(validation::all::<E>))
         .route("/validation/{decade}", get(validation::decade::<E>))
@@ -62,6 +65,7 @@ pub(super) fn routes<E: Executor>() -> Router<Arc<HttpState<E>>> {
         .layer(Extension(RateLimiter::new()))
         .layer(DefaultBodyLimit::max(timings::BODY_BYTES));
     let redirected = [
+        "/decades",
         "/additions",
         "/validation",
         "/validation/{decade}",

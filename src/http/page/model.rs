@@ -14,9 +14,8 @@ use super::chrome::{Chrome, Tab};
 use super::context::{PageContext, html};
 use super::learned::{LearnedKind, group_name};
 use super::model_charts::{CalibrationBin, Dot, FeatureBin, StepChart, calibration_dots, count, reach};
-use super::numbers::{or_dash, percent, signed};
+use super::numbers::{Interval, or_dash, percent, signed};
 use super::queries::run_query;
-use super::validation::Interval;
 use crate::http::state::HttpState;
 
 const MODEL: &str = include_str!("queries/model.graphql");

@@ -10,14 +10,14 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::chrome::{Chrome, Tab};
 use super::context::{PageContext, html, redirect};
 use super::criteria::{CRITERIA, Criterion, Segment, segments};
+use super::hit_rate::HitRate;
 use super::learned::{LearnedReason, ReasonBar, reason_bars};
 use super::numbers::{one_decimal, or_dash, probability, signed};
-use super::page_query::PageQuery;
 use super::poster::Poster;
 use super::problem::PageError;
 use super::queries::{Country, Named, Part, run_query};
@@ -26,6 +26,7 @@ use crate::graphql::OperationPipeline;
 use crate::http::state::HttpState;
 
 const MOVIE: &str = include_str!("queries/movie.graphql");
+const HIT_RATE: &str = include_str!("queries/hit_rate.graphql");
 
 /// Maximum number of profiles whose ranks the page shows. Each takes one alias and one root field of the query, and
 /// `DocumentLimits` allows 30 of each.
@@ -34,6 +35,17 @@ const PROFILES_MAX: usize = 25;
 #[derive(Deserialize)]
 struct PredictionData {
     prediction: Option<ExplainedPrediction>,
+}
+
+#[derive(Deserialize)]
+struct HitRateData {
+    prediction: Option<RatedPrediction>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RatedPrediction {
+    historical_hit_rate: Option<HitRate>,
 }
 
 #[derive(Deserialize)]
@@ -207,6 +219,8 @@ struct MoviePage {
     page: Chrome,
     explained: ExplainedPrediction,
     standings: Vec<(String, Standing)>,
+    /// `None` if the film has none, or the validation that it needs is not available.
+    hit_rate: Option<HitRate>,
 }
 
 /// `GET /films/{slug}`. Other names of the film (its global ID, an older title, an ID that it has had) redirect to its
@@ -220,22 +234,24 @@ pub(super) async fn get<E: Executor>(
     let result = async {
         let mut variables = context.query()?.selection_variables()?;
         variables.insert("by".to_owned(), json!({ "slug": slug }));
-        let result = run_query::<PredictionData, E>(&state.pipeline, MOVIE, variables).await?;
+        let result = run_query::<PredictionData, E>(&state.pipeline, MOVIE, variables.clone()).await?;
         let explained = result.data.prediction.ok_or_else(PageError::movie_not_found)?;
-        let standings = if explained.movie.slug == slug {
-            standings(&state.pipeline, &context.page, &slug).await?
-        } else {
-            Vec::new()
-        };
-        Ok((explained, standings, result.end))
+        if explained.movie.slug != slug {
+            return Ok((explained, Vec::new(), None, result.end));
+        }
+        let (standings, hit_rate) = tokio::join!(
+            standings(&state.pipeline, &context.page, &slug),
+            hit_rate(&state.pipeline, &explained, variables)
+        );
+        Ok((explained, standings?, hit_rate, result.end))
     };
     match result.await {
-        Ok((explained, _, end)) if explained.movie.slug != slug => {
+        Ok((explained, _, _, end)) if explained.movie.slug != slug => {
             (Extension(end), redirect(&format!("/films/{}", explained.movie.slug), query.as_deref())).into_response()
         }
-        Ok((explained, standings, end)) => {
+        Ok((explained, standings, hit_rate, end)) => {
             context.page.part_of = if explained.status == "LISTED" { Tab::Additions } else { Tab::Predictions };
-            let view = MoviePage { page: context.page, explained, standings };
+            let view = MoviePage { page: context.page, explained, standings, hit_rate };
             (Extension(end), html(StatusCode::OK, state.posters.as_ref(), &view)).into_response()
         }
         Err(problem) => context.fail(problem),
@@ -261,6 +277,20 @@ async fn standings<E: Executor>(
     let standing =
         |(index, name): (usize, &&str)| Some(((*name).to_owned(), predictions.remove(&format!("p{index}"))??));
     Ok(names.iter().enumerate().filter_map(standing).collect())
+}
+
+/// How often films of the movie's rank were on the list in past decades; `None` without a rank, under a learned ranking,
+/// and if it is not available: the page is complete without it.
+async fn hit_rate<E: Executor>(
+    pipeline: &OperationPipeline<E>,
+    explained: &ExplainedPrediction,
+    variables: Map<String, Value>,
+) -> Option<HitRate> {
+    if explained.rank.is_none() || explained.learned_score.is_some() {
+        return None;
+    }
+    let result = run_query::<HitRateData, E>(pipeline, HIT_RATE, variables).await.ok()?;
+    result.data.prediction?.historical_hit_rate.filter(|known| known.rate.is_some())
 }
 
 /// A query with one aliased prediction per profile; alias and variable of the first are `p0`.
@@ -318,7 +348,7 @@ impl MoviePage {
     /// The poster, or the tile in its place.
     fn poster(&self) -> Poster {
         let movie = &self.explained.movie;
-        Poster::new(&movie.title, movie.year, movie.poster_url.clone(), movie.poster_url_of_twice.clone())
+        Poster::large(&movie.title, movie.year, movie.poster_url.clone(), movie.poster_url_of_twice.clone())
     }
 
     /// The original title; `None` if it is the title.
@@ -395,8 +425,7 @@ impl MoviePage {
 
     /// Link to the list of the movie's decade.
     fn decade_link(&self) -> String {
-        let decade = self.explained.movie.decade.map(|decade| decade.to_string()).unwrap_or_default();
-        PageQuery { decade, ..self.page.query.on_first_page().without_filters() }.link("/")
+        self.page.predictions_link(self.explained.movie.decade)
     }
 
     fn reasons(&self) -> Vec<Reason> {

@@ -1,5 +1,25 @@
 //! Numbers as the page shows them.
 
+use serde::Deserialize;
+
+/// A confidence interval of a share.
+#[derive(Clone, Copy, Deserialize)]
+pub(super) struct Interval {
+    pub(super) low: f64,
+    pub(super) high: f64,
+}
+
+impl Interval {
+    pub(super) fn text(self) -> String {
+        format!("{:.0}–{:.0} %", self.low * 100.0, self.high * 100.0)
+    }
+}
+
+/// The x coordinate of a share on a chart of width 100.
+pub(super) fn chart_x(share: Option<f64>) -> Option<String> {
+    share.map(|share| format!("{:.1}", share * 100.0))
+}
+
 /// A number with one decimal.
 pub(super) fn one_decimal(number: f64) -> String {
     format!("{number:.1}")

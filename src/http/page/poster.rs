@@ -1,17 +1,26 @@
 //! Posters, and the tiles in their place.
 
-/// The poster of a film, or what stands in its place: a tile of the same size with the initial of the title and the year.
+/// The poster of a film, or what stands in its place: a tile of the same size with the initial of the title and, if it is
+/// large, the year.
 pub(super) struct Poster {
-    /// URL of the image, and of one with twice as many pixels in each direction.
-    pub(super) image: Option<(String, String)>,
+    /// URL of the image, and of one with twice as many pixels in each direction, where screens need it.
+    pub(super) image: Option<(String, Option<String>)>,
     pub(super) initial: String,
     pub(super) year: String,
+    /// In CSS pixels.
+    pub(super) size: (u32, u32),
 }
 
 impl Poster {
-    pub(super) fn new(title: &str, year: Option<i32>, image: Option<String>, twice: Option<String>) -> Self {
+    /// The poster on the page of a film.
+    pub(super) fn large(title: &str, year: Option<i32>, image: Option<String>, twice: Option<String>) -> Self {
         let year = year.map(|year| year.to_string()).unwrap_or_default();
-        Self { image: image.zip(twice), initial: initial(title), year }
+        Self { image: image.map(|image| (image, twice)), initial: initial(title), year, size: (342, 513) }
+    }
+
+    /// The poster in a row of a list, whose image has enough pixels for any screen. The year stands beside it.
+    pub(super) fn small(title: &str, image: Option<String>) -> Self {
+        Self { image: image.map(|image| (image, None)), initial: initial(title), year: String::new(), size: (26, 39) }
     }
 }
 

@@ -232,6 +232,7 @@ pub(super) struct Part {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Movie {
     pub(super) id: String,
     pub(super) slug: String,
@@ -239,4 +240,8 @@ pub(super) struct Movie {
     pub(super) year: Option<i32>,
     #[serde(default)]
     pub(super) genres: Vec<Named>,
+    #[serde(default)]
+    pub(super) directors: Vec<Named>,
+    #[serde(default)]
+    pub(super) poster_url: Option<String>,
 }

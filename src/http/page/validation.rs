@@ -12,9 +12,10 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::chrome::{Chrome, Tab};
+use super::chrome::{Chrome, LIST_FIELD, Tab};
 use super::context::{PageContext, html};
-use super::numbers::{one_decimal, or_dash, percent, signed};
+use super::hit_rate::HitRate;
+use super::numbers::{Interval, chart_x, one_decimal, or_dash, percent, signed};
 use super::problem::PageError;
 use super::queries::{Movie, run_query};
 use crate::graphql::OperationPipeline;
@@ -24,11 +25,8 @@ const VALIDATION: &str = include_str!("queries/validation.graphql");
 const COMPARISON: &str = include_str!("queries/comparison.graphql");
 const DECADE: &str = include_str!("queries/decade.graphql");
 
-/// The parameter that the list form replaces.
-const LIST_FIELD: &[&str] = &["list"];
-
 /// Basis of a validation: scores that do not depend on the target list.
-const BLIND: &str = "BLIND";
+pub(super) const BLIND: &str = "BLIND";
 /// Basis of a validation: the scores that predictions return.
 const PUBLISHED: &str = "AS_PUBLISHED";
 
@@ -39,35 +37,23 @@ struct ValidationData {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Validation {
+pub(super) struct Validation {
     snapshot_at: String,
-    overall: Tally,
+    pub(super) overall: Tally,
     hit_rates: Vec<HitRate>,
     eras: Vec<Tally>,
-    decades: Vec<Tally>,
-}
-
-/// How often films with these ranks were on the list.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HitRate {
-    first_rank: u32,
-    last_rank: Option<u32>,
-    movies: u32,
-    listed: u32,
-    rate: Option<f64>,
-    interval: Option<Interval>,
+    pub(super) decades: Vec<Tally>,
 }
 
 /// Figures of a decade, an era or all decades. Fields that a query does not select have default values.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Tally {
+pub(super) struct Tally {
     name: String,
-    decade: i32,
-    listed: u32,
+    pub(super) decade: i32,
+    pub(super) listed: u32,
     population: u32,
-    hits: u32,
+    pub(super) hits: u32,
     accuracy: Option<f64>,
     interval: Option<Interval>,
     expected_hits: Option<f64>,
@@ -81,18 +67,6 @@ struct Tally {
 struct Baseline {
     kind: String,
     accuracy: Option<f64>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-pub(super) struct Interval {
-    pub(super) low: f64,
-    pub(super) high: f64,
-}
-
-impl Interval {
-    pub(super) fn text(self) -> String {
-        format!("{:.0}–{:.0} %", self.low * 100.0, self.high * 100.0)
-    }
 }
 
 #[derive(Deserialize)]
@@ -180,7 +154,7 @@ pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, Raw
         // Fails if the context has a problem; the queries read the URL's query from `page`.
         context.query()?;
         let page = &context.page;
-        let (report, basis) = blind_if_possible::<ValidationData, E>(&state.pipeline, VALIDATION, page, None).await?;
+        let (report, basis) = validated(&state, page).await?;
         let published = if page.is_learned() {
             None
         } else {
@@ -188,7 +162,7 @@ pub(super) async fn all<E: Executor>(State(state): State<Arc<HttpState<E>>>, Raw
             Some(query_on_basis::<ValidationData, E>(&state.pipeline, VALIDATION, page, None, PUBLISHED).await?)
         };
         let compared = query_on_basis::<ComparisonData, E>(&state.pipeline, COMPARISON, page, None, basis).await?;
-        Ok((report.validation, basis, published.map(|data| data.validation), compared.profile_comparison))
+        Ok((report, basis, published.map(|data| data.validation), compared.profile_comparison))
     };
     match result.await {
         Ok((report, basis, published, comparison)) => {
@@ -220,6 +194,18 @@ pub(super) async fn decade<E: Executor>(
         }
         Err(problem) => context.fail(problem),
     }
+}
+
+/// The validation of all decades, with its basis: `BLIND`, or `AS_PUBLISHED` for lists without blind scores.
+///
+/// # Errors
+/// As [`run_query`].
+pub(super) async fn validated<E: Executor>(
+    state: &HttpState<E>,
+    page: &Chrome,
+) -> Result<(Validation, &'static str), PageError> {
+    let (data, basis) = blind_if_possible::<ValidationData, E>(&state.pipeline, VALIDATION, page, None).await?;
+    Ok((data.validation, basis))
 }
 
 /// Queries on the basis `BLIND`, or on `AS_PUBLISHED` if the API rejects `BLIND` with 400, as it does for lists without
@@ -263,11 +249,6 @@ async fn query_on_basis<T: DeserializeOwned, E: Executor>(
     Ok(run_query::<T, E>(pipeline, document, variables).await?.data)
 }
 
-/// The x coordinate of a share on a chart of width 100.
-fn chart_x(share: Option<f64>) -> Option<String> {
-    share.map(|share| format!("{:.1}", share * 100.0))
-}
-
 /// A decade with its accuracy on both bases.
 struct Row<'a> {
     tally: &'a Tally,
@@ -285,30 +266,8 @@ impl Row<'_> {
     }
 }
 
-impl HitRate {
-    fn ranks(&self) -> String {
-        match self.last_rank {
-            Some(last) => format!("{}–{last}", self.first_rank),
-            None => format!("from {}", self.first_rank),
-        }
-    }
-
-    fn rate(&self) -> String {
-        percent(self.rate)
-    }
-
-    fn rate_at(&self) -> Option<String> {
-        chart_x(self.rate)
-    }
-
-    fn counts(&self) -> String {
-        let range = self.interval.map_or(String::new(), |interval| format!(" · {}", interval.text()));
-        format!("{} of {}{range}", self.listed, self.movies)
-    }
-}
-
 impl Tally {
-    fn accuracy(&self) -> String {
+    pub(super) fn accuracy(&self) -> String {
         percent(self.accuracy)
     }
 
@@ -430,7 +389,7 @@ impl DecadePage {
 
     /// Link to the predictions of the decade.
     fn predictions_link(&self) -> String {
-        self.page.predictions_link(self.report.tally.decade)
+        self.page.predictions_link(Some(self.report.tally.decade))
     }
 
     /// The decades before and after this one, with their links.

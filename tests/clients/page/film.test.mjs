@@ -26,6 +26,37 @@ test("the poster is loaded from the server of the setting, without a referrer", 
   await close();
 });
 
+test("rows that scripts fill have the directors and posters of the server", async () => {
+  const { page, close } = await withPosters("/?decade=1990");
+  const rows = () => page.locator("#films > li").evaluateAll((all) => all.map((row) =>
+    row.querySelector(".what").innerHTML.replaceAll(/ (href|aria-hidden)="[^"]*"/g, "").replaceAll(/>\s+</g, "><").trim()
+      .replace(/<(\w+)([^>]*)>/, (_, name, attributes) => `<${name} ${attributes.match(/[\w-]+="[^"]*"/g).sort().join(" ")}>`)));
+  const server = await rows();
+  assert.equal(server.filter((row) => row.includes("/t/p/w92/poster.jpg")).length, 2);
+  assert.ok(server.some((row) => row.includes("Ada First")));
+  for (const profile of ["Cult Classic", "Balanced"]) {
+    await page.click(`[data-profile="${profile}"]`);
+    await page.waitForFunction((name) => document.querySelector("#taste").textContent === name, profile);
+  }
+  const filled = await rows();
+  assert.deepEqual([...filled].sort(), [...server].sort());
+  await page.reload();
+  await page.waitForSelector("html[data-ready]");
+  assert.deepEqual(await rows(), filled);
+  await close();
+});
+
+test("posters make no row higher: ten films in the first view of a desktop and five of a phone fit as before", async () => {
+  for (const width of [390, 820, 1440]) {
+    const { page, close } = await withPosters("/?decade=1990", { viewport: { width, height: 900 } });
+    const heights = () => page.locator("#films > li").evaluateAll((rows) => rows.map((row) => row.getBoundingClientRect().height));
+    const before = await heights();
+    await page.evaluate(() => document.querySelectorAll("#films .poster").forEach((poster) => poster.remove()));
+    assert.deepEqual(await heights(), before, `at ${width}`);
+    await close();
+  }
+});
+
 test("an old address leads to the readable one, in the dialog too", async () => {
   const { page, close } = await withPosters("/films/1-old-title?decade=1990");
   assert.match(page.url(), /\/films\/1-the-fall-of-ea\?decade=1990$/);

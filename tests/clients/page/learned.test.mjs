@@ -50,6 +50,22 @@ test("rows that scripts fill are those of the server", async () => {
   await close();
 });
 
+test("the first view shows ten films on a desktop and five on a phone, each reason on one line", async () => {
+  for (const [width, height, least] of [[1440, 900, 10], [390, 844, 5]]) {
+    const { page, close } = await opened("/?decade=1990&ranking=learned", { viewport: { width, height } });
+    await page.waitForFunction(() => document.querySelector("#accuracy").textContent);
+    // It is shown only while the films are generated.
+    await page.evaluate(() => document.querySelector(".banner")?.remove());
+    const visible = await page.locator("#films > li").evaluateAll((rows) =>
+      rows.filter((row) => row.getBoundingClientRect().bottom <= innerHeight).length);
+    assert.ok(visible >= least, `${visible} films at ${width} × ${height}`);
+    const lines = await page.locator("#films .main-reasons").evaluateAll((all) =>
+      all.slice(0, 5).map((text) => text.getBoundingClientRect().height / parseFloat(getComputedStyle(text).lineHeight)));
+    assert.ok(lines.every((count) => count < 1.1), lines.join());
+    await close();
+  }
+});
+
 test("a minimum probability filters", async () => {
   const { page, close } = await opened("/?decade=1990&ranking=learned");
   const all = await page.textContent("#count");
@@ -108,7 +124,7 @@ test("without scripts, links lead to the learned ranking, its model card and its
 for (const colorScheme of ["light", "dark"]) {
   test(`axe finds nothing on learned pages in ${colorScheme}`, async () => {
     const query = "ranking=learned";
-    for (const path of [`/?decade=1990&${query}`, `/model?${query}`, `/model?${query}-without-lists`, `/validation?${query}`]) {
+    for (const path of [`/?decade=1990&${query}`, `/decades?${query}`, `/model?${query}`, `/model?${query}-without-lists`, `/validation?${query}`]) {
       const { page, close } = await opened(path, { colorScheme, reducedMotion: "reduce" });
       assert.deepEqual(await violations(page), [], path);
       if (path.startsWith("/?")) {

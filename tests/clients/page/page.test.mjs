@@ -235,6 +235,64 @@ test("a change that failed is made later, though the list was scrolled to its en
   await close();
 });
 
+test("another list that the server rejects is refused, and not tried again", async () => {
+  const { page, wrong, close } = await opened("/");
+  let requests = 0;
+  await page.route("**/?*list=other_list*", (route) => {
+    requests += 1;
+    return route.fulfill({ status: 404, contentType: "text/html", body: '<section class="problem"><p>No such list.</p></section>' });
+  });
+  await filter(page, "list", "other_list");
+  await page.waitForSelector("#problem:not([hidden])");
+  assert.equal(await page.textContent("#problem-text"), "Could not show the other list. No such list.");
+  assert.equal(await page.isVisible("#again"), false);
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  assert.equal(await page.inputValue("[name=list]"), "1001_movies");
+  assert.equal(requests, 1);
+  wrong.length = 0;
+  await close();
+});
+
+test("while a film is open, the links of the list lead to the list", async () => {
+  const { page, close } = await opened("/");
+  await slide(page, "popular", 60);
+  await page.locator("#films a.title").first().click();
+  await page.waitForSelector("dialog[open] .sum");
+  await slide(page, "popular", 70);
+  await page.waitForFunction(() => document.querySelector("#reset").textContent.startsWith("Reset to"));
+  await page.waitForFunction(() => document.querySelector("#films a.title").search.includes("popular=70"));
+  const paths = await page.locator("#profiles a, #reset, .step[href], #rankings [data-ranking], [data-reset]").evaluateAll((links) =>
+    [...new Set(links.map(({ pathname }) => pathname))]);
+  assert.deepEqual(paths, ["/"]);
+  await close();
+});
+
+test("Ctrl and a click on a link that resets the list opens it in a new tab", async () => {
+  const { page, context, close } = await opened("/?q=none&genre=Comedy");
+  await page.waitForSelector("#empty:not([hidden])");
+  const tab = context.waitForEvent("page");
+  await page.click("text=Clear filters", { modifiers: ["ControlOrMeta"] });
+  await (await tab).waitForURL((url) => url.pathname === "/" && !url.search);
+  assert.match(page.url(), /q=none/);
+  await page.click("#tokens [data-drop=q]");
+  await page.waitForURL((url) => !url.search.includes("q="));
+  assert.equal(await page.locator("#elsewhere").isHidden(), true, "nothing is searched for");
+  await close();
+});
+
+test("a proxy that hides the readiness probe makes the page report no failure", async () => {
+  const hide = (page) => page.route("**/health/ready", (route) => route.fulfill({ status: 404, body: "hidden" }));
+  const { page, wrong, close } = await opened("/?decade=2020", { prepare: hide });
+  await page.waitForSelector("#live[data-state=live]");
+  const probed = page.waitForResponse("**/health/ready");
+  await page.evaluate(() => dispatchEvent(new Event("online")));
+  await (await probed).finished();
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
+  assert.equal(await page.getAttribute("#live", "data-state"), "live");
+  wrong.length = 0;
+  await close();
+});
+
 test("Forward takes a Back that failed back", async () => {
   const { page, wrong, close } = await opened("/");
   await filter(page, "genre", "Comedy");
@@ -304,7 +362,7 @@ test("sliders show shares that sum to 100, changes against the profile, and the 
   const base = await page.locator("#profiles a").evaluateAll((chips) =>
     chips.find((chip) => !chip.search.includes("profile=")).dataset.profile);
   await page.waitForSelector("#versus:not([hidden])");
-  assert.match(await page.textContent("#versus"), new RegExp(`^vs ${base}: ▲ \\d+ ▼ \\d+$`));
+  assert.match(await page.textContent("#versus"), new RegExp(`^vs \u2068${base}\u2069: ▲ \\d+ ▼ \\d+$`));
   await page.waitForFunction(() => /^Your weights would have found \d+ % of/.test(document.querySelector("#own").textContent));
   assert.match(await page.textContent("#accuracy"), /^Your weights would have found \d+ of the 14 films chosen before \(\d+ %; /);
   // The marks are those of the profile's ranks, also after a reload.
@@ -338,7 +396,7 @@ test("each row has the hit rate of its rank; rows that scripts fill are those of
   assert.match(await page.getAttribute("#films [data-field=rate]", "title"),
     /^Films ranked 1–\d+ in past decades: \d+ of \d+ were chosen$/);
   const rows = () => page.locator("#films > li").evaluateAll((all, count) => all.map((row) =>
-    [...row.querySelectorAll("a.title, [data-field=score], [data-field=rate]")].map((part) => part.textContent + part.title),
+    [...row.querySelectorAll("a.title, .meta, [data-field=score], [data-field=rate]")].map((part) => part.textContent + part.title),
   ).slice(0, count), FIRST);
   const server = await rows();
   const chosen = await page.getAttribute("#profiles [aria-current=true]", "data-profile");
@@ -350,6 +408,20 @@ test("each row has the hit rate of its rank; rows that scripts fill are those of
   await page.waitForSelector(`#profiles [data-profile="${chosen}"][aria-current=true]`);
   await rates();
   assert.deepEqual(await rows(), server);
+  await close();
+});
+
+test("rows on a phone name their numbers, and the page of a film says what its hit rate is derived from", async () => {
+  const { page, close } = await opened("/", { viewport: { width: 390, height: 844 } });
+  await page.waitForFunction(() => /\d %/.test(document.querySelector("#films [data-field=rate]").textContent));
+  const row = page.locator("#films > li").first();
+  assert.deepEqual(await row.locator(".of-formula > .label").allInnerTexts().then((all) => all.map((text) => text.trim().split(/ of |\n/)[0])), ["Score", "Hit rate"]);
+  for (const label of await row.locator(".of-formula > .label").all()) assert.ok((await label.boundingBox()).width > 20);
+  const tooltip = await row.locator("[data-field=rate]").getAttribute("title");
+  await row.locator("a.title").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open] .hit-rate");
+  assert.match(await page.textContent(".hit-rate"), new RegExp(`^Hit rate of this rank \\d+ %\\. ${tooltip}\\.$`));
   await close();
 });
 
@@ -372,7 +444,7 @@ test("a line shows where the list would end; not with filters, and not in decade
   const { page, close } = await opened("/");
   const line = page.locator("#films .cut");
   const rank = () => page.locator("#films > li:has(.cut)").getAttribute("data-rank");
-  assert.equal(await line.textContent(), "If the list takes 20 films of this decade, it ends here");
+  assert.equal(await line.textContent(), "If the list takes 20 more films of this decade, as many as it has now, it ends here");
   assert.equal(await rank(), "20");
   await page.click("#profiles a:nth-child(3)");
   await page.waitForURL(/profile=Critics/);
@@ -389,7 +461,7 @@ test("a line shows where the list would end; not with filters, and not in decade
   await close();
 });
 
-test("j and k move through the films, brackets through the decades; not while typing, and not if turned off", async () => {
+test("j and k move through the films, h, l and brackets through the decades; not while typing, and not if turned off", async () => {
   const { page, close } = await opened("/");
   const focused = () => page.evaluate(() => document.activeElement.textContent.trim());
   const all = await titles(page);
@@ -398,6 +470,10 @@ test("j and k move through the films, brackets through the decades; not while ty
   assert.equal(await focused(), all[1]);
   await page.keyboard.press("k");
   assert.equal(await focused(), all[0]);
+  await page.keyboard.press("h");
+  await page.waitForURL(/decade=1990/);
+  await page.keyboard.press("l");
+  await page.waitForURL(/decade=2020/);
   await page.keyboard.press("[");
   await page.waitForURL(/decade=1990/);
   assert.match(await page.textContent("h1"), /^\s*1990s films/);
@@ -410,8 +486,13 @@ test("j and k move through the films, brackets through the decades; not while ty
   await page.waitForURL(/q=/);
   assert.match(page.url(), /decade=2020/);
   await page.keyboard.press("Escape");
+  await page.locator("h1").click();
+  await page.keyboard.press("/");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "search-text");
+  await page.locator("h1").click();
   await page.keyboard.press("?");
   await page.waitForSelector("#keys[open]");
+  assert.match(await page.textContent("#keys dl"), /\/Search all films/);
   await page.uncheck("#use-keys");
   await page.keyboard.press("Escape");
   await page.keyboard.press("?");
@@ -504,9 +585,39 @@ test("validation shows the movies of a decade", async () => {
   await close();
 });
 
+test("all decades are on one page, with and without scripts, on a desktop and a phone", async () => {
+  for (const javaScriptEnabled of [true, false]) {
+    const { page, close } = await opened("/?profile=Balanced", { javaScriptEnabled, viewport: { width: 390, height: 844 } });
+    await page.click(".tabs >> text=Decades");
+    await page.waitForURL(/\/decades\?profile=Balanced$/);
+    if (javaScriptEnabled) await page.waitForSelector("html[data-ready]");
+    assert.deepEqual(await page.locator("#by-decade h2").allTextContents(), ["2020s", "1990s", "1950s"]);
+    assert.match(await page.locator("#by-decade li").first().textContent(), /^Rank 1.*2021Hit rate \d+ %$/s);
+    for (const width of [390, 820, 1440]) {
+      await page.setViewportSize({ width, height: 844 });
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `sideways at ${width}`);
+    }
+    await page.click(".profiles >> text=Cult Classic");
+    await page.waitForURL(/\/decades\?profile=Cult/);
+    // Not its first box, which is that of text for screen readers.
+    await page.click("[data-found='1990']", { position: { x: 40, y: 8 } });
+    await page.waitForSelector(javaScriptEnabled ? "dialog[open] #groups" : "#groups");
+    await page.goBack();
+    const film = page.locator("#by-decade [data-film]").first();
+    const title = await film.textContent();
+    await film.click();
+    await page.waitForSelector(javaScriptEnabled ? "dialog[open] .sum" : ".sum");
+    assert.equal(await page.textContent("#why-title"), title);
+    await page.goBack();
+    await page.click("[data-decade='1990']");
+    await page.waitForURL(/\/\?decade=1990&profile=Cult/);
+    await close();
+  }
+});
+
 for (const [colorScheme, forcedColors] of [["light", "none"], ["dark", "none"], ["light", "active"]]) {
   test(`axe finds nothing in ${colorScheme}${forcedColors === "active" ? " with forced colours" : ""}`, async () => {
-    for (const path of ["/", "/?popular=50&people=1", "/?genre=Comedy&q=film", "/additions?decade=1990", "/validation", "/validation/1990", "/?q=none", "/?decade=7"]) {
+    for (const path of ["/", "/?popular=50&people=1", "/?genre=Comedy&q=film", "/additions?decade=1990", "/decades", "/validation", "/validation/1990", "/?q=none", "/?decade=7"]) {
       const { page, wrong, close } = await opened(path, { colorScheme, forcedColors, reducedMotion: "reduce" });
       assert.deepEqual(await violations(page), [], path);
       if (path === "/") {

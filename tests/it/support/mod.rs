@@ -199,6 +199,7 @@ impl TestService {
             websocket_limiter: ConnectionLimiter::new(WebSocketLimits::default(), stop.clone()),
             data_dir: PathBuf::from("/nowhere"),
             posters: config.poster_base_url.clone(),
+            public_url: config.public_url.clone(),
             explorer: Some(Explorer::new(None, Some(graphql::sdl()))),
             runtime: Handle::current(),
         });
