@@ -9,7 +9,7 @@ use super::predictions::{ListStatus, PageRequest};
 use super::validation::TestedWeights;
 use super::{ServiceError, Services};
 use crate::cache::{DependencyScope, ReadMode};
-use crate::scoring::{Basis, Decade, Filter, Weights};
+use crate::scoring::{Basis, Filter, Weights};
 
 /// Number of concurrent loads. A choice: more loads at a time would delay requests more.
 const CONCURRENCY: usize = 2;

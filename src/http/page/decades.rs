@@ -20,7 +20,6 @@ use super::page_query::PageQuery;
 use super::problem::PageError;
 use super::queries::{Movie, QueryResult, run_query};
 use super::validation::{BLIND, Tally, Validation, validated};
-use crate::graphql::DEFAULT_DECADE;
 use crate::http::state::HttpState;
 
 /// Maximum number of decades, the latest ones. Each takes one alias and one root field of the query, and `DocumentLimits`
@@ -82,7 +81,7 @@ pub(super) async fn get<E: Executor>(State(state): State<Arc<HttpState<E>>>, Raw
         let mut decades: Vec<i32> = context.page.decades_with_movies().into_iter().take(DECADES_MAX).collect();
         if decades.is_empty() {
             // An operation must select something. The API rejects an unknown list; the catalogue may also be empty.
-            decades.push(DEFAULT_DECADE);
+            decades.push(context.page.frame.defaults.decade);
         }
         let (tops, validation) = tokio::join!(tops(&state, &context.page, &decades), validated(&state, &context.page));
         let mut result = tops?;
