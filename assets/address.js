@@ -8,7 +8,7 @@ const CRITERIA = {
   people: "peopleQuality",
 };
 export const WEIGHTS = Object.keys(CRITERIA);
-const FILTERS = ["genre", "country", "q", "min", "probability"];
+const FILTERS = ["genre", "country", "preferred", "q", "min", "probability"];
 const LEARNED = { learned: "LEARNED", "learned-without-lists": "LEARNED_WITHOUT_LISTS" };
 const OF_FORMULA = [...WEIGHTS, "profile", "min"]; // Parameters that a learned ranking does not have.
 const OF_LEARNED = ["ranking", "probability"];
@@ -117,6 +117,7 @@ export function variables(params, list = films()?.dataset.list) {
     result.filter = {
       genres: one("genre"),
       countries: one("country"),
+      preferredBy: params.get("preferred")?.toUpperCase() || null,
       titleContains: params.get("q") || null,
       minScore: !learned && params.get("min") ? Number(params.get("min")) : null,
       minProbability: learned && params.get("probability") ? Number(params.get("probability")) / 100 : null,

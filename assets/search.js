@@ -153,6 +153,8 @@ function onKey(event) {
   if (event.key === "Escape" && !list.hidden) {
     event.preventDefault();
     close();
+  } else if (event.key === "Escape" && !input.value) {
+    input.blur();
   } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
     if (list.hidden) later();
@@ -178,6 +180,8 @@ function open(item) {
   anchor.textContent = item.querySelector(".found-title").firstChild.textContent;
   anchor.hidden = true;
   close();
+  // A dialog gives the focus back when it is closed: then the keys of the page should work, not type.
+  input.blur();
   document.body.append(anchor);
   anchor.click();
   anchor.remove();

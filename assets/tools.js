@@ -292,6 +292,7 @@ function showTokens(params) {
   if (!tokens) return;
   const label = {
     q: (text) => `“${text}”`,
+    preferred: (text) => `Preferred by ${text}`,
     min: (text) => `Score ≥ ${text}`,
     probability: (text) => `Probability ≥ ${text} %`,
   };

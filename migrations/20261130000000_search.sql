@@ -41,6 +41,22 @@ CREATE INDEX IF NOT EXISTS folded_titles_unkeyed_index ON cinegraph.folded_title
 ALTER INDEX cinegraph.folded_titles_words_index ALTER COLUMN 1 SET STATISTICS 500;
 ALTER TABLE cinegraph.folded_titles ALTER COLUMN words SET STATISTICS 500;
 
+-- Parts of words, and words with a wrong letter, where the extension is there. In another application's database we
+-- do not
+-- create it.
+DO $$
+DECLARE
+    extension_schema name;
+BEGIN
+    SELECT n.nspname INTO extension_schema
+    FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm';
+    IF FOUND THEN
+        EXECUTE format('CREATE INDEX IF NOT EXISTS folded_titles_words_trgm_index ON cinegraph.folded_titles '
+                       'USING gin (words %I.gin_trgm_ops) WITH (fastupdate = off)', extension_schema);
+    END IF;
+END
+$$;
+
 -- As before; also a change of the original title.
 CREATE OR REPLACE FUNCTION cinegraph.queue_movies() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' SET jit = off AS $$

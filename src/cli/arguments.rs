@@ -225,7 +225,7 @@ impl FromStr for WeightsArg {
 
 /// Parses a decade, written as 1990 or 1990s.
 pub(super) fn decade(text: &str) -> Result<Decade, String> {
-    let year = text.trim_end_matches('s').parse().map_err(|_| format!("{text} is not a year"))?;
+    let year = text.strip_suffix('s').unwrap_or(text).parse().map_err(|_| format!("{text} is not a year"))?;
     Decade::starting(year).map_err(|error| {
         let first = year.checked_sub(year.rem_euclid(10)).and_then(|first| Decade::starting(first).ok());
         first.map_or_else(|| error.to_string(), |decade| format!("{error}; did you mean {}?", decade.year()))

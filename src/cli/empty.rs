@@ -57,7 +57,9 @@ pub(super) async fn no_predictions(
         (true, ..) => {
             anyhow!("the movies of the {decade} on {list}, {listed}, are not fully imported, and have no scores")
         }
-        (false, ..) => anyhow!("all movies of the {decade}, {listed}, are on {list} already; --confirmed ranks them"),
+        (false, ..) => {
+            anyhow!("the only movies of the {decade}, {listed}, are on {list} already; --confirmed ranks them")
+        }
     })
 }
 

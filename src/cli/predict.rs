@@ -156,8 +156,9 @@ async fn pages(api: &LocalApi, kind: Kind, args: &PredictArgs, decade: Decade, f
         let left = first - all.as_ref().map_or(0, |all| all.nodes.len());
         variables.insert("first".to_owned(), json!(i32::try_from(left).map_or(PAGE_MAX, |left| left.min(PAGE_MAX))));
         let mut page: Page = decoded(&api.query(&document, variables.clone()).await?)?;
-        if let Some(before) = all.take() {
-            page.nodes.splice(0..0, before.nodes);
+        if let Some(mut before) = all.take() {
+            before.nodes.append(&mut page.nodes);
+            page.nodes = before.nodes;
         }
         match &page.page_info {
             PageInfo { has_next_page: true, end_cursor: Some(cursor) } if page.nodes.len() < first => {

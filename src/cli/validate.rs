@@ -129,7 +129,7 @@ pub(super) async fn run(app: &App, mut args: ValidateArgs) -> anyhow::Result<()>
     } else if !is_empty {
         print(&format!("{}{}", criteria_note(&api.services).await?, printed(&rows)))?;
     }
-    let of = args.decade.map_or_else(|| "before the 2020s".to_owned(), |decade| format!("of the {decade}"));
+    let of = args.decade.map_or_else(|| "of the 1920s–2010s".to_owned(), |decade| format!("of the {decade}"));
     if is_empty { Err(nothing_to_validate(&api, args.ranking.list(), &of).await?) } else { Ok(()) }
 }
 

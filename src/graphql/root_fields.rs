@@ -21,13 +21,14 @@ enum Caching {
 }
 
 /// Every root field, by name. A unit test compares them with the schema.
-const FIELDS: [(&str, Caching); 33] = [
+const FIELDS: [(&str, Caching); 36] = [
     ("confirmedAdditions", Prediction),
     ("countries", Cacheable),
     ("createProfile", Uncacheable),
     ("criteriaWithoutData", Cacheable),
     ("dataOrigin", Cacheable),
     ("decadeValidation", Cacheable),
+    ("defaults", Cacheable),
     ("deleteList", Uncacheable),
     ("deleteProfile", Uncacheable),
     ("genres", Cacheable),
@@ -42,6 +43,8 @@ const FIELDS: [(&str, Caching); 33] = [
     ("moviesByIds", Cacheable),
     ("node", Cacheable),
     ("nodes", Cacheable),
+    ("people", Cacheable),
+    ("person", Cacheable),
     ("prediction", Prediction),
     ("predictionStream", Uncacheable),
     ("predictionUpdates", Uncacheable),

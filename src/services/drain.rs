@@ -67,8 +67,8 @@ impl Drain {
         let named = self.drain_named_movies().await?;
         let all = self.store.drain_all_movies(BATCH).await?;
         let folded = self.store.fold_queued_titles(TITLE_BATCH).await?;
-        // After the titles, from which the popularity of people is known.
-        let named_people = self.store.fold_added_names(NAME_BATCH).await?;
+        // After all titles, which have the votes by which people are ordered.
+        let named_people = !folded && self.store.fold_added_names(NAME_BATCH).await?;
         let renamed = self.store.raise_renamed().await?;
         Ok(match (named, all) {
             (Drained::Movies { movies: named, changed: named_changed }, Drained::Movies { movies, changed }) => {

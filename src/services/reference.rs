@@ -99,12 +99,13 @@ impl Reference {
     }
 }
 
-/// The default list among `lists`. `configured` are the target lists of the setting, in its order.
+/// The default list among `lists`, which contain `configured`, the target lists of the setting, in its order.
 fn default_list(lists: &[ListName], configured: &[String]) -> String {
-    let known = |key: &&String| lists.iter().any(|list| list.key == **key);
-    let chosen = || lists.iter().find(|list| list.is_target).map(|list| &list.key);
-    // Without any list, the name of the one that is missing.
-    configured.iter().find(known).or_else(chosen).or(configured.first()).cloned().unwrap_or_default()
+    let of_setting = configured.iter().filter_map(|key| lists.iter().find(|list| list.key == *key));
+    let mut targets = of_setting.chain(lists.iter().filter(|list| list.is_target));
+    // Without any movies on them, the first one.
+    let first = targets.clone().next();
+    targets.find(|list| list.is_filled_target).or(first).map(|list| list.key.clone()).unwrap_or_default()
 }
 
 impl ReferenceData {
@@ -229,7 +230,9 @@ impl ReferenceData {
             let default_decade = latest.and_then(Decade::of).unwrap_or(Decade::CURRENT);
             let value = Reference { lists, genres, countries, criteria, default_list, default_decade, country_ids };
             let bytes = estimated_size(&value, NAMES_BYTES);
-            Ok(Loaded { value, version_set, ttl: limits.profiles(), bytes, source: DataSource::Database })
+            // The first movies of a database give it a default decade, and raise no version of the reference data.
+            let ttl = if latest.is_some() { limits.profiles() } else { limits.negative() };
+            Ok(Loaded { value, version_set, ttl, bytes, source: DataSource::Database })
         };
         self.names.get((), load).await
     }

@@ -152,7 +152,10 @@ async fn all_scores(store: &Store, progress: &mut (dyn FnMut(Progress) + Send)) 
     if changes.changed > 0 {
         store.analyze_scores().await?;
     }
-    names(store, progress).await?;
+    // Searches may find former names until the next check; the scores count all the same.
+    if let Err(error) = names(store, progress).await {
+        tracing::warn!(%error, "names of people not checked");
+    }
     store.record_success(Task::ScoreRefresh).await?;
     Ok(Reconciled { changes, ..reconciled })
 }

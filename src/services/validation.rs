@@ -206,7 +206,8 @@ impl Validation {
     }
 
     /// How often movies of each rank were on the list: blind, in all decades that count in the overall accuracy and have
-    /// listed movies, but for `decade`, whose candidates are asked about. `None` while the list has no blind scores.
+    /// listed movies, but for `decade`, whose candidates are asked about. `None` while the list has no blind scores, and for
+    /// a decade before all of these.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if the snapshot cannot be loaded.
@@ -219,6 +220,10 @@ impl Validation {
         let found = async {
             let own = self.of_decade(list, decade, weights.clone(), Basis::Blind).await?;
             let report = self.of_all(list, weights, Basis::Blind).await?;
+            // Of the first decades of cinema, lists choose hardly any movies, whatever their rank.
+            if report.pooled().all(|other| decade < other.decade) {
+                return Ok(None);
+            }
             let others = report.pooled().filter(|other| other.decade != decade && other.has_listed());
             Ok(Some(HitRates { own, others: RankBand::of(others) }))
         };

@@ -35,7 +35,7 @@ enum WarmTarget {
     Validation(String, Weights),
 }
 
-/// Loads the first page of the site: the current decade under the default profile, for every target list.
+/// Loads the first page of the site: the default decade under the default profile, for every target list.
 ///
 /// # Errors
 /// As [`Services::select_profile`], and as the requests for lists and predictions.
@@ -47,7 +47,7 @@ pub async fn warm_first(services: &Services) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// Loads the predictions of the current decade for every target list under every active profile, then the validations of
+/// Loads the predictions of the default decade for every target list under every active profile, then the validations of
 /// all decades. Fresh entries cost one lookup.
 ///
 /// # Errors

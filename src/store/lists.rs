@@ -24,6 +24,8 @@ pub struct ListName {
     pub updated_at: Option<DateTime<Utc>>,
     /// Whether it is a target list.
     pub is_target: bool,
+    /// Whether it is a target list with movies.
+    pub is_filled_target: bool,
 }
 
 /// A movie of a list.

@@ -112,7 +112,7 @@ impl Store {
         let mut statement = self.statement(QueryName::MovieId).await?;
         let row = sqlx::query_scalar!(
             "SELECT id FROM public.movies
-             WHERE id = $1 OR tmdb_id = $2 OR imdb_id = $3
+             WHERE id = $1 OR tmdb_id = $2 OR imdb_id = nullif($3, '')
                 OR id = (SELECT movie_id FROM cinegraph.former_movie_ids WHERE id = $1)
                 OR id = (SELECT movie_id FROM cinegraph.former_tmdb_ids WHERE tmdb_id = $2)
              ORDER BY tmdb_id IS NOT DISTINCT FROM $2 DESC, id LIMIT 1",

@@ -91,7 +91,7 @@ impl Store {
         };
         let mut statement = self.statement(QueryName::PeopleById).await?;
         let row = sqlx::query_scalar!(
-            "SELECT id FROM public.people WHERE tmdb_id = $1 OR imdb_id = $2 ORDER BY id LIMIT 1",
+            "SELECT id FROM public.people WHERE tmdb_id = $1 OR imdb_id = nullif($2, '') ORDER BY id LIMIT 1",
             tmdb,
             imdb
         );

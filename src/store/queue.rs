@@ -116,9 +116,11 @@ impl Store {
             r#"SELECT EXISTS (SELECT FROM cinegraph.score_refresh_queue) OR EXISTS (SELECT FROM cinegraph.title_queue)
                       OR EXISTS (SELECT FROM cinegraph.name_changes)
                       OR EXISTS (SELECT FROM cinegraph.folded_titles WHERE keyed IS DISTINCT FROM title)
-                      OR EXISTS (SELECT FROM public.people
-                                 WHERE id > coalesce((SELECT max(person_id) FROM cinegraph.folded_names),
-                                                     -9223372036854775808)) AS "any!""#
+                      OR EXISTS (SELECT FROM public.people AS p
+                                 WHERE p.id > coalesce((SELECT max(person_id) - 1000 FROM cinegraph.folded_names),
+                                                       -9223372036854775808)
+                                   AND p.name IS NOT NULL
+                                   AND NOT EXISTS (SELECT FROM cinegraph.folded_names AS f WHERE f.person_id = p.id)) AS "any!""#
         )
         .fetch_one(statement.connection())
         .await;

@@ -32,6 +32,9 @@ const MOVIE_FILTERS: &str = "AND ($10::date IS NULL OR t.released BETWEEN $10 AN
    AND ($12::bigint IS NULL OR (SELECT true FROM public.movie_genres AS g
                                 WHERE g.movie_id = t.movie_id AND g.genre_id = $12 LIMIT 1))";
 
+/// People who were deleted since their names were checked are left out. With LIMIT for the same reason.
+const PEOPLE_FILTER: &str = "AND (SELECT true FROM public.people AS p WHERE p.id = t.person_id LIMIT 1)";
+
 /// Lowest kind of the matches that only the index of trigrams finds.
 const SIMILAR: i32 = 3;
 
@@ -42,9 +45,10 @@ static MOVIES: LazyLock<Searched> = LazyLock::new(|| Searched {
 });
 
 static PEOPLE: LazyLock<Searched> = LazyLock::new(|| Searched {
+    // A name of its own would have more series of metrics than a metric may have.
     query_name: QueryName::PeopleById,
     trigram_index: "cinegraph.folded_names_words_trgm_index",
-    statements: statements("cinegraph.folded_names", "person_id", "NULL::text", ""),
+    statements: statements("cinegraph.folded_names", "person_id", "NULL::text", PEOPLE_FILTER),
 });
 
 /// What a search looks into.
@@ -311,7 +315,9 @@ impl MovieSearch {
             MovieOrder::Relevance if self.text.is_some() => SearchText::is_place(order),
             MovieOrder::Relevance => order.parse::<i32>().is_ok(),
             MovieOrder::Title => true,
-            MovieOrder::Newest | MovieOrder::Oldest => order.parse::<NaiveDate>().is_ok_and(|date| date.year() >= 1),
+            MovieOrder::Newest | MovieOrder::Oldest => {
+                order.parse::<NaiveDate>().is_ok_and(|date| (1..=9999).contains(&date.year()))
+            }
         }
     }
 

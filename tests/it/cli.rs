@@ -381,7 +381,7 @@ async fn empty_results_say_why_and_fail(pool: PgPool) {
             &["predict", "--decade", "1990", "--confirmed", "--list", "own"],
             "no movies of the 1990s are on own; there are some of the 2020s",
         ),
-        (&["validate", "--list", "own", "--basis", "as-published"], "no movies before the 2020s are on own"),
+        (&["validate", "--list", "own", "--basis", "as-published"], "no movies of the 1920s–2010s are on own"),
         (&["film", "xyzzy", "plugh"], "no movie has a title like \"xyzzy plugh\""),
         (&["film", "--id", "99"], "no movie has the id \"99\""),
     ] {
@@ -394,7 +394,7 @@ async fn empty_results_say_why_and_fail(pool: PgPool) {
     printed(&url, &["refresh", "all"]);
     fails(
         &["predict", "--decade", "1990"],
-        "all movies of the 1990s, 20, are on 1001_movies already; --confirmed ranks them",
+        "the only movies of the 1990s, 20, are on 1001_movies already; --confirmed ranks them",
     );
 }
 

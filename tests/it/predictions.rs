@@ -93,9 +93,26 @@ async fn a_filter_narrows_the_page_and_leaves_the_ranks(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn movies_that_critics_or_audiences_prefer_are_found(pool: PgPool) {
+    let service = TestService::on(pool).await;
+    for (title, rating, review) in [("Critics", 6.0, 95.0), ("Both", 8.0, 80.0), ("Audiences", 8.5, 30.0)] {
+        let movie = Movie::new(title).released("2021-01-01").rated(rating, rating).reviewed(review, review);
+        movie.insert(&service.pool).await;
+    }
+    Movie::new("Unreviewed").released("2021-01-01").rated(9.0, 9.0).insert(&service.pool).await;
+    service.refresh().await;
+    for (by, expected) in [("CRITICS", "Critics"), ("AUDIENCES", "Audiences")] {
+        let query = format!(
+            "{{ predictions(filter: {{ preferredBy: {by} }}) {{ totalCount nodes {{ movie {{ title }} }} }} }}"
+        );
+        let expected = json!({ "totalCount": 1, "nodes": [{ "movie": { "title": expected } }] });
+        assert_eq!(service.data(&query).await["predictions"], expected);
+    }
+}
+
+#[sqlx::test(migrations = false)]
 async fn list_and_decade_are_by_default_those_of_the_data(pool: PgPool) {
-    let service =
-        TestService::configured(pool, "CINEGRAPH_TARGET_LISTS", "[\"missing\", \"afi\", \"1001_movies\"]").await;
+    let service = TestService::configured(pool, "CINEGRAPH_TARGET_LISTS", "missing, afi, 1001_movies").await;
     for (title, day, list) in
         [("Old", "1950-01-01", "afi"), ("Candidate", "1977-01-01", "1001_movies"), ("Announced", "2999-01-01", "afi")]
     {

@@ -30,7 +30,7 @@ pub use eras::{Era, pooled_decade};
 pub use likelihood::likelihood;
 pub use person_quality::{PersonRecord, person_quality};
 pub use rank_bands::RankBand;
-pub use ranking::{Filter, Membership, Page, Place, Ranking, Standing};
+pub use ranking::{Filter, Membership, Page, Place, PreferredBy, Ranking, Standing};
 pub use score_formula::{Contribution, FORMULA_VERSION, Inputs, ScoreVector};
 pub use search_text::{is_article, one_edit_patterns, search_key, without_article};
 pub use title_folding::fold_title;

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecadeColumns, MovieId, ScoreColumns, Weights};
+use super::{DecadeColumns, MovieId, ScoreColumns, ScoreVector, Weights};
 
 /// Sort key of a movie in a ranking: the higher score comes first, and among equal scores the lower id, so that there
 /// are no ties.
@@ -42,6 +42,31 @@ pub enum Membership<'a> {
     NotOn(&'a str),
 }
 
+/// Who likes a movie better: critics, or audiences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreferredBy {
+    /// Its critical acclaim is higher than its popular opinion.
+    Critics,
+    /// Its popular opinion is higher than its critical acclaim.
+    Audiences,
+}
+
+impl PreferredBy {
+    /// Minimum difference of the two criteria, which are 0 to 1. A choice: one and a half points of a rating of 10.
+    const DIFFERENCE: f64 = 0.15;
+
+    /// Whether the criteria of a movie differ so. A criterion of 0 stands for no rating, with which none can differ.
+    // The order of the vector is that of `Criterion`.
+    fn is_of(self, vector: ScoreVector) -> bool {
+        let [popular, critical, ..] = vector.0;
+        let lead = match self {
+            Self::Critics => critical - popular,
+            Self::Audiences => popular - critical,
+        };
+        popular > 0.0 && critical > 0.0 && lead >= Self::DIFFERENCE
+    }
+}
+
 /// Conditions that a movie must meet to be on a page. `None` is no condition. A movie that meets them keeps its rank
 /// among all movies of the ranking.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,6 +79,8 @@ pub struct Filter {
     pub countries: Option<Vec<u32>>,
     /// Original language, in upper or lower case.
     pub language: Option<String>,
+    /// Who likes it better.
+    pub preferred_by: Option<PreferredBy>,
     /// Text that the title contains. Both are compared in folded form.
     pub title: Option<String>,
     /// Earliest release day.
@@ -212,6 +239,7 @@ impl Ranking {
                 && filter.released_to.is_none_or(|last| day <= last)
                 && any_of(&filter.genres, attributes.genres.of(row))
                 && any_of(&filter.countries, attributes.countries.of(row))
+                && filter.preferred_by.is_none_or(|by| by.is_of(decade.scores.vector(row)))
                 && in_language.as_ref().is_none_or(|in_language| in_language(row))
                 && titled.as_ref().is_none_or(|rows| rows.binary_search(&row).is_ok())
         };
@@ -323,6 +351,12 @@ mod tests {
         movies.sort_by(|a, b| b.1.total_cmp(&a.1).then(columns.id(a.0).cmp(&columns.id(b.0))));
         let passes = |row: usize, score: f64| {
             filter.min_score.is_none_or(|min| score >= min)
+                && filter.preferred_by.is_none_or(|by| {
+                    let [popular, critical, ..] = columns.vector(row).0;
+                    let (more, less) =
+                        if by == PreferredBy::Critics { (critical, popular) } else { (popular, critical) };
+                    less > 0.0 && more - less >= 0.15
+                })
                 && filter.genres.as_ref().is_none_or(|genres| genres.contains(&decade.attributes.genres.of(row)[0]))
         };
         let ranked = movies.into_iter().enumerate().map(|(i, (row, score))| (row, score, i + 1));
@@ -347,8 +381,9 @@ mod tests {
             size in 1..7_usize,
             genres in prop::option::of(prop::collection::vec(0..3_u32, 0..3)),
             min_score in prop::option::of(0.0..80.0_f64),
+            preferred_by in prop::option::of(prop_oneof![Just(PreferredBy::Critics), Just(PreferredBy::Audiences)]),
         ) {
-            let filter = Filter { min_score, genres, ..Filter::default() };
+            let filter = Filter { min_score, genres, preferred_by, ..Filter::default() };
             let ranking = Ranking::of(&decade.scores, weights, Membership::NotOn("a list"));
             let whole = sorted(&decade, weights, &filter);
             let (mut walked, mut after) = (Vec::new(), None);

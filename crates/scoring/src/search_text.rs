@@ -18,7 +18,7 @@ const ARTICLES: [&str; 12] = ["the", "a", "an", "le", "la", "les", "el", "los", 
 /// `Schindler's` is `schindlers`. `&` is the word `and`. A text without any letter or digit is kept as it is, such as `???`.
 ///
 /// The database stores keys, so a change of this function needs a migration that clears `keyed` in
-/// `cinegraph.folded_titles`.
+/// `cinegraph.folded_titles` and empties `cinegraph.folded_names`.
 ///
 /// ```
 /// # use cinegraph_scoring::search_key;

@@ -15,7 +15,7 @@ use unicode_normalization::UnicodeNormalization;
 /// `d`, `æ` is `ae`, `þ` is `th`. Folding a folded text changes nothing.
 ///
 /// The database stores folded titles, so a change of this function needs a migration that empties
-/// `cinegraph.folded_titles` and queues every title.
+/// `cinegraph.folded_titles` and `cinegraph.folded_names`, and queues every title.
 ///
 /// ```
 /// # use cinegraph_scoring::fold_title;

@@ -11,7 +11,8 @@ const pages = relayStylePagination((args) => Object.keys(args ?? {}).filter((nam
 const cache = new InMemoryCache({
   possibleTypes: { Node: ["Movie", "Person", "Prediction", "Profile"] },
   typePolicies: {
-    Query: { fields: { predictions: pages, confirmedAdditions: pages, movies: pages } },
+    Query: { fields: { predictions: pages, confirmedAdditions: pages, movies: pages, people: pages } },
+    Person: { fields: { movies: pages } },
     Movie: { fields: { credits: pages } },
     MovieList: { merge: true, fields: { movies: pages } },
     DecadeValidation: { merge: true, fields: { hitMovies: pages, missedMovies: pages, falsePositives: pages } },

@@ -73,7 +73,7 @@ impl PeopleQueries {
     /// People that a text finds: whole names first, then names that begin with the text, that have words which begin with its
     /// words, that contain its words, and that differ in one letter; the last two only if the database has the extension
     /// `pg_trgm`. Within these, the people whose movies have the most votes come first. A person who was added is found within
-    /// a second or so, a changed name after the nightly check of all scores.
+    /// seconds; changed names and numbers of votes count after the nightly check of all scores.
     #[graphql(complexity = "complexity::RANKING + complexity::items(first) * child_complexity")]
     async fn people(
         &self,

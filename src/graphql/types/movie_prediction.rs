@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::connection::{self, ConnectionNameType, EdgeNameType, EmptyFields};
 use async_graphql::{Context, ID, MergedObject, Object, OutputType, SimpleObject};
-use chrono::Datelike;
+use chrono::{Datelike, NaiveDate};
 use futures_util::FutureExt;
 
 use super::date::{Date, Timestamp};
@@ -258,7 +258,7 @@ impl Movie {
     }
 
     /// Credited people, each once: directors, then the cast in billing order, then the rest of the crew.
-    #[graphql(complexity = "complexity::items(first) * child_complexity")]
+    #[graphql(complexity = "complexity::SUBLIST + complexity::items(first) * child_complexity")]
     async fn people(
         &self,
         ctx: &Context<'_>,
@@ -485,8 +485,8 @@ impl Prediction {
 
     /// How often movies with the rank of this one were on the list in past decades: an estimate of its chance. The rank is
     /// that among all movies of its decade, so it may be lower than `rank`, which is among the candidates. The decade of
-    /// the movie itself does not count. Null if the movie has no rank, no past decade has as many movies, or the list is
-    /// no target list with blind scores.
+    /// the movie itself does not count. Null if the movie has no rank or was released before 1920, no past decade has as many
+    /// movies, or the list is no target list with blind scores.
     async fn historical_hit_rate(&self, ctx: &Context<'_>) -> Result<Option<HitRate>, ApiError> {
         let Some(rank) = self.scored.rank else { return Ok(None) };
         let context = context(ctx);
@@ -699,7 +699,10 @@ impl Filmography {
         let after = match after {
             // Of an undated movie.
             Some((day, id)) if day.is_empty() => Some((None, id)),
-            Some((day, id)) => Some((Some(day.parse().map_err(|_| ApiError::bad_input("after", INVALID_CURSOR))?), id)),
+            Some((day, id)) => {
+                let day = day.parse().ok().filter(|day: &NaiveDate| (1..=9999).contains(&day.year()));
+                Some((Some(day.ok_or_else(|| ApiError::bad_input("after", INVALID_CURSOR))?), id))
+            }
             None => None,
         };
         let page = FilmographyPage { person, after, size: first + 1 };
@@ -760,6 +763,7 @@ struct FilmographyEdgeFields {
 #[Object]
 impl FilmographyEdgeFields {
     /// Jobs and characters of the person in this movie. For an unknown one: "Cast", the department or "Crew".
+    #[graphql(complexity = "complexity::SUBLIST")]
     async fn roles(&self, ctx: &Context<'_>) -> Result<Vec<String>, ApiError> {
         let credits = context(ctx).load(MovieCredits(self.movie)).await?;
         let credits = credits.as_ref().map_or(&[][..], |credits| credits.as_slice());

@@ -1,12 +1,12 @@
 //! The filter of a page of predictions: validation and conversion to domain values.
 
-use async_graphql::InputObject;
+use async_graphql::{Enum, InputObject};
 
 use super::date::Date;
 use crate::graphql::context::{RankingParams, RequestContext};
 use crate::graphql::error::ApiError;
 use crate::graphql::unknown_name::unknown_name;
-use crate::scoring::{Filter, fold_title};
+use crate::scoring::{self, Filter, fold_title};
 use crate::services::import::{language_code, language_name};
 
 /// Maximum number of names in one condition. A choice: more than anyone selects, and few enough to look up all of them.
@@ -31,6 +31,9 @@ pub(in crate::graphql) struct PredictionFilter {
     countries: Option<Vec<String>>,
     /// Matches movies with this original language, an ISO 639-1 code such as "en"; case does not matter.
     original_language: Option<String>,
+    /// Matches movies that critics like better than audiences, or the reverse: their critical acclaim and their popular opinion
+    /// differ by 15 of 100 points or more. Movies without ratings of both do not match.
+    preferred_by: Option<PreferredBy>,
     /// Matches movies whose title contains this text of at most 200 characters. Case, accents and the Unicode form, such
     /// as full-width letters, do not matter.
     title_contains: Option<String>,
@@ -38,6 +41,16 @@ pub(in crate::graphql) struct PredictionFilter {
     released_from: Option<Date>,
     /// Matches movies released on this day or earlier.
     released_to: Option<Date>,
+}
+
+/// Who likes a movie better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "scoring::PreferredBy")]
+enum PreferredBy {
+    /// Critics.
+    Critics,
+    /// Audiences.
+    Audiences,
 }
 
 /// A filter with the IDs of its names.
@@ -96,6 +109,7 @@ impl PredictionFilter {
             genres,
             countries,
             language: self.original_language,
+            preferred_by: self.preferred_by.map(Into::into),
             // Folded here, before the filter becomes part of a cache key, so that texts with the same folded form share
             // an entry.
             title: self.title_contains.as_deref().map(fold_title),

@@ -7,7 +7,7 @@ use super::criteria::{CRITERIA, Criterion};
 use super::learned::{LearnedKind, Models, RankingChoice, Summary};
 use super::numbers::whole_percentages;
 use super::page_query::PageQuery;
-use super::queries::{Frame, ListDecade, Profile};
+use super::queries::{Frame, ListDecade, PageInfo, Profile};
 
 /// Parameters that the weights form replaces. They include `profile` and `ranking`, because a URL has custom weights, a
 /// profile or a learned ranking; `probability` belongs to the latter.
@@ -15,7 +15,8 @@ pub(super) const WEIGHT_FIELDS: &[&str] =
     &["popular", "critical", "industry", "cultural", "people", "profile", "ranking", "probability"];
 
 /// Parameters that the filter form replaces.
-pub(super) const FILTER_FIELDS: &[&str] = &["decade", "list", "genre", "country", "q", "min", "probability"];
+pub(super) const FILTER_FIELDS: &[&str] =
+    &["decade", "list", "genre", "country", "preferred", "q", "min", "probability"];
 
 /// The parameter that the list form of a page without filters replaces.
 pub(super) const LIST_FIELD: &[&str] = &["list"];
@@ -205,6 +206,11 @@ impl Chrome {
         }
     }
 
+    /// Whether custom weights rank.
+    pub(super) fn is_custom(&self) -> bool {
+        self.query.has_custom_weights() && !self.is_learned()
+    }
+
     /// What ranks: the profile, the weights or the learned ranking.
     pub(super) fn ranking_name(&self) -> &str {
         if let Some(learned) = self.learned() {
@@ -287,6 +293,7 @@ impl Chrome {
                 let mut countries = self.frame.countries.iter();
                 countries.find(|country| country.code == value).map_or(value, |country| &country.name).to_owned()
             }
+            "preferred" => format!("Preferred by {value}"),
             "q" => format!("“{value}”"),
             "min" => format!("Score ≥ {value}"),
             "probability" => format!("Probability ≥ {value} %"),
@@ -337,6 +344,17 @@ impl Chrome {
             item if item == self.part_of => "true",
             _ => "",
         }
+    }
+
+    /// Link to the next page of the list at `path`; `None` on the last one.
+    pub(super) fn next(&self, info: &PageInfo, path: &str) -> Option<String> {
+        let cursor = info.end_cursor.as_deref().filter(|_| info.has_next_page)?;
+        Some(self.query.next(cursor).link(path))
+    }
+
+    /// Link to the previous page of the list at `path`; `None` on the first one.
+    pub(super) fn previous(&self, path: &str) -> Option<String> {
+        (!self.query.after.is_empty()).then(|| self.query.previous().link(path))
     }
 
     pub(super) fn person_link(&self, slug: &str) -> String {

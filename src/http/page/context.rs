@@ -58,7 +58,8 @@ impl PageContext {
         };
         // It fails for an unknown list or without the database: then so do the queries of the page itself.
         let models = models.map(|result| result.data).unwrap_or_default();
-        let retry_link = query.link(tab.path());
+        // A cursor of a page outside the navigation is of no other page.
+        let retry_link = if tab == Tab::None { query.on_first_page().link("/") } else { query.link(tab.path()) };
         let query = PageQuery { defaults: frame.defaults.clone(), ..query };
         let mut page = Chrome {
             tab,

@@ -66,17 +66,12 @@ struct ListPage {
 }
 
 impl ListPage {
-    /// Link to the next page; `None` on the last one.
     fn next(&self) -> Option<String> {
-        let info = &self.ranking.page_info;
-        let cursor = info.end_cursor.as_deref().filter(|_| info.has_next_page)?;
-        Some(self.page.query.next(cursor).link(self.page.path()))
+        self.page.next(&self.ranking.page_info, self.page.path())
     }
 
-    /// Link to the previous page; `None` on the first one.
     fn previous(&self) -> Option<String> {
-        let query = &self.page.query;
-        (!query.after.is_empty()).then(|| query.previous().link(self.page.path()))
+        self.page.previous(self.page.path())
     }
 
     /// The cursor after which the scripts continue the list; empty on the last page.

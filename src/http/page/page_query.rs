@@ -42,6 +42,9 @@ pub(super) struct PageQuery {
     pub(super) genre: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) country: String,
+    /// Who likes the films better: `critics` or `audiences`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) preferred: String,
     /// Text that titles must contain.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) q: String,
@@ -111,7 +114,9 @@ impl PageQuery {
     }
 
     pub(super) fn has_filter(&self) -> bool {
-        [&self.genre, &self.country, &self.q, &self.min, &self.probability].iter().any(|text| !text.is_empty())
+        [&self.genre, &self.country, &self.preferred, &self.q, &self.min, &self.probability]
+            .iter()
+            .any(|text| !text.is_empty())
     }
 
     /// GraphQL variables of a search for films of all years.
@@ -158,12 +163,19 @@ impl PageQuery {
         variables.insert("decade".to_owned(), self.decade()?.into());
         if self.has_filter() {
             let one = |text: &str| if text.is_empty() { Value::Null } else { json!([text]) };
+            let preferred = match self.preferred.as_str() {
+                "" => Value::Null,
+                "critics" => "CRITICS".into(),
+                "audiences" => "AUDIENCES".into(),
+                _ => return Err(PageError::invalid_link("preferred")),
+            };
             let title = if self.q.is_empty() { Value::Null } else { self.q.as_str().into() };
             let filter = json!({
                 "minScore": parse_number("min", &self.min)?,
                 "minProbability": parse_number("probability", &self.probability)?.map(|percent| percent / 100.0),
                 "genres": one(&self.genre),
                 "countries": one(&self.country),
+                "preferredBy": preferred,
                 "titleContains": title,
             });
             variables.insert("filter".to_owned(), filter);
@@ -238,6 +250,7 @@ impl PageQuery {
         let all = [
             ("genre", &self.genre, Self { genre: none(), ..first.clone() }),
             ("country", &self.country, Self { country: none(), ..first.clone() }),
+            ("preferred", &self.preferred, Self { preferred: none(), ..first.clone() }),
             ("q", &self.q, Self { q: none(), ..first.clone() }),
             ("min", &self.min, Self { min: none(), ..first.clone() }),
             ("probability", &self.probability, Self { probability: none(), ..first }),
@@ -250,7 +263,7 @@ impl PageQuery {
     pub(super) fn without_filters(&self) -> Self {
         let none = String::new;
         let partial = Self { genre: none(), country: none(), q: none(), ..self.clone() };
-        Self { min: none(), probability: none(), ..partial }
+        Self { preferred: none(), min: none(), probability: none(), ..partial }
     }
 
     /// The link to `path` in this state.

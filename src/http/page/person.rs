@@ -67,6 +67,10 @@ impl PersonPage {
         format!("/people/{}", self.person.slug)
     }
 
+    fn canonical(&self) -> String {
+        self.path()
+    }
+
     /// What is known of the person's life, in short texts.
     fn life(&self) -> Vec<String> {
         let Person { birthday, deathday, place_of_birth, known_for_department, .. } = &self.person;
@@ -83,24 +87,21 @@ impl PersonPage {
     /// Names and addresses of the person's pages elsewhere.
     fn links_out(&self) -> Vec<(&'static str, String)> {
         // A host application may have stored another text in place of the ID, which must not become part of a link.
-        let is_imdb_id =
-            |id: &&String| id.strip_prefix("nm").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_imdb_id = |id: &&String| {
+            let digits = id.strip_prefix("nm").unwrap_or_default();
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        };
         let imdb = self.person.imdb_id.as_ref().filter(is_imdb_id);
         let imdb = imdb.map(|id| ("IMDb", format!("https://www.imdb.com/name/{id}/")));
         self.person.tmdb_url.clone().map(|url| ("TMDb", url)).into_iter().chain(imdb).collect()
     }
 
-    /// Link to the next page; `None` on the last one.
     fn next(&self) -> Option<String> {
-        let info = &self.person.movies.page_info;
-        let cursor = info.end_cursor.as_deref().filter(|_| info.has_next_page)?;
-        Some(self.page.query.next(cursor).link(&self.path()))
+        self.page.next(&self.person.movies.page_info, &self.path())
     }
 
-    /// Link to the previous page; `None` on the first one.
     fn previous(&self) -> Option<String> {
-        let query = &self.page.query;
-        (!query.after.is_empty()).then(|| query.previous().link(&self.path()))
+        self.page.previous(&self.path())
     }
 }
 

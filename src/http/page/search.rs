@@ -63,17 +63,12 @@ struct SearchPage {
 const NO_ROLES: &[String] = &[];
 
 impl SearchPage {
-    /// Link to the next page; `None` on the last one.
     fn next(&self) -> Option<String> {
-        let info = &self.found.as_ref()?.page_info;
-        let cursor = info.end_cursor.as_deref().filter(|_| info.has_next_page)?;
-        Some(self.page.query.next(cursor).link(self.page.path()))
+        self.page.next(&self.found.as_ref()?.page_info, self.page.path())
     }
 
-    /// Link to the previous page; `None` on the first one.
     fn previous(&self) -> Option<String> {
-        let query = &self.page.query;
-        (!query.after.is_empty()).then(|| query.previous().link(self.page.path()))
+        self.page.previous(self.page.path())
     }
 
     /// How many films match.

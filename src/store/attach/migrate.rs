@@ -72,9 +72,7 @@ impl Store {
         found.require_privileges(&mut connection, &indexes).await?;
 
         let migrations = apply_files(&mut connection).await?;
-        // Each time, because the extension that they need may have been created meanwhile.
-        let trigrams = include_str!("../sql/trigram_indexes.sql");
-        run_locking(&mut connection, "the folded titles and names", trigrams.to_owned()).await?;
+        add_trigram_indexes(&mut connection).await?;
         // Indexes are built before the triggers are created, because the functions of the triggers use them. The
         // remains of an interrupted build are dropped first: such an index is in `indexes` again, and its name must be
         // free.
@@ -167,6 +165,34 @@ impl Store {
         let connection = options.connect().with_deadline(CONNECT_LIMIT).await.map_err(StoreError::of_setup)?;
         Ok(Connection::single(connection, SETUP_LIMIT, &self.server))
     }
+}
+
+/// Indexes of parts of words, and of words with a wrong letter: name, table and column.
+const TRIGRAM_INDEXES: [[&str; 3]; 3] = [
+    ["folded_titles_trgm_index", "folded_titles", "folded"],
+    ["folded_titles_words_trgm_index", "folded_titles", "words"],
+    ["folded_names_words_trgm_index", "folded_names", "words"],
+];
+
+/// Creates the missing ones of [`TRIGRAM_INDEXES`] if the database has the extension, which may have been created after an
+/// earlier migration. In another application's database we do not create the extension.
+async fn add_trigram_indexes(connection: &mut Connection) -> Result<(), StoreError> {
+    let schema = sqlx::query_scalar!(
+        r#"SELECT quote_ident(n.nspname) AS "schema!"
+           FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'"#
+    );
+    let Some(schema) = schema.fetch_optional(&mut *connection).await.map_err(StoreError::of_setup)? else {
+        return Ok(());
+    };
+    for [name, table, column] in TRIGRAM_INDEXES {
+        // Without fastupdate: a search would read the list of entries that wait to be inserted into the index.
+        let index = format!(
+            "CREATE INDEX IF NOT EXISTS {name} ON cinegraph.{table} USING gin ({column} {schema}.gin_trgm_ops) \
+             WITH (fastupdate = off)"
+        );
+        run_locking(connection, "the folded titles and names", index).await?;
+    }
+    Ok(())
 }
 
 /// Applies the pending migration files; returns their descriptions. The caller holds the migration lock.

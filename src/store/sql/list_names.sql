@@ -19,7 +19,11 @@ WITH named AS MATERIALIZED (
     UNION ALL
     SELECT list_key, list_key, NULL FROM unnamed WHERE list_key NOT IN (SELECT list_key FROM named)
 )
-SELECT list_key AS "key!", name AS "name!", updated_at AS "updated_at?",
-       list_key = ANY ($1) OR list_key IN (SELECT list_key FROM cinegraph.chosen_target_lists) AS "is_target!"
+SELECT list_key AS "key!", name AS "name!", updated_at AS "updated_at?", target.is_target AS "is_target!",
+       CASE WHEN target.is_target THEN (SELECT count(*) FROM public.movies WHERE canonical_sources ? list_key) > 0
+            ELSE false END AS "is_filled_target!"
 FROM known
+CROSS JOIN LATERAL (
+    SELECT list_key = ANY ($1) OR list_key IN (SELECT list_key FROM cinegraph.chosen_target_lists) AS is_target
+) AS target
 ORDER BY list_key

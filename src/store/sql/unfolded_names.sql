@@ -8,4 +8,4 @@ CROSS JOIN LATERAL (
     JOIN cinegraph.folded_titles AS t ON t.movie_id = c.movie_id
 ) AS now
 LEFT JOIN cinegraph.folded_names AS f ON f.person_id = p.id
-WHERE p.id = ANY ($1) AND (f.name, f.popularity) IS DISTINCT FROM (p.name, now.popularity)
+WHERE p.id = ANY ($1) AND p.name IS NOT NULL AND (f.name, f.popularity) IS DISTINCT FROM (p.name, now.popularity)
