@@ -32,9 +32,6 @@ const MOVIE_FILTERS: &str = "AND ($10::date IS NULL OR t.released BETWEEN $10 AN
    AND ($12::bigint IS NULL OR (SELECT true FROM public.movie_genres AS g
                                 WHERE g.movie_id = t.movie_id AND g.genre_id = $12 LIMIT 1))";
 
-/// People who were deleted since their names were checked are left out. With LIMIT for the same reason.
-const PEOPLE_FILTER: &str = "AND (SELECT true FROM public.people AS p WHERE p.id = t.person_id LIMIT 1)";
-
 /// Lowest kind of the matches that only the index of trigrams finds.
 const SIMILAR: i32 = 3;
 
@@ -48,7 +45,9 @@ static PEOPLE: LazyLock<Searched> = LazyLock::new(|| Searched {
     // A name of its own would have more series of metrics than a metric may have.
     query_name: QueryName::PeopleById,
     trigram_index: "cinegraph.folded_names_words_trgm_index",
-    statements: statements("cinegraph.folded_names", "person_id", "NULL::text", PEOPLE_FILTER),
+    // Without a filter for people who were deleted since the last check: with one, the planner would not read the most popular
+    // matches first. At a million names, a frequent beginning would take 240 ms instead of one.
+    statements: statements("cinegraph.folded_names", "person_id", "NULL::text", ""),
 });
 
 /// What a search looks into.
