@@ -12,8 +12,10 @@ use super::api::{LocalApi, decoded};
 use super::arguments::{RANKING_ARGUMENTS, RANKING_VARIABLES, RankingArgs, page_size};
 use super::empty::no_movies;
 use super::output::{print, print_json};
+use super::predict::percent;
 use super::table::{Column, table};
 use crate::app::App;
+use crate::graphql::COUNT_MAX;
 
 /// The fields of a movie that are selected.
 const MOVIE: &str = "
@@ -165,8 +167,7 @@ fn score(prediction: &Prediction) -> [String; 2] {
     let Some(points) = prediction.learned_score else {
         return [format!("{:.2}", prediction.score), format!("{:.1}", prediction.likelihood)];
     };
-    let probability = prediction.probability.map(|probability| format!("{:.1} %", 100.0 * probability));
-    [format!("{points:.2}"), probability.unwrap_or_else(|| "–".to_owned())]
+    [format!("{points:.2}"), percent(prediction.probability)]
 }
 
 fn matches(movies: &[Movie], total: usize) -> String {
@@ -194,7 +195,7 @@ fn matches(movies: &[Movie], total: usize) -> String {
         ]
     };
     // The API counts no further.
-    let total = if total < 1000 { total.to_string() } else { "1000 or more".to_owned() };
+    let total = if total < COUNT_MAX { total.to_string() } else { format!("{COUNT_MAX} or more") };
     let count = movies.len();
     let table = table(columns, movies.iter().map(row).collect());
     format!("{count} of {total} movies, best match first; --id ID shows one\n\n{table}\n")

@@ -283,7 +283,8 @@ async fn print_csv(
     Ok(ranked.len())
 }
 
-fn percent(probability: Option<f64>) -> String {
+/// A probability as a percentage; a dash if it is unknown.
+pub(super) fn percent(probability: Option<f64>) -> String {
     probability.map_or_else(|| "–".to_owned(), |probability| format!("{:.1} %", 100.0 * probability))
 }
 

@@ -38,7 +38,7 @@ pub use document_limits::DocumentLimits;
 pub use error::{RETRY_AFTER_SECONDS, sentence};
 pub use error_code::ErrorCode;
 pub use metrics::{Dropped, GraphqlMetrics, OperationEnd, OperationType, Outcome, Phase, PredictionSource, Rejection};
-pub use pagination::PAGE_MAX;
+pub use pagination::{COUNT_MAX, PAGE_MAX};
 pub use persisted_documents::{DocumentId, TrustedDocuments};
 pub use pipeline::{OperationLimits, OperationPipeline, Received, Transport};
 pub use response::{BodyHash, CacheMetadata, ExecutionStatus, OperationResponse};

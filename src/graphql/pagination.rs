@@ -13,6 +13,10 @@ use crate::versions::Epoch;
 /// Maximum page size. A choice. A cached page of `services::predictions` has as many movies.
 pub const PAGE_MAX: i32 = 100;
 
+/// Up to how many movies of a search are counted. A choice: the first 1,000 are found within some milliseconds, while
+/// millions could match.
+pub const COUNT_MAX: usize = 1_000;
+
 /// Error text for a cursor that cannot be decoded.
 pub(super) const INVALID_CURSOR: &str = "is not a valid cursor";
 

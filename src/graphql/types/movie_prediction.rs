@@ -26,17 +26,13 @@ use crate::graphql::loaders::{
     LiveScoreOf, MovieCountries, MovieCredits, MovieDescription, MovieDirectors, MovieFestivals, MovieGenres,
     MovieMetrics,
 };
-use crate::graphql::pagination::{Connection, CountFields, Edge, INVALID_CURSOR, OrderedCursor, page_size};
+use crate::graphql::pagination::{COUNT_MAX, Connection, CountFields, Edge, INVALID_CURSOR, OrderedCursor, page_size};
 use crate::scoring::learned::{Explanation, points};
 use crate::scoring::{Decade, MovieId, Standing, likelihood};
 use crate::services::learned::LearnedScore;
 use crate::services::movies::DetailKey;
 use crate::services::predictions::ScoredMovie;
 use crate::store::{self, ColumnsSource, FilmographyPage, MovieSearch, PersonId};
-
-/// Up to how many movies of a search are counted. A choice: the first 1,000 are found within some milliseconds, while
-/// millions could match.
-const COUNT_MAX: usize = 1_000;
 
 impl RequestContext {
     /// Loads a movie whose ID comes from another part of the result.

@@ -14,12 +14,10 @@ use super::chrome::{Chrome, Tab};
 use super::context::{PageContext, html};
 use super::found_film::{FoundFilm, with_found_film};
 use super::queries::{PageInfo, run_query};
+use crate::graphql::COUNT_MAX;
 use crate::http::state::HttpState;
 
 const SEARCH: &str = with_found_film!("queries/search.graphql");
-
-/// From how many films on the API does not count any further.
-const COUNT_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
 struct Found {
